@@ -1,0 +1,40 @@
+# Two commands: `make compare` shows the main job, `make test` checks everything. Each sets itself up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := uv==0.13.8
+
+.PHONY: compare test check format lock bench clean
+
+compare: $(READY)  ## train four candidates × three seeds on the embedded digits, and name the report
+	$(BIN)/foveate compare --data digits --backbone cifar_resnet20 --attention none,se,cbam,dmsca --seeds 3
+
+test: check  ## format, lint, types, imports and the whole test suite
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## the fit's throughput against a bare loop
+	$(BIN)/python benchmarks/fit_throughput.py
+
+lock: $(READY)  ## resolve pyproject.toml anew
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
+
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "foveate needs Python 3.11 or newer: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,27 @@
+"""The two ways in which a command ends badly, and the words for an unknown name."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["DiskError", "RequestError", "WorkError", "unknown_name"]
+
+
+class RequestError(ValueError):
+    """The request was wrong: nothing was started that it could harm. The command exits with status 2."""
+
+
+class WorkError(RuntimeError):
+    """The request was right and the work failed; what was finished is kept. Exit status 1."""
+
+
+class DiskError(WorkError):
+    """A file could not be written, so nothing further can be recorded; what was finished is kept."""
+
+
+def unknown_name(kind: str, given: str, choices: Iterable[str], *, show: int = 20) -> str:
+    """Say that `given` is no `kind`, name the nearest of `choices`, and list them where they are few."""
+    choices = sorted(choices)
+    near = difflib.get_close_matches(given, choices, n=3, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+    listed = f" Choices: {', '.join(choices)}." if len(choices) <= show else ""
+    return f"unknown {kind} {given!r}.{hint}{listed}"

@@ -1,0 +1,43 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from foveate.errors import DiskError
+from foveate.files import write_json, write_whole
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "record.json"
+    with write_whole(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+    assert path.read_bytes() == b"half"
+    assert os.listdir(path.parent) == ["record.json"]
+
+
+def test_an_old_file_survives_a_write_that_breaks_off(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_json(path, {"kept": True})
+    with pytest.raises(KeyError), write_whole(path) as file:
+        file.write(b"half")
+        raise KeyError
+    assert json.loads(path.read_text()) == {"kept": True}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_named_and_the_old_file_kept(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_json(path, {"kept": True})
+    (tmp_path / "record.json.part").symlink_to("/dev/full")
+    with pytest.raises(DiskError, match=r"cannot write .*record\.json: No space left.*free some space"):
+        write_json(path, {"kept": False})
+    assert json.loads(path.read_text()) == {"kept": True}
+    assert os.listdir(tmp_path) == ["record.json"]
+
+
+def test_numbers_that_json_does_not_have_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "record.json", {"loss": float("nan")})
+    assert not (tmp_path / "record.json").exists()
