@@ -1,0 +1,10 @@
+"""foveate: attention modules for convolutional networks, plugged in, compared and priced.
+
+Importing it loads torch and timm alone, and registers the names BACKBONE_MECHANISM with timm.
+"""
+
+from foveate.attention import create_attention, list_attention
+from foveate.models import Site, attach, detach, sites
+from foveate.version import __version__
+
+__all__ = ["Site", "__version__", "attach", "create_attention", "detach", "list_attention", "sites"]

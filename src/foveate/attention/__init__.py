@@ -1,0 +1,73 @@
+"""Attention mechanisms, one paper a file, each (B, C, H, W) -> (B, C, H, W).
+
+A new mechanism is one file here, one line in `MECHANISMS`, one golden value in the tests.
+"""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from foveate.attention.cbam import CBAM
+from foveate.attention.coordinate import CoordinateAttention
+from foveate.attention.dmsca import DMSCA
+from foveate.attention.eca import ECA
+from foveate.attention.se import SE
+from foveate.attention.sgfa import SCPA, SGFA, SGU, SGFAChannelMask
+from foveate.errors import RequestError, unknown_name
+
+__all__ = ["MECHANISMS", "Mechanism", "create_attention", "find_mechanism", "list_attention"]
+
+Where = Literal["block", "stage"]
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """A mechanism's module, its paper, and the place that the paper gives it."""
+
+    module: type[nn.Module]
+    paper: str
+    where: Where
+    stages: tuple[int, ...] | None = None  # counted from 1; None: all of them
+
+
+MECHANISMS: dict[str, Mechanism] = {
+    "ca": Mechanism(CoordinateAttention, "Hou et al. 2021, arXiv:2103.02907", "block"),
+    "cbam": Mechanism(CBAM, "Woo et al. 2018, arXiv:1807.06521", "block"),
+    "dmsca": Mechanism(DMSCA, "Zong et al. 2026, doi:10.1038/s41598-026-37546-3", "block"),
+    "eca": Mechanism(ECA, "Wang et al. 2020, arXiv:1910.03151", "block"),
+    "scpa": Mechanism(SCPA, "Haq et al. 2025, doi:10.22214/ijraset.2025.73344", "stage", (1, 2, 3)),
+    "se": Mechanism(SE, "Hu et al. 2018, arXiv:1709.01507", "block"),
+    "sgfa": Mechanism(SGFA, "Haq et al. 2025, doi:10.22214/ijraset.2025.73344", "stage", (1, 2, 3)),
+    "sgfa_ca": Mechanism(
+        SGFAChannelMask, "Haq et al. 2025, doi:10.22214/ijraset.2025.73344", "stage", (1, 2, 3)
+    ),
+    "sgu": Mechanism(SGU, "Haq et al. 2025, doi:10.22214/ijraset.2025.73344", "stage", (1, 2, 3)),
+}
+
+
+def list_attention() -> list[str]:
+    """Return the sorted names of all mechanisms."""
+    return sorted(MECHANISMS)
+
+
+def find_mechanism(name: str) -> Mechanism:
+    """Return the mechanism called `name`; an unknown name raises RequestError with the nearest ones."""
+    if name not in MECHANISMS:
+        raise RequestError(unknown_name("attention mechanism", name, MECHANISMS))
+    return MECHANISMS[name]
+
+
+def create_attention(name: str, channels: int, **options: Any) -> nn.Module:
+    """Build the mechanism called `name` for maps of `channels` channels.
+
+    `options` go to the mechanism's constructor. Raises RequestError (a ValueError) for an unknown name or a
+    value that does not fit, and TypeError for an option that the mechanism does not have.
+    """
+    module = find_mechanism(name).module
+    accepted = [option for option in inspect.signature(module).parameters if option != "channels"]
+    for option in options:
+        if option not in accepted:
+            raise TypeError(unknown_name(f"option of {name}", option, accepted))
+    return module(channels, **options)

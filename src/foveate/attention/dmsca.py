@@ -1,0 +1,182 @@
+"""Dynamic multi-scale channel-spatial attention: Zong et al., "DMSCA", Scientific Reports 16, 8044 (2026).
+
+doi 10.1038/s41598-026-37546-3. Six parts, each a class below with its equation. What the article's prose
+leaves open is marked "chosen", and was chosen so that the whole costs on ResNet-50 what the article says.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from foveate.attention.norm import AnySizeBatchNorm2d
+from foveate.attention.options import check_count, check_kernel_size, hidden_channels
+from foveate.errors import RequestError
+
+
+class GCE(nn.Module):
+    """Global context encoder, f = W₂ · ReLU(W₁ · (GAP(X) + GMP(X))): (B, C, H, W) -> (B, C, 1, 1).
+
+    W₁: C -> C/r, W₂: C/r -> C. Chosen: no biases.
+    """
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        hidden = hidden_channels(channels, reduction)
+        self.mlp = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=False), nn.ReLU(), nn.Conv2d(hidden, channels, 1, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode every channel of x as one number."""
+        return self.mlp(x.mean(dim=(2, 3), keepdim=True) + x.amax(dim=(2, 3), keepdim=True))
+
+
+class TCA(nn.Module):
+    """Temperature-controlled channel attention, A_c = σ(f / τ), X_c = A_c ⊙ X.
+
+    τ is one learnable scalar per module. Chosen: it is exp(log_tau), so that it can never cross 0, and starts
+    at exactly 1. A `temperature` fixes it instead.
+    """
+
+    def __init__(self, temperature: float | None) -> None:
+        super().__init__()
+        if temperature is not None and not temperature > 0:
+            raise RequestError(f"temperature must be above 0, or None to learn it, got {temperature!r}")
+        self.temperature = temperature
+        if temperature is None:
+            self.log_tau = nn.Parameter(torch.zeros(()))
+
+    def forward(self, f: Tensor, x: Tensor) -> Tensor:
+        """Weigh the channels of x (B, C, H, W) by f (B, C, 1, 1)."""
+        tau = self.log_tau.exp() if self.temperature is None else self.temperature
+        A_c = torch.sigmoid(f / tau)
+        return x * A_c
+
+
+class MSCE(nn.Module):
+    """Multi-scale spatial context encoder: (B, C, H, W) -> (B, 1, H, W).
+
+    S = [mean over channels of X_c ; max over channels of X_c]; L_i = ReLU(BN(Conv_{k_i×k_i}(S))), 2 -> 1;
+    F_multi = (1/n) Σ L_i.
+    """
+
+    def __init__(self, kernel_sizes: Sequence[int]) -> None:
+        super().__init__()
+        if not kernel_sizes:
+            raise RequestError("kernel_sizes must name at least one kernel, such as (3, 5, 7), got none")
+        for k in kernel_sizes:
+            check_kernel_size("kernel_sizes", k)
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(2, 1, k, padding=k // 2, bias=False), AnySizeBatchNorm2d(1), nn.ReLU())
+            for k in kernel_sizes
+        )
+
+    def forward(self, x_c: Tensor) -> Tensor:
+        """Describe the surroundings of every position of x_c at several scales."""
+        S = torch.cat([x_c.mean(dim=1, keepdim=True), x_c.amax(dim=1, keepdim=True)], dim=1)
+        return torch.stack([branch(S) for branch in self.branches]).mean(dim=0)
+
+
+class DII(nn.Module):
+    """Directional information interaction: (B, C, H, W) -> (B, C, H, W).
+
+    Z_h = mean over width of X_c, Z_w = mean over height of X_c;
+    F_h = BN(Conv1×1(Z_h)), F_w = BN(Conv1×1(Z_w)), C -> C_mid;
+    F_inter = ReLU(BN(Conv([F_h expanded ; F_w expanded]))), 2 C_mid -> C_mid;
+    A_dir = σ(P(F_inter ⊙ F_h) + P(F_inter ⊙ F_w)), P: C_mid -> C.
+
+    Chosen: C_mid = 8; both directions share the 1×1 and its batch norm, which sees them as one axis of length
+    H + W, as in Coordinate Attention; the interaction is 3×3; P is shared and has no bias, so that its two
+    terms are P(F_inter ⊙ (F_h + F_w)).
+    """
+
+    def __init__(self, channels: int, mid_channels: int) -> None:
+        super().__init__()
+        check_count("mid_channels", mid_channels)
+        self.embed = nn.Sequential(
+            nn.Conv2d(channels, mid_channels, 1, bias=False), AnySizeBatchNorm2d(mid_channels)
+        )
+        self.interact = nn.Sequential(
+            nn.Conv2d(2 * mid_channels, mid_channels, 3, padding=1, bias=False),
+            AnySizeBatchNorm2d(mid_channels),
+            nn.ReLU(),
+        )
+        self.project = nn.Conv2d(mid_channels, channels, 1, bias=False)
+
+    def forward(self, x_c: Tensor) -> Tensor:
+        """Weigh every element of x_c by its row, its column and how they meet."""
+        H, W = x_c.shape[2:]
+        Z_h = x_c.mean(dim=3, keepdim=True)
+        Z_w = x_c.mean(dim=2, keepdim=True).transpose(2, 3)
+        F_h, F_w = self.embed(torch.cat([Z_h, Z_w], dim=2)).split([H, W], dim=2)
+        F_w = F_w.transpose(2, 3)
+        F_inter = self.interact(torch.cat([F_h.expand(-1, -1, -1, W), F_w.expand(-1, -1, H, -1)], dim=1))
+        return torch.sigmoid(self.project(F_inter * (F_h + F_w)))
+
+
+class DFF(nn.Module):
+    """Dynamic feature fusion, X_out = w₀ ⊙ X_c + w₁ ⊙ X_s: (B, C, H, W) twice -> (B, C, H, W).
+
+    [w₀ ; w₁] = softmax over the two of Conv1×1([X_c ; X_s]), 2C -> 2, per pixel. Chosen: with a bias.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2 * channels, 2, 1)
+
+    def forward(self, x_c: Tensor, x_s: Tensor) -> Tensor:
+        """Fuse the channel-refined x_c and the spatially refined x_s."""
+        weights = self.conv(torch.cat([x_c, x_s], dim=1)).softmax(dim=1)
+        w_0, w_1 = weights.to(x_c.dtype).split(1, dim=1)  # CUDA's autocast takes a softmax in float32
+        return w_0 * x_c + w_1 * x_s
+
+
+class AA(nn.Module):
+    """Adaptive activation, X_final = α ⊙ X_out with α = σ(Conv1×1(X_out) + b), C -> 1, no batch norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 1, 1)
+
+    def forward(self, x_out: Tensor) -> Tensor:
+        """Weigh the positions of x_out (B, C, H, W)."""
+        alpha = torch.sigmoid(self.conv(x_out))
+        return x_out * alpha
+
+
+class DMSCA(nn.Module):
+    """The six parts in a row, (B, C, H, W) -> (B, C, H, W).
+
+    X_s = X_c ⊙ σ(F_multi ⊙ A_dir). Chosen: the article's overview names a sigmoid over the fused spatial map,
+    its detail section lets A_dir weigh F_multi; this honours both.
+
+    Options: `reduction` r of the GCE, `kernel_sizes` of the MSCE, `mid_channels` C_mid of the DII, and a
+    `temperature` to hold τ at (None: it is learned).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        kernel_sizes: Sequence[int] = (3, 5, 7),
+        mid_channels: int = 8,
+        temperature: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.gce = GCE(channels, reduction)
+        self.tca = TCA(temperature)
+        self.msce = MSCE(kernel_sizes)
+        self.dii = DII(channels, mid_channels)
+        self.dff = DFF(channels)
+        self.aa = AA(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Refine x by channel, by place and by their fusion."""
+        f = self.gce(x)
+        X_c = self.tca(f, x)
+        F_multi = self.msce(X_c)
+        A_dir = self.dii(X_c)
+        X_s = X_c * torch.sigmoid(F_multi * A_dir)
+        X_out = self.dff(X_c, X_s)
+        return self.aa(X_out)
