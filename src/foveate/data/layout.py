@@ -1,0 +1,86 @@
+"""How images become tensors of one shape: channels, canvas, crop and padding, found from their headers."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from foveate.data.images import Header
+from foveate.data.parts import Part
+from foveate.errors import RequestError
+
+__all__ = ["Layout", "check_sizes", "describe_kinds", "find_layout"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What every image of a set is brought to.
+
+    Attributes:
+        channels: 3 if any image has colour, else 1.
+        image_size: side of the square that a network sees, in pixels.
+        canvas: side of the square that an image is decoded to; crops of `image_size` are cut from it.
+        padding: zeros put around the canvas, on each side, before a random crop.
+        upscale: whether images with a short side below `image_size` are enlarged rather than refused.
+    """
+
+    channels: int
+    image_size: int
+    canvas: int
+    padding: int
+    upscale: bool
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one decoded image."""
+        return self.channels * self.canvas**2
+
+
+def find_layout(
+    headers: Sequence[Header], image_size: int | None, default_size: int, upscale: bool
+) -> Layout:
+    """Find the layout from headers; `image_size` overrides what would be found, `default_size` caps it."""
+    sizes = {header.size for header in headers}
+    median = int(statistics.median(header.short_side for header in headers))
+    if image_size is None:
+        if median >= default_size:
+            image_size = default_size
+        else:
+            image_size = median if len(sizes) == 1 else max(median // 32 * 32, 32)
+    channels = 1 if all(header.grey for header in headers) else 3
+    if len(sizes) == 1 and median == image_size:
+        return Layout(channels, image_size, image_size, image_size // 8, upscale)
+    # 224 of 256: the evaluation crop of the ImageNet recipes (Krizhevsky et al. 2012), kept at other sizes.
+    return Layout(channels, image_size, round(image_size * 256 / 224), 0, upscale)
+
+
+def check_sizes(headers: Sequence[Header], rows: Sequence[tuple[Part, int]], layout: Layout) -> None:
+    """Raise RequestError if any image is smaller than the crop and may not be enlarged."""
+    small = [i for i, header in enumerate(headers) if header.short_side < layout.image_size]
+    if not small or layout.upscale:
+        return
+    smallest = min(small, key=lambda i: headers[i].size)
+    header, (part, index) = headers[smallest], rows[smallest]
+    count = f"{len(small):,} of {len(headers):,} images" if len(headers) > 1 else "an image"
+    raise RequestError(
+        f"{count} smaller than the crop of {layout.image_size} pixels: the smallest is {part.where(index)} "
+        f"with {header.width}×{header.height}. Pass --image-size {header.short_side} or less, "
+        "or --upscale to enlarge"
+    )
+
+
+def describe_kinds(headers: Sequence[Header], layout: Layout, sample: bool) -> list[str]:
+    """Say how many images are of an unusual kind and what was done with them, a sentence a kind."""
+    grey = [header for header in headers if header.grey] if layout.channels == 3 else []
+    kinds = [
+        (grey, "greyscale: read as RGB"),
+        ([h for h in headers if h.mode.startswith("I")], "grey with more than 8 bits: scaled to 8 bits"),
+        ([h for h in headers if h.mode == "P"], "stored with a palette: read as RGB"),
+        ([h for h in headers if h.mode == "CMYK"], "CMYK: converted to RGB"),
+        ([h for h in headers if h.alpha], "transparent in places: laid over white"),
+    ]
+    looked_at = f"{len(headers):,} images{' looked at' if sample else ''}"
+    return [
+        f"{len(found):,} of {looked_at} {'is' if len(found) == 1 else 'are'} {text}."
+        for found, text in kinds
+        if found
+    ]

@@ -1,0 +1,160 @@
+"""Parts of a set (train, test, validation): what a source hands over, and which part serves for what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from foveate.data.images import Encoded
+from foveate.errors import RequestError
+
+__all__ = ["Arranged", "Images", "Part", "Source", "arrange", "check_counts", "role_of", "stratified_split"]
+
+ROLES = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("val", "valid", "validation", "dev"),
+}
+TEST_SEED = 0  # of a test part that the set does not bring itself: constant, so that it never changes
+
+
+def role_of(name: str) -> str | None:
+    """The role (train, test, validation) that a part of this name plays, or None if it is no part's name."""
+    return next((role for role, names in ROLES.items() if name.lower() in names), None)
+
+
+class Images(Protocol):
+    """Stored images by number, and what to call each in a message."""
+
+    def __getitem__(self, row: int) -> Encoded:
+        """The stored image of a row."""
+
+    def where(self, row: int) -> str:
+        """The file, or the row and its table."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Labelled images of one part: rows of `images` (int64) and the label of each (int64)."""
+
+    images: Images
+    rows: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Encoded:
+        return self.images[int(self.rows[index])]
+
+    def where(self, index: int) -> str:
+        """The name of an image in a message."""
+        return self.images.where(int(self.rows[index]))
+
+    def take(self, indices: np.ndarray) -> "Part":
+        """The part made of these images alone; `indices` are positions or a mask."""
+        return replace(self, rows=self.rows[indices], labels=self.labels[indices])
+
+
+class Source(NamedTuple):
+    """A set as found: its parts by role (or a single one, whatever its name), classes, and its identity.
+
+    `identity` names the content in a way that depends on neither machine nor absolute path.
+    """
+
+    name: str
+    parts: Mapping[str, Part]
+    classes: Sequence[str]
+    identity: str
+    notes: Sequence[str]
+
+
+class Arranged(NamedTuple):
+    """The parts by what they are used for, with labels from 0 without gaps."""
+
+    train: Part
+    test: Part
+    validation: Part | None
+    classes: tuple[str, ...]
+    notes: list[str]
+
+
+def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split positions of `labels` into (kept, held out), `fraction` of each class held out.
+
+    Of each class at least one position falls on either side. Both results are sorted int64 arrays.
+
+    Raises:
+        RequestError: `fraction` is not between 0 and 1, or a class has a single position.
+    """
+    if not 0 < fraction < 1:
+        raise RequestError(f"the fraction to hold out must lie between 0 and 1, got {fraction}")
+    generator = np.random.default_rng(seed)
+    kept, held = [], []
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        if len(members) < 2:
+            raise RequestError(f"class number {label} has a single image: there is nothing to split")
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held.append(members[:count])
+        kept.append(members[count:])
+    return np.sort(np.concatenate(kept)), np.sort(np.concatenate(held))
+
+
+def arrange(source: Source, test_fraction: float) -> Arranged:
+    """Decide which part trains, which validates and which is held out as the test part.
+
+    Raises:
+        RequestError: no training part, fewer than two classes, a class outside the training part only,
+            or a class too small to be split.
+    """
+    parts, notes = dict(source.parts), list(source.notes)
+    if len(parts) == 1:
+        (whole,) = parts.values()
+        parts = {"train": whole}
+    if "train" not in parts:
+        raise RequestError(
+            f"{source.name} has parts {', '.join(sorted(parts))} but none to train on: "
+            f"name one {' or '.join(ROLES['train'])}"
+        )
+    present = np.unique(np.concatenate([part.labels for part in parts.values()]))
+    if len(present) < len(source.classes):
+        absent = [name for label, name in enumerate(source.classes) if label not in present]
+        notes.append(f"Classes without any image were left out: {', '.join(absent)}.")
+        parts = {
+            role: replace(part, labels=np.searchsorted(present, part.labels)) for role, part in parts.items()
+        }
+    classes = tuple(source.classes[label] for label in present)
+    if len(classes) < 2:
+        raise RequestError(f"{source.name} has one class, {classes[0]!r}: classifying needs at least two")
+
+    if "test" not in parts and "validation" in parts:
+        parts["test"] = parts.pop("validation")
+        notes.append("The set has no test part: its validation part is held out as the test part.")
+    if missing := sorted(set(range(len(classes))) - set(parts["train"].labels.tolist())):
+        elsewhere = " and ".join(role for role in parts if role != "train")
+        raise RequestError(
+            f"only the {elsewhere} part has images of {', '.join(repr(classes[i]) for i in missing)}: "
+            "put some into the training part, or take the class out"
+        )
+    check_counts(parts["train"].labels, classes, 1 + ("test" not in parts) + ("validation" not in parts))
+    if "test" not in parts:
+        kept, held = stratified_split(parts["train"].labels, test_fraction, TEST_SEED)
+        parts = {**parts, "train": parts["train"].take(kept), "test": parts["train"].take(held)}
+        notes.append(
+            f"The set has no test part: {len(held):,} of its {len(kept) + len(held):,} images "
+            "are held out as one, always the same."
+        )
+    return Arranged(parts["train"], parts["test"], parts.get("validation"), classes, notes)
+
+
+def check_counts(labels: np.ndarray, classes: Sequence[str], needed: int) -> None:
+    """Raise RequestError if a class has fewer than `needed` images in the training part."""
+    counts = np.bincount(labels, minlength=len(classes))
+    if small := [
+        f"{name!r} ({count})" for name, count in zip(classes, counts, strict=True) if count < needed
+    ]:
+        raise RequestError(
+            f"too few training images to split: of {', '.join(small)}; each class needs at least {needed}"
+        )

@@ -1,0 +1,64 @@
+"""Where decoded images come from, a batch at a time: memory, or the files themselves."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foveate.data.images import UnreadableImageError, broken_images, decode, place
+from foveate.data.layout import Layout, check_sizes
+from foveate.data.parts import Part
+
+__all__ = ["ImageStore", "MemoryStore", "StreamedStore"]
+
+
+class ImageStore(ABC):
+    """Images of one shape with labels, int64 (N,), fetched by lists of indices as a DataLoader does."""
+
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
+        """The images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices."""
+
+
+class MemoryStore(ImageStore):
+    """Images decoded once and kept, uint8 (N, C, S, S)."""
+
+    def __init__(self, images: Tensor, labels: np.ndarray) -> None:
+        self.images, self.labels = images, labels
+        self._labels = torch.from_numpy(labels)
+
+    def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
+        """The images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices."""
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        return self.images[index], self._labels[index]
+
+
+class StreamedStore(ImageStore):
+    """Images decoded whenever they are asked for; picklable, for the worker processes of a DataLoader."""
+
+    def __init__(self, part: Part, layout: Layout) -> None:
+        self.part, self.layout, self.labels = part, layout, part.labels
+
+    def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
+        """The images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices.
+
+        Raises:
+            RequestError: an image is broken, or smaller than the crop.
+        """
+        channels, side = self.layout.channels, self.layout.canvas
+        images = np.empty((len(indices), channels, side, side), np.uint8)
+        for k, index in enumerate(map(int, indices)):
+            try:
+                pixels, header = decode(self.part[index])
+            except UnreadableImageError as error:
+                raise broken_images([(self.part.where(index), error)]) from error
+            check_sizes([header], [(self.part, index)], self.layout)
+            images[k] = place(pixels, channels, side)
+        return torch.from_numpy(images), torch.from_numpy(self.labels[np.asarray(indices)])

@@ -1,0 +1,97 @@
+"""Looking at the images of a set before anything is trained: headers of a sample, or all of them decoded."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foveate.data.images import Header, UnreadableImageError, broken_images, decode, place, probe
+from foveate.data.layout import Layout
+from foveate.data.parts import Part
+
+__all__ = ["Survey", "decode_all", "in_threads", "probe_sample", "spread"]
+
+Result = TypeVar("Result")
+
+
+class Survey(NamedTuple):
+    """What reading some images gave: of each its part, its index there, and its header or what is wrong."""
+
+    rows: Sequence[tuple[Part, int]]
+    results: Sequence[Header | UnreadableImageError]
+
+    def healthy(self) -> tuple[list[Header], list[tuple[Part, int]]]:
+        """Headers and rows of the images that could be read.
+
+        Raises:
+            RequestError: there is none.
+        """
+        pairs = [(r, row) for r, row in zip(self.results, self.rows, strict=True) if isinstance(r, Header)]
+        if not pairs:
+            raise broken_images(self.broken())
+        return [header for header, _ in pairs], [row for _, row in pairs]
+
+    def broken(self) -> list[tuple[str, UnreadableImageError]]:
+        """Names of the others, with the reasons."""
+        return [
+            (part.where(index), result)
+            for (part, index), result in zip(self.rows, self.results, strict=True)
+            if isinstance(result, UnreadableImageError)
+        ]
+
+
+def in_threads(function: Callable[[int], Result], count: int) -> list[Result]:
+    """Call `function` on 0..count-1 in a pool of threads: Pillow's codecs release the interpreter lock."""
+    chunks = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
+        done = pool.map(lambda chunk: [function(i) for i in chunk], chunks)
+        return [result for chunk in done for result in chunk]
+
+
+def spread(labels: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` positions of `labels`, spread evenly over the classes and within each, sorted."""
+    order = np.argsort(labels, kind="stable")
+    return np.sort(order[np.linspace(0, len(order), min(count, len(order)), endpoint=False).astype(np.int64)])
+
+
+def probe_sample(parts: Sequence[Part], count: int) -> Survey:
+    """Read the headers of some `count` images, equally many of each part."""
+    share = -(-count // len(parts))
+    rows = [(part, int(index)) for part in parts for index in spread(part.labels, share)]
+
+    def read(k: int) -> Header | UnreadableImageError:
+        part, index = rows[k]
+        try:
+            return probe(part[index])
+        except UnreadableImageError as error:
+            return error.with_traceback(None)
+
+    return Survey(rows, in_threads(read, len(rows)))
+
+
+def decode_all(parts: Sequence[Part], layout: Layout, *, keep: bool) -> tuple[list[Tensor], Survey]:
+    """Decode every image, into one tensor a part, uint8 (N, C, S, S), if they are to be kept.
+
+    A broken image leaves its place in the tensor undefined and its reason in the survey.
+    """
+    rows = [(part, index) for part in parts for index in range(len(part))]
+    shape = (len(rows) if keep else 0, layout.channels, layout.canvas, layout.canvas)
+    images = torch.empty(shape, dtype=torch.uint8)
+    canvases = images.numpy()
+
+    def read(k: int) -> Header | UnreadableImageError:
+        part, index = rows[k]
+        try:
+            pixels, header = decode(part[index])
+        except UnreadableImageError as error:
+            return error.with_traceback(None)
+        if keep:
+            canvases[k] = place(pixels, layout.channels, layout.canvas)
+        return header
+
+    survey = Survey(rows, in_threads(read, len(rows)))
+    return list(images.split([len(part) for part in parts])) if keep else [], survey

@@ -1,0 +1,195 @@
+"""Sets with images in a table's column, through Hugging Face datasets: parquet files or a hub name."""
+
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from foveate.data.folder import files_identity
+from foveate.data.parts import Part, Source, role_of
+from foveate.errors import RequestError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+__all__ = ["is_hub_name", "parquet_files", "read_hub", "read_parquet"]
+
+HUB_NAME = re.compile(r"(?P<path>\w[\w.-]*/\w[\w.-]*)(:(?P<config>[\w.-]+))?")
+LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category")
+
+
+class TableImages:
+    """The images of a table's column, each a struct of `bytes` and `path`.
+
+    Rows are read from the memory-mapped Arrow table itself, not through the dataset, which formats each.
+    """
+
+    def __init__(self, dataset: "Dataset", column: str, name: str) -> None:
+        self.dataset, self.column, self.name = dataset, column, name
+
+    def __getitem__(self, row: int) -> bytes | Path:
+        stored = self._stored(row)
+        if stored.get("bytes") is None and stored.get("path"):
+            return Path(stored["path"])
+        return stored.get("bytes") or b""
+
+    def where(self, row: int) -> str:
+        """The part and row, and the file that the row was made of where it is known."""
+        path = self._stored(row).get("path")
+        return f"{self.name}, row {row}" + (f" ({path})" if path else "")
+
+    def _stored(self, row: int) -> dict[str, Any]:
+        return self.dataset.data.column(self.column)[row].as_py() or {}
+
+
+def is_hub_name(source: str) -> bool:
+    """Whether `source` reads as owner/name or owner/name:config."""
+    return HUB_NAME.fullmatch(source) is not None
+
+
+def parquet_files(root: Path) -> list[str]:
+    """Relative names of the parquet files in `root` and its direct subfolders, sorted."""
+    found = [*root.glob("*.parquet"), *root.glob("*/*.parquet")]
+    return sorted(file.relative_to(root).as_posix() for file in found)
+
+
+def read_parquet(root: Path, image_column: str | None, label_column: str | None) -> Source:
+    """Read the parquet files below `root`; their names say which part they belong to.
+
+    Raises:
+        RequestError: no readable table, or no clear image or label column.
+    """
+    try:
+        tables = _load(str(root))
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{root}: its parquet files cannot be read: {error}") from error
+    identity = files_identity(root, parquet_files(root))
+    return _read(root.name, tables, identity, image_column, label_column)
+
+
+def read_hub(source: str, image_column: str | None, label_column: str | None) -> Source:
+    """Read a set of the Hugging Face hub (`owner/name`, `owner/name:config`), downloading it the first time.
+
+    Raises:
+        RequestError: the set cannot be had, or has no clear image or label column.
+    """
+    match = HUB_NAME.fullmatch(source)
+    assert match is not None
+    try:
+        tables = _load(match["path"], match["config"])
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"{source!r} is neither a folder here nor a set that the Hugging Face hub gives: {error}"
+        ) from error
+    sizes = {part: (table.num_rows, str(table.features)) for part, table in tables.items()}
+    files = sorted(next(iter(tables.values())).info.download_checksums or ())  # addresses with their commit
+    identity = hashlib.sha256(json.dumps([source, sizes, files], sort_keys=True).encode()).hexdigest()
+    return _read(source, tables, identity, image_column, label_column)
+
+
+def _load(path: str, config: str | None = None) -> "DatasetDict":
+    import datasets
+    import huggingface_hub
+
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+        datasets.logging.set_verbosity_error()
+        huggingface_hub.logging.set_verbosity_error()
+    return datasets.load_dataset(path, config)
+
+
+def _read(
+    name: str, tables: "DatasetDict", identity: str, image_column: str | None, label_column: str | None
+) -> Source:
+    features = next(iter(tables.values())).features
+    image_column = _image_column(name, features, image_column)
+    label_column, notes = _label_column(name, features, label_column)
+    raw = {part: table.data.column(label_column).to_numpy() for part, table in tables.items()}
+
+    unlabelled = [part for part, labels in raw.items() if _lacks_labels(labels).all()]
+    notes += [f"The {part} part was left out: it has no labels." for part in unlabelled]
+    chosen: dict[str, str] = {}
+    for part in raw:
+        role = role_of(part) or (part if len(raw) == 1 else None)
+        if role is None or role in chosen:
+            notes.append(f"The {part} part was left out: train, test and validation parts are used.")
+        elif part not in unlabelled:
+            chosen[role] = part
+    if not chosen:
+        raise RequestError(f"{name} has no labelled train, test or validation part: it has {', '.join(raw)}")
+
+    for part in chosen.values():
+        if missing := int(_lacks_labels(raw[part]).sum()):
+            raise RequestError(
+                f"{name}: {missing:,} rows of the {part} part have no {label_column!r}: remove them"
+            )
+    if _is_class_label(features[label_column]):
+        classes = list(features[label_column].names)
+        numbers = {role: raw[part] for role, part in chosen.items()}
+    else:
+        values = np.unique(np.concatenate([raw[part] for part in chosen.values()]))
+        classes = [str(value) for value in values]
+        numbers = {role: np.searchsorted(values, raw[part]) for role, part in chosen.items()}
+    parts = {
+        role: Part(
+            TableImages(tables[part], image_column, f"{name}, {part} part"),
+            np.arange(len(raw[part])),
+            numbers[role].astype(np.int64),
+        )
+        for role, part in chosen.items()
+    }
+    return Source(name, parts, classes, f"{identity}:{image_column}", notes)
+
+
+def _lacks_labels(labels: np.ndarray) -> np.ndarray:
+    """A mask of rows without a label: -1 and null, which Arrow turns to NaN or None."""
+    if labels.dtype == object:
+        return np.array([label is None for label in labels], dtype=bool)
+    return np.isnan(labels) | (labels == -1)
+
+
+def _is_class_label(feature: Any) -> bool:
+    return type(feature).__name__ == "ClassLabel"
+
+
+def _holds_images(feature: Any) -> bool:
+    return type(feature).__name__ == "Image" or (isinstance(feature, dict) and "bytes" in feature)
+
+
+def _holds_labels(feature: Any) -> bool:
+    kind = getattr(feature, "dtype", None) or ""
+    return _is_class_label(feature) or kind.startswith(("int", "uint", "bool")) or kind.endswith("string")
+
+
+def _image_column(name: str, features: Any, given: str | None) -> str:
+    found = [column for column, feature in features.items() if _holds_images(feature)]
+    if given is None and len(found) == 1:
+        return found[0]
+    if given in found:
+        return str(given)
+    raise _unclear_column(name, "image", given, found, features)
+
+
+def _label_column(name: str, features: Any, given: str | None) -> tuple[str, list[str]]:
+    possible = [column for column, feature in features.items() if _holds_labels(feature)]
+    if given in possible:
+        return str(given), []
+    usual = [column for column in possible if column in LABEL_COLUMNS]
+    found = [column for column in possible if column in usual or _is_class_label(features[column])]
+    if given is None and len(found) == 1:
+        return found[0], []
+    if given is None and len(usual) == 1:
+        return usual[0], [f"Of the label columns {', '.join(found)}, {usual[0]} was used (--label-column)."]
+    raise _unclear_column(name, "label", given, found or possible, features)
+
+
+def _unclear_column(name: str, kind: str, given: str | None, found: list[str], features: Any) -> RequestError:
+    wrong = f"has no {kind} column {given!r}" if given else f"has no clear {kind} column"
+    choices = f"choose one of {', '.join(found)}" if found else f"none of its columns holds {kind}s"
+    return RequestError(
+        f"{name} {wrong}: {choices} (--{kind}-column). All its columns: {', '.join(features)}"
+    )
