@@ -1,0 +1,167 @@
+"""One training on Lightning, from the last checkpoint of its folder if there is one."""
+
+import logging
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import nn
+from torch.utils.data import DataLoader
+
+from foveate.errors import RequestError
+from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
+from foveate.training.recipe import Recipe
+from foveate.training.task import ClassificationTask, Prepare
+
+__all__ = ["Fitted", "Logs", "OnStep", "fit"]
+
+Logs = Literal["none", "csv", "tensorboard"]
+OnStep = Callable[[int, int, int, float | None], None]
+"""Called some times a second with epoch (from 1), step, steps in the epoch, last validation accuracy."""
+
+SECONDS_BETWEEN_CALLS = 0.25
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training ended with; the network holds the weights of `chosen_epoch`."""
+
+    epochs: list[dict[str, Any]]
+    chosen_epoch: int
+    stopped_early: bool
+
+
+def fit(
+    network: nn.Module,
+    recipe: Recipe,
+    prepare: Prepare,
+    training: DataLoader[Any],
+    validation: DataLoader[Any],
+    *,
+    folder: Path,
+    seed: int,
+    device: str = "auto",
+    logs: Logs = "none",
+    on_step: OnStep | None = None,
+) -> Fitted:
+    """Train `network` by `recipe` and leave in it the weights that the recipe chooses.
+
+    Args:
+        prepare: turns uint8 batches into normalised ones, augmented for training.
+        training: batches of (uint8 images (B, C, S, S), labels (B,)); its sampler has `set_epoch`.
+        validation: the part that early stopping and the choice of weights look at, and nothing else.
+        folder: holds the checkpoint. One that is already there is gone on from, to the same end: on a CPU
+            bit for bit, given the same number of threads.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        WorkError: a loss that is not finite, or a file that cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    keeper = RunKeeper(folder, recipe)
+    checkpoint = folder / CHECKPOINT
+    going_on = checkpoint.exists()
+    if going_on:
+        saved = WholeCheckpointIO().load_checkpoint(checkpoint, map_location="cpu")
+        keeper.load_state_dict(saved["callbacks"][keeper.state_key])
+    task = ClassificationTask(network, recipe, prepare, len(training), seed)
+    if not keeper.finished:
+        callbacks: list[lightning.Callback] = [keeper]
+        if on_step is not None:
+            callbacks.append(_StepCalls(on_step))
+        with _quiet():
+            trainer = lightning.Trainer(
+                **lightning_device(device),
+                max_epochs=recipe.epochs,
+                precision=recipe.precision,
+                gradient_clip_val=recipe.clip_grad_norm,
+                callbacks=callbacks,
+                plugins=[WholeCheckpointIO()],
+                logger=_logger(logs, folder),
+                default_root_dir=folder,
+                use_distributed_sampler=False,
+                enable_checkpointing=True,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+            )
+            with _interruptible(trainer):
+                trainer.fit(task, training, validation, ckpt_path=str(checkpoint) if going_on else None)
+    network.load_state_dict(keeper.weights)
+    return Fitted(keeper.epochs, keeper.chosen_epoch, keeper.stopped_early)
+
+
+def lightning_device(device: str) -> dict[str, Any]:
+    """Lightning's `accelerator` and `devices` for a name in torch's spelling."""
+    kind, _, number = device.partition(":")
+    known = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "mps": "mps"}
+    if kind not in known or (number and not number.isdecimal()):
+        raise RequestError(f"unknown device {device!r}: expected auto, cpu, cuda, cuda:N or mps")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise RequestError(
+            f"device {device!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices"
+        )
+    return {"accelerator": known[kind], "devices": [int(number)] if number else 1}
+
+
+def _logger(logs: Logs, folder: Path) -> Logger | bool:
+    if logs == "csv":
+        return CSVLogger(folder, name="logs")
+    if logs == "tensorboard":
+        try:
+            return TensorBoardLogger(folder, name="logs")
+        except ModuleNotFoundError as error:
+            raise RequestError("--log tensorboard needs: pip install 'foveate[tensorboard]'") from error
+    return False
+
+
+class _StepCalls(lightning.Callback):
+    """Tells `on_step` where the training is, at most some times a second."""
+
+    def __init__(self, on_step: OnStep):
+        self.on_step = on_step
+        self.last = 0.0
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: lightning.LightningModule, *_: Any
+    ) -> None:
+        step, steps = trainer.fit_loop.batch_idx + 1, int(trainer.num_training_batches)
+        now = time.monotonic()
+        if now - self.last >= SECONDS_BETWEEN_CALLS or step == steps:
+            self.last = now
+            assert isinstance(task, ClassificationTask)
+            self.on_step(trainer.current_epoch + 1, step, steps, task.means.get("validation_accuracy"))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep away Lightning's advice on workers and logging, and torch's on what Lightning calls."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for advice in (
+            "does not have many workers",
+            "The number of training batches",
+            "treespec",
+            "in eval mode",
+        ):
+            warnings.filterwarnings("ignore", message=f".*{advice}.*")
+        yield
+
+
+@contextmanager
+def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
+    """Lightning turns Ctrl-C into SystemExit and ignores later ones: give the person's Ctrl-C back."""
+    try:
+        yield
+    except SystemExit as error:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from error

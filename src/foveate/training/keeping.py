@@ -1,0 +1,127 @@
+"""What a training keeps while it runs: the rows of its epochs, the best weights, the checkpoint."""
+
+import csv
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
+
+from foveate.files import write_text, write_whole
+from foveate.training.recipe import Recipe
+from foveate.training.task import ClassificationTask
+
+__all__ = ["CHECKPOINT", "RunKeeper", "WholeCheckpointIO"]
+
+CHECKPOINT = "last.ckpt"
+
+
+class WholeCheckpointIO(CheckpointIO):
+    """Checkpoints written whole or not at all; nothing but tensors and numbers is unpickled from them."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write to a temporary file, then rename."""
+        with write_whole(Path(path)) as file:
+            torch.save(checkpoint, file)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read with torch's restricted unpickler, whatever the caller asked for."""
+        checkpoint: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+        return checkpoint
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete the file if it is there."""
+        Path(path).unlink(missing_ok=True)
+
+
+class RunKeeper(Checkpoint):
+    """After each epoch: a row of metrics, the best weights so far, and all of it in one checkpoint.
+
+    Rows and best weights travel inside the checkpoint, so that a killed run goes on with exactly the ones
+    that belong to it. Whether training is over follows from the rows alone.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe):
+        self.folder = folder
+        self.recipe = recipe
+        self.epochs: list[dict[str, Any]] = []
+        self.chosen_epoch = 0
+        self.weights: dict[str, Tensor] = {}
+        self._started = self._trained = 0.0
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the recipe's patience has run out before its epochs."""
+        patience = self.recipe.patience
+        waited = len(self.epochs) - self._best_epoch()
+        return patience is not None and waited >= patience and len(self.epochs) < self.recipe.epochs
+
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is left to train."""
+        return self.stopped_early or len(self.epochs) >= self.recipe.epochs
+
+    def _best_epoch(self) -> int:
+        """The best epoch, from 1 (0: none yet); of equals the one with the smaller loss, then the earlier."""
+
+        def merit(row: dict[str, Any]) -> tuple[float, ...]:
+            loss = -row["validation_loss"]
+            return (row["validation_accuracy"], loss) if self.recipe.monitor == "accuracy" else (loss,)
+
+        return max(self.epochs, key=merit)["epoch"] if self.epochs else 0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_validation_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Training's share of the epoch ends here."""
+        self._trained = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        """Row, best weights, checkpoint; and the end, where the rows say so."""
+        assert isinstance(task, ClassificationTask)
+        images = trainer.num_training_batches * self.recipe.batch_size * trainer.world_size
+        self.epochs.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                **task.means,
+                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+                "seconds": round(time.perf_counter() - self._started, 3),
+                "images_per_second": round(images / (self._trained - self._started), 1),
+            }
+        )
+        if self.recipe.choose == "last" or self._best_epoch() == len(self.epochs):
+            self.chosen_epoch = len(self.epochs)
+            self.weights = {
+                key: value.detach().cpu().clone() for key, value in task.judged.state_dict().items()
+            }
+        trainer.save_checkpoint(self.folder / CHECKPOINT)
+        if trainer.is_global_zero:
+            write_text(self.folder / "epochs.csv", _as_csv(self.epochs))
+        trainer.should_stop = self.finished
+
+    def state_dict(self) -> dict[str, Any]:
+        """What goes into the checkpoint."""
+        return {"epochs": self.epochs, "chosen_epoch": self.chosen_epoch, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What a run goes on with."""
+        self.epochs = state_dict["epochs"]
+        self.chosen_epoch = state_dict["chosen_epoch"]
+        self.weights = state_dict["weights"]
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,42 @@
+"""The optimiser of a recipe and its learning rate at each step."""
+
+import math
+
+import timm.optim
+import torch
+from torch import nn
+
+from foveate.training.recipe import Recipe
+
+__all__ = ["learning_rate_factor", "make_optimizer"]
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser over the parameters of `network`, made by timm's factory."""
+    optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
+        network,
+        opt=recipe.optimizer,
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        momentum=recipe.momentum,
+        filter_bias_and_bn=not recipe.decay_norm_and_bias,
+    )
+    return optimizer
+
+
+def learning_rate_factor(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
+    """The learning rate of a step (counted from 0) as a share of the peak.
+
+    It climbs linearly over the warm-up (the step after it is the first at the peak), then falls to
+    `final_learning_rate` at the last step: on half a cosine, on a line, or not at all.
+    """
+    total = recipe.epochs * steps_per_epoch
+    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total - 1)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if recipe.schedule == "constant":
+        return 1.0
+    progress = min((step - warmup) / max(total - 1 - warmup, 1), 1.0)
+    shape = (1 + math.cos(math.pi * progress)) / 2 if recipe.schedule == "cosine" else 1 - progress
+    last = recipe.final_learning_rate / recipe.learning_rate
+    return last + (1 - last) * shape

@@ -1,0 +1,146 @@
+"""Image classification as a LightningModule: one step, one validation, the sums of an epoch."""
+
+from typing import Any, Protocol
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+
+from foveate.errors import WorkError
+from foveate.training.recipe import Recipe
+from foveate.training.schedule import learning_rate_factor, make_optimizer
+
+__all__ = ["ClassificationTask", "Prepare"]
+
+
+class Prepare(Protocol):
+    """uint8 images (B, C, S, S) to normalised ones (B, C, s, s). A module, so that it moves to the device."""
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """For training: augmented with the generator's random numbers."""
+
+    def plain(self, images: Tensor) -> Tensor:
+        """For evaluation: nothing is random."""
+
+
+STEPS_BETWEEN_CHECKS = 50
+
+
+class ClassificationTask(lightning.LightningModule):
+    """Trains `network` on batches of uint8 images (B, C, S, S) and labels (B,).
+
+    Images are augmented and normalised here, whole batches at a time and on the training device, with random
+    numbers that depend on seed, epoch and rank alone: a training that was interrupted goes on as if it had
+    not been. Sums of an epoch stay on the device until its end, so a step never waits for the device.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe, prepare: Prepare, steps_per_epoch: int, seed: int):
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last) if recipe.channels_last else network
+        self.average = (
+            ModelEmaV3(self.network, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
+        )
+        self.recipe = recipe
+        self.prepare = prepare
+        self.steps_per_epoch = steps_per_epoch
+        self.seed = seed
+        self.random = torch.Generator()
+        self.means: dict[str, float] = {}
+        if recipe.compile:
+            self.network.compile()
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that validation and test look at: the averaged one where the recipe averages."""
+        return self.average.module if self.average is not None else self.network
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Optimiser and per-step learning rate of the recipe."""
+        optimizer = make_optimizer(self.network, self.recipe)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._factor(step))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _factor(self, step: int) -> float:
+        return learning_rate_factor(step, self.steps_per_epoch, self.recipe)
+
+    def on_train_epoch_start(self) -> None:
+        """Random numbers of this epoch: from seed, epoch and rank."""
+        entropy = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
+        state = int(entropy.generate_state(1)[0])
+        self.random = torch.Generator(self.device).manual_seed(state)
+        torch.manual_seed(state)  # for dropout and stochastic depth
+        self._sums = self._zeros()
+        self._broken = torch.full((), -1, dtype=torch.long, device=self.device)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """One step: cross-entropy of the augmented batch."""
+        images, labels = batch
+        logits = self.network(self._arrange(self.prepare(images, self.random)))
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        with torch.no_grad():
+            self._count(loss, logits, labels)
+            first = (self._broken < 0) & ~torch.isfinite(loss)
+            self._broken = torch.where(first, index, self._broken)
+        if (index + 1) % STEPS_BETWEEN_CHECKS == 0 or self.device.type == "cpu":
+            self._refuse_broken_loss()
+        return loss
+
+    def _arrange(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else images
+
+    def _zeros(self) -> Tensor:
+        """Sums of an epoch: loss, correct, images; in double precision where the device has it."""
+        return torch.zeros(3, dtype=None if self.device.type == "mps" else torch.float64, device=self.device)
+
+    def _count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        images = len(labels)
+        correct = (logits.argmax(1) == labels).sum()
+        self._sums += torch.stack([loss.detach() * images, correct, torch.full_like(loss, images)]).to(
+            self._sums
+        )
+
+    def _refuse_broken_loss(self) -> None:
+        step = int(self._broken)
+        if step >= 0:
+            rate = self.recipe.learning_rate * self._factor(self.current_epoch * self.steps_per_epoch + step)
+            raise WorkError(
+                f"the loss is not a finite number at epoch {self.current_epoch + 1}, step {step + 1} of "
+                f"{self.steps_per_epoch}, learning rate {rate:.3g}: lower learning_rate, lengthen "
+                "warmup_epochs, or set clip_grad_norm"
+            )
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, then move the average."""
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None:
+            self.average.update(self.network, step=self.trainer.global_step)
+
+    def on_train_epoch_end(self) -> None:
+        """Mean loss and accuracy of the epoch, as the network was when it saw each batch."""
+        self._refuse_broken_loss()
+        self._log_means("train")
+
+    def on_validation_epoch_start(self) -> None:
+        """Keep training's sums apart."""
+        self._training_sums, self._sums = self._sums, self._zeros()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        """Cross-entropy, without smoothing, and hits of the judged network."""
+        images, labels = batch
+        logits = self.judged(self._arrange(self.prepare.plain(images)))
+        self._count(F.cross_entropy(logits, labels), logits, labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Mean loss and accuracy over the validation part."""
+        self._log_means("validation")
+        self._sums = self._training_sums
+
+    def _log_means(self, part: str) -> None:
+        sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
+        loss, correct, images = sums.tolist()
+        self.means |= {f"{part}_loss": loss / images, f"{part}_accuracy": correct / images}
+        self.log_dict(self.means)
