@@ -1,0 +1,69 @@
+"""Scores of a classifier on a part of a data set."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import torchmetrics.functional.classification as scores
+from torch import Tensor, nn
+
+__all__ = ["classification_scores", "predict"]
+
+CALIBRATION_BINS = 15
+
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    prepare: Callable[[Tensor], Tensor],
+    *,
+    device: torch.device,
+    autocast: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, classes) in float32 and labels (N,) of all batches, on the CPU.
+
+    `network` is put into evaluation mode and left there. `prepare` turns a uint8 batch into a normalised one.
+    """
+    network.to(device).eval()
+    logits, labels = [], []
+    for images, targets in batches:
+        with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+            logits.append(network(prepare(images.to(device, non_blocking=True))).float())
+        labels.append(targets)
+    return torch.cat(logits).cpu(), torch.cat(labels)
+
+
+def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, Any]:
+    """Scores of logits (N, classes) against labels (N,), all as plain numbers.
+
+    accuracy, loss (mean cross-entropy), precision, recall and f1 (macro averages over the classes that
+    occur), ece (expected calibration error over 15 equal bins: Guo et al. 2017, eq. 3), per_class, and
+    confusion (rows: true class, columns: predicted class).
+    """
+    count = len(classes)
+    probabilities = logits.softmax(1)
+    per_class = {
+        "accuracy": scores.multiclass_accuracy(logits, labels, count, average=None),
+        "precision": scores.multiclass_precision(logits, labels, count, average=None),
+        "recall": scores.multiclass_recall(logits, labels, count, average=None),
+        "f1": scores.multiclass_f1_score(logits, labels, count, average=None),
+        "support": torch.bincount(labels, minlength=count),
+    }
+    columns = {name: values.tolist() for name, values in per_class.items()}
+    confusion = scores.multiclass_confusion_matrix(logits, labels, count)
+    calibration = scores.multiclass_calibration_error(probabilities, labels, count, n_bins=CALIBRATION_BINS)
+    return {
+        "accuracy": (logits.argmax(1) == labels).double().mean().item(),
+        "loss": F.cross_entropy(logits.double(), labels).item(),
+        "precision": scores.multiclass_precision(logits, labels, count, average="macro").item(),
+        "recall": scores.multiclass_recall(logits, labels, count, average="macro").item(),
+        "f1": scores.multiclass_f1_score(logits, labels, count, average="macro").item(),
+        "ece": calibration.item(),
+        "per_class": [
+            {"class": name, **{score: column[index] for score, column in columns.items()}}
+            for index, name in enumerate(classes)
+        ],
+        "confusion": confusion.tolist(),
+    }

@@ -1,0 +1,188 @@
+"""Statistics over seeds: spread, paired tests and their adjustment, and what could have been detected.
+
+All functions are pure and take plain arrays of one value per seed. Two rules hold everywhere:
+
+* fewer than two seeds: there is no spread and no test (None);
+* a spread of zero (up to rounding, `ROUNDING`) carries no information on chance: no interval, no effect size
+  and no p value (None), unless the difference itself is zero as well, then p = 1.
+
+So no result is ever NaN or infinite.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, special, stats
+from statsmodels.stats.multitest import multipletests
+
+from foveate.errors import RequestError, unknown_name
+
+__all__ = [
+    "adjust_p_values",
+    "describe",
+    "detectable_difference",
+    "paired_power",
+    "paired_test",
+    "pooled_std",
+    "repeated_measures_anova",
+    "seeds_needed",
+]
+
+ADJUSTMENTS = ("holm", "bonferroni")
+ROUNDING = 1e-12
+"""Spreads and differences below this are rounding of equal values (metrics are of order 1)."""
+
+CHI_QUANTILES = (np.arange(2000) + 0.5) / 2000
+LARGEST_EFFECT = 1e9
+"""In standard deviations; two seeds at an alpha of 1e-6 detect an effect of some 1e6."""
+
+
+def describe(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, sample standard deviation (n - 1) and 95 % t interval of the mean of one value per seed.
+
+    Returns {"mean", "std", "ci95": [low, high], "values"}; std needs two values, the interval a spread.
+    The interval is not clipped: that of an accuracy may reach over 1.
+    """
+    if not len(values):
+        return {"mean": None, "std": None, "ci95": None, "values": []}
+    mean, std, interval = float(np.mean(values)), None, None
+    if (n := len(values)) > 1:
+        std = _std(values)
+        if std > 0:
+            half = float(stats.t.isf(0.025, n - 1)) * std / math.sqrt(n)
+            interval = [mean - half, mean + half]
+    return {"mean": mean, "std": std, "ci95": interval, "values": [float(value) for value in values]}
+
+
+def paired_test(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
+    """Two-sided paired t-test of b against a, matched by position (the same seed at the same place).
+
+    Returns {"difference": mean of b - a, "std" of the differences, "ci95" of the mean difference, "p",
+    "cohens_d", "n"}. Cohen's d is the paired one, d_z: mean difference over the standard deviation of the
+    differences (not over the spread of the values themselves, which pairing removes).
+    """
+    if len(a) != len(b):
+        raise ValueError(f"paired values must match seed by seed, got {len(a)} and {len(b)} of them")
+    spread = describe([y - x for x, y in zip(a, b, strict=True)])
+    difference, std, n = spread["mean"], spread["std"], len(a)
+    p = d = None
+    if std:
+        d = difference / std
+        p = float(2 * stats.t.sf(abs(d) * math.sqrt(n), n - 1))
+    elif std == 0 and abs(difference) <= ROUNDING:
+        p = 1.0
+    return {"difference": difference, "std": std, "ci95": spread["ci95"], "p": p, "cohens_d": d, "n": n}
+
+
+def adjust_p_values(p_values: Sequence[float | None], method: str = "holm") -> list[float | None]:
+    """Adjust a family of p values for their number, "holm" (step-down) or "bonferroni".
+
+    Both bound the chance of even one false alarm in the family. A None (no test was possible) stays None and
+    does not count as a test.
+    """
+    if method not in ADJUSTMENTS:
+        raise RequestError(unknown_name("adjustment of p values", method, ADJUSTMENTS))
+    known = [p for p in p_values if p is not None]
+    adjusted = iter(multipletests(known, method=method)[1] if known else ())
+    return [None if p is None else float(next(adjusted)) for p in p_values]
+
+
+def repeated_measures_anova(table: ArrayLike) -> dict[str, Any] | None:
+    """One-way repeated-measures ANOVA of `table` (n seeds, k mechanisms): does any mechanism differ?
+
+    Returns {"f", "df": [k - 1, (n - 1)(k - 1)], "p", "epsilon", "p_corrected", "n", "mechanisms"}, or None
+    where it cannot be made (n < 2, k < 2, or nothing left over once seeds and mechanisms are taken out).
+    p assumes sphericity (equal variances of all pairwise differences); p_corrected does not: it shrinks both
+    degrees of freedom by Greenhouse and Geisser's epsilon (Psychometrika 24, 1959).
+    """
+    x = np.asarray(table, dtype=float)
+    n, k = x.shape
+    if n < 2 or k < 2:
+        return None
+    effect = x.mean(axis=0) - x.mean()
+    residual = x - x.mean(axis=1, keepdims=True) - effect
+    between, error = n * float(effect @ effect), float((residual**2).sum())
+    if error <= n * k * ROUNDING**2:
+        return None
+    df = [k - 1, (n - 1) * (k - 1)]
+    f = (between / df[0]) / (error / df[1])
+    # Rows of `residual` are double-centred, so this is the centred covariance of the mechanisms, up to n - 1.
+    covariance = residual.T @ residual
+    epsilon = float(np.trace(covariance) ** 2 / ((k - 1) * (covariance**2).sum()))
+    return {
+        "f": f,
+        "df": df,
+        "p": float(stats.f.sf(f, *df)),
+        "epsilon": epsilon,
+        "p_corrected": float(stats.f.sf(f, df[0] * epsilon, df[1] * epsilon)),
+        "n": n,
+        "mechanisms": k,
+    }
+
+
+def paired_power(effect: float, n: int, alpha: float) -> float:
+    """Chance that a two-sided paired t-test of n seeds at `alpha` detects a true effect d_z = `effect`.
+
+    This is the upper and lower tail of the noncentral t distribution with n - 1 degrees of freedom and
+    noncentrality d_z·√n, as E over s of Φ(d_z·√n - t·s) + Φ(-d_z·√n - t·s), s² = χ²_{n-1} / (n - 1), the mean
+    taken over quantiles of s. scipy's `nct` returns NaN at few degrees of freedom and small alpha, where a
+    study of three seeds lives, and statsmodels' `solve_power` then stops at a wrong effect without a word.
+    """
+    df, shift = n - 1, abs(effect) * math.sqrt(n)
+    critical = stats.t.isf(alpha / 2, df)
+    s = np.sqrt(stats.chi2.ppf(CHI_QUANTILES, df) / df)
+    return float((special.ndtr(shift - critical * s) + special.ndtr(-shift - critical * s)).mean())
+
+
+def detectable_difference(
+    std_of_differences: float | None, n: int, alpha: float = 0.05, power: float = 0.8
+) -> float | None:
+    """Smallest true difference that n paired seeds detect with chance `power`, in the unit of the std."""
+    if n < 2 or not std_of_differences or std_of_differences <= ROUNDING:
+        return None
+    # SciPy solves for the logarithm: the effect spans ten orders of magnitude.
+    log_effect = optimize.brentq(
+        lambda log: paired_power(math.exp(log), n, alpha) - power, math.log(1e-6), math.log(LARGEST_EFFECT)
+    )
+    return std_of_differences * math.exp(log_effect)
+
+
+def seeds_needed(
+    difference: float | None, std_of_differences: float | None, alpha: float = 0.05, power: float = 0.8
+) -> int | None:
+    """Fewest paired seeds that detect a true `difference` of this spread with chance `power`; at least 2.
+
+    None where there is no difference to detect (zero, or under a millionth of the spread) or no spread.
+    """
+    if difference is None or not std_of_differences or std_of_differences <= ROUNDING:
+        return None
+    effect = abs(difference) / std_of_differences
+    if effect < 1e-6 or abs(difference) <= ROUNDING:
+        return None
+    enough = 2
+    while paired_power(effect, enough, alpha) < power:
+        enough *= 2
+    too_few = max(enough // 2, 1)
+    while enough - too_few > 1:
+        middle = (enough + too_few) // 2
+        if paired_power(effect, middle, alpha) < power:
+            too_few = middle
+        else:
+            enough = middle
+    return enough
+
+
+def pooled_std(spreads: Sequence[tuple[float | None, int]]) -> float | None:
+    """Pool (std, n) of several samples: the root of their variances' mean, weighted by n - 1."""
+    known = [(std, n - 1) for std, n in spreads if std is not None and n > 1]
+    if not known:
+        return None
+    return math.sqrt(sum(std**2 * df for std, df in known) / sum(df for _, df in known))
+
+
+def _std(values: Sequence[float]) -> float:
+    """Sample standard deviation; exactly 0.0 where the values are equal up to rounding."""
+    return 0.0 if np.ptp(values) <= ROUNDING else float(np.std(values, ddof=1))
