@@ -1,0 +1,39 @@
+"""The table and the verdict for a terminal, readable at 80 columns."""
+
+from typing import Any
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from foveate.report.notation import decimals, display_name, p_value, points, signed_percent, spread
+from foveate.report.records import PLAIN
+
+__all__ = ["console_table"]
+
+
+def console_table(summary: dict[str, Any]) -> Group:
+    """Lay out the verdict, the table of mechanisms and where the report lies, to be printed with rich."""
+    to_plain = {test["b"]: test for test in summary["tests"] if test["a"] == PLAIN}
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column("mechanism", overflow="fold", min_width=10)
+    for head in ("accuracy, %", "gain", "adj. p", "params", "mult-adds", "latency, ms", ""):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in summary["rows"]:
+        test = to_plain.get(row["attention"])
+        plain = row["attention"] == PLAIN
+        table.add_row(
+            Text(display_name(row["attention"])),
+            spread(row["accuracy"], 2, scale=100),
+            points(test["difference"]) if test else "",
+            p_value(test["p_adjusted"]) if test else "",
+            "" if plain else signed_percent(row["parameters_increase_percent"]),
+            "" if plain else signed_percent(row["macs_increase_percent"]),
+            decimals(row["latency_ms_p50"], 2),
+            "" if plain else signed_percent(row["latency_increase_percent"]),
+        )
+    headline, *rest = summary["verdict"]
+    lines = [Text(sentence) for sentence in [*rest, *summary["missing"]]]
+    report = Text(f"Report: {summary['report']}", overflow="fold")
+    return Group(Text(headline, style="bold"), *lines, Padding(table, (1, 0)), report)

@@ -1,0 +1,32 @@
+"use strict";
+const charts = JSON.parse(document.getElementById("charts").textContent);
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const views = new Map();
+
+async function draw(element) {
+  const tone = dark.matches ? "dark" : "light";
+  const drawn = await vegaEmbed(element, charts.specs[element.dataset.chart], {
+    actions: false,
+    ast: true, // interpreted expressions: the page's policy allows no code made from text
+    config: charts.themes[tone],
+    renderer: "svg",
+    tooltip: { theme: tone },
+  });
+  views.get(element)?.finalize();
+  views.set(element, drawn);
+}
+
+function drawAll() {
+  return Promise.all([...document.querySelectorAll(".live")].map(draw));
+}
+
+// Until they are drawn, and if drawing fails, the still pictures stand in their place.
+document.documentElement.classList.add("drawn");
+drawAll().catch((error) => {
+  document.documentElement.classList.remove("drawn");
+  throw error;
+});
+dark.addEventListener("change", drawAll);
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});

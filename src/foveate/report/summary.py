@@ -1,0 +1,126 @@
+"""The summary of a study as one dict of plain numbers: what `--json` gives and every table is made from."""
+
+from itertools import combinations
+from typing import Any
+
+from foveate.evaluation.statistics import (
+    adjust_p_values,
+    describe,
+    detectable_difference,
+    paired_test,
+    pooled_std,
+    repeated_measures_anova,
+    seeds_needed,
+)
+from foveate.report.records import PLAIN, Records
+from foveate.report.verdict import verdict
+
+__all__ = ["METRICS", "epochs_to_95", "summarise"]
+
+METRICS = ("accuracy", "loss", "precision", "recall", "f1", "ece")
+
+
+def summarise(records: Records) -> dict[str, Any]:
+    """Summarise the finished runs of a study.
+
+    Returns {"study", "rows", "tests", "anova", "detectable_difference", "verdict", "missing", "report"};
+    every number that cannot be given is None. Accuracies are fractions, `difference` is b - a, and what could
+    have been detected is reckoned at the level that the smallest p value of the family must pass (alpha over
+    the number of comparisons, `study.statistics.alpha_per_test`), for on adjusted p values the verdict rests.
+    """
+    settings = records.study["statistics"]
+    comparisons = len(list(combinations(records.finished, 2)))
+    alpha = settings["alpha"] / max(comparisons, 1)
+    tests = _tests(records, settings["adjust"], alpha, settings["power"])
+    against_plain = {test["b"]: test for test in tests if test["a"] == PLAIN}
+    summary: dict[str, Any] = {
+        "study": {
+            **{
+                key: records.study[key]
+                for key in (
+                    "name",
+                    "data",
+                    "backbone",
+                    "attention",
+                    "seeds",
+                    "recipe",
+                    "command",
+                    "environment",
+                )
+            },
+            "cost": records.cost_setting,
+            "foveate": records.study["foveate"],
+            "statistics": {**settings, "comparisons": comparisons, "alpha_per_test": alpha},
+        },
+        "rows": [_row(records, label, against_plain.get(label)) for label in records.finished],
+        "tests": tests,
+        "anova": _anova(records),
+        "detectable_difference": _detectable_against_plain(tests, alpha, settings["power"]),
+        "missing": records.missing,
+        "report": str(records.folder / "report" / "index.html"),
+    }
+    return {**summary, "verdict": verdict(summary)}
+
+
+def epochs_to_95(epochs: list[dict[str, Any]]) -> int:
+    """The first epoch whose validation accuracy reaches 95 % of the last epoch's."""
+    enough = 0.95 * epochs[-1]["validation_accuracy"]
+    return next(epoch["epoch"] for epoch in epochs if epoch["validation_accuracy"] >= enough)
+
+
+def _row(records: Records, label: str, test: dict[str, Any] | None) -> dict[str, Any]:
+    runs = [records.results[label][seed] for seed in sorted(records.results[label])]
+    row: dict[str, Any] = {"attention": label, "runs": len(runs)}
+    row |= {metric: describe([run["test"][metric] for run in runs]) for metric in METRICS}
+    cost, plain = records.cost.get(label, {}), records.cost.get(PLAIN, {})
+    for measure in ("parameters", "macs"):
+        row[measure] = cost.get(measure)
+        row[f"{measure}_increase_percent"] = _increase(cost.get(measure), plain.get(measure))
+    row["latency_ms_p50"], row["latency_ms_p95"] = cost.get("latency_ms_p50"), cost.get("latency_ms_p95")
+    # The ratio was measured side by side with plain: that of the medians would add the drift between them.
+    row["latency_increase_percent"] = _increase(cost.get("latency_ratio"), 1.0 if plain else None)
+    growth = row["parameters_increase_percent"]
+    gain = test["difference"] if test else None
+    row["efficiency_score"] = 100 * gain / growth if gain is not None and growth and growth > 0 else None
+    row["epochs_to_95"] = describe([epochs_to_95(run["epochs"]) for run in runs])
+    row["train_seconds"] = describe([run["seconds"] for run in runs])
+    return row
+
+
+def _increase(value: float | None, base: float | None) -> float | None:
+    return 100 * (value / base - 1) if value is not None and base else None
+
+
+def _tests(records: Records, adjust: str, alpha: float, power: float) -> list[dict[str, Any]]:
+    tests = []
+    for a, b in combinations(records.finished, 2):
+        seeds = sorted(records.results[a].keys() & records.results[b].keys())
+        test = paired_test(
+            *([records.results[x][seed]["test"]["accuracy"] for seed in seeds] for x in (a, b))
+        )
+        tests.append({"a": a, "b": b} | test)
+    adjusted = adjust_p_values([test["p"] for test in tests], adjust)
+    for test, p_adjusted in zip(tests, adjusted, strict=True):
+        test["p_adjusted"] = p_adjusted
+        test["detectable_difference"] = detectable_difference(test["std"], test["n"], alpha, power)
+        test["seeds_needed"] = seeds_needed(test["difference"], test["std"], alpha, power)
+    return tests
+
+
+def _anova(records: Records) -> dict[str, Any] | None:
+    """Over the seeds that every mechanism has finished."""
+    runs = [records.results[label] for label in records.finished]
+    seeds = sorted(set.intersection(*(set(of_label) for of_label in runs)))
+    if not seeds:
+        return None
+    return repeated_measures_anova(
+        [[of_label[seed]["test"]["accuracy"] for of_label in runs] for seed in seeds]
+    )
+
+
+def _detectable_against_plain(tests: list[dict[str, Any]], alpha: float, power: float) -> float | None:
+    """From the pooled spread of all differences to plain, at the fewest seeds that any of them has."""
+    spreads = [(test["std"], test["n"]) for test in tests if test["a"] == PLAIN and test["n"] > 1]
+    if not spreads:
+        return None
+    return detectable_difference(pooled_std(spreads), min(n for _, n in spreads), alpha, power)

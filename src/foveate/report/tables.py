@@ -1,0 +1,164 @@
+"""The tables that people read, once for the page, Markdown and LaTeX."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from foveate.report.notation import (
+    NOTHING,
+    count,
+    decimals,
+    deviation,
+    display_name,
+    interval,
+    magnitude,
+    p_value,
+    points,
+    signed_percent,
+    spread,
+)
+from foveate.report.records import PLAIN
+
+__all__ = ["Cell", "Column", "Table", "results_table", "tests_table", "training_table"]
+
+
+class Cell(NamedTuple):
+    """What a cell says, and in smaller letters what belongs to it (an interval, a change in per cent)."""
+
+    main: str
+    detail: str = ""
+
+
+class Column(NamedTuple):
+    """A column's head, and how to read it in one line."""
+
+    title: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: the first column names the row."""
+
+    name: str
+    caption: str
+    columns: list[Column]
+    rows: list[list[Cell]]
+
+
+def results_table(summary: dict[str, Any]) -> Table:
+    """One row a mechanism: what it reached, what it costs, and whether that differs from plain."""
+    study = summary["study"]
+    adjust, alpha = study["statistics"]["adjust"].capitalize(), study["statistics"]["alpha"]
+    where = "".join(
+        f", {key.replace('_', ' ')} {study['cost'][key]}"
+        for key in ("batch_size", "device")
+        if key in study["cost"]
+    )
+    columns = [
+        Column("Mechanism", "Plain is the backbone without attention."),
+        Column(
+            "Accuracy, %",
+            "Mean ± standard deviation over seeds on the test part; below, the 95 % interval of the mean "
+            "(t distribution).",
+        ),
+        Column("Loss", "Cross-entropy on the test part; below, ± standard deviation over seeds."),
+        Column("Precision, %", "Share of the answers naming a class that are right, averaged over classes."),
+        Column("Recall, %", "Share of a class's images that are found, averaged over classes."),
+        Column("F1, %", "Harmonic mean of precision and recall, averaged over classes."),
+        Column("Calibration error, %", "Expected gap between confidence and accuracy (ECE); 0 is best."),
+        Column("Parameters", "Learned numbers of the network; below, the change to plain."),
+        Column("Multiply-adds", "Of one image; below, the change to plain."),
+        Column(
+            "Latency p50, ms", f"Median time of one pass measured here{where}; below, the change to plain."
+        ),
+        Column("Efficiency score", "Accuracy gained in points per 1 % of parameters added."),
+        Column(
+            "Adjusted p",
+            f"Paired t-test against plain, adjusted for all comparisons ({adjust}); under {alpha:g} a "
+            "difference counts as shown.",
+        ),
+    ]
+    to_plain = {test["b"]: test for test in summary["tests"] if test["a"] == PLAIN}
+    rows = [
+        [
+            Cell(display_name(row["attention"]), count(row["runs"], "seed")),
+            Cell(spread(row["accuracy"], 2, scale=100), interval(row["accuracy"]["ci95"], 2, scale=100)),
+            Cell(decimals(row["loss"]["mean"], 3), deviation(row["loss"], 3)),
+            *(
+                Cell(decimals(row[metric]["mean"], 2, scale=100), deviation(row[metric], 2, scale=100))
+                for metric in ("precision", "recall", "f1", "ece")
+            ),
+            Cell(magnitude(row["parameters"]), _change(row, "parameters")),
+            Cell(magnitude(row["macs"]), _change(row, "macs")),
+            Cell(decimals(row["latency_ms_p50"], 2), _change(row, "latency")),
+            Cell(decimals(row["efficiency_score"], 2)),
+            _outcome(to_plain.get(row["attention"]), alpha),
+        ]
+        for row in summary["rows"]
+    ]
+    return Table("results", "Results by mechanism", columns, rows)
+
+
+def tests_table(summary: dict[str, Any]) -> Table:
+    """One row a pair of mechanisms."""
+    settings = summary["study"]["statistics"]
+    chance = f"{100 * settings['power']:g} %"
+    columns = [
+        Column("Pair", "The second minus the first, matched seed by seed."),
+        Column("Difference, points", "Mean difference in test accuracy; below, its own 95 % interval."),
+        Column("p", "Two-sided paired t-test: how often chance alone would make at least this difference."),
+        Column(
+            "Adjusted p",
+            f"The same, adjusted for {count(settings['comparisons'], 'comparison')} "
+            f"({settings['adjust'].capitalize()}).",
+        ),
+        Column("Cohen's d", "Paired (d_z): mean difference over the standard deviation of the differences."),
+        Column("Seeds", "Seeds that both have finished."),
+        Column("Detectable, points", f"Smallest true difference these seeds detect with {chance} chance."),
+        Column("Seeds needed", f"To detect a true difference as large as the one seen with {chance} chance."),
+    ]
+    rows = [
+        [
+            Cell(f"{display_name(test['a'])} → {display_name(test['b'])}"),
+            Cell(points(test["difference"]), interval(test["ci95"], 2, scale=100)),
+            Cell(p_value(test["p"])),
+            Cell(p_value(test["p_adjusted"])),
+            Cell(decimals(test["cohens_d"], 2)),
+            Cell(str(test["n"])),
+            Cell(decimals(test["detectable_difference"], 2, scale=100)),
+            Cell(magnitude(test["seeds_needed"])),
+        ]
+        for test in summary["tests"]
+    ]
+    return Table("tests", "Paired tests of all mechanisms", columns, rows)
+
+
+def training_table(summary: dict[str, Any]) -> Table:
+    """How fast each mechanism trains."""
+    columns = [
+        Column("Mechanism"),
+        Column("Epochs to 95 %", "First epoch whose validation accuracy reaches 95 % of the last epoch's."),
+        Column("Training time, s", "Of one run, mean ± standard deviation over seeds."),
+    ]
+    rows = [
+        [
+            Cell(display_name(row["attention"])),
+            Cell(spread(row["epochs_to_95"], 1)),
+            Cell(spread(row["train_seconds"], 1)),
+        ]
+        for row in summary["rows"]
+    ]
+    return Table("training", "Epochs to 95 % of the final accuracy", columns, rows)
+
+
+def _change(row: dict[str, Any], measure: str) -> str:
+    percent = row[f"{measure}_increase_percent"]
+    return "" if row["attention"] == PLAIN or percent is None else signed_percent(percent)
+
+
+def _outcome(test: dict[str, Any] | None, alpha: float) -> Cell:
+    if test is None or test["p_adjusted"] is None:
+        return Cell(NOTHING, "no test" if test else "")
+    if test["p_adjusted"] >= alpha:
+        return Cell(p_value(test["p_adjusted"]), "not shown")
+    return Cell(p_value(test["p_adjusted"]), "better" if test["difference"] > 0 else "worse")

@@ -1,0 +1,90 @@
+import csv
+
+import pytest
+from synthetic_study import write_study
+
+from foveate.errors import WorkError
+from foveate.report import build_report
+from foveate.report.files import as_csv, as_latex, as_markdown, write
+from foveate.report.tables import Cell, Column, Table
+
+TABLE = Table(
+    "t", "caption", [Column("Name"), Column("A, %")], [[Cell("a_b|c & <d>", "−1 %"), Cell("1", "± 2")]]
+)
+
+
+def read_csv(path):
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_everything_lies_beside_the_page_and_nothing_temporary(hostile_report):
+    report = hostile_report / "report"
+    names = {path.name for path in report.iterdir()}
+    assert names == {
+        *("index.html", "figures", "results.csv", "results.md", "results.tex"),
+        *("tests.csv", "tests.md", "tests.tex", "curves.csv", "per_class.csv", "confusion.csv"),
+    }
+    stems = {path.stem for path in (report / "figures").glob("*.svg")}
+    assert len(stems) == 13
+    assert stems == {path.stem for path in (report / "figures").glob("*.pdf")}
+    assert (report / "figures" / "differences.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_csv_holds_the_numbers(hostile_report):
+    report = hostile_report / "report"
+    results = read_csv(report / "results.csv")
+    assert [row["attention"] for row in results] == ["none", "se", "cbam", "dmsca"]
+    assert float(results[3]["accuracy_mean"]) == pytest.approx(0.97, abs=0.02)
+    assert results[0]["efficiency_score"] == ""
+    assert [row["n"] for row in read_csv(report / "tests.csv")] == ["5", "4", "5", "4", "5", "4"]
+    assert len(read_csv(report / "curves.csv")) == 19 * 12
+    per_class = read_csv(report / "per_class.csv")
+    assert len(per_class) == 19 * 10
+    assert per_class[0]["class"] == "<script>alert(1)</script>"
+    assert sum(int(row["count"]) for row in read_csv(report / "confusion.csv")) == 19 * 10 * 36
+
+
+def test_markdown_escapes():
+    assert as_markdown(TABLE) == ("| Name | A, % |\n| :-- | --: |\n| a\\_b\\|c & \\<d\\> (−1 %) | 1 ± 2 |\n")
+
+
+def test_latex_escapes():
+    assert as_latex(TABLE).splitlines() == [
+        r"% Needs \usepackage{booktabs}",
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"Name & A, \% \\",
+        r"\midrule",
+        r"a\_b|c \& \textless{}d\textgreater{} ($-$1 \%) & 1 $\pm$ 2 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def test_csv_of_nothing_is_empty():
+    assert as_csv([]) == ""
+
+
+def test_write_replaces_whole_files(tmp_path):
+    write(tmp_path / "new" / "a.txt", "one")
+    write(tmp_path / "new" / "a.txt", b"two")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
+    assert (tmp_path / "new" / "a.txt").read_text() == "two"
+
+
+def test_a_file_that_cannot_be_written_keeps_the_old_one(tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "a.txt").mkdir()
+    with pytest.raises(
+        WorkError, match=r"a\.txt could not be written: .*The records of the runs are untouched"
+    ):
+        write(tmp_path / "report" / "a.txt", "text")
+    assert [path.name for path in (tmp_path / "report").iterdir()] == ["a.txt"]
+
+
+def test_where_the_report_cannot_be_is_failed_work(tmp_path):
+    folder = write_study(tmp_path, gains={"none": 0.0}, seeds=1)
+    (folder / "report").write_text("in the way")
+    with pytest.raises(WorkError, match="could not be written"):
+        build_report(folder)

@@ -1,0 +1,117 @@
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from synthetic_study import write_study
+
+from foveate.report import build_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Outline(HTMLParser):
+    """The tags, the addresses that a browser would fetch, and the text outside of scripts and styles."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags = [""]
+        self.fetched: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.fetched += [value for key, value in attrs if key == "src" or (tag == "link" and key == "href")]
+
+    def handle_data(self, data):
+        if self.tags[-1] not in ("script", "style"):
+            self.text += data
+
+
+def test_names_of_classes_stay_text(hostile_report):
+    page = (hostile_report / "report" / "index.html").read_text(encoding="utf-8")
+    outline = Outline(page)
+    assert outline.tags.count("script") == 3
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in outline.fetched)
+    assert "alert(1)</script>" not in page
+    assert "<img src=x>" not in page
+
+
+def test_a_hostile_mechanism_and_error_stay_text(tmp_path):
+    folder = write_study(tmp_path, gains={"none": 0.0, "<b>se</b>": 0.01}, seeds=2)
+    study = json.loads((folder / "study.json").read_text())
+    study["data"]["notes"] = ["<i>note</i>"]
+    (folder / "study.json").write_text(json.dumps(study))
+    page = Path(build_report(folder)["report"]).read_text(encoding="utf-8")
+    assert "<b>se" not in page
+    assert "<i>note" not in page
+    assert "<b>se</b>" in Outline(page).text
+
+
+def test_tells_everything_in_order(hostile_report):
+    page = (hostile_report / "report" / "index.html").read_text(encoding="utf-8")
+    heads = re.findall(r"<h2 id[^>]*>([^<]+)</h2>", page)
+    assert heads == [
+        *("Verdict", "Results", "Accuracy against cost", "Differences to plain", "Training", "Tests"),
+        *("Classes", "Speed of training", "Data", "How it was made"),
+    ]
+    text = Outline(page).text
+    assert "Take dmsca if its price suits you" in text
+    assert "The run of cbam with seed 1 failed: the loss is NaN" in text
+    assert "foveate compare --attention none,se,cbam,dmsca --seeds 5" in text
+    assert "Repeated-measures ANOVA over 4 mechanisms and 4 seeds" in text
+    assert "learning_rate" in text
+    assert "AMD EPYC" in text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seeds": 1},
+        {"gains": {"none": 0.0}, "seeds": 2},
+        {"gains": {"se": 0.0, "cbam": 0.01}, "seeds": 2},
+        {"noise": 0.0, "seeds": 2},
+    ],
+    ids=["one seed", "plain alone", "no plain", "equal over seeds"],
+)
+def test_poor_studies_have_a_page_too(tmp_path, options):
+    page = Path(build_report(write_study(tmp_path, **options))["report"]).read_text(encoding="utf-8")
+    text = Outline(page).text
+    assert "Verdict" in text
+    assert not re.search(r"\b(None|nan|inf|Undefined)\b", text)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
+@pytest.mark.parametrize(("scheme", "paper"), [(1, "#ffffff"), (0, "#15181c")], ids=["light", "dark"])
+def test_opens_offline_in_a_browser_with_its_charts_drawn(hostile_report, tmp_path, scheme, paper):
+    page = (hostile_report / "report" / "index.html").as_uri()
+    requests = tmp_path / "requests.json"
+    browser = subprocess.run(
+        [
+            str(CHROMIUM),
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            *("--enable-logging=stderr", "--v=0", "--window-size=1400,900", "--virtual-time-budget=20000"),
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--log-net-log={requests}",
+            f"--blink-settings=preferredColorScheme={scheme}",
+            *("--dump-dom", page),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "CONSOLE" not in browser.stderr
+    drawn = re.findall(r'<svg[^>]*class="marks"[^>]*>', browser.stdout)
+    assert len(drawn) == 13
+    assert browser.stdout.count(f'fill="{paper}"') >= 13
+    # What the browser asks for itself has no origin; all else is asked for by a page.
+    events = json.loads(requests.read_text(encoding="utf-8"))["events"]
+    asked = [event["params"] for event in events if "initiator" in event.get("params", {})]
+    assert [request for request in asked if request["initiator"] != "not an origin"] == []

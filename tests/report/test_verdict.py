@@ -1,0 +1,98 @@
+import pytest
+from synthetic_study import write_study
+
+from foveate.report.records import read_records
+from foveate.report.summary import summarise
+
+
+def verdict_of(folder, **options):
+    return summarise(read_records(write_study(folder, **options)))["verdict"]
+
+
+def test_names_the_best_its_evidence_and_its_price(tmp_path):
+    headline, *rest = verdict_of(tmp_path)
+    assert headline == (
+        "Take dmsca if its price suits you: it was shown to be better than plain, and than se, "
+        "which was better than plain, too."
+    )
+    assert rest[0].startswith(
+        "dmsca is better than plain by 2.14 points of accuracy (95 % interval 1.98 to 2.30; "
+    )
+    assert rest[0].endswith("price: 11.0 % more parameters, 2.9 % more multiply-adds and 135 % more latency.")
+    assert rest[2].startswith("cbam is worse than plain by 1.2")
+
+
+def test_one_better_mechanism_is_taken_alone_and_the_others_left_open(tmp_path):
+    sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.0004, "dmsca": 0.02}, seeds=6)
+    assert sentences[0] == "Take dmsca if its price suits you: it alone was shown to be better than plain."
+    assert "For se no difference from plain was shown, which does not mean that there is none." in sentences
+
+
+def test_of_those_that_cannot_be_told_apart_the_cheapest_is_taken(tmp_path):
+    sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.02, "dmsca": 0.0205}, seeds=6)
+    assert sentences[0].startswith("Take se if its price suits you")
+    assert "the cheapest of those that could not be told apart from the best, dmsca" in sentences[0]
+    assert "it would likely have gone unseen" in sentences[0]
+
+
+def test_the_best_is_taken_where_its_equals_cost_more(tmp_path):
+    sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.022, "dmsca": 0.02}, seeds=6, noise=0.003)
+    assert sentences[0].startswith("Take se if its price suits you")
+    assert sentences[0].endswith("and dmsca, which could not be told apart from it, costs no less.")
+
+
+def test_nobody_can_tell_says_what_could_have_been_detected(tmp_path):
+    sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.001, "dmsca": 0.001}, seeds=3, noise=0.004)
+    text = " ".join(sentences)
+    assert sentences[0] == "Nobody can tell yet: no mechanism was shown to differ from plain."
+    assert "The largest difference seen is" in text
+    assert "With these 3 seeds only a difference of about" in text
+    assert "would have been detected with 80 % chance, at a level of 5 % shared by 3 comparisons." in text
+    assert "To detect a true difference as large as the one seen takes more than 100 seeds." in text
+
+
+def test_a_reachable_number_of_seeds_is_said(tmp_path):
+    text = " ".join(verdict_of(tmp_path, gains={"none": 0.0, "se": 0.0001}, seeds=8, noise=0.01))
+    assert "with 80 % chance, at a level of 5 %. To detect" in text
+    assert "takes about 74 seeds." in text
+
+
+def test_only_worse(tmp_path):
+    sentences = verdict_of(tmp_path, gains={"none": 0.0, "cbam": -0.02})
+    assert sentences[0] == "No mechanism was shown to be better than plain."
+    assert sentences[1].startswith("cbam is worse than plain by")
+
+
+def test_one_seed(tmp_path):
+    text = " ".join(verdict_of(tmp_path, seeds=1))
+    assert "With one seed no test is possible" in text
+    assert "Chance alone may have made it. Run at least three seeds" in text
+
+
+def test_without_plain_only_mechanisms_are_compared(tmp_path):
+    sentences = verdict_of(tmp_path, gains={"se": 0.0, "dmsca": 0.02})
+    assert sentences[0].startswith("Whether any mechanism is worth its cost cannot be said")
+    assert sentences[1].startswith("dmsca is better than se by")
+
+
+def test_equal_spacing_over_seeds_is_no_evidence(tmp_path):
+    sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.01}, noise=0.0)
+    assert sentences[0].startswith("Nobody can tell yet")
+    assert "plain and se differ by the same +1.00 points on each seed" in sentences[1]
+
+
+def test_a_single_mechanism_has_nothing_to_be_compared_with(tmp_path):
+    assert verdict_of(tmp_path, gains={"none": 0.0})[0].startswith("Only plain has finished runs")
+
+
+@pytest.mark.parametrize(("seeds", "verb"), [(3, "is"), (1, "is")])
+def test_missing_runs_are_counted(tmp_path, seeds, verb):
+    sentences = verdict_of(tmp_path, seeds=seeds, unfinished=("se", 0))
+    assert f"1 of the {4 * seeds} runs {verb} missing; this rests on the others." in sentences
+
+
+def test_says_how_far_it_reaches(tmp_path):
+    assert verdict_of(tmp_path)[-1] == (
+        "This speaks for cifar_resnet20 on digits under this recipe. The intervals tell of chance between "
+        "seeds, not of chance in the choice of the 360 test images."
+    )
