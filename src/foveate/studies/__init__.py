@@ -1,0 +1,1 @@
+"""Studies: what is run, the runs of a study, and the record of each."""

@@ -1,0 +1,116 @@
+"""One candidate of a study: a mechanism with its options and its place, written `dmsca(reduction=8)`."""
+
+import ast
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from foveate.attention import list_attention
+from foveate.errors import RequestError, unknown_name
+
+__all__ = ["PLAIN", "Candidate", "parse_candidates"]
+
+PLAIN = "none"
+PLACEMENT = ("where", "stages", "identity_init")
+
+
+class Candidate(BaseModel):
+    """A mechanism, its constructor's options, and where it goes; `none` is the plain backbone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    options: dict[str, Any] = {}
+    where: Literal["block", "stage"] | None = None
+    stages: tuple[int, ...] | None = None
+    identity_init: bool = False
+
+    @property
+    def label(self) -> str:
+        """How a person writes it, and how tables name it: `se`, `dmsca(reduction=8,where=stage)`."""
+        given = dict(self.options) | {
+            key: getattr(self, key)
+            for key in PLACEMENT
+            if key in self.model_fields_set and getattr(self, key)
+        }
+        if not given:
+            return self.name
+        return f"{self.name}({','.join(f'{key}={_spell(value)}' for key, value in given.items())})"
+
+
+def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidate, ...]:
+    """Read `none,se,dmsca(reduction=8)`, or a YAML list of such names and of `{dmsca: {reduction: 8}}`.
+
+    Raises:
+        RequestError: an unknown mechanism (the nearest is named), a malformed option, a candidate twice.
+    """
+    items = _split(given) if isinstance(given, str) else list(given)
+    candidates = tuple(_read(item) for item in items)
+    if not candidates:
+        raise RequestError("--attention names nothing: expected for example none,se,dmsca")
+    labels = [candidate.label for candidate in candidates]
+    twice = {label for label in labels if labels.count(label) > 1}
+    if twice:
+        raise RequestError(f"--attention names {', '.join(sorted(twice))} more than once")
+    return candidates
+
+
+def _read(item: Any) -> Candidate:
+    if isinstance(item, str):
+        name, options = _read_call(item)
+    elif isinstance(item, Mapping) and len(item) == 1:
+        name, options = next(iter(item.items()))
+        options = dict(options or {})
+    else:
+        raise RequestError(f"attention {item!r}: expected a name, or one name with its options")
+    if name != PLAIN and name not in list_attention():
+        raise RequestError(unknown_name("attention", str(name), [PLAIN, *list_attention()]))
+    if name == PLAIN and options:
+        raise RequestError(f"attention none takes no options, given {', '.join(options)}")
+    placement = {key: options.pop(key) for key in PLACEMENT if key in options}
+    if isinstance(placement.get("stages"), int):
+        placement["stages"] = (placement["stages"],)
+    try:
+        return Candidate(name=name, options=options, **placement)
+    except ValueError as error:
+        raise RequestError(
+            f"attention {name!r}: where is block or stage, stages are numbers from 1"
+        ) from error
+
+
+def _read_call(text: str) -> tuple[str, dict[str, Any]]:
+    """Read `name` or `name(option=value,…)`, Python's own syntax, a bare word being a string."""
+    text = text.strip()
+    if "(" not in text:
+        return text, {}
+    try:
+        call = ast.parse(text, mode="eval").body
+        assert isinstance(call, ast.Call)
+        assert isinstance(call.func, ast.Name)
+        assert not call.args
+        return call.func.id, {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
+    except (SyntaxError, ValueError, AssertionError) as error:
+        raise RequestError(
+            f"attention {text!r}: expected for example dmsca(reduction=8,where=stage)"
+        ) from error
+
+
+def _value(node: ast.expr) -> Any:
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that stand outside of parentheses."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _spell(value: Any) -> str:
+    return "[" + ",".join(map(str, value)) + "]" if isinstance(value, list | tuple) else str(value)

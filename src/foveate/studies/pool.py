@@ -1,0 +1,79 @@
+"""Several runs of a study at a time, each in a process of its own."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.connection import wait
+from typing import Any
+
+from foveate.studies.spec import RunSpec
+from foveate.studies.watch import QueuedWatch, Watch
+
+__all__ = ["Outcome", "run_in_processes"]
+
+Outcome = Callable[[], dict[str, Any]]
+"""Gives a run's result, or raises what stopped it."""
+
+MakeRunner = Callable[..., Callable[[RunSpec, Watch], dict[str, Any]]]
+"""Called once in each worker with its place (0, 1, …) and further arguments; gives what carries out a run."""
+
+_carry_out: Callable[[RunSpec], dict[str, Any]]
+
+
+def run_in_processes(
+    runs: list[RunSpec], jobs: int, watch: Watch, make_runner: MakeRunner, *arguments: Any
+) -> Iterator[tuple[RunSpec, Outcome]]:
+    """Carry out `runs`, `jobs` at a time, and yield each as it ends.
+
+    The worker processes live no longer than this generator, nor than this process, however it ends: they
+    watch the other end of a pipe that only this process holds.
+    """
+    context = multiprocessing.get_context("spawn")
+    held, watched = context.Pipe(duplex=False)[::-1]
+    steps, places = context.Queue(), context.Queue()
+    for place in range(jobs):
+        places.put(place)
+    listener = threading.Thread(target=_pass_on, args=(steps, watch), daemon=True)
+    listener.start()
+    start = (watched, places, steps, make_runner, arguments)
+    with ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
+        futures = {pool.submit(_work, run): run for run in runs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result
+        finally:
+            held.close()
+            steps.put(None)
+            listener.join()
+
+
+def _pass_on(steps: Any, watch: Watch) -> None:
+    while (position := steps.get()) is not None:
+        watch.step(*position)
+
+
+def _start_worker(
+    watched: Any, places: Any, steps: Any, make_runner: MakeRunner, arguments: tuple[Any, ...]
+) -> None:
+    global _carry_out
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the study's process, which ends this one
+    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
+    runner = make_runner(places.get(), *arguments)
+    watch = QueuedWatch(steps)
+
+    def carry_out(run: RunSpec) -> dict[str, Any]:
+        return runner(run, watch)
+
+    _carry_out = carry_out
+
+
+def _end_with(watched: Any) -> None:
+    wait([watched])
+    os._exit(1)
+
+
+def _work(run: RunSpec) -> dict[str, Any]:
+    return _carry_out(run)

@@ -1,0 +1,88 @@
+"""Progress that a person can read: bars on a terminal, a line a finished run elsewhere."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from foveate.studies.watch import Watch
+
+__all__ = ["ProgressWatch"]
+
+
+class ProgressWatch(Watch):
+    """Shows a study on `console` while it is used as a context manager."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.study: TaskID | None = None
+        self.runs: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "ProgressWatch":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.bars.stop()
+
+    def measuring(self, done: int, total: int) -> None:
+        """A bar for the latency measurement."""
+        self._advance("latency, side by side", done, total, "")
+        if done == total:
+            self._remove("latency, side by side")
+
+    def planned(self, total: int, finished: int) -> None:
+        """The study's own bar."""
+        if finished:
+            self.console.print(f"{finished} of {total} runs were finished before; {total - finished} to go")
+        self.study = self.bars.add_task("[bold]runs", total=total, completed=finished, note="")
+
+    def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, accuracy: float | None) -> None:
+        """A bar for each run that is under way; it counts epochs."""
+        note = "" if accuracy is None else f"validation {accuracy:.3f}"
+        self._advance(run, epoch - 1 + step / steps, epochs, note)
+
+    def finished(self, run: str, accuracy: float, seconds: float) -> None:
+        """The bar goes, a line stays."""
+        self._remove(run)
+        self._one_more()
+        self.console.print(f"  {run:<28} test accuracy {accuracy:.4f}   {seconds:8.1f} s")
+
+    def failed(self, run: str, message: str) -> None:
+        """The bar goes, the reason stays."""
+        self._remove(run)
+        self._one_more()
+        self.console.print(f"  [red]{run:<28} failed:[/red] {escape(message)}")
+
+    def _one_more(self) -> None:
+        if self.study is not None:
+            self.bars.advance(self.study)
+
+    def _advance(self, name: str, done: float, total: float, note: str) -> None:
+        if name not in self.runs:
+            self.runs[name] = self.bars.add_task(name, total=total, note=note)
+        self.bars.update(self.runs[name], completed=done, note=note)
+
+    def _remove(self, name: str) -> None:
+        if name in self.runs:
+            self.bars.remove_task(self.runs.pop(name))

@@ -1,0 +1,43 @@
+"""Names and format of what a study's folder holds, and the refusal of a folder from another version."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from foveate.errors import RequestError
+from foveate.version import __version__
+
+__all__ = ["COST", "FORMAT", "RESULT", "RUNS", "STUDY", "find_result", "refuse_other_format"]
+
+FORMAT = 1
+STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
+
+
+def find_result(folder: Path) -> dict[str, Any] | None:
+    """The record of a finished run, or None where the run is not finished."""
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return result
+
+
+def refuse_other_format(out: Path) -> None:
+    """Refuse a study folder whose records this version does not write.
+
+    Raises:
+        RequestError: naming both versions and the way out.
+    """
+    path = out / STUDY
+    if not path.exists():
+        return
+    try:
+        study = json.loads(path.read_text(encoding="utf-8"))
+        found = study["format"], study["foveate"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{path} is not a study of foveate: give another --out") from error
+    if found[0] != FORMAT:
+        raise RequestError(
+            f"{out} was written by foveate {found[1]} (record format {found[0]}); this is foveate "
+            f"{__version__} (record format {FORMAT}): give another --out, or use foveate {found[1]} for it"
+        )

@@ -1,0 +1,149 @@
+"""One run: a network trained by the recipe on one seed, tested once, and recorded."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from filelock import FileLock, Timeout
+
+from foveate.data import Augmentation, Data, make_loader
+from foveate.errors import WorkError
+from foveate.evaluation.classification import classification_scores, predict
+from foveate.files import write_json, write_whole
+from foveate.studies.environment import describe_environment
+from foveate.studies.network import build_network
+from foveate.studies.record import FORMAT, RESULT, find_result
+from foveate.studies.spec import RunSpec
+from foveate.training.fit import Logs, OnStep, fit
+from foveate.training.keeping import CHECKPOINT
+from foveate.training.recipe import Recipe
+from foveate.version import __version__
+
+__all__ = ["Machine", "execute", "make_augmentation"]
+
+AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How runs are carried out; what they learn does not depend on it, but for rounding."""
+
+    device: str = "auto"
+    threads: int = 1
+    workers: int = 0
+    logs: Logs = "none"
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device that `auto` stands for here."""
+        if self.device != "auto":
+            return torch.device(self.device)
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found or torch.device("cpu")
+
+
+def make_augmentation(recipe: Recipe, data: Data) -> Augmentation:
+    """The recipe's augmentation for these images; an unknown name raises RequestError."""
+    return Augmentation(recipe.augmentation, data.image_size, data.padding, data.mean, data.std)
+
+
+def execute(
+    spec: RunSpec, data: Data, folder: Path, machine: Machine, on_step: OnStep | None = None
+) -> dict[str, Any]:
+    """Train, choose, test and record one run; a finished one is only read.
+
+    Raises:
+        WorkError: the loss is no number, a file cannot be written, or another process has this run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=10):
+            return find_result(folder) or _execute(spec, data, folder, machine, on_step)
+    except Timeout as error:
+        raise WorkError(f"{folder} is taken by another process") from error
+
+
+def _execute(
+    spec: RunSpec, data: Data, folder: Path, machine: Machine, on_step: OnStep | None
+) -> dict[str, Any]:
+    torch.set_num_threads(machine.threads)
+    write_json(folder / "spec.json", spec.model_dump(mode="json"))
+    recipe, device = spec.recipe, machine.torch_device
+    network = build_network(
+        spec.backbone,
+        spec.attention,
+        classes=len(data.classes),
+        channels=data.channels,
+        pretrained=spec.pretrained,
+        seed=spec.seed,
+    )
+    training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
+    load = partial(
+        make_loader,
+        batch_size=recipe.batch_size,
+        workers=machine.workers,
+        pin_memory=device.type == "cuda",
+    )
+    prepare = make_augmentation(recipe, data)
+    fitted = fit(
+        network,
+        recipe,
+        prepare,
+        load(data.train, training, shuffle_seed=spec.seed, drop_last=True),
+        load(data.validation_store, validation, shuffle_seed=None),
+        folder=folder,
+        seed=spec.seed,
+        device=machine.device,
+        logs=machine.logs,
+        on_step=on_step,
+    )
+    logits, labels = predict(
+        network,
+        load(data.test, np.arange(len(data.test)), shuffle_seed=None),
+        prepare.to(device).plain,
+        device=device,
+        autocast=AUTOCAST[recipe.precision],
+    )
+    result = {
+        "format": FORMAT,
+        "foveate": __version__,
+        "id": spec.id,
+        "spec": spec.model_dump(mode="json") | {"attention": _attention(spec)},
+        "data": {"train": len(training), "validation": len(validation), "test": len(labels)},
+        "test": classification_scores(logits, labels, data.classes),
+        "best_epoch": fitted.chosen_epoch,
+        "stopped_early": fitted.stopped_early,
+        "seconds": round(sum(row["seconds"] for row in fitted.epochs), 3),
+        "epochs": fitted.epochs,
+        "environment": describe_environment(device, machine.threads),
+    }
+    _write_weights(folder, network, spec, data)
+    write_json(folder / RESULT, result)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def _attention(spec: RunSpec) -> dict[str, Any]:
+    return spec.attention.model_dump(mode="json") | {"label": spec.attention.label}
+
+
+def _write_weights(folder: Path, network: torch.nn.Module, spec: RunSpec, data: Data) -> None:
+    """The tested weights, with all that is needed to use them: network, classes, preprocessing."""
+    use = {
+        "backbone": spec.backbone,
+        "attention": _attention(spec),
+        "classes": list(data.classes),
+        "channels": data.channels,
+        "image_size": data.image_size,
+        "canvas": data.canvas,
+        "mean": list(data.mean),
+        "std": list(data.std),
+    }
+    tensors = {key: value.contiguous() for key, value in network.cpu().state_dict().items()}
+    with write_whole(folder / "weights.safetensors") as file:
+        file.write(safetensors.torch.save(tensors, {"foveate": json.dumps(use)}))

@@ -1,0 +1,148 @@
+"""What a study runs, and what one run of it is; a run's hash is its name."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import timm
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from foveate.errors import RequestError, unknown_name
+from foveate.studies.candidate import Candidate, parse_candidates
+from foveate.training.recipe import Recipe, make_recipe, read_recipe
+
+__all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
+
+DEFAULT_RECIPE = "default"
+RECIPE_OF_DATA = {"digits": "digits"}
+
+
+class DataChoice(BaseModel):
+    """Which images, and how they are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    image_size: int | None = Field(None, ge=4)
+    upscale: bool = False
+    skip_broken: bool = False
+    train_fraction: float = Field(1.0, gt=0, le=1)
+    image_column: str | None = None
+    label_column: str | None = None
+
+
+class StudySpec(BaseModel):
+    """Mechanisms × seeds under one recipe, on one backbone and one data set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: DataChoice
+    backbone: str
+    pretrained: bool = False
+    attention: tuple[Candidate, ...]
+    seeds: tuple[int, ...] = Field(min_length=1)
+    recipe: Recipe
+    adjust: Literal["holm", "bonferroni"] = "holm"
+
+    @property
+    def name(self) -> str:
+        """A short name: data and backbone."""
+        return f"{self.data.source.rstrip('/').rsplit('/', 1)[-1]}-{self.backbone}".replace(":", "-")
+
+    def runs(self, fingerprint: str) -> list["RunSpec"]:
+        """All runs, seed by seed, so that an unfinished study still has whole pairs."""
+        return [
+            RunSpec(
+                data=self.data,
+                fingerprint=fingerprint,
+                backbone=self.backbone,
+                pretrained=self.pretrained,
+                attention=candidate,
+                recipe=self.recipe,
+                seed=seed,
+            )
+            for seed in self.seeds
+            for candidate in self.attention
+        ]
+
+
+class RunSpec(BaseModel):
+    """All that decides what a run's network learns; `fingerprint` stands for the images themselves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: DataChoice
+    fingerprint: str
+    backbone: str
+    pretrained: bool
+    attention: Candidate
+    recipe: Recipe
+    seed: int
+
+    @property
+    def id(self) -> str:
+        """The hash that names the run's folder. Where the images lie does not matter, what they are does."""
+        content = self.model_dump(mode="json")
+        del content["data"]["source"]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -> StudySpec:
+    """Build a study from the keys of a study file and of the command line.
+
+    Args:
+        settings: data, backbone, attention, seeds (how many, or which), recipe (a name, a path, or a mapping
+            that may name its `base`), adjust, pretrained, and the fields of DataChoice.
+        recipe_changes: recipe keys that override the recipe's own.
+
+    Raises:
+        RequestError: an unknown name or key (the nearest is named), or a value that cannot be.
+    """
+    settings = dict(settings)
+    known = (set(StudySpec.model_fields) | set(DataChoice.model_fields)) - {"source"}
+    for key in settings:
+        if key not in known:
+            raise RequestError(unknown_name("study key", str(key), known))
+    for key in ("data", "backbone", "attention"):
+        if not settings.get(key):
+            raise RequestError(f"the study names no {key}: give --{key} or the key {key} in the study file")
+    source = str(settings["data"])
+    backbone = str(settings["backbone"])
+    if not timm.is_model(backbone):
+        raise RequestError(unknown_name("backbone", backbone, timm.list_models()))
+    choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
+    try:
+        return StudySpec(
+            data=DataChoice(source=source, **choice),
+            backbone=backbone,
+            attention=parse_candidates(settings["attention"]),
+            seeds=_seeds(settings.get("seeds", 3)),
+            recipe=_recipe(settings.get("recipe"), source, recipe_changes),
+            **{key: settings[key] for key in ("pretrained", "adjust") if key in settings},
+        )
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{fault['loc'][-1]} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
+        )
+        raise RequestError(f"the study cannot be: {faults}") from error
+
+
+def _recipe(given: Any, source: str, changes: Mapping[str, Any]) -> Recipe:
+    settings = dict(given) if isinstance(given, Mapping) else {"base": given}
+    base = settings.pop("base", None) or RECIPE_OF_DATA.get(source, DEFAULT_RECIPE)
+    return make_recipe(read_recipe(str(base)) | settings | dict(changes), f"recipe {base}")
+
+
+def _seeds(given: Any) -> tuple[int, ...]:
+    """Read a number of seeds (0, 1, …) or a list of the very seeds."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        seeds = tuple(range(given))
+    elif isinstance(given, list | tuple) and all(isinstance(seed, int) for seed in given):
+        seeds = tuple(given)
+    else:
+        raise RequestError(f"seeds = {given!r}: expected how many, or a list of numbers")
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise RequestError(f"seeds = {given!r}: expected at least one, none negative, none twice")
+    return seeds

@@ -1,0 +1,35 @@
+"""What a study tells whoever watches it; this base class ignores it all."""
+
+from typing import Any
+
+__all__ = ["QueuedWatch", "Watch"]
+
+
+class Watch:
+    """Called as a study goes on. `run` is a run's title: `dmsca, seed 1`."""
+
+    def planned(self, total: int, finished: int) -> None:
+        """So many runs in all, so many of them finished before."""
+
+    def measuring(self, done: int, total: int) -> None:
+        """Latency is being measured."""
+
+    def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, accuracy: float | None) -> None:
+        """A run is at this step; `accuracy` is the last one on validation."""
+
+    def finished(self, run: str, accuracy: float, seconds: float) -> None:
+        """A run is recorded; `accuracy` is the one on the test part."""
+
+    def failed(self, run: str, message: str) -> None:
+        """A run came to nothing."""
+
+
+class QueuedWatch(Watch):
+    """Sends steps from a worker process to the watch of the process that started it."""
+
+    def __init__(self, queue: Any):
+        self.queue = queue
+
+    def step(self, *position: Any) -> None:
+        """Put the call on the queue."""
+        self.queue.put(position)

@@ -1,0 +1,45 @@
+import pytest
+
+from foveate.errors import RequestError
+from foveate.studies.candidate import Candidate, parse_candidates
+
+
+def test_names_and_calls() -> None:
+    plain, se, dmsca = parse_candidates("none, se,dmsca(kernel_sizes=[3,5],where=stage,stages=2)")
+    assert (plain.name, se.name) == ("none", "se")
+    assert dmsca == Candidate(name="dmsca", options={"kernel_sizes": [3, 5]}, where="stage", stages=(2,))
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["se", "dmsca(reduction=8)", "dmsca(kernel_sizes=[3,5],where=stage,stages=[1,2],identity_init=True)"],
+)
+def test_a_label_reads_back_as_itself(label: str) -> None:
+    (candidate,) = parse_candidates([label])
+    assert candidate.label == label
+    assert parse_candidates(candidate.label) == (candidate,)
+
+
+def test_yaml_lists_with_options() -> None:
+    assert parse_candidates(["none", {"dmsca": {"reduction": 8}}]) == parse_candidates(
+        "none,dmsca(reduction=8)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("none,dmcsa", "unknown attention 'dmcsa'. Did you mean 'dmsca'"),
+        ("se,cbam,se", "names se more than once"),
+        ("", "names nothing"),
+        ("dmsca(8)", r"expected for example dmsca\(reduction=8"),
+        ("dmsca(reduction=)", r"expected for example dmsca\(reduction=8"),
+        ("dmsca(reduction=__import__('os'))", "expected for example"),
+        ("none(reduction=8)", "none takes no options"),
+        ("se(where=everywhere)", "where is block or stage"),
+        ([["se"]], "expected a name"),
+    ],
+)
+def test_what_cannot_be_read_is_named(given: object, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        parse_candidates(given)  # type: ignore[arg-type]

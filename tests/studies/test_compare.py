@@ -1,0 +1,252 @@
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from foveate.errors import DiskError, RequestError, WorkError
+from foveate.studies.compare import compare
+from foveate.studies.network import build_network
+from foveate.studies.run import Machine
+from foveate.studies.spec import StudySpec, make_study
+from foveate.studies.watch import Watch
+
+CPU = Machine("cpu", threads=1)
+CLOCKS = ("latency", "seconds", "efficiency")
+
+
+def bands_study(bands: Path, changes: dict[str, Any] | None = None, **settings: Any) -> StudySpec:
+    settings = {
+        "data": str(bands),
+        "backbone": "cifar_resnet20",
+        "attention": "none,se",
+        "seeds": 2,
+    } | settings
+    return make_study(settings, {"epochs": 2, "batch_size": 16, "augmentation": ("crop",)} | (changes or {}))
+
+
+class Log(Watch):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.plan: tuple[int, int] = (0, 0)
+        self.done: list[str] = []
+        self.failures: list[tuple[str, str]] = []
+
+    def planned(self, total: int, finished: int) -> None:
+        self.plan = (total, finished)
+
+    def finished(self, run: str, accuracy: float, seconds: float) -> None:
+        self.done.append(run)
+
+    def failed(self, run: str, message: str) -> None:
+        self.failures.append((run, message))
+
+
+def without_clocks(summary: dict[str, Any]) -> dict[str, Any]:
+    """The rows and tests of a summary, but for what a clock measured."""
+    rows = [
+        {key: value for key, value in row.items() if not any(clock in key for clock in CLOCKS)}
+        for row in summary["rows"]
+    ]
+    return {"rows": rows, "tests": summary["tests"]}
+
+
+@pytest.fixture(scope="module")
+def finished(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("study") / "out"
+    return out, compare(bands_study(bands), out, CPU)
+
+
+def test_a_study_ends_in_its_records_and_its_report(finished: tuple[Path, dict[str, Any]]) -> None:
+    out, summary = finished
+    assert [row["attention"] for row in summary["rows"]] == ["none", "se"]
+    assert all(len(row["accuracy"]["values"]) == 2 for row in summary["rows"])
+    assert [(test["a"], test["b"]) for test in summary["tests"]] == [("none", "se")]
+    assert summary["missing"] == []
+    assert Path(summary["report"]).is_file()
+    runs = list((out / "runs").iterdir())
+    assert len(runs) == 4
+    for run in runs:
+        names = {path.name for path in run.iterdir()} - {".lock"}
+        assert names == {"spec.json", "epochs.csv", "weights.safetensors", "result.json"}
+    recipe = json.loads((runs[0] / "result.json").read_text())["spec"]["recipe"]
+    assert recipe["epochs"] == 2
+    assert recipe["schedule"] == "cosine"
+
+
+def test_weights_carry_what_their_use_needs_and_give_the_tested_accuracy(
+    finished: tuple[Path, dict[str, Any]], bands: Path
+) -> None:
+    from foveate.data import Augmentation, load_data
+
+    out, _ = finished
+    study = bands_study(bands)
+    data = load_data(str(bands), default_size=32)
+    for run in study.runs(data.fingerprint):
+        folder = out / "runs" / run.id
+        with safe_open(folder / "weights.safetensors", "pt") as file:
+            use = json.loads(file.metadata()["foveate"])
+        assert use["classes"] == ["high", "low", "middle"]
+        network = build_network(use["backbone"], run.attention, classes=3, channels=use["channels"], seed=99)
+        network.load_state_dict(load_file(folder / "weights.safetensors"))
+        images, labels = data.test.__getitems__(list(range(len(data.test))))
+        prepare = Augmentation((), use["image_size"], 0, use["mean"], use["std"])
+        with torch.no_grad():
+            hits = network.eval()(prepare.plain(images)).argmax(1) == labels
+        result = json.loads((folder / "result.json").read_text())
+        assert hits.double().mean().item() == result["test"]["accuracy"]
+
+
+def test_all_mechanisms_of_a_seed_start_from_the_same_backbone() -> None:
+    study = make_study(
+        {"data": "digits", "backbone": "cifar_resnet20", "attention": "none,dmsca", "seeds": 1}, {}
+    )
+    networks = [
+        build_network("cifar_resnet20", candidate, classes=3, channels=1, seed=4)
+        for candidate in study.attention
+    ]
+    plain, attended = (network.state_dict() for network in networks)
+    assert all(torch.equal(value, attended[key]) for key, value in plain.items())
+    other = build_network("cifar_resnet20", study.attention[0], classes=3, channels=1, seed=5).state_dict()
+    assert not torch.equal(plain["conv1.weight"], other["conv1.weight"])
+
+
+def test_a_finished_study_is_only_read(finished: tuple[Path, dict[str, Any]], bands: Path) -> None:
+    out, summary = finished
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("result.json")}
+    cost = (out / "cost.json").read_bytes()
+    log = Log()
+    again = compare(bands_study(bands), out, CPU, watch=log)
+    assert log.plan == (4, 4)
+    assert log.done == []
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (out / "cost.json").read_bytes() == cost
+    assert again == summary
+
+
+def test_more_seeds_and_mechanisms_reuse_what_is_there(
+    finished: tuple[Path, dict[str, Any]], bands: Path, tmp_path: Path
+) -> None:
+    out, summary = finished
+    shutil.copytree(out, tmp_path / "out")
+    log = Log()
+    more = compare(bands_study(bands, seeds=3, attention="none,se,eca"), tmp_path / "out", CPU, watch=log)
+    assert log.plan == (9, 4)
+    assert len(log.done) == 5
+    for row, wider in zip(summary["rows"], more["rows"], strict=False):
+        assert wider["accuracy"]["values"][:2] == row["accuracy"]["values"]
+
+
+def test_jobs_give_the_same_table(finished: tuple[Path, dict[str, Any]], bands: Path, tmp_path: Path) -> None:
+    _, summary = finished
+    log = Log()
+    parallel = compare(bands_study(bands), tmp_path / "out", CPU, jobs=2, watch=log)
+    assert sorted(log.done) == ["none, seed 0", "none, seed 1", "se, seed 0", "se, seed 1"]
+    assert without_clocks(parallel) == without_clocks(summary)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_failed_run_leaves_the_others_and_is_named(bands: Path, tmp_path: Path, jobs: int) -> None:
+    # A temperature of 1e-300 divides by zero in float32: the loss is no number from the first step on.
+    study = bands_study(bands, attention="none,dmsca(temperature=1e-300)", seeds=1)
+    log = Log()
+    summary = compare(study, tmp_path / "out", CPU, jobs=jobs, watch=log)
+    assert log.done == ["none, seed 0"]
+    assert "the loss is not a finite number at epoch 1, step 1" in log.failures[0][1]
+    assert [row["attention"] for row in summary["rows"] if row["accuracy"]["values"]] == ["none"]
+    assert "finite number" in str(summary["missing"])
+
+
+def test_a_study_whose_runs_all_fail_has_failed(bands: Path, tmp_path: Path) -> None:
+    study = bands_study(bands, {"learning_rate": 1e30, "warmup_epochs": 0}, attention="none", seeds=1)
+    with pytest.raises(WorkError, match=r"no run could be finished.*learning rate"):
+        compare(study, tmp_path / "out", CPU)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_ends_the_study_and_keeps_what_was_finished(bands: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    study = bands_study(bands, seeds=1)
+
+    class FullAfterOne(Watch):
+        def finished(self, run: str, accuracy: float, seconds: float) -> None:
+            second = study.runs(fingerprint)[1]
+            (out / "runs" / second.id).mkdir(exist_ok=True)
+            (out / "runs" / second.id / "last.ckpt.part").symlink_to("/dev/full")
+
+    from foveate.data import load_data
+
+    fingerprint = load_data(str(bands), default_size=32).fingerprint
+    with pytest.raises(
+        DiskError, match=r"cannot write .*last\.ckpt: No space left.*give the same command again"
+    ):
+        compare(study, out, CPU, watch=FullAfterOne())
+    assert len(list((out / "runs").rglob("result.json"))) == 1
+    log = Log()
+    assert compare(study, out, CPU, watch=log)["missing"] == []
+    assert log.plan == (2, 1)
+
+
+def test_two_studies_on_one_folder_at_once(bands: Path, tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".lock"), pytest.raises(RequestError, match="another foveate is at work in"):
+        compare(bands_study(bands), tmp_path, CPU)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"format": 99, "foveate": "7.0"},
+            r"written by foveate 7\.0 \(record format 99\).*give another --out",
+        ),
+        ({"papers": []}, "is not a study of foveate: give another --out"),
+    ],
+)
+def test_a_folder_of_another_version_is_left_alone(
+    bands: Path, tmp_path: Path, content: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "study.json").write_text(json.dumps(content))
+    with pytest.raises(RequestError, match=message):
+        compare(bands_study(bands), tmp_path, CPU)
+    assert os.listdir(tmp_path) == ["study.json"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "message"),
+    [
+        ({"attention": "none,se(reductoin=4)"}, {}, r"se\(reductoin=4\) on cifar_resnet20: .*'reduction'"),
+        ({"attention": "se(stages=9)"}, {}, r"stages .*\[1, 2, 3\]"),
+        ({"attention": "se", "backbone": "vgg11"}, {}, r"se on vgg11: no known block in VGG"),
+        ({}, {"batch_size": 4096}, r"batch_size 4096 is larger than the training part of 54 images"),
+        ({}, {"augmentation": ("crop", "flop")}, "unknown augmentation 'flop'. Did you mean 'flip'"),
+    ],
+)
+def test_a_wrong_request_stops_before_any_work(
+    bands: Path, tmp_path: Path, settings: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        compare(bands_study(bands, changes, **settings), tmp_path / "out", CPU)
+    assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_streamed_images_give_the_same_table(
+    finished: tuple[Path, dict[str, Any]], bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functools import partial
+
+    from foveate.data import load_data
+    from foveate.studies import compare as module
+
+    monkeypatch.setattr(module, "load_data", partial(load_data, memory_limit=0))
+    streamed = compare(bands_study(bands), tmp_path / "out", Machine("cpu", threads=1, workers=2))
+    expected = without_clocks(finished[1])
+    for row, other in zip(expected["rows"], without_clocks(streamed)["rows"], strict=True):
+        assert other["accuracy"] == row["accuracy"]
+        assert other["loss"] == row["loss"]

@@ -1,0 +1,193 @@
+"""The command as a person gives it: real processes, real signals, exit statuses, what is printed where."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOVEATE = [sys.executable, "-W", "error::DeprecationWarning:foveate", "-m", "foveate.cli"]
+DIGITS = ["compare", "--data", "digits", "--backbone", "cifar_resnet20", "--device", "cpu", "--threads", "1"]
+QUICK = [*DIGITS, "--attention", "none,se", "--seeds", "2", "--epochs", "2", "--set", "batch_size=128"]
+
+
+def foveate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*FOVEATE, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, foveate(*QUICK, "--json", "-", cwd=folder)
+
+
+def test_compare_prints_json_alone_on_standard_output(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = finished
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    row = summary["rows"][1]
+    assert row["attention"] == "se"
+    assert set(row["accuracy"]) == {"mean", "std", "ci95", "values"}
+    keys = {"loss", "precision", "recall", "f1", "ece", "parameters", "macs", "latency_ms_p50"}
+    assert keys <= set(row)
+    assert {"a", "b", "difference", "p", "p_adjusted", "cohens_d"} <= set(summary["tests"][0])
+    assert "detectable_difference" in summary
+    assert (folder / summary["report"]).is_file()
+
+
+def test_people_get_the_table_the_verdict_and_the_path_and_no_noise(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    _, done = finished
+    assert "se, seed 1" in done.stderr
+    assert "Report: studies/digits-cifar_resnet20/report/index.html" in done.stderr
+    for noise in ("Warning", "warn", "GPU available", "Traceback", "\x1b["):
+        assert noise not in done.stderr
+
+
+def test_report_is_built_again_from_the_records(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    folder, done = finished
+    page = folder / "studies/digits-cifar_resnet20/report/index.html"
+    page.unlink()
+    again = foveate("report", "studies/digits-cifar_resnet20", "--json", str(tmp_path / "x.json"), cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert page.is_file()
+    assert json.loads((tmp_path / "x.json").read_text()) == json.loads(done.stdout)
+    assert "Report: " in again.stdout
+
+
+def rows_without_clocks(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    clocks = ("latency", "seconds")
+    return [{k: v for k, v in row.items() if not any(c in k for c in clocks)} for row in summary["rows"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_kill_9_at_any_moment_changes_nothing(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, jobs: str
+) -> None:
+    moments = random.Random(int(jobs))
+    command = [*QUICK, "--jobs", jobs]
+    results = tmp_path / "studies/digits-cifar_resnet20/runs"
+    done_before: dict[Path, int] = {}
+    for _ in range(3):
+        process = subprocess.Popen(
+            [*FOVEATE, *command],
+            cwd=tmp_path,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stderr=subprocess.DEVNULL,
+        )
+        seen = len(list(results.glob("*/epochs.csv")))
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if len(list(results.glob("*/epochs.csv"))) > seen:  # it is at work: now at any moment
+                time.sleep(moments.uniform(0, 1.5))
+                break
+            time.sleep(0.02)
+        process.kill()  # SIGKILL
+        process.wait()
+        for path, written in done_before.items():
+            assert path.stat().st_mtime_ns == written  # nothing that was finished was done again
+        done_before = {path: path.stat().st_mtime_ns for path in results.glob("*/result.json")}
+    last = foveate(*command, "--json", "-", cwd=tmp_path)
+    assert last.returncode == 0, last.stderr
+    whole = json.loads(finished[1].stdout)
+    resumed = json.loads(last.stdout)
+    assert rows_without_clocks(resumed) == rows_without_clocks(whole)
+    assert resumed["tests"] == whole["tests"]
+
+
+def test_workers_end_with_a_killed_study(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*FOVEATE, *DIGITS, "--attention", "none,se", "--seeds", "2", "--epochs", "500", "--jobs", "2"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "FOVEATE_TEST_MARK": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    )
+    runs = tmp_path / "studies/digits-cifar_resnet20/runs"
+    deadline = time.monotonic() + 120
+    while len(list(runs.glob("*/epochs.csv"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(marked(tmp_path)) >= 3
+    process.kill()  # SIGKILL
+    process.wait()
+    deadline = time.monotonic() + 20
+    while marked(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert marked(tmp_path) == []
+
+
+def marked(mark: Path) -> list[int]:
+    """Processes, but for dead ones, that were started with this mark in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"FOVEATE_TEST_MARK={mark}".encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["compare", "--data", "digits", "--backbone", "cifar_resnet20"], 2, "names no attention"),
+        ([*DIGITS, "--attention", "none,dmcsa"], 2, "unknown attention 'dmcsa'. Did you mean 'dmsca'?"),
+        ([*DIGITS, "--attention", "none", "--set", "epoch=1"], 2, "unknown recipe key 'epoch'"),
+        ([*DIGITS, "--attention", "none", "--log", "wandb"], 2, "unknown log 'wandb'"),
+        ([*DIGITS, "--attention", "none", "--image-size", "64"], 2, "smaller than the crop"),
+        (["compare", "missing.yaml"], 2, "cannot read missing.yaml: No such file"),
+        (["report", "nowhere"], 2, "nowhere"),
+        (
+            [*DIGITS, "--attention", "none", "--seeds", "1", "--lr", "1e30", "--set", "warmup_epochs=0"],
+            1,
+            "finite",
+        ),
+        (["compaer"], 2, "compaer"),
+    ],
+)
+def test_exit_status_and_message(arguments: list[str], status: int, message: str, tmp_path: Path) -> None:
+    done = foveate(*arguments, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert message in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_study_file_and_flags_over_it(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "data: digits\nbackbone: cifar_resnet20\nattention: [none, {se: {reduction: 8}}]\nseeds: [4]\n"
+        "recipe: {base: digits, epochs: 50, batch_size: 256}\n"
+    )
+    done = foveate(
+        "compare", "study.yaml", "--epochs", "1", "--threads", "1", "--json", "x.json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "x.json").read_text())
+    assert [row["attention"] for row in summary["rows"]] == ["none", "se(reduction=8)"]
+    assert "no test is possible" in " ".join(done.stdout.split())
+
+
+def test_version_and_help(tmp_path: Path) -> None:
+    from foveate import __version__
+
+    assert foveate("--version", cwd=tmp_path).stdout == f"foveate {__version__}\n"
+    assert "compare" in foveate("--help", cwd=tmp_path).stdout
