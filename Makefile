@@ -8,7 +8,7 @@ UV := uv==0.13.8
 .PHONY: compare test check format lock bench clean
 
 compare: $(READY)  ## train four candidates × three seeds on the embedded digits, and name the report
-	$(BIN)/foveate compare --data digits --backbone cifar_resnet20 --attention none,se,cbam,dmsca --seeds 3
+	$(BIN)/foveate compare --data digits --backbone cifar_resnet20 --attention none,se,cbam,dmsca --seeds 3 --jobs 2
 
 test: check  ## format, lint, types, imports and the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

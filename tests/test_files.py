@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foveate.errors import DiskError
-from foveate.files import write_json, write_whole
+from foveate.files import write_csv, write_json, write_whole
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -23,6 +23,7 @@ def test_an_old_file_survives_a_write_that_breaks_off(tmp_path: Path) -> None:
     with pytest.raises(KeyError), write_whole(path) as file:
         file.write(b"half")
         raise KeyError
+    assert os.listdir(tmp_path) == ["record.json"]
     assert json.loads(path.read_text()) == {"kept": True}
 
 
@@ -41,3 +42,10 @@ def test_numbers_that_json_does_not_have_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "record.json", {"loss": float("nan")})
     assert not (tmp_path / "record.json").exists()
+
+
+def test_csv_has_a_header_and_empty_cells_for_none(tmp_path: Path) -> None:
+    write_csv(tmp_path / "x.csv", ({"a": value, "b, c": None} for value in (1, 2.5)))
+    assert (tmp_path / "x.csv").read_text() == 'a,"b, c"\n1,\n2.5,\n'
+    write_csv(tmp_path / "x.csv", [])
+    assert (tmp_path / "x.csv").read_text() == ""

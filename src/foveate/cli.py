@@ -132,7 +132,7 @@ def report(
     json_: Json = None,
 ) -> None:
     """Build a study's report again from its records."""
-    from foveate.report import build_report
+    from foveate.report.build import build_report
 
     _finish(build_report(folder), json_, _console(json_))
 
@@ -144,7 +144,7 @@ def _console(json_: Path | None) -> Console:
 
 def _finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:
     from foveate.files import write_json
-    from foveate.report import console_table
+    from foveate.report.console import console_table
 
     console.print(console_table(summary))
     if json_ == Path("-"):

@@ -1,16 +1,18 @@
 """Files that are written whole or not at all."""
 
+import csv
 import errno
+import io
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from foveate.errors import DiskError
 
-__all__ = ["write_json", "write_text", "write_whole"]
+__all__ = ["write_bytes", "write_csv", "write_json", "write_text", "write_whole"]
 
 
 @contextmanager
@@ -31,19 +33,37 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         cure = "free some space" if full else "make the folder writable"
         raise DiskError(
             f"cannot write {path}: {error.strerror or error}. What was finished is kept: {cure}, "
             "then give the same command again"
         ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with write_whole(path) as file:
+        file.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
-    with write_whole(path) as file:
-        file.write(text.encode())
+    write_bytes(path, text.encode())
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows of equal keys as CSV with a header; None is an empty cell, no rows an empty file."""
+    rows = list(rows)
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def write_json(path: Path, content: Any) -> None:

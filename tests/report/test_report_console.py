@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 from synthetic_study import write_study
 
-from foveate.report import console_table
+from foveate.report.console import console_table
 from foveate.report.records import read_records
 from foveate.report.summary import summarise
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from synthetic_study import write_study
 
-from foveate.report import build_report
+from foveate.report.build import build_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -1,20 +1,11 @@
-"""Writes what lies beside the page: tables as CSV, Markdown and LaTeX, figures as SVG and PDF."""
-
-import contextlib
-import csv
-import io
-import os
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+"""The forms of what lies beside the page: tables as Markdown and LaTeX, figures as SVG and PDF."""
 
 import vl_convert
 
-from foveate.errors import WorkError
 from foveate.report.tables import Cell, Table
 from foveate.report.theme import Figure, theme
 
-__all__ = ["as_csv", "as_latex", "as_markdown", "as_pdf", "as_svg", "write"]
+__all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg"]
 
 FIGURE_WIDTH = 560
 """In pixels of a figure's file, of 1/72 inch in PDF."""
@@ -38,33 +29,6 @@ LATEX = {
     "–": "--",
 }
 MARKDOWN = {character: f"\\{character}" for character in r"\`*_[]<>|"}
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write `content` beside `path` and rename it to `path`, so that no half-written file is left."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise WorkError(
-            f"{path} could not be written: {error.strerror}. The records of the runs are untouched; make "
-            "room or give the right to write there, then run `foveate report` on the study's folder."
-        ) from error
-
-
-def as_csv(rows: Iterable[dict[str, Any]]) -> str:
-    """Give `rows` of equal keys as CSV with a header; what cannot be given is empty."""
-    rows = list(rows)
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
 
 
 def as_markdown(table: Table) -> str:

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 from foveate.attention import list_attention
 from foveate.errors import RequestError, unknown_name
+from foveate.report.records import PLAIN
 
-__all__ = ["PLAIN", "Candidate", "parse_candidates"]
+__all__ = ["Candidate", "parse_candidates"]
 
-PLAIN = "none"
 PLACEMENT = ("where", "stages", "identity_init")
 
 

@@ -16,7 +16,6 @@ from timm.models import get_pretrained_cfg
 from foveate.data import Data, load_data
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.files import write_json
-from foveate.report import build_report
 from foveate.studies.cost import measure_cost
 from foveate.studies.environment import describe_environment
 from foveate.studies.network import check_networks
@@ -70,6 +69,9 @@ def compare(
             write_json(out / STUDY, record | {"failed": failed})
             if len(failed) == len(runs):
                 raise WorkError(f"no run could be finished. The first error: {failed[0]['error']}")
+        # Here, when the runs' processes have ended, and not in them: drawing takes a lot of memory.
+        from foveate.report.build import build_report
+
         return build_report(out)
 
 

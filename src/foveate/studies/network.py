@@ -6,7 +6,8 @@ from torch import nn
 
 from foveate.errors import RequestError
 from foveate.models import attach
-from foveate.studies.candidate import PLAIN, Candidate
+from foveate.report.records import PLAIN
+from foveate.studies.candidate import Candidate
 from foveate.studies.spec import StudySpec
 
 __all__ = ["build_network", "check_networks"]

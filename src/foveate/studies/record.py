@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError
+from foveate.report.records import FORMAT
 from foveate.version import __version__
 
 __all__ = ["COST", "FORMAT", "RESULT", "RUNS", "STUDY", "find_result", "refuse_other_format"]
 
-FORMAT = 1
 STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from foveate.data import Augmentation, Data, make_loader
 from foveate.errors import WorkError
 from foveate.evaluation.classification import classification_scores, predict
-from foveate.files import write_json, write_whole
+from foveate.files import write_bytes, write_json
 from foveate.studies.environment import describe_environment
 from foveate.studies.network import build_network
 from foveate.studies.record import FORMAT, RESULT, find_result
@@ -145,5 +145,4 @@ def _write_weights(folder: Path, network: torch.nn.Module, spec: RunSpec, data: 
         "std": list(data.std),
     }
     tensors = {key: value.contiguous() for key, value in network.cpu().state_dict().items()}
-    with write_whole(folder / "weights.safetensors") as file:
-        file.write(safetensors.torch.save(tensors, {"foveate": json.dumps(use)}))
+    write_bytes(folder / "weights.safetensors", safetensors.torch.save(tensors, {"foveate": json.dumps(use)}))

@@ -1,7 +1,5 @@
 """What a training keeps while it runs: the rows of its epochs, the best weights, the checkpoint."""
 
-import csv
-import io
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
-from foveate.files import write_text, write_whole
+from foveate.files import write_csv, write_whole
 from foveate.training.recipe import Recipe
 from foveate.training.task import ClassificationTask
 
@@ -105,7 +103,7 @@ class RunKeeper(Checkpoint):
             }
         trainer.save_checkpoint(self.folder / CHECKPOINT)
         if trainer.is_global_zero:
-            write_text(self.folder / "epochs.csv", _as_csv(self.epochs))
+            write_csv(self.folder / "epochs.csv", self.epochs)
         trainer.should_stop = self.finished
 
     def state_dict(self) -> dict[str, Any]:
@@ -117,11 +115,3 @@ class RunKeeper(Checkpoint):
         self.epochs = state_dict["epochs"]
         self.chosen_epoch = state_dict["chosen_epoch"]
         self.weights = state_dict["weights"]
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

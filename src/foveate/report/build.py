@@ -1,0 +1,52 @@
+"""Builds the report of a study: reads its records, writes the page and what lies beside it."""
+
+from pathlib import Path
+from typing import Any
+
+from foveate.files import write_bytes, write_csv, write_text
+from foveate.report.charts import figures
+from foveate.report.files import as_latex, as_markdown, as_pdf, as_svg
+from foveate.report.numbers import (
+    class_numbers,
+    confusion_numbers,
+    curve_numbers,
+    row_numbers,
+    test_numbers,
+)
+from foveate.report.page import render_page
+from foveate.report.records import read_records
+from foveate.report.summary import summarise
+from foveate.report.tables import results_table, tests_table
+
+__all__ = ["build_report"]
+
+
+def build_report(folder: Path) -> dict[str, Any]:
+    """Write the report of the study in `folder` into its folder report/, and return the summary.
+
+    The summary is that of `foveate.report.summary.summarise`; its "report" is the path of the page.
+    Unfinished runs are named there and left out. Raises RequestError where `folder` is no study that this
+    version reads, WorkError where no run has finished or a file cannot be written.
+    """
+    records = read_records(folder)
+    summary = summarise(records)
+    drawings = [(figure, as_svg(figure)) for figure in figures(summary, records)]
+    report = folder / "report"
+    for figure, svg in drawings:
+        write_text(report / "figures" / f"{figure.name}.svg", svg)
+        write_bytes(report / "figures" / f"{figure.name}.pdf", as_pdf(svg))
+    for table in (results_table(summary), tests_table(summary)):
+        write_text(report / f"{table.name}.md", as_markdown(table))
+        write_text(report / f"{table.name}.tex", as_latex(table))
+    numbers = {
+        "results": row_numbers(summary),
+        "tests": test_numbers(summary),
+        "curves": curve_numbers(records),
+        "per_class": class_numbers(records),
+        "confusion": confusion_numbers(records),
+    }
+    for name, rows in numbers.items():
+        write_csv(report / f"{name}.csv", rows)
+    # Last, so that a page that is there has everything that it names.
+    write_text(Path(summary["report"]), render_page(summary, drawings))
+    return summary
