@@ -158,7 +158,7 @@ def marked(mark: Path) -> list[int]:
         (["compare", "missing.yaml"], 2, "cannot read missing.yaml: No such file"),
         (["report", "nowhere"], 2, "nowhere"),
         (
-            [*DIGITS, "--attention", "none", "--seeds", "1", "--lr", "1e30", "--set", "warmup_epochs=0"],
+            [*DIGITS, "--attention", "none", "--seeds", "1", "--lr", "1e30", "--set", "warmup_ratio=0"],
             1,
             "finite",
         ),

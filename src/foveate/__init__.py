@@ -4,7 +4,16 @@ Importing it loads torch and timm alone, and registers the names BACKBONE_MECHAN
 """
 
 from foveate.attention import create_attention, list_attention
-from foveate.models import Site, attach, detach, sites
+from foveate.models import Site, attach, attached, detach, sites
 from foveate.version import __version__
 
-__all__ = ["Site", "__version__", "attach", "create_attention", "detach", "list_attention", "sites"]
+__all__ = [
+    "Site",
+    "__version__",
+    "attach",
+    "attached",
+    "create_attention",
+    "detach",
+    "list_attention",
+    "sites",
+]

@@ -47,14 +47,18 @@ def compare(
         str | None, typer.Option(help="A timm name: cifar_resnet20, resnet50, convnext_tiny …")
     ] = None,
     attention: Annotated[str | None, typer.Option(help="For example none,se,'dmsca(reduction=8)'.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0. [default: 3]")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds, from 0.", show_default="3")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Overrides the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Overrides the recipe's.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", "--lr", help="Overrides the recipe's.")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a YAML file.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe's name, or a YAML file.", show_default="default")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe.")
     ] = None,
@@ -62,7 +66,7 @@ def compare(
         bool, typer.Option("--pretrained", help="Start from the backbone's weights.")
     ] = False,
     image_size: Annotated[
-        int | None, typer.Option(help="Side of the crop in pixels. [default: found]")
+        int | None, typer.Option(help="Side of the crop in pixels.", show_default="found")
     ] = None,
     upscale: Annotated[
         bool, typer.Option("--upscale", help="Enlarge images that are smaller than the crop.")
@@ -80,14 +84,15 @@ def compare(
         str | None, typer.Option(help="Of a parquet or hub set, where it is not clear.")
     ] = None,
     adjust: Annotated[
-        str | None, typer.Option(help="Of p for the number of tests: holm (default) or bonferroni.")
+        str | None,
+        typer.Option(help="Of p for the number of tests: holm or bonferroni.", show_default="holm"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The study's folder. [default: studies/DATA-BACKBONE]")
+        Path | None, typer.Option(help="The study's folder.", show_default="studies/DATA-BACKBONE")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time, a process each.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Of a run. [default: cores / jobs]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of a run.", show_default="cores / jobs")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images too many for memory.")] = 2,
     log: Annotated[str, typer.Option(help="none, csv or tensorboard, in each run's folder.")] = "none",
     json_: Json = None,

@@ -28,8 +28,10 @@ def test_sizes(sizes, image_size, expected):
     assert (layout.image_size, layout.canvas, layout.padding) == expected
 
 
-def test_default_size_caps():
+def test_the_default_size_is_for_images_of_many_sizes():
     assert find_layout(headers((64, 64), (64, 80)), None, 48, upscale=False).image_size == 48
+    assert find_layout(headers((64, 64), (64, 64)), None, 48, upscale=False).image_size == 64
+    assert find_layout(headers((400, 400), (400, 400)), None, 384, upscale=False).image_size == 384
 
 
 def test_channels():

@@ -165,7 +165,7 @@ def test_a_failed_run_leaves_the_others_and_is_named(bands: Path, tmp_path: Path
 
 
 def test_a_study_whose_runs_all_fail_has_failed(bands: Path, tmp_path: Path) -> None:
-    study = bands_study(bands, {"learning_rate": 1e30, "warmup_epochs": 0}, attention="none", seeds=1)
+    study = bands_study(bands, {"learning_rate": 1e30, "warmup_ratio": 0}, attention="none", seeds=1)
     with pytest.raises(WorkError, match=r"no run could be finished.*learning rate"):
         compare(study, tmp_path / "out", CPU)
 

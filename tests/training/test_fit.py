@@ -41,7 +41,7 @@ def network(dropout: float = 0.2) -> nn.Module:
 
 def train(folder: Path, net: nn.Module | None = None, **settings: Any) -> tuple[Fitted, nn.Module]:
     recipe = make_recipe(
-        {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, "warmup_epochs": 1} | settings
+        {"epochs": 4, "batch_size": 16, "learning_rate": 0.05, "warmup_ratio": 0.25} | settings
     )
     net = net if net is not None else network()
     return fit_stripes(folder, net, recipe), net
@@ -150,7 +150,7 @@ def test_patience_stops_after_epochs_without_a_better_one(tmp_path: Path) -> Non
 
 
 def test_the_chosen_weights_are_those_of_the_chosen_epoch(tmp_path: Path) -> None:
-    best, chosen = train(tmp_path / "best", learning_rate=0.5, monitor="loss", epochs=5, warmup_epochs=0)
+    best, chosen = train(tmp_path / "best", learning_rate=0.5, monitor="loss", epochs=5, warmup_ratio=0)
     losses = [row["validation_loss"] for row in best.epochs]
     assert best.chosen_epoch == losses.index(min(losses)) + 1
     store = stripes(30, seed=2)
@@ -164,7 +164,7 @@ def test_a_loss_that_is_no_number_names_epoch_step_and_rate(tmp_path: Path) -> N
     with pytest.raises(
         WorkError, match=r"epoch \d+, step \d+ of 6, learning rate \d.*e\+\d+: lower learning_rate"
     ):
-        train(tmp_path, learning_rate=1e30, warmup_epochs=0)
+        train(tmp_path, learning_rate=1e30, warmup_ratio=0)
 
 
 def test_label_smoothing_is_for_training_only(tmp_path: Path) -> None:

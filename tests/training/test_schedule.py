@@ -6,7 +6,7 @@ from foveate.training.schedule import learning_rate_factor, make_optimizer
 
 
 def factors(steps_per_epoch: int = 10, **settings: object) -> list[float]:
-    recipe = make_recipe({"epochs": 4, "warmup_epochs": 1, "learning_rate": 0.1, **settings})
+    recipe = make_recipe({"epochs": 4, "warmup_ratio": 0.25, "learning_rate": 0.1, **settings})
     return [learning_rate_factor(step, steps_per_epoch, recipe) for step in range(4 * steps_per_epoch)]
 
 
@@ -23,15 +23,15 @@ def test_cosine_passes_its_middle_and_ends_at_the_final_rate() -> None:
 
 
 def test_linear_and_constant() -> None:
-    linear = factors(schedule="linear", warmup_epochs=0)
+    linear = factors(schedule="linear", warmup_ratio=0)
     assert linear[0] == 1
     assert linear[13] == pytest.approx(1 - 13 / 39)
     assert linear[-1] == 0
-    assert factors(schedule="constant", warmup_epochs=0) == [1.0] * 40
+    assert factors(schedule="constant", warmup_ratio=0) == [1.0] * 40
 
 
 def test_one_epoch_of_one_step_trains_at_the_peak() -> None:
-    recipe = make_recipe({"epochs": 1, "warmup_epochs": 5})
+    recipe = make_recipe({"epochs": 1, "warmup_ratio": 0.9})
     assert learning_rate_factor(0, 1, recipe) == 1
 
 

@@ -112,7 +112,7 @@ def load_data(
         source: "digits", a folder in ImageFolder layout, a folder of parquet files, or a hub name
             (`owner/name` or `owner/name:config`). What exists as a path is one.
         image_size: side in pixels of what a network sees; found if None.
-        default_size: the largest size that is chosen without being asked for.
+        default_size: what images of many sizes are brought to, unless they are smaller (see `find_layout`).
         upscale: enlarge images that are smaller than the crop.
         skip_broken: leave out images that cannot be decoded. (A streamed set is read once for that.)
         memory_limit: bytes of decoded images, all parts together, up to which they are kept in memory;

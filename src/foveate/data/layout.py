@@ -10,6 +10,9 @@ from foveate.errors import RequestError
 
 __all__ = ["Layout", "check_sizes", "describe_kinds", "find_layout"]
 
+LARGEST_NATIVE = 224
+"""Pixels up to which images of one size are taken as they are, whatever size a backbone was made for."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -38,14 +41,18 @@ class Layout:
 def find_layout(
     headers: Sequence[Header], image_size: int | None, default_size: int, upscale: bool
 ) -> Layout:
-    """Find the layout from headers; `image_size` overrides what would be found, `default_size` caps it."""
+    """Find the layout from headers; `image_size` overrides what would be found.
+
+    Images of one size keep it, up to `LARGEST_NATIVE` or a larger `default_size`; images of many sizes are
+    brought to `default_size`, or where they are smaller, to the median short side in steps of 32.
+    """
     sizes = {header.size for header in headers}
     median = int(statistics.median(header.short_side for header in headers))
     if image_size is None:
-        if median >= default_size:
-            image_size = default_size
+        if len(sizes) == 1:
+            image_size = min(median, max(default_size, LARGEST_NATIVE))
         else:
-            image_size = median if len(sizes) == 1 else max(median // 32 * 32, 32)
+            image_size = default_size if median >= default_size else max(median // 32 * 32, 32)
     channels = 1 if all(header.grey for header in headers) else 3
     if len(sizes) == 1 and median == image_size:
         return Layout(channels, image_size, image_size, image_size // 8, upscale)

@@ -49,12 +49,14 @@ def compare(
     watch = watch or Watch()
     check_networks(study)
     refuse_other_format(out)
+    watch.reading(study.data.source)
     data = open_data(study.data, study.backbone)
     _check_recipe(study, data)
     with _sole_user(out):
         runs = study.runs(data.fingerprint)
         record = _describe(study, data, machine, runs, command)
         write_json(out / STUDY, record)
+        watch.opened(record["data"])
         torch.set_num_threads(machine.threads * jobs)
         measure_cost(study, data, out, machine, watch)
         waiting = [run for run in runs if find_result(out / RUNS / run.id) is None]

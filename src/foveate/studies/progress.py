@@ -18,6 +18,9 @@ from foveate.studies.watch import Watch
 
 __all__ = ["ProgressWatch"]
 
+READING = "images"
+LATENCY = "latency, side by side"
+
 
 class ProgressWatch(Watch):
     """Shows a study on `console` while it is used as a context manager."""
@@ -45,11 +48,26 @@ class ProgressWatch(Watch):
     def __exit__(self, *_: Any) -> None:
         self.bars.stop()
 
+    def reading(self, source: str) -> None:
+        """A bar without an end."""
+        self.runs[READING] = self.bars.add_task(f"{READING} of {escape(source)}", total=None, note="")
+
+    def opened(self, data: dict[str, Any]) -> None:
+        """What was found, in a few lines."""
+        self._remove(READING)
+        self.console.print(
+            f"{escape(data['name'])}: {data['train']:,} images to train, {data['validation']:,} to validate, "
+            f"{data['test']:,} to test; {len(data['classes'])} classes, {data['image_size']} pixels, "
+            f"{'colour' if data['channels'] == 3 else 'grey'}"
+        )
+        for note in data["notes"]:
+            self.console.print(f"  {escape(note)}", style="dim")
+
     def measuring(self, done: int, total: int) -> None:
         """A bar for the latency measurement."""
-        self._advance("latency, side by side", done, total, "")
+        self._advance(LATENCY, done, total, "")
         if done == total:
-            self._remove("latency, side by side")
+            self._remove(LATENCY)
 
     def planned(self, total: int, finished: int) -> None:
         """The study's own bar."""

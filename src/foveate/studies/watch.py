@@ -8,6 +8,12 @@ __all__ = ["QueuedWatch", "Watch"]
 class Watch:
     """Called as a study goes on. `run` is a run's title: `dmsca, seed 1`."""
 
+    def reading(self, source: str) -> None:
+        """The images are being read."""
+
+    def opened(self, data: dict[str, Any]) -> None:
+        """They are read; `data` is what the study's record says of them."""
+
     def planned(self, total: int, finished: int) -> None:
         """So many runs in all, so many of them finished before."""
 

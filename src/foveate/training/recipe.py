@@ -25,7 +25,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(30, ge=1, description="passes over the training part")
-    batch_size: int = Field(128, ge=2, description="images per step")
+    batch_size: int = Field(64, ge=2, description="images per step")
     optimizer: str = Field(
         "sgd", description="any of timm's; 'sgd' has Nesterov momentum, 'momentum' has not"
     )
@@ -34,7 +34,7 @@ class Recipe(BaseModel):
     weight_decay: float = Field(5e-4, ge=0)
     decay_norm_and_bias: bool = Field(False, description="weight decay on 1-d parameters too")
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_epochs: float = Field(2.0, ge=0, description="linear climb to the peak")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps that climb to the peak")
     final_learning_rate: float = Field(0.0, ge=0, description="where cosine and linear end")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     clip_grad_norm: float | None = Field(None, gt=0)

@@ -31,7 +31,7 @@ def learning_rate_factor(step: int, steps_per_epoch: int, recipe: Recipe) -> flo
     `final_learning_rate` at the last step: on half a cosine, on a line, or not at all.
     """
     total = recipe.epochs * steps_per_epoch
-    warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total - 1)
+    warmup = min(round(recipe.warmup_ratio * total), total - 1)
     if step < warmup:
         return (step + 1) / (warmup + 1)
     if recipe.schedule == "constant":

@@ -109,8 +109,8 @@ class ClassificationTask(lightning.LightningModule):
             rate = self.recipe.learning_rate * self._factor(self.current_epoch * self.steps_per_epoch + step)
             raise WorkError(
                 f"the loss is not a finite number at epoch {self.current_epoch + 1}, step {step + 1} of "
-                f"{self.steps_per_epoch}, learning rate {rate:.3g}: lower learning_rate, lengthen "
-                "warmup_epochs, or set clip_grad_norm"
+                f"{self.steps_per_epoch}, learning rate {rate:.3g}: lower learning_rate, raise "
+                "warmup_ratio, or set clip_grad_norm"
             )
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
