@@ -66,7 +66,7 @@ def confusion(label: str, number: int, records: Records) -> Figure:
             if found
         ]
     every = alt.Scale(domain=classes)
-    angle = 0 if max(map(len, classes)) * len(classes) <= 30 else -45
+    angle = 0 if max(map(len, classes)) * len(classes) <= 30 else -90
     base = alt.Chart(alt.Data(values=values)).encode(
         x=alt.X("predicted:N", title="Predicted", scale=every, axis=alt.Axis(grid=False, labelAngle=angle)),
         y=alt.Y("true:N", title="True", scale=every, axis=alt.Axis(grid=False)),
