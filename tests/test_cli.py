@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -133,6 +134,28 @@ def test_workers_end_with_a_killed_study(tmp_path: Path) -> None:
     while marked(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert marked(tmp_path) == []
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path: Path, jobs: str) -> None:
+    process = subprocess.Popen(
+        [*FOVEATE, *DIGITS, "--attention", "none,se", "--seeds", "1", "--epochs", "500", "--jobs", jobs],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    runs = tmp_path / "studies/digits-cifar_resnet20/runs"
+    deadline = time.monotonic() + 120
+    while not list(runs.glob("*/epochs.csv")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "foveate: interrupted; the same command goes on from here"
+    assert "Traceback" not in said
 
 
 def marked(mark: Path) -> list[int]:

@@ -13,6 +13,9 @@ from foveate.version import __version__
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+"""Typer's exit status after Ctrl-C."""
+
 app = typer.Typer(
     help="Is an attention module worth it in your convolutional network, which one, and at what price?",
     no_args_is_help=True,
@@ -171,9 +174,10 @@ def main() -> None:
     except WorkError as error:
         _say(error)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("foveate: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("foveate: interrupted; the same command goes on from here", file=sys.stderr)
+        raise
 
 
 def _say(error: Exception) -> None:
