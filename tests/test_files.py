@@ -31,7 +31,7 @@ def test_an_old_file_survives_a_write_that_breaks_off(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_and_the_old_file_kept(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     write_json(path, {"kept": True})
-    (tmp_path / "record.json.part").symlink_to("/dev/full")
+    (tmp_path / f"record.json.{os.getpid()}.part").symlink_to("/dev/full")
     with pytest.raises(DiskError, match=r"cannot write .*record\.json: No space left.*free some space"):
         write_json(path, {"kept": False})
     assert json.loads(path.read_text()) == {"kept": True}

@@ -155,6 +155,7 @@ def _finish(summary: dict[str, Any], json_: Path | None, console: Console) -> No
     from foveate.report.console import console_table
 
     console.print(console_table(summary))
+    console.print(f"Report: {summary['report']}", soft_wrap=True, markup=False)
     if json_ == Path("-"):
         json.dump(summary, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
         print()

@@ -24,7 +24,7 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         DiskError: the file cannot be written (a full disk, no permission); `path` is as it was.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
@@ -34,7 +34,7 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
         part.replace(path)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = "free some space" if full else "make the folder writable"
+        cure = "free some space" if full else "see to it that it can be written"
         raise DiskError(
             f"cannot write {path}: {error.strerror or error}. What was finished is kept: {cure}, "
             "then give the same command again"

@@ -108,3 +108,14 @@ def test_a_broken_image_in_a_worker_is_a_wrong_request(folder):
     loader = make_loader(data.train, np.arange(6), 6, shuffle_seed=None, workers=1)
     with pytest.raises(RequestError, match=r"b/1\.png: it is not an image"):
         list(loader)
+
+
+def test_seeds_next_to_each_other_share_no_order():
+    store = MemoryStore(torch.zeros(64, 1, 2, 2, dtype=torch.uint8), np.arange(64))
+
+    def order(seed, epoch):
+        loader = make_loader(store, np.arange(64), 64, shuffle_seed=seed)
+        loader.sampler.set_epoch(epoch)
+        return tuple(next(iter(loader))[1].tolist())
+
+    assert len({order(seed, epoch) for seed in range(3) for epoch in range(3)}) == 9

@@ -36,8 +36,11 @@ def test_yaml_lists_with_options() -> None:
         ("dmsca(reduction=)", r"expected for example dmsca\(reduction=8"),
         ("dmsca(reduction=__import__('os'))", "expected for example"),
         ("none(reduction=8)", "none takes no options"),
-        ("se(where=everywhere)", "where is block or stage"),
+        ("se(where=everywhere)", "where: Input should be 'block' or 'stage'"),
         ([["se"]], "expected a name"),
+        (["none", {"dmsca": 8}], "expected a name, or one name with its options"),
+        ({"dmsca": {"reduction": 8}}, "expected a list"),
+        (5, "expected a list"),
     ],
 )
 def test_what_cannot_be_read_is_named(given: object, message: str) -> None:

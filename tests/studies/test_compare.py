@@ -175,11 +175,11 @@ def test_a_full_disk_ends_the_study_and_keeps_what_was_finished(bands: Path, tmp
     out = tmp_path / "out"
     study = bands_study(bands, seeds=1)
 
-    class FullAfterOne(Watch):
-        def finished(self, run: str, accuracy: float, seconds: float) -> None:
-            second = study.runs(fingerprint)[1]
-            (out / "runs" / second.id).mkdir(exist_ok=True)
-            (out / "runs" / second.id / "last.ckpt.part").symlink_to("/dev/full")
+    class FullInTheSecond(Watch):
+        def step(self, run: str, *position: Any) -> None:
+            part = out / "runs" / study.runs(fingerprint)[1].id / f"last.ckpt.{os.getpid()}.part"
+            if run == "se, seed 0" and not part.is_symlink():
+                part.symlink_to("/dev/full")
 
     from foveate.data import load_data
 
@@ -187,11 +187,60 @@ def test_a_full_disk_ends_the_study_and_keeps_what_was_finished(bands: Path, tmp
     with pytest.raises(
         DiskError, match=r"cannot write .*last\.ckpt: No space left.*give the same command again"
     ):
-        compare(study, out, CPU, watch=FullAfterOne())
+        compare(study, out, CPU, watch=FullInTheSecond())
     assert len(list((out / "runs").rglob("result.json"))) == 1
     log = Log()
     assert compare(study, out, CPU, watch=log)["missing"] == []
     assert log.plan == (2, 1)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_file_that_cannot_be_written_ends_the_study_at_once(bands: Path, tmp_path: Path, jobs: int) -> None:
+    from foveate.data import load_data
+
+    out = tmp_path / "out"
+    study = bands_study(bands, {"epochs": 3}, seeds=4)
+    runs = study.runs(load_data(str(bands), default_size=32).fingerprint)
+    (out / "runs" / runs[0].id / "epochs.csv").mkdir(parents=True)
+    with pytest.raises(DiskError, match=r"cannot write .*epochs\.csv"):
+        compare(study, out, CPU, jobs=jobs)
+    assert len(list((out / "runs").rglob("result.json"))) < len(runs) - 1
+
+
+def test_a_checkpoint_that_is_none_fails_its_run_only(bands: Path, tmp_path: Path) -> None:
+    from foveate.data import load_data
+
+    out = tmp_path / "out"
+    study = bands_study(bands, seeds=1)
+    run = study.runs(load_data(str(bands), default_size=32).fingerprint)[0]
+    (out / "runs" / run.id).mkdir(parents=True)
+    (out / "runs" / run.id / "last.ckpt").write_bytes(b"junk")
+    log = Log()
+    compare(study, out, CPU, watch=log)
+    assert log.done == ["se, seed 0"]
+    assert "last.ckpt is no checkpoint to go on from" in log.failures[0][1]
+    assert "delete it" in log.failures[0][1]
+
+
+def test_a_streamed_image_that_is_broken_fails_its_runs_by_name(
+    bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functools import partial
+
+    from foveate.data import load_data
+    from foveate.studies import compare as module
+
+    monkeypatch.setattr(module, "load_data", partial(load_data, memory_limit=0))
+    study = bands_study(shutil.copytree(bands, tmp_path / "bands"), attention="none", seeds=1)
+
+    class Breaks(Watch):
+        def measuring(self, done: int, total: int) -> None:
+            for image in (tmp_path / "bands/train/high").iterdir():
+                image.write_bytes(image.read_bytes()[:60])
+
+    with pytest.raises(WorkError, match=r"(?s)no run could be finished.*high/\d+\.png") as error:
+        compare(study, tmp_path / "out", Machine("cpu", threads=1, workers=2), watch=Breaks())
+    assert "Traceback" not in str(error.value)
 
 
 def test_two_studies_on_one_folder_at_once(bands: Path, tmp_path: Path) -> None:
@@ -224,6 +273,14 @@ def test_a_folder_of_another_version_is_left_alone(
         ({"attention": "none,se(reductoin=4)"}, {}, r"se\(reductoin=4\) on cifar_resnet20: .*'reduction'"),
         ({"attention": "se(stages=9)"}, {}, r"stages .*\[1, 2, 3\]"),
         ({"attention": "se", "backbone": "vgg11"}, {}, r"se on vgg11: no known block in VGG"),
+        ({"backbone": "resnet18.foo"}, {}, "backbone resnet18.foo: Invalid pretrained tag"),
+        (
+            {"backbone": "vit_tiny_patch16_224", "attention": "none"},
+            {},
+            "none on vit_tiny_patch16_224 cannot take images of 8 pixels",
+        ),
+        ({"pretrained": True}, {}, "cifar_resnet20 has no pretrained weights: leave out --pretrained"),
+        ({}, {"precision": "16-mixed"}, "precision 16-mixed needs a CUDA device: on cpu give bf16-mixed"),
         ({}, {"batch_size": 4096}, r"batch_size 4096 is larger than the training part of 54 images"),
         ({}, {"augmentation": ("crop", "flop")}, "unknown augmentation 'flop'. Did you mean 'flip'"),
     ],
@@ -234,6 +291,13 @@ def test_a_wrong_request_stops_before_any_work(
     with pytest.raises(RequestError, match=message):
         compare(bands_study(bands, changes, **settings), tmp_path / "out", CPU)
     assert not (tmp_path / "out" / "runs").exists()
+
+
+def test_a_folder_that_cannot_be_is_refused_before_images_are_read(bands: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(RequestError, match=r"file is a file\. Give another --out"):
+            compare(bands_study(bands), out, CPU)
 
 
 def test_streamed_images_give_the_same_table(

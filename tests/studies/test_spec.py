@@ -56,6 +56,8 @@ def test_data_has_its_recipe_and_changes_win() -> None:
         ({"data": None}, "names no data"),
         ({"seeds": 0}, "expected at least one"),
         ({"seeds": [1, 1]}, "none twice"),
+        ({"seeds": [2**40]}, "each from 0 to"),
+        ({"seeds": [True]}, "expected how many"),
         ({"seeds": "two"}, "expected how many, or a list"),
         ({"train_fraction": 1.5}, "train_fraction = 1.5: Input should be less than or equal to 1"),
         ({"image_size": 2}, "image_size = 2"),

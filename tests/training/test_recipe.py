@@ -25,6 +25,7 @@ def test_named_recipes_are_valid_and_promise_something(name: str) -> None:
     ("settings", "message"),
     [
         ({"epoch": 3}, "unknown recipe key 'epoch'. Did you mean 'epochs'"),
+        ({"learning_rate": float("inf")}, "learning_rate = inf: Input should be a finite number"),
         ({"epochs": 0}, "epochs = 0: Input should be greater than or equal to 1"),
         ({"learning_rate": "fast"}, "learning_rate = 'fast': Input should be a valid number"),
         ({"optimizer": "adamv"}, "unknown optimizer 'adamv'. Did you mean 'adam'"),
@@ -41,8 +42,8 @@ def test_a_wrong_setting_is_named(settings: dict, message: str) -> None:
     [
         ("epochs=3", ("epochs", 3)),
         ("weight-decay=5e-4", ("weight_decay", "5e-4")),
-        ("augmentation=crop,flip", ("augmentation", ("crop", "flip"))),
-        ("augmentation=", ("augmentation", ())),
+        ("augmentation=crop,flip", ("augmentation", "crop,flip")),
+        ("augmentation=", ("augmentation", None)),
         ("patience=null", ("patience", None)),
         ("compile=true", ("compile", True)),
     ],
@@ -52,9 +53,15 @@ def test_settings_of_the_command_line(text: str, setting: tuple) -> None:
     make_recipe(dict([setting]))
 
 
-def test_a_setting_without_a_value_is_refused() -> None:
-    with pytest.raises(RequestError, match="KEY=VALUE, given 'epochs'"):
-        parse_setting("epochs")
+def test_augmentation_as_text_is_a_list() -> None:
+    assert make_recipe({"augmentation": "crop, flip"}).augmentation == ("crop", "flip")
+    assert make_recipe({"augmentation": None}).augmentation == ()
+
+
+@pytest.mark.parametrize("text", ["epochs", "epochs=["])
+def test_a_setting_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match=r"KEY=VALUE, .*given 'epochs"):
+        parse_setting(text)
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:

@@ -66,7 +66,9 @@ def make_loader(
         sampler: DistributedSampler[tuple[Tensor, Tensor]] | None = None
     else:
         selection = Selection(store, indices)
-        sampler = DistributedSampler(selection, world_size, rank, shuffle=True, seed=shuffle_seed)
+        # The sampler adds the epoch to its seed: seeds next to each other would share their orders.
+        far = int(np.random.SeedSequence([shuffle_seed]).generate_state(1)[0])
+        sampler = DistributedSampler(selection, world_size, rank, shuffle=True, seed=far)
     if isinstance(store, MemoryStore):
         workers = 0
     return DataLoader(

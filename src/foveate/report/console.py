@@ -14,7 +14,7 @@ __all__ = ["console_table"]
 
 
 def console_table(summary: dict[str, Any]) -> Group:
-    """Lay out the verdict, the table of mechanisms and where the report lies, to be printed with rich."""
+    """Lay out the verdict and the table of mechanisms, to be printed with rich."""
     to_plain = {test["b"]: test for test in summary["tests"] if test["a"] == PLAIN}
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column("mechanism", overflow="fold", min_width=10)
@@ -35,5 +35,4 @@ def console_table(summary: dict[str, Any]) -> Group:
         )
     headline, *rest = summary["verdict"]
     lines = [Text(sentence) for sentence in [*rest, *summary["missing"]]]
-    report = Text(f"Report: {summary['report']}", overflow="fold")
-    return Group(Text(headline, style="bold"), *lines, Padding(table, (1, 0)), report)
+    return Group(Text(headline, style="bold"), *lines, Padding(table, (1, 0)))

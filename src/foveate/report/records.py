@@ -8,7 +8,7 @@ from typing import Any
 from foveate.errors import RequestError, WorkError
 from foveate.version import __version__
 
-__all__ = ["FORMAT", "PLAIN", "Records", "read_records"]
+__all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records"]
 
 FORMAT = 1
 PLAIN = "none"
@@ -47,12 +47,12 @@ def read_records(folder: Path) -> Records:
         raise RequestError(
             f"{folder} holds no study: study.json is not there. Give a folder that `foveate compare` wrote."
         )
-    study = _read(folder / "study.json")
+    study = read_record(folder / "study.json")
     results: dict[str, dict[int, dict[str, Any]]] = {label: {} for label in study["attention"]}
     for run in study["runs"]:
         path = folder / "runs" / run["id"] / "result.json"
         if path.is_file():
-            results[run["attention"]][run["seed"]] = _read(path)
+            results[run["attention"]][run["seed"]] = read_record(path)
     if not any(results.values()):
         reasons = "".join(
             f" {run['attention']}, seed {run['seed']}: {run['error']}." for run in study["failed"]
@@ -61,12 +61,13 @@ def read_records(folder: Path) -> Records:
             f"no run of the study in {folder} has finished, so there is nothing to report.{reasons} "
             "Start the study again: it goes on where it stopped."
         )
-    setting = _read(folder / "cost.json") if (folder / "cost.json").is_file() else {}
+    setting = read_record(folder / "cost.json") if (folder / "cost.json").is_file() else {}
     cost = setting.pop("rows", {})
     return Records(folder, study, results, cost, setting, _missing(study, results, cost))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> dict[str, Any]:
+    """Read one record; RequestError where it is no JSON, or of another format."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from foveate.attention import list_attention
 from foveate.errors import RequestError, unknown_name
@@ -45,7 +45,14 @@ def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidat
     Raises:
         RequestError: an unknown mechanism (the nearest is named), a malformed option, a candidate twice.
     """
-    items = _split(given) if isinstance(given, str) else list(given)
+    if isinstance(given, str):
+        items: list[Any] = _split(given)
+    elif isinstance(given, list | tuple):
+        items = list(given)
+    else:
+        raise RequestError(
+            f"attention {given!r}: expected a list, for example [none, se, {{dmsca: {{reduction: 8}}}}]"
+        )
     candidates = tuple(_read(item) for item in items)
     if not candidates:
         raise RequestError("--attention names nothing: expected for example none,se,dmsca")
@@ -59,9 +66,9 @@ def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidat
 def _read(item: Any) -> Candidate:
     if isinstance(item, str):
         name, options = _read_call(item)
-    elif isinstance(item, Mapping) and len(item) == 1:
-        name, options = next(iter(item.items()))
-        options = dict(options or {})
+    elif isinstance(item, Mapping) and len(item) == 1 and isinstance(next(iter(item.values())), Mapping):
+        ((name, given),) = item.items()
+        options = dict(given)
     else:
         raise RequestError(f"attention {item!r}: expected a name, or one name with its options")
     if name != PLAIN and name not in list_attention():
@@ -73,10 +80,9 @@ def _read(item: Any) -> Candidate:
         placement["stages"] = (placement["stages"],)
     try:
         return Candidate(name=name, options=options, **placement)
-    except ValueError as error:
-        raise RequestError(
-            f"attention {name!r}: where is block or stage, stages are numbers from 1"
-        ) from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise RequestError(f"attention {item!r}: {faults}") from error
 
 
 def _read_call(text: str) -> tuple[str, dict[str, Any]]:
@@ -86,11 +92,10 @@ def _read_call(text: str) -> tuple[str, dict[str, Any]]:
         return text, {}
     try:
         call = ast.parse(text, mode="eval").body
-        assert isinstance(call, ast.Call)
-        assert isinstance(call.func, ast.Name)
-        assert not call.args
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
+            raise ValueError(text)
         return call.func.id, {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
-    except (SyntaxError, ValueError, AssertionError) as error:
+    except (SyntaxError, ValueError) as error:
         raise RequestError(
             f"attention {text!r}: expected for example dmsca(reduction=8,where=stage)"
         ) from error

@@ -1,7 +1,7 @@
 """`foveate compare`: mechanisms × seeds, resumable, from a spec to a report."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
@@ -18,9 +18,9 @@ from foveate.errors import DiskError, RequestError, WorkError
 from foveate.files import write_json
 from foveate.studies.cost import measure_cost
 from foveate.studies.environment import describe_environment
-from foveate.studies.network import check_networks
+from foveate.studies.network import check_forward, check_networks
 from foveate.studies.pool import Outcome, run_in_processes
-from foveate.studies.record import FORMAT, RUNS, STUDY, find_result, refuse_other_format
+from foveate.studies.record import FORMAT, RUNS, STUDY, find_result, refuse_unusable_folder
 from foveate.studies.run import Machine, execute, make_augmentation
 from foveate.studies.spec import DataChoice, RunSpec, StudySpec
 from foveate.studies.watch import Watch
@@ -48,10 +48,15 @@ def compare(
     """
     watch = watch or Watch()
     check_networks(study)
-    refuse_other_format(out)
+    refuse_unusable_folder(out)
+    if study.recipe.precision == "16-mixed" and machine.torch_device.type != "cuda":
+        raise RequestError(
+            f"precision 16-mixed needs a CUDA device: on {machine.torch_device} give bf16-mixed"
+        )
     watch.reading(study.data.source)
     data = open_data(study.data, study.backbone)
     _check_recipe(study, data)
+    check_forward(study, len(data.classes), (data.channels, data.image_size, data.image_size))
     with _sole_user(out):
         runs = study.runs(data.fingerprint)
         record = _describe(study, data, machine, runs, command)
@@ -151,25 +156,26 @@ def _carry_out(
     runs: list[RunSpec], data: Data, out: Path, machine: Machine, jobs: int, watch: Watch
 ) -> Iterator[tuple[RunSpec, WorkError]]:
     """Carry out `runs`, `jobs` at a time, and yield those that failed with their error."""
-    outcomes: Iterator[tuple[RunSpec, Outcome]]
+    outcomes: Generator[tuple[RunSpec, Outcome]]
     if jobs == 1 or len(runs) < 2:
         outcomes = ((run, partial(_one, run, watch, data, out, machine)) for run in runs)
     else:
         outcomes = run_in_processes(runs, min(jobs, len(runs)), watch, _make_runner, runs[0], out, machine)
-    for run, outcome in outcomes:
-        try:
-            result = outcome()
-        except DiskError:
-            raise
-        except WorkError as error:
-            yield run, error
-        except BrokenProcessPool as error:
-            raise WorkError(
-                "a worker process ended without a word (out of memory?). Finished runs are kept: "
-                "give the same command again, with fewer --jobs"
-            ) from error
-        else:
-            watch.finished(_title(run), result["test"]["accuracy"], result["seconds"])
+    with contextlib.closing(outcomes):
+        for run, outcome in outcomes:
+            try:
+                result = outcome()
+            except DiskError:
+                raise
+            except WorkError as error:
+                yield run, error
+            except BrokenProcessPool as error:
+                raise WorkError(
+                    "a worker process ended without a word (out of memory?). Finished runs are kept: "
+                    "give the same command again, with fewer --jobs"
+                ) from error
+            else:
+                watch.finished(_title(run), result["test"]["accuracy"], result["seconds"])
 
 
 def _one(run: RunSpec, watch: Watch, data: Data, out: Path, machine: Machine) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """The cost of a study's candidates, measured side by side before the runs and kept in cost.json."""
 
-import json
 from pathlib import Path
 
 from foveate.data import Data
 from foveate.evaluation.cost import count_multiply_adds, count_parameters, measure_latencies
 from foveate.files import write_json
+from foveate.report.records import read_record
 from foveate.studies.network import build_network
 from foveate.studies.record import COST
 from foveate.studies.run import Machine
@@ -30,7 +30,7 @@ def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watc
     }
     path = out / COST
     if path.exists():
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = read_record(path)
         if known["conditions"] == conditions and set(labels) <= set(known["rows"]):
             return
     networks = {

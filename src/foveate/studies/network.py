@@ -30,9 +30,12 @@ def build_network(
         RequestError: the mechanism refuses its options, or the backbone has no place for it.
     """
     torch.manual_seed(seed)
-    network: nn.Module = timm.create_model(
-        backbone, pretrained=pretrained, num_classes=classes, in_chans=channels
-    )
+    try:
+        network: nn.Module = timm.create_model(
+            backbone, pretrained=pretrained, num_classes=classes, in_chans=channels
+        )
+    except Exception as error:  # timm and the hub raise what they like
+        raise RequestError(f"timm cannot create {backbone}{' pretrained' * pretrained}: {error}") from error
     if candidate.name == PLAIN:
         return network
     try:
@@ -50,6 +53,26 @@ def build_network(
 
 def check_networks(study: StudySpec) -> None:
     """Build every candidate without memory for its weights: a refusal comes before any work."""
+    weights = timm.get_pretrained_cfg(study.backbone, allow_unregistered=False)
+    if study.pretrained and not (weights and weights.has_weights):
+        raise RequestError(f"{study.backbone} has no pretrained weights: leave out --pretrained")
     with torch.device("meta"):
         for candidate in study.attention:
             build_network(study.backbone, candidate, classes=10, channels=3)
+
+
+@torch.inference_mode()
+def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, int]) -> None:
+    """Send one image (C, H, W) without content through every candidate: some backbones take one size only."""
+    with torch.device("meta"):
+        for candidate in study.attention:
+            network = build_network(
+                study.backbone, candidate, classes=classes, channels=image_shape[0]
+            ).eval()
+            try:
+                network(torch.empty(1, *image_shape))
+            except Exception as error:  # each network refuses in its own way
+                raise RequestError(
+                    f"{candidate.label} on {study.backbone} cannot take images of {image_shape[1]} pixels "
+                    f"({error}): give another --image-size"
+                ) from error

@@ -4,8 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -25,7 +26,7 @@ _carry_out: Callable[[RunSpec], dict[str, Any]]
 
 def run_in_processes(
     runs: list[RunSpec], jobs: int, watch: Watch, make_runner: MakeRunner, *arguments: Any
-) -> Iterator[tuple[RunSpec, Outcome]]:
+) -> Generator[tuple[RunSpec, Outcome]]:
     """Carry out `runs`, `jobs` at a time, and yield each as it ends.
 
     The worker processes live no longer than this generator, nor than this process, however it ends: they
@@ -40,14 +41,29 @@ def run_in_processes(
     listener.start()
     start = (watched, places, steps, make_runner, arguments)
     with ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
-        futures = {pool.submit(_work, run): run for run in runs}
+        with _ctrl_c_ignored():  # by the processes that start here; it is this one that ends them
+            futures = {pool.submit(_work, run): run for run in runs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result
         finally:
-            held.close()
+            pool.shutdown(wait=False, cancel_futures=True)
             steps.put(None)
             listener.join()
+            held.close()
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Child processes inherit what is ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _pass_on(steps: Any, watch: Watch) -> None:
@@ -59,7 +75,6 @@ def _start_worker(
     watched: Any, places: Any, steps: Any, make_runner: MakeRunner, arguments: tuple[Any, ...]
 ) -> None:
     global _carry_out
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the study's process, which ends this one
     threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
     runner = make_runner(places.get(), *arguments)
     watch = QueuedWatch(steps)

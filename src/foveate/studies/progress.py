@@ -84,13 +84,13 @@ class ProgressWatch(Watch):
         """The bar goes, a line stays."""
         self._remove(run)
         self._one_more()
-        self.console.print(f"  {run:<28} test accuracy {accuracy:.4f}   {seconds:8.1f} s")
+        self.console.print(f"  {escape(run):<28} test accuracy {accuracy:.4f}   {seconds:8.1f} s")
 
     def failed(self, run: str, message: str) -> None:
         """The bar goes, the reason stays."""
         self._remove(run)
         self._one_more()
-        self.console.print(f"  [red]{run:<28} failed:[/red] {escape(message)}")
+        self.console.print(f"  [red]{escape(run):<28} failed:[/red] {escape(message)}")
 
     def _one_more(self) -> None:
         if self.study is not None:
@@ -98,7 +98,7 @@ class ProgressWatch(Watch):
 
     def _advance(self, name: str, done: float, total: float, note: str) -> None:
         if name not in self.runs:
-            self.runs[name] = self.bars.add_task(name, total=total, note=note)
+            self.runs[name] = self.bars.add_task(escape(name), total=total, note=note)
         self.bars.update(self.runs[name], completed=done, note=note)
 
     def _remove(self, name: str) -> None:

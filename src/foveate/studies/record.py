@@ -1,14 +1,15 @@
 """Names and format of what a study's folder holds, and the refusal of a folder from another version."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError
-from foveate.report.records import FORMAT
+from foveate.report.records import FORMAT, read_record
 from foveate.version import __version__
 
-__all__ = ["COST", "FORMAT", "RESULT", "RUNS", "STUDY", "find_result", "refuse_other_format"]
+__all__ = ["COST", "FORMAT", "RESULT", "RUNS", "STUDY", "find_result", "refuse_unusable_folder"]
 
 STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
 
@@ -16,18 +17,19 @@ STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
 def find_result(folder: Path) -> dict[str, Any] | None:
     """The record of a finished run, or None where the run is not finished."""
     path = folder / RESULT
-    if not path.exists():
-        return None
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return result
+    return read_record(path) if path.exists() else None
 
 
-def refuse_other_format(out: Path) -> None:
-    """Refuse a study folder whose records this version does not write.
+def refuse_unusable_folder(out: Path) -> None:
+    """Refuse a folder that cannot be made or written, and one whose records this version does not write.
 
     Raises:
-        RequestError: naming both versions and the way out.
+        RequestError: naming what is in the way (for another version, both versions) and the way out.
     """
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        fault = "cannot be written to" if there.is_dir() else "is a file"
+        raise RequestError(f"the study's folder cannot be {out}: {there} {fault}. Give another --out")
     path = out / STUDY
     if not path.exists():
         return

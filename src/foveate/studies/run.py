@@ -1,6 +1,7 @@
 """One run: a network trained by the recipe on one seed, tested once, and recorded."""
 
 import json
+import traceback
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from foveate.data import Augmentation, Data, make_loader
-from foveate.errors import WorkError
+from foveate.errors import RequestError, WorkError
 from foveate.evaluation.classification import classification_scores, predict
-from foveate.files import write_bytes, write_json
+from foveate.files import write_bytes, write_json, write_text
 from foveate.studies.environment import describe_environment
 from foveate.studies.network import build_network
 from foveate.studies.record import FORMAT, RESULT, find_result
@@ -58,14 +59,28 @@ def execute(
     """Train, choose, test and record one run; a finished one is only read.
 
     Raises:
-        WorkError: the loss is no number, a file cannot be written, or another process has this run.
+        WorkError: whatever stopped it; of what was not foreseen, the traceback is in error.txt.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=10):
+            for stale in folder.glob("*.part"):  # of a process that was killed while it wrote
+                stale.unlink()
             return find_result(folder) or _execute(spec, data, folder, machine, on_step)
     except Timeout as error:
         raise WorkError(f"{folder} is taken by another process") from error
+    except RequestError as error:
+        # A streamed image that turns out broken; torch puts the traceback of its worker before the words.
+        raise WorkError(str(error).rpartition("RequestError: ")[2].strip()) from error
+    except torch.OutOfMemoryError as error:
+        raise WorkError(f"out of memory on {machine.torch_device}: lower --batch-size, or --jobs") from error
+    except WorkError:
+        raise
+    except Exception as error:  # one run's mishap is not the study's: the others go on
+        write_text(folder / "error.txt", traceback.format_exc())
+        raise WorkError(
+            f"{type(error).__name__}: {error} (the traceback is in {folder / 'error.txt'})"
+        ) from error
 
 
 def _execute(

@@ -112,6 +112,10 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     backbone = str(settings["backbone"])
     if not timm.is_model(backbone):
         raise RequestError(unknown_name("backbone", backbone, timm.list_models()))
+    try:
+        timm.get_pretrained_cfg(backbone)
+    except RuntimeError as error:
+        raise RequestError(f"backbone {backbone}: {error} Leave out what follows the dot") from error
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
     try:
         return StudySpec(
@@ -139,10 +143,10 @@ def _seeds(given: Any) -> tuple[int, ...]:
     """Read a number of seeds (0, 1, …) or a list of the very seeds."""
     if isinstance(given, int) and not isinstance(given, bool):
         seeds = tuple(range(given))
-    elif isinstance(given, list | tuple) and all(isinstance(seed, int) for seed in given):
+    elif isinstance(given, list | tuple) and all(type(seed) is int for seed in given):
         seeds = tuple(given)
     else:
         raise RequestError(f"seeds = {given!r}: expected how many, or a list of numbers")
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise RequestError(f"seeds = {given!r}: expected at least one, none negative, none twice")
+    if not seeds or min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
+        raise RequestError(f"seeds = {given!r}: expected at least one, each from 0 to 2³² - 1, none twice")
     return seeds

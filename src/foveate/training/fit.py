@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
-from foveate.errors import RequestError
+from foveate.errors import RequestError, WorkError
 from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
 from foveate.training.recipe import Recipe
 from foveate.training.task import ClassificationTask, Prepare
@@ -63,15 +63,14 @@ def fit(
         device: auto, cpu, cuda, cuda:N or mps.
 
     Raises:
-        WorkError: a loss that is not finite, or a file that cannot be written.
+        WorkError: a loss that is not finite, a checkpoint that cannot be read, a file that cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     keeper = RunKeeper(folder, recipe)
     checkpoint = folder / CHECKPOINT
     going_on = checkpoint.exists()
     if going_on:
-        saved = WholeCheckpointIO().load_checkpoint(checkpoint, map_location="cpu")
-        keeper.load_state_dict(saved["callbacks"][keeper.state_key])
+        _read_checkpoint(checkpoint, keeper)
     task = ClassificationTask(network, recipe, prepare, len(training), seed)
     if not keeper.finished:
         callbacks: list[lightning.Callback] = [keeper]
@@ -99,17 +98,29 @@ def fit(
     return Fitted(keeper.epochs, keeper.chosen_epoch, keeper.stopped_early)
 
 
+def _read_checkpoint(checkpoint: Path, keeper: RunKeeper) -> None:
+    try:
+        saved = WholeCheckpointIO().load_checkpoint(checkpoint, map_location="cpu")
+        keeper.load_state_dict(saved["callbacks"][keeper.state_key])
+    except Exception as error:  # whatever a file that is no checkpoint makes torch raise
+        raise WorkError(
+            f"{checkpoint} is no checkpoint to go on from ({type(error).__name__}): delete it, and the run "
+            "starts anew"
+        ) from error
+
+
 def lightning_device(device: str) -> dict[str, Any]:
     """Lightning's `accelerator` and `devices` for a name in torch's spelling."""
-    kind, _, number = device.partition(":")
-    known = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "mps": "mps"}
-    if kind not in known or (number and not number.isdecimal()):
+    kind, colon, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdecimal())):
         raise RequestError(f"unknown device {device!r}: expected auto, cpu, cuda, cuda:N or mps")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise RequestError(
             f"device {device!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices"
         )
-    return {"accelerator": known[kind], "devices": [int(number)] if number else 1}
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise RequestError("device 'mps' is not there: this torch or this machine has no Metal")
+    return {"accelerator": kind, "devices": [int(number)] if number else 1}
 
 
 def _logger(logs: Logs, folder: Path) -> Logger | bool:

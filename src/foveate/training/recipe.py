@@ -4,11 +4,10 @@ A recipe is validated before anything runs and is written whole into each result
 files in `foveate/recipes/`.
 """
 
-import types
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal
 
 import timm.optim
 import yaml
@@ -22,7 +21,7 @@ __all__ = ["Recipe", "make_recipe", "named_recipes", "parse_setting", "read_reci
 class Recipe(BaseModel):
     """How a network is trained; the same for every mechanism of a study."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(30, ge=1, description="passes over the training part")
     batch_size: int = Field(64, ge=2, description="images per step")
@@ -51,6 +50,13 @@ class Recipe(BaseModel):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
     compile: bool = Field(False, description="torch.compile the network")
+
+    @field_validator("augmentation", mode="before")
+    @classmethod
+    def _names_from_text(cls, given: Any) -> Any:
+        if given is None or isinstance(given, str):
+            return [name.strip() for name in (given or "").split(",") if name.strip()]
+        return given
 
     @field_validator("optimizer")
     @classmethod
@@ -115,17 +121,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def parse_setting(text: str) -> tuple[str, Any]:
     """Read one KEY=VALUE of the command line; a list is written with commas (augmentation=crop,flip)."""
     key, equals, value = text.partition("=")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        equals = ""
     if not equals:
-        raise RequestError(f"--set takes KEY=VALUE, given {text!r}")
-    key = key.strip().replace("-", "_")
-    field = Recipe.model_fields.get(key)
-    if field is not None and _is_tuple(field.annotation):
-        return key, tuple(part.strip() for part in value.split(",") if part.strip())
-    return key, yaml.safe_load(value)
-
-
-def _is_tuple(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        return any(_is_tuple(part) for part in get_args(annotation))
-    return origin is tuple
+        raise RequestError(
+            f"--set takes KEY=VALUE, for example epochs=10 or augmentation=crop,flip; given {text!r}"
+        )
+    return key.strip().replace("-", "_"), parsed

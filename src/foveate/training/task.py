@@ -1,5 +1,6 @@
 """Image classification as a LightningModule: one step, one validation, the sums of an epoch."""
 
+import math
 from typing import Any, Protocol
 
 import lightning.pytorch as lightning
@@ -142,5 +143,11 @@ class ClassificationTask(lightning.LightningModule):
     def _log_means(self, part: str) -> None:
         sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
         loss, correct, images = sums.tolist()
-        self.means |= {f"{part}_loss": loss / images, f"{part}_accuracy": correct / images}
-        self.log_dict(self.means)
+        if not math.isfinite(loss):
+            raise WorkError(
+                f"the {part} loss is not a finite number after epoch {self.current_epoch + 1}: lower "
+                "learning_rate, raise warmup_ratio, or set clip_grad_norm"
+            )
+        means = {f"{part}_loss": loss / images, f"{part}_accuracy": correct / images}
+        self.means |= means
+        self.log_dict(means)
