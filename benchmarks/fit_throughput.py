@@ -22,7 +22,7 @@ import foveate  # noqa: F401  registers the CIFAR networks
 from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
 from foveate.studies.environment import describe_environment
-from foveate.studies.run import Machine
+from foveate.studies.run import AUTOCAST, Machine
 from foveate.training.fit import fit
 from foveate.training.recipe import Recipe, make_recipe
 from foveate.training.schedule import make_optimizer
@@ -35,7 +35,7 @@ def bare_loop(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, re
     device = images.device
     network.to(device).train()
     optimizer = make_optimizer(network, recipe)
-    autocast = {"32-true": None, "bf16-mixed": torch.bfloat16}[recipe.precision]
+    autocast = AUTOCAST[recipe.precision]
     order = torch.randperm(len(images), device=device).split(recipe.batch_size)
     started = time.perf_counter()
     for index in order:

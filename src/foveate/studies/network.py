@@ -10,7 +10,7 @@ from foveate.report.records import PLAIN
 from foveate.studies.candidate import Candidate
 from foveate.studies.spec import StudySpec
 
-__all__ = ["build_network", "check_networks"]
+__all__ = ["build_network", "check_forward", "check_networks"]
 
 
 def build_network(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foveate.errors import RequestError, unknown_name
 from foveate.studies.candidate import Candidate, parse_candidates
-from foveate.training.recipe import Recipe, make_recipe, read_recipe
+from foveate.training.recipe import Recipe, faults_in_words, make_recipe, read_recipe
 
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
@@ -127,10 +127,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             **{key: settings[key] for key in ("pretrained", "adjust") if key in settings},
         )
     except ValidationError as error:
-        faults = "; ".join(
-            f"{fault['loc'][-1]} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
-        )
-        raise RequestError(f"the study cannot be: {faults}") from error
+        raise RequestError(f"the study cannot be: {faults_in_words(error)}") from error
 
 
 def _recipe(given: Any, source: str, changes: Mapping[str, Any]) -> Recipe:

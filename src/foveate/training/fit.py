@@ -92,7 +92,7 @@ def fit(
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
             )
-            with _interruptible(trainer):
+            with _interruptible():
                 trainer.fit(task, training, validation, ckpt_path=str(checkpoint) if going_on else None)
     network.load_state_dict(keeper.weights)
     return Fitted(keeper.epochs, keeper.chosen_epoch, keeper.stopped_early)
@@ -169,7 +169,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
+def _interruptible() -> Iterator[None]:
     """Lightning turns Ctrl-C into SystemExit and ignores later ones: give the person's Ctrl-C back."""
     try:
         yield

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from foveate.errors import RequestError, unknown_name
 
-__all__ = ["Recipe", "make_recipe", "named_recipes", "parse_setting", "read_recipe"]
+__all__ = ["Recipe", "faults_in_words", "make_recipe", "named_recipes", "parse_setting", "read_recipe"]
 
 
 class Recipe(BaseModel):
@@ -81,11 +81,14 @@ def make_recipe(settings: Mapping[str, Any], origin: str = "the recipe") -> Reci
     try:
         return Recipe.model_validate(dict(settings))
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise RequestError(f"{origin}: {faults}") from error
+        raise RequestError(f"{origin}: {faults_in_words(error)}") from error
+
+
+def faults_in_words(error: ValidationError) -> str:
+    """What was given and what was expected, for each value that was refused."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
+    )
 
 
 def named_recipes() -> dict[str, Path]:

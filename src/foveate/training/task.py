@@ -17,6 +17,9 @@ from foveate.training.schedule import learning_rate_factor, make_optimizer
 
 __all__ = ["ClassificationTask", "Prepare"]
 
+STEPS_BETWEEN_CHECKS = 50
+CURE = "lower learning_rate, raise warmup_ratio, or set clip_grad_norm"
+
 
 class Prepare(Protocol):
     """uint8 images (B, C, S, S) to normalised ones (B, C, s, s). A module, so that it moves to the device."""
@@ -26,9 +29,6 @@ class Prepare(Protocol):
 
     def plain(self, images: Tensor) -> Tensor:
         """For evaluation: nothing is random."""
-
-
-STEPS_BETWEEN_CHECKS = 50
 
 
 class ClassificationTask(lightning.LightningModule):
@@ -110,8 +110,7 @@ class ClassificationTask(lightning.LightningModule):
             rate = self.recipe.learning_rate * self._factor(self.current_epoch * self.steps_per_epoch + step)
             raise WorkError(
                 f"the loss is not a finite number at epoch {self.current_epoch + 1}, step {step + 1} of "
-                f"{self.steps_per_epoch}, learning rate {rate:.3g}: lower learning_rate, raise "
-                "warmup_ratio, or set clip_grad_norm"
+                f"{self.steps_per_epoch}, learning rate {rate:.3g}: {CURE}"
             )
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -145,8 +144,7 @@ class ClassificationTask(lightning.LightningModule):
         loss, correct, images = sums.tolist()
         if not math.isfinite(loss):
             raise WorkError(
-                f"the {part} loss is not a finite number after epoch {self.current_epoch + 1}: lower "
-                "learning_rate, raise warmup_ratio, or set clip_grad_norm"
+                f"the {part} loss is not a finite number after epoch {self.current_epoch + 1}: {CURE}"
             )
         means = {f"{part}_loss": loss / images, f"{part}_accuracy": correct / images}
         self.means |= means
