@@ -1,4 +1,4 @@
-"""A value worked out by hand for every mechanism: 2 channels on a 1×2 map, weights set to simple numbers.
+"""A value worked out by hand for every mechanism: 2 channels on a small map, weights set to simple numbers.
 
 Logits are multiples of ln 3, because σ(ln 3) = 3/4 and σ(-ln 3) = 1/4. Batch norms run in eval with mean 0,
 variance 1 and no epsilon, so they change nothing. Of a spatial kernel only the middle is not 0. GELU(10) is
@@ -9,46 +9,10 @@ import math
 
 import pytest
 import torch
-from timm.layers import LayerNorm2d
-from torch import Tensor, nn
+from by_hand import LN3, build, check, put
+from torch import nn
 
-from foveate import create_attention, list_attention
-from foveate.attention.norm import AnySizeBatchNorm2d
-
-LN3 = math.log(3)
-
-Rows = list[list[float]]
-
-
-def build(name: str, channels: int = 2, **options) -> nn.Module:
-    """Build the mechanism in float64 and eval, with exact norms and all weights 0."""
-    module = create_attention(name, channels, **options).double().eval()
-    for part in module.modules():
-        if isinstance(part, AnySizeBatchNorm2d | LayerNorm2d):
-            part.eps = 0.0
-        elif isinstance(part, nn.Conv1d | nn.Conv2d):
-            for parameter in part.parameters():
-                nn.init.zeros_(parameter)
-    return module
-
-
-@torch.no_grad()
-def put(conv: nn.Conv2d, middle: Rows, bias: list[float] | None = None) -> None:
-    """Set the middle of the kernel, (out, in per group), and the bias."""
-    height, width = conv.kernel_size
-    conv.weight[:, :, height // 2, width // 2] = torch.tensor(middle, dtype=conv.weight.dtype)
-    if bias is not None:
-        conv.bias.copy_(torch.tensor(bias))
-
-
-def run(module: nn.Module, x: Rows) -> Tensor:
-    """Apply the module to one image of 1×2 pixels, given and returned a channel a row."""
-    with torch.no_grad():
-        return module(torch.tensor(x, dtype=torch.float64)[None, :, None, :])[0, :, 0, :]
-
-
-def check(module: nn.Module, x: Rows, expected: Rows) -> None:
-    torch.testing.assert_close(run(module, x), torch.tensor(expected, dtype=torch.float64))
+from foveate import list_attention
 
 
 def test_se():
@@ -171,6 +135,90 @@ def test_dmsca():
     # AA: 16/13 ln 3 · second of X_out - ln 3 = (ln 3, -ln 3); α = (3/4, 1/4).
     put(module.aa.conv, [[0, 16 / 13 * LN3]], [-LN3])
     check(module, [[1, 3], [4, 0]], [[981 / 1792, 999 / 1792], [39 / 32, 0]])
+
+
+def test_bam():
+    module = build("bam", reduction=2)
+    # Means (2, 4); hidden 2 + 4/2 - 1 = 3; M_c = (ln 3, -ln 3).
+    put(module.channel.mlp[0], [[1, 0.5]], [-1])
+    put(module.channel.mlp[2], [[LN3 / 3], [-LN3 / 3]])
+    # First - second/2: (-1, 1), ReLU (0, 1); twice plus 1: (1, 3); minus 1: (0, 2). M_s = (0, ln 3).
+    put(module.spatial.convs[0], [[1, -0.5]])
+    put(module.spatial.convs[2], [[2]], [1])
+    put(module.spatial.convs[4], [[1]], [-1])
+    put(module.spatial.convs[6], [[LN3 / 2]])
+    # M_c + M_s = (ln 3, 2 ln 3), (-ln 3, 0): M = (3/4, 9/10), (1/4, 1/2). F + F ⊗ M:
+    check(module, [[1, 3], [4, 4]], [[1 + 3 / 4, 3 + 27 / 10], [4 + 1, 4 + 2]])
+
+
+def test_simam():
+    module = build("simam", e_lambda=1.0)
+    # First channel: μ = 2, (t - μ)² = (1, 1, 1, 9), σ² = 12/4 = 3, 4 (σ² + λ) = 16.
+    # 1/E = 1/16 + 1/2 = 9/16 and 9/16 + 1/2 = 17/16. Second: all at the mean, 1/E = 1/2.
+    low, high, flat = (1 / (1 + math.exp(-z)) for z in (9 / 16, 17 / 16, 1 / 2))
+    check(
+        module,
+        [[1, 1, 1, 5], [2, 2, 2, 2]],
+        [[low, low, low, 5 * high], [2 * flat, 2 * flat, 2 * flat, 2 * flat]],
+    )
+
+
+def test_gam():
+    module = build("gam", reduction=2)
+    # First + second - 3: hidden (2, 0). Logits ±hidden/2 ln 3: gates (3/4, 1/2), (1/4, 1/2).
+    put(module.mlp[0], [[1, 1]], [-3])
+    put(module.mlp[2], [[LN3 / 2], [-LN3 / 2]])
+    # F₂ = [3/4, 3/2], [1, 0]. Twice the second - 4/3 of the first: (1, -2), ReLU (1, 0).
+    # Logits (ln 3, 0), (-ln 3, 0): gates (3/4, 1/2), (1/4, 1/2).
+    put(module.spatial[0], [[-4 / 3, 2]])
+    put(module.spatial[3], [[LN3], [-LN3]])
+    check(module, [[1, 3], [4, 0]], [[9 / 16, 3 / 4], [1 / 4, 0]])
+
+
+def test_a2():
+    module = build("a2", reduction=1)
+    # A = X. B over the positions: logits (1/2, 3/2) ln 3 and (1, 0) ln 3 give (1/4, 3/4) and (3/4, 1/4).
+    put(module.phi, [[1, 0], [0, 1]])
+    put(module.theta, [[LN3 / 2, 0], [0, LN3 / 4]])
+    # G = A Bᵀ = [1/4 + 9/4, 3/4 + 3/4], [4/4 + 0, 12/4 + 0] = [5/2, 3/2], [1, 3].
+    # V over the features: logits (-ln 3, 0) at the first position, (ln 3, 0) at the second: columns
+    # (1/4, 3/4) and (3/4, 1/4).
+    put(module.rho, [[LN3, 0], [0, 0]], [-2 * LN3, 0])
+    # Z = G V: first position (5/8 + 9/8, 1/4 + 9/4) = (7/4, 5/2),
+    # second (15/8 + 3/8, 3/4 + 3/4) = (9/4, 3/2).
+    # First + twice the second = (27/4, 21/4); 1 - second = (-3/2, -1/2); each added to X.
+    put(module.expand, [[1, 2], [0, -1]], [0, 1])
+    check(module, [[1, 3], [4, 0]], [[1 + 27 / 4, 3 + 21 / 4], [4 - 3 / 2, 0 - 1 / 2]])
+
+
+def test_triplet():
+    module = build("triplet")
+    # Over the height of 1 maximum and mean are X: logits (2 X - X - 2) ln 3 = (-1, 1), (0, -2) times ln 3;
+    # gates (1/4, 3/4), (1/2, 1/10); gated [1/4, 9/4], [1, 0].
+    put(module.channel_width.conv, [[2 * LN3, -LN3]])
+    nn.init.constant_(module.channel_width.norm.bias, -2 * LN3)
+    # Over the width maxima (3, 2), means (2, 1): (-9 + 10, -6 + 5) ln 3; gates (3/4, 1/4);
+    # gated [3/4, 9/4], [1/2, 0].
+    put(module.height_channel.conv, [[-3 * LN3, 5 * LN3]])
+    # Over the channels maxima (2, 3), means (3/2, 3/2): (2 - 2, 3 - 2) ln 3; gates (1/2, 3/4);
+    # gated [1/2, 9/4], [1, 0].
+    put(module.height_width.conv, [[LN3, -4 / 3 * LN3]])
+    # Sums (1/4 + 3/4 + 1/2, 27/4), (1 + 1/2 + 1, 0); a third of them:
+    check(module, [[1, 3], [2, 0]], [[1 / 2, 9 / 4], [5 / 6, 0]])
+
+
+def test_nam():
+    module = build("nam")
+    with torch.no_grad():
+        module.norm.weight.copy_(torch.tensor([1, -3]))
+        module.norm.bias.copy_(torch.tensor([0, 4 / 3 * LN3]))
+    # W_γ = (1/4, 3/4). First: x/4 = (ln 3, -ln 3), gates (3/4, 1/4).
+    # Second: 3/4 (-3 x + 4/3 ln 3) = -9/4 x + ln 3 = (-ln 3, 0), gates (1/4, 1/2).
+    check(
+        module,
+        [[4 * LN3, -4 * LN3], [8 / 9 * LN3, 4 / 9 * LN3]],
+        [[3 * LN3, -LN3], [2 / 9 * LN3, 2 / 9 * LN3]],
+    )
 
 
 @pytest.mark.parametrize("name", list_attention())

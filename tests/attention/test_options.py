@@ -4,17 +4,24 @@ import pytest
 import torch
 
 from foveate import create_attention, list_attention
+from foveate.attention import MECHANISMS
 from foveate.attention.eca import adaptive_kernel_size
 from foveate.attention.norm import AnySizeBatchNorm2d
+from foveate.errors import RequestError
 
 
 def test_names_are_sorted():
-    assert list_attention() == ["ca", "cbam", "dmsca", "eca", "scpa", "se", "sgfa", "sgfa_ca", "sgu"]
+    assert list_attention() == [
+        "a2", "bam", "ca", "cbam", "dmsca", "eca", "gam", "nam",
+        "scpa", "se", "sgfa", "sgfa_ca", "sgu", "simam", "triplet",
+    ]  # fmt: skip
+    assert list(MECHANISMS) == list_attention()
 
 
 def test_unknown_mechanism_names_the_nearest_and_the_choices():
     with pytest.raises(
-        ValueError, match=r"unknown attention mechanism 'dmcsa'. Did you mean 'dmsca'.*Choices: ca, cbam"
+        ValueError,
+        match=r"unknown attention mechanism 'dmcsa'. Did you mean 'dmsca'.*Choices: a2, bam, ca, cbam",
     ):
         create_attention("dmcsa", 64)
 
@@ -24,6 +31,9 @@ def test_unknown_mechanism_names_the_nearest_and_the_choices():
     [
         ("se", {"reduction": 0}, "reduction must be a whole number of at least 1, got 0"),
         ("se", {"reduction": "16"}, "reduction must be a whole number of at least 1, got '16'"),
+        ("se", {"reduction": True}, "reduction must be a whole number of at least 1, got True"),
+        ("bam", {"reduction": 4.0}, "reduction must be a whole number of at least 1, got 4.0"),
+        ("a2", {"reduction": 128}, "reduction=128 leaves nothing of 64 channels: pass reduction <= 64"),
         ("dmsca", {"reduction": 65}, "reduction=65 leaves nothing of 64 channels: pass reduction <= 64"),
         (
             "dmsca",
@@ -31,9 +41,29 @@ def test_unknown_mechanism_names_the_nearest_and_the_choices():
             "kernel_sizes must be odd to keep the map's size, got 4: pass 3 or 5",
         ),
         ("dmsca", {"kernel_sizes": ()}, "kernel_sizes must name at least one kernel"),
+        (
+            "dmsca",
+            {"kernel_sizes": 3},
+            r"kernel_sizes must be a sequence of odd whole numbers, such as \(3, 5, 7\), got 3",
+        ),
+        ("dmsca", {"kernel_sizes": "357"}, "kernel_sizes must be a sequence of odd whole numbers.*got '357'"),
+        ("dmsca", {"kernel_sizes": (3, "5")}, "kernel_sizes must be a whole number of at least 1, got '5'"),
+        ("dmsca", {"kernel_sizes": None}, "kernel_sizes must be a sequence of odd whole numbers.*got None"),
         ("dmsca", {"mid_channels": 0}, "mid_channels must be a whole number of at least 1, got 0"),
-        ("dmsca", {"temperature": 0.0}, "temperature must be above 0, or None to learn it, got 0.0"),
-        ("dmsca", {"temperature": float("nan")}, "temperature must be above 0"),
+        (
+            "dmsca",
+            {"temperature": 0.0},
+            "temperature must be a finite number above 0, or None to learn it, got 0.0",
+        ),
+        ("dmsca", {"temperature": float("nan")}, "temperature must be a finite number above 0"),
+        ("dmsca", {"temperature": float("inf")}, "temperature must be a finite number above 0"),
+        ("dmsca", {"temperature": "hot"}, "temperature must be a finite number above 0.*got 'hot'"),
+        ("dmsca", {"temperature": True}, "temperature must be a finite number above 0.*got True"),
+        ("simam", {"e_lambda": 0}, "e_lambda must be a finite number above 0, got 0"),
+        ("simam", {"e_lambda": "1e-4"}, "e_lambda must be a finite number above 0, got '1e-4'"),
+        ("bam", {"dilation": 0}, "dilation must be a whole number of at least 1, got 0"),
+        ("gam", {"kernel_size": 4}, "kernel_size must be odd to keep the map's size, got 4: pass 3 or 5"),
+        ("triplet", {"kernel_size": "7"}, "kernel_size must be a whole number of at least 1, got '7'"),
         ("cbam", {"kernel_size": 6}, "kernel_size must be odd to keep the map's size, got 6: pass 5 or 7"),
         ("eca", {"kernel_size": 2}, "kernel_size must be odd"),
         ("ca", {"min_channels": 0}, "min_channels must be a whole number of at least 1, got 0"),
@@ -41,7 +71,7 @@ def test_unknown_mechanism_names_the_nearest_and_the_choices():
     ],
 )
 def test_bad_value_raises_with_the_way_out(name, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(RequestError, match=message):
         create_attention(name, 64, **options)
 
 

@@ -9,12 +9,18 @@ from typing import Any, Literal
 
 from torch import nn
 
+from foveate.attention.a2 import DoubleAttention
+from foveate.attention.bam import BAM
 from foveate.attention.cbam import CBAM
 from foveate.attention.coordinate import CoordinateAttention
 from foveate.attention.dmsca import DMSCA
 from foveate.attention.eca import ECA
+from foveate.attention.gam import GAM
+from foveate.attention.nam import NAM
 from foveate.attention.se import SE
 from foveate.attention.sgfa import SCPA, SGFA, SGU, SGFAChannelMask
+from foveate.attention.simam import SimAM
+from foveate.attention.triplet import TripletAttention
 from foveate.errors import RequestError, unknown_name
 
 __all__ = ["MECHANISMS", "Mechanism", "create_attention", "find_mechanism", "list_attention"]
@@ -33,10 +39,14 @@ class Mechanism:
 
 
 MECHANISMS: dict[str, Mechanism] = {
+    "a2": Mechanism(DoubleAttention, "Chen et al. 2018, arXiv:1810.11579", "stage", (2, 3)),
+    "bam": Mechanism(BAM, "Park et al. 2018, arXiv:1807.06514", "stage", (1, 2, 3)),
     "ca": Mechanism(CoordinateAttention, "Hou et al. 2021, arXiv:2103.02907", "block"),
     "cbam": Mechanism(CBAM, "Woo et al. 2018, arXiv:1807.06521", "block"),
     "dmsca": Mechanism(DMSCA, "Zong et al. 2026, doi:10.1038/s41598-026-37546-3", "block"),
     "eca": Mechanism(ECA, "Wang et al. 2020, arXiv:1910.03151", "block"),
+    "gam": Mechanism(GAM, "Liu et al. 2021, arXiv:2112.05561", "block"),
+    "nam": Mechanism(NAM, "Liu et al. 2021, arXiv:2111.12419", "block"),
     "scpa": Mechanism(SCPA, "Haq et al. 2025, doi:10.22214/ijraset.2025.73344", "stage", (1, 2, 3)),
     "se": Mechanism(SE, "Hu et al. 2018, arXiv:1709.01507", "block"),
     "sgfa": Mechanism(SGFA, "Haq et al. 2025, doi:10.22214/ijraset.2025.73344", "stage", (1, 2, 3)),
@@ -44,6 +54,8 @@ MECHANISMS: dict[str, Mechanism] = {
         SGFAChannelMask, "Haq et al. 2025, doi:10.22214/ijraset.2025.73344", "stage", (1, 2, 3)
     ),
     "sgu": Mechanism(SGU, "Haq et al. 2025, doi:10.22214/ijraset.2025.73344", "stage", (1, 2, 3)),
+    "simam": Mechanism(SimAM, "Yang et al. 2021, PMLR 139:11863-11874", "block"),
+    "triplet": Mechanism(TripletAttention, "Misra et al. 2021, arXiv:2010.03045", "block"),
 }
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
-from foveate.attention.options import check_count, check_kernel_size, hidden_channels
-from foveate.errors import RequestError
+from foveate.attention.options import check_count, check_kernel_sizes, check_positive, hidden_channels
+
+FLOAT16_MAX = torch.finfo(torch.float16).max
 
 
 class GCE(nn.Module):
@@ -41,8 +42,8 @@ class TCA(nn.Module):
 
     def __init__(self, temperature: float | None) -> None:
         super().__init__()
-        if temperature is not None and not temperature > 0:
-            raise RequestError(f"temperature must be above 0, or None to learn it, got {temperature!r}")
+        if temperature is not None:
+            check_positive("temperature", temperature, ", or None to learn it")
         self.temperature = temperature
         if temperature is None:
             self.log_tau = nn.Parameter(torch.zeros(()))
@@ -63,13 +64,9 @@ class MSCE(nn.Module):
 
     def __init__(self, kernel_sizes: Sequence[int]) -> None:
         super().__init__()
-        if not kernel_sizes:
-            raise RequestError("kernel_sizes must name at least one kernel, such as (3, 5, 7), got none")
-        for k in kernel_sizes:
-            check_kernel_size("kernel_sizes", k)
         self.branches = nn.ModuleList(
             nn.Sequential(nn.Conv2d(2, 1, k, padding=k // 2, bias=False), AnySizeBatchNorm2d(1), nn.ReLU())
-            for k in kernel_sizes
+            for k in check_kernel_sizes("kernel_sizes", kernel_sizes)
         )
 
     def forward(self, x_c: Tensor) -> Tensor:
@@ -88,7 +85,7 @@ class DII(nn.Module):
 
     Chosen: C_mid = 8; both directions share the 1×1 and its batch norm, which sees them as one axis of length
     H + W, as in Coordinate Attention; the interaction is 3×3; P is shared and has no bias, so that its two
-    terms are P(F_inter ⊙ (F_h + F_w)).
+    terms are P(F_inter ⊙ (F_h + F_w)). In float16 that product is held within the finite numbers.
     """
 
     def __init__(self, channels: int, mid_channels: int) -> None:
@@ -112,7 +109,11 @@ class DII(nn.Module):
         F_h, F_w = self.embed(torch.cat([Z_h, Z_w], dim=2)).split([H, W], dim=2)
         F_w = F_w.transpose(2, 3)
         F_inter = self.interact(torch.cat([F_h.expand(-1, -1, -1, W), F_w.expand(-1, -1, H, -1)], dim=1))
-        return torch.sigmoid(self.project(F_inter * (F_h + F_w)))
+        product = F_inter * (F_h + F_w)
+        if product.dtype == torch.float16:
+            # It grows with the square of the activations: beyond 256 it can be inf, and P takes inf - inf.
+            product = product.clamp(-FLOAT16_MAX, FLOAT16_MAX)
+        return torch.sigmoid(self.project(product))
 
 
 class DFF(nn.Module):

@@ -1,11 +1,14 @@
-"""Checks of the options that several mechanisms share: counts, kernel sizes, the width of a bottleneck."""
+"""Checks of the options that several mechanisms share: counts, kernel sizes, numbers, bottlenecks."""
+
+import math
+from collections.abc import Iterable
 
 from foveate.errors import RequestError
 
 
 def check_count(name: str, value: int) -> int:
-    """Return `value` if it is a whole number of at least 1, else raise RequestError."""
-    if not isinstance(value, int) or value < 1:
+    """Return `value` if it is a whole number of at least 1, else raise RequestError; True is no number."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise RequestError(f"{name} must be a whole number of at least 1, got {value!r}")
     return value
 
@@ -16,6 +19,25 @@ def check_kernel_size(name: str, value: int) -> int:
         raise RequestError(
             f"{name} must be odd to keep the map's size, got {value}: pass {value - 1} or {value + 1}"
         )
+    return value
+
+
+def check_kernel_sizes(name: str, values: Iterable[int]) -> tuple[int, ...]:
+    """Return `values` as a tuple if they are odd whole numbers, at least one of them."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise RequestError(
+            f"{name} must be a sequence of odd whole numbers, such as (3, 5, 7), got {values!r}"
+        )
+    sizes = tuple(check_kernel_size(name, value) for value in values)
+    if not sizes:
+        raise RequestError(f"{name} must name at least one kernel, such as (3, 5, 7), got none")
+    return sizes
+
+
+def check_positive(name: str, value: float, otherwise: str = "") -> float:
+    """Return `value` if it is a finite number above 0; the error adds `otherwise`, what else would do."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise RequestError(f"{name} must be a finite number above 0{otherwise}, got {value!r}")
     return value
 
 

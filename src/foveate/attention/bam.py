@@ -1,0 +1,73 @@
+"""Bottleneck attention: Park et al., "BAM: Bottleneck Attention Module", BMVC 2018, arXiv:1807.06514.
+
+Follows the paper's equations. The authors' code multiplies the two branches where the paper adds them, has
+batch norms between the layers instead of one at each branch's end, and pools windows as wide as the map is
+high, so that it needs square maps. Its ReLUs between the layers, which the equations do not print, are kept.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from foveate.attention.norm import AnySizeBatchNorm2d
+from foveate.attention.options import check_count, hidden_channels
+
+
+class ChannelBranch(nn.Module):
+    """M_c = BN(W₁ · ReLU(W₀ · AvgPool(F) + b₀)), C -> C/r -> C: (B, C, H, W) -> (B, C, 1, 1) (eq. 3).
+
+    The equation's b₁ is left out: the batch norm behind it cancels it.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1, bias=False)
+        )
+        self.norm = AnySizeBatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Describe every channel of x by one number."""
+        return self.norm(self.mlp(x.mean(dim=(2, 3), keepdim=True)))
+
+
+class SpatialBranch(nn.Module):
+    """M_s = BN(f₃¹ˣ¹(f₂³ˣ³(f₁³ˣ³(f₀¹ˣ¹(F))))), C -> C/r -> C/r -> C/r -> 1 (eq. 4).
+
+    (B, C, H, W) -> (B, 1, H, W). f₁ and f₂ are dilated, f₀ to f₂ end in a ReLU. The bias of f₃ is left out:
+    the batch norm behind it cancels it.
+    """
+
+    def __init__(self, channels: int, hidden: int, dilation: int) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1),
+            nn.ReLU(),
+            nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation),
+            nn.ReLU(),
+            nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation),
+            nn.ReLU(),
+            nn.Conv2d(hidden, 1, 1, bias=False),
+        )
+        self.norm = AnySizeBatchNorm2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Describe every position of x by one number."""
+        return self.norm(self.convs(x))
+
+
+class BAM(nn.Module):
+    """F + F ⊗ M(F) with M(F) = σ(M_c(F) + M_s(F)), (B, C, H, W) -> (B, C, H, W) (eqs. 1 and 2).
+
+    The paper's place is the end of a network's first three stages; its r is 16, its dilation 4.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16, dilation: int = 4) -> None:
+        super().__init__()
+        hidden = hidden_channels(channels, reduction)
+        self.channel = ChannelBranch(channels, hidden)
+        self.spatial = SpatialBranch(channels, hidden, check_count("dilation", dilation))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add to x what both branches together keep of it."""
+        M = torch.sigmoid(self.channel(x) + self.spatial(x))
+        return x + x * M

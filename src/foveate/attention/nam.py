@@ -1,0 +1,31 @@
+"""Normalisation-based attention: Liu et al., "NAM", NeurIPS workshop 2021, arXiv:2111.12419."""
+
+import torch
+from torch import Tensor, nn
+
+from foveate.attention.norm import AnySizeBatchNorm2d
+from foveate.attention.options import check_count
+
+
+class NAM(nn.Module):
+    """F ⊗ M_c with M_c = σ(W_γ (BN(F))), (B, C, H, W) -> (B, C, H, W) (eqs. 1 and 2).
+
+    W_γ = |γ_i| / Σ |γ_j|, γ the scales of the batch norm, one a channel. The equation prints no absolute
+    values; they are the authors' code's. That code takes γ out of the graph in W_γ; here, as in the equation,
+    it learns through both.
+
+    The paper's spatial part normalises pixels, with one scale a pixel, and so fits one size of map. The
+    authors released the channel part alone, and at another time both, with a ReLU before the sigmoid of the
+    channel part. This is the channel part, without that ReLU, which the equation does not have either.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = AnySizeBatchNorm2d(check_count("channels", channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh the elements of x, the channels of small scales all but evenly."""
+        gamma = self.norm.weight.abs()
+        W_gamma = gamma / gamma.sum().clamp_min(torch.finfo(gamma.dtype).tiny)  # a pruned norm is all 0
+        M_c = torch.sigmoid(W_gamma.to(x.dtype)[:, None, None] * self.norm(x))
+        return x * M_c

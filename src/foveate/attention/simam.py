@@ -1,0 +1,35 @@
+"""Simple parameter-free attention: Yang et al., "SimAM", ICML 2021, PMLR 139."""
+
+import torch
+from torch import Tensor, nn
+
+from foveate.attention.options import check_count, check_positive
+
+
+class SimAM(nn.Module):
+    """X ⊙ σ(1/E), (B, C, H, W) -> (B, C, H, W), with the energy E of every element t of X (eqs. 5 and 6).
+
+    1/e* = (t - μ)² / (4 (σ² + λ)) + ½, where μ and σ² are the mean and the variance of t's channel over its
+    M = H·W positions. No parameters. Follows the equation, which divides by M; the paper's listing and the
+    authors' code divide by M - 1, which a 1×1 map does not have.
+
+    The paper's place is a residual block. The authors' ResNets have it inside, after the block's second
+    convolution and before that one's norm; foveate's block sites are after the last norm. λ is 1e-4, the
+    authors' for CIFAR; their ImageNet networks take 0.1. The option is called `e_lambda` as in their code.
+
+    In half precision, under autocast too, the gate is computed in float32: squares of activations above 256
+    are no float16. The output has the dtype of the input.
+    """
+
+    def __init__(self, channels: int, e_lambda: float = 1e-4) -> None:
+        super().__init__()
+        check_count("channels", channels)
+        self.e_lambda = check_positive("e_lambda", e_lambda)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh every element of x by how far it stands out of its channel."""
+        t = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        squared_distance = (t - t.mean(dim=(2, 3), keepdim=True)).square()
+        variance = squared_distance.mean(dim=(2, 3), keepdim=True)
+        inverse_energy = squared_distance / (4 * (variance + self.e_lambda)) + 0.5
+        return x * torch.sigmoid(inverse_energy).to(x.dtype)

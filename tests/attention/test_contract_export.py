@@ -1,0 +1,115 @@
+"""Every mechanism gives the eager answer wherever it goes: compiled, exported, copied, shared out."""
+
+import copy
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
+
+from foveate import list_attention
+
+every_mechanism = pytest.mark.parametrize("name", list_attention())
+
+
+def gradients(y: Tensor, x: Tensor, module: nn.Module) -> list[Tensor]:
+    return list(torch.autograd.grad(y.square().mean(), [x, *module.parameters()]))
+
+
+@every_mechanism
+def test_compiled_whole_gives_the_eager_answer(build, name):
+    module, x = build(name), torch.randn(2, 8, 5, 4, requires_grad=True)
+    torch._dynamo.reset()
+    other = copy.deepcopy(module)
+    y, expected = torch.compile(other, fullgraph=True, backend="aot_eager")(x), module(x)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(gradients(y, x, other), gradients(expected, x, module))
+
+
+@every_mechanism
+def test_exported_gives_the_eager_answer_at_any_batch_and_size(build, name):
+    module, auto = build(name).eval(), torch.export.Dim.DYNAMIC
+    exported = torch.export.export(
+        module, (torch.randn(2, 8, 6, 5),), dynamic_shapes=({0: auto, 2: auto, 3: auto},)
+    ).module()
+    for shape in [(3, 8, 9, 4), (2, 8, 2, 11)]:
+        x = torch.randn(shape)
+        torch.testing.assert_close(exported(x), module(x))
+
+
+@every_mechanism
+def test_onnx_gives_the_eager_answer_at_any_batch_and_size(build, name):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    module, size = build(name).eval(), torch.export.Dim
+    program = torch.onnx.export(
+        module,
+        (torch.randn(2, 8, 6, 5),),
+        dynamo=True,
+        verbose=False,
+        dynamic_shapes=({0: size("batch"), 2: size("height"), 3: size("width")},),
+    )
+    session = runtime.InferenceSession(
+        program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for shape in [(3, 8, 9, 4), (1, 8, 1, 1)]:
+        x = torch.randn(shape)
+        (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        assert (torch.from_numpy(y) - module(x)).abs().max() < 1e-4
+
+
+@every_mechanism
+def test_copy_pickle_and_state_dict_carry_everything(build, name):
+    module, x = build(name), torch.randn(2, 8, 5, 4)
+    module(x)  # moves the running statistics
+    reloaded = build(name, seed=1)
+    reloaded.load_state_dict(pickle.loads(pickle.dumps(module.state_dict())))
+    expected = module.eval()(x)
+    assert torch.equal(copy.deepcopy(module)(x), expected)
+    assert torch.equal(pickle.loads(pickle.dumps(module))(x), expected)
+    assert torch.equal(reloaded.eval()(x), expected)
+
+
+@every_mechanism
+def test_checkpointed_gives_the_eager_gradients(build, name):
+    module, x = build(name), torch.randn(2, 8, 5, 4, requires_grad=True)
+    other = copy.deepcopy(module)
+    y, expected = checkpoint(other, x, use_reentrant=False), module(x)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(gradients(y, x, other), gradients(expected, x, module))
+
+
+def train_one_half(
+    rank: int, rendezvous: str, networks: dict[str, nn.Module], halves: list[Tensor], expected: dict
+) -> None:
+    """Train every network one step on the half of this rank, and compare the shared gradients."""
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=2)
+    for name, network in networks.items():
+        parallel = DistributedDataParallel(network)
+        parallel(halves[rank]).square().mean().backward()
+        shared = [parameter.grad for parameter in network.parameters()]
+        torch.testing.assert_close(shared, expected[name], msg=lambda text, name=name: f"{name}: {text}")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_mean_gradient_of_their_halves(build, tmp_path: Path):
+    halves = [torch.randn(2, 3, 6, 5), torch.randn(2, 3, 6, 5)]
+    networks, expected = {}, {}
+    for name in list_attention():
+        networks[name] = nn.Sequential(nn.Conv2d(3, 8, 3), build(name))
+        per_half = []
+        for half in halves:
+            alone = copy.deepcopy(networks[name])
+            per_half.append(torch.autograd.grad(alone(half).square().mean(), list(alone.parameters())))
+        expected[name] = [(first + second) / 2 for first, second in zip(*per_half, strict=True)]
+    torch.multiprocessing.spawn(
+        train_one_half, ((tmp_path / "rendezvous").as_uri(), networks, halves, expected), nprocs=2
+    )
