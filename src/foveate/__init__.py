@@ -4,7 +4,19 @@ Importing it loads torch and timm alone, and registers the names BACKBONE_MECHAN
 """
 
 from foveate.attention import create_attention, list_attention
-from foveate.models import Site, attach, attached, detach, sites
+from foveate.models import (
+    Site,
+    attach,
+    attached,
+    detach,
+    from_pretrained,
+    load,
+    load_weights,
+    push_to_hub,
+    save,
+    save_pretrained,
+    sites,
+)
 from foveate.version import __version__
 
 __all__ = [
@@ -14,6 +26,12 @@ __all__ = [
     "attached",
     "create_attention",
     "detach",
+    "from_pretrained",
     "list_attention",
+    "load",
+    "load_weights",
+    "push_to_hub",
+    "save",
+    "save_pretrained",
     "sites",
 ]

@@ -225,7 +225,7 @@ def test_identity_gate_blends():
         (
             {"name": "se", "reduction": 100},
             ValueError,
-            "se does not fit 'layer1.0' with its 64 channels: reduction=100 .*pass reduction <= 64",
+            "se does not fit 'layer1.0.bn2' with its 64 channels: reduction=100 .*pass reduction <= 64",
         ),
     ],
 )
@@ -243,26 +243,6 @@ def test_attaching_twice_raises():
     with pytest.raises(RequestError, match=r"'layer1.0.bn2' has a child 'attention' already.*foveate.detach"):
         foveate.attach(model, "cbam")
     assert {type(module).__name__ for module in attached(model).values()} == {"SE"}
-
-
-@pytest.mark.parametrize("where", ["block", "stage"])
-def test_unknown_network_raises_and_says_what_to_do(where):
-    model = nn.Sequential(nn.Conv2d(3, 8, 3))
-    with pytest.raises(
-        RequestError, match=f"no known {where} in Sequential.*timm.models.resnet.*create_attention"
-    ):
-        foveate.attach(model, "se", where=where)
-
-
-@pytest.mark.parametrize("in_place", [True, False])
-def test_compiled_network_raises_because_it_would_not_see_the_hooks(in_place):
-    model = timm.create_model("resnet18")
-    if in_place:
-        model.compile()
-    else:
-        model = torch.compile(model)
-    with pytest.raises(RequestError, match="is compiled and would run without it: attach, then compile"):
-        foveate.attach(model, "se")
 
 
 def test_detaching_nothing_raises():

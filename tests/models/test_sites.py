@@ -39,20 +39,101 @@ def test_every_block_and_every_stage_end(network, depths, channels):
     assert sites(model, "stage") == [site for site in found if site.where == "stage"]
 
 
-@pytest.mark.parametrize("create", [timm.create_model, torchvision.models.get_model])
-@pytest.mark.parametrize("network", ["resnet18", "resnet50", "convnext_tiny"])
-def test_channels_are_those_of_the_maps_at_the_sites(create, network):
+TIMM = [
+    "resnet18",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "regnetx_002",
+    "regnety_002",
+    "convnext_atto",
+    "mobilenetv2_035",
+    "mobilenetv3_small_050",
+    "mobilenetv4_conv_small_050",
+    "efficientnet_b0",
+    "efficientnetv2_rw_t",
+    "densenet121",
+]
+TORCHVISION = [
+    "resnet18",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "convnext_tiny",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "shufflenet_v2_x0_5",
+    "densenet121",
+]
+
+
+@pytest.mark.parametrize(
+    ("create", "network"),
+    [
+        *((timm.create_model, name) for name in TIMM),
+        *((torchvision.models.get_model, name) for name in TORCHVISION),
+    ],
+)
+def test_sites_run_in_their_order_with_their_width_and_stages_end_where_maps_shrink(create, network):
     model = create(network).eval()
     seen = {}
+
+    def see(site: Site, x: torch.Tensor) -> None:
+        seen[site] = tuple(x.shape[1:3])
+
     for site in sites(model):
         module = model.get_submodule(site.path)
         if site.position == "after":
-            module.register_forward_hook(lambda _, args, y, site=site: seen.update({site: y.shape[1]}))
+            module.register_forward_hook(lambda _, args, y, site=site: see(site, y))
         else:
-            module.register_forward_pre_hook(lambda _, args, site=site: seen.update({site: args[0].shape[1]}))
+            module.register_forward_pre_hook(lambda _, args, site=site: see(site, args[0]))
     with torch.no_grad():
-        model(torch.zeros(1, 3, 32, 32))
-    assert seen == {site: site.channels for site in sites(model)}
+        model(torch.zeros(1, 3, 64, 64))
+    assert list(seen) == sites(model)
+    assert {site: width for site, (width, _) in seen.items()} == {s: s.channels for s in sites(model)}
+    heights = [height for site, (_, height) in seen.items() if site.where == "stage"]
+    assert heights == sorted(set(heights), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("network", "blocks", "ends"),
+    [
+        (lambda: timm.create_model("regnety_002"), 13, ["s1.b1", "s2.b1", "s3.b4", "s4.b7"]),
+        (
+            lambda: timm.create_model("mobilenetv3_large_100"),
+            15,
+            ["blocks.0.0", "blocks.1.1", "blocks.2.2", "blocks.4.1", "blocks.5.2"],
+        ),
+        (
+            torchvision.models.mobilenet_v2,
+            17,
+            ["features.1", "features.3", "features.6", "features.13", "features.17"],
+        ),
+        (
+            torchvision.models.efficientnet_b0,
+            16,
+            ["features.1.0", "features.2.1", "features.3.1", "features.5.2", "features.7.0"],
+        ),
+        (torchvision.models.shufflenet_v2_x0_5, 16, ["stage2.3", "stage3.7", "stage4.3"]),
+        (
+            torchvision.models.densenet121,
+            0,
+            [*(f"features.transition{i}.norm" for i in (1, 2, 3)), "features.norm5"],
+        ),
+    ],
+)
+def test_blocks_and_ends_by_hand(network, blocks, ends):
+    model = network()
+    assert len(sites(model, "block")) == blocks
+    assert [site.path for site in sites(model, "stage")] == ends
+
+
+def test_block_that_adds_nothing_by_design_is_none():
+    """The last stage of timm's MobileNetV3 is a plain convolution; EfficientNetV2's first one adds."""
+    assert "blocks.5.0" not in {site.name for site in sites(timm.create_model("mobilenetv3_small_050"))}
+    assert "blocks.0.0" in {site.name for site in sites(timm.create_model("efficientnetv2_rw_t"))}
 
 
 def test_sites_say_where_they_are():
@@ -62,7 +143,7 @@ def test_sites_say_where_they_are():
     ]
     assert sites(timm.create_model("convnext_tiny"))[2:4] == [
         Site("stages.0.blocks.2", 96, 1, "block", "before", "stages.0.blocks.2.drop_path"),
-        Site("stages.0", 96, 1, "stage", "after", "stages.0"),
+        Site("stages.0", 96, 1, "stage", "after", "stages.0.blocks.2"),
     ]
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
-from safetensors import safe_open
-from safetensors.torch import load_file
 
+import foveate
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.studies.compare import compare
 from foveate.studies.network import build_network
@@ -91,15 +90,13 @@ def test_weights_carry_what_their_use_needs_and_give_the_tested_accuracy(
     data = load_data(str(bands), default_size=32)
     for run in study.runs(data.fingerprint):
         folder = out / "runs" / run.id
-        with safe_open(folder / "weights.safetensors", "pt") as file:
-            use = json.loads(file.metadata()["foveate"])
-        assert use["classes"] == ["high", "low", "middle"]
-        network = build_network(use["backbone"], run.attention, classes=3, channels=use["channels"], seed=99)
-        network.load_state_dict(load_file(folder / "weights.safetensors"))
+        network = foveate.load(folder)
+        use = network.pretrained_cfg
+        assert use["label_names"] == ["high", "low", "middle"]
         images, labels = data.test.__getitems__(list(range(len(data.test))))
-        prepare = Augmentation((), use["image_size"], 0, use["mean"], use["std"])
+        prepare = Augmentation((), use["input_size"][1], 0, use["mean"], use["std"])
         with torch.no_grad():
-            hits = network.eval()(prepare.plain(images)).argmax(1) == labels
+            hits = network(prepare.plain(images)).argmax(1) == labels
         result = json.loads((folder / "result.json").read_text())
         assert hits.double().mean().item() == result["test"]["accuracy"]
 

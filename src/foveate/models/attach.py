@@ -5,23 +5,28 @@ it. So the network's own state-dict keys stay as they are, and its weights load 
 plain functions, which copy, pickle and compile with the network.
 """
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from foveate.attention import create_attention, find_mechanism
 from foveate.errors import RequestError
-from foveate.models.sites import STAGES, Site, sites
+from foveate.models.choose import CHILD, check_free, choose_sites
+from foveate.models.sites import Site
 
-__all__ = ["IdentityGate", "attach", "attached", "detach"]
-
-CHILD = "attention"
+__all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements"]
 
 
 class IdentityGate(nn.Module):
-    """x + gate · (mechanism(x) - x), (B, C, H, W) -> (B, C, H, W), with one learnable `gate` from 0 on."""
+    """x + gate · (mechanism(x) - x), (B, C, H, W) -> (B, C, H, W), with one learnable `gate` from 0 on.
+
+    The gate learns from the first step, the mechanism behind it from the second, when the gate has left 0. At
+    a site whose maps are 0 themselves, as behind the norms that timm's `zero_init_last` sets to 0 in a
+    network that was never trained, both wait until the maps have left 0.
+    """
 
     def __init__(self, mechanism: nn.Module) -> None:
         super().__init__()
@@ -33,35 +38,66 @@ class IdentityGate(nn.Module):
         return x + self.gate * (self.mechanism(x) - x)
 
 
+@dataclass(frozen=True)
+class Placement:
+    """One mechanism at one place: all that is needed to put it there again."""
+
+    name: str
+    path: str
+    position: Literal["after", "before"]
+    channels: int
+    identity_init: bool
+    options: dict[str, Any]
+
+
 def attach(
     model: nn.Module,
     name: str,
     where: str | None = None,
     stages: Collection[int] | None = None,
     identity_init: bool = False,
+    *,
+    at: str | Collection[str] | Callable[[Site], bool] | None = None,
+    example_input: Any = None,
     **options: Any,
 ) -> nn.Module:
-    """Put the mechanism called `name` at the sites of `model`, in place, and return the model.
+    """Put the mechanism called `name` into `model`, in place, and return the model.
 
-    `where` is "block" or "stage"; None is the place that the mechanism's paper gives it. `stages` are counted
-    from 1; None is the paper's own at the paper's place, elsewhere all. `identity_init` leaves the network's
-    output exactly as it is at the start, and learns from the first step (see IdentityGate). `options` are the
-    mechanism's. Its modules take the device, the dtype and the mode (train or eval) of the site's block, and
-    draw their weights from torch's global generator.
+    In a network that `sites` knows, `where` is "block" or "stage"; None is the place that the mechanism's
+    paper gives it. `stages` are counted from 1; None is the paper's own at the paper's place, elsewhere all.
+    Papers count four; of a network with five (MobileNets, EfficientNets) the first, at half the image's size,
+    comes before theirs. `at` is then a callable that keeps or drops each site.
 
-    Raises RequestError for an unknown mechanism, network or stage, a value that does not fit a site, a site
-    that has attention already or a compiled model, TypeError for an unknown option; nothing is touched.
+    In any other network, `at` names modules, such as "features.3"; attention goes behind each. Their width is
+    read from them, or found by one dry forward on `example_input` (see `measure_channels`).
+
+    `identity_init` leaves the network's output exactly as it is at the start, and learns from the first step
+    (see IdentityGate). `options` are the mechanism's. Its modules take the device, the dtype and the mode
+    (train or eval) of the module at the site, and draw their weights from torch's global generator.
+
+    Raises RequestError for an unknown mechanism, network, module or stage, a value that does not fit a site,
+    a site that has attention already, a compiled or a scripted model, and TypeError for an unknown option;
+    nothing is touched.
     """
     mechanism = find_mechanism(name)
-    where = where or mechanism.where
-    if stages is None and where == mechanism.where:
-        stages = mechanism.stages
-    chosen = _choose(model, where, stages)
-    built = [_build(model, site, name, identity_init, options) for site in chosen]
-    for site, module in zip(chosen, built, strict=True):
-        owner = model.get_submodule(site.path)
+    sites = choose_sites(model, mechanism, where, stages, at, example_input)
+    return place(
+        model,
+        [Placement(name, site.path, site.position, site.channels, identity_init, options) for site in sites],
+    )
+
+
+def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
+    """Carry out `placements` in `model`, all or none, and return the model.
+
+    Raises RequestError for a module that is not there or has attention already, or a value that does not fit.
+    """
+    placements = list(placements)
+    built = [_build(model, placement) for placement in placements]
+    for placement, module in zip(placements, built, strict=True):
+        owner = model.get_submodule(placement.path)
         owner.add_module(CHILD, module)
-        if site.position == "after":
+        if placement.position == "after":
             owner.register_forward_hook(_attend_to_output)
         else:
             owner.register_forward_pre_hook(_attend_to_input)
@@ -89,10 +125,20 @@ def detach(model: nn.Module) -> nn.Module:
 def attached(model: nn.Module) -> dict[str, nn.Module]:
     """Return the attention in `model`, module by path; the paths are the prefixes of its state-dict keys."""
     return {
-        f"{path}.{CHILD}": module.get_submodule(CHILD)
+        f"{path}.{CHILD}" if path else CHILD: module.get_submodule(CHILD)
         for path, module in model.named_modules()
         if _has_attention(module)
     }
+
+
+def placements(model: nn.Module) -> list[Placement]:
+    """Return what `attach` did to `model`, so that `place` can do it to another copy of the network."""
+    found = []
+    for path, module in model.named_modules():
+        if _has_attention(module):
+            placed: Placement = module.get_submodule(CHILD).placement
+            found.append(Placement(**{**vars(placed), "path": path}))
+    return found
 
 
 def _attend_to_output(module: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -108,45 +154,32 @@ def _has_attention(module: nn.Module) -> bool:
     return _attend_to_output in hooks or _attend_to_input in hooks
 
 
-def _choose(model: nn.Module, where: str, stages: Collection[int] | None) -> list[Site]:
-    if any(hasattr(module, "_orig_mod") or module._compiled_call_impl for module in model.modules()):
-        raise RequestError(
-            f"{type(model).__name__} is compiled and would run without it: attach, then compile"
-        )
-    available = sites(model, where)
-    if not available:
-        raise RequestError(
-            f"no known {where} in {type(model).__name__}: foveate attaches to {', '.join(STAGES)}. "
-            "In another network, put the module of foveate.create_attention(name, channels) in by hand."
-        )
-    numbers = sorted({site.stage for site in available})
-    if stages is None:
-        stages = numbers
-    if not stages or not set(stages) <= set(numbers):
-        raise RequestError(
-            f"stages={stages!r}: {type(model).__name__} has the stages {numbers}, choose among them"
-        )
-    chosen = [site for site in available if site.stage in stages]
-    for site in chosen:
-        if hasattr(model.get_submodule(site.path), CHILD):
-            raise RequestError(
-                f"{site.path!r} has a child {CHILD!r} already: attention goes to a site once. "
-                "Call foveate.detach(model) first, or choose other stages."
-            )
-    return chosen
-
-
-def _build(
-    model: nn.Module, site: Site, name: str, identity_init: bool, options: dict[str, Any]
-) -> nn.Module:
+def _build(model: nn.Module, placement: Placement) -> nn.Module:
+    path = placement.path
     try:
-        module = create_attention(name, site.channels, **options)
+        owner = model.get_submodule(path)
+    except AttributeError:
+        raise RequestError(
+            f"{type(model).__name__} has no module {path!r} to put {placement.name} at"
+        ) from None
+    check_free(path, owner)
+    try:
+        module = create_attention(placement.name, placement.channels, **placement.options)
     except ValueError as error:
         raise RequestError(
-            f"{name} does not fit {site.name!r} with its {site.channels} channels: {error}"
+            f"{placement.name} does not fit {path!r} with its {placement.channels} channels: {error}"
         ) from error
-    if identity_init:
+    if placement.identity_init:
         module = IdentityGate(module)
-    block = model.get_submodule(site.name)
-    like = next(block.parameters())
-    return module.to(like.device, like.dtype).train(block.training)
+    module.placement = placement  # type: ignore[assignment]
+    like = _nearest_parameter(model, path)
+    return (module if like is None else module.to(like.device, like.dtype)).train(owner.training)
+
+
+def _nearest_parameter(model: nn.Module, path: str) -> Tensor | None:
+    """The first parameter of the module around `path`, or around that, and so on."""
+    while path:
+        path = path.rpartition(".")[0]
+        for parameter in model.get_submodule(path).parameters():
+            return parameter
+    return next(model.parameters(), None)

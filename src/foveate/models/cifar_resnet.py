@@ -43,6 +43,11 @@ class CifarResNet(ResNet):
         taken, _ = feature_take_indices(len(self.feature_info), indices)
         return super().forward_intermediates(x, taken, *args, **kwargs)
 
+    def prune_intermediate_layers(self, indices: int | list[int] = 1, *args: Any, **kwargs: Any) -> list[int]:
+        """Do as timm's ResNet does, with `indices` counted over the stages that there are."""
+        taken, _ = feature_take_indices(len(self.feature_info), indices)
+        return super().prune_intermediate_layers(taken, *args, **kwargs)
+
 
 def _cfg(pool_size: int) -> dict[str, Any]:
     return {

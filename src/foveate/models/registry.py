@@ -1,14 +1,26 @@
-"""The names registered with timm: BACKBONE_MECHANISM, for every mechanism in every backbone."""
+"""The names registered with timm: BACKBONE_MECHANISM, for every mechanism in every backbone.
 
+They take timm's arguments and keep its contract. Pretrained weights without attention are the backbone's, and
+the attention stays as it was drawn; weights with attention, from training under the name, come back whole.
+"""
+
+import sys
 from collections.abc import Callable
 from typing import Any
 
-from timm.models import generate_default_cfgs, get_arch_pretrained_cfgs, model_entrypoint, register_model
-from torch import nn
+from timm.models import (
+    build_model_with_cfg,
+    generate_default_cfgs,
+    get_arch_pretrained_cfgs,
+    model_entrypoint,
+    register_model,
+)
+from torch import Tensor, nn
 
 from foveate.attention import list_attention
+from foveate.errors import RequestError
 from foveate.models import cifar_resnet  # noqa: F401  registers the cifar_resnets, which BACKBONES names
-from foveate.models.attach import attach
+from foveate.models.attach import attach, attached
 
 __all__: list[str] = []  # timm adds the names
 
@@ -21,6 +33,8 @@ BACKBONES = (
     "cifar_resnet50",
     "cifar_resnet20",
     "convnext_tiny",
+    "mobilenetv3_small_100",
+    "mobilenetv3_large_100",
 )
 
 # A name's pretrained weights, tag by tag, are its backbone's.
@@ -28,19 +42,58 @@ default_cfgs = generate_default_cfgs(
     {
         tagged.replace(backbone, f"{backbone}_{mechanism}", 1): cfg
         for backbone in BACKBONES
-        for mechanism in list_attention()
         for tagged, cfg in get_arch_pretrained_cfgs(backbone).items()
+        for mechanism in list_attention()
     }
 )
 
 
 def _entrypoint(backbone: str, mechanism: str) -> Callable[..., nn.Module]:
-    def create(pretrained: bool = False, **kwargs: Any) -> nn.Module:
-        model = model_entrypoint(backbone)(pretrained=pretrained, **kwargs)
-        model.pretrained_cfg["architecture"] = create.__name__
-        return attach(model, mechanism)
+    name = f"{backbone}_{mechanism}"
+    plain = model_entrypoint(backbone)
+    # timm's modules call by this name what knows a checkpoint's older and foreign layouts.
+    rename = getattr(sys.modules[plain.__module__], "checkpoint_filter_fn", None)
 
-    create.__name__ = create.__qualname__ = f"{backbone}_{mechanism}"
+    def build(**kwargs: Any) -> nn.Module:
+        return attach(plain(**kwargs), mechanism)
+
+    def complete(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+        weights = rename(weights, model) if rename else weights
+        paths = tuple(f"{path}." for path in attached(model))
+        drawn = {key: value for key, value in model.state_dict().items() if key.startswith(paths)}
+        held = {key for key in weights if ".attention." in key}
+        if held and held != drawn.keys():
+            differing = sorted(held ^ drawn.keys())
+            raise RequestError(
+                f"these weights hold other attention than {name}'s: {len(differing)} entries differ, such as "
+                f"{differing[0]!r}. Create the name that they were trained under."
+            )
+        return weights if held else {**weights, **drawn}
+
+    def create(pretrained: bool = False, features_only: bool = False, **kwargs: Any) -> nn.Module:
+        if not features_only:
+            return build_model_with_cfg(build, name, pretrained, pretrained_filter_fn=complete, **kwargs)
+        asked = {key: kwargs.pop(key) for key in ("out_indices", "feature_cls") if key in kwargs}
+        chosen = kwargs.pop("feature_cfg", {})
+        model: Any = create(pretrained, **{**kwargs, "num_classes": 0})
+        modules = [info["module"] for info in model.feature_info]
+        defaults = {
+            "out_indices": tuple(range(len(modules))),
+            "feature_cls": "getter",
+            "flatten_sequential": any("." in module for module in modules),
+        }
+        # The attention is in before timm's wrapper takes the network apart.
+        return build_model_with_cfg(
+            lambda **_: model,
+            name,
+            pretrained=False,
+            pretrained_cfg=model.pretrained_cfg,
+            feature_cfg={**defaults, **chosen},
+            features_only=True,
+            **asked,
+        )
+
+    create.__name__ = create.__qualname__ = name
     create.__doc__ = (
         f"{backbone} with {mechanism} at its paper's place; pretrained weights are the backbone's."
     )

@@ -1,44 +1,15 @@
-"""Where attention can go in a network: its residual blocks and its stages' ends.
+"""Where attention can go in a network: its residual blocks and its stages' ends."""
 
-The tables name classes by strings, so that no library is imported to look for its networks. A new network is
-a line in `STAGES`, and one in `BLOCKS` if its blocks are new.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from torch import nn
 
 from foveate.errors import RequestError, unknown_name
+from foveate.models.architectures import BLOCKS, JOINTS, NO_BLOCK, RUNS, STAGES, Block
 
-__all__ = ["BLOCKS", "STAGES", "Site", "sites"]
-
-
-class Block(NamedTuple):
-    """Where a residual branch ends: after or before which module of its block, and how wide it is there."""
-
-    position: Literal["after", "before"]
-    module: str
-    channels: str  # the convolution whose out_channels they are
-
-
-BLOCKS: dict[str, Block] = {
-    "timm.models.resnet.BasicBlock": Block("after", "bn2", channels="conv2"),
-    "timm.models.resnet.Bottleneck": Block("after", "bn3", channels="conv3"),
-    "timm.models.convnext.ConvNeXtBlock": Block("before", "drop_path", channels="conv_dw"),
-    "torchvision.models.resnet.BasicBlock": Block("after", "bn2", channels="conv2"),
-    "torchvision.models.resnet.Bottleneck": Block("after", "bn3", channels="conv3"),
-    "torchvision.models.convnext.CNBlock": Block("before", "stochastic_depth", channels="block.0"),
-}
-
-# A network's stages in order. Stages that a shorter network of the class does not have are passed over.
-STAGES: dict[str, tuple[str, ...]] = {
-    "timm.models.resnet.ResNet": ("layer1", "layer2", "layer3", "layer4"),
-    "timm.models.convnext.ConvNeXt": ("stages.0", "stages.1", "stages.2", "stages.3"),
-    "torchvision.models.resnet.ResNet": ("layer1", "layer2", "layer3", "layer4"),
-    "torchvision.models.convnext.ConvNeXt": ("features.1", "features.3", "features.5", "features.7"),
-}
+__all__ = ["Site", "sites"]
 
 
 @dataclass(frozen=True)
@@ -56,42 +27,86 @@ class Site:
 def sites(model: nn.Module, where: str | None = None) -> list[Site]:
     """List the sites of `model` in the order in which they run, of one kind if `where` is "block" or "stage".
 
-    "block": at the end of every residual branch, before the addition; in ConvNeXt after the layer scale and
-    before stochastic depth. "stage": at every stage's end, before the next downsampling. Networks inside of
-    other modules are found too; a model without any that is known has no sites.
+    "block": at the end of every residual branch, after its last norm and before the addition; in ConvNeXt
+    after the layer scale and before stochastic depth. Blocks whose stride leaves nothing to add count too.
+    "stage": at every stage's end, before the next downsampling; in MobileNets and EfficientNets a stage is
+    what runs at one map size. Networks inside of other modules are found too; a model without any that is
+    known has no sites.
     """
     if where not in (None, "block", "stage"):
         raise RequestError(unknown_name("place", str(where), ("block", "stage")))
-    modules = dict(model.named_modules())
-    found = []
-    for prefix, network in modules.items():
-        for number, stage in enumerate(_entry(STAGES, network) or (), start=1):
-            path = f"{prefix}.{stage}" if prefix else stage
-            if path in modules:
-                found += _sites_of_stage(modules[path], path, number)
+    found: list[Site] = []
+    for prefix, network in model.named_modules():
+        prefix = f"{prefix}." if prefix else ""
+        for number, (name, blocks) in enumerate(_stages(network, prefix), start=1):
+            found += [_block_site(block, number, path) for path, block in blocks]
+            # Behind the last block: some stages run each of their children, and attention is a child.
+            end, last = blocks[-1]
+            width = found[-1].channels * _known(last).widening
+            found.append(Site(name, width, number, "stage", "after", end))
+        for number, (name, joint) in enumerate(_find(JOINTS, network, {}).items(), start=1):
+            width = _attribute(network, joint, "num_features")
+            found.append(Site(prefix + name, width, number, "stage", "before", prefix + joint))
     return [site for site in found if where in (None, site.where)]
 
 
+Blocks = list[tuple[str, nn.Module]]  # by path
 Entry = TypeVar("Entry")
 
 
-def _entry(table: Mapping[str, Entry], module: nn.Module) -> Entry | None:
+def _find(table: Mapping[str, Entry], module: nn.Module, default: Entry) -> Entry:
     """Look up the class of `module`, or else its nearest base, in a table of qualified class names."""
     names = (f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__)
-    return next((table[name] for name in names if name in table), None)
+    return next((table[name] for name in names if name in table), default)
 
 
-def _sites_of_stage(stage: nn.Module, path: str, number: int) -> list[Site]:
-    blocks = []
-    for name, module in stage.named_modules(prefix=path):
-        if block := _entry(BLOCKS, module):
-            channels = module.get_submodule(block.channels).out_channels
-            blocks.append(Site(name, channels, number, "block", block.position, f"{name}.{block.module}"))
-    if not blocks:
-        return []
-    # A Sequential would run a child of its own accord, and gradient checkpointing flattens it: take its last.
-    end, end_path = stage, path
-    while isinstance(end, nn.Sequential):
-        name, end = list(end.named_children())[-1]
-        end_path = f"{end_path}.{name}"
-    return [*blocks, Site(path, blocks[-1].channels, number, "stage", "after", end_path)]
+def _known(block: nn.Module) -> Block:
+    return _find(BLOCKS, block, NO_BLOCK)
+
+
+def _blocks(module: nn.Module, path: str) -> Blocks:
+    def adds(block: Block, inner: nn.Module) -> bool:
+        return block is not NO_BLOCK and (block.only_if is None or getattr(inner, block.only_if))
+
+    return [(name, inner) for name, inner in module.named_modules(prefix=path) if adds(_known(inner), inner)]
+
+
+def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
+    """Each stage of `network`: its name and its blocks, at least one."""
+    modules = dict(network.named_modules())
+    for stage in _find(STAGES, network, ()):
+        if stage in modules and (blocks := _blocks(modules[stage], prefix + stage)):
+            yield prefix + stage, blocks
+    for whole in _find(RUNS, network, ()):
+        run: Blocks = []
+        for path, block in _blocks(modules[whole], prefix + whole):
+            if run and _shrinks(block):
+                yield run[-1][0], run
+                run = []
+            run.append((path, block))
+        if run:
+            yield run[-1][0], run
+
+
+def _shrinks(block: nn.Module) -> bool:
+    """Whether any layer of the block has a stride."""
+    return any(getattr(module, "stride", 1) not in (1, (1, 1)) for module in block.modules())
+
+
+def _block_site(block: nn.Module, stage: int, path: str) -> Site:
+    known = _known(block)
+    inside, width = _path(block, known.module), _attribute(block, known.channels, "out_channels")
+    return Site(path, width, stage, "block", known.position, f"{path}.{inside}")
+
+
+def _attribute(module: nn.Module, path: str, name: str) -> Any:
+    return getattr(module.get_submodule(_path(module, path)), name)
+
+
+def _path(module: nn.Module, path: str) -> str:
+    """Write the numbers of `path` that count from the end as the names that they stand for."""
+    steps: list[str] = []
+    for step in path.split("."):
+        inner = module.get_submodule(".".join(steps))
+        steps.append([*dict(inner.named_children())][int(step)] if step.startswith("-") else step)
+    return ".".join(steps)

@@ -1,6 +1,6 @@
 """One run: a network trained by the recipe on one seed, tested once, and recorded."""
 
-import json
+import math
 import traceback
 from dataclasses import dataclass
 from functools import partial
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from filelock import FileLock, Timeout
 
 from foveate.data import Augmentation, Data, make_loader
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.classification import classification_scores, predict
-from foveate.files import write_bytes, write_json, write_text
+from foveate.files import write_json, write_text
+from foveate.models.weights import WEIGHTS, save
 from foveate.studies.environment import describe_environment
 from foveate.studies.network import build_network
 from foveate.studies.record import FORMAT, RESULT, find_result
@@ -137,7 +137,7 @@ def _execute(
         "epochs": fitted.epochs,
         "environment": describe_environment(device, machine.threads),
     }
-    _write_weights(folder, network, spec, data)
+    _write_weights(folder, network, data)
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return result
@@ -147,17 +147,19 @@ def _attention(spec: RunSpec) -> dict[str, Any]:
     return spec.attention.model_dump(mode="json") | {"label": spec.attention.label}
 
 
-def _write_weights(folder: Path, network: torch.nn.Module, spec: RunSpec, data: Data) -> None:
+def _write_weights(folder: Path, network: torch.nn.Module, data: Data) -> None:
     """The tested weights, with all that is needed to use them: network, classes, preprocessing."""
-    use = {
-        "backbone": spec.backbone,
-        "attention": _attention(spec),
-        "classes": list(data.classes),
-        "channels": data.channels,
-        "image_size": data.image_size,
-        "canvas": data.canvas,
-        "mean": list(data.mean),
-        "std": list(data.std),
-    }
-    tensors = {key: value.contiguous() for key, value in network.cpu().state_dict().items()}
-    write_bytes(folder / "weights.safetensors", safetensors.torch.save(tensors, {"foveate": json.dumps(use)}))
+    save(
+        network,
+        folder / WEIGHTS[0],
+        classes=data.classes,
+        preprocessing={
+            "input_size": [data.channels, data.image_size, data.image_size],
+            "mean": list(data.mean),
+            "std": list(data.std),
+            # timm resizes to floor(size / crop_pct), which must come back to the canvas.
+            "crop_pct": math.nextafter(data.image_size / data.canvas, 0),
+            "crop_mode": "center",
+            "interpolation": "bilinear",
+        },
+    )

@@ -1,0 +1,39 @@
+"""`python -m foveate.run SCRIPT ARGS…`: run a script with foveate's names registered with timm.
+
+timm's own train.py, validate.py and benchmark.py create a network by its name and import timm alone. Here
+they find resnet50_dmsca and the others too: the script runs as `python SCRIPT ARGS…` would run it, and its
+exit status is kept. Over several processes: `torchrun --nproc-per-node=2 -m foveate.run train.py ARGS…`.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from foveate.models import registry  # noqa: F401  registers the names
+
+__all__ = ["main"]
+
+USAGE = """usage: python -m foveate.run SCRIPT ARGS…
+such as: python -m foveate.run train.py --model resnet50_dmsca"""
+
+
+def main(arguments: list[str]) -> None:
+    """Run the first of `arguments` as a script that is given the others; exit with 2 if there is none."""
+    if not arguments or arguments[0].startswith("-"):
+        _refuse(f"a script comes first, and {arguments[0] if arguments else 'nothing'} was given")
+    script = Path(arguments[0])
+    if not script.is_file():
+        _refuse(f"there is no script {str(script)!r} in {Path.cwd()}: give the path of a Python file")
+    sys.argv = arguments
+    sys.path.insert(0, str(script.resolve().parent))
+    runpy.run_path(str(script), run_name="__main__")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(f"foveate: {reason}\n{USAGE}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,158 @@
+"""Every mechanism in every family of networks: what `attach` promises, and the table of it in the docs.
+
+`FOVEATE_WRITE_DOCS=1` writes the table anew.
+"""
+
+import copy
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from families import FAMILIES, attach, build, place
+from torch import Tensor, nn
+
+import foveate
+from foveate.models import attached
+from foveate.report.notation import magnitude
+
+DOCS = Path(__file__).parents[2] / "docs" / "contract.md"
+
+every_family = pytest.mark.parametrize(("family", "library"), FAMILIES)
+every_mechanism = pytest.mark.parametrize("mechanism", foveate.list_attention())
+
+
+@pytest.fixture
+def network(family, library) -> nn.Module:
+    return copy.deepcopy(build(family, library))
+
+
+def images(n: int = 2, height: int = 32, width: int = 32) -> Tensor:
+    return torch.rand(n, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def run(model: nn.Module, x: Tensor | None = None) -> Tensor:
+    with torch.no_grad():
+        return model(images() if x is None else x)
+
+
+@every_family
+@every_mechanism
+def test_contract(network, mechanism):
+    plain, state = run(network), copy.deepcopy(network.state_dict())
+
+    # The output is bit-equal at the start with identity_init, in eval and with the batch's statistics.
+    reference = copy.deepcopy(network).train()
+    attach(network, mechanism, identity_init=True)
+    assert torch.equal(run(network), plain)
+    torch.manual_seed(3)
+    expected = run(reference)
+    torch.manual_seed(3)  # stochastic depth, dropout
+    assert torch.equal(run(copy.deepcopy(network).train()), expected)
+    foveate.detach(network)
+
+    # Every key of the backbone is kept; the others are the attention's; it runs at every site, once.
+    torch.manual_seed(4)
+    attach(network, mechanism)
+    new = foveate.load_weights(network, state)
+    assert [key for key in network.state_dict() if key not in state] == new
+    calls = []
+    for module in attached(network).values():
+        module.register_forward_hook(lambda module, args, y: calls.append(module))
+    attended = run(network)
+    assert calls == list(attached(network).values())
+    assert attended.isfinite().all()
+    assert not torch.equal(attended, plain)
+
+    # A copy, channels-last, odd sizes and half precision.
+    assert torch.equal(run(copy.deepcopy(network)), attended)
+    last = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(
+        run(last, images().to(memory_format=torch.channels_last)), attended, rtol=1e-3, atol=1e-3
+    )
+    assert run(network, images(1, 45, 37)).isfinite().all()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert run(network).isfinite().all()
+
+    # Every parameter learns.
+    learning = copy.deepcopy(network).train()
+    learning(images()).square().sum().backward()
+    assert [name for name, parameter in learning.named_parameters() if parameter.grad is None] == []
+    assert all(parameter.grad.isfinite().all() for parameter in learning.parameters())
+
+    # Detaching gives the network back, bit for bit.
+    foveate.detach(network)
+    assert list(network.state_dict()) == list(state)
+    assert torch.equal(run(network), plain)
+
+
+@pytest.mark.slow
+@every_family
+def test_exports_whole(network, family):
+    attach(network, "dmsca")
+    program = torch.export.export(network, (images(),), strict=False)
+    torch.testing.assert_close(program.module()(images()), run(network), rtol=1e-4, atol=1e-4)
+
+
+HEAD = """\
+# Every mechanism in every family
+
+Written by `FOVEATE_WRITE_DOCS=1 python -m pytest tests/models/test_families.py -k docs`; that test holds
+it to the code. For each cell, `test_contract` beside it attaches the mechanism to a network of the family
+and asserts
+
+- the output, bit-equal at the start with `identity_init`, in eval and in training;
+- every key of the backbone kept, and its weights loaded after attaching;
+- attention run once at every site;
+- the same answer from a copy and in channels-last;
+- finite maps of odd sizes and under bfloat16 autocast;
+- a finite gradient for every parameter;
+- the network back, bit for bit, after `detach`.
+
+What a mechanism promises by itself, on any map and in any precision, compiled, exported and in parallel,
+is in `tests/attention/test_contract*.py`.
+
+A cell says at how many sites the mechanism's paper places it (in DenseNets, which have no residual blocks:
+at the stages' ends), and the parameters it adds with the paper's options. A dash says that the paper's
+reduction leaves nothing of the narrowest site; a smaller `reduction=` does, and was tested.
+"""
+
+
+def table() -> str:
+    """The table of the docs: sites and parameters of every mechanism in every family."""
+    lines = [HEAD]
+    mechanisms = foveate.list_attention()
+    for library in ("timm", "torchvision"):
+        names = [(family, name) for (family, of), name in FAMILIES.items() if of == library]
+        lines += [
+            f"## {library}",
+            "",
+            "| |" + "".join(f" {family} `{name}` |" for family, name in names),
+            "|:--|" + "--:|" * len(names),
+        ]
+        networks = [copy.deepcopy(build(family, library, short=False)).to("meta") for family, _ in names]
+        for mechanism in mechanisms:
+            cells = [_cell(network, mechanism) for network in networks]
+            lines.append(f"| `{mechanism}` | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(network: nn.Module, mechanism: str) -> str:
+    plain = sum(parameter.numel() for parameter in network.parameters())
+    with torch.device("meta"):
+        try:
+            foveate.attach(network, mechanism, where=place(network, mechanism))
+        except foveate.errors.RequestError:
+            return "–"
+    added = sum(parameter.numel() for parameter in network.parameters()) - plain
+    count = len(attached(network))
+    foveate.detach(network)
+    return f"{count}: +{magnitude(added)}"
+
+
+@pytest.mark.slow
+def test_docs_hold_the_table():
+    if os.environ.get("FOVEATE_WRITE_DOCS"):
+        DOCS.write_text(table(), encoding="utf-8")
+    assert DOCS.read_text(encoding="utf-8") == table()

@@ -1,0 +1,213 @@
+"""A network is saved in one file, and comes back from it whole."""
+
+import json
+
+import pytest
+import safetensors
+import safetensors.torch
+import timm
+import torch
+import torchvision
+from timm.data import resolve_model_data_config
+from torch import nn
+
+import foveate
+from foveate.errors import DiskError, RequestError
+from foveate.models import attached
+from foveate.models.attach import placements
+
+
+def moved(model: nn.Module, channels: int = 3) -> nn.Module:
+    """Give the running statistics values of their own, in eval."""
+    torch.manual_seed(2)
+    with torch.no_grad():
+        model.train()(torch.rand(4, channels, 32, 32))
+    return model.eval()
+
+
+def about(path) -> dict:
+    with safetensors.safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["foveate"])
+
+
+NETWORKS = {
+    "registered": lambda: timm.create_model("cifar_resnet20_dmsca", num_classes=7, zero_init_last=False),
+    "plain": lambda: timm.create_model("cifar_resnet20", in_chans=1),
+    "registered and detached": lambda: foveate.detach(timm.create_model("cifar_resnet20_se")),
+    "two mechanisms": lambda: foveate.attach(
+        foveate.attach(timm.create_model("cifar_resnet20"), "dmsca", stages=(2, 3), kernel_sizes=(3, 5)),
+        "sgfa",
+        stages=[1],
+        identity_init=True,
+    ),
+    "before a module": lambda: foveate.attach(timm.create_model("convnext_atto"), "cbam"),
+    "named modules": lambda: foveate.attach(
+        timm.create_model("cifar_resnet20"), "se", at=["conv1", "layer2"]
+    ),
+    "another head": lambda: headed(timm.create_model("cifar_resnet20_eca")),
+}
+
+
+def headed(model: nn.Module) -> nn.Module:
+    model.fc = nn.Linear(64, 3)
+    return model
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_comes_back_bit_for_bit(tmp_path, kind):
+    model = NETWORKS[kind]()
+    channels = model.state_dict()[next(iter(model.state_dict()))].shape[1]
+    moved(model, channels)
+    foveate.save(model, tmp_path / "a.safetensors")
+    random = torch.get_rng_state()
+    loaded = foveate.load(tmp_path / "a.safetensors")
+    assert torch.equal(torch.get_rng_state(), random)
+    x = torch.rand(2, channels, 32, 32)
+    assert torch.equal(loaded(x), model(x))
+    assert placements(loaded) == placements(model)
+    assert not loaded.training
+
+
+def test_dtype_is_kept(tmp_path):
+    model = NETWORKS["registered"]().to(torch.bfloat16)
+    foveate.save(model, tmp_path / "a.safetensors")
+    loaded = foveate.load(tmp_path / "a.safetensors")
+    assert {p.dtype for p in loaded.parameters()} == {torch.bfloat16}
+
+
+def test_classes_and_preprocessing_come_back_where_timm_looks(tmp_path):
+    model = timm.create_model("cifar_resnet20_se", num_classes=2, in_chans=1)
+    own = {"input_size": (1, 24, 24), "mean": (0.5,), "std": (0.25,), "crop_pct": 0.75}
+    foveate.save(model, tmp_path / "a.safetensors", classes=["cat", "dog"], preprocessing=own)
+    loaded = foveate.load(tmp_path / "a.safetensors")
+    assert loaded.pretrained_cfg["label_names"] == ["cat", "dog"]
+    config = resolve_model_data_config(loaded)
+    assert {key: config[key] for key in own} == own
+    foveate.save(loaded, tmp_path / "b.safetensors")  # and are saved again without being said again
+    assert about(tmp_path / "b.safetensors")["classes"] == ["cat", "dog"]
+    assert about(tmp_path / "b.safetensors")["preprocessing"]["crop_pct"] == 0.75
+
+
+def test_preprocessing_of_timm_is_told_for_the_channels_that_there_are(tmp_path):
+    foveate.save(timm.create_model("cifar_resnet20", in_chans=1), tmp_path / "a.safetensors")
+    said = about(tmp_path / "a.safetensors")["preprocessing"]
+    assert said["input_size"] == [1, 32, 32]
+    assert said["mean"] == [pytest.approx((0.4914 + 0.4822 + 0.4465) / 3)]
+
+
+def test_saving_leaves_the_model_as_it_was(tmp_path):
+    model = timm.create_model("cifar_resnet20_se").train()
+    model.layer1.eval()
+    modes = [module.training for module in model.modules()]
+    foveate.save(model, tmp_path / "a.safetensors")
+    assert [module.training for module in model.modules()] == modes
+
+
+def test_what_compiling_and_parallel_training_put_around_a_network_is_left_out(tmp_path):
+    model = NETWORKS["registered"]()
+    foveate.save(torch.compile(nn.DataParallel(model)), tmp_path / "a.safetensors")
+    assert list(foveate.load(tmp_path / "a.safetensors").state_dict()) == list(model.state_dict())
+
+
+def test_torchvision_by_name(tmp_path):
+    model = moved(foveate.attach(torchvision.models.resnet18(num_classes=5), "eca"))
+    foveate.save(model, tmp_path / "a.safetensors", backbone="torchvision/resnet18")
+    x = torch.rand(1, 3, 32, 32)
+    assert torch.equal(foveate.load(tmp_path / "a.safetensors")(x), model(x))
+
+
+def small() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
+    )
+
+
+def test_network_of_ones_own_is_filled(tmp_path):
+    model = foveate.attach(small(), "se", at="1", reduction=2).eval()
+    foveate.save(model, tmp_path / "a.safetensors")
+    with pytest.raises(RequestError, match=r"holds a Sequential, which foveate cannot build.*model="):
+        foveate.load(tmp_path / "a.safetensors")
+    own = small()
+    assert foveate.load(tmp_path / "a.safetensors", model=own) is own
+    x = torch.rand(2, 3, 9, 9)
+    assert torch.equal(own(x), model(x))
+
+
+def test_file_of_another_network_is_refused_and_the_model_left_alone(tmp_path):
+    foveate.save(timm.create_model("cifar_resnet20_se"), tmp_path / "a.safetensors")
+    other = timm.create_model("cifar_resnet20", num_classes=3)
+    with pytest.raises(RequestError, match=r"not those of this CifarResNet \(2 differ in shape: fc.weight"):
+        foveate.load(tmp_path / "a.safetensors", model=other)
+    assert attached(other) == {}
+    with pytest.raises(RequestError, match="no module 'layer1.0.bn2' to put se at"):
+        foveate.load(tmp_path / "a.safetensors", model=small())
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "message"),
+    [
+        (
+            lambda: timm.create_model("cifar_resnet20", act_layer="gelu", zero_init_last=False),
+            {},
+            r"builds a network that answers otherwise\. Pass backbone_args=",
+        ),
+        (
+            lambda: timm.create_model("cifar_resnet20", features_only=True),
+            {},
+            r"does not build this network again.*backbone=None",
+        ),
+        (small, {"backbone": "resnet19"}, "cannot build resnet19"),
+        (small, {"backbone": "hf-hub:someone/net"}, "reaches for other files"),
+        (
+            small,
+            {"backbone": "resnet18", "backbone_args": {"checkpoint_path": "x.pth"}},
+            "reaches for other files",
+        ),
+        (small, {"classes": [object()]}, "must be JSON"),
+    ],
+)
+def test_what_could_not_be_rebuilt_is_not_written(tmp_path, build, arguments, message):
+    with pytest.raises(RequestError, match=message):
+        foveate.save(build(), tmp_path / "a.safetensors", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arguments_of_the_backbone_are_kept(tmp_path):
+    model = timm.create_model("cifar_resnet20", act_layer="gelu", zero_init_last=False)
+    foveate.save(moved(model), tmp_path / "a.safetensors", backbone_args={"act_layer": "gelu"})
+    x = torch.rand(1, 3, 32, 32)
+    assert torch.equal(foveate.load(tmp_path / "a.safetensors")(x), model(x))
+
+
+def write(path, metadata: dict | None, tensors: dict | None = None) -> None:
+    tensors = tensors or {"weight": torch.zeros(1)}
+    safetensors.torch.save_file(tensors, path, metadata and {"foveate": json.dumps(metadata)})
+
+
+def test_file_of_others_says_what_to_do(tmp_path):
+    path = tmp_path / "a.safetensors"
+    write(path, None)
+    with pytest.raises(RequestError, match=r"does not say what network.*foveate\.load_weights"):
+        foveate.load(path)
+    write(path, {"format": 2})
+    with pytest.raises(RequestError, match="has format 2, this foveate reads 1: update foveate"):
+        foveate.load(path)
+    foveate.save(timm.create_model("cifar_resnet20_se"), path)
+    known = about(path)
+    write(path, {**known, "backbone": {"name": "resnet18", "args": {"checkpoint_path": "x.pth"}}})
+    with pytest.raises(RequestError, match="reaches for other files"):
+        foveate.load(path)
+    write(path, known, timm.create_model("cifar_resnet20").state_dict())
+    with pytest.raises(RequestError, match="attention whose weights it does not hold"):
+        foveate.load(path)
+
+
+def test_folder_without_weights(tmp_path):
+    with pytest.raises(RequestError, match=r"has no weights\.safetensors and no model\.safetensors"):
+        foveate.load(tmp_path)
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError, match="cannot write"):
+        foveate.save(timm.create_model("cifar_resnet20"), tmp_path / "file" / "a.safetensors")
