@@ -17,6 +17,7 @@ from foveate.models import (
     save_pretrained,
     sites,
 )
+from foveate.models.export import export
 from foveate.version import __version__
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "attached",
     "create_attention",
     "detach",
+    "export",
     "from_pretrained",
     "list_attention",
     "load",

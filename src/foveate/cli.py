@@ -145,24 +145,72 @@ def report(
     _finish(build_report(folder), json_, _console(json_))
 
 
+@app.command()
+def export(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_FILE", help="A run's folder, or a file of foveate.save.")
+    ],
+    format_: Annotated[str, typer.Option("--format", help="onnx or exported-program.")] = "onnx",
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write.", show_default="beside the weights")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side to check at, in pixels.", show_default="the network's")
+    ] = None,
+    json_: Json = None,
+) -> None:
+    """Write a trained network as ONNX or a torch.export program, checked by running it beside the original.
+
+    Takes any batch, and any height and width wherever the network does; it says so where not.
+    """
+    from foveate.models.export import export_file, in_lines
+
+    console = _console(json_)
+    done = export_file(
+        source,
+        format_,
+        out,
+        image_size=image_size,
+        on_step=lambda step: console.print(f"{step} …", soft_wrap=True, markup=False),
+    )
+    for line in in_lines(done):
+        console.print(line, soft_wrap=True, markup=False)
+    _write_json(done._asdict(), json_)
+
+
+@app.command("list")
+def list_(json_: Json = None) -> None:
+    """Show every mechanism: paper, default place, options, and what it adds to a ResNet-50 at 224×224."""
+    from foveate.studies.catalogue import catalogue, catalogue_table
+
+    described = catalogue()
+    _console(json_).print(catalogue_table(described))
+    _write_json(described, json_)
+
+
 def _console(json_: Path | None) -> Console:
     """Where people read: standard output, unless that is to carry JSON."""
     return Console(stderr=json_ == Path("-"), highlight=False)
 
 
 def _finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:
-    from foveate.files import write_json
     from foveate.report.console import console_table
 
     console.print(console_table(summary))
     console.print(f"Report: {summary['report']}", soft_wrap=True, markup=False)
+    _write_json(summary, json_)
+    if summary["missing"]:
+        raise typer.Exit(1)
+
+
+def _write_json(summary: dict[str, Any], json_: Path | None) -> None:
+    from foveate.files import write_json
+
     if json_ == Path("-"):
         json.dump(summary, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
         print()
     elif json_ is not None:
         write_json(json_, summary)
-    if summary["missing"]:
-        raise typer.Exit(1)
 
 
 def main() -> None:

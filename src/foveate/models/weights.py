@@ -25,7 +25,7 @@ from foveate.models.rebuild import (
 )
 from foveate.version import __version__
 
-__all__ = ["AUTO", "WEIGHTS", "load", "save"]
+__all__ = ["AUTO", "WEIGHTS", "load", "save", "unwrap"]
 
 FORMAT = 1
 AUTO = "auto"
@@ -55,7 +55,7 @@ def save(
 
     Raises RequestError where it does not, and DiskError where `path` cannot be written.
     """
-    model = _unwrap(model)
+    model = unwrap(model)
     said = dict(getattr(model, "pretrained_cfg", None) or {})
     if backbone == AUTO:
         backbone = said.get("architecture")
@@ -123,12 +123,12 @@ def load(
     return network.to(device).eval()
 
 
-def _unwrap(model: nn.Module) -> nn.Module:
-    """The network in what compiling and training in parallel put around it."""
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the network in what compiling and training in parallel put around it."""
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return _unwrap(model.module)
+        return unwrap(model.module)
     inner = getattr(model, "_orig_mod", None)
-    return _unwrap(inner) if isinstance(inner, nn.Module) else model
+    return unwrap(inner) if isinstance(inner, nn.Module) else model
 
 
 def _find(path: Path) -> Path:

@@ -1,0 +1,79 @@
+"""ONNX: the bytes of a file, and onnxruntime running exactly those. The extra `foveate[onnx]` is needed."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from foveate.errors import RequestError
+
+__all__ = ["OPSET", "onnx_bytes", "onnx_runner", "require_onnx"]
+
+OPSET = 18
+"""What torch's exporter writes without converting, from torch 2.6 on; onnxruntime reads it from 1.14 on."""
+
+
+def require_onnx() -> None:
+    """Raise RequestError unless onnx, onnxscript and onnxruntime can be imported."""
+    try:
+        for name in ("onnx", "onnxscript", "onnxruntime"):
+            import_module(name)
+    except ImportError as error:
+        raise RequestError(f"format 'onnx' needs {error.name}: pip install 'foveate[onnx]'") from error
+
+
+def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], about: Mapping[str, Any]) -> bytes:
+    """Serialise `program`, weights included, with the input "images" and the output "logits".
+
+    `symbols` names the axes that torch calls s77 and the like; `about` becomes metadata_props, with JSON for
+    whatever is not a string.
+    """
+    import onnx
+
+    written = torch.onnx.export(
+        program,
+        (),
+        dynamo=True,
+        input_names=["images"],
+        output_names=["logits"],
+        opset_version=OPSET,
+        optimize=True,
+        verbose=False,
+    )
+    assert written is not None
+    proto = written.model_proto
+    graph = proto.graph
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.HasField("dim_param"):
+                axis.dim_param = re.sub(r"\w+", lambda word: symbols.get(word[0], word[0]), axis.dim_param)
+    onnx.helper.set_model_props(
+        proto,
+        {
+            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for key, value in about.items()
+        },
+    )
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def onnx_runner(content: bytes) -> Callable[[Tensor], Tensor]:
+    """Load a file's bytes into onnxruntime, on the CPU, and give the function from images to logits."""
+    import onnxruntime  # type: ignore[import-untyped]
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors alone
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def run(images: Tensor) -> Tensor:
+        (logits,) = session.run(["logits"], {"images": images.numpy()})
+        return torch.from_numpy(logits)
+
+    return run

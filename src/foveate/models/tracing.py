@@ -1,0 +1,94 @@
+"""A network traced by torch.export, for as many sizes of images as it allows."""
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from foveate.errors import RequestError
+from foveate.models.parity import first_line
+from foveate.models.probe import input_channels
+
+__all__ = ["Bounds", "image_shape", "in_words", "refuse_without_logits", "size_bounds", "trace", "within"]
+
+Bounds = tuple[int, int | None]
+"""The smallest and the largest size of an axis; None: there is no largest."""
+
+
+def image_shape(network: nn.Module, image_size: int | None) -> tuple[int, int, int]:
+    """Give (C, H, W): the channels that the first convolution takes, and the size asked for or carried."""
+    if image_size is not None and image_size < 1:
+        raise RequestError(f"image_size must be 1 or more, got {image_size}")
+    config = getattr(network, "pretrained_cfg", None) or {}
+    _, height, width = config.get("input_size") or (3, 224, 224)
+    channels = input_channels(network)
+    return (channels, image_size, image_size) if image_size else (channels, height, width)
+
+
+def refuse_without_logits(network: nn.Module, shape: tuple[int, int, int], name: str) -> None:
+    """Raise RequestError unless `network` takes images of `shape` (C, H, W) and gives logits (B, classes)."""
+    try:
+        logits = network(torch.zeros(1, *shape))
+    except Exception as error:  # each network refuses in its own way
+        raise RequestError(
+            f"{name} cannot take images of shape {shape} ({first_line(error)}): give another image size"
+        ) from error
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise RequestError(f"{name} gives {found}, not logits (B, classes): export a classifier")
+
+
+def trace(
+    network: nn.Module, shape: tuple[int, int, int], *, at_least: int = 1
+) -> tuple[ExportedProgram, str | None]:
+    """Trace on images of `shape` (C, H, W), H and W raised to `at_least`: a dynamic batch, height and width.
+
+    Where the network or torch.export refuses those, it is traced at `shape` with a dynamic batch alone, and
+    the second value says why.
+    """
+    channels, height, width = shape
+    try:
+        network(torch.zeros(1, channels, 2 * height, 2 * width))
+    except Exception as error:  # each network refuses in its own way
+        why = f"the network takes no other: {first_line(error)}"
+    else:
+        images = torch.zeros(2, channels, max(height, at_least), max(width, at_least))
+        axes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
+        try:
+            return torch.export.export(network, (images,), dynamic_shapes=(axes,), strict=False), None
+        except Exception as error:  # and so does torch.export
+            why = f"torch.export holds them: {first_line(error)}"
+    images = torch.zeros(2, *shape)
+    fixed = torch.export.export(network, (images,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
+    return fixed, why
+
+
+def size_bounds(program: ExportedProgram) -> tuple[dict[str, Bounds], dict[str, str]]:
+    """Give the bounds of "batch", "height" and "width", and which of them each of torch's symbols is."""
+    images = next(node for node in program.graph.nodes if node.name == program.graph_signature.user_inputs[0])
+    bounds: dict[str, Bounds] = {}
+    symbols = {}
+    for axis, position in (("batch", 0), ("height", 2), ("width", 3)):
+        size = images.meta["val"].shape[position]
+        if isinstance(size, int):
+            bounds[axis] = (size, size)
+            continue
+        symbols[str(size)] = axis
+        limits = program.range_constraints[size.node.expr]
+        lower, upper = int(limits.lower), limits.upper
+        # torch.export says "from 2" of whatever it traced at 2 or more, and takes 1 all the same.
+        bounds[axis] = (1 if lower <= 2 else lower, int(upper) if upper < 2**31 else None)
+    return bounds, symbols
+
+
+def within(size: int, bounds: Bounds) -> bool:
+    """Whether an axis takes `size`."""
+    lower, upper = bounds
+    return lower <= size and (upper is None or size <= upper)
+
+
+def in_words(bounds: Bounds) -> str:
+    """Write bounds as "any", "from 64", "32 to 63", or as the one size that there is, "224"."""
+    lower, upper = bounds
+    if upper is None:
+        return "any" if lower == 1 else f"from {lower}"
+    return str(lower) if lower == upper else f"{lower} to {upper}"

@@ -1,0 +1,92 @@
+"""Registered networks leave as ONNX and agree with themselves: a choice that covers all, or every one.
+
+FOVEATE_EVERY_NETWORK=1 takes every registered ResNet and ConvNeXt with every mechanism: 20 minutes on a core.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+import foveate
+from foveate.models.export import export
+from foveate.models.registry import BACKBONES
+
+MECHANISMS = foveate.list_attention()
+NAMES = [name for name in BACKBONES if "resnet" in name or "convnext" in name]
+QUICK = ("resnet18", "cifar_resnet18", "cifar_resnet20")
+LARGE = {
+    "resnet34": ("a2", "sgu"),
+    "resnet50": ("se", "sgfa"),
+    "cifar_resnet34": ("scpa", "simam"),
+    "cifar_resnet50": ("eca", "sgfa_ca"),
+    "convnext_tiny": ("gam", "nam"),
+}
+
+
+def covering() -> list[tuple[str, str]]:
+    """Each mechanism in two networks: a quick one, and the large one it is named for or another quick one."""
+    large = {mechanism: backbone for backbone, names in LARGE.items() for mechanism in names}
+    chosen = []
+    for number, mechanism in enumerate(MECHANISMS):
+        first, second = (QUICK[(number + step) % len(QUICK)] for step in (0, 1))
+        chosen += [(first, mechanism), (large.get(mechanism, second), mechanism)]
+    return chosen
+
+
+def every() -> list[tuple[str, str]]:
+    return [(backbone, mechanism) for backbone in NAMES for mechanism in MECHANISMS]
+
+
+def side(backbone: str) -> int:
+    return 16 if "cifar" in backbone else 64
+
+
+def lived_in(backbone: str, mechanism: str) -> nn.Module:
+    """Build a network as if trained: residual branches that count, running statistics of some images.
+
+    Not more than count: with branches at full strength, a random ResNet-50 amplifies float32's own rounding
+    to 1e-4, with attention or without, as a trained one does not.
+    """
+    torch.manual_seed(0)
+    options = {"ls_init_value": 1.0} if "convnext" in backbone else {}
+    network = timm.create_model(f"{backbone}_{mechanism}", num_classes=10, **options)
+    for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
+        if not norm.weight.any():  # the last of a branch starts at zero
+            nn.init.constant_(norm.weight, 0.3)
+        norm.momentum = 1.0  # the next batch's statistics alone
+    with torch.no_grad():
+        network.train()(torch.randn(8, 3, side(backbone), side(backbone)))
+    return network.eval()
+
+
+def test_the_choice_covers_every_backbone_and_every_mechanism_twice() -> None:
+    chosen = covering()
+    assert len(set(chosen)) == len(chosen)
+    for backbone in NAMES:
+        assert sum(backbone == other for other, _ in chosen) >= 2, backbone
+    for mechanism in MECHANISMS:
+        assert sum(mechanism == other for _, other in chosen) >= 2, mechanism
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "mechanism"), every() if os.environ.get("FOVEATE_EVERY_NETWORK") else covering()
+)
+def test_onnx_agrees_with_the_network(backbone: str, mechanism: str, tmp_path: Path) -> None:
+    network = lived_in(backbone, mechanism)
+    done = export(network, tmp_path / "network.onnx", "onnx", image_size=side(backbone))
+    images = torch.randn(4, 3, side(backbone), side(backbone), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        with_attention = network(images)
+        without = foveate.detach(network)(images)
+    effect = (with_attention - without).abs().max().item()
+    print(f"{backbone} {mechanism} {done.logits_difference} of {done.largest_logit}, effect {effect}")  # -rP
+    assert done.logits_difference < 1e-4
+    assert done.axes == dict.fromkeys(("batch", "height", "width"), "any")
+    assert done.refused == []
+    assert len(done.checked) >= 5
+    assert effect > 0.01

@@ -1,0 +1,108 @@
+"""`foveate export` and `foveate list` as a person gives them: what is printed where, files, exit statuses."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import timm
+import torch
+
+from foveate.models.weights import load, save
+
+FOVEATE = [sys.executable, "-W", "error::DeprecationWarning:foveate", "-m", "foveate.cli"]
+
+
+def foveate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FOVEATE, *arguments],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder with the weights of a network for 16 pixels."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("run [1]")
+    network = timm.create_model("cifar_resnet20_eca", num_classes=3)
+    network.pretrained_cfg["input_size"] = (3, 16, 16)
+    save(network, folder / "weights.safetensors", classes=["a", "b", "ö"])
+    return folder
+
+
+def test_export_of_a_run_prints_json_alone_and_tells_people_the_rest(run: Path) -> None:
+    done = foveate("export", str(run), "--out", "models/digits.onnx", "--json", "-", cwd=run)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["path"] == "models/digits.onnx"
+    assert summary["axes"] == {"batch": "any", "height": "any", "width": "any"}
+    assert summary["logits_difference"] < 1e-4
+    assert summary["checked"][0] == [1, 3, 16, 16]
+    lines = done.stderr.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["reading", "tracing", "converting", "checking"]
+    assert f"reading {run} …" in lines
+    assert lines[4].startswith("models/digits.onnx: onnx, opset 18, ")
+    assert lines[5].startswith("largest difference from the network ")
+    assert len(lines) == 6  # and none of the exporters' chatter
+    session = onnxruntime.InferenceSession(run / "models" / "digits.onnx")
+    images = torch.randn(3, 3, 21, 30)
+    with torch.no_grad():
+        expected = load(run)(images)
+    (logits,) = session.run(None, {"images": images.numpy()})
+    torch.testing.assert_close(torch.from_numpy(logits), expected, atol=1e-5, rtol=0)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["a", "b", "ö"]
+
+
+def test_export_of_a_file_as_a_program(run: Path) -> None:
+    arguments = [
+        "weights.safetensors",
+        "--format",
+        "exported-program",
+        "--image-size",
+        "8",
+        "--json",
+        "x.json",
+    ]
+    done = foveate("export", *arguments, cwd=run)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "weights.pt2: exported-program, " in done.stdout
+    assert json.loads((run / "x.json").read_text())["checked"][0] == [1, 3, 8, 8]
+    assert (run / "weights.pt2").stat().st_size > 1e6
+
+
+def test_a_wrong_request_ends_with_2_in_one_line(run: Path) -> None:
+    done = foveate("export", str(run), "--out", "wrong", "--format", "tensorrt", cwd=run)
+    assert done.returncode == 2
+    assert done.stderr == "foveate: unknown format 'tensorrt'. Choices: exported-program, onnx.\n"
+    assert not (run / "wrong").exists()
+
+
+def test_failed_work_ends_with_1(run: Path) -> None:
+    """The disk refuses the name of the file while it is written: it is too long with its ending."""
+    out = "x" * 248 + ".pt2"
+    done = foveate("export", str(run), "--format", "exported-program", "--out", out, cwd=run)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"foveate: cannot write {out}: File name too long")
+    assert not list(run.glob("xx*"))
+
+
+def test_list_shows_all_and_writes_json(tmp_path: Path) -> None:
+    done = foveate("list", "--json", "x.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    described = json.loads((tmp_path / "x.json").read_text())
+    names = [row["name"] for row in described["mechanisms"]]
+    assert names == sorted(names)
+    first_words = [line.split()[0] for line in done.stdout.splitlines() if line.split()]
+    assert [word for word in first_words if word in names] == names
+    assert max(map(len, done.stdout.splitlines())) <= 100
