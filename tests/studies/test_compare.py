@@ -269,7 +269,7 @@ def test_a_folder_of_another_version_is_left_alone(
     [
         ({"attention": "none,se(reductoin=4)"}, {}, r"se\(reductoin=4\) on cifar_resnet20: .*'reduction'"),
         ({"attention": "se(stages=9)"}, {}, r"stages .*\[1, 2, 3\]"),
-        ({"attention": "se", "backbone": "vgg11"}, {}, r"se on vgg11: no known block in VGG"),
+        ({"attention": "se", "backbone": "vgg11"}, {}, r"se on vgg11: the blocks of VGG are not known"),
         ({"backbone": "resnet18.foo"}, {}, "backbone resnet18.foo: Invalid pretrained tag"),
         (
             {"backbone": "vit_tiny_patch16_224", "attention": "none"},

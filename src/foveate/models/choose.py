@@ -93,10 +93,17 @@ def _refuse_unknown(model: nn.Module, where: str) -> None:
         raise RequestError(
             f"{name} has no 2-d convolutions: attention weighs feature maps (B, C, H, W), and it has none"
         )
-    known = sorted({**STAGES, **RUNS, **JOINTS})
     raise RequestError(
-        f"the {where}s of {name} are not known (known: {', '.join(known)}): name modules with at=[…], as "
-        'in foveate.attach(model, "se", at=["features.3"])'
+        f"the {where}s of {name} are not known (known are {_known_networks()}): name modules with at=[…], as in "
+        'foveate.attach(model, "se", at=["features.3"])'
+    )
+
+
+def _known_networks() -> str:
+    classes = [name.split(".") for name in sorted({**STAGES, **RUNS, **JOINTS})]
+    return "; ".join(
+        f"{library}'s {', '.join(parts[-1] for parts in classes if parts[0] == library)}"
+        for library in ("timm", "torchvision")
     )
 
 
