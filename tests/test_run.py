@@ -38,6 +38,12 @@ def test_a_script_that_knows_timm_alone_finds_the_names_its_arguments_and_its_fo
     assert done.stdout == f"{[name, '--model', 'cifar_resnet20_dmsca', '-b', '2']} 3 True\n"
 
 
+def test_this_folder_does_not_come_before_the_scripts(script, tmp_path):
+    (tmp_path / "beside.py").write_text("CLASSES = 99\n")
+    done = run("-m", "foveate.run", "scripts/train.py", "--model", "cifar_resnet20_se", cwd=tmp_path)
+    assert done.stdout.endswith(" 3 True\n"), done.stderr
+
+
 def test_without_it_timm_says_that_the_name_is_unknown(script, tmp_path):
     done = run(str(script), "--model", "cifar_resnet20_dmsca", cwd=tmp_path)
     assert done.returncode == 1

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     if not script.is_file():
         _refuse(f"there is no script {str(script)!r} in {Path.cwd()}: give the path of a Python file")
     sys.argv = arguments
-    sys.path.insert(0, str(script.resolve().parent))
+    sys.path[0] = str(script.resolve().parent)  # where `python SCRIPT` looks first, not in this folder
     runpy.run_path(str(script), run_name="__main__")
 
 

@@ -140,7 +140,10 @@ def refused(model: nn.Module, message: str, **arguments) -> None:
     ("arguments", "message"),
     [
         ({"at": ["bodies"]}, "unknown module of Tower 'bodies'. Did you mean 'body'"),
-        ({"at": []}, r"at=\[\] names no module"),
+        ({"at": []}, r"at=\[\]: expected paths of modules"),
+        ({"at": 5}, "at=5: expected paths of modules"),
+        ({"at": ["stem", 5]}, "expected paths of modules"),
+        ({"identity_init": "no"}, "identity_init must be True or False, got 'no'"),
         ({"at": ["spare"]}, "'spare' does not run in a forward pass"),
         ({"at": ["act"]}, "at 'act' would run 2 times in a forward pass"),
         ({"at": ["loop"]}, "at 'loop' would run 2 times .* runs all its children in a loop"),
@@ -161,6 +164,140 @@ def test_named_module_that_has_attention_is_refused(tower):
     foveate.attach(tower, "se", at=["loop.1"], reduction=3)
     with pytest.raises(RequestError, match="'loop.1' has a child 'attention' already"):
         foveate.attach(tower, "eca", at=["loop.1"])
+
+
+class Twice(nn.Module):
+    """Convolutions that run twice, and never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(3, 8, 1)
+        self.b = nn.Conv2d(8, 8, 1)
+        self.spare = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        return self.b(self.b(self.a(x)))
+
+
+class Residual(nn.Sequential):
+    """A Sequential whose end is not its last child's."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class Sum(nn.Module):
+    """Branches side by side, of which attention would be one more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList([nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 1)])
+
+    def forward(self, x):
+        return sum(branch(x) for branch in self.branches)
+
+
+@pytest.mark.parametrize(
+    ("model", "at", "message"),
+    [
+        (Twice(), "b", "'b' would run 2 times"),
+        (Twice(), "spare", "'spare' does not run"),
+        (
+            nn.Sequential(nn.Conv2d(3, 8, 1), Residual(nn.Conv2d(8, 8, 1), nn.ReLU())),
+            "1",
+            "'1' would run 2 times",
+        ),
+        (Sum(), "branches", "'branches' is a ModuleList, which does not run: name its children"),
+    ],
+)
+def test_modules_that_would_run_it_elsewhere_or_otherwise(model, at, message):
+    refused(model, message, at=at)
+
+
+def test_maps_with_the_channels_last_in_their_shape():
+    refused(
+        timm.create_model("swin_tiny_patch4_window7_224"), r"keeps its maps as \(B, H, W, C\)", at="layers.0"
+    )
+
+
+def test_network_that_cannot_run_on_meta_runs_as_it_is():
+    class Drawn(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act = nn.Conv2d(3, 6, 1), nn.ReLU()
+
+        def forward(self, x):
+            return self.act(self.conv(x) * torch.linspace(0, 1, x.shape[3]))
+
+    assert foveate.attach(Drawn(), "se", at="act", reduction=6).act.attention.reduce.in_channels == 6
+
+
+@pytest.mark.parametrize("example", [[torch.zeros(3, 32, 32)], {"images": [torch.zeros(3, 32, 32)]}])
+def test_examples_of_other_shapes(example):
+    class Detector(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act = nn.Conv2d(3, 6, 1), nn.ReLU()
+
+        def forward(self, images):
+            return self.act(self.conv(torch.stack(images)))
+
+    model = foveate.attach(Detector(), "eca", at="act", example_input=example)
+    assert list(attached(model)) == ["act.attention"]
+    refused(Detector(), r"could not be run .*dict: .*Pass example_input=", at="act", example_input={"x": 1})
+
+
+def test_whoever_listens_to_the_model_does_not_hear_of_the_dry_run(tower):
+    heard = []
+    tower.act.register_forward_hook(lambda module, args, y: heard.append(y))
+    foveate.attach(tower, "se", at="body", reduction=2)
+    assert heard == []
+
+
+def test_model_without_shapes_yet():
+    refused(nn.Sequential(nn.LazyConv2d(8, 1)), "has parameters that have no shape yet: run it once", at="0")
+
+
+def test_sites_are_taken_as_they_are():
+    model = timm.create_model("resnet18")
+    chosen = [site for site in foveate.sites(model, "block") if site.stage == 3]
+    assert len(attached(foveate.attach(model, "se", at=chosen))) == 2
+
+
+def test_stages_of_two_networks_in_one_model_are_their_own():
+    model = nn.ModuleDict({"a": timm.create_model("resnet18"), "b": timm.create_model("mobilenetv2_100")})
+    foveate.attach(model, "sgfa_ca")
+    assert list(attached(model)) == [
+        *(f"a.layer{stage}.1.attention" for stage in (1, 2, 3)),
+        *(f"b.blocks.{end}.attention" for end in ("1.1", "2.2", "4.2")),
+    ]
+
+
+@pytest.mark.parametrize("stages", [5, [[1]], [True], "1", 1.5])
+def test_stages_that_are_none(stages):
+    refused(timm.create_model("resnet18"), r"stages=.*has the stages \[1, 2, 3, 4\]", stages=stages)
+
+
+def test_one_stage():
+    assert len(attached(foveate.attach(timm.create_model("resnet18"), "se", stages=2))) == 2
+
+
+@pytest.mark.parametrize("name", [5, ["se"], nn.Conv2d])
+def test_mechanism_that_is_no_name(name):
+    with pytest.raises(RequestError, match="unknown attention mechanism"):
+        foveate.attach(timm.create_model("cifar_resnet20"), name)
+
+
+def test_model_that_is_none():
+    for refuse in (lambda: foveate.attach("resnet18", "se"), lambda: foveate.sites("resnet18")):
+        with pytest.raises(RequestError, match=r"a model is an nn\.Module, got str"):
+            refuse()
+
+
+def test_known_class_of_unknown_blocks():
+    refused(
+        timm.create_model("res2net50_26w_4s"), "this Res.* is made of blocks that are not known: name modules"
+    )
 
 
 def test_callable_that_keeps_nothing():

@@ -1,6 +1,7 @@
 """Weights go into a network with attention, and every key is accounted for."""
 
 import copy
+import json
 
 import pytest
 import safetensors.torch
@@ -133,3 +134,140 @@ def test_trusted_pickle_that_cannot_be_read(network, tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"\x80\x04nonsense")
     with pytest.raises(RequestError, match="could not be read as torch's weights"):
         foveate.load_weights(network, tmp_path / "weights.pth", trust_pickle=True)
+
+
+@pytest.mark.parametrize("padding", range(32))
+def test_safetensors_of_any_header_length_are_no_pickle(tmp_path, padding):
+    path = tmp_path / "weights.safetensors"
+    # safetensors pad the header to a multiple of 8, of which 1 in 32 has the low byte 0x80.
+    safetensors.torch.save_file({"weight": torch.ones(2, 1)}, path, {"note": "x" * 8 * padding})
+    linear = nn.Linear(1, 2, bias=False)
+    for trust_pickle in (False, True):
+        assert foveate.load_weights(linear, path, trust_pickle=trust_pickle) == []
+        assert same(linear, {"weight": torch.ones(2, 1)})
+
+
+def test_the_header_lengths_above_are_all_there_are(tmp_path):
+    content = [
+        safetensors.torch.save({"weight": torch.ones(2, 1)}, {"note": "x" * 8 * padding})
+        for padding in range(32)
+    ]
+    assert {first[0] for first in content} == set(range(0, 256, 8))
+    assert json.loads(content[0][8 : 8 + int.from_bytes(content[0][:8], "little")])["weight"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("fc.weight", [[0.0] * 64] * 10, r"1 are no tensors: fc\.weight \(list\)"),
+        ("fc.weight", torch.zeros(10, 64, dtype=torch.int64), r"kind: fc\.weight torch\.int64 for .*float32"),
+        ("fc.weight", torch.zeros(10, 64, dtype=torch.complex64), "kind: fc.weight torch.complex64"),
+        ("bn1.num_batches_tracked", torch.tensor(1.5), "kind: bn1.num_batches_tracked torch.float32"),
+        ("fc.weight", torch.zeros(10, 64, device="meta"), r"1 have no values in memory: fc\.weight \(meta"),
+        (
+            "fc.weight",
+            torch.zeros(10, 64).to_sparse(),
+            r"no values in memory: fc\.weight \(cpu, torch\.sparse",
+        ),
+        (3, torch.zeros(1), "1 they have and it does not know: 3"),
+    ],
+)
+def test_values_that_do_not_fit_raise_and_nothing_is_loaded(network, backbone, key, value, message):
+    before = copy.deepcopy(network.state_dict())
+    with pytest.raises(RequestError, match=message):
+        foveate.load_weights(network, {**backbone.state_dict(), key: value})
+    assert same(network, before)
+
+
+def test_other_floating_dtypes_are_taken(backbone):
+    weights = {
+        k: v.to(torch.bfloat16) if v.is_floating_point() else v for k, v in backbone.state_dict().items()
+    }
+    other = timm.create_model("cifar_resnet20")
+    foveate.load_weights(other, weights)
+    assert torch.equal(other.fc.weight, backbone.fc.weight.bfloat16().float())
+
+
+@pytest.mark.parametrize("weights", [None, [1], b"bytes"])
+def test_what_are_no_weights_at_all(backbone, weights):
+    with pytest.raises(RequestError, match=r"weights are a \w+: expected a state dict, or the path"):
+        foveate.load_weights(backbone, weights)
+
+
+class Stubborn(nn.Linear):
+    """Refuses what it is given, after others have taken theirs."""
+
+    def _load_from_state_dict(self, *args, **kwargs):
+        raise RuntimeError("not today")
+
+
+def test_a_module_that_refuses_leaves_all_as_it_was():
+    model = nn.Sequential(nn.BatchNorm1d(2), Stubborn(2, 2))
+    before = copy.deepcopy(model.state_dict())
+    weights = {key: value + 1 for key, value in before.items()}
+    with pytest.raises(
+        RequestError, match="Sequential does not take the weights, and is as it was: not today"
+    ):
+        foveate.load_weights(model, weights)
+    assert same(model, before)
+
+
+def test_network_without_memory(backbone):
+    with torch.device("meta"):
+        empty = timm.create_model("cifar_resnet20")
+    with pytest.raises(RequestError, match=r"CifarResNet is on the meta device.*to_empty"):
+        foveate.load_weights(empty, backbone.state_dict())
+
+
+def test_compiled_and_parallel_networks_are_filled_inside(network, backbone):
+    new = foveate.load_weights(torch.compile(nn.DataParallel(network)), backbone.state_dict())
+    assert new == [key for key in network.state_dict() if key.startswith(tuple(attached(network)))]
+    assert same(network, backbone.state_dict())
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module."])
+def test_weights_of_compiled_and_parallel_networks_load(network, backbone, prefix):
+    weights = {prefix + key: value for key, value in backbone.state_dict().items()}
+    assert len(foveate.load_weights(network, weights)) == 24
+    assert same(network, backbone.state_dict())
+
+
+def test_a_network_whose_own_names_begin_with_module_keeps_them():
+    model = nn.ModuleDict({"module": nn.Linear(1, 2)})
+    weights = {key: value + 1 for key, value in model.state_dict().items()}
+    assert foveate.load_weights(model, weights) == []
+    assert same(model, weights)
+
+
+class Twice(nn.Module):
+    """A module that has two names, and two weights that are one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+        self.second = self.first
+        self.left, self.right = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.right.weight = self.left.weight
+
+    def forward(self, x):
+        return self.right(self.left(self.second(x).mean((2, 3))))
+
+
+def test_attention_in_a_module_with_two_names():
+    plain = Twice().state_dict()
+    model = foveate.attach(Twice(), "se", at="first.0", reduction=2)
+    new = foveate.load_weights(model, plain)
+    assert len(new) == 2 * 4
+    assert {key.split(".")[0] for key in new} == {"first", "second"}
+    assert same(model, plain)
+    assert foveate.load_weights(model, copy.deepcopy(model.state_dict())) == []
+
+
+def test_one_name_of_a_shared_tensor_is_enough():
+    weights = Twice().state_dict()
+    model = Twice()
+    once = {k: v for k, v in weights.items() if not k.startswith("second") and k != "right.weight"}
+    assert foveate.load_weights(model, once) == []
+    assert same(model, weights)
+    with pytest.raises(RequestError, match=r"2 it needs and they lack: left\.weight, right\.weight"):
+        foveate.load_weights(model, drop(once, "left.weight"))

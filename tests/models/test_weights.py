@@ -1,13 +1,10 @@
 """A network is saved in one file, and comes back from it whole."""
 
-import json
-
 import pytest
-import safetensors
-import safetensors.torch
 import timm
 import torch
 import torchvision
+from saved import about
 from timm.data import resolve_model_data_config
 from torch import nn
 
@@ -23,11 +20,6 @@ def moved(model: nn.Module, channels: int = 3) -> nn.Module:
     with torch.no_grad():
         model.train()(torch.rand(4, channels, 32, 32))
     return model.eval()
-
-
-def about(path) -> dict:
-    with safetensors.safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["foveate"])
 
 
 NETWORKS = {
@@ -149,12 +141,12 @@ def test_file_of_another_network_is_refused_and_the_model_left_alone(tmp_path):
         (
             lambda: timm.create_model("cifar_resnet20", act_layer="gelu", zero_init_last=False),
             {},
-            r"builds a network that answers otherwise\. Pass backbone_args=",
+            r"act1: GELU\(\) here, ReLU\(inplace=True\) there\. Pass backbone_args=",
         ),
         (
             lambda: timm.create_model("cifar_resnet20", features_only=True),
             {},
-            r"does not build this network again.*backbone=None",
+            r"it gives a CifarResNet, this is a FeatureListNet\. Save it with backbone=None",
         ),
         (small, {"backbone": "resnet19"}, "cannot build resnet19"),
         (small, {"backbone": "hf-hub:someone/net"}, "reaches for other files"),
@@ -163,7 +155,25 @@ def test_file_of_another_network_is_refused_and_the_model_left_alone(tmp_path):
             {"backbone": "resnet18", "backbone_args": {"checkpoint_path": "x.pth"}},
             "reaches for other files",
         ),
-        (small, {"classes": [object()]}, "must be JSON"),
+        (small, {"backbone": "../resnet18"}, "reaches for other files"),
+        (
+            small,
+            {"backbone": "torchvision/fasterrcnn_resnet50_fpn"},
+            "no classifier, and reaches for other files",
+        ),
+        (small, {"backbone": "torchvision/resnet19"}, r"cannot build torchvision/resnet19.*'resnet18'"),
+        (
+            lambda: timm.create_model("cifar_resnet20"),
+            {"backbone_args": {"act_layer": nn.GELU}},
+            "must be JSON",
+        ),
+        (
+            lambda: timm.create_model("cifar_resnet20"),
+            {"backbone_args": {"block_args": {"x": 1}}},
+            "backbone's block_args: given .*x.* expected a number",
+        ),
+        (small, {"backbone": 3}, "backbone is 3: expected a name"),
+        (small, {"preprocessing": {"crop_pct": float("nan")}}, "crop_pct: given nan"),
     ],
 )
 def test_what_could_not_be_rebuilt_is_not_written(tmp_path, build, arguments, message):
@@ -179,29 +189,6 @@ def test_arguments_of_the_backbone_are_kept(tmp_path):
     assert torch.equal(foveate.load(tmp_path / "a.safetensors")(x), model(x))
 
 
-def write(path, metadata: dict | None, tensors: dict | None = None) -> None:
-    tensors = tensors or {"weight": torch.zeros(1)}
-    safetensors.torch.save_file(tensors, path, metadata and {"foveate": json.dumps(metadata)})
-
-
-def test_file_of_others_says_what_to_do(tmp_path):
-    path = tmp_path / "a.safetensors"
-    write(path, None)
-    with pytest.raises(RequestError, match=r"does not say what network.*foveate\.load_weights"):
-        foveate.load(path)
-    write(path, {"format": 2})
-    with pytest.raises(RequestError, match="has format 2, this foveate reads 1: update foveate"):
-        foveate.load(path)
-    foveate.save(timm.create_model("cifar_resnet20_se"), path)
-    known = about(path)
-    write(path, {**known, "backbone": {"name": "resnet18", "args": {"checkpoint_path": "x.pth"}}})
-    with pytest.raises(RequestError, match="reaches for other files"):
-        foveate.load(path)
-    write(path, known, timm.create_model("cifar_resnet20").state_dict())
-    with pytest.raises(RequestError, match="attention whose weights it does not hold"):
-        foveate.load(path)
-
-
 def test_folder_without_weights(tmp_path):
     with pytest.raises(RequestError, match=r"has no weights\.safetensors and no model\.safetensors"):
         foveate.load(tmp_path)
@@ -211,3 +198,63 @@ def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DiskError, match="cannot write"):
         foveate.save(timm.create_model("cifar_resnet20"), tmp_path / "file" / "a.safetensors")
+
+
+class Tied(nn.Module):
+    """A convolution with two names, and two layers with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 1)
+        self.again = self.stem
+        self.left, self.right = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.right.weight = self.left.weight
+        self.register_buffer("wide", torch.ones(1).expand(4))
+
+    def forward(self, x):
+        return self.right(self.left(self.again(x).mean((2, 3)))) * self.wide
+
+
+def test_tensors_with_two_names_come_back_as_one(tmp_path):
+    model = foveate.attach(Tied(), "se", at="stem", reduction=2).eval()
+    foveate.save(model, tmp_path / "a.safetensors")
+    loaded = foveate.load(tmp_path / "a.safetensors", model=Tied())
+    assert loaded.right.weight is loaded.left.weight
+    assert loaded.again is loaded.stem
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
+    x = torch.rand(2, 3, 5, 5)
+    assert torch.equal(loaded(x), model(x))
+
+
+@pytest.mark.parametrize("backbone", ["auto", None])
+def test_network_without_memory_is_not_saved(tmp_path, backbone):
+    with torch.device("meta"):
+        model = timm.create_model("cifar_resnet20")
+    with pytest.raises(RequestError, match=r"conv1\.weight of CifarResNet has no values.*meta device"):
+        foveate.save(model, tmp_path / "a.safetensors", backbone=backbone)
+
+
+@pytest.mark.parametrize("meta", [False, True])
+def test_filling_draws_no_random_numbers_of_the_caller(tmp_path, meta):
+    foveate.save(foveate.attach(small(), "se", at="1", reduction=2), tmp_path / "a.safetensors")
+    with torch.device("meta" if meta else "cpu"):
+        own = small()
+    before = torch.get_rng_state()
+    foveate.load(tmp_path / "a.safetensors", model=own)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(parameter.is_meta for parameter in own.parameters())
+
+
+def test_only_the_plain_network_is_filled(tmp_path):
+    foveate.save(small(), tmp_path / "a.safetensors")
+    own = foveate.attach(small(), "se", at="1", reduction=2)
+    for given in (own, nn.DataParallel(small())):
+        with pytest.raises(RequestError, match="has attention already: pass the plain network"):
+            foveate.load(tmp_path / "a.safetensors", model=given)
+    assert len(attached(own)) == 1
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "cuba", 1.5])
+def test_device_that_is_not_there(tmp_path, device):
+    with pytest.raises(RequestError, match=r"device '.*' is not there .*: pass one that is"):
+        foveate.load(tmp_path / "a.safetensors", device=device)

@@ -12,12 +12,21 @@ def test_names_and_calls() -> None:
 
 @pytest.mark.parametrize(
     "label",
-    ["se", "dmsca(reduction=8)", "dmsca(kernel_sizes=[3,5],where=stage,stages=[1,2],identity_init=True)"],
+    [
+        "se",
+        "dmsca(reduction=8)",
+        "dmsca(kernel_sizes=[3,5],where=stage,stages=[1,2],identity_init=True)",
+        'se(reduction=8,at=["features.3","features.8"])',
+    ],
 )
 def test_a_label_reads_back_as_itself(label: str) -> None:
     (candidate,) = parse_candidates([label])
     assert candidate.label == label
     assert parse_candidates(candidate.label) == (candidate,)
+
+
+def test_one_module_needs_no_list() -> None:
+    assert parse_candidates("se(at='features.3')") == parse_candidates("se(at=['features.3'])")
 
 
 def test_yaml_lists_with_options() -> None:

@@ -66,8 +66,8 @@ def list_attention() -> list[str]:
 
 def find_mechanism(name: str) -> Mechanism:
     """Return the mechanism called `name`; an unknown name raises RequestError with the nearest ones."""
-    if name not in MECHANISMS:
-        raise RequestError(unknown_name("attention mechanism", name, MECHANISMS))
+    if not isinstance(name, str) or name not in MECHANISMS:
+        raise RequestError(unknown_name("attention mechanism", str(name), MECHANISMS))
     return MECHANISMS[name]
 
 

@@ -28,9 +28,10 @@ class DoubleAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to every position of x the features of the whole map that it asks for."""
+        H, W = x.shape[2:]
         A = self.phi(x).flatten(2)
         B = self.theta(x).flatten(2).softmax(dim=2)
         V = self.rho(x).flatten(2).softmax(dim=1)
         G = A @ B.transpose(1, 2).to(A.dtype)  # autocast takes a softmax in float32
         Z = G @ V.to(A.dtype)
-        return x + self.expand(Z.unflatten(2, x.shape[2:]))
+        return x + self.expand(Z.unflatten(2, (H, W)))

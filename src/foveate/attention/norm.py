@@ -1,7 +1,28 @@
 """Batch normalisation that also trains where a channel holds a single value."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
+
+
+@torch.fx.wrap  # one step for whoever traces a network symbolically: the sizes are not known then
+def any_size_batch_norm(
+    x: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    batches: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    momentum: float | None,
+    eps: float,
+    training: bool,
+) -> Tensor:
+    """Normalise x by its own statistics, which move the running ones; in eval or of one value, by those."""
+    if not training or x.shape[0] * x.shape[2] * x.shape[3] == 1:
+        return batch_norm(x, mean, variance, weight, bias, eps=eps)
+    batches.add_(1)
+    share = 1 / float(batches) if momentum is None else momentum
+    return batch_norm(x, mean, variance, weight, bias, training=True, momentum=share, eps=eps)
 
 
 class AnySizeBatchNorm2d(nn.BatchNorm2d):
@@ -12,8 +33,20 @@ class AnySizeBatchNorm2d(nn.BatchNorm2d):
     Everywhere else, and in its state dict, it is `nn.BatchNorm2d`.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x."""
-        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
-            return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
+        return any_size_batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.num_batches_tracked,
+            self.weight,
+            self.bias,
+            self.momentum,
+            self.eps,
+            self.training,
+        )

@@ -1,7 +1,7 @@
 """Checks of the options that several mechanisms share: counts, kernel sizes, numbers, bottlenecks."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from foveate.errors import RequestError
 
@@ -22,9 +22,9 @@ def check_kernel_size(name: str, value: int) -> int:
     return value
 
 
-def check_kernel_sizes(name: str, values: Iterable[int]) -> tuple[int, ...]:
+def check_kernel_sizes(name: str, values: Sequence[int]) -> tuple[int, ...]:
     """Return `values` as a tuple if they are odd whole numbers, at least one of them."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if isinstance(values, str) or not isinstance(values, Sequence):
         raise RequestError(
             f"{name} must be a sequence of odd whole numbers, such as (3, 5, 7), got {values!r}"
         )

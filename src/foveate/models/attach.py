@@ -1,8 +1,8 @@
 """Put attention into a network that exists, and take it out again.
 
 The mechanism becomes a child called `attention` of the module at the site, and a hook on that module applies
-it. So the network's own state-dict keys stay as they are, and its weights load before or after. The hooks are
-plain functions, which copy, pickle and compile with the network.
+it (see hooking.py). So the network's own state-dict keys stay as they are, and its weights load before or
+after.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from foveate.attention import create_attention, find_mechanism
 from foveate.errors import RequestError
-from foveate.models.choose import CHILD, check_free, choose_sites
+from foveate.models.choose import check_free, choose_sites, refuse_parallel
+from foveate.models.hooking import CHILD, hang, has_attention, take_down
 from foveate.models.sites import Site
 
 __all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements"]
@@ -25,7 +26,8 @@ class IdentityGate(nn.Module):
 
     The gate learns from the first step, the mechanism behind it from the second, when the gate has left 0. At
     a site whose maps are 0 themselves, as behind the norms that timm's `zero_init_last` sets to 0 in a
-    network that was never trained, both wait until the maps have left 0.
+    network that was never trained, both wait until the maps have left 0. Where the mechanism itself is not
+    finite, as in float16 far beyond activations of 1e4, 0 times it is not either.
     """
 
     def __init__(self, mechanism: nn.Module) -> None:
@@ -54,10 +56,10 @@ def attach(
     model: nn.Module,
     name: str,
     where: str | None = None,
-    stages: Collection[int] | None = None,
+    stages: int | Collection[int] | None = None,
     identity_init: bool = False,
     *,
-    at: str | Collection[str] | Callable[[Site], bool] | None = None,
+    at: str | Collection[str | Site] | Callable[[Site], bool] | None = None,
     example_input: Any = None,
     **options: Any,
 ) -> nn.Module:
@@ -69,17 +71,23 @@ def attach(
     comes before theirs. `at` is then a callable that keeps or drops each site.
 
     In any other network, `at` names modules, such as "features.3"; attention goes behind each. Their width is
-    read from them, or found by one dry forward on `example_input` (see `measure_channels`).
+    found by one dry forward on `example_input` (see `measure_channels`). `at` also takes sites that `sites`
+    returned.
 
     `identity_init` leaves the network's output exactly as it is at the start, and learns from the first step
     (see IdentityGate). `options` are the mechanism's. Its modules take the device, the dtype and the mode
     (train or eval) of the module at the site, and draw their weights from torch's global generator.
 
     Raises RequestError for an unknown mechanism, network, module or stage, a value that does not fit a site,
-    a site that has attention already, a compiled or a scripted model, and TypeError for an unknown option;
-    nothing is touched.
+    a site that has attention already, a model that is compiled, scripted or wrapped for parallel training,
+    and TypeError for an unknown option; nothing is touched.
     """
+    if not isinstance(identity_init, bool):
+        raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
     mechanism = find_mechanism(name)
+    options = {
+        key: tuple(value) if isinstance(value, range | list) else value for key, value in options.items()
+    }
     sites = choose_sites(model, mechanism, where, stages, at, example_input)
     return place(
         model,
@@ -93,14 +101,16 @@ def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
     Raises RequestError for a module that is not there or has attention already, or a value that does not fit.
     """
     placements = list(placements)
-    built = [_build(model, placement) for placement in placements]
+    for placement in placements:
+        check_free(placement.path, _owner(model, placement))
+    random = torch.get_rng_state()
+    try:
+        built = [_build(model, placement) for placement in placements]
+    except Exception:
+        torch.set_rng_state(random)
+        raise
     for placement, module in zip(placements, built, strict=True):
-        owner = model.get_submodule(placement.path)
-        owner.add_module(CHILD, module)
-        if placement.position == "after":
-            owner.register_forward_hook(_attend_to_output)
-        else:
-            owner.register_forward_pre_hook(_attend_to_input)
+        hang(model, placement.path, module)
     return model
 
 
@@ -109,16 +119,12 @@ def detach(model: nn.Module) -> nn.Module:
 
     Raises RequestError if there is nothing: who asks believes there is, and would go on with another network.
     """
-    owners = [module for module in model.modules() if _has_attention(module)]
-    if not owners:
+    refuse_parallel(model)
+    if not attached(model):
         raise RequestError(
             f"{type(model).__name__} has no attention that foveate.attach put in: nothing to detach"
         )
-    for owner in owners:
-        for hooks in (owner._forward_hooks, owner._forward_pre_hooks):
-            for key in [key for key, hook in hooks.items() if hook in (_attend_to_output, _attend_to_input)]:
-                del hooks[key]
-        delattr(owner, CHILD)
+    take_down(model)
     return model
 
 
@@ -127,7 +133,7 @@ def attached(model: nn.Module) -> dict[str, nn.Module]:
     return {
         f"{path}.{CHILD}" if path else CHILD: module.get_submodule(CHILD)
         for path, module in model.named_modules()
-        if _has_attention(module)
+        if has_attention(module)
     }
 
 
@@ -135,34 +141,23 @@ def placements(model: nn.Module) -> list[Placement]:
     """Return what `attach` did to `model`, so that `place` can do it to another copy of the network."""
     found = []
     for path, module in model.named_modules():
-        if _has_attention(module):
+        if has_attention(module):
             placed: Placement = module.get_submodule(CHILD).placement
             found.append(Placement(**{**vars(placed), "path": path}))
     return found
 
 
-def _attend_to_output(module: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    return module.attention(output)
-
-
-def _attend_to_input(module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (module.attention(args[0]), *args[1:])
-
-
-def _has_attention(module: nn.Module) -> bool:
-    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
-    return _attend_to_output in hooks or _attend_to_input in hooks
+def _owner(model: nn.Module, placement: Placement) -> nn.Module:
+    try:
+        return model.get_submodule(placement.path)
+    except AttributeError:
+        raise RequestError(
+            f"{type(model).__name__} has no module {placement.path!r} to put {placement.name} at"
+        ) from None
 
 
 def _build(model: nn.Module, placement: Placement) -> nn.Module:
     path = placement.path
-    try:
-        owner = model.get_submodule(path)
-    except AttributeError:
-        raise RequestError(
-            f"{type(model).__name__} has no module {path!r} to put {placement.name} at"
-        ) from None
-    check_free(path, owner)
     try:
         module = create_attention(placement.name, placement.channels, **placement.options)
     except ValueError as error:
@@ -173,7 +168,8 @@ def _build(model: nn.Module, placement: Placement) -> nn.Module:
         module = IdentityGate(module)
     module.placement = placement  # type: ignore[assignment]
     like = _nearest_parameter(model, path)
-    return (module if like is None else module.to(like.device, like.dtype)).train(owner.training)
+    module = module if like is None else module.to(like.device, like.dtype)
+    return module.train(model.get_submodule(path).training)
 
 
 def _nearest_parameter(model: nn.Module, path: str) -> Tensor | None:

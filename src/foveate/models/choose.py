@@ -1,35 +1,40 @@
 """Which sites of a network `attach` takes, and every reason to refuse."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from foveate.attention import Mechanism
 from foveate.errors import RequestError, unknown_name
 from foveate.models.architectures import JOINTS, RUNS, STAGES
-from foveate.models.probe import measure_channels
-from foveate.models.sites import Site, sites
+from foveate.models.hooking import CHILD
+from foveate.models.probe import NotRunError, measure_channels
+from foveate.models.sites import Site, is_known, sites
 
-__all__ = ["CHILD", "check_free", "choose_sites"]
+__all__ = ["check_free", "choose_sites", "refuse_parallel"]
 
-CHILD = "attention"
 PAPERS_STAGES = 4
+PARALLEL = ("DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule")
 
 
 def choose_sites(
     model: nn.Module,
     mechanism: Mechanism,
     where: str | None,
-    stages: Collection[int] | None,
-    at: str | Collection[str] | Callable[[Site], bool] | None,
-    example_input: object = None,
+    stages: int | Collection[int] | None,
+    at: str | Collection[str | Site] | Callable[[Site], bool] | None,
+    example_input: Any = None,
 ) -> list[Site]:
     """Return the sites that the arguments of `attach` stand for, at least one.
 
     Raises RequestError where they stand for none, or where `model` would not run what is attached to it.
     """
-    _refuse_frozen_forwards(model)
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"a model is an nn.Module, got {type(model).__name__}")
+    _refuse_other_forwards(model)
     if at is None or callable(at):
         found = _known_sites(model, mechanism, where, stages)
         if at is not None and not (found := [site for site in found if at(site)]):
@@ -41,7 +46,15 @@ def choose_sites(
         raise RequestError(
             "at= names modules, so that where= and stages= have nothing to say: leave them out"
         )
-    return _named_sites(model, [at] if isinstance(at, str) else list(at), example_input)
+    given: list[Any] = [at] if isinstance(at, str) or not isinstance(at, Iterable) else list(at)
+    if given and all(isinstance(one, Site) for one in given):
+        return given
+    if not given or not all(isinstance(one, str) for one in given):
+        raise RequestError(
+            f'at={at!r}: expected paths of modules such as ["features.3"], sites from foveate.sites(model), '
+            "or a callable that takes a site"
+        )
+    return _named_sites(model, given, example_input)
 
 
 def check_free(path: str, owner: nn.Module) -> None:
@@ -53,81 +66,118 @@ def check_free(path: str, owner: nn.Module) -> None:
         )
 
 
-def _refuse_frozen_forwards(model: nn.Module) -> None:
+def refuse_parallel(model: nn.Module) -> None:
+    """Raise RequestError for what keeps the gradients of processes equal, and took note of the parameters."""
+    for module in model.modules():
+        if any(cls.__name__ in PARALLEL for cls in type(module).__mro__):
+            raise RequestError(
+                f"{type(module).__name__} has taken note of its parameters: change the model that it wraps, "
+                "before it is wrapped"
+            )
+
+
+def _refuse_other_forwards(model: nn.Module) -> None:
+    refuse_parallel(model)
     name = type(model).__name__
     for module in model.modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise RequestError(f"{name} is scripted and cannot change: attach to the model it was made from")
         if hasattr(module, "_orig_mod") or module._compiled_call_impl:
             raise RequestError(f"{name} is compiled and would run without it: attach, then compile")
+    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        raise RequestError(f"{name} has parameters that have no shape yet: run it once, then attach")
 
 
 def _known_sites(
-    model: nn.Module, mechanism: Mechanism, where: str | None, stages: Collection[int] | None
+    model: nn.Module, mechanism: Mechanism, where: str | None, stages: int | Collection[int] | None
 ) -> list[Site]:
-    name = type(model).__name__
-    found = sites(model, where or mechanism.where)
+    place = mechanism.where if where is None else where
+    found = sites(model, place)
     if not found:
-        _refuse_unknown(model, where or mechanism.where)
+        _refuse_unknown(model, place)
+    if stages is None:
+        if not mechanism.stages or place != mechanism.where:
+            return found
+        return [
+            site for network in _by_network(found) for site in _at_papers_stages(network, mechanism.stages)
+        ]
     numbers = sorted({site.stage for site in found})
-    if stages is None and mechanism.stages and (where or mechanism.where) == mechanism.where:
-        shift = max(numbers[-1] - PAPERS_STAGES, 0)
-        stages = {stage + shift for stage in mechanism.stages} & set(numbers)
-    elif stages is None:
-        stages = numbers
-    if not stages or not set(stages) <= set(numbers):
-        raise RequestError(f"stages={stages!r}: {name} has the stages {numbers}, choose among them")
-    return [site for site in found if site.stage in stages]
+    chosen = [stages] if isinstance(stages, int) else list(stages) if isinstance(stages, Iterable) else []
+    if not chosen or any(isinstance(stage, bool) or stage not in numbers for stage in chosen):
+        raise RequestError(
+            f"stages={stages!r}: {type(model).__name__} has the stages {numbers}, choose among them"
+        )
+    return [site for site in found if site.stage in chosen]
 
 
-def _refuse_unknown(model: nn.Module, where: str) -> None:
+def _by_network(found: list[Site]) -> list[list[Site]]:
+    """The sites of each network in the model: with the next one, the stages begin anew."""
+    networks: list[list[Site]] = []
+    for site in found:
+        if not networks or site.stage < networks[-1][-1].stage:
+            networks.append([])
+        networks[-1].append(site)
+    return networks
+
+
+def _at_papers_stages(found: list[Site], stages: tuple[int, ...]) -> list[Site]:
+    shift = max(found[-1].stage - PAPERS_STAGES, 0)
+    return [site for site in found if site.stage - shift in stages]
+
+
+def _refuse_unknown(model: nn.Module, where: str) -> NoReturn:
     name = type(model).__name__
+    cure = 'name modules with at=[…], as in foveate.attach(model, "se", at=["features.3"])'
     if sites(model):
         other = "stage" if where == "block" else "block"
         raise RequestError(
-            f'{name} has no residual blocks: pass where="{other}", or name modules with at=[…]'
-            if where == "block"
-            else f"{name} has no stages that are known: name modules with at=[…]"
+            f'{name} has no {"residual " * (where == "block")}{where}s: pass where="{other}", or {cure}'
         )
     if not any(isinstance(module, nn.Conv2d) for module in model.modules()):
         raise RequestError(
             f"{name} has no 2-d convolutions: attention weighs feature maps (B, C, H, W), and it has none"
         )
-    raise RequestError(
-        f"the {where}s of {name} are not known (known are {_known_networks()}): name modules with at=[…], as in "
-        'foveate.attach(model, "se", at=["features.3"])'
-    )
-
-
-def _known_networks() -> str:
-    classes = [name.split(".") for name in sorted({**STAGES, **RUNS, **JOINTS})]
-    return "; ".join(
+    if any(is_known(module) for module in model.modules()):
+        raise RequestError(f"this {name} is made of blocks that are not known: {cure}")
+    classes = [known.split(".") for known in sorted({**STAGES, **RUNS, **JOINTS})]
+    known = "; ".join(
         f"{library}'s {', '.join(parts[-1] for parts in classes if parts[0] == library)}"
         for library in ("timm", "torchvision")
     )
+    raise RequestError(f"the {where}s of {name} are not known (known are {known}): {cure}")
 
 
-def _named_sites(model: nn.Module, paths: list[str], example_input: object) -> list[Site]:
-    modules = dict(model.named_modules())
-    if not paths:
-        raise RequestError("at=[] names no module: pass the paths of some, or leave it out")
+def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list[Site]:
+    if str(getattr(model, "output_fmt", "")).upper().endswith("NHWC"):
+        raise RequestError(
+            f"{type(model).__name__} keeps its maps as (B, H, W, C); attention weighs maps (B, C, H, W)"
+        )
+    modules = dict(model.named_modules(remove_duplicate=False))
     ends = []
     for path in paths:
         if path not in modules:
             raise RequestError(unknown_name(f"module of {type(model).__name__}", path, filter(None, modules)))
-        while isinstance(modules[path], nn.Sequential) and len(modules[path]):
+        while type(modules[path]).forward is nn.Sequential.forward and len(modules[path]._modules):
             # It would run a child of its own accord: take its last.
-            path = f"{path}.{list(dict(modules[path].named_children()))[-1]}".lstrip(".")
+            path = f"{path}.{list(modules[path]._modules)[-1]}".lstrip(".")
+        if type(modules[path]).forward is nn.Module.forward:
+            raise RequestError(
+                f"{path!r} is a {type(modules[path]).__name__}, which does not run: name its children"
+            )
         check_free(path, modules[path])
         ends.append(path)
     if twice := {path for path in ends if ends.count(path) > 1}:
         raise RequestError(
             f"at= comes to {', '.join(sorted(twice))} more than once: attention goes there once"
         )
-    unread = [path for path in ends if _width(modules[path]) is None]
-    measured = measure_channels(model, unread, example_input) if unread else {}
+    try:
+        channels: dict[str, int | None] = dict(measure_channels(model, ends, example_input))
+    except NotRunError:
+        channels = {path: _width(modules[path]) for path in ends}
+        if None in channels.values() or example_input is not None:
+            raise
     return [
-        Site(path, _width(modules[path]) or measured[path], number, "block", "after", path)
+        Site(path, channels[path] or 0, number, "block", "after", path)
         for number, path in enumerate(ends, start=1)
     ]
 

@@ -1,15 +1,19 @@
 """Networks to the Hugging Face hub and back, through the hub's own mixin."""
 
+import inspect
 import json
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import ModelHubMixin, hf_hub_download
 from torch import nn
 
+from foveate.errors import unknown_name
 from foveate.files import write_json
-from foveate.models.loading import read_safetensors
-from foveate.models.weights import WEIGHTS, load, save
+from foveate.models.weight_files import read_safetensors
+from foveate.models.weights import AUTO, WEIGHTS, load, save
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
 
@@ -23,13 +27,21 @@ CARD = """\
 ```python
 import foveate, timm
 
-model = foveate.from_pretrained("{{ repo_id | default("REPOSITORY", true) }}")
+model = foveate.from_pretrained("{{ repo_id | default("REPOSITORY", true) }}"{{ plain_network }})
 prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
 ```
 
 The safetensors metadata say which backbone and which attention this is, with its options, its classes and how
 images are prepared.
 """
+SAVING = ("classes", "preprocessing", "backbone", "backbone_args")
+"""The options of `foveate.save`."""
+UPLOADING = [
+    name
+    for name in inspect.signature(ModelHubMixin.push_to_hub).parameters
+    if name not in ("self", "repo_id", "config")  # the network's own words are the config
+]
+"""The mixin's options of an upload."""
 
 
 class HubNetwork(
@@ -38,45 +50,134 @@ class HubNetwork(
     tags=["image-classification", "attention", "timm"],
     model_card_template=CARD,
 ):
-    """A network as the hub carries it: one safetensors file, what it says as JSON, and a card."""
+    """A network as the hub carries it: one safetensors file, what it says as JSON, and a card.
 
-    def __init__(self, network: nn.Module) -> None:
+    `saving` are the options of `foveate.save`.
+    """
+
+    def __init__(self, network: nn.Module, saving: Mapping[str, Any] | None = None) -> None:
         self.network = network
+        self.saving = saving or {}
+        self.about: dict[str, Any] = {}
 
     def _save_pretrained(self, save_directory: Path) -> None:
         path = Path(save_directory) / WEIGHTS[1]
-        save(self.network, path)
+        save(self.network, path, **self.saving)
+        self.about = json.loads(read_safetensors(path)[1]["foveate"])
         # The same words where the hub looks for them; it counts downloads by this file.
-        write_json(path.with_name("config.json"), json.loads(read_safetensors(path)[1]["foveate"]))
+        write_json(path.with_name("config.json"), self.about)
+
+    def generate_model_card(self, **kwargs: Any) -> Any:
+        """The card; it says where the plain network has to be passed."""
+        own = "" if self.about["backbone"] else f", model={self.about['network']}(…)"
+        return super().generate_model_card(plain_network=own, **kwargs)
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, **request: Any) -> "HubNetwork":
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+        model: nn.Module | None = None,
+        device: str | torch.device = "cpu",
+        **config: Any,  # the mixin adds what it finds in config.json
+    ) -> "HubNetwork":
         if Path(model_id).is_dir():
-            return cls(load(model_id))
-        wanted = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-        request = {key: value for key, value in request.items() if key in wanted}
-        return cls(load(hf_hub_download(model_id, WEIGHTS[1], **request)))
+            return cls(load(model_id, model, device=device))
+        path = hf_hub_download(
+            model_id,
+            WEIGHTS[1],
+            revision=revision,
+            cache_dir=cache_dir,
+            force_download=force_download,
+            local_files_only=local_files_only,
+            token=token,
+        )
+        return cls(load(path, model, device=device))
 
 
-def save_pretrained(model: nn.Module, folder: str | Path, **options: Any) -> None:
-    """Write `model` to `folder` as it would be on the hub; `options` are those of the hub's mixin."""
-    HubNetwork(model).save_pretrained(folder, **options)
+def save_pretrained(
+    model: nn.Module,
+    folder: str | Path,
+    *,
+    classes: Sequence[str] | None = None,
+    preprocessing: Mapping[str, Any] | None = None,
+    backbone: str | None = AUTO,
+    backbone_args: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> None:
+    """Write `model` to `folder` as it would be on the hub.
+
+    The named arguments are those of `foveate.save`, which says what is written, and what it raises.
+    `options` are those of the hub's mixin: model_card_kwargs, or push_to_hub=True, repo_id and those of an
+    upload. Any other raises TypeError.
+    """
+    uploading = ["repo_id", *UPLOADING] if options.get("push_to_hub") else ["model_card_kwargs"]
+    _refuse_unknown("save_pretrained", options, ["push_to_hub", *uploading])
+    saving = _saving(classes, preprocessing, backbone, backbone_args)
+    HubNetwork(model, saving).save_pretrained(folder, **options)
 
 
-def push_to_hub(model: nn.Module, repo_id: str, **options: Any) -> str:
+def push_to_hub(
+    model: nn.Module,
+    repo_id: str,
+    *,
+    classes: Sequence[str] | None = None,
+    preprocessing: Mapping[str, Any] | None = None,
+    backbone: str | None = AUTO,
+    backbone_args: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> str:
     """Upload `model` to `repo_id`, and return the address of the commit.
 
-    `options` are those of the hub's mixin: token, private, branch, commit_message … `foveate.save` says what
-    is written, and what it raises.
+    The named arguments are those of `foveate.save`, which says what is written, and what it raises.
+    `options` are those of the hub's mixin: token, private, branch, commit_message … Any other raises
+    TypeError.
     """
-    options = {"model_card_kwargs": {"repo_id": repo_id}, **options}
-    return HubNetwork(model).push_to_hub(repo_id, **options)
+    _refuse_unknown("push_to_hub", options, UPLOADING)
+    saving = _saving(classes, preprocessing, backbone, backbone_args)
+    card = {"repo_id": repo_id, **(options.pop("model_card_kwargs", None) or {})}
+    return HubNetwork(model, saving).push_to_hub(repo_id, model_card_kwargs=card, **options)
 
 
-def from_pretrained(repo_id: str | Path, **options: Any) -> nn.Module:
+def from_pretrained(
+    repo_id: str | Path,
+    model: nn.Module | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    force_download: bool = False,
+    local_files_only: bool = False,
+) -> nn.Module:
     """Rebuild the network in a repository of the hub, or in a folder, with its weights, in eval mode.
 
-    `options` are those of the hub's mixin: revision, token, cache_dir, local_files_only … `foveate.load` says
-    what is returned, and what it raises.
+    `model` and `device` are those of `foveate.load`, which says what is returned, and what it raises; the
+    rest are those of the hub's mixin.
     """
-    return HubNetwork.from_pretrained(str(repo_id), **options).network
+    fetched = HubNetwork.from_pretrained(
+        str(repo_id),
+        model=model,
+        device=device,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        force_download=force_download,
+        local_files_only=local_files_only,
+    )
+    return fetched.network
+
+
+def _saving(*values: Any) -> dict[str, Any]:
+    return dict(zip(SAVING, values, strict=True))
+
+
+def _refuse_unknown(function: str, options: Mapping[str, Any], accepted: Collection[str]) -> None:
+    for option in options:
+        if option not in accepted:
+            raise TypeError(unknown_name(f"option of {function}", option, [*SAVING, *accepted]))

@@ -1,20 +1,20 @@
-"""Weights into a network that has attention: every key accounted for, and no pickle read unasked."""
+"""Weights into a network that has attention: every key and every value accounted for."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
-import timm.models
+import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.models.attach import attached
+from foveate.models.weight_files import read_weights
 
-__all__ = ["check_weights", "load_weights", "read_safetensors"]
+__all__ = ["check_weights", "fill", "load_weights", "misfits", "tensors_of", "unwrap"]
 
-PICKLES = (b"PK\x03\x04", b"\x80")
-"""How torch's files begin, today's (a zip of pickles) and the older ones."""
+WRAPPERS = ("module.", "_orig_mod.")
+"""What parallel training and compiling put before every key."""
 SHOWN = 4
 
 
@@ -25,44 +25,45 @@ def load_weights(
 
     `weights` is a state dict or a safetensors file, of the plain backbone or of the network with its
     attention. `trust_pickle` also reads torch's own files, such as a .pth, which can run any code that their
-    author put in; a checkpoint's state dict is found in them as timm does.
+    author put in; a checkpoint's state dict is found in them as timm does. A compiled or parallel `model` is
+    filled inside, and "module." or "_orig_mod.", where every key of the weights has it before the network's
+    own name, is taken off. A tensor that the network has under two names need be there under one.
 
-    Raises RequestError for any other difference in names or shapes, and for files that are neither; then
-    `model` is as it was.
+    Raises RequestError for any other difference in names, shapes or kinds of values, for a network without
+    memory, and for files that are neither; then `model` is as it was.
     """
+    model = unwrap(model)
+    if isinstance(weights, str | os.PathLike):
+        weights = read_weights(Path(weights), trust_pickle=trust_pickle)
     if not isinstance(weights, Mapping):
-        path = Path(weights)
-        weights = _read_pickle(path) if trust_pickle and _is_pickle(path) else read_safetensors(path)[0]
+        raise RequestError(
+            f"weights are a {type(weights).__name__}: expected a state dict, or the path of a file"
+        )
+    weights = _without_wrappers(weights, model)
     new = check_weights(model, weights)
-    model.load_state_dict(dict(weights), strict=False)
+    own = tensors_of(model)
+    if any(value.is_meta for value in own.values()):
+        raise RequestError(
+            f"{type(model).__name__} is on the meta device, where no memory holds weights: give it some "
+            "first, as in model.to_empty(device='cpu')"
+        )
+    before = {key: value.detach().clone() for key, value in own.items()}
+    try:
+        model.load_state_dict(dict(weights), strict=False)
+    except Exception as error:  # what modules of one's own do with their state
+        with torch.no_grad():
+            for key, value in own.items():
+                value.copy_(before[key])
+        raise RequestError(
+            f"{type(model).__name__} does not take the weights, and is as it was: {error}"
+        ) from error
     return new
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Return what `load_weights` would; RequestError names the first keys and shapes that do not fit."""
-    own = model.state_dict()
-    prefixes = tuple(f"{path}." for path in attached(model))
-    attention = [key for key in own if key.startswith(prefixes)] if prefixes else []
-    new = [key for key in attention if key not in weights]
-    if len(new) < len(attention):
-        new = []
-    # Weights from before torch counted batches have no count; torch fills it in.
-    needed = [key for key in own if key not in new and not key.endswith("num_batches_tracked")]
-    faults = {
-        "it needs and they lack": [key for key in needed if key not in weights],
-        "they have and it does not know": [key for key in weights if key not in own],
-        "differ in shape": [
-            f"{key} {tuple(weights[key].shape)} for {tuple(value.shape)}"
-            for key, value in own.items()
-            if key in weights and weights[key].shape != value.shape
-        ],
-    }
-    if any(faults.values()):
-        said = "; ".join(
-            f"{len(keys)} {words}: {', '.join(keys[:SHOWN])}{', …' * (len(keys) > SHOWN)}"
-            for words, keys in faults.items()
-            if keys
-        )
+    """Return what `load_weights` would; RequestError names the first keys and values that do not fit."""
+    new, said = misfits(model, weights)
+    if said:
         raise RequestError(
             f"the weights are not those of this {type(model).__name__} ({said}). Build the network that they "
             "were saved from, with as many classes and channels and the same attention"
@@ -70,35 +71,100 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     return new
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and the metadata of a safetensors file.
+def misfits(model: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list[str], str]:
+    """Return the keys of the attention where `weights` have none of it, and in words what does not fit."""
+    own = model.state_dict(keep_vars=True)
+    tensors = {key: value for key, value in own.items() if isinstance(value, Tensor)}
+    # One tensor can have several names: it is there if one of them is.
+    held = {id(tensors[key]) for key in weights if key in tensors}
+    lacking = [key for key in own if key not in weights and id(own[key]) not in held]
+    attention = [key for key in own if key.startswith(_attention_prefixes(model))]
+    new = attention if set(attention) <= set(lacking) else []
+    needed = set(lacking) - set(new)
+    both = {key: (weights[key], value) for key, value in tensors.items() if key in weights}
+    given = {key: pair for key, pair in both.items() if isinstance(pair[0], Tensor)}
+    faults = {
+        # Weights from before torch counted batches have no count; torch fills it in.
+        "it needs and they lack": [
+            key for key in lacking if key in needed and not key.endswith("num_batches_tracked")
+        ],
+        "they have and it does not know": [key for key in weights if key not in own],
+        "are no tensors": [
+            f"{key} ({type(value).__name__})" for key, (value, _) in both.items() if key not in given
+        ],
+        "differ in shape": [
+            f"{key} {tuple(theirs.shape)} for {tuple(ours.shape)}"
+            for key, (theirs, ours) in given.items()
+            if theirs.shape != ours.shape
+        ],
+        "differ in kind": [
+            f"{key} {theirs.dtype} for {ours.dtype}"
+            for key, (theirs, ours) in given.items()
+            if _kind(theirs) != _kind(ours)
+        ],
+        "have no values in memory": [
+            f"{key} ({theirs.device}, {theirs.layout})"
+            for key, (theirs, _) in given.items()
+            if theirs.is_meta or theirs.layout != torch.strided
+        ],
+    }
+    said = "; ".join(
+        f"{len(keys)} {words}: {', '.join(map(str, keys[:SHOWN]))}{', …' * (len(keys) > SHOWN)}"
+        for words, keys in faults.items()
+        if keys
+    )
+    return new, said
 
-    Raises RequestError where there is none, and says so of a pickle.
-    """
-    if not path.is_file():
-        raise RequestError(f"{path} is not there, or no file: expected a safetensors file")
-    if _is_pickle(path):
-        raise RequestError(
-            f"{path} is a pickle, which can run code when it is read, and is not opened. If you trust where "
-            "it comes from, foveate.load_weights(model, path, trust_pickle=True) reads it"
-        )
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-        return safetensors.torch.load_file(path), metadata
-    except safetensors.SafetensorError as error:
-        raise RequestError(f"{path} is no safetensors file, or is cut off: {error}") from error
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give `network` copies of `tensors`, checked before, with their dtypes; what it shares stays shared."""
+    copies: dict[int, Tensor] = {}
+    # Copies, because what lies askew in memory is rounded otherwise.
+    for key, own in tensors_of(network).items():
+        if key in tensors and id(own) not in copies:
+            copy = tensors[key].clone()
+            shared = nn.Parameter(copy, requires_grad=False) if isinstance(own, nn.Parameter) else copy
+            copies[id(own)] = shared
+    given = {key: copies[id(own)] for key, own in tensors_of(network).items() if id(own) in copies}
+    network.load_state_dict(given, strict=False, assign=True)
 
 
-def _is_pickle(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(4).startswith(PICKLES)
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return what `model` keeps, by key, as the very tensors: one with two names is there twice."""
+    return {
+        key: value for key, value in model.state_dict(keep_vars=True).items() if isinstance(value, Tensor)
+    }
 
 
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        return timm.models.load_state_dict(str(path), device="cpu", weights_only=False)
-    except Exception as error:  # whatever unpickling runs into
-        raise RequestError(f"{path} could not be read as torch's weights: {error}") from error
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the network in what compiling and training in parallel put around it."""
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return unwrap(model.module)
+    inner = getattr(model, "_orig_mod", None)
+    return unwrap(inner) if isinstance(inner, nn.Module) else model
+
+
+def _without_wrappers(weights: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+    own = [*model.state_dict()]
+    foreign = [prefix for prefix in WRAPPERS if not any(key.startswith(prefix) for key in own)]
+    while prefix := next((prefix for prefix in foreign if _all_begin(weights, prefix)), None):
+        weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+    return weights
+
+
+def _all_begin(weights: Mapping[str, Tensor], prefix: str) -> bool:
+    return bool(weights) and all(isinstance(key, str) and key.startswith(prefix) for key in weights)
+
+
+def _attention_prefixes(model: nn.Module) -> tuple[str, ...]:
+    """How the attention's keys begin, under every name of the modules that it sits in."""
+    modules = {id(module) for module in attached(model).values()}
+    return tuple(
+        f"{path}." for path, module in model.named_modules(remove_duplicate=False) if id(module) in modules
+    )
+
+
+def _kind(value: Tensor) -> str:
+    if value.is_complex():
+        return "complex"
+    return "floating" if value.is_floating_point() else "whole"

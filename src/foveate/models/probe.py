@@ -1,30 +1,41 @@
 """The width of the maps at any module of any network, found by one dry forward."""
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from foveate.errors import RequestError
+from foveate.models.hooking import CHILD
 
-__all__ = ["input_channels", "measure_channels"]
+__all__ = ["NotRunError", "input_channels", "measure_channels"]
 
 SIZES = (224, 32)
 
 
+class NotRunError(RequestError):
+    """A network could not be run, on whatever was tried."""
+
+
 class Probe(nn.Module):
-    """Stands where attention would, and remembers what it sees."""
+    """Stands where attention would, and remembers what it sees through the hook, and how often it is run."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[Any] = []
+        self.runs = 0
 
     def forward(self, x: Any) -> Any:
-        """Give x back."""
-        self.seen.append(x)
+        """Give x back to whatever runs this besides the hook."""
+        self.runs += 1
         return x
+
+    def see(self, module: nn.Module, args: Any, output: Any) -> None:
+        """Be the hook."""
+        self.seen.append(output)
 
 
 def input_channels(model: nn.Module) -> int:
@@ -36,59 +47,79 @@ def input_channels(model: nn.Module) -> int:
 def measure_channels(model: nn.Module, paths: Collection[str], example_input: Any = None) -> dict[str, int]:
     """Return the channels of the map (B, C, H, W) that each module at `paths` gives.
 
-    A copy of `model` runs once, on the meta device: on `example_input` (a tensor, or a tuple of arguments),
-    or else on one image as large as the network says, or 224, or 32 pixels wide.
+    A copy of `model` runs once, on the meta device, or where it cannot, on its own: on `example_input` (a
+    tuple is several arguments, a mapping is named ones), or else on one image as large as the network says,
+    or 224, or 32 pixels wide.
 
-    Raises RequestError where the network cannot run so, or where a module gives no map, does not run, runs
+    Raises NotRunError where none of it runs, and RequestError where a module gives no map, does not run, runs
     more than once, or runs its children in a loop, which attention would join.
     """
-    weights = (*model.parameters(), *model.buffers())
-    dry = copy.deepcopy(model, {id(tensor): tensor.to("meta") for tensor in weights}).eval()
-    probes = {}
-    for path in paths:
-        owner = dry.get_submodule(path)
-        probes[path] = owner.attention = Probe()
-        owner.register_forward_hook(lambda module, args, output: module.attention(output))
-    _run(dry, example_input)
-    return {path: _width(path, probe.seen) for path, probe in probes.items()}
-
-
-def _run(dry: nn.Module, example_input: Any) -> None:
-    if example_input is not None:
-        given: Sequence[Any] = example_input if isinstance(example_input, tuple) else (example_input,)
-        attempts = [tuple(arg.to("meta") if isinstance(arg, Tensor) else arg for arg in given)]
-    else:
-        attempts = [(torch.empty(1, *shape, device="meta"),) for shape in _image_shapes(dry)]
     faults = []
-    for arguments in attempts:
-        try:
-            with torch.inference_mode():
-                dry(*arguments)
-            return
-        except Exception as error:  # each network refuses in its own way
-            faults.append(f"{' and '.join(str(tuple(a.shape)) for a in arguments)}: {error}")
-    raise RequestError(
-        f"{type(dry).__name__} could not be run to see how wide its maps are ({'; '.join(faults)}). "
+    for example in [example_input] if example_input is not None else _images(model):
+        for copied in (_on_meta, copy.deepcopy):
+            try:
+                return _measure(model, paths, example, copied)
+            except RequestError:
+                raise
+            except Exception as error:  # each network refuses in its own way
+                faults.append(f"{_shape(example)}: {error}")
+    raise NotRunError(
+        f"{type(model).__name__} could not be run to see how wide its maps are ({'; '.join(faults[-2:])}). "
         "Pass example_input=, a batch of what it takes"
     )
 
 
-def _image_shapes(model: nn.Module) -> list[tuple[int, ...]]:
+def _on_meta(model: nn.Module) -> nn.Module:
+    weights = (*model.parameters(), *model.buffers())
+    return copy.deepcopy(model, {id(tensor): tensor.to("meta") for tensor in weights})
+
+
+def _measure(
+    model: nn.Module, paths: Collection[str], example: Any, copied: Callable[[nn.Module], nn.Module]
+) -> dict[str, int]:
+    dry = copied(model).eval()
+    for module in dry.modules():  # whoever listens to the model does not hear of this
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    probes = {path: Probe() for path in paths}
+    for path, probe in probes.items():
+        owner = dry.get_submodule(path)
+        owner.add_module(CHILD, probe)
+        owner.register_forward_hook(probe.see)
+    like = next(dry.parameters(), torch.empty(0, device="meta" if copied is _on_meta else "cpu"))
+    example = tree_map_only(Tensor, lambda tensor: tensor.to(like.device), example)
+    with torch.inference_mode():
+        if isinstance(example, Mapping):
+            dry(**example)
+        else:
+            dry(*(example if isinstance(example, tuple) else (example,)))
+    return {path: _width(path, probe) for path, probe in probes.items()}
+
+
+def _images(model: nn.Module) -> list[Tensor]:
     said = getattr(model, "pretrained_cfg", None) or {}
-    channels = input_channels(model)
-    own = [(channels, *said["input_size"][1:])] if said.get("input_size") else []
-    return [*own, *((channels, size, size) for size in SIZES)]
+    sizes = [tuple(said["input_size"][1:])] if said.get("input_size") else []
+    like = next(model.parameters(), torch.empty(0))
+    return [
+        torch.zeros(1, input_channels(model), *size, dtype=like.dtype)
+        for size in (*sizes, *((side, side) for side in SIZES))
+    ]
 
 
-def _width(path: str, seen: list[Any]) -> int:
-    if not seen:
+def _shape(example: Any) -> str:
+    return str(tuple(example.shape)) if isinstance(example, Tensor) else type(example).__name__
+
+
+def _width(path: str, probe: Probe) -> int:
+    times = len(probe.seen) + probe.runs
+    if times == 0:
         raise RequestError(f"{path!r} does not run in a forward pass: choose a module that does")
-    if len(seen) > 1:
+    if times > 1 or probe.runs:
         raise RequestError(
-            f"attention at {path!r} would run {len(seen)} times in a forward pass, because that module runs "
-            "so often or runs all its children in a loop: choose one inside of it, or around it"
+            f"attention at {path!r} would run {times} times in a forward pass, because that module runs so "
+            "often or runs all its children in a loop: choose one inside of it, or around it"
         )
-    x = seen[0]
+    x = probe.seen[0]
     if not isinstance(x, Tensor) or x.ndim != 4:
         given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise RequestError(f"{path!r} gives {given}; attention weighs feature maps, (B, C, H, W)")

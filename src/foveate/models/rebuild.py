@@ -1,46 +1,54 @@
 """How a network is built: said as JSON, and done again."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import timm
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from foveate.errors import RequestError
+from foveate.errors import RequestError, unknown_name
 from foveate.models.attach import Placement, attached, detach, place, placements
-from foveate.models.loading import check_weights
 from foveate.models.probe import input_channels
 
 __all__ = [
-    "check_rebuild",
+    "call_form",
     "describe_attention",
     "describe_backbone",
-    "input_channels",
     "put_attention",
     "rebuild",
+    "with_tuples",
 ]
 
 TORCHVISION = "torchvision/"
-REACHING_OUT = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "weights"}
-"""Arguments that would fetch or open other files: a file that came from elsewhere has no business there."""
-TOLERANCE = 1e-3
-"""Of outputs that the same weights give on the same machine."""
+REACHING_OUT = ("pretrained", "weights", "checkpoint", "state_dict", "cache_dir")
+"""How arguments begin that fetch or open other files: a file from elsewhere has no business there."""
 
 
 def describe_backbone(model: nn.Module, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Say how to build the backbone of `model`: classes and channels as it has them, the rest as given."""
+    if not isinstance(name, str):
+        raise RequestError(f"backbone is {name!r}: expected a name of timm's, 'torchvision/NAME', or None")
     return {"name": name, "args": _arguments(model, name) | dict(given)}
 
 
 def _arguments(model: Any, backbone: str) -> dict[str, Any]:
     if backbone.startswith(TORCHVISION):
-        heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
-        return {"num_classes": heads[-1].out_features if heads else 1000}
+        heads = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+        width = ("out_channels", "out_features")[isinstance(heads[-1], nn.Linear)] if heads else ""
+        return {"num_classes": getattr(heads[-1], width) if heads else 1000}
     classifier = model.get_classifier() if hasattr(model, "get_classifier") else None
     classes = getattr(classifier, "out_features", getattr(model, "num_classes", 1000))
     return {"num_classes": classes, "in_chans": input_channels(model)}
+
+
+def call_form(backbone: Mapping[str, Any]) -> str:
+    """Write what `describe_backbone` gave as the call that builds it."""
+    arguments = "".join(f", {name}={value!r}" for name, value in backbone["args"].items())
+    if backbone["name"].startswith(TORCHVISION):
+        return f"torchvision.models.get_model({backbone['name'].removeprefix(TORCHVISION)!r}{arguments})"
+    return f"timm.create_model({backbone['name']!r}{arguments})"
 
 
 def describe_attention(model: nn.Module) -> list[dict[str, Any]]:
@@ -57,8 +65,18 @@ def describe_attention(model: nn.Module) -> list[dict[str, Any]]:
 
 
 def put_attention(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> nn.Module:
-    """Do to `model` what `describe_attention` said, all or none of it, and return it."""
-    return place(model, _placements(groups))
+    """Do to `model` what `describe_attention` said, all or none of it, and return it.
+
+    The caller's random numbers stay as they are. Raises RequestError for attention that this foveate does
+    not know, or that does not fit.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        try:
+            return place(model, _placements(groups))
+        except RequestError:
+            raise
+        except Exception as error:  # options of a newer foveate, or of other types
+            raise RequestError(f"cannot build the attention: {error}") from error
 
 
 def _placements(groups: Sequence[Mapping[str, Any]]) -> Iterator[Placement]:
@@ -79,57 +97,39 @@ def rebuild(about: Mapping[str, Any]) -> nn.Module:
 
     Raises RequestError where timm or torchvision cannot build it, or would open other files for it.
     """
-    name, arguments = about["backbone"]["name"], about["backbone"]["args"]
-    if ":" in name or REACHING_OUT & set(arguments):
-        raise RequestError(
-            f"{name} with {arguments} reaches for other files: a backbone is a registered name, and its "
-            f"arguments are none of {', '.join(sorted(REACHING_OUT))}"
-        )
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+    build = _builder(**about["backbone"])
+    # The caller's random numbers stay as they are.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         try:
-            if name.startswith(TORCHVISION):
-                import torchvision
-
-                network = torchvision.models.get_model(name.removeprefix(TORCHVISION), **arguments)
-            else:
-                network = timm.create_model(name, **arguments)
+            network = build()
         except Exception as error:  # timm and torchvision raise what they like
-            raise RequestError(f"cannot build {name} with {arguments}: {error}") from error
+            raise RequestError(f"cannot build {call_form(about['backbone'])}: {error}") from error
         if attached(network):  # a registered name brings its own, at the default place
             detach(network)
         return put_attention(network, about["attention"])
 
 
-@torch.no_grad()
-def check_rebuild(model: nn.Module, about: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Raise RequestError unless what `rebuild` builds, given `tensors`, answers as `model` does."""
-    cure = "Pass backbone_args= as the backbone was built with, or backbone=None and load with model="
-    rebuilt = rebuild(about)
-    try:
-        check_weights(rebuilt, tensors)
-    except RequestError as error:
+def _builder(name: str, args: Mapping[str, Any]) -> Callable[[], nn.Module]:
+    """What builds the backbone from `args` alone; RequestError where it would open other files."""
+    reaching = [argument for argument in args if argument.startswith(REACHING_OUT)]
+    plain = name.removeprefix(TORCHVISION)
+    if ":" in plain or "/" in plain or reaching:
         raise RequestError(
-            f"{about['backbone']} does not build this network again: {error}. {cure}"
-        ) from error
-    like = next(model.parameters())
-    if like.device.type == "meta":
-        return
-    rebuilt.load_state_dict(tensors, assign=True)
-    shape = (about["preprocessing"] or {}).get("input_size", (3, 224, 224))
-    images = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0)).to(like.device, like.dtype)
-    with _evaluating(model):
-        expected = model(images)
-    got = rebuilt.to(like.device).eval()(images)
-    if got.shape != expected.shape or not torch.allclose(got, expected, rtol=TOLERANCE, atol=TOLERANCE):
-        raise RequestError(f"{about['backbone']} builds a network that answers otherwise. {cure}")
+            f"{call_form({'name': name, 'args': args})} reaches for other files: a backbone is a registered "
+            f"name, and no argument of it begins with {', '.join(REACHING_OUT)}"
+        )
+    if name == plain:
+        if not timm.is_model(name):
+            raise RequestError(f"cannot build {name}: {unknown_name('backbone', name, timm.list_models())}")
+        return partial(timm.create_model, name, **args)
+    import torchvision
 
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
+    classifiers = torchvision.models.list_models(module=torchvision.models)
+    if plain not in classifiers:
+        if plain in torchvision.models.list_models():  # detection, for one, fetches backbones by itself
+            raise RequestError(
+                f"{name} is no classifier, and reaches for other files: of torchvision, only what is in "
+                "torchvision.models itself is built. Pass backbone=None, and load with model="
+            )
+        raise RequestError(f"cannot build {name}: {unknown_name('backbone', plain, classifiers)}")
+    return partial(torchvision.models.get_model, plain, **args)

@@ -9,7 +9,7 @@ from torch import nn
 from foveate.errors import RequestError, unknown_name
 from foveate.models.architectures import BLOCKS, JOINTS, NO_BLOCK, RUNS, STAGES, Block
 
-__all__ = ["Site", "sites"]
+__all__ = ["Site", "is_known", "sites"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
     """
     if where not in (None, "block", "stage"):
         raise RequestError(unknown_name("place", str(where), ("block", "stage")))
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"a model is an nn.Module, got {type(model).__name__}")
     found: list[Site] = []
     for prefix, network in model.named_modules():
         prefix = f"{prefix}." if prefix else ""
@@ -48,6 +50,11 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
             width = _attribute(network, joint, "num_features")
             found.append(Site(prefix + name, width, number, "stage", "before", prefix + joint))
     return [site for site in found if where in (None, site.where)]
+
+
+def is_known(module: nn.Module) -> bool:
+    """Whether the tables name the network that `module` is."""
+    return any(_find(table, module, None) for table in (STAGES, RUNS, JOINTS))
 
 
 Blocks = list[tuple[str, nn.Module]]  # by path

@@ -8,26 +8,27 @@ from typing import Any
 import safetensors.torch
 import torch
 from timm.data import resolve_model_data_config
-from torch import nn
+from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.files import write_bytes
 from foveate.models.attach import attached, detach
-from foveate.models.loading import check_weights, read_safetensors
+from foveate.models.likeness import check_rebuild
+from foveate.models.loading import check_weights, fill, unwrap
+from foveate.models.metadata import FORMAT, check_about, check_classes, check_preprocessing, read_about
 from foveate.models.probe import input_channels
 from foveate.models.rebuild import (
-    check_rebuild,
     describe_attention,
     describe_backbone,
     put_attention,
     rebuild,
     with_tuples,
 )
+from foveate.models.weight_files import read_safetensors
 from foveate.version import __version__
 
 __all__ = ["AUTO", "WEIGHTS", "load", "save", "unwrap"]
 
-FORMAT = 1
 AUTO = "auto"
 WEIGHTS = ("weights.safetensors", "model.safetensors")
 """What the file is called in a run's folder, and on the hub."""
@@ -44,37 +45,51 @@ def save(
 ) -> None:
     """Write `model` to `path` as safetensors whose metadata rebuild it: backbone, attention, classes, images.
 
-    `classes` are the names in the order of the outputs; `preprocessing` has timm's keys (input_size as
-    (C, H, W) in pixels, mean and std in 0..1, interpolation, crop_pct, crop_mode). None takes what the model
-    says in its `pretrained_cfg`.
+    `classes` are the names in the order of the outputs, one for each; `preprocessing` has timm's keys
+    (input_size as (C, H, W) in pixels, mean and std in 0..1, interpolation, crop_pct, crop_mode). None takes
+    what the model says in its `pretrained_cfg`, an empty list of classes names none.
 
-    `backbone` is a timm name, or "torchvision/NAME"; "auto" takes the name that timm left in the model, and
-    None where there is none. With None, `load` needs the plain network. `backbone_args` go to what builds
-    it, beside the classes and channels that are read from the model. What is written is built once and must
-    give what `model` gives.
+    `backbone` is a timm name, or "torchvision/NAME" of a classifier; "auto" takes the name that timm left in
+    the model, and None where there is none. With None, `load` needs the plain network. `backbone_args` go to
+    what builds it, beside the classes and channels that are read from the model. What is written is built
+    once; it must have the modules that `model` has, with their settings (rates of dropout and stochastic
+    depth too), and give what `model` gives. A tensor that has two names is written under both.
 
-    Raises RequestError where it does not, and DiskError where `path` cannot be written.
+    Raises RequestError where it does not, or where the rest is not as said here, and DiskError where `path`
+    cannot be written.
     """
     model = unwrap(model)
     said = dict(getattr(model, "pretrained_cfg", None) or {})
     if backbone == AUTO:
         backbone = said.get("architecture")
+    built = describe_backbone(model, backbone, backbone_args or {}) if backbone else None
+    classes = said.get("label_names") if classes is None else classes
+    if isinstance(classes, list | tuple) and not classes:
+        classes = None
+    if classes is not None:
+        check_classes(classes, _count_outputs(model, built))
+    if preprocessing is None:
+        preprocessing = _preprocessing(model)
+    if preprocessing is not None:
+        check_preprocessing(preprocessing, _known_channels(model))
     about = {
         "format": FORMAT,
         "foveate": __version__,
         "network": type(model).__name__,
-        "backbone": backbone and describe_backbone(model, backbone, backbone_args or {}),
+        "backbone": built,
         "attention": describe_attention(model),
-        "classes": list(classes) if classes is not None else said.get("label_names"),
-        "preprocessing": dict(preprocessing) if preprocessing is not None else _preprocessing(model),
+        "classes": classes,
+        "preprocessing": preprocessing and dict(preprocessing),
     }
     try:
-        text = json.dumps(about)
-    except TypeError as error:
+        text = json.dumps(about, allow_nan=False)
+    except (TypeError, ValueError) as error:
         raise RequestError(f"what describes the network must be JSON: {error}") from error
-    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    if backbone:
-        check_rebuild(model, json.loads(text), tensors)
+    about = json.loads(text)
+    check_about(about)
+    tensors = _tensors(model)
+    if built:
+        check_rebuild(model, about, tensors)
     write_bytes(Path(path), safetensors.torch.save(tensors, {"foveate": text}))
 
 
@@ -86,49 +101,36 @@ def load(
     `path` is a file that `save` wrote, or a folder with one: a run of a study, a download from the hub. What
     is returned has the classes (`label_names`) and the preprocessing in its `pretrained_cfg`, where
     `timm.data.resolve_model_data_config` reads them. `model` is the plain network, for one that foveate
-    cannot build; it is filled and returned.
+    cannot build; it is filled and returned. Random numbers are drawn from no generator of the caller's.
 
-    Raises RequestError where the file is none that `save` wrote, or is one of another network.
+    Raises RequestError where the file is none that `save` wrote, or is one of another network, and where
+    there is no such device.
     """
+    _refuse_device(device)
     path = _find(Path(path))
     tensors, metadata = read_safetensors(path)
-    try:
-        about = json.loads(metadata["foveate"])
-        known = about["format"] == FORMAT
-    except (KeyError, TypeError, ValueError):
-        raise RequestError(
-            f"{path} does not say what network it holds: foveate.save did not write it. Build the network, "
-            "and give it the weights with foveate.load_weights(model, path)"
-        ) from None
-    if not known:
-        raise RequestError(
-            f"{path} has format {about['format']}, this foveate reads {FORMAT}: update foveate"
-        )
+    about = read_about(metadata, path)
     if model is None and about["backbone"] is None:
         raise RequestError(
             f"{path} holds a {about['network']}, which foveate cannot build: pass the plain network, as in "
             f"foveate.load(path, model={about['network']}(…))"
         )
-    network = rebuild(about) if model is None else put_attention(model, about["attention"])
+    if model is not None and (unwrap(model) is not model or attached(model)):
+        raise RequestError(
+            f"model={type(model).__name__}(…) is compiled, parallel, or has attention already: pass the "
+            "plain network, to which the file's attention is attached"
+        )
     try:
+        network = rebuild(about) if model is None else put_attention(model, about["attention"])
         if check_weights(network, tensors):
-            raise RequestError(f"{path} describes attention whose weights it does not hold: save it again")
-    except RequestError:
+            raise RequestError("it describes attention whose weights it does not hold: save it again")
+        fill(network, tensors)
+    except Exception as error:  # modules of one's own raise what they like
         if model is not None and attached(model):
             detach(model)
-        raise
-    # With the dtypes that were saved; copies, because what lies askew in memory is rounded otherwise.
-    network.load_state_dict({key: tensor.clone() for key, tensor in tensors.items()}, assign=True)
+        raise RequestError(f"{path}: {error}") from error
     _describe(network, about)
     return network.to(device).eval()
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """Return the network in what compiling and training in parallel put around it."""
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return unwrap(model.module)
-    inner = getattr(model, "_orig_mod", None)
-    return unwrap(inner) if isinstance(inner, nn.Module) else model
 
 
 def _find(path: Path) -> Path:
@@ -138,6 +140,45 @@ def _find(path: Path) -> Path:
         if (path / name).is_file():
             return path / name
     raise RequestError(f"{path} has no {' and no '.join(WEIGHTS)}: expected a finished run, or a file")
+
+
+def _refuse_device(device: str | torch.device) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: torch without CUDA
+        reason = str(error).splitlines()[0]
+        raise RequestError(
+            f"device {str(device)!r} is not there ({reason}): pass one that is, such as device='cpu'"
+        ) from error
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What `model` keeps, as copies on the CPU: safetensors take no two tensors in one place."""
+    tensors = {}
+    for key, value in model.state_dict().items():
+        if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided:
+            kind = f"on the {value.device} device" if isinstance(value, Tensor) else type(value).__name__
+            raise RequestError(
+                f"{key} of {type(model).__name__} has no values that a file could hold ({kind}): expected "
+                "dense tensors in memory. Load or draw the weights before saving"
+            )
+        tensors[key] = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return tensors
+
+
+def _count_outputs(model: Any, built: Mapping[str, Any] | None) -> int | None:
+    """How many outputs there are, of a network that can say it."""
+    if built:
+        outputs = built["args"].get("num_classes")
+    else:
+        classifier = model.get_classifier() if hasattr(model, "get_classifier") else None
+        outputs = getattr(classifier, "out_features", None)
+    return outputs if isinstance(outputs, int) else None
+
+
+def _known_channels(model: nn.Module) -> int | None:
+    convolutions = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    return input_channels(model) if convolutions else None
 
 
 def _preprocessing(model: nn.Module) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """One candidate of a study: a mechanism with its options and its place, written `dmsca(reduction=8)`."""
 
 import ast
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from foveate.report.records import PLAIN
 
 __all__ = ["Candidate", "parse_candidates"]
 
-PLACEMENT = ("where", "stages", "identity_init")
+PLACEMENT = ("where", "stages", "at", "identity_init")
 
 
 class Candidate(BaseModel):
@@ -24,6 +25,7 @@ class Candidate(BaseModel):
     options: dict[str, Any] = {}
     where: Literal["block", "stage"] | None = None
     stages: tuple[int, ...] | None = None
+    at: tuple[str, ...] | None = None
     identity_init: bool = False
 
     @property
@@ -76,8 +78,9 @@ def _read(item: Any) -> Candidate:
     if name == PLAIN and options:
         raise RequestError(f"attention none takes no options, given {', '.join(options)}")
     placement = {key: options.pop(key) for key in PLACEMENT if key in options}
-    if isinstance(placement.get("stages"), int):
-        placement["stages"] = (placement["stages"],)
+    for key, one in (("stages", int), ("at", str)):
+        if isinstance(placement.get(key), one):
+            placement[key] = (placement[key],)
     try:
         return Candidate(name=name, options=options, **placement)
     except ValidationError as error:
@@ -118,4 +121,6 @@ def _split(text: str) -> list[str]:
 
 
 def _spell(value: Any) -> str:
-    return "[" + ",".join(map(str, value)) + "]" if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_spell, value)) + "]"
+    return json.dumps(value) if isinstance(value, str) and not value.isidentifier() else str(value)

@@ -44,6 +44,7 @@ def build_network(
             candidate.name,
             where=candidate.where,
             stages=candidate.stages,
+            at=candidate.at,
             identity_init=candidate.identity_init,
             **candidate.options,
         )

@@ -1,0 +1,118 @@
+"""Whether what is built from a description is the network that was described."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foveate.errors import RequestError
+from foveate.models.loading import fill, misfits, tensors_of
+from foveate.models.probe import input_channels
+from foveate.models.rebuild import call_form, rebuild
+
+__all__ = ["check_rebuild", "first_difference"]
+
+TOLERANCE = 1e-3
+"""Of outputs that the same weights give on the same machine."""
+HARMLESS = {"training", "inplace", "grad_checkpointing", "memory_efficient", "fused_attn"}
+"""Attributes that change where and how a network computes, and not what."""
+OWN = "with backbone=None, and load it with model="
+
+
+@torch.no_grad()
+def check_rebuild(model: nn.Module, about: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Raise RequestError unless `rebuild` builds `model` again: module by module, and by what it answers.
+
+    The modules say what answers in eval mode do not: what acts in training alone, such as dropout, and what
+    is too small to be seen so far.
+    """
+    what = f"{call_form(about['backbone'])} does not build this network again"
+    cure = f"Pass backbone_args= as it was built with; if it was changed afterwards, save it {OWN}"
+    rebuilt = rebuild(about)
+    if type(model) is not type(rebuilt):
+        kinds = f"it gives a {type(rebuilt).__name__}, this is a {type(model).__name__}"
+        raise RequestError(f"{what}: {kinds}. Save it {OWN}")
+    if said := first_difference(model, rebuilt) or misfits(rebuilt, tensors)[1]:
+        raise RequestError(f"{what}: {said}. {cure}")
+    fill(rebuilt, tensors)
+    like = next(model.parameters(), torch.empty(0))
+    shape = (about["preprocessing"] or {}).get("input_size", (input_channels(model), 224, 224))
+    images = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0), device="cpu")
+    images = images.to(like.device, like.dtype)
+    try:
+        with _evaluating(model):
+            expected = model(images)
+    except Exception as error:  # each network refuses in its own way
+        raise RequestError(
+            f"{type(model).__name__} does not take an image (C, H, W) = {tuple(shape)}: {error}. Say what it "
+            "takes, as in preprocessing={'input_size': (C, H, W)}"
+        ) from error
+    got = rebuilt.to(like.device).eval()(images)
+    if not isinstance(expected, Tensor):
+        raise RequestError(f"{what}: it answers with a {type(expected).__name__}. Save it {OWN}")
+    if got.shape != expected.shape or not torch.allclose(
+        got, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
+    ):
+        raise RequestError(f"{what}: its modules are the same, and it answers otherwise. {cure}")
+
+
+def first_difference(model: nn.Module, rebuilt: nn.Module) -> str:
+    """Say in which module, class or setting, `rebuilt` first differs from `model`; "" where in none."""
+    here, there = (dict(one.named_modules(remove_duplicate=False)) for one in (model, rebuilt))
+    for path in dict.fromkeys([*here, *there]):
+        ours, theirs = here.get(path), there.get(path)
+        if ours is None or theirs is None or not _alike(ours, theirs):
+            return f"{path or type(model).__name__}: {_in_words(ours)} here, {_in_words(theirs)} there"
+        for name, mine in vars(ours).items():
+            its = vars(theirs).get(name)
+            if _is_setting(name, mine, its) and mine != its:
+                kind = type(ours).__name__
+                place = f"{path}: {kind}" if path else kind
+                return f"{place}({name}={mine}) here, {kind}({name}={its}) there"
+    ours_tied, theirs_tied = _tied(model), _tied(rebuilt)
+    for keys in sorted(ours_tied ^ theirs_tied):
+        one, many = ("here", "there") if keys in ours_tied else ("there", "here")
+        return f"{' and '.join(keys)} are one tensor {one}, and not {many}"
+    return ""
+
+
+def _alike(ours: nn.Module, theirs: nn.Module) -> bool:
+    # What synchronises a norm over processes is the plain norm elsewhere.
+    synchronised = isinstance(ours, nn.SyncBatchNorm) and isinstance(theirs, nn.BatchNorm2d)
+    return (type(ours) is type(theirs) or synchronised) and _settings(ours) == _settings(theirs)
+
+
+def _settings(module: nn.Module) -> str:
+    return re.sub(r"(, )?inplace(=True|=False)?", "", module.extra_repr())
+
+
+def _in_words(module: nn.Module | None) -> str:
+    return f"{type(module).__name__}({module.extra_repr()})" if module is not None else "nothing"
+
+
+def _is_setting(name: str, *values: Any) -> bool:
+    """Whether an attribute is a rate or a switch; counts, such as num_classes, may be out of date."""
+    numbers = all(isinstance(value, int | float) for value in values)
+    counts = all(type(value) is int for value in values)
+    return numbers and not counts and not name.startswith("_") and name not in HARMLESS
+
+
+def _tied(model: nn.Module) -> set[tuple[str, ...]]:
+    keys: dict[int, list[str]] = {}
+    for key, value in tensors_of(model).items():
+        keys.setdefault(id(value), []).append(key)
+    return {tuple(names) for names in keys.values() if len(names) > 1}
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
