@@ -189,6 +189,13 @@ def test_arguments_of_the_backbone_are_kept(tmp_path):
     assert torch.equal(foveate.load(tmp_path / "a.safetensors")(x), model(x))
 
 
+def test_folder_of_a_study_names_one_of_its_runs(tmp_path):
+    (tmp_path / "runs" / "3f2a").mkdir(parents=True)
+    (tmp_path / "runs" / "3f2a" / "weights.safetensors").touch()
+    with pytest.raises(RequestError, match="such as the run .*3f2a"):
+        foveate.load(tmp_path)
+
+
 def test_folder_without_weights(tmp_path):
     with pytest.raises(RequestError, match=r"has no weights\.safetensors and no model\.safetensors"):
         foveate.load(tmp_path)

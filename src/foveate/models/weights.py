@@ -139,7 +139,9 @@ def _find(path: Path) -> Path:
     for name in WEIGHTS:
         if (path / name).is_file():
             return path / name
-    raise RequestError(f"{path} has no {' and no '.join(WEIGHTS)}: expected a finished run, or a file")
+    runs = sorted(found.parent for found in path.glob(f"runs/*/{WEIGHTS[0]}"))
+    one = f", such as the run {runs[0]}" if runs else ""
+    raise RequestError(f"{path} has no {' and no '.join(WEIGHTS)}: expected a finished run, or a file{one}")
 
 
 def _refuse_device(device: str | torch.device) -> None:
