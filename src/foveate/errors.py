@@ -1,9 +1,9 @@
-"""The two ways in which a command ends badly, and the words for an unknown name."""
+"""The two ways in which a command ends badly, and words for what others raise and for unknown names."""
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DiskError", "RequestError", "WorkError", "unknown_name"]
+__all__ = ["DiskError", "RequestError", "WorkError", "first_line", "unknown_name"]
 
 
 class RequestError(ValueError):
@@ -16,6 +16,13 @@ class WorkError(RuntimeError):
 
 class DiskError(WorkError):
     """A file could not be written, so nothing further can be recorded; what was finished is kept."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give what happened in a line: of wrapped errors the innermost says it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def unknown_name(kind: str, given: str, choices: Iterable[str], *, show: int = 20) -> str:

@@ -12,7 +12,13 @@ from typing import IO, Any
 
 from foveate.errors import DiskError
 
-__all__ = ["write_bytes", "write_csv", "write_json", "write_text", "write_whole"]
+__all__ = ["find_obstacle", "write_bytes", "write_csv", "write_json", "write_text", "write_whole"]
+
+
+def find_obstacle(folder: Path) -> Path | None:
+    """Return what keeps `folder` from being made and written to: a file, or a folder without permission."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return None if there.is_dir() and os.access(there, os.W_OK) else there
 
 
 @contextmanager

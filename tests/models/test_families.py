@@ -110,7 +110,7 @@ and asserts
 - the network back, bit for bit, after `detach`.
 
 What a mechanism promises by itself, on any map and in any precision, compiled, exported and in parallel,
-is in `tests/attention/test_contract*.py`.
+is in `tests/attention`.
 
 A cell says at how many sites the mechanism's paper places it (in DenseNets, which have no residual blocks:
 at the stages' ends), and the parameters it adds with the paper's options. A dash says that the paper's

@@ -8,23 +8,8 @@ import torch
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
-from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count, check_kernel_size, hidden_channels
-
-
-class SpatialMask(nn.Module):
-    """M_s ⊙ X with M_s = σ(BN(Conv7×7([max over channels of X ; mean over channels of X]))) (eq. 1)."""
-
-    def __init__(self, kernel_size: int) -> None:
-        super().__init__()
-        check_kernel_size("kernel_size", kernel_size)
-        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm = AnySizeBatchNorm2d(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Weigh the positions of x."""
-        pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
-        return x * torch.sigmoid(self.norm(self.conv(pooled)))
+from foveate.attention.spatial import SpatialMask
 
 
 class SGFAChannelMask(nn.Module):

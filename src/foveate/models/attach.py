@@ -5,8 +5,8 @@ it (see hooking.py). So the network's own state-dict keys stay as they are, and 
 after.
 """
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -18,7 +18,7 @@ from foveate.models.choose import check_free, choose_sites, refuse_parallel
 from foveate.models.hooking import CHILD, hang, has_attention, take_down
 from foveate.models.sites import Site
 
-__all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements"]
+__all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements", "with_tuples"]
 
 
 class IdentityGate(nn.Module):
@@ -85,9 +85,7 @@ def attach(
     if not isinstance(identity_init, bool):
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
     mechanism = find_mechanism(name)
-    options = {
-        key: tuple(value) if isinstance(value, range | list) else value for key, value in options.items()
-    }
+    options = with_tuples(options)
     sites = choose_sites(model, mechanism, where, stages, at, example_input)
     return place(
         model,
@@ -139,12 +137,16 @@ def attached(model: nn.Module) -> dict[str, nn.Module]:
 
 def placements(model: nn.Module) -> list[Placement]:
     """Return what `attach` did to `model`, so that `place` can do it to another copy of the network."""
-    found = []
-    for path, module in model.named_modules():
-        if has_attention(module):
-            placed: Placement = module.get_submodule(CHILD).placement
-            found.append(Placement(**{**vars(placed), "path": path}))
-    return found
+    return [
+        replace(module.get_submodule(CHILD).placement, path=path)
+        for path, module in model.named_modules()
+        if has_attention(module)
+    ]
+
+
+def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in one form: JSON has lists where a constructor has tuples."""
+    return {key: tuple(value) if isinstance(value, range | list) else value for key, value in options.items()}
 
 
 def _owner(model: nn.Module, placement: Placement) -> nn.Module:

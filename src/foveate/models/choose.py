@@ -12,7 +12,7 @@ from foveate.errors import RequestError, unknown_name
 from foveate.models.architectures import JOINTS, RUNS, STAGES
 from foveate.models.hooking import CHILD
 from foveate.models.probe import NotRunError, measure_channels
-from foveate.models.sites import Site, is_known, sites
+from foveate.models.sites import Site, check_model, is_known, sites
 
 __all__ = ["check_free", "choose_sites", "refuse_parallel"]
 
@@ -32,8 +32,7 @@ def choose_sites(
 
     Raises RequestError where they stand for none, or where `model` would not run what is attached to it.
     """
-    if not isinstance(model, nn.Module):
-        raise RequestError(f"a model is an nn.Module, got {type(model).__name__}")
+    check_model(model)
     _refuse_other_forwards(model)
     if at is None or callable(at):
         found = _known_sites(model, mechanism, where, stages)
@@ -171,13 +170,14 @@ def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list
             f"at= comes to {', '.join(sorted(twice))} more than once: attention goes there once"
         )
     try:
-        channels: dict[str, int | None] = dict(measure_channels(model, ends, example_input))
+        channels = measure_channels(model, ends, example_input)
     except NotRunError:
-        channels = {path: _width(modules[path]) for path in ends}
-        if None in channels.values() or example_input is not None:
+        read = {path: _width(modules[path]) for path in ends}
+        channels = {path: width for path, width in read.items() if width is not None}
+        if len(channels) < len(ends) or example_input is not None:
             raise
     return [
-        Site(path, channels[path] or 0, number, "block", "after", path)
+        Site(path, channels[path], number, "block", "after", path)
         for number, path in enumerate(ends, start=1)
     ]
 

@@ -8,7 +8,6 @@ import copy
 import io
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +18,11 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from foveate.errors import RequestError, WorkError, unknown_name
-from foveate.files import write_bytes
+from foveate.errors import RequestError, WorkError, first_line, unknown_name
+from foveate.files import find_obstacle, write_bytes
+from foveate.models.loading import unwrap
 from foveate.models.onnx_check import OPSET, onnx_bytes, onnx_runner, require_onnx
-from foveate.models.parity import Run, first_line, hold_against, shapes_in_words
+from foveate.models.parity import Run, hold_against, shapes_in_words
 from foveate.models.tracing import (
     Bounds,
     image_shape,
@@ -32,7 +32,7 @@ from foveate.models.tracing import (
     trace,
     within,
 )
-from foveate.models.weights import load, unwrap
+from foveate.models.weights import load
 from foveate.version import __version__
 
 __all__ = ["FORMATS", "Exported", "export", "export_file", "in_lines"]
@@ -77,8 +77,8 @@ def export_file(
     _refuse_format(format)
     name = "network" if source.is_dir() else source.stem
     path = path or (source if source.is_dir() else source.parent) / f"{name}{FORMATS[format]}"
-    there = next(folder for folder in path.absolute().parents if folder.exists())
-    if path.is_dir() or not there.is_dir() or not os.access(there, os.W_OK):
+    there = find_obstacle(path.absolute().parent)
+    if path.is_dir() or there:
         fault = f"{path} is a folder" if path.is_dir() else f"{there} is no folder that can be written to"
         raise RequestError(f"cannot write to {path}: {fault}. Give the path of a file")
     on_step(f"reading {source}")

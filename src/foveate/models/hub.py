@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from huggingface_hub import ModelHubMixin, hf_hub_download
+from safetensors import safe_open
 from torch import nn
 
 from foveate.errors import unknown_name
 from foveate.files import write_json
-from foveate.models.weight_files import read_safetensors
 from foveate.models.weights import AUTO, WEIGHTS, load, save
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
@@ -63,7 +63,8 @@ class HubNetwork(
     def _save_pretrained(self, save_directory: Path) -> None:
         path = Path(save_directory) / WEIGHTS[1]
         save(self.network, path, **self.saving)
-        self.about = json.loads(read_safetensors(path)[1]["foveate"])
+        with safe_open(path, "pt") as file:
+            self.about = json.loads(file.metadata()["foveate"])
         # The same words where the hub looks for them; it counts downloads by this file.
         write_json(path.with_name("config.json"), self.about)
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from foveate.errors import WorkError
+from foveate.errors import WorkError, first_line
 
-__all__ = ["Parity", "Run", "first_line", "hold_against", "shapes_in_words"]
+__all__ = ["Parity", "Run", "hold_against", "shapes_in_words"]
 
 TOLERANCE = 1e-4
 """Of a logit, or of the largest one where that is above 1."""
@@ -64,13 +64,6 @@ def hold_against(
         probability = (found.softmax(dim=1) - expected.softmax(dim=1)).abs().max().item()
         of_probabilities = max(of_probabilities, probability)
     return Parity(checked, refused, of_logits, of_probabilities, largest)
-
-
-def first_line(error: BaseException) -> str:
-    """Give what happened in a line: of wrapped errors the innermost says it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def shapes_in_words(shapes: Iterable[list[int]]) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError, unknown_name
-from foveate.models.attach import Placement, attached, detach, place, placements
+from foveate.models.attach import Placement, attached, detach, place, placements, with_tuples
 from foveate.models.probe import input_channels
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "describe_backbone",
     "put_attention",
     "rebuild",
-    "with_tuples",
 ]
 
 TORCHVISION = "torchvision/"
@@ -85,11 +84,6 @@ def _placements(groups: Sequence[Mapping[str, Any]]) -> Iterator[Placement]:
         rest["options"] = with_tuples(group["options"])
         for path, channels in group["at"].items():
             yield Placement(**rest, path=path, channels=channels)
-
-
-def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has lists where Python's options are tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
 
 def rebuild(about: Mapping[str, Any]) -> nn.Module:

@@ -9,7 +9,7 @@ from torch import nn
 from foveate.errors import RequestError, unknown_name
 from foveate.models.architectures import BLOCKS, JOINTS, NO_BLOCK, RUNS, STAGES, Block
 
-__all__ = ["Site", "is_known", "sites"]
+__all__ = ["Site", "check_model", "is_known", "sites"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
     """
     if where not in (None, "block", "stage"):
         raise RequestError(unknown_name("place", str(where), ("block", "stage")))
-    if not isinstance(model, nn.Module):
-        raise RequestError(f"a model is an nn.Module, got {type(model).__name__}")
+    check_model(model)
     found: list[Site] = []
     for prefix, network in model.named_modules():
         prefix = f"{prefix}." if prefix else ""
@@ -50,6 +49,12 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
             width = _attribute(network, joint, "num_features")
             found.append(Site(prefix + name, width, number, "stage", "before", prefix + joint))
     return [site for site in found if where in (None, site.where)]
+
+
+def check_model(model: nn.Module) -> None:
+    """Raise RequestError for what is no module, such as a name."""
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"a model is an nn.Module, got {type(model).__name__}")
 
 
 def is_known(module: nn.Module) -> bool:
@@ -80,6 +85,8 @@ def _blocks(module: nn.Module, path: str) -> Blocks:
 
 def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
     """Each stage of `network`: its name and its blocks, at least one."""
+    if not is_known(network):
+        return
     modules = dict(network.named_modules())
     for stage in _find(STAGES, network, ()):
         if stage in modules and (blocks := _blocks(modules[stage], prefix + stage)):

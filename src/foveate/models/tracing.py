@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from foveate.errors import RequestError
-from foveate.models.parity import first_line
+from foveate.errors import RequestError, first_line
 from foveate.models.probe import input_channels
 
 __all__ = ["Bounds", "image_shape", "in_words", "refuse_without_logits", "size_bounds", "trace", "within"]

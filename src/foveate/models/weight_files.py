@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import safetensors
-import safetensors.torch
 import timm.models
 from torch import Tensor
 
@@ -40,8 +39,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         )
     try:
         with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-        return safetensors.torch.load_file(path), metadata
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise RequestError(f"{path} is no safetensors file, or is cut off: {error}") from error
 

@@ -10,9 +10,9 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
-from foveate.errors import RequestError
+from foveate.errors import RequestError, first_line
 from foveate.files import write_bytes
-from foveate.models.attach import attached, detach
+from foveate.models.attach import attached, detach, with_tuples
 from foveate.models.likeness import check_rebuild
 from foveate.models.loading import check_weights, fill, unwrap
 from foveate.models.metadata import FORMAT, check_about, check_classes, check_preprocessing, read_about
@@ -22,12 +22,11 @@ from foveate.models.rebuild import (
     describe_backbone,
     put_attention,
     rebuild,
-    with_tuples,
 )
 from foveate.models.weight_files import read_safetensors
 from foveate.version import __version__
 
-__all__ = ["AUTO", "WEIGHTS", "load", "save", "unwrap"]
+__all__ = ["AUTO", "WEIGHTS", "load", "save"]
 
 AUTO = "auto"
 WEIGHTS = ("weights.safetensors", "model.safetensors")
@@ -148,9 +147,9 @@ def _refuse_device(device: str | torch.device) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:  # AssertionError: torch without CUDA
-        reason = str(error).splitlines()[0]
         raise RequestError(
-            f"device {str(device)!r} is not there ({reason}): pass one that is, such as device='cpu'"
+            f"device {str(device)!r} is not there ({first_line(error)}): pass one that is, "
+            "such as device='cpu'"
         ) from error
 
 

@@ -1,11 +1,11 @@
 """Names and format of what a study's folder holds, and the refusal of a folder from another version."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError
+from foveate.files import find_obstacle
 from foveate.report.records import FORMAT, read_record
 from foveate.version import __version__
 
@@ -26,8 +26,7 @@ def refuse_unusable_folder(out: Path) -> None:
     Raises:
         RequestError: naming what is in the way (for another version, both versions) and the way out.
     """
-    there = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    if there := find_obstacle(out):
         fault = "cannot be written to" if there.is_dir() else "is a file"
         raise RequestError(f"the study's folder cannot be {out}: {there} {fault}. Give another --out")
     path = out / STUDY
