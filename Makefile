@@ -22,7 +22,8 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## the fit's throughput against a bare loop
+bench: $(READY)  ## what attention costs, into docs/performance.md; the fit's throughput against a bare loop
+	$(BIN)/python benchmarks/attention_price.py --write docs/performance.md
 	$(BIN)/python benchmarks/fit_throughput.py
 
 lock: $(READY)  ## resolve pyproject.toml anew

@@ -6,15 +6,18 @@ Importing it loads torch and timm alone, and registers the names BACKBONE_MECHAN
 from foveate.attention import create_attention, list_attention
 from foveate.models import (
     Site,
+    SitePath,
     attach,
     attached,
     detach,
+    explain,
     from_pretrained,
     load,
     load_weights,
     push_to_hub,
     save,
     save_pretrained,
+    set_path,
     sites,
 )
 from foveate.models.export import export
@@ -22,11 +25,13 @@ from foveate.version import __version__
 
 __all__ = [
     "Site",
+    "SitePath",
     "__version__",
     "attach",
     "attached",
     "create_attention",
     "detach",
+    "explain",
     "export",
     "from_pretrained",
     "list_attention",
@@ -35,5 +40,6 @@ __all__ = [
     "push_to_hub",
     "save",
     "save_pretrained",
+    "set_path",
     "sites",
 ]

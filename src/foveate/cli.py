@@ -135,6 +135,48 @@ def compare(
 
 
 @app.command()
+def profile(
+    backbone: Annotated[str, typer.Option(help="A timm name: resnet50, convnext_tiny, cifar_resnet20 …")],
+    attention: Annotated[str, typer.Option(help="For example none,se,'dmsca(reduction=8)'.")],
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Side in pixels.", show_default="the backbone's")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    memory_format: Annotated[str, typer.Option(help="contiguous or channels_last.")] = "contiguous",
+    mode: Annotated[str, typer.Option(help="inference, or training for whole steps.")] = "inference",
+    compile_: Annotated[bool, typer.Option("--compile", help="Through torch.compile.")] = False,
+    graph: Annotated[bool, typer.Option("--graph", help="As CUDA graphs: without the launches.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of a CPU.", show_default="cores")] = None,
+    detail: Annotated[bool, typer.Option("--detail", help="Time the parts of each mechanism.")] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="To time for; 11 rounds at least.")] = 30,
+    out: Annotated[Path | None, typer.Option(help="Write a page, JSON, CSV and figures here.")] = None,
+    json_: Json = None,
+) -> None:
+    """Measure what attention costs beside the plain backbone: work, latency, memory, and the bounds of it.
+
+    The networks take turns, so that ratios hold on a machine that drifts. Weights are random: they cost the
+    same.
+    """
+    settings = {"compile" if key == "compile_" else key: value for key, value in locals().items()}
+    del settings["out"], settings["json_"]
+    from foveate.report.profile_console import profile_console
+    from foveate.studies.commands import run_profile
+
+    console = _console(json_)
+    if not console.is_terminal:
+        console.width = 100
+    record = run_profile(settings, out, console)
+    console.print(profile_console(record))
+    if out:
+        from foveate.report.profile_build import write_profile
+
+        console.print(f"Report: {write_profile(record, out)}", soft_wrap=True, markup=False)
+    _write_json(record, json_)
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder.")],
     json_: Json = None,
@@ -225,7 +267,8 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("foveate: interrupted; the same command goes on from here", file=sys.stderr)
+            goes_on = "; the same command goes on from here" * ("compare" in sys.argv[1:2])
+            print(f"foveate: interrupted{goes_on}", file=sys.stderr)
         raise
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.options import check_kernel_size, hidden_channels
+from foveate.kernels import fast_paths
 
 
 class ChannelGate(nn.Module):
@@ -50,6 +51,7 @@ class CBAM(nn.Module):
         self.channel = ChannelGate(channels, reduction)
         self.spatial = SpatialGate(kernel_size)
 
+    @fast_paths("cbam")
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels, then the positions of x."""
         return self.spatial(self.channel(x))

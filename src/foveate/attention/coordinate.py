@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count
+from foveate.kernels import fast_paths
 
 
 class CoordinateAttention(nn.Module):
@@ -31,11 +32,15 @@ class CoordinateAttention(nn.Module):
         self.rows = nn.Conv2d(hidden, channels, 1)
         self.columns = nn.Conv2d(hidden, channels, 1)
 
+    def gates(self, z_h: Tensor, z_w: Tensor) -> tuple[Tensor, Tensor]:
+        """g_h (B, C, H, 1) and g_w (B, C, W, 1) from z_h and z_w of the same shapes."""
+        f_h, f_w = self.embed(torch.cat([z_h, z_w], dim=2)).split([z_h.shape[2], z_w.shape[2]], dim=2)
+        return torch.sigmoid(self.rows(f_h)), torch.sigmoid(self.columns(f_w))
+
+    @fast_paths("ca")
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the rows and the columns of every channel of x."""
         z_h = x.mean(dim=3, keepdim=True)
         z_w = x.mean(dim=2, keepdim=True).transpose(2, 3)
-        f_h, f_w = self.embed(torch.cat([z_h, z_w], dim=2)).split([x.shape[2], x.shape[3]], dim=2)
-        g_h = torch.sigmoid(self.rows(f_h))
-        g_w = torch.sigmoid(self.columns(f_w.transpose(2, 3)))
-        return x * g_h * g_w
+        g_h, g_w = self.gates(z_h, z_w)
+        return x * g_h * g_w.transpose(2, 3)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count, check_kernel_sizes, check_positive, hidden_channels
+from foveate.kernels import fast_paths
 
 FLOAT16_MAX = torch.finfo(torch.float16).max
 
@@ -28,9 +29,13 @@ class GCE(nn.Module):
             nn.Conv2d(channels, hidden, 1, bias=False), nn.ReLU(), nn.Conv2d(hidden, channels, 1, bias=False)
         )
 
+    def encode(self, mean: Tensor, maximum: Tensor) -> Tensor:
+        """f from GAP(X) and GMP(X), each (B, C, 1, 1)."""
+        return self.mlp(mean + maximum)
+
     def forward(self, x: Tensor) -> Tensor:
         """Encode every channel of x as one number."""
-        return self.mlp(x.mean(dim=(2, 3), keepdim=True) + x.amax(dim=(2, 3), keepdim=True))
+        return self.encode(x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True))
 
 
 class TCA(nn.Module):
@@ -48,11 +53,14 @@ class TCA(nn.Module):
         if temperature is None:
             self.log_tau = nn.Parameter(torch.zeros(()))
 
+    def weigh(self, f: Tensor) -> Tensor:
+        """A_c from f, both (B, C, 1, 1)."""
+        tau = self.log_tau.exp() if self.temperature is None else self.temperature
+        return torch.sigmoid(f / tau)
+
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
         """Weigh the channels of x (B, C, H, W) by f (B, C, 1, 1)."""
-        tau = self.log_tau.exp() if self.temperature is None else self.temperature
-        A_c = torch.sigmoid(f / tau)
-        return x * A_c
+        return x * self.weigh(f)
 
 
 class MSCE(nn.Module):
@@ -69,10 +77,13 @@ class MSCE(nn.Module):
             for k in check_kernel_sizes("kernel_sizes", kernel_sizes)
         )
 
+    def describe(self, s: Tensor) -> Tensor:
+        """F_multi (B, 1, H, W) from s, S of the equation, (B, 2, H, W)."""
+        return torch.stack([branch(s) for branch in self.branches]).mean(dim=0)
+
     def forward(self, x_c: Tensor) -> Tensor:
         """Describe the surroundings of every position of x_c at several scales."""
-        S = torch.cat([x_c.mean(dim=1, keepdim=True), x_c.amax(dim=1, keepdim=True)], dim=1)
-        return torch.stack([branch(S) for branch in self.branches]).mean(dim=0)
+        return self.describe(torch.cat([x_c.mean(dim=1, keepdim=True), x_c.amax(dim=1, keepdim=True)], dim=1))
 
 
 class DII(nn.Module):
@@ -101,19 +112,23 @@ class DII(nn.Module):
         )
         self.project = nn.Conv2d(mid_channels, channels, 1, bias=False)
 
-    def forward(self, x_c: Tensor) -> Tensor:
-        """Weigh every element of x_c by its row, its column and how they meet."""
-        H, W = x_c.shape[2:]
-        Z_h = x_c.mean(dim=3, keepdim=True)
-        Z_w = x_c.mean(dim=2, keepdim=True).transpose(2, 3)
-        F_h, F_w = self.embed(torch.cat([Z_h, Z_w], dim=2)).split([H, W], dim=2)
+    def meet(self, z_h: Tensor, z_w: Tensor) -> Tensor:
+        """F_inter ⊙ (F_h + F_w), (B, C_mid, H, W), from Z_h (B, C, H, 1) and Z_w (B, C, W, 1)."""
+        H, W = z_h.shape[2], z_w.shape[2]
+        F_h, F_w = self.embed(torch.cat([z_h, z_w], dim=2)).split([H, W], dim=2)
         F_w = F_w.transpose(2, 3)
         F_inter = self.interact(torch.cat([F_h.expand(-1, -1, -1, W), F_w.expand(-1, -1, H, -1)], dim=1))
         product = F_inter * (F_h + F_w)
         if product.dtype == torch.float16:
             # It grows with the square of the activations: beyond 256 it can be inf, and P takes inf - inf.
             product = product.clamp(-FLOAT16_MAX, FLOAT16_MAX)
-        return torch.sigmoid(self.project(product))
+        return product
+
+    def forward(self, x_c: Tensor) -> Tensor:
+        """Weigh every element of x_c by its row, its column and how they meet."""
+        Z_h = x_c.mean(dim=3, keepdim=True)
+        Z_w = x_c.mean(dim=2, keepdim=True).transpose(2, 3)
+        return torch.sigmoid(self.project(self.meet(Z_h, Z_w)))
 
 
 class DFF(nn.Module):
@@ -172,6 +187,7 @@ class DMSCA(nn.Module):
         self.dff = DFF(channels)
         self.aa = AA(channels)
 
+    @fast_paths("dmsca")
     def forward(self, x: Tensor) -> Tensor:
         """Refine x by channel, by place and by their fusion."""
         f = self.gce(x)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.options import hidden_channels
+from foveate.kernels import fast_paths
 
 
 class SE(nn.Module):
@@ -19,6 +20,7 @@ class SE(nn.Module):
         self.reduce = nn.Conv2d(channels, hidden, 1)
         self.expand = nn.Conv2d(hidden, channels, 1)
 
+    @fast_paths("se")
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels of x."""
         z = x.mean(dim=(2, 3), keepdim=True)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.options import check_count, check_positive
+from foveate.kernels import fast_paths
 
 
 class SimAM(nn.Module):
@@ -26,6 +27,7 @@ class SimAM(nn.Module):
         check_count("channels", channels)
         self.e_lambda = check_positive("e_lambda", e_lambda)
 
+    @fast_paths("simam")
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every element of x by how far it stands out of its channel."""
         t = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

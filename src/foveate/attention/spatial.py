@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_kernel_size
+from foveate.kernels import fast_paths
 
 
 class SpatialMask(nn.Module):
@@ -20,6 +21,7 @@ class SpatialMask(nn.Module):
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = AnySizeBatchNorm2d(1)
 
+    @fast_paths("spatial_mask")
     def forward(self, x: Tensor) -> Tensor:
         """Weigh x by a map over its last two dimensions."""
         pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)

@@ -1,11 +1,13 @@
 """What a network costs: parameters, multiply-adds, and latency measured side by side."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from foveate.evaluation.timing import OnRound, compare_latencies, take_turns
 
 __all__ = ["count_multiply_adds", "count_parameters", "measure_latencies"]
 
@@ -19,7 +21,7 @@ def count_parameters(network: nn.Module) -> int:
 def count_multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Multiply-adds of one forward pass: those of convolutions and matrix products, as torch counts them.
 
-    Element-wise work is not in this figure, for any network.
+    Element-wise work is not in this figure, for any network; `foveate.evaluation.element_wise` counts it.
     """
     was_training = network.training
     counter = FlopCounterMode(display=False)
@@ -37,50 +39,17 @@ def measure_latencies(
     device: torch.device,
     seconds: float = 6.0,
     rounds: tuple[int, int] = (15, 400),
-    on_round: Callable[[int, int], None] | None = None,
+    on_round: OnRound | None = None,
 ) -> dict[str, dict[str, float]]:
     """Latency of one inference of each network, in ms: {name: {"p50", "p95", "ratio"}}.
 
-    The networks take turns, one inference each, so that whatever the machine does besides falls on all of
-    them alike; `ratio` is the median over the rounds of a network's time over the first one's in the same
-    round. Rounds are repeated for `seconds` at the most, within the bounds of `rounds`. On a GPU the time
-    is that between device events.
+    The networks take turns (see `foveate.evaluation.timing.take_turns`); `ratio` is the median over the
+    rounds of a network's time over the first one's in the same round.
     """
     images = torch.rand(input_shape, device=device)
-    runs = {name: network.to(device).eval() for name, network in networks.items()}
-    for network in runs.values():
-        for _ in range(3):
-            network(images)
-    started = time.perf_counter()
-    for network in runs.values():
-        _milliseconds(network, images)
-    one_round = time.perf_counter() - started
-    repeats = int(min(max(seconds / one_round, rounds[0]), rounds[1]))
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for done in range(repeats):
-        for name, network in runs.items():
-            times[name].append(_milliseconds(network, images))
-        if on_round is not None:
-            on_round(done + 1, repeats)
-    measured = torch.tensor([times[name] for name in runs], dtype=torch.float64)
-    p50, p95 = measured.quantile(torch.tensor([0.5, 0.95], dtype=torch.float64), dim=1)
-    ratio = (measured / measured[:1]).median(dim=1).values
+    steps = {name: partial(network.to(device).eval(), images) for name, network in networks.items()}
+    turns = take_turns(steps, device, seconds=seconds, rounds=rounds, on_round=on_round)
     return {
-        name: {"p50": p50[row].item(), "p95": p95[row].item(), "ratio": ratio[row].item()}
-        for row, name in enumerate(runs)
+        name: {"p50": latency.p50, "p95": latency.p95, "ratio": latency.ratio}
+        for name, latency in compare_latencies(turns).items()
     }
-
-
-def _milliseconds(network: nn.Module, images: torch.Tensor) -> float:
-    if images.device.type != "cuda":
-        started = time.perf_counter()
-        network(images)
-        if images.device.type == "mps":
-            torch.mps.synchronize()
-        return (time.perf_counter() - started) * 1e3
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    begin.record()
-    network(images)
-    end.record()
-    end.synchronize()
-    return float(begin.elapsed_time(end))

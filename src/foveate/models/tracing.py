@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from foveate.errors import RequestError, first_line
+from foveate.kernels import only_reference
 from foveate.models.probe import input_channels
 
 __all__ = ["Bounds", "image_shape", "in_words", "refuse_without_logits", "size_bounds", "trace", "within"]
@@ -36,6 +37,7 @@ def refuse_without_logits(network: nn.Module, shape: tuple[int, int, int], name:
         raise RequestError(f"{name} gives {found}, not logits (B, classes): export a classifier")
 
 
+@only_reference()  # a program carries no kernel of ours with it
 def trace(
     network: nn.Module, shape: tuple[int, int, int], *, at_least: int = 1
 ) -> tuple[ExportedProgram, str | None]:

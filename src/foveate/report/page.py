@@ -15,7 +15,7 @@ from foveate.report.notation import count, display_name, p_value
 from foveate.report.tables import results_table, tests_table, training_table
 from foveate.report.theme import Figure, theme
 
-__all__ = ["render_page"]
+__all__ = ["render_page", "unbroken", "vega_script"]
 
 
 def render_page(summary: dict[str, Any], drawings: list[tuple[Figure, str]]) -> str:
@@ -35,7 +35,7 @@ def render_page(summary: dict[str, Any], drawings: list[tuple[Figure, str]]) -> 
         "count": count,
         "display": display_name,
         "p_value": p_value,
-        "unbroken": _unbroken,
+        "unbroken": unbroken,
     }
     groups: dict[str, list[dict[str, Any]]] = {}
     for index, (figure, svg) in enumerate(drawings):
@@ -54,11 +54,11 @@ def render_page(summary: dict[str, Any], drawings: list[tuple[Figure, str]]) -> 
             "specs": [figure.spec for figure, _ in drawings],
             "themes": {"light": theme("light"), "dark": theme("dark")},
         },
-        vega=_vega(),
+        vega=vega_script(),
     )
 
 
-def _unbroken(sentence: str) -> str:
+def unbroken(sentence: str) -> str:
     """Keep a number and what belongs to it on one line: "95 %", "2.16 points", "p = 0.021"."""
     return re.sub(
         r"(?<=\d) (?=%|point|seed)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)", "\N{NO-BREAK SPACE}", sentence
@@ -66,7 +66,7 @@ def _unbroken(sentence: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _vega() -> Markup:
+def vega_script() -> Markup:
     """Vega, Vega-Lite and their embedding as one script; vl-convert's own, hence safe to leave unescaped."""
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     if "</script" in bundle:

@@ -7,15 +7,19 @@ from typing import Any, get_args
 from rich.console import Console
 
 from foveate.errors import RequestError, unknown_name
+from foveate.files import find_obstacle
 from foveate.studies.compare import compare
 from foveate.studies.environment import available_cores, command_line
+from foveate.studies.profile import profile
+from foveate.studies.profile_progress import shown_on
+from foveate.studies.profile_spec import make_profile
 from foveate.studies.progress import ProgressWatch
 from foveate.studies.run import Machine
 from foveate.studies.spec import make_study
 from foveate.training.fit import Logs, lightning_device
 from foveate.training.recipe import parse_setting, read_yaml
 
-__all__ = ["run_compare"]
+__all__ = ["run_compare", "run_profile"]
 
 
 def run_compare(
@@ -35,6 +39,16 @@ def run_compare(
     out = out or Path("studies") / study.name
     with ProgressWatch(console) as watch:
         return compare(study, out, _machine(machine, jobs), jobs=jobs, command=command_line(), watch=watch)
+
+
+def run_profile(settings: Mapping[str, Any], out: Path | None, console: Console) -> dict[str, Any]:
+    """`foveate profile`: check that `out` can be written to, then measure and return the record."""
+    spec = make_profile(settings)
+    obstacle = find_obstacle(out) if out else None
+    if obstacle:
+        raise RequestError(f"--out {out}: {obstacle} is no folder that can be written to. Give another")
+    with shown_on(console) as on_progress:
+        return profile(spec, on_progress)
 
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,143 @@
+"""What attention costs: the latency that each mechanism adds to a network, as ratios within one run.
+
+First it is proved that every path gives what the equations give: by the tests of the kernels, and at the very
+shapes and dtypes that are timed. Where it does not, no figure is printed and the exit status is 1. Then, for
+each mechanism, the plain network, foveate's on its fastest path, the same by its equations in plain torch,
+and timm's layer at the same sites take turns, one step each. On a CPU inference is timed, in float32; on a
+GPU inference (of one image as a captured graph) and training steps, in bfloat16 and channels_last.
+
+    python benchmarks/attention_price.py --write docs/performance.md
+    python benchmarks/attention_price.py --device cpu --threads 2 --attention dmsca,sgfa --seconds 20
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import performance_page
+import price_goals
+import price_proof
+from foveate.errors import RequestError, WorkError
+from foveate.files import write_json, write_text
+from foveate.studies.environment import describe_environment
+from foveate.studies.profile_spec import ProfileSpec
+from price_measure import measure, time_first_use
+from price_networks import MECHANISMS, Case, list_cases
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--threads", type=int, help="of a CPU; else OMP_NUM_THREADS, or one a core")
+    parser.add_argument("--seconds", type=float, default=40, help="that a comparison takes turns for: 40")
+    parser.add_argument("--attention", default=",".join(MECHANISMS), help="mechanisms, with commas between")
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--sgfa-backbone", default="convnext_tiny", help="the network that SGFA goes into")
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", help="1 8 on a CPU, 1 256 on a GPU")
+    parser.add_argument("--quick-check", action="store_true", help="a few equality tests, without pytest")
+    parser.add_argument("--skip-first-use", action="store_true", help="leave out how long compiling takes")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="the page, docs/performance.md")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    given = parser.parse_args(arguments)
+    given.attention = given.attention.split(",")
+    if unknown := set(given.attention) - set(MECHANISMS):
+        parser.error(f"--attention {','.join(unknown)}: expected some of {','.join(MECHANISMS)}")
+    return given
+
+
+def prove(given: argparse.Namespace, cases: Sequence[tuple[Case, ProfileSpec]], device: torch.device) -> str:
+    """Raise WorkError unless all paths are equal, in tests and as they are timed; return what was done."""
+    say("equality: the tests")
+    proof = (
+        price_proof.check_every_path(given.attention, device)
+        if given.quick_check
+        else price_proof.run_equality_tests(device)
+    )
+    for case, spec in cases:
+        say(f"equality: {case.name}")
+        price_proof.check_network(spec, spec.attention[1])
+    return proof
+
+
+def run(given: argparse.Namespace, command: str) -> None:
+    """Prove, measure, print and write."""
+    gpu = given.device == "cuda" or (given.device == "auto" and torch.cuda.is_available())
+    device = torch.device("cuda" if gpu else "cpu")
+    if gpu:
+        torch.backends.cudnn.benchmark = True  # plain too is to be as fast as it can
+    page = given.write.read_text(encoding="utf-8") if given.write and given.write.exists() else ""
+    performance_page.read_sections(page)  # which refuses another's file before any work
+    cases = [(case, case.spec(device, given.threads, given.seconds)) for case in list_cases(given, gpu)]
+    threads = cases[0][1].threads
+    torch.set_num_threads(threads)
+    try:
+        record = _record(given, command, describe_environment(device, threads), prove(given, cases, device))
+    except WorkError as error:
+        raise WorkError(f"no figure is printed, for equality was not shown: {error}") from error
+    for case, spec in cases:
+        say(f"timing: {case.name}")
+        found = measure(case, spec)
+        record["comparisons"].append(found)
+        print(f"{case.name}\n  {price_goals.in_a_line(found)}", flush=True)
+        compiles = {"numba", "triton"} & {site["path"] for site in found["paths"]}
+        if compiles and not given.skip_first_use and case.mechanism not in record["first_use_seconds"]:
+            record["first_use_seconds"][case.mechanism] = time_first_use(case.mechanism, device, case.dtype)
+    if given.json:
+        write_json(given.json, record)
+    if given.write:
+        awaited = [] if gpu else list_cases(given, gpu=True)
+        write_text(given.write, performance_page.put_section(page, record, awaited))
+        say(f"written: {given.write}")
+
+
+def _record(
+    given: argparse.Namespace, command: str, environment: dict[str, Any], proof: str
+) -> dict[str, Any]:
+    return {
+        "environment": environment | {name: _version(name) for name in ("numba", "triton")},
+        "date": date.today().isoformat(),
+        "command": command,
+        "proof": proof,
+        "seconds": given.seconds,
+        "comparisons": [],
+        "first_use_seconds": {},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def say(what: str) -> None:
+    """Tell on standard error how far it is; standard output has the figures."""
+    print(what, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0, 1 where paths are not equal or work failed, 2 where the request was wrong."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    given = parse(arguments)
+    try:
+        run(given, shlex.join(["python", "benchmarks/attention_price.py", *arguments]))
+    except (RequestError, WorkError) as error:
+        say(f"error: {error}")
+        return 2 if isinstance(error, RequestError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

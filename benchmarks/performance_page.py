@@ -1,0 +1,160 @@
+"""docs/performance.md from the record of a run: a section a machine, of which a run replaces its own."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from foveate.errors import RequestError
+from foveate.report.notation import count
+from price_goals import Comparison, change, has_price, judge, judge_memory, percent
+from price_networks import AGAIN, EQUATIONS, FOVEATE, PLAIN, TIMM, Case
+
+NO_GPU = "GPU: none yet"
+SECTION = re.compile(r"<!-- machine: (.*?) -->\n(.*?)<!-- end of machine -->", re.DOTALL)
+HEAD = """# Performance: what attention adds to a network's latency
+
+Written by `benchmarks/attention_price.py`, which puts here what it measured and nothing else; to measure
+again is to give the command that a section names. A section is one machine's, and a run replaces its own.
+
+**Proof first.** No figure is printed unless the equality tests pass on the machine, and unless each site of
+every network puts out, at the shapes and in the dtype that are timed, what its equations in float64 do; in
+training each gradient as well. Allowed are the tolerances of `tests/kernels/pass_cases.py`, or, where
+rounding in a whole mechanism adds up to more, twice the distance at which the equations themselves end in
+that dtype.
+
+**What takes turns.** The networks of a row take one step each in a round: the plain network, the plain
+network again (what the machine makes of no difference), foveate's on the path that `auto` takes, foveate's by
+its equations in plain torch, and timm's layer at the same sites, with as many hidden channels and otherwise
+as timm has it (there is none of DMSCA, SGFA and SimAM). Weights are random, those of the backbone the same in
+all; `torch.compile` has no part in it. A training step is forward, cross-entropy, backward and SGD with
+momentum, all in the dtype. Peak memory is all that torch's allocator holds for a network at the peak of a
+step. On a GPU the clock is that of device events, and an inference of one image replays a captured graph.
+
+**How to read it.** `+8.3 % [7.9, 8.8] (7.1 … 9.9)`: the median over the rounds of the one's time over the
+other's in the same round; the 95 % interval of that median; the rounds' quartiles. A goal is *reached* where
+the whole interval is at or under it, *not reached* where all of it is above, and else *open*.
+"""
+
+
+def put_section(page: str, record: dict[str, Any], awaited: Sequence[Case]) -> str:
+    """Return `page` with this run's section; `awaited` are listed as not measured until there is a GPU's."""
+    sections = read_sections(page)
+    sections.pop(NO_GPU, None)
+    name = _machine(record["environment"])
+    sections[name] = f"## {name}\n\n{_facts(record)}\n{_tables(record)}"
+    if awaited and not any(name.startswith("GPU") for name in sections):
+        rows = [[case.name, "not measured: no GPU in this run"] for case in awaited]
+        command = (
+            "`python benchmarks/attention_price.py --write docs/performance.md` there fills these rows.\n\n"
+        )
+        sections[NO_GPU] = f"## GPU\n\n{command}" + _table(["", ""], rows)
+    marked = [f"<!-- machine: {name} -->\n{text}<!-- end of machine -->\n" for name, text in sections.items()]
+    return "\n".join([HEAD, *marked])
+
+
+def read_sections(page: str) -> dict[str, str]:
+    """The sections of a page, by machine. RequestError for a text that is no such page."""
+    sections = dict(SECTION.findall(page))
+    if page.strip() and not sections:
+        raise RequestError("--write names a file that this benchmark did not write: name another")
+    return sections
+
+
+def _machine(where: dict[str, Any]) -> str:
+    if where["accelerator"] != "cpu":
+        return f"GPU: {where['accelerator']}"
+    return f"CPU: {where['processor']}, {count(where['threads'], 'thread')}"
+
+
+def _facts(record: dict[str, Any]) -> str:
+    where, comparisons = record["environment"], record["comparisons"]
+    versions = ("foveate", "torch", "timm", "numba", "triton", "python")
+    size, dtype = comparisons[0]["image_size"], comparisons[0]["dtype"]
+    rounds = min(found["rounds"] for found in comparisons)
+    facts = [
+        f"{record['date']}: `{record['command']}`",
+        f"{where['processor']}, {count(where['cores'], 'core')}, {count(where['threads'], 'thread')}",
+        ", ".join(f"{key} {where[key]}" for key in versions) + f", {where['platform']}",
+        f"Equality: {record['proof']}; every site of every network below",
+        f"Images of {size}×{size}, {dtype}; {record['seconds']:g} s and {rounds} rounds or more a comparison",
+    ]
+    return "".join(f"- {fact}\n" for fact in facts)
+
+
+def _tables(record: dict[str, Any]) -> str:
+    comparisons = record["comparisons"]
+    tables = {
+        "DMSCA and SGFA, over plain": _price_table([found for found in comparisons if has_price(found)]),
+        "The others, over plain, timm's and their equations": _never_slower_table(
+            [found for found in comparisons if not has_price(found)]
+        ),
+        "Peak memory in training, over plain": _memory_table(
+            [found for found in comparisons if found["peak_memory_over_plain"]]
+        ),
+        "Paths that were taken": _paths(comparisons),
+        "First use: seconds of one call in a new process, in none of the figures above": _table(
+            ["", "nothing was ever compiled", "a later process"],
+            [
+                [name, f"{seconds['first']:.1f}", f"{seconds['later']:.2f}"]
+                for name, seconds in record["first_use_seconds"].items()
+            ],
+        ),
+    }
+    return "\n".join(f"### {title}\n\n{table}" for title, table in tables.items() if table)
+
+
+def _price_table(comparisons: Sequence[Comparison]) -> str:
+    rows = []
+    for found in comparisons:
+        cells = [change(found["over_plain"][name]) for name in (FOVEATE, EQUATIONS, AGAIN)]
+        rows.append([_form(found), f"{found['ms_p50'][PLAIN]:.4g}", *cells, *judge(found)])
+    return _table(["", "plain, ms", "foveate", "its equations", "plain again", "goal", ""], rows)
+
+
+def _never_slower_table(comparisons: Sequence[Comparison]) -> str:
+    rows = []
+    for found in comparisons:
+        cells = [change(found["over_plain"][name]) for name in (FOVEATE, TIMM, AGAIN)]
+        cells += [change(found["over_timm"]), change(found["over_equations"])]
+        rows.append([_form(found), f"{found['ms_p50'][PLAIN]:.4g}", *cells, judge(found)[1]])
+    head = ["", "plain, ms", "foveate over plain", "timm's over plain", "plain again", "foveate over timm's"]
+    return _table([*head, "foveate over its equations", "goal: never slower"], rows)
+
+
+def _memory_table(comparisons: Sequence[Comparison]) -> str:
+    rows = []
+    for found in comparisons:
+        memory = found["peak_memory_over_plain"]
+        cells = [percent(memory[name]) if name in memory else "" for name in (FOVEATE, EQUATIONS, TIMM)]
+        rows.append([_form(found), *cells, *judge_memory(found)])
+    return _table(["", "foveate", "its equations", "timm's", "goal", ""], rows)
+
+
+def _paths(comparisons: Sequence[Comparison]) -> str:
+    """Say once what is the same in several comparisons."""
+    total = Counter(found["mechanism"] for found in comparisons)
+    lines: Counter[tuple[str, str]] = Counter()
+    for found in comparisons:
+        for taken in found["paths"]:
+            part = "" if taken["part"] == found["mechanism"] else f"{taken['part']} by "
+            line = f"{part}{taken['path']} at {count(taken['sites'], 'site')} ({taken['reason']})"
+            lines[found["mechanism"], line] += 1
+    return "".join(
+        f"- {mechanism}: {line}"
+        + ("" if n == total[mechanism] else f", in {n} of {total[mechanism]} rows")
+        + "\n"
+        for (mechanism, line), n in lines.items()
+    )
+
+
+def _form(found: Comparison) -> str:
+    graph = ", graph-captured" if found["graph"] else ""
+    form = f"{found['mode']}, batch {found['batch_size']}, {found['memory_format']}{graph}"
+    return f"{found['mechanism']} in {found['backbone']}, {form}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; nothing without rows."""
+    lines = [head, ["---"] * len(head), *rows] if rows else []
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,95 @@
+"""The goals that were set, whether a comparison reaches them, and its figures in words."""
+
+from typing import Any
+
+from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM
+
+LATENCY_GOALS = {
+    ("dmsca", "inference"): 10.84,  # what the article says
+    ("dmsca", "training"): 25.0,
+    ("sgfa", "inference"): 20.0,  # by how much its multiply-adds grow
+}
+MEMORY_GOAL = 15.0  # of DMSCA's training step
+FIRST_STEPS = {("dmsca", "float32", 1): 25.0, ("dmsca", "float32", 8): 20.0}  # on a CPU
+
+Comparison = dict[str, Any]
+Ratios = dict[str, Any]
+
+
+def judge(found: Comparison) -> tuple[str, str]:
+    """The goal of a comparison in words, and whether it was reached; empty where none was set for it."""
+    if has_price(found):
+        goal = _latency_goal(found)
+        return ("", "") if goal is None else (f"at most +{goal:g} %", _reached_price(found, goal))
+    over = {"timm's": found["over_timm"], "its equations": found["over_equations"]}
+    said = [f"{name}: {_reached(ratios, 0.0)}" for name, ratios in over.items() if ratios]
+    return "never slower", "; ".join(said)
+
+
+def judge_memory(found: Comparison) -> tuple[str, str]:
+    """The same of the peak memory of a training step."""
+    if not has_price(found) or _latency_goal(found) is None:
+        return "", ""
+    added = 100 * (found["peak_memory_over_plain"][FOVEATE] - 1)
+    return f"at most +{MEMORY_GOAL:g} %", "reached" if added <= MEMORY_GOAL else "not reached"
+
+
+def has_price(found: Comparison) -> bool:
+    """Whether the goal is a price over plain; that of the others is never to be slower than timm's."""
+    return any(mechanism == found["mechanism"] for mechanism, _ in LATENCY_GOALS)
+
+
+def _latency_goal(found: Comparison) -> float | None:
+    """In per cent; None for a network that it was not set for."""
+    network = "convnext_tiny" if found["mechanism"] == "sgfa" else "resnet50"
+    if (found["backbone"], found["image_size"]) != (network, 224):
+        return None
+    return LATENCY_GOALS.get((found["mechanism"], found["mode"]))
+
+
+def _reached_price(found: Comparison, goal: float) -> str:
+    ratios = found["over_plain"][FOVEATE]
+    reached = _reached(ratios, goal)
+    first = FIRST_STEPS.get((found["mechanism"], found["dtype"], found["batch_size"]))
+    if first is None or reached == "reached":
+        return reached
+    return f"{reached}; a first step, under +{first:g} %: {_reached(ratios, first)}"
+
+
+def _reached(ratios: Ratios, goal: float) -> str:
+    if ratios["interval"] is None:
+        return "open: too few rounds"
+    low, high = (100 * (bound - 1) for bound in ratios["interval"])
+    return "reached" if high <= goal else "not reached" if low > goal else "open: the goal is in the interval"
+
+
+def in_a_line(found: Comparison) -> str:
+    """Say what was found, for a terminal."""
+    over = [f"{name} {change(found['over_plain'][name])}" for name in (FOVEATE, EQUATIONS, TIMM, AGAIN)]
+    said = ["over plain: " + ", ".join(part for part in over if not part.endswith(" "))]
+    bases = [name for name in (TIMM, EQUATIONS) if found[f"over_{name}"]]
+    said += [f"foveate over {name}: {change(found[f'over_{name}'])}" for name in bases]
+    if memory := found["peak_memory_over_plain"]:
+        said.append(
+            "peak memory over plain: " + ", ".join(f"{name} {percent(memory[name])}" for name in memory)
+        )
+    goal, reached = judge(found)
+    return "\n  ".join([*said, *([f"goal: {goal}. {reached}"] if goal else [])])
+
+
+def change(over: Ratios | None) -> str:
+    """Write ratios as their median, its interval and the quartiles, in per cent; nothing for None."""
+    if over is None:
+        return ""
+    low, high = (_number(bound) for bound in over["quartiles"])
+    interval = f" [{', '.join(map(_number, over['interval']))}]" if over["interval"] else ""
+    return f"{percent(over['ratio'])}{interval} ({low} … {high})"
+
+
+def percent(ratio: float) -> str:
+    """Write what a ratio adds."""
+    return f"{'+' * (ratio >= 1)}{_number(ratio)} %"
+
+
+def _number(ratio: float) -> str:
+    return f"{100 * (ratio - 1):.1f}".replace("-", "−")

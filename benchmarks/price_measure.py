@@ -1,0 +1,97 @@
+"""What is measured of a comparison: times in turns, peak memory, the paths taken, the time of a first use."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from typing import Any
+
+import torch
+
+from foveate import explain
+from foveate.evaluation.step import capture_graph
+from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, take_turns
+from foveate.studies.profile_networks import Ready, refusals
+from foveate.studies.profile_spec import ProfileSpec
+from price_networks import AGAIN, EQUATIONS, FOVEATE, PLAIN, TIMM, Case, make_contenders
+
+ROUNDS = (11, 2000)
+FIRST_USE = """
+import sys, time
+import torch, foveate
+_, mechanism, device, dtype = sys.argv
+module = foveate.create_attention(mechanism, 64).eval().to(device, getattr(torch, dtype))
+x = torch.randn(1, 64, 14, 14).to(device, getattr(torch, dtype)).to(memory_format=torch.channels_last)
+with torch.inference_mode():
+    started = time.perf_counter()
+    module(x).sum().item()
+    print(time.perf_counter() - started)
+"""
+
+
+def measure(case: Case, spec: ProfileSpec) -> dict[str, Any]:
+    """Let the contenders of a case take turns; what is not measured in it is None."""
+    training = case.mode == "training"
+    with refusals(spec, "the networks"):
+        ready = make_contenders(spec)
+        paths = _explain(ready[FOVEATE], training)
+        memory = _peaks_over_plain(ready) if training else None
+        steps = {name: made.step for name, made in ready.items()}
+        if spec.graph:
+            steps = {name: capture_graph(step, WARM_UP) for name, step in steps.items()}
+        turns = take_turns(steps, spec.device, seconds=spec.seconds, rounds=ROUNDS)
+    over = {base: _against(turns, base) for base in (PLAIN, EQUATIONS, TIMM) if base in turns.names}
+    return case._asdict() | {
+        "rounds": turns.milliseconds.shape[1],
+        "steps_per_time": turns.steps_per_time,
+        "ms_p50": {name: latency.p50 for name, latency in compare_latencies(turns).items()},
+        "over_plain": {name: over[PLAIN].get(name) for name in (FOVEATE, EQUATIONS, TIMM, AGAIN)},
+        "over_equations": over[EQUATIONS][FOVEATE],
+        "over_timm": over[TIMM][FOVEATE] if TIMM in over else None,
+        "peak_memory_over_plain": memory,
+        "paths": paths,
+    }
+
+
+def _against(turns: Turns, base: str) -> dict[str, dict[str, Any]]:
+    """The ratios of all to `base`, within each round."""
+    names = sorted(turns.names, key=lambda name: name != base)
+    order = [turns.names.index(name) for name in names]
+    compared = compare_latencies(Turns(names, turns.milliseconds[order], turns.steps_per_time))
+    return {
+        name: {"ratio": found.ratio, "quartiles": found.quartiles, "interval": found.interval}
+        for name, found in compared.items()
+    }
+
+
+def _peaks_over_plain(ready: dict[str, Ready]) -> dict[str, float]:
+    """Peaks of all that a network has allocated in a step, over plain's."""
+    peaks = {}
+    for name, made in ready.items():
+        held, peak = made.measure_memory()
+        peaks[name] = held + (peak or 0)
+    return {name: peaks[name] / peaks[PLAIN] for name in (FOVEATE, EQUATIONS, TIMM) if name in peaks}
+
+
+def _explain(made: Ready, training: bool) -> list[dict[str, Any]]:
+    """The paths that the sites of a network take as it is timed, with the reasons."""
+    with torch.inference_mode(not training):
+        sites = explain(made.network, made.images)
+    counted = Counter((site.mechanism, site.path, site.reason) for site in sites)
+    return [
+        {"part": part, "path": path, "reason": reason, "sites": sites}
+        for (part, path, reason), sites in counted.items()
+    ]
+
+
+def time_first_use(mechanism: str, device: torch.device, dtype: str) -> dict[str, float]:
+    """Seconds of the first call in a process where nothing was ever compiled, and in the one after it."""
+    command = [sys.executable, "-c", FIRST_USE, mechanism, str(device), dtype]
+    with tempfile.TemporaryDirectory() as cache:
+        kept = {"NUMBA_CACHE_DIR": f"{cache}/numba", "TRITON_CACHE_DIR": f"{cache}/triton"}
+        first, later = (
+            subprocess.run(command, env=os.environ | kept, stdout=subprocess.PIPE, text=True, check=True)
+            for _ in range(2)
+        )
+    return {"first": float(first.stdout), "later": float(later.stdout)}

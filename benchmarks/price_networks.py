@@ -1,0 +1,114 @@
+"""The networks whose price is compared, side by side: plain, foveate's, the equations alone, timm's."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from timm.layers import get_attn
+from torch import nn
+
+from foveate.evaluation.step import Mode
+from foveate.models import attached, set_path
+from foveate.models.hooking import CHILD
+from foveate.studies.profile_networks import Ready, make_ready
+from foveate.studies.profile_spec import ProfileSpec, make_profile
+
+MECHANISMS = ("dmsca", "sgfa", "se", "cbam", "ca", "simam")
+PLAIN, AGAIN, FOVEATE, EQUATIONS, TIMM = "plain", "plain, again", "foveate", "equations", "timm"
+
+IN_TIMM: dict[str, tuple[str, Callable[[Any], int]]] = {
+    "se": ("se", lambda se: se.reduce.out_channels),
+    "cbam": ("cbam", lambda cbam: cbam.channel.mlp[0].out_channels),
+    "ca": ("coord", lambda ca: ca.embed[0].out_channels),
+}
+"""What timm calls a mechanism, and the hidden channels of foveate's, which timm's is given too."""
+
+
+class Case(NamedTuple):
+    """One comparison: a mechanism in a network in one form."""
+
+    mechanism: str
+    backbone: str
+    image_size: int
+    batch_size: int
+    memory_format: str
+    dtype: str
+    mode: Mode
+    graph: bool
+
+    @property
+    def name(self) -> str:
+        """All of it in a line."""
+        graph = ", graph-captured" if self.graph else ""
+        return (
+            f"{self.mechanism} in {self.backbone}, {self.mode}, batch {self.batch_size} of {self.image_size}×"
+            f"{self.image_size}, {self.dtype}, {self.memory_format}{graph}"
+        )
+
+    def spec(self, device: torch.device, threads: int | None, seconds: float) -> ProfileSpec:
+        """The same for those who build networks. RequestError where something is not known."""
+        settings = self._asdict() | {"attention": self.mechanism, "device": str(device)}
+        settings |= {"threads": threads, "seconds": seconds, "compile": False, "detail": False}
+        del settings["mechanism"]
+        return make_profile(settings)
+
+
+def list_cases(given: argparse.Namespace, gpu: bool) -> list[Case]:
+    """All comparisons for a CPU or a GPU; of SGFA inference alone."""
+    sizes = given.batch_sizes or ([1, 256] if gpu else [1, 8])
+    formats = ["channels_last"] if gpu else ["contiguous", "channels_last"]
+    forms: list[tuple[Mode, int, str]] = [("inference", batch, form) for batch in sizes for form in formats]
+    forms += [("training", max(sizes), form) for form in formats if gpu]
+    return [
+        Case(
+            mechanism,
+            given.sgfa_backbone if mechanism == "sgfa" else given.backbone,
+            given.image_size,
+            batch,
+            form,
+            "bfloat16" if gpu else "float32",
+            mode,
+            graph=gpu and mode == "inference" and batch == 1,
+        )
+        for mechanism in given.attention
+        for mode, batch, form in forms
+        if mode == "inference" or mechanism != "sgfa"
+    ]
+
+
+def make_contenders(spec: ProfileSpec) -> dict[str, Ready]:
+    """Build all networks of a comparison, the weights of the backbone the same in each; plain comes first.
+
+    A second plain network shows what the machine makes of no difference at all.
+    """
+    plain, candidate = spec.attention
+    ready = {PLAIN: make_ready(spec, plain), AGAIN: make_ready(spec, plain)}
+    ready[FOVEATE] = make_ready(spec, candidate)
+    ready[EQUATIONS] = make_ready(spec, candidate)
+    set_path(ready[EQUATIONS].network, "reference")
+    if candidate.name in IN_TIMM and (layer := _timm_layer(candidate.name)):
+        ready[TIMM] = make_ready(spec, candidate)
+        _swap(ready[TIMM], layer, IN_TIMM[candidate.name][1])
+    return ready
+
+
+def _timm_layer(mechanism: str) -> type[nn.Module] | None:
+    """timm's layer, None where this timm has none: it says so with an AssertionError."""
+    try:
+        return get_attn(IN_TIMM[mechanism][0])  # type: ignore[no-any-return]
+    except AssertionError:
+        return None
+
+
+def _swap(ready: Ready, layer: Callable[..., nn.Module], hidden: Callable[[Any], int]) -> None:
+    """Put timm's layer at every site, in foveate's stead, with as many hidden channels."""
+    for path, module in attached(ready.network).items():
+        like = next(module.parameters())
+        other = layer(module.placement.channels, rd_channels=hidden(module))
+        other = other.to(like.device, like.dtype).train(module.training)
+        if ready.images.is_contiguous(memory_format=torch.channels_last):
+            other = other.to(memory_format=torch.channels_last)
+        setattr(ready.network.get_submodule(path.removesuffix(CHILD).rstrip(".")), CHILD, other)
+        if ready.optimizer is not None:
+            ready.optimizer.add_param_group({"params": list(other.parameters())})

@@ -1,0 +1,133 @@
+"""Proof before price: every path gives what the equations give in float64, or no figure is printed."""
+
+import copy
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foveate.attention import create_attention
+from foveate.errors import RequestError, WorkError
+from foveate.kernels import only_reference
+from foveate.models import attached, set_path
+from foveate.studies.candidate import Candidate
+from foveate.studies.profile_networks import make_ready, refusals
+from foveate.studies.profile_spec import ProfileSpec
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "kernels"))
+from pass_cases import TOLERANCE  # noqa: E402  the one table of tolerances
+
+PATHS = {"cpu": ("auto", "rearranged", "numba"), "cuda": ("auto", "rearranged", "triton")}
+DTYPES = {"cpu": (torch.float32,), "cuda": (torch.float32, torch.bfloat16, torch.float16)}
+SHAPES = ((1, 64, 1, 1), (3, 64, 13, 29), (2, 64, 28, 28))
+
+
+def run_equality_tests(device: torch.device) -> str:
+    """Run this checkout's tests of the kernels, those that need a GPU only for one; return pytest's sum."""
+    environment = os.environ | ({"CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else {})
+    command = [sys.executable, "-m", "pytest", "-q", "tests/kernels"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    said = (done.stdout + done.stderr).rstrip().splitlines() or [""]
+    if done.returncode:
+        raise WorkError("the equality tests failed:\n" + "\n".join(said[-30:]))
+    return f"`pytest -q tests/kernels`: {said[-1].strip('= ')}"
+
+
+def check_every_path(mechanisms: Sequence[str], device: torch.device) -> str:
+    """Hold each path of each mechanism that there is on `device` against its equations; return what was done.
+
+    A covering subset of the tests: odd and even maps, both layouts, inference and gradients in training.
+    """
+    checked = []
+    for mechanism in mechanisms:
+        torch.manual_seed(0)
+        module = create_attention(mechanism, SHAPES[0][1]).to(device)
+        for path in PATHS[device.type]:
+            try:
+                set_path(module, path)
+            except RequestError:
+                continue  # it has no such path
+            for dtype in DTYPES[device.type]:
+                _check_path(module.to(dtype), f"{mechanism} by {path}", device, dtype, path != "numba")
+            checked.append(f"{mechanism} by {path}")
+    return f"quick check of {', '.join(checked) or 'nothing: there are no paths beside the equations'}"
+
+
+def _check_path(module: nn.Module, what: str, device: torch.device, dtype: torch.dtype, trains: bool) -> None:
+    draw = torch.Generator().manual_seed(0)
+    for shape, form in itertools.product(SHAPES, (torch.contiguous_format, torch.channels_last)):
+        x = torch.randn(shape, generator=draw).to(device, dtype).contiguous(memory_format=form)
+        with torch.inference_mode():
+            _compare(module.eval(), x, what)
+        if trains:
+            _compare(module.train(), x, f"{what}, training", gradients=True)
+
+
+def check_network(spec: ProfileSpec, candidate: Candidate) -> None:
+    """Hold what each site of a network puts out, as it will be timed, against the equations.
+
+    In training the gradients of each site's map and weights are held against theirs as well.
+    """
+    training = spec.mode == "training"
+    with refusals(spec, candidate.label):
+        made = make_ready(spec, candidate)
+        for path, module in attached(made.network).items():
+            module.register_forward_hook(_checking(f"{candidate.label} at {path}", training))
+        with torch.no_grad() if training else torch.inference_mode():
+            made.network(made.images)
+
+
+def _checking(what: str, training: bool) -> Any:
+    def check(module: nn.Module, args: tuple[Tensor, ...], y: Tensor) -> None:
+        _compare(module, args[0], what, gradients=training, y=None if training else y)
+
+    return check
+
+
+def _compare(module: nn.Module, x: Tensor, what: str, *, gradients: bool = False, y: Any = None) -> None:
+    """Raise WorkError unless module(x), or y, and the gradients are those of its equations in float64.
+
+    Allowed is the tests' tolerance for the dtype, or, where rounding in the module adds up to more, twice the
+    distance at which the equations themselves end in that dtype. Outputs go by their largest difference,
+    gradients by the root of the mean square: where two elements are the largest but for rounding, it decides
+    which of them has the gradient of the maximum.
+    """
+    with only_reference():
+        exact = _run(copy.deepcopy(module).double(), x.double(), gradients)
+        equations = _run(copy.deepcopy(module), x, gradients)
+    found = [y] if y is not None else _run(module, x, gradients)
+    least = 1e-3 * max([norm(part) for part in exact[1:]], default=0.0)
+    for i, (ours, theirs, true) in enumerate(zip(found, equations, exact, strict=True)):
+        size = max(norm(true), least) if i else true.abs().max().item()
+        apart = [norm(part - true) if i else (part - true).abs().max().item() for part in (ours, theirs)]
+        allowed = max(TOLERANCE[x.dtype] * size, 2 * apart[1])
+        if not apart[0] <= allowed:  # also where either is NaN
+            part = f"gradient {i}" if i else "output"
+            raise WorkError(
+                f"{what}, map of {'×'.join(map(str, x.shape))} in {x.dtype}: its {part} is off the equations "
+                f"in float64 by {apart[0] / size:.1e} of its size; allowed is {allowed / size:.1e}"
+            )
+
+
+def norm(x: Tensor) -> float:
+    """The root of the sum of squares, in float64."""
+    return x.double().norm().item()
+
+
+def _run(module: nn.Module, x: Tensor, gradients: bool) -> list[Tensor]:
+    """The output, and the gradients of x and of all weights; hooks on the module are passed by."""
+    if not gradients:
+        return [module.forward(x)]
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        y = module.forward(x)
+        up = torch.linspace(-1, 1, y.numel(), device=y.device, dtype=torch.float64).reshape(y.shape)
+        found = torch.autograd.grad(y, [x, *module.parameters()], up.to(y.dtype), allow_unused=True)
+    return [y.detach(), *(part for part in found if part is not None)]

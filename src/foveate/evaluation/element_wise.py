@@ -1,0 +1,121 @@
+"""The work that FLOP counters do not see: element-wise operations, and the bytes that operators move."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+__all__ = ["Work", "count_work"]
+
+# fmt: off
+CREATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+"""These reserve memory and write nothing."""
+COPIES = {
+    "_to_copy", "cat", "clone", "constant_pad_nd", "copy", "copy_", "embedding", "fill", "fill_", "flip",
+    "full", "full_like", "gather", "index", "index_select", "new_full", "new_ones", "new_zeros", "ones",
+    "ones_like", "reflection_pad2d", "repeat", "replication_pad2d", "roll", "scalar_tensor", "stack",
+    "upsample_nearest2d", "zero_", "zeros", "zeros_like",
+}
+"""These move bytes and reckon nothing."""
+OVERWRITES = {"copy_", "fill_", "zero_"}
+"""These write to an argument without reading it."""
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was counted; `multiply_adds` are those of convolutions and matrix products."""
+
+    multiply_adds: int
+    element_wise: int
+    bytes_moved: int
+
+
+def count_work(step: Callable[[], object]) -> Work:
+    """Count what `step` does, operator by operator, as plain torch would run it.
+
+    - An operator that is no convolution and no matrix product does one operation for each element that it
+      writes, or reads if that is more, as a reduction does. What torch has as one operator counts once,
+      whatever it computes: exp like +, softmax and batch norm too. Copies do none.
+    - Every operator moves the bytes of the tensors that it reads and of those that it writes. An expanded
+      input counts with the elements that it has in memory; what is changed in place is read and written;
+      views move nothing.
+
+    Neither caches nor fusion are in this: it is what the equations ask for as they are written. On the meta
+    device it costs no arithmetic and no memory. Run what is differentiable under no_grad to have the forward
+    pass alone (not under inference_mode, which hides operators within others).
+    """
+    counter = _Counter()
+    with counter:
+        step()
+    return Work(counter.flops // 2, counter.element_wise, counter.bytes_moved)
+
+
+class _Counter(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = self.element_wise = self.bytes_moved = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        packet = func._overloadpacket
+        changed, read = _arguments(func, packet.__name__, args, kwargs)
+        held = {_storage(tensor) for tensor in [*changed, *read]}
+        created = [tensor for tensor in _tensors(out) if _storage(tensor) not in held]
+        if packet.__name__ == "native_batch_norm" and not args[5]:
+            created = created[:1]  # not in training: the meta device shows statistics that nothing writes
+        written = [*changed, *created]
+        if not written or packet.__name__ in CREATIONS:
+            return out
+        self.bytes_moved += sum(_bytes(tensor) for tensor in [*read, *written])
+        if packet in flop_registry:
+            self.flops += flop_registry[packet](*args, **kwargs, out_val=out)
+        elif packet.__name__ not in COPIES:
+            self.element_wise += max(_elements(tensor) for tensor in [*read, *written])
+        return out
+
+
+def _arguments(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
+    """The tensors that an operator changes, and those that it reads, each once."""
+    changed: list[Tensor] = []
+    read: list[Tensor] = []
+    for index, argument in enumerate(func._schema.arguments):
+        given = args[index] if index < len(args) else kwargs.get(argument.name)
+        change = argument.alias_info is not None and argument.alias_info.is_write
+        for tensor in _tensors(given):
+            if change:
+                changed.append(tensor)
+            if not (change and (name in OVERWRITES or argument.kwarg_only)):  # kwarg_only: out=
+                read.append(tensor)
+    return _each_once(changed), _each_once(read)
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    return (leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor))
+
+
+def _each_once(tensors: list[Tensor]) -> list[Tensor]:
+    """Squaring x by x * x reads x once."""
+    places = {(_storage(t), t.storage_offset(), tuple(t.shape), t.stride()): t for t in tensors}
+    return list(places.values())
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _elements(tensor: Tensor) -> int:
+    """Elements that a tensor has in memory: what is expanded has one where it shows many."""
+    count = 1
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        count *= min(size, 1) if stride == 0 else size
+    return min(count, tensor.untyped_storage().nbytes() // tensor.element_size())
+
+
+def _bytes(tensor: Tensor) -> int:
+    return _elements(tensor) * tensor.element_size()

@@ -1,0 +1,49 @@
+"""One step of a network, the thing that is timed: an inference, or a whole training step."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+__all__ = ["Mode", "capture_graph", "inference_step", "training_step"]
+
+Mode = Literal["inference", "training"]
+
+
+def inference_step(network: Callable[..., Any], images: Tensor) -> Callable[[], Any]:
+    """One forward pass under inference_mode."""
+
+    @torch.inference_mode()
+    def step() -> Any:
+        return network(images)
+
+    return step
+
+
+def training_step(
+    network: Callable[..., Any], images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer
+) -> Callable[[], None]:
+    """Forward, cross-entropy, backward, and the optimizer's step."""
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        cross_entropy(network(images), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def capture_graph(step: Callable[[], object], warm_up: int) -> Callable[[], None]:
+    """Capture `step` on the current CUDA device, and return what replays it."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(warm_up):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay

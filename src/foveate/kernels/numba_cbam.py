@@ -1,0 +1,98 @@
+"""CBAM's inference on a CPU in one call: three reads of the map and one write."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from foveate.kernels.numba_gates import attend_images, gate, measure_channels, measure_pixels, share_rows
+from foveate.kernels.numba_maths import jit
+from foveate.kernels.numba_planes import STRIDE
+from foveate.kernels.numba_small import convolve_pair, excite, saturating_sigmoid, squeeze
+from foveate.kernels.numba_team import (
+    MAP,
+    barrier,
+    floats,
+    read_task,
+    rows,
+    run_task,
+    share,
+    take,
+    take_rows,
+    worker,
+)
+
+f = np.float32
+
+WEIGHTS = ("reduce", "reduce_bias", "expand", "expand_bias", "conv")
+TASK = np.dtype([(name, np.int64) for name in (*MAP, "hidden", "size", *WEIGHTS)])
+
+_read = read_task(TASK)
+
+
+@jit
+def _attend(task, image, shared, own, rank, team):
+    C, R, P = task.channels, task.hidden, task.height * task.width
+    means, shared = take(shared, C)
+    maxima, shared = take(shared, C)
+    scale, shared = take(shared, C)
+    hidden, shared = take(shared, R)
+    pooled, shared = take_rows(shared, 2, P)
+    positions, shared = take(shared, P)
+    block, own = take(own, 10 * STRIDE)
+
+    measure_channels(task, image, means, maxima, rank, team)
+    barrier(team)
+    begin, end = share(R, rank, team)
+    W, bias = rows(task.reduce, R, C), floats(task.reduce_bias, R)
+    hidden[begin:end] = f(0)
+    squeeze(means, W, bias, hidden, begin, end)
+    squeeze(maxima, W, bias, hidden, begin, end)
+    barrier(team)
+    begin, end = share(C, rank, team)
+    excite(hidden, rows(task.expand, C, R), floats(task.expand_bias, C), 2, scale, begin, end)
+    barrier(team)
+
+    measure_pixels(task, image, scale, pooled, block, rank, team)
+    barrier(team)
+    _weigh_positions(task, pooled, positions, own, rank, team)
+    gate(task, image, scale, positions, rank, team)
+    barrier(team)
+
+
+@jit
+def _weigh_positions(task, pooled, positions, scratch, rank, team):
+    """M_s at this thread's part of the pixels, those that it gates next, from all of `pooled` (2, P)."""
+    H, W, k = task.height, task.width, task.size
+    begin, end = share_rows(task, rank, team)
+    margin = k // 2
+    width = W + 2 * margin
+    count = (end - begin) // W * width
+    padded, scratch = take_rows(scratch, 2, (H + 2 * margin) * width + 2 * margin)
+    total, scratch = take(scratch, count)
+    padded[:] = f(0)
+    for i in range(2):
+        for h in range(H):
+            inside = (h + margin) * width + margin
+            padded[i, inside : inside + W] = pooled[i, h * W : (h + 1) * W]
+    total[:] = f(0)
+    kernel = floats(task.conv, 2 * k * k).reshape(2, k, k)
+    convolve_pair(padded, begin // W * width, kernel, total, width)
+    for p in range(begin, end):
+        positions[p] = saturating_sigmoid(total[(p - begin) // W * width + p % W])
+
+
+@worker
+def work(address):
+    """Do a thread's share of the task at `address`."""
+    attend_images(_read(address), _attend)
+
+
+def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:
+    """CBAM of x (B, C, H, W), contiguous or channels_last, float32; `weights` are WEIGHTS."""
+    _, C, H, W = x.shape
+    hidden, size = len(weights[0]), weights[4].shape[-1]
+    width = W + 2 * (size // 2)
+    own = [10 * STRIDE, 2 * ((H + 2 * (size // 2)) * width + 2 * (size // 2)), H * width]
+    addresses = [weight.data_ptr() for weight in weights]
+    return run_task(work, TASK, x, (hidden, size), ([C, C, C, hidden, 2 * H * W, H * W], own), addresses)

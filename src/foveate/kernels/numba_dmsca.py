@@ -1,0 +1,230 @@
+"""DMSCA's inference on a CPU in one call: three reads of the map and one write, everything small in between.
+
+All threads share each image, so that between the passes it stays in their caches; of a batch that has images
+enough, each thread takes whole ones.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numba.extending import register_jitable
+from torch import Tensor
+
+from foveate.kernels import numba_pixels as pixels
+from foveate.kernels import numba_planes as planes
+from foveate.kernels.numba_maths import jit, precise_sigmoid
+from foveate.kernels.numba_planes import EMBEDDED, STRIDE
+from foveate.kernels.numba_small import channel_mlp, convolve_pair, directions, fold
+from foveate.kernels.numba_team import (
+    MAP,
+    barrier,
+    floats,
+    read_task,
+    rows,
+    run_task,
+    share,
+    take,
+    take_rows,
+    thread_rank,
+    whole_lines,
+    worker,
+)
+
+f = np.float32
+BRANCHES = 8  # of MSCE at the most
+
+NORM = ("weight", "bias", "mean", "variance")
+SIZES = ("hidden", "mid", "branches", "margin")
+BRANCH = ("conv", *NORM)
+BEFORE = ("reduce", "expand", "log_tau")
+BEHIND = (
+    *("embed", *(f"embed_{name}" for name in NORM)),
+    *("interact", *(f"interact_{name}" for name in NORM)),
+    *("project", "dff", "dff_bias", "aa", "aa_bias"),
+)
+TASK = np.dtype(
+    [(name, np.int64) for name in MAP + SIZES + BEFORE + BEHIND]
+    + [(f"branch_{name}", np.int64, (BRANCHES,)) for name in ("size", *BRANCH)]
+    + [(name, np.float64) for name in ("tau", "embed_eps", "interact_eps")]
+    + [("branch_eps", np.float64, (BRANCHES,))],
+)
+
+_read = read_task(TASK)
+
+
+@register_jitable
+def count_gates(channels: int, positions: int) -> int:
+    """Floats of scratch for the gates of a block, in either format."""
+    return channels * max(min(whole_lines(positions), planes.PIXELS), pixels.PIXELS)
+
+
+@jit
+def _attend(task, image, shared, own, rank, team):  # type: ignore[no-untyped-def]
+    C, P = task.channels, task.height * task.width
+    x, y = task.x + 4 * image * C * P, task.y + 4 * image * C * P
+    descriptor, shared = take(shared, C)
+    maxima, shared = take(shared, C)
+    hidden, shared = take(shared, task.hidden)
+    scale, shared = take(shared, C)
+    of_c, shared = take(shared, C)
+    of_s, shared = take(shared, C)
+    embed, shared = take(shared, EMBEDDED * C)
+    project, shared = take(shared, EMBEDDED * C)
+    embedded, shared = take_rows(shared, EMBEDDED, P)
+    product, shared = take_rows(shared, EMBEDDED, P)
+    pooled, shared = take_rows(shared, 2, P)
+    multi, shared = take(shared, P)
+    block, rest = take(own, 12 * STRIDE)
+    gates = floats(rest, count_gates(C, P))
+
+    begin, end = share(C, rank, team)
+    if task.channels_last:
+        pixels.channel_statistics(rows(x, P, C), descriptor, maxima, begin, end)
+    else:
+        planes.channel_statistics(rows(x, C, P), descriptor, maxima, begin, end)
+    for c in range(begin, end):
+        descriptor[c] += maxima[c]
+    barrier(team)
+    W_1, W_2 = rows(task.reduce, task.hidden, C), rows(task.expand, C, task.hidden)
+    channel_mlp(descriptor, W_1, W_2, hidden, scale, rank, team)
+    _weigh(task, scale, of_c, of_s, embed, project, begin, end)
+    barrier(team)
+
+    begin, end = share(P, rank, team)
+    if task.channels_last:
+        E = embed.reshape(EMBEDDED, C)
+        pixels.pixel_statistics(rows(x, P, C), scale, E, embedded, pooled, block, begin, end)
+    else:
+        E = embed.reshape(C, EMBEDDED)
+        planes.pixel_statistics(rows(x, C, P), scale, E, embedded, pooled, block, begin, end)
+    barrier(team)
+    if rank == 0:
+        _multi_scale(task, pooled, multi, shared)
+    if rank == team - 1:
+        _interact(task, embedded, product, rest)
+    barrier(team)
+
+    dff_bias, aa_bias = floats(task.dff_bias, 2), floats(task.aa_bias, 1)
+    of_two = (of_c, of_s, floats(task.aa, C), (dff_bias[0] - dff_bias[1], aa_bias[0]))
+    if task.channels_last:
+        x_p, y_p, P_p = rows(x, P, C), rows(y, P, C), project.reshape(EMBEDDED, C)
+        pixels.fuse(x_p, y_p, scale, multi, product, P_p, *of_two, gates, block, begin, end)
+    else:
+        x_c, y_c, P_c = rows(x, C, P), rows(y, C, P), project.reshape(C, EMBEDDED)
+        planes.fuse(x_c, y_c, scale, multi, product, P_c, *of_two, gates, block, begin, end)
+    barrier(team)
+
+
+@jit
+def _weigh(task, scale, of_c, of_s, embed, project, begin, end):  # type: ignore[no-untyped-def]
+    """A_c of the channels [begin, end), from f in `scale`, and all weights that belong to them.
+
+    Those of the embedding, times A_c, and of the projection lie as the format of the map asks for.
+    """
+    C = task.channels
+    E, P = rows(task.embed, task.mid, C), rows(task.project, C, task.mid)
+    dff = rows(task.dff, 2, 2 * C)
+    tau = f(task.tau) if task.tau > 0 else math.exp(floats(task.log_tau, 1)[0])
+    per_channel, per_product = (1, C) if task.channels_last else (EMBEDDED, 1)
+    for c in range(begin, end):
+        scale[c] = precise_sigmoid(scale[c] / tau)
+        of_c[c] = dff[0, c] - dff[1, c]
+        of_s[c] = dff[0, C + c] - dff[1, C + c]
+        for m in range(EMBEDDED):
+            place = c * per_channel + m * per_product
+            embed[place] = E[m, c] * scale[c] if m < task.mid else f(0)
+            project[place] = P[c, m] if m < task.mid else f(0)
+
+
+@jit
+def _multi_scale(task, pooled, multi, scratch):  # type: ignore[no-untyped-def]
+    """F_multi (P,) from S (2, P)."""
+    H, W, margin = task.height, task.width, task.margin
+    width = W + 2 * margin
+    padded, scratch = take_rows(scratch, 2, (H + 2 * margin) * width + 2 * margin)
+    total, scratch = take(scratch, H * width)
+    summed, scratch = take(scratch, H * width)
+    padded[:] = f(0)
+    for i in range(2):
+        for h in range(H):
+            inside = (h + margin) * width + margin
+            padded[i, inside : inside + W] = pooled[i, h * W : (h + 1) * W]
+    summed[:] = f(0)
+    for b in range(task.branches):
+        k = task.branch_size[b]
+        kernel = floats(task.branch_conv[b], 2 * k * k).reshape(2, k, k)
+        gain = floats(task.branch_weight[b], 1)[0]
+        gain /= math.sqrt(floats(task.branch_variance[b], 1)[0] + f(task.branch_eps[b]))
+        offset = floats(task.branch_bias[b], 1)[0] - floats(task.branch_mean[b], 1)[0] * gain
+        total[:] = f(0)
+        convolve_pair(padded, (margin - k // 2) * (width + 1), kernel, total, width)
+        for p in range(len(total)):
+            value = total[p] * gain + offset
+            summed[p] += f(0) if value < f(0) else value
+    for h in range(H):
+        for w in range(W):
+            multi[h * W + w] = summed[h * width + w] / f(task.branches)
+
+
+@jit
+def _interact(task, embedded, product, scratch):  # type: ignore[no-untyped-def]
+    """F_inter ⊙ (F_h + F_w), (EMBEDDED, P), from the embedded map."""
+    M = task.mid
+    scale, scratch = take_rows(scratch, 2, M)
+    shift, scratch = take_rows(scratch, 2, M)
+    row, scratch = take_rows(scratch, M, task.height)
+    column, scratch = take_rows(scratch, M, task.width)
+    terms, scratch = take(scratch, task.width)
+    weight, bias = floats(task.embed_weight, M), floats(task.embed_bias, M)
+    mean, variance = floats(task.embed_mean, M), floats(task.embed_variance, M)
+    fold(scale[0], shift[0], weight, bias, mean, variance, task.embed_eps)
+    weight, bias = floats(task.interact_weight, M), floats(task.interact_bias, M)
+    mean, variance = floats(task.interact_mean, M), floats(task.interact_variance, M)
+    fold(scale[1], shift[1], weight, bias, mean, variance, task.interact_eps)
+    conv = floats(task.interact, M * 2 * M * 9).reshape(M, 2 * M, 3, 3)
+    directions(embedded, task.height, task.width, scale, shift, conv, row, column, terms, product)
+    product[M:] = f(0)
+
+
+@worker
+def work(address):  # type: ignore[no-untyped-def]
+    """Do a thread's share of the task at `address`."""
+    task = _read(address)
+    rank, team = thread_rank(), task.team
+    own = task.scratch + 4 * (team * task.shared + rank * task.own)
+    alone = task.images // team * team  # the images that threads take for themselves
+    mine = task.scratch + 4 * rank * task.shared
+    for image in range(rank, alone, team):
+        _attend(task, image, mine, own, 0, 1)
+    barrier(team)
+    for image in range(alone, task.images):
+        _attend(task, image, task.scratch, own, rank, team)
+
+
+def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:
+    """DMSCA of x (B, C, H, W), contiguous or channels_last, float32.
+
+    `weights` are in the order of the state dict: BEFORE (log τ only where it is learned), BRANCH for every
+    branch of MSCE, BEHIND; `numbers` are τ, or 0 where it is learned, and every batch norm's eps.
+    """
+    C, H, W = x.shape[1:]
+    tau, *branch_eps, embed_eps, interact_eps = numbers
+    before = [*weights[:2], weights[0] if tau else weights[2]]
+    branches, behind = weights[2 if tau else 3 : -len(BEHIND)], weights[-len(BEHIND) :]
+    columns = [[weight.shape[-1] for weight in branches[:: len(BRANCH)]]]
+    columns += [[w.data_ptr() for w in branches[i :: len(BRANCH)]] for i in range(len(BRANCH))]
+    unused = [0] * (BRANCHES - len(branch_eps))
+    hidden, mid, margin, P = len(before[0]), len(behind[0]), max(columns[0]) // 2, H * W
+    width = W + 2 * margin
+    shared = [C, C, hidden, C, C, C, EMBEDDED * C, EMBEDDED * C, EMBEDDED * P, EMBEDDED * P, 2 * P, P]
+    shared += [2 * ((H + 2 * margin) * width + 2 * margin), H * width, H * width]
+    small = [2 * mid, 2 * mid, mid * H, mid * W, W]
+    own = [12 * STRIDE, max(count_gates(C, P), sum(map(whole_lines, small)))]
+    addresses = [weight.data_ptr() for weight in (*before, *behind)]
+    for column in columns:
+        addresses += column + unused
+    sizes = (hidden, mid, len(branch_eps), margin)
+    return run_task(
+        work, TASK, x, sizes, (shared, own), addresses, (tau, embed_eps, interact_eps, *branch_eps, *unused)
+    )

@@ -1,0 +1,117 @@
+"""What mechanisms that end in a gate have in common: the passes on an image of a task, in either format."""
+
+import numpy as np
+
+from foveate.kernels import numba_pixels as pixels
+from foveate.kernels import numba_planes as planes
+from foveate.kernels.numba_maths import inlined, jit
+from foveate.kernels.numba_team import barrier, rows, share, thread_rank
+
+__all__ = [
+    "attend_images",
+    "average_channels",
+    "gate",
+    "image_of",
+    "measure_channels",
+    "measure_pixels",
+    "share_lines",
+    "share_rows",
+]
+
+f = np.float32
+
+
+@inlined
+def attend_images(task, attend):
+    """Call attend(task, image, shared, own, rank, team) for this thread's part of the images of a task.
+
+    All threads share each image, so that between the passes it stays in their caches; of a batch that has
+    images enough, each thread takes whole ones.
+    """
+    rank, team = thread_rank(), task.team
+    own = task.scratch + 4 * (team * task.shared + rank * task.own)
+    alone = task.images // team * team  # the images that threads take for themselves
+    mine = task.scratch + 4 * rank * task.shared
+    for image in range(rank, alone, team):
+        attend(task, image, mine, own, 0, 1)
+    barrier(team)
+    for image in range(alone, task.images):
+        attend(task, image, task.scratch, own, rank, team)
+
+
+@inlined
+def image_of(task, image):
+    """Where image number `image` lies in x and in y: as rows of pixels or of channels, as they are stored."""
+    C, P = task.channels, task.height * task.width
+    if task.channels_last:
+        count, length = P, C
+    else:
+        count, length = C, P
+    offset = 4 * image * C * P
+    return rows(task.x + offset, count, length), rows(task.y + offset, count, length)
+
+
+@inlined
+def share_lines(count, rank, team):
+    """The part of `count` floats that a thread takes: whole cache lines, which threads write to alone."""
+    begin, end = share((count + 15) // 16, rank, team)
+    return 16 * begin, min(16 * end, count)
+
+
+@inlined
+def share_rows(task, rank, team):
+    """The part of the pixels that a thread takes: whole rows of the map."""
+    begin, end = share(task.height, rank, team)
+    return begin * task.width, end * task.width
+
+
+@jit
+def average_channels(task, image, means, rank, team):
+    """Mean of this thread's part of the channels."""
+    x, _ = image_of(task, image)
+    begin, end = share_lines(task.channels, rank, team)
+    if task.channels_last:
+        pixels.channel_means(x, means, begin, end)
+    else:
+        planes.channel_means(x, means, begin, end)
+
+
+@jit
+def measure_channels(task, image, means, maxima, rank, team):
+    """Mean and maximum of this thread's part of the channels."""
+    x, _ = image_of(task, image)
+    begin, end = share_lines(task.channels, rank, team)
+    if task.channels_last:
+        pixels.channel_statistics(x, means, maxima, begin, end)
+    else:
+        planes.channel_statistics(x, means, maxima, begin, end)
+
+
+@jit
+def measure_pixels(task, image, scale, pooled, block, rank, team):
+    """Mean and maximum over channels of scale ⊙ x at this thread's part of the pixels."""
+    x, _ = image_of(task, image)
+    begin, end = share_rows(task, rank, team)
+    none = pooled[:0]
+    if task.channels_last:
+        pixels.pixel_statistics(x, scale, none, none, pooled, block, begin, end)
+    else:
+        planes.pixel_statistics(x, scale, rows(task.x, task.channels, 0), none, pooled, block, begin, end)
+
+
+@jit
+def gate(task, image, channels, positions, rank, team):
+    """y = x ⊙ channels (C,) ⊙ positions (P,): of the thread's part of the pixels; (0,) are all 1.
+
+    Without positions a thread takes the channels that it measured: they may be in its cache.
+    """
+    C, P = task.channels, task.height * task.width
+    x, y = image_of(task, image)
+    begin, end = share_rows(task, rank, team)
+    if task.channels_last:
+        pixels.gate(x, y, channels, positions, begin, end)
+    elif len(positions):
+        planes.gate(x, y, channels, positions, begin, end)
+    else:
+        begin, end = share_lines(C, rank, team)
+        planes.gate(x[begin:end], y[begin:end], channels[begin:end], positions, 0, P)

@@ -1,0 +1,229 @@
+"""The passes over one image whose channels are planes, x (C, P) with P = H·W: torch's contiguous format.
+
+A pass over pixels takes blocks of them, small enough that what it keeps of a block stays in the second-level
+cache, and lets vectors run over the pixels of a block. Loops of many pointers do not vectorise; so what a
+loop accumulates lies in one `block`, a row of STRIDE floats a quantity.
+"""
+
+import numpy as np
+
+from foveate.kernels.numba_maths import jit, maximum, precise_sigmoid, sigmoid
+from foveate.kernels.numba_team import whole_lines
+
+__all__ = [
+    "EMBEDDED",
+    "PIXELS",
+    "STRIDE",
+    "channel_means",
+    "channel_statistics",
+    "fuse",
+    "gate",
+    "pixel_statistics",
+]
+
+f = np.float32
+EMBEDDED = 8  # products per pixel with the embedding weights; C_mid of DMSCA at the most
+PIXELS = 512  # of a block: fewer, and what every channel costs to begin with shows; more, and caches overflow
+STRIDE = PIXELS + 16  # lest all rows of a block fall on the same cache lines
+
+
+@jit
+def channel_means(x, means, begin, end):
+    """Mean of the channels [begin, end) of x."""
+    for c in range(begin, end):
+        means[c] = _sum(x[c]) / f(x.shape[1])
+
+
+@jit
+def _sum(values):
+    total = f(0)
+    for p in range(len(values)):
+        total += values[p]
+    return total
+
+
+@jit
+def channel_statistics(x, means, maxima, begin, end):
+    """Mean and maximum of the channels [begin, end) of x."""
+    for c in range(begin, end):
+        total, largest = _sum_and_maximum(x[c])
+        means[c] = total / f(x.shape[1])
+        maxima[c] = largest
+
+
+@jit
+def _sum_and_maximum(values):
+    total, largest = f(0), f(-np.inf)
+    for p in range(len(values)):
+        total += values[p]
+        largest = maximum(largest, values[p])
+    return total, largest
+
+
+@jit
+def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
+    """Of scale ⊙ x at the pixels [begin, end): mean and maximum over channels, and its products with embed.
+
+    | argument | shape                | what it is                                    |
+    |----------|----------------------|-----------------------------------------------|
+    | scale    | (C,)                 |                                               |
+    | embed    | (C, EMBEDDED) or (C, 0) | weights, times scale already               |
+    | embedded | (EMBEDDED, P)        | the products, out                             |
+    | pooled   | (2, P)               | mean and maximum, out                         |
+    | block    | (≥ 10 · STRIDE,)     | scratch                                       |
+    """
+    channels, fours = len(scale), len(scale) // 4 * 4
+    for first in range(begin, end, PIXELS):
+        n = min(PIXELS, end - first)
+        last = first + n
+        block[: 9 * STRIDE] = f(0)
+        block[9 * STRIDE : 10 * STRIDE] = f(-np.inf)
+        for c in range(0, fours, 4):
+            x_0, x_1 = x[c, first:last], x[c + 1, first:last]
+            x_2, x_3 = x[c + 2, first:last], x[c + 3, first:last]
+            if embed.shape[1]:
+                _embed(x_0, x_1, x_2, x_3, embed[c], embed[c + 1], embed[c + 2], embed[c + 3], block)
+            _accumulate(x_0, x_1, x_2, x_3, scale[c], scale[c + 1], scale[c + 2], scale[c + 3], block)
+        for c in range(fours, channels):
+            for p in range(n):
+                value = scale[c] * x[c, first + p]
+                for m in range(embed.shape[1]):
+                    block[m * STRIDE + p] += embed[c, m] * x[c, first + p]
+                block[8 * STRIDE + p] += value
+                block[9 * STRIDE + p] = maximum(block[9 * STRIDE + p], value)
+        for m in range(embed.shape[1]):
+            embedded[m, first:last] = block[m * STRIDE : m * STRIDE + n]
+        for p in range(n):
+            pooled[0, first + p] = block[8 * STRIDE + p] / f(channels)
+            pooled[1, first + p] = block[9 * STRIDE + p]
+
+
+@jit
+def _embed(x_0, x_1, x_2, x_3, e_0, e_1, e_2, e_3, block):
+    for p in range(len(x_0)):
+        a, b, c, d = x_0[p], x_1[p], x_2[p], x_3[p]
+        block[p] += e_0[0] * a + e_1[0] * b + e_2[0] * c + e_3[0] * d
+        block[STRIDE + p] += e_0[1] * a + e_1[1] * b + e_2[1] * c + e_3[1] * d
+        block[2 * STRIDE + p] += e_0[2] * a + e_1[2] * b + e_2[2] * c + e_3[2] * d
+        block[3 * STRIDE + p] += e_0[3] * a + e_1[3] * b + e_2[3] * c + e_3[3] * d
+        block[4 * STRIDE + p] += e_0[4] * a + e_1[4] * b + e_2[4] * c + e_3[4] * d
+        block[5 * STRIDE + p] += e_0[5] * a + e_1[5] * b + e_2[5] * c + e_3[5] * d
+        block[6 * STRIDE + p] += e_0[6] * a + e_1[6] * b + e_2[6] * c + e_3[6] * d
+        block[7 * STRIDE + p] += e_0[7] * a + e_1[7] * b + e_2[7] * c + e_3[7] * d
+
+
+@jit
+def _accumulate(x_0, x_1, x_2, x_3, s_0, s_1, s_2, s_3, block):
+    for p in range(len(x_0)):
+        a, b, c, d = s_0 * x_0[p], s_1 * x_1[p], s_2 * x_2[p], s_3 * x_3[p]
+        block[8 * STRIDE + p] += (a + b) + (c + d)
+        block[9 * STRIDE + p] = maximum(block[9 * STRIDE + p], maximum(maximum(a, b), maximum(c, d)))
+
+
+@jit
+def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gates, block, begin, end):
+    """y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see plain.fuse.
+
+    Of the softmax over two only the difference of its logits matters.
+
+    | argument | shape                | what it is                                              |
+    |----------|----------------------|---------------------------------------------------------|
+    | scale    | (C,)                 | A_c                                                     |
+    | multi    | (P,)                 | F_multi                                                 |
+    | product  | (EMBEDDED, P)        | F_inter ⊙ (F_h + F_w)                                   |
+    | project  | (C, EMBEDDED)        | P                                                       |
+    | of_c     | (C,)                 | logit 0 - logit 1 of DFF, the weights of X_c            |
+    | of_s     | (C,)                 | the same, of X_s                                        |
+    | of_alpha | (C,)                 | of AA                                                   |
+    | biases   | (2,)                 | of that difference, and of AA                           |
+    | gates    | (≥ C · STRIDE,)      | scratch                                                 |
+    | block    | (≥ 12 · STRIDE,)     | scratch                                                 |
+    """
+    channels = len(scale)
+    for first in range(begin, end, PIXELS):
+        n = min(PIXELS, end - first)
+        last = first + n
+        for m in range(EMBEDDED):
+            block[m * STRIDE : m * STRIDE + n] = product[m, first:last]
+        block[8 * STRIDE : 8 * STRIDE + n] = multi[first:last]
+        width = whole_lines(n)
+        block[9 * STRIDE : 12 * STRIDE] = f(0)
+        for c in range(0, channels, 2):
+            d = min(c + 1, channels - 1)  # an odd last channel is taken twice, the second time for nothing
+            a, b = scale[c], scale[d] if d > c else f(0)
+            _gate(
+                x[c, first:last],
+                x[d, first:last],
+                gates[c * width : c * width + n],
+                gates[d * width : d * width + n],
+                project[c],
+                project[d],
+                (of_c[c] * a, of_s[c] * a, of_alpha[c] * a),
+                (of_c[d] * b, of_s[d] * b, of_alpha[d] * b),
+                block,
+            )
+        for p in range(n):
+            w_0 = sigmoid(block[9 * STRIDE + p] + biases[0])
+            w_1 = f(1) - w_0
+            alpha = precise_sigmoid(w_0 * block[10 * STRIDE + p] + w_1 * block[11 * STRIDE + p] + biases[1])
+            block[10 * STRIDE + p] = alpha * w_0
+            block[11 * STRIDE + p] = alpha * w_1
+        for c in range(channels):
+            _finish(x[c, first:last], y[c, first:last], gates[c * width : c * width + n], scale[c], block)
+
+
+@jit
+def _gate(x_0, x_1, g_0, g_1, P_0, P_1, u_0, u_1, block):
+    """The gates of two channels, and what both add to the logits and to AA's two products."""
+    c_0, s_0, a_0 = u_0
+    c_1, s_1, a_1 = u_1
+    p_0, p_1, p_2, p_3, p_4, p_5, p_6, p_7 = P_0[0], P_0[1], P_0[2], P_0[3], P_0[4], P_0[5], P_0[6], P_0[7]
+    r_0, r_1, r_2, r_3, r_4, r_5, r_6, r_7 = P_1[0], P_1[1], P_1[2], P_1[3], P_1[4], P_1[5], P_1[6], P_1[7]
+    for p in range(len(x_0)):
+        q_0, q_1, q_2, q_3 = block[p], block[STRIDE + p], block[2 * STRIDE + p], block[3 * STRIDE + p]
+        q_4, q_5 = block[4 * STRIDE + p], block[5 * STRIDE + p]
+        q_6, q_7 = block[6 * STRIDE + p], block[7 * STRIDE + p]
+        multi = block[8 * STRIDE + p]
+        A_0 = (p_0 * q_0 + p_1 * q_1 + p_2 * q_2 + p_3 * q_3) + (
+            p_4 * q_4 + p_5 * q_5 + p_6 * q_6 + p_7 * q_7
+        )
+        A_1 = (r_0 * q_0 + r_1 * q_1 + r_2 * q_2 + r_3 * q_3) + (
+            r_4 * q_4 + r_5 * q_5 + r_6 * q_6 + r_7 * q_7
+        )
+        gate_0 = sigmoid(multi * sigmoid(A_0))
+        gate_1 = sigmoid(multi * sigmoid(A_1))
+        g_0[p] = gate_0
+        g_1[p] = gate_1
+        t_0, t_1 = x_0[p], x_1[p]
+        h_0, h_1 = t_0 * gate_0, t_1 * gate_1
+        block[9 * STRIDE + p] += (c_0 * t_0 + c_1 * t_1) + (s_0 * h_0 + s_1 * h_1)
+        block[10 * STRIDE + p] += a_0 * t_0 + a_1 * t_1
+        block[11 * STRIDE + p] += a_0 * h_0 + a_1 * h_1
+
+
+@jit
+def _finish(x, y, gates, scale, block):
+    for p in range(len(x)):
+        y[p] = (block[10 * STRIDE + p] + block[11 * STRIDE + p] * gates[p]) * (scale * x[p])
+
+
+@jit
+def gate(x, y, channels, positions, begin, end):
+    """y = x ⊙ channels (C,) ⊙ positions (P,) at the pixels [begin, end); positions (0,) are all 1."""
+    for c in range(len(channels)):
+        if len(positions):
+            _scale_each(x[c, begin:end], y[c, begin:end], channels[c], positions[begin:end])
+        else:
+            _scale(x[c, begin:end], y[c, begin:end], channels[c])
+
+
+@jit
+def _scale(x, y, scale):
+    for p in range(len(x)):
+        y[p] = x[p] * scale
+
+
+@jit
+def _scale_each(x, y, scale, positions):
+    for p in range(len(x)):
+        y[p] = x[p] * scale * positions[p]

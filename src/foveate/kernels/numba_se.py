@@ -1,0 +1,51 @@
+"""SE's inference on a CPU in one call: two reads of the map and one write."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from foveate.kernels.numba_gates import attend_images, average_channels, gate
+from foveate.kernels.numba_maths import jit
+from foveate.kernels.numba_small import excite, squeeze
+from foveate.kernels.numba_team import MAP, barrier, floats, read_task, rows, run_task, share, take, worker
+
+f = np.float32
+
+WEIGHTS = ("reduce", "reduce_bias", "expand", "expand_bias")
+TASK = np.dtype([(name, np.int64) for name in (*MAP, "hidden", *WEIGHTS)])
+
+_read = read_task(TASK)
+
+
+@jit
+def _attend(task, image, shared, own, rank, team):
+    C, R = task.channels, task.hidden
+    means, shared = take(shared, C)
+    scale, shared = take(shared, C)
+    hidden, shared = take(shared, R)
+
+    average_channels(task, image, means, rank, team)
+    barrier(team)
+    begin, end = share(R, rank, team)
+    hidden[begin:end] = f(0)
+    squeeze(means, rows(task.reduce, R, C), floats(task.reduce_bias, R), hidden, begin, end)
+    barrier(team)
+    begin, end = share(C, rank, team)
+    excite(hidden, rows(task.expand, C, R), floats(task.expand_bias, C), 1, scale, begin, end)
+    barrier(team)
+    gate(task, image, scale, scale[:0], rank, team)
+    barrier(team)
+
+
+@worker
+def work(address):
+    """Do a thread's share of the task at `address`."""
+    attend_images(_read(address), _attend)
+
+
+def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:
+    """SE of x (B, C, H, W), contiguous or channels_last, float32; `weights` are WEIGHTS."""
+    C, hidden = x.shape[1], len(weights[0])
+    addresses = [weight.data_ptr() for weight in weights]
+    return run_task(work, TASK, x, (hidden,), ([C, C, hidden], []), addresses)

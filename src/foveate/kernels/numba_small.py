@@ -1,0 +1,158 @@
+"""The small parts of the mechanisms: what has few channels, or one number a channel."""
+
+import math
+
+import numpy as np
+
+from foveate.kernels.numba_maths import jit, sigmoid
+from foveate.kernels.numba_team import barrier, share
+
+__all__ = ["channel_mlp", "convolve_pair", "directions", "excite", "fold", "saturating_sigmoid", "squeeze"]
+
+f = np.float32
+
+
+@jit
+def dot(a, b):
+    """Σ a b."""
+    total = f(0)
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+@jit
+def fold(scale, shift, weight, bias, mean, variance, eps):
+    """A batch norm in eval as scale · x + shift."""
+    for i in range(len(scale)):
+        scale[i] = weight[i] / f(math.sqrt(variance[i] + f(eps)))
+        shift[i] = bias[i] - mean[i] * scale[i]
+
+
+@jit
+def channel_mlp(z, W_1, W_2, hidden, out, rank, team):
+    """out = W₂ · ReLU(W₁ · z), by all of the team: z (C,), W₁ (R, C), hidden (R,), W₂ (C, R)."""
+    begin, end = share(len(hidden), rank, team)
+    for r in range(begin, end):
+        h = dot(W_1[r], z)
+        hidden[r] = f(0) if h < f(0) else h
+    barrier(team)
+    begin, end = share(len(out), rank, team)
+    for c in range(begin, end):
+        out[c] = dot(W_2[c], hidden)
+
+
+@jit
+def squeeze(z, W, bias, hidden, begin, end):
+    """Add ReLU(W · z + bias) to hidden (R,) at [begin, end): z (C,), W (R, C), bias (R,)."""
+    for r in range(begin, end):
+        h = dot(W[r], z) + bias[r]
+        hidden[r] += f(0) if h < f(0) else h
+
+
+@jit
+def excite(hidden, W, bias, times, out, begin, end):
+    """out (C,) = σ(W · hidden + times · bias) at [begin, end): hidden (R,), W (C, R), bias (C,)."""
+    for c in range(begin, end):
+        out[c] = f(1) / (f(1) + math.exp(-(dot(W[c], hidden) + f(times) * bias[c])))
+
+
+@jit
+def saturating_sigmoid(z):
+    """σ(z), and 0 where float32 has no other: infinity times that must be NaN, as it is in torch."""
+    return f(0) if z < f(-88) else sigmoid(z)
+
+
+@jit
+def convolve_pair(padded, start, weight, total, width):
+    """Add to total (L,) the 2 -> 1 convolution of `padded` (2, …) from `start` on with `weight` (2, k, k).
+
+    Both maps lie in rows of `width`, padding included: a tap is then an offset, and all that falls on the
+    padding of the result is never read.
+    """
+    size = weight.shape[1]
+    for i in range(2):
+        for dy in range(size):
+            for dx in range(size):
+                first = start + dy * width + dx
+                _add_scaled(total, padded[i, first : first + len(total)], weight[i, dy, dx])
+
+
+@jit
+def _add_scaled(total, values, weight):
+    for p in range(len(total)):
+        total[p] += weight * values[p]
+
+
+@jit
+def directions(embedded, height, width, scale, shift, weight, row, column, terms, product):
+    """product (M, P) = F_inter ⊙ (F_h + F_w), from the maps that the 1×1 of DII makes of X_c, (M, P).
+
+    F_h and F_w are means of those maps, normalised. The interaction is a convolution of [F_h ; F_w] expanded,
+    whose rows and columns are all alike: so it is one number a row and one a column, but at the borders.
+
+    | argument         | shape          | what it is                               |
+    |------------------|----------------|------------------------------------------|
+    | scale, shift     | (2, M)         | the norms: of F_h and F_w, of F_inter    |
+    | weight           | (M, 2M, 3, 3)  | of the interaction                       |
+    | row, column      | (M, H), (M, W) | F_h and F_w, out                         |
+    | terms            | (W,)           | scratch                                  |
+    """
+    for m in range(len(row)):
+        column[m] = f(0)
+        for h in range(height):
+            total = f(0)
+            for w in range(width):
+                value = embedded[m, h * width + w]
+                total += value
+                column[m, w] += value
+            row[m, h] = total / f(width) * scale[0, m] + shift[0, m]
+        for w in range(width):
+            column[m, w] = column[m, w] / f(height) * scale[0, m] + shift[0, m]
+    for m in range(len(row)):
+        for h in range(height):
+            if h < 2 or h == height - 1:  # all rows between see the same columns
+                _column_terms(column, weight[m], h, height, terms)
+            left, middle, right = _row_terms(row, weight[m], h, height)
+            out = product[m, h * width : (h + 1) * width]
+            for w in range(width):
+                inter = (middle + terms[w]) * scale[1, m] + shift[1, m]
+                out[w] = (f(0) if inter < f(0) else inter) * (row[m, h] + column[m, w])
+            for w in range(0, width, max(width - 1, 1)):
+                edge = middle - (left if w == 0 else f(0)) - (right if w == width - 1 else f(0))
+                inter = (edge + terms[w]) * scale[1, m] + shift[1, m]
+                out[w] = (f(0) if inter < f(0) else inter) * (row[m, h] + column[m, w])
+
+
+@jit
+def _row_terms(row, weight, h, height):
+    """What F_h adds to the interaction at row h: by the left tap, by all three, by the right one."""
+    left, middle, right = f(0), f(0), f(0)
+    for j in range(len(row)):
+        for dy in range(3):
+            if 0 <= h + dy - 1 < height:
+                value = row[j, h + dy - 1]
+                left += value * weight[j, dy, 0]
+                middle += value * (weight[j, dy, 0] + weight[j, dy, 1] + weight[j, dy, 2])
+                right += value * weight[j, dy, 2]
+    return left, middle, right
+
+
+@jit
+def _column_terms(column, weight, h, height, terms):
+    """What F_w adds to the interaction at every column of row h."""
+    mid, width = column.shape
+    terms[:] = f(0)
+    for j in range(mid):
+        left, centre, right = f(0), f(0), f(0)
+        for dy in range(3):
+            if 0 <= h + dy - 1 < height:
+                left += weight[mid + j, dy, 0]
+                centre += weight[mid + j, dy, 1]
+                right += weight[mid + j, dy, 2]
+        for w in range(width):
+            terms[w] += centre * column[j, w]
+        for w in range(1, width):
+            terms[w] += left * column[j, w - 1]
+        for w in range(width - 1):
+            terms[w] += right * column[j, w + 1]

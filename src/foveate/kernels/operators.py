@@ -1,0 +1,236 @@
+"""The passes as operators of torch, `foveate::pool` and so on: one each to compile, export and checkpointing.
+
+Their names and arguments are those of `plain`. On a GPU Triton carries them out, on a CPU plain torch.
+Outputs have the dtype of x; the arithmetic is float32 (or wider), also under autocast. Small arguments may
+come in another floating dtype than x; each gradient has its argument's own. A backward is an operator too.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import define, impl, register_autograd, register_fake
+
+from foveate.errors import RequestError
+from foveate.kernels import plain
+
+__all__ = ["fuse", "gate", "pool", "pool_channels", "simam", "why_not"]
+
+TRITON = find_spec("triton") is not None
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def why_not(x: Tensor) -> str | None:
+    """Say in a sentence why the Triton kernels cannot take x, or give None where they can."""
+    if x.device.type != "cuda":
+        return f"x is on {x.device.type}, and the Triton kernels run on a GPU"
+    if not TRITON:
+        return "Triton is not installed"
+    if torch.version.hip is None and torch.cuda.get_device_capability(x.device) < (7, 0):
+        return "the GPU's compute capability is below 7.0, the least that Triton compiles for"
+    if x.dtype not in DTYPES:
+        return f"x is {x.dtype}, and the Triton kernels take float32, bfloat16 and float16"
+    if x.shape[1:].numel() >= 2**31:
+        return "one image of x has 2³¹ elements or more, beyond the Triton kernels' offsets"
+    return None
+
+
+def wide(arguments: Sequence[Any]) -> list[Any]:
+    """Give the tensors among the arguments in float32, or in float64 if one of them is."""
+    dtypes = {given.dtype for given in tensors(arguments)}
+    if strange := dtypes - {*DTYPES, torch.float64}:
+        raise RequestError(f"the passes take float32, float64, bfloat16 or float16, not {strange.pop()}")
+    dtype = torch.float64 if torch.float64 in dtypes else torch.float32
+    return [given.to(dtype) if isinstance(given, Tensor) else given for given in arguments]
+
+
+def run_plain(form: Callable[..., Any], fake: Callable[..., Any], *arguments: Any) -> Any:
+    """Carry out a plain form in float32, and fill the outputs that the fake promises with what it gives."""
+    with torch.autocast(arguments[0].device.type, enabled=False):
+        y = form(*wide(arguments))
+    if isinstance(y, Tensor):
+        return fake(*arguments).copy_(y)
+    return tuple(empty.copy_(part) for empty, part in zip(fake(*arguments), y, strict=True))
+
+
+def run_plain_backward(
+    form: Callable[..., Any], arguments: Sequence[Any], gradients: Sequence[Tensor]
+) -> list[Tensor]:
+    """Differentiate a plain form in float32: a gradient for each tensor among the arguments."""
+    # What carries out an operator runs below autograd, which records nothing there unless it is let in again.
+    recorded = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
+    given = wide(arguments)
+    with recorded, torch.enable_grad(), torch.autocast(arguments[0].device.type, enabled=False):
+        leaves = [part.detach().requires_grad_() if isinstance(part, Tensor) else part for part in given]
+        y = form(*leaves)
+        y = (y,) if isinstance(y, Tensor) else y
+        found = torch.autograd.grad(y, tensors(leaves), [d.to(y[0].dtype) for d in gradients])
+    return [like(of).copy_(d) for of, d in zip(tensors(arguments), found, strict=True)]
+
+
+def tensors(arguments: Sequence[Any]) -> list[Tensor]:
+    """Give the tensors among the arguments."""
+    return [given for given in arguments if isinstance(given, Tensor)]
+
+
+def layout(x: Tensor) -> torch.memory_format:
+    """Give channels_last for a map that has it, by the rule of the Triton kernels; else contiguous."""
+    if x.dim() != 4 or not x.is_contiguous(memory_format=torch.channels_last):
+        return torch.contiguous_format
+    if x.is_contiguous() and x.shape[2] * x.shape[3] != 1:
+        return torch.contiguous_format
+    return torch.channels_last
+
+
+def like(x: Tensor, *others: Any) -> Tensor:
+    """Fake an output or a gradient with the dtype, shape and layout of x."""
+    return torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout(x))
+
+
+def run_triton(module: str, name: str, *arguments: Any) -> Any:
+    """Carry out a Triton launcher; nothing of Triton is imported before."""
+    return getattr(import_module(f"foveate.kernels.{module}"), name)(*arguments)
+
+
+def declare(
+    name: str,
+    arguments: str,
+    outputs: str,
+    form: Callable[..., Any],
+    module: str,
+    fake: Callable[..., Any],
+    *,
+    kept: int | None = None,
+    backward_module: str | None = None,
+) -> None:
+    """Declare an operator and its backward, who carries them out, and what torch's tracing asks of them.
+
+    `arguments` and `outputs` are in torch's notation, `form` is the plain form, `fake` gives empty outputs.
+    `module` has the Triton launchers `name` and (unless `backward_module` has it) `name_backward`. That takes
+    the arguments, then output number `kept`, if any, then a gradient for each output, and gives one for each
+    tensor among the arguments.
+    """
+    forward, backward = f"foveate::{name}", f"foveate::{name}_backward"
+    count = len(arguments.split(", "))
+    also = ["kept"] * (kept is not None) + [f"d_{i}" for i in range(outputs.count("Tensor"))]
+    taken = ", ".join([arguments, *(f"Tensor {given}" for given in also)])
+    define(forward, f"({arguments}) -> {outputs}", tags=torch.Tag.pt2_compliant_tag)
+    define(backward, f"({taken}) -> Tensor[]", tags=torch.Tag.pt2_compliant_tag)
+
+    impl(forward, "cpu", partial(run_plain, form, fake))
+    impl(forward, "cuda", partial(run_triton, module, name))
+    register_fake(forward, fake)
+
+    @impl(backward, "cpu")
+    def backward_on_cpu(*given: Any) -> list[Tensor]:
+        return run_plain_backward(form, given[:count], given[count + (kept is not None) :])
+
+    @impl(backward, "cuda")
+    def backward_on_gpu(*given: Any) -> list[Tensor]:
+        found = run_triton(backward_module or module, f"{name}_backward", *given)
+        return tensors([found] if isinstance(found, Tensor) else found)
+
+    @register_fake(backward)
+    def fake_backward(*given: Any) -> list[Tensor]:
+        return [like(argument) for argument in tensors(given[:count])]
+
+    def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        also = () if kept is None else (output[kept],)
+        ctx.save_for_backward(*(given if isinstance(given, Tensor) else None for given in inputs), *also)
+        ctx.others = [None if isinstance(given, Tensor) else given for given in inputs] + [None] * len(also)
+
+    def differentiate(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        given = [
+            saved if other is None else other
+            for saved, other in zip(ctx.saved_tensors, ctx.others, strict=True)
+        ]
+        found = iter(getattr(torch.ops.foveate, f"{name}_backward")(*given, *gradients))
+        return tuple(next(found) if isinstance(argument, Tensor) else None for argument in given[:count])
+
+    def differentiate_twice(ctx: Any, *gradients: Tensor) -> None:
+        raise RequestError(f"second derivatives of foveate's {name} are not given: take the reference path")
+
+    register_autograd(forward, differentiate, setup_context=keep)
+    register_autograd(backward, differentiate_twice)
+
+
+def fake_pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Fake the three outputs of `pool`."""
+    B, C, H, W = x.shape
+    return x.new_empty(B, C, H), x.new_empty(B, C, W), x.new_empty(B, C)
+
+
+def fake_pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
+    """Fake the output of `pool_channels`."""
+    return x.new_empty(x.shape[0], 2, *x.shape[2:])
+
+
+FACTORS = "Tensor? channels, Tensor? rows, Tensor? columns, Tensor? positions"
+WEIGHTS = "Tensor project, Tensor dff_weight, Tensor dff_bias, Tensor aa_weight, Tensor aa_bias"
+MAPS = "Tensor x, Tensor scale, Tensor multi, Tensor product"
+declare("pool", "Tensor x", "(Tensor, Tensor, Tensor)", plain.pool, "triton_pool", fake_pool, kept=2)
+declare(
+    "pool_channels",
+    "Tensor x, Tensor? scale",
+    "Tensor",
+    plain.pool_channels,
+    "triton_channels",
+    fake_pool_channels,
+)
+declare("gate", f"Tensor x, {FACTORS}", "Tensor", plain.gate, "triton_gate", like)
+declare("simam", "Tensor x, float e_lambda", "Tensor", plain.simam, "triton_simam", like)
+declare(
+    "fuse",
+    f"{MAPS}, {WEIGHTS}",
+    "Tensor",
+    plain.fuse,
+    "triton_fuse",
+    like,
+    backward_module="triton_fuse_backward",
+)
+
+
+def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Means of the rows (B, C, H), means of the columns (B, C, W) and the maximum (B, C) of every channel."""
+    return torch.ops.foveate.pool(x)
+
+
+def pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
+    """[mean over channels ; max over channels] of scale ⊙ x, (B, 2, H, W); `scale` is (B, C), None is 1."""
+    return torch.ops.foveate.pool_channels(x, scale)
+
+
+def gate(
+    x: Tensor,
+    channels: Tensor | None = None,
+    rows: Tensor | None = None,
+    columns: Tensor | None = None,
+    positions: Tensor | None = None,
+) -> Tensor:
+    """x ⊙ channels (B, C) ⊙ rows (B, C, H) ⊙ columns (B, C, W) ⊙ positions (B, 1, H, W), those given."""
+    return torch.ops.foveate.gate(x, channels, rows, columns, positions)
+
+
+def simam(x: Tensor, e_lambda: float) -> Tensor:
+    """x ⊙ σ((x - μ)² / (4 (σ² + λ)) + ½) with each channel's mean μ and variance σ² over its positions."""
+    return torch.ops.foveate.simam(x, e_lambda)
+
+
+def fuse(
+    x: Tensor,
+    scale: Tensor,
+    multi: Tensor,
+    product: Tensor,
+    project: Tensor,
+    dff_weight: Tensor,
+    dff_bias: Tensor,
+    aa_weight: Tensor,
+    aa_bias: Tensor,
+) -> Tensor:
+    """All of DMSCA behind its small maps, α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x: see `plain.fuse`."""
+    weights = (project, dff_weight, dff_bias, aa_weight, aa_bias)
+    return torch.ops.foveate.fuse(x, scale, multi, product, *weights)

@@ -1,0 +1,61 @@
+"""Mechanisms rearranged: the same equations, with the whole map in nothing but the passes.
+
+No concatenation of maps exists, linear projections are pulled through what they are applied to, and means of
+the weighed map are weighed means. `passes` are those of `plain`, or operators with the same names. A module
+is used as it is, part by part; so training, batch norms and all, is that of its own forward.
+
+SE is not here: its mean and its product are one pass each as its equations stand.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from foveate.kernels import plain
+
+__all__ = ["cbam", "coordinate", "dmsca", "simam", "spatial_mask"]
+
+
+def dmsca(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+    """DMSCA in three passes: statistics of the channels, statistics of the pixels, the fusion."""
+    rows, columns, maximum = passes.pool(x)
+    f = module.gce.encode(rows.mean(dim=2)[:, :, None, None], maximum[:, :, None, None])
+    A_c = module.tca.weigh(f).flatten(1)
+    F_multi = module.msce.describe(passes.pool_channels(x, A_c))
+    Z_h, Z_w = rows * A_c[:, :, None], columns * A_c[:, :, None]  # A_c is one number per channel
+    product = module.dii.meet(Z_h.unsqueeze(3), Z_w.unsqueeze(3))
+    dff, aa = module.dff.conv, module.aa.conv
+    project = module.dii.project.weight.flatten(1)
+    return passes.fuse(
+        x, A_c, F_multi, product, project, dff.weight.flatten(1), dff.bias, aa.weight.flatten(), aa.bias
+    )
+
+
+def cbam(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+    """CBAM in three passes: both gates are applied in one, and the map between them is never written."""
+    rows, _, maximum = passes.pool(x)
+    mlp = module.channel.mlp
+    M_c = torch.sigmoid(mlp(rows.mean(dim=2)[:, :, None, None]) + mlp(maximum[:, :, None, None])).flatten(1)
+    M_s = torch.sigmoid(module.spatial.conv(passes.pool_channels(x, M_c)))
+    return passes.gate(x, channels=M_c, positions=M_s)
+
+
+def coordinate(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+    """Coordinate attention in two passes: both means in one, both gates in one."""
+    rows, columns, _ = passes.pool(x)
+    g_h, g_w = module.gates(rows.unsqueeze(3), columns.unsqueeze(3))
+    return passes.gate(x, rows=g_h.squeeze(3), columns=g_w.squeeze(3))
+
+
+def simam(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+    """SimAM in one pass: statistics and gate of a channel while it is at hand."""
+    return passes.simam(x, module.e_lambda)
+
+
+def spatial_mask(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+    """SGFA's spatial gate in two passes."""
+    mean_and_maximum = passes.pool_channels(x, None)
+    M_s = torch.sigmoid(module.norm(module.conv(mean_and_maximum.flip(1))))  # its maximum comes first
+    return passes.gate(x, positions=M_s)

@@ -1,0 +1,191 @@
+"""The second pass in Triton: mean and maximum over the channels of scale ⊙ x, per pixel."""
+
+# ruff: noqa: N803 - B, C, N: names as in the equations
+# mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from foveate.kernels import triton_map as maps
+from foveate.kernels.triton_pool import greatest
+
+__all__ = ["load_scaled", "offsets", "pool_channels", "pool_channels_backward"]
+
+
+@triton.jit
+def offsets(c, p, C, N, CHANNELS_LAST: tl.constexpr):
+    """Where the elements (c, p) of an image lie."""
+    if CHANNELS_LAST:
+        return c[:, None] + (p * C)[None, :]
+    return (c * N)[:, None] + p[None, :]
+
+
+@triton.jit
+def load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST: tl.constexpr, HAS_SCALE: tl.constexpr = True):
+    """A tile of x, of scale ⊙ x, and of scale, in float32; 0 outside of the map."""
+    in_c = c < C
+    inside = in_c[:, None] & (p < N)[None, :]
+    at = offsets(c, p, C, N, CHANNELS_LAST)
+    tile = tl.load(x + b * (C * N) + at, inside, 0.0).to(tl.float32)
+    if HAS_SCALE:
+        s = tl.load(scale + b * C + c, in_c, 0.0).to(tl.float32)
+        return tile, tl.where(inside, tile * s[:, None], 0.0), s, at, inside
+    return tile, tile, tl.full(c.shape, 1.0, tl.float32), at, inside
+
+
+@triton.jit
+def pool_channels_kernel(
+    x,  # (B, C, N)
+    scale,  # (B, C)
+    pooled,  # (B, 2, N)
+    C,
+    N_units,  # N / UNIT
+    UNIT: tl.constexpr,
+    HAS_SCALE: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_P: tl.constexpr,
+):
+    """Gather sum and maximum of a block of pixels over tiles of channels."""
+    N = N_units * UNIT
+    blocks_p = tl.cdiv(N, BLOCK_P)
+    b = (tl.program_id(0) // blocks_p).to(tl.int64)
+    p = (tl.program_id(0) % blocks_p) * BLOCK_P + tl.arange(0, BLOCK_P)
+    total = tl.zeros([BLOCK_C, BLOCK_P], tl.float32)
+    top = tl.full([BLOCK_C, BLOCK_P], float("-inf"), tl.float32)
+    for start in range(0, C, BLOCK_C):
+        c = start + tl.arange(0, BLOCK_C)
+        _, X, _, _, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST, HAS_SCALE)
+        total += X
+        top = tl.maximum(top, tl.where(inside, X, float("-inf")), propagate_nan=tl.PropagateNan.ALL)
+    pooled += b * (2 * N) + p
+    tl.store(pooled, tl.sum(total, 0) / C, p < N)
+    tl.store(pooled + N, greatest(top, 0), p < N)
+
+
+@triton.jit
+def ties_kernel(
+    x,  # (B, C, N)
+    scale,  # (B, C)
+    d_pooled,  # (B, 2, N)
+    maximum,  # (B, N)
+    share,  # (B, N): gradient of the maximum for each channel that is it
+    C,
+    N_units,
+    UNIT: tl.constexpr,
+    HAS_SCALE: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_P: tl.constexpr,
+):
+    """Find the maximum again, in float32, and the channels among which its gradient is shared."""
+    N = N_units * UNIT
+    blocks_p = tl.cdiv(N, BLOCK_P)
+    b = (tl.program_id(0) // blocks_p).to(tl.int64)
+    p = (tl.program_id(0) % blocks_p) * BLOCK_P + tl.arange(0, BLOCK_P)
+    top = tl.full([BLOCK_C, BLOCK_P], float("-inf"), tl.float32)
+    for start in range(0, C, BLOCK_C):
+        c = start + tl.arange(0, BLOCK_C)
+        _, X, _, _, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST, HAS_SCALE)
+        top = tl.maximum(top, tl.where(inside, X, float("-inf")), propagate_nan=tl.PropagateNan.ALL)
+    best = greatest(top, 0)
+    count = tl.zeros([BLOCK_C, BLOCK_P], tl.float32)
+    for start in range(0, C, BLOCK_C):
+        c = start + tl.arange(0, BLOCK_C)
+        _, X, _, _, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST, HAS_SCALE)
+        count += (inside & (best[None, :] == X)).to(tl.float32)
+    d = tl.load(d_pooled + b * (2 * N) + N + p, p < N, 0.0).to(tl.float32)
+    tl.store(maximum + b * N + p, best, p < N)
+    tl.store(share + b * N + p, d / tl.sum(count, 0), p < N)
+
+
+@triton.jit
+def pool_channels_backward_kernel(
+    x,  # (B, C, N)
+    scale,  # (B, C)
+    d_pooled,  # (B, 2, N)
+    maximum,  # (B, N)
+    share,  # (B, N)
+    dx,  # as x
+    d_scale,  # (B, parts of N, C): sums over this program's pixels
+    C,
+    N_units,
+    pixels,  # pixels that a program walks
+    UNIT: tl.constexpr,
+    HAS_SCALE: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_P: tl.constexpr,
+):
+    """dX = d_mean / C + [X is the maximum] · share; dx = scale ⊙ dX and d_scale = Σ over pixels of x ⊙ dX."""
+    N = N_units * UNIT
+    blocks_c, parts = tl.cdiv(C, BLOCK_C), tl.cdiv(N, pixels)
+    c = (tl.program_id(0) % blocks_c) * BLOCK_C + tl.arange(0, BLOCK_C)
+    part = (tl.program_id(0) // blocks_c) % parts
+    b = (tl.program_id(0) // (blocks_c * parts)).to(tl.int64)
+    d_s = tl.zeros([BLOCK_C, BLOCK_P], tl.float32)
+    last = tl.minimum(part * pixels + pixels, N)
+    for start in range(part * pixels, last, BLOCK_P):
+        p = start + tl.arange(0, BLOCK_P)
+        tile, X, s, at, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST, HAS_SCALE)
+        of_mean = tl.load(d_pooled + b * (2 * N) + p, p < N, 0.0).to(tl.float32) / C
+        top = tl.load(maximum + b * N + p, p < N, 0.0)
+        of_top = tl.load(share + b * N + p, p < N, 0.0)
+        d_X = of_mean[None, :] + (top[None, :] == X).to(tl.float32) * of_top[None, :]
+        tl.store(dx + b * (C * N) + at, d_X * s[:, None], inside)
+        if HAS_SCALE:
+            d_s += tile * d_X
+    if HAS_SCALE:
+        tl.store(d_scale + (b * parts + part) * C + c, tl.sum(d_s, 1), c < C)
+
+
+def pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
+    """[mean over channels ; max over channels] of scale ⊙ x, (B, 2, H, W); `scale` is (B, C), None is 1."""
+    maps.check(x, scale=(scale, x.shape[:2]))
+    x, channels_last = maps.lay(x)
+    B, C, H, W = x.shape
+    N, unit = H * W, maps.unit(H * W)
+    block_c, block_p = maps.flat_tile(x.shape, channels_last, 256)
+    pooled = maps.empty((B, 2, H, W), x, x.dtype)
+    programs = B * maps.blocks(N, block_p)
+    if programs:
+        s = x if scale is None else scale.contiguous()
+        with maps.device_of(x):
+            pool_channels_kernel[(programs,)](
+                x, s, pooled, C, N // unit, unit, scale is not None, channels_last, block_c, block_p,
+                num_warps=maps.warps(block_c * block_p),
+            )  # fmt: skip
+    return pooled
+
+
+def pool_channels_backward(x: Tensor, scale: Tensor | None, d_pooled: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Gradients of `pool_channels` with respect to x and scale."""
+    B, C, H, W = x.shape
+    maps.check(x, scale=(scale, (B, C)), d_pooled=(d_pooled, (B, 2, H, W)))
+    x, channels_last = maps.lay(x)
+    N, unit = H * W, maps.unit(H * W)
+    dx = maps.empty(x.shape, x, x.dtype, channels_last)
+    block_c, block_p = maps.flat_tile(x.shape, channels_last, 256)
+    programs = B * maps.blocks(N, block_p)
+    if not programs:
+        return dx, None if scale is None else torch.zeros_like(scale)
+    s = x if scale is None else scale.contiguous()
+    d_pooled = d_pooled.contiguous()
+    maximum, share = maps.empty((B, N), x), maps.empty((B, N), x)
+    flags = (unit, scale is not None, channels_last)
+    with maps.device_of(x):
+        ties_kernel[(programs,)](
+            x, s, d_pooled, maximum, share, C, N // unit, *flags, block_c, block_p,
+            num_warps=maps.warps(block_c * block_p),
+        )  # fmt: skip
+        block_c, block_p = maps.walk_tile(x.shape, channels_last)
+        pixels = maps.pixels_per_part(x.shape, block_c, block_p)
+        parts = maps.blocks(N, pixels)
+        d_scale = maps.empty((B, parts, C), x)
+        pool_channels_backward_kernel[(B * parts * maps.blocks(C, block_c),)](
+            x, s, d_pooled, maximum, share, dx, d_scale, C, N // unit, pixels, *flags, block_c, block_p,
+            num_warps=maps.warps(block_c * block_p),
+        )  # fmt: skip
+    return dx, None if scale is None else d_scale.sum(1).to(scale.dtype)

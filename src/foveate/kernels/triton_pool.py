@@ -1,0 +1,219 @@
+"""The first pass in Triton: means of rows, means of columns and the maximum of every channel, in one read."""
+
+# ruff: noqa: N803 - C, H, W: names as in the equations
+# mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
+
+import math
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from foveate.kernels import triton_map as maps
+
+__all__ = ["greatest", "pool", "pool_backward"]
+
+
+@triton.jit
+def greatest(x, axis: tl.constexpr):
+    """The maximum along an axis, NaN where there is one: tl.max alone would pass over it."""
+    nan = x != x
+    top = tl.max(tl.where(nan, float("-inf"), x), axis)
+    return tl.where(tl.max(nan.to(tl.int32), axis) > 0, float("nan"), top)
+
+
+@triton.jit
+def place(B, C, H, W, rows, BLOCK_C: tl.constexpr, BLOCK_W: tl.constexpr):
+    """This program's image, channels, first row and columns, and which part of the rows and columns it is."""
+    program = tl.program_id(0)
+    parts_w = tl.cdiv(W, BLOCK_W)
+    part_w = program % parts_w
+    program //= parts_w
+    parts_h = tl.cdiv(H, rows)
+    part_h = program % parts_h
+    program //= parts_h
+    blocks_c = tl.cdiv(C, BLOCK_C)
+    c = (program % blocks_c) * BLOCK_C + tl.arange(0, BLOCK_C)
+    b = (program // blocks_c).to(tl.int64)
+    return b, c, part_h * rows, part_w * BLOCK_W + tl.arange(0, BLOCK_W), part_h, part_w
+
+
+@triton.jit
+def strides(C, H, W, CHANNELS_LAST: tl.constexpr):
+    """Strides of channels, rows and columns."""
+    if CHANNELS_LAST:
+        return 1, W * C, C
+    return H * W, W, 1
+
+
+@triton.jit
+def pool_kernel(
+    x,  # (B, C, H, W)
+    rows_mean,  # (parts of W, B, C, H): sums of this program's columns, over W
+    columns_mean,  # (parts of H, B, C, W): sums of this program's rows, over H
+    maximum,  # (parts of H, parts of W, B, C)
+    B,
+    C,
+    H,
+    W_units,  # W / UNIT
+    rows,  # rows that a program walks
+    UNIT: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+):
+    """Walk down the rows: a row's sum is done at once, columns and maximum are gathered."""
+    W = W_units * UNIT
+    b, c, first, w, part_h, part_w = place(B, C, H, W, rows, BLOCK_C, BLOCK_W)
+    step_c, step_h, step_w = strides(C, H, W, CHANNELS_LAST)
+    x += b * (C * H * W)
+    in_c, in_w = c < C, w < W
+    last = tl.minimum(first + rows, H)
+    total = tl.zeros([BLOCK_C, BLOCK_H, BLOCK_W], tl.float32)
+    top = tl.full([BLOCK_C, BLOCK_H, BLOCK_W], float("-inf"), tl.float32)
+    for start in range(first, last, BLOCK_H):
+        h = start + tl.arange(0, BLOCK_H)
+        in_h = h < last
+        inside = in_c[:, None, None] & in_h[None, :, None] & in_w[None, None, :]
+        at = (c * step_c)[:, None, None] + (h * step_h)[None, :, None] + (w * step_w)[None, None, :]
+        tile = tl.load(x + at, inside, 0.0).to(tl.float32)
+        total += tile
+        top = tl.maximum(top, tl.where(inside, tile, float("-inf")), propagate_nan=tl.PropagateNan.ALL)
+        to = (part_w * B + b) * (C * H) + c[:, None] * H + h[None, :]
+        tl.store(rows_mean + to, tl.sum(tile, 2) / W, in_c[:, None] & in_h[None, :])
+    to = (part_h * B + b) * (C * W) + c[:, None] * W + w[None, :]
+    tl.store(columns_mean + to, tl.sum(total, 1) / H, in_c[:, None] & in_w[None, :])
+    to = ((part_h * tl.cdiv(W, BLOCK_W) + part_w) * B + b) * C + c
+    tl.store(maximum + to, greatest(greatest(top, 2), 1), in_c)
+
+
+@triton.jit
+def ties_kernel(
+    x,  # (B, C, H, W)
+    maximum,  # (B, C)
+    ties,  # (parts of H, parts of W, B, C): how many of this program's elements are the maximum
+    B,
+    C,
+    H,
+    W_units,
+    rows,
+    UNIT: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+):
+    """Count the elements among which the gradient of the maximum is shared."""
+    W = W_units * UNIT
+    b, c, first, w, part_h, part_w = place(B, C, H, W, rows, BLOCK_C, BLOCK_W)
+    step_c, step_h, step_w = strides(C, H, W, CHANNELS_LAST)
+    x += b * (C * H * W)
+    in_c, in_w = c < C, w < W
+    last = tl.minimum(first + rows, H)
+    top = tl.load(maximum + b * C + c, in_c, 0.0).to(tl.float32)
+    count = tl.zeros([BLOCK_C, BLOCK_H, BLOCK_W], tl.float32)
+    for start in range(first, last, BLOCK_H):
+        h = start + tl.arange(0, BLOCK_H)
+        inside = in_c[:, None, None] & (h < last)[None, :, None] & in_w[None, None, :]
+        at = (c * step_c)[:, None, None] + (h * step_h)[None, :, None] + (w * step_w)[None, None, :]
+        tile = tl.load(x + at, inside, 0.0).to(tl.float32)
+        count += (inside & (tile == top[:, None, None])).to(tl.float32)
+    to = ((part_h * tl.cdiv(W, BLOCK_W) + part_w) * B + b) * C + c
+    tl.store(ties + to, tl.sum(tl.sum(count, 2), 1), in_c)
+
+
+@triton.jit
+def pool_backward_kernel(
+    x,  # (B, C, H, W)
+    maximum,  # (B, C)
+    d_rows,  # (B, C, H)
+    d_columns,  # (B, C, W)
+    share,  # (B, C): gradient of the maximum for each element that is it
+    dx,  # as x
+    B,
+    C,
+    H,
+    W_units,
+    rows,
+    UNIT: tl.constexpr,
+    CHANNELS_LAST: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    BLOCK_W: tl.constexpr,
+):
+    """dx = d_rows / W + d_columns / H + [x is the maximum] · share."""
+    W = W_units * UNIT
+    b, c, first, w, _, _ = place(B, C, H, W, rows, BLOCK_C, BLOCK_W)
+    step_c, step_h, step_w = strides(C, H, W, CHANNELS_LAST)
+    x += b * (C * H * W)
+    dx += b * (C * H * W)
+    in_c, in_w = c < C, w < W
+    last = tl.minimum(first + rows, H)
+    top = tl.load(maximum + b * C + c, in_c, 0.0).to(tl.float32)
+    of_top = tl.load(share + b * C + c, in_c, 0.0).to(tl.float32)
+    d_columns += b * (C * W) + c[:, None] * W + w[None, :]
+    of_column = tl.load(d_columns, in_c[:, None] & in_w[None, :], 0.0).to(tl.float32) / H
+    for start in range(first, last, BLOCK_H):
+        h = start + tl.arange(0, BLOCK_H)
+        in_h = h < last
+        inside = in_c[:, None, None] & in_h[None, :, None] & in_w[None, None, :]
+        row = b * (C * H) + c[:, None] * H + h[None, :]
+        of_row = tl.load(d_rows + row, in_c[:, None] & in_h[None, :], 0.0).to(tl.float32) / W
+        at = (c * step_c)[:, None, None] + (h * step_h)[None, :, None] + (w * step_w)[None, None, :]
+        hit = tl.load(x + at, inside, 0.0).to(tl.float32) == top[:, None, None]
+        d = of_row[:, :, None] + of_column[:, None, :] + hit.to(tl.float32) * of_top[:, None, None]
+        tl.store(dx + at, d, inside)
+
+
+def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Means of the rows (B, C, H), means of the columns (B, C, W) and the maximum (B, C) of every channel."""
+    maps.check(x)
+    x, channels_last = maps.lay(x)
+    B, C, H, W = x.shape
+    tile = maps.plane_tile(x.shape, channels_last)
+    rows = maps.rows_per_split(x.shape, tile)
+    parts_h, parts_w = maps.blocks(H, rows), maps.blocks(W, tile[2])
+    row_sums = maps.empty((parts_w, B, C, H), x, x.dtype if parts_w == 1 else torch.float32)
+    column_sums = maps.empty((parts_h, B, C, W), x, x.dtype if parts_h == 1 else torch.float32)
+    maximum = maps.empty((parts_h * parts_w, B, C), x, x.dtype)
+    programs = B * maps.blocks(C, tile[0]) * parts_h * parts_w
+    size = (B, C, H, W // maps.unit(W), rows, maps.unit(W), channels_last, *tile)
+    if programs:
+        with maps.device_of(x):
+            pool_kernel[(programs,)](
+                x, row_sums, column_sums, maximum, *size, num_warps=maps.warps(math.prod(tile))
+            )
+    return (
+        row_sums[0] if parts_w == 1 else row_sums.sum(0).to(x.dtype),
+        column_sums[0] if parts_h == 1 else column_sums.sum(0).to(x.dtype),
+        maximum[0] if len(maximum) == 1 else maximum.amax(0),
+    )
+
+
+def pool_backward(x: Tensor, maximum: Tensor, d_rows: Tensor, d_columns: Tensor, d_maximum: Tensor) -> Tensor:
+    """Gradient of `pool` with respect to x, whose maximum (B, C) it gave."""
+    B, C, H, W = x.shape
+    of_rows, of_columns = (d_rows, (B, C, H)), (d_columns, (B, C, W))
+    maps.check(
+        x, maximum=(maximum, (B, C)), d_rows=of_rows, d_columns=of_columns, d_maximum=(d_maximum, (B, C))
+    )
+    x, channels_last = maps.lay(x)
+    tile = maps.plane_tile(x.shape, channels_last)
+    rows = maps.rows_per_split(x.shape, tile)
+    parts = maps.blocks(H, rows) * maps.blocks(W, tile[2])
+    programs = B * maps.blocks(C, tile[0]) * parts
+    size = (B, C, H, W // maps.unit(W), rows, maps.unit(W), channels_last, *tile)
+    maximum, d_rows, d_columns = maximum.contiguous(), d_rows.contiguous(), d_columns.contiguous()
+    dx = maps.empty(x.shape, x, x.dtype, channels_last)
+    if programs:
+        num_warps = maps.warps(math.prod(tile))
+        ties = maps.empty((parts, B, C), x)
+        with maps.device_of(x):
+            ties_kernel[(programs,)](x, maximum, ties, *size, num_warps=num_warps)
+            share = d_maximum.float() / ties.sum(0)
+            pool_backward_kernel[(programs,)](
+                x, maximum, d_rows, d_columns, share, dx, *size, num_warps=num_warps
+            )
+    return dx

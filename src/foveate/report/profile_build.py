@@ -1,0 +1,32 @@
+"""Writes the folder of a profile: its page, its record, its numbers and its figures."""
+
+from pathlib import Path
+from typing import Any
+
+from foveate.files import write_bytes, write_csv, write_json, write_text
+from foveate.report.files import as_markdown, as_pdf, as_svg
+from foveate.report.profile_charts import profile_figures
+from foveate.report.profile_page import render_profile
+from foveate.report.profile_tables import latency_table, numbers, work_table
+
+__all__ = ["write_profile"]
+
+
+def write_profile(record: dict[str, Any], folder: Path) -> str:
+    """Write `record` into `folder`, and return the path of its page.
+
+    Raises:
+        DiskError: a file cannot be written.
+    """
+    drawings = [(figure, as_svg(figure)) for figure in profile_figures(record)]
+    for figure, svg in drawings:
+        write_text(folder / "figures" / f"{figure.name}.svg", svg)
+        write_bytes(folder / "figures" / f"{figure.name}.pdf", as_pdf(svg))
+    for table in (latency_table(record), work_table(record)):
+        write_text(folder / f"{table.name}.md", as_markdown(table))
+    write_csv(folder / "profile.csv", numbers(record))
+    write_json(folder / "profile.json", record)
+    # Last, so that a page that is there has everything that it names.
+    page = folder / "index.html"
+    write_text(page, render_profile(record, drawings))
+    return str(page)

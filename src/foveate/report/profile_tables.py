@@ -1,0 +1,142 @@
+"""The tables of a profile, once for the page, the terminal and CSV."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from foveate.report.notation import NOTHING, count, decimals, display_name, magnitude
+from foveate.report.profile_words import byte_size, doubtful, increase, milliseconds, ratio_range
+from foveate.report.records import PLAIN
+from foveate.report.tables import Cell, Column, Table
+
+__all__ = ["latency_table", "numbers", "parts_table", "work_table"]
+
+
+def work_table(record: dict[str, Any]) -> Table:
+    """What is counted: of plain the whole, of the others what they add."""
+    step = "training step" if record["settings"]["mode"] == "training" else "inference"
+    columns = [
+        Column("Mechanism", "Of plain the whole is given, of the others what they add to it."),
+        Column("Parameters", "Learned numbers."),
+        Column("Multiply-adds", f"Of convolutions and matrix products, of one image in one {step}."),
+        Column(
+            "Element-wise",
+            "Operations of all else: one for each element written, or read by a reduction; of one image.",
+        ),
+        Column(
+            "Bytes moved",
+            "Read and written by all operators as the equations are written, without fusion; of one image.",
+        ),
+    ]
+    rows = [
+        [Cell(display_name(row["attention"]), count(row["sites"], "site") if row["sites"] else "")]
+        + [
+            _added(row, key, write)
+            for key, write in (
+                ("parameters", magnitude),
+                ("macs", magnitude),
+                ("element_wise", magnitude),
+                ("bytes_moved", byte_size),
+            )
+        ]
+        for row in record["rows"]
+    ]
+    return Table("work", "Work, counted", columns, rows)
+
+
+def latency_table(record: dict[str, Any]) -> Table:
+    """What is measured: latency beside plain, throughput, memory."""
+    settings = record["settings"]
+    step = "One training step" if settings["mode"] == "training" else "One inference"
+    columns = [
+        Column("Mechanism", "A ? marks a difference that is not to be relied on; the warnings say why."),
+        Column("p50, ms", f"{step} of a batch, median over {record['timing']['rounds']} rounds."),
+        Column("p95, ms", "Nineteen of twenty take no longer."),
+        Column("× plain", "Median of the ratios to plain, each taken within a round."),
+        Column("Quartiles", "Between these lies the middle half of those ratios: their spread."),
+        Column("95 % interval", "Of the median ratio, by order statistics."),
+        Column("Images/s", "Batch size over p50."),
+        Column(
+            "Peak memory",
+            f"Weights, images and all that a step has allocated at a time"
+            f"{'; gradients and momentum too' if settings['mode'] == 'training' else ''}.",
+        ),
+        Column("Added", "To plain's peak."),
+    ]
+    if settings["compile"]:
+        columns.append(Column("Compile, s", "First call, with nothing kept of earlier ones; in no latency."))
+    rows = []
+    for row in record["rows"]:
+        plain = row["attention"] == PLAIN
+        cells = [
+            display_name(row["attention"]),
+            milliseconds(row["latency_ms_p50"]),
+            milliseconds(row["latency_ms_p95"]),
+            "" if plain else f"{'? ' if doubtful(row) else ''}{row['latency_ratio']:.3f}",
+            "" if plain else ratio_range(row["latency_ratio_quartiles"]),
+            "" if plain else ratio_range(row["latency_ratio_ci95"]),
+            _rate(row["images_per_second"]),
+            NOTHING if row["peak_bytes"] is None else byte_size(row["peak_bytes"]),
+            "" if plain else _signed_bytes(row["peak_bytes_added"]),
+        ]
+        cells += [decimals(row["compile_seconds"], 1)] if settings["compile"] else []
+        rows.append([Cell(cell) for cell in cells])
+    return Table("latency", "Latency and memory, measured", columns, rows)
+
+
+def parts_table(record: dict[str, Any]) -> Table | None:
+    """Where the time of each mechanism goes, if it was asked for."""
+    rows = []
+    for row in record["rows"]:
+        parts = row["parts_ms"] or {}
+        for index, (part, time) in enumerate(parts.items()):
+            rows.append(
+                [
+                    Cell(display_name(row["attention"]) if index == 0 else ""),
+                    Cell(part),
+                    Cell(milliseconds(time)),
+                    Cell(f"{100 * time / max(*parts.values(), 1e-9):.0f} %"),
+                ]
+            )
+    columns = [
+        Column("Mechanism"),
+        Column("Part", "A direct child of the mechanism's module; the rest is what its own forward does."),
+        Column("ms", "Summed over all sites, in one inference of a batch, run eagerly as written."),
+        Column("Share", "Of the mechanism's whole time; timing the parts adds some of its own."),
+    ]
+    return Table("parts", "Where the time goes", columns, rows) if rows else None
+
+
+def numbers(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give the rows with each number in a column of its own, for CSV; parts stand in the JSON alone."""
+    for row in record["rows"]:
+        flat: dict[str, Any] = {}
+        for key, value in row.items():
+            if key.endswith(("quartiles", "ci95")):
+                flat[f"{key}_low"], flat[f"{key}_high"] = value or (None, None)
+            elif key not in ("roofline", "parts_ms"):
+                flat[key] = value
+        for key in (
+            "bound",
+            "memory_ms",
+            "arithmetic_ms",
+            "added_over_bound",
+            "least_ms",
+            "added_over_least",
+        ):
+            flat[f"roofline_{key}"] = (row["roofline"] or {}).get(key)
+        yield flat
+
+
+def _added(row: dict[str, Any], key: str, write: Any) -> Cell:
+    if row["attention"] == PLAIN:
+        return Cell(write(row[key]))
+    added, share = row[f"{key}_added"], increase(row, key)
+    return Cell(f"{'+' * (added > 0)}{write(added)}", share) if added else Cell("0")
+
+
+def _signed_bytes(size: float | None) -> str:
+    return NOTHING if size is None else byte_size(size, sign=True)
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}"

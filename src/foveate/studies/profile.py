@@ -1,0 +1,153 @@
+"""A profile: what each mechanism costs beside the plain backbone, counted and measured in one run."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from foveate.evaluation.compiling import room_for, time_first_call
+from foveate.evaluation.parts import time_parts
+from foveate.evaluation.roofline import measure_bounds
+from foveate.evaluation.step import capture_graph, inference_step
+from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, take_turns
+from foveate.kernels import only_reference
+from foveate.models.attach import IdentityGate, attached
+from foveate.report.profile_words import warnings_of
+from foveate.report.records import FORMAT
+from foveate.studies.environment import command_line, describe_environment
+from foveate.studies.profile_networks import Counted, Ready, count_candidate, make_ready, refusals
+from foveate.studies.profile_rows import Measured, make_row
+from foveate.studies.profile_spec import ProfileSpec
+from foveate.version import __version__
+
+__all__ = ["OnProgress", "profile"]
+
+OnProgress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+ROUNDS = (11, 400)
+DETAIL_SECONDS, DETAIL_ROUNDS = 2.0, (5, 50)
+
+
+def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
+    """Count and measure all candidates of `spec`, and return the record of it.
+
+    Every number that cannot be given is None. Figures of work are of one image, those of latency and memory
+    of one step of the whole batch.
+
+    Raises:
+        RequestError: a mechanism, a network or a device that refuses what it is asked for.
+        WorkError: memory does not suffice, or a network cannot be compiled.
+    """
+    torch.set_num_threads(spec.threads)
+    if spec.device.type == "cuda" and spec.device.index is not None:
+        torch.cuda.set_device(spec.device)  # events, streams and graphs are the current device's
+    labels = [candidate.label for candidate in spec.attention]
+    counted: dict[str, Counted] = {}
+    for done, candidate in enumerate(spec.attention):
+        on_progress("counting the work", done, len(labels))
+        counted[candidate.label] = count_candidate(spec, candidate)
+    on_progress("measuring the machine's bounds", 0, 1)
+    with refusals(spec, "a matrix product"):
+        bounds = measure_bounds(spec.device, spec.torch_dtype)
+    with room_for(len(labels)) if spec.compile else nullcontext():
+        ready, compiling = _first_calls(spec, on_progress)
+        memory = _measure_memory(spec, ready, on_progress)
+        turns = _take_turns(spec, ready, on_progress)
+    parts = _time_parts(spec, ready, on_progress) if spec.detail else {}
+    latencies = compare_latencies(turns)
+    rows: list[dict[str, Any]] = []
+    for candidate in spec.attention:
+        label = candidate.label
+        measured = Measured(counted[label], latencies[label], *memory[label])
+        row = make_row(spec, candidate, measured, plain=rows[0] if rows else None, bounds=bounds)
+        rows.append(row | {"compile_seconds": compiling.get(label), "parts_ms": parts.get(label)})
+    record = {
+        "format": FORMAT,
+        "foveate": __version__,
+        "settings": spec.as_record(),
+        "command": command_line(),
+        "environment": describe_environment(spec.device, spec.threads),
+        "timing": {
+            "rounds": turns.milliseconds.shape[1],
+            "steps_per_time": turns.steps_per_time,
+            "warm_up": WARM_UP,
+            "clock": "device events" if spec.device.type == "cuda" else "wall clock",
+        },
+        "memory": {"account": _account(spec.device)},
+        "machine": vars(bounds),
+        "rows": rows,
+    }
+    return {**record, "warnings": warnings_of(record)}
+
+
+def _first_calls(spec: ProfileSpec, on_progress: OnProgress) -> tuple[dict[str, Ready], dict[str, float]]:
+    """Build every network and step it once: refusals come here, and the time that compiling takes."""
+    ready: dict[str, Ready] = {}
+    seconds: dict[str, float] = {}
+    for done, candidate in enumerate(spec.attention):
+        on_progress(
+            f"{'compiling' if spec.compile else 'building'} {candidate.label}", done, len(spec.attention)
+        )
+        with refusals(spec, candidate.label):
+            ready[candidate.label] = made = make_ready(spec, candidate)
+            if spec.compile:
+                seconds[candidate.label] = time_first_call(made.step)
+            else:
+                made.step()
+    return ready, seconds
+
+
+def _measure_memory(
+    spec: ProfileSpec, ready: dict[str, Ready], on_progress: OnProgress
+) -> dict[str, tuple[int, int | None]]:
+    """Bytes held between steps, and the peak of a step above them, before any graph is captured."""
+    measured = {}
+    for done, (label, made) in enumerate(ready.items()):
+        on_progress("measuring memory", done, len(ready))
+        with refusals(spec, label):
+            measured[label] = made.measure_memory()
+    return measured
+
+
+def _take_turns(spec: ProfileSpec, ready: dict[str, Ready], on_progress: OnProgress) -> Turns:
+    steps = {label: made.step for label, made in ready.items()}
+    with refusals(spec, "the networks"):
+        if spec.graph:
+            steps = {label: capture_graph(step, WARM_UP) for label, step in steps.items()}
+        return take_turns(
+            steps,
+            spec.device,
+            seconds=spec.seconds,
+            rounds=ROUNDS,
+            on_round=lambda done, total: on_progress("timing, in turns", done, total),
+        )
+
+
+def _time_parts(
+    spec: ProfileSpec, ready: dict[str, Ready], on_progress: OnProgress
+) -> dict[str, dict[str, float]]:
+    """Where each mechanism's time goes: its parts as the equations are written, run eagerly."""
+    parts = {}
+    for done, (label, made) in enumerate(ready.items()):
+        modules = [
+            module.mechanism if isinstance(module, IdentityGate) else module
+            for module in attached(made.network).values()
+        ]
+        if modules:
+            on_progress(f"timing the parts of {label}", done, len(ready))
+            step = inference_step(made.network, made.images)
+            with refusals(spec, label), only_reference():
+                parts[label] = time_parts(
+                    step, modules, spec.device, seconds=DETAIL_SECONDS, rounds=DETAIL_ROUNDS
+                )
+    return parts
+
+
+def _account(device: torch.device) -> str | None:
+    accounts = {
+        "cuda": "torch's CUDA allocator",
+        "cpu": "torch's CPU allocator, as its profiler records it; oneDNN's own scratch memory is not in it",
+    }
+    return accounts.get(device.type)

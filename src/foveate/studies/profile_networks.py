@@ -1,0 +1,151 @@
+"""The networks of a profile: their work counted without memory, themselves built and made ready to step."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from foveate.errors import RequestError, WorkError, first_line
+from foveate.evaluation.compiling import compile_whole
+from foveate.evaluation.cost import count_parameters
+from foveate.evaluation.element_wise import Work, count_work
+from foveate.evaluation.memory import count_held_bytes, measure_step_peak
+from foveate.evaluation.step import inference_step, training_step
+from foveate.kernels import only_reference
+from foveate.models.attach import attached
+from foveate.studies.candidate import Candidate
+from foveate.studies.network import build_network
+from foveate.studies.profile_spec import ProfileSpec
+
+__all__ = ["Counted", "Ready", "count_candidate", "make_ready", "refusals"]
+
+SCALE_FOR_ZERO = 0.5
+"""Stands for the scales of norms that timm sets to 0 at the start: maps of zeros are no fair load."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is known of a network without running it. `site_bytes` are those of the maps at its sites."""
+
+    sites: int
+    site_bytes: int
+    parameters: int
+    work: Work
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A network on its device, and what does one step of it."""
+
+    network: nn.Module
+    images: torch.Tensor
+    step: Callable[[], object]
+    optimizer: torch.optim.Optimizer | None
+
+    def measure_memory(self) -> tuple[int, int | None]:
+        """Bytes that are held between steps, and the peak of a step on top of them."""
+        self.step()  # libraries choose their ways, the optimizer makes its state
+        if self.optimizer is not None:
+            self.optimizer.zero_grad(set_to_none=True)
+        held = count_held_bytes(self.network, self.images, self.optimizer)
+        return held, measure_step_peak(self.step, self.images.device)
+
+
+def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
+    """Count one step of a candidate on the meta device, where it runs as its equations are written.
+
+    Raises:
+        RequestError: a mechanism that refuses its options or its place, a network that refuses the images.
+    """
+    with torch.device("meta"), only_reference():
+        network = _build(spec, candidate)
+        images = torch.empty(spec.input_shape, dtype=spec.torch_dtype)
+        images = images.to(memory_format=spec.torch_memory_format)
+        seen: list[int] = []
+        hooks = [
+            module.register_forward_pre_hook(lambda _, args: seen.append(args[0].nbytes))
+            for module in attached(network).values()
+        ]
+        step, _ = _step(spec, network, network, images, foreach=False)
+        try:
+            if spec.mode == "inference":
+                with torch.no_grad():
+                    work = count_work(lambda: network(images))
+            else:
+                step()  # the optimizer makes its state
+                work = count_work(step)
+        except Exception as error:  # each network refuses in its own way
+            raise RequestError(
+                f"{candidate.label} on {spec.backbone} cannot take {spec.batch_size} × {spec.channels} × "
+                f"{spec.image_size} × {spec.image_size} in {spec.mode} ({first_line(error)}): give another "
+                f"--image-size{' or --batch-size' if spec.mode == 'training' else ''}"
+            ) from error
+        for hook in hooks:
+            hook.remove()
+        return Counted(len(hooks), sum(seen[-len(hooks) :] if hooks else []), count_parameters(network), work)
+
+
+def make_ready(spec: ProfileSpec, candidate: Candidate) -> Ready:
+    """Build a candidate on the device of `spec`; the weights of its backbone are those of every other one."""
+    network = _build(spec, candidate).to(spec.device)
+    images = torch.randn(spec.input_shape, generator=torch.Generator().manual_seed(0))
+    images = images.to(spec.device, spec.torch_dtype).to(memory_format=spec.torch_memory_format)
+    runs = compile_whole(network) if spec.compile else network
+    step, optimizer = _step(spec, network, runs, images)
+    return Ready(network, images, step, optimizer)
+
+
+def _build(spec: ProfileSpec, candidate: Candidate) -> nn.Module:
+    network = build_network(spec.backbone, candidate, classes=spec.classes, channels=spec.channels)
+    for module in network.modules():
+        scale = getattr(module, "weight", None)
+        if isinstance(scale, nn.Parameter) and scale.dim() == 1 and not scale.is_meta and not scale.any():
+            nn.init.constant_(scale, SCALE_FOR_ZERO)
+    network.train(spec.mode == "training")
+    return network.to(spec.torch_dtype).to(memory_format=spec.torch_memory_format)
+
+
+def _step(
+    spec: ProfileSpec,
+    network: nn.Module,
+    runs: Callable[..., Any],
+    images: torch.Tensor,
+    *,
+    foreach: bool | None = None,
+) -> tuple[Callable[[], object], torch.optim.Optimizer | None]:
+    if spec.mode == "inference":
+        return inference_step(runs, images), None
+    labels = torch.arange(spec.batch_size, device=images.device) % spec.classes
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, foreach=foreach)
+    return training_step(runs, images, labels, optimizer), optimizer
+
+
+@contextmanager
+def refusals(spec: ProfileSpec, label: str) -> Iterator[None]:
+    """Turn what torch raises while networks are built and run into words that say what to do."""
+    try:
+        yield
+    except (RequestError, WorkError):
+        raise
+    except torch.OutOfMemoryError as error:
+        raise WorkError(_out_of_memory(spec)) from error
+    except Exception as error:
+        said = first_line(error)
+        if "allocate memory" in said or isinstance(error, MemoryError):
+            raise WorkError(_out_of_memory(spec)) from error
+        if "not implemented for" in said or isinstance(error, NotImplementedError):
+            raise RequestError(
+                f"{label} cannot run in {spec.dtype} on {spec.device} ({said}): give another --dtype"
+            ) from error
+        doing = "compile" if spec.compile else "run"
+        raise WorkError(f"cannot {doing} {label} on {spec.device}: {type(error).__name__}: {said}") from error
+
+
+def _out_of_memory(spec: ProfileSpec) -> str:
+    return (
+        f"out of memory on {spec.device} at a batch size of {spec.batch_size}: lower --batch-size, or "
+        "profile fewer mechanisms at a time (all networks are held side by side)"
+    )

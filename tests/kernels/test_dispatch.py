@@ -1,0 +1,147 @@
+"""The choice of a path: what is taken, what is said, what is refused."""
+
+import pytest
+import torch
+from mechanism_cases import build, by_equations, images
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import foveate
+from foveate.errors import RequestError
+from foveate.kernels import choose_path, inference, only_reference
+
+
+def choice(module: nn.Module, x: torch.Tensor, name: str = "dmsca"):
+    return choose_path(module, x, name)
+
+
+@pytest.fixture
+def module():
+    return build("dmsca", 16)
+
+
+X = images((2, 16, 6, 6))
+
+
+def test_inference_on_a_cpu_takes_numba(module):
+    with torch.inference_mode():
+        assert choice(module, X)[:2] == ("numba", "the fastest there is")
+    with torch.no_grad():
+        assert choice(module, X).path == "numba"
+
+
+@pytest.mark.parametrize(
+    ("arrange", "said"),
+    [
+        (lambda module, x: (module.train(), x), "training mode"),
+        (lambda module, x: (module.double(), x.double()), "not float32"),
+        (lambda module, x: (module.double(), x), "a weight is not float32"),
+        (lambda module, x: (module, x[:0]), "empty"),
+        (lambda module, x: (module, x[:, :8]), "channels"),
+    ],
+    ids=["train", "float64", "mixed", "empty", "channels"],
+)
+def test_where_numba_cannot_the_reason_is_said(module, arrange, said):
+    module, x = arrange(module, X)
+    with torch.no_grad():
+        taken = choice(module, x)
+    assert taken.path == "rearranged"
+    assert said in taken.reason
+
+
+def test_gradients_take_the_rearranged_form(module):
+    taken = choice(module, X)
+    assert taken.path == "rearranged"
+    assert "torch.inference_mode" in taken.reason
+
+
+def test_autocast_takes_the_rearranged_form(module):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert "autocast" in choice(module, X).reason
+
+
+def test_without_numba_it_is_said_how_to_get_it(module, monkeypatch):
+    monkeypatch.setattr(inference, "NUMBA", False)
+    with torch.no_grad():
+        assert "pip install 'foveate[fast]'" in choice(module, X).reason
+
+
+def test_a_part_that_is_watched_or_replaced_is_run(module):
+    seen = []
+    handle = module.msce.register_forward_hook(lambda *arguments: seen.append(1))
+    with torch.no_grad():
+        assert "hook" in choice(module, X).reason
+        module(X)
+    handle.remove()
+    module.gce.mlp[1] = nn.Tanh()
+    with torch.no_grad():
+        assert choice(module, X).path == "numba"  # a Tanh is of torch: its type is not looked at
+    assert seen == []
+
+
+def test_only_reference(module):
+    with torch.no_grad(), only_reference():
+        assert choice(module, X).path == "reference"
+    with torch.no_grad():
+        assert choice(module, X).path == "numba"
+
+
+def test_who_counts_operations_sees_those_of_the_equations(module):
+    def count(device: str) -> int:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            module.to(device)(X.to(device))
+        return counter.get_total_flops()
+
+    assert count("cpu") == count("meta") > 0
+
+
+def test_another_device_takes_the_equations(module):
+    with torch.no_grad():
+        assert choice(module.to("meta"), X.to("meta"))[:2] == ("reference", "there are no kernels for this device")
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.float8_e4m3fn, torch.complex64])
+def test_a_map_that_is_not_floating_is_refused(module, dtype):
+    with pytest.raises(RequestError, match=str(dtype)):
+        module(torch.zeros(1, 16, 4, 4).to(dtype))
+
+
+def test_a_path_asked_for_by_name_is_taken_or_raises(module):
+    for path in ("reference", "rearranged"):
+        foveate.set_path(module, path)
+        assert choice(module, X)[:2] == (path, "asked for by name")
+    foveate.set_path(module, "numba")
+    with pytest.raises(RequestError, match="no numba: gradients are on"):
+        module(X)
+    foveate.set_path(module, "triton")
+    with pytest.raises(RequestError, match="no triton: x is on cpu"):
+        module(X)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:FutureWarning")
+def test_tracing_and_exporting_take_the_equations(module):
+    with torch.no_grad():
+        program = torch.export.export(module, (X,))
+        traced = torch.jit.trace(module, X)
+    assert not [node for node in program.graph.nodes if "foveate" in str(node.target)]
+    for other in (program.module(), traced):
+        assert torch.allclose(other(X).double(), by_equations(module, X), atol=1e-6)
+
+
+def test_training_by_the_rearranged_form_equals_that_by_the_equations(module):
+    module.train()
+    module = module.double()
+    x = X.double()
+    found = []
+    for path in ("reference", "rearranged"):
+        foveate.set_path(module, path)
+        module.zero_grad()
+        statistics = {key: value.clone() for key, value in module.state_dict().items()}
+        leaf = x.clone().requires_grad_()
+        y = module(leaf)
+        (y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+        found.append([y.detach(), leaf.grad, *(p.grad for p in module.parameters())])
+        found[-1] += [buffer.clone().double() for buffer in module.buffers()]
+        module.load_state_dict(statistics)
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, atol=1e-10, rtol=1e-8)

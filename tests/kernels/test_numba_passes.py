@@ -1,0 +1,317 @@
+"""The CPU passes against plain.py, and SE, CBAM, CA and SimAM made of them against the modules in float64."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+pytest.importorskip("numba")
+
+import foveate
+from foveate.kernels import (
+    inference,
+    numba_lines,
+    numba_pixels,
+    numba_planes,
+    numba_simam,
+    plain,
+)
+from foveate.kernels.numba_planes import EMBEDDED, STRIDE
+
+# Float32 sums of up to 2048 products in another order, and the sigmoid's own error of 9e-7, over the largest.
+TOLERANCE = 2e-5
+SHAPES = [
+    (1, 1, 1),
+    (3, 13, 29),
+    (60, 7, 7),
+    (2048, 7, 7),
+    (2048, 1, 1),
+    (1, 56, 56),
+    (60, 56, 56),
+]
+LAYOUTS = ("planes", "pixels")
+NAN = float("nan")
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def case(request):
+    """A map x (1, C, H, W) in float32, and random numbers by shape."""
+    C, H, W = request.param
+    generator = torch.Generator().manual_seed(C * H + W)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    return SimpleNamespace(C=C, H=H, W=W, P=H * W, x=draw(1, C, H, W) + 0.2, draw=draw)
+
+
+def poisoned(*shape: int) -> Tensor:
+    return torch.full(shape, NAN)
+
+
+def lay(x: Tensor, layout: str):
+    """Make of x (1, C, H, W) what the passes of a layout take: (C, P) or (P, C)."""
+    flat = x.flatten(2)[0]
+    return (flat if layout == "planes" else flat.T).contiguous().numpy()
+
+
+def read(y, layout: str, like: Tensor) -> Tensor:
+    """Make (1, C, H, W) of what the passes of a layout return."""
+    y = torch.from_numpy(y)
+    return (y if layout == "planes" else y.T).reshape(like.shape)
+
+
+def weigh(weights: Tensor, layout: str):
+    """Lay (C, EMBEDDED) out as a layout has it."""
+    return (weights if layout == "planes" else weights.T).contiguous().numpy()
+
+
+def check(got: Tensor, wanted: Tensor) -> None:
+    assert got.shape == wanted.shape
+    error = (got - wanted).abs().max() / wanted.abs().max().clamp(min=1e-30)
+    assert error < TOLERANCE  # and not NaN
+
+
+def parts(count: int) -> list[tuple[int, int]]:
+    """Two parts of unequal size, as two threads would take them."""
+    return [(0, count // 3), (count // 3, count)]
+
+
+PASSES = {"planes": numba_planes, "pixels": numba_pixels}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_channel_statistics(case, layout):
+    x, means, maxima, only = lay(case.x, layout), *(poisoned(case.C).numpy() for _ in range(3))
+    for begin, end in parts(case.C):
+        PASSES[layout].channel_statistics(x, means, maxima, begin, end)
+        PASSES[layout].channel_means(x, only, begin, end)
+    rows, _, wanted = plain.pool(case.x.double())
+    check(torch.from_numpy(means), rows.mean(dim=2)[0])
+    check(torch.from_numpy(only), rows.mean(dim=2)[0])
+    assert torch.equal(torch.from_numpy(maxima).double(), wanted[0])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("count", [0, EMBEDDED])
+def test_pixel_statistics(case, layout, count):
+    scale, embed = case.draw(case.C).sigmoid(), case.draw(case.C, count)
+    embedded, pooled = poisoned(EMBEDDED, case.P), poisoned(2, case.P)
+    for begin, end in parts(case.P):
+        PASSES[layout].pixel_statistics(
+            lay(case.x, layout),
+            scale.numpy(),
+            weigh(embed, layout),
+            embedded.numpy(),
+            pooled.numpy(),
+            poisoned(12 * STRIDE).numpy(),
+            begin,
+            end,
+        )
+    wanted = plain.pool_channels(case.x.double(), scale.double()[None])[0].flatten(1)
+    check(pooled[0], wanted[0])
+    check(pooled[1], wanted[1])
+    if count:
+        check(embedded, embed.double().T @ case.x.double()[0].flatten(1))
+    else:
+        assert embedded.isnan().all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_fuse(case, layout):
+    C, P = case.C, case.P
+    scale, multi, product = case.draw(C).sigmoid(), case.draw(P).relu(), case.draw(EMBEDDED, P)
+    project, dff, dff_bias = case.draw(C, EMBEDDED), case.draw(2, 2 * C) / C**0.5, case.draw(2)
+    aa, aa_bias = case.draw(C) / C**0.5, case.draw(1)
+    y = poisoned(*lay(case.x, layout).shape).numpy()
+    for begin, end in parts(P):
+        PASSES[layout].fuse(
+            lay(case.x, layout),
+            y,
+            scale.numpy(),
+            multi.numpy(),
+            product.numpy(),
+            weigh(project, layout),
+            (dff[0, :C] - dff[1, :C]).numpy(),
+            (dff[0, C:] - dff[1, C:]).numpy(),
+            aa.numpy(),
+            (dff_bias[0].numpy() - dff_bias[1].numpy(), aa_bias[0].numpy()[()]),
+            poisoned(C * STRIDE).numpy(),
+            poisoned(12 * STRIDE).numpy(),
+            begin,
+            end,
+        )
+    maps = (multi.view(1, 1, case.H, case.W), product.view(1, EMBEDDED, case.H, case.W))
+    wanted = plain.fuse(
+        *(t.double() for t in (case.x, scale[None], *maps, project, dff, dff_bias, aa, aa_bias))
+    )
+    check(read(y, layout, case.x), wanted)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_gate(case, layout, everywhere):
+    channels, positions = case.draw(case.C), case.draw(0 if everywhere else case.P)
+    y = poisoned(*lay(case.x, layout).shape).numpy()
+    for begin, end in parts(case.P):
+        PASSES[layout].gate(lay(case.x, layout), y, channels.numpy(), positions.numpy(), begin, end)
+    given = None if everywhere else positions.double().view(1, 1, case.H, case.W)
+    check(read(y, layout, case.x), plain.gate(case.x.double(), channels.double()[None], positions=given))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_line_statistics(case, layout):
+    x, lines = lay(case.x, layout), poisoned(case.H + case.W, case.C + 16)
+    for begin, end in parts(case.C):
+        if layout == "planes":
+            line = poisoned((case.W + 15) // 16 * 16).numpy()
+            numba_lines.line_statistics_planes(x, lines.numpy(), case.H, line, begin, end)
+        else:
+            numba_lines.line_statistics_pixels(x, lines.numpy(), case.H, case.W, begin, end)
+    rows, columns, _ = plain.pool(case.x.double())
+    check(lines[:, : case.C], torch.cat([rows[0].T, columns[0].T]))
+    assert lines[:, case.C :].isnan().all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_gate_lines(case, layout):
+    x, lines = lay(case.x, layout), case.draw(case.H + case.W, case.C + 16)
+    y = poisoned(*x.shape).numpy()
+    for begin, end in parts(case.C if layout == "planes" else case.P):
+        if layout == "planes":
+            line = poisoned((case.W + 15) // 16 * 16).numpy()
+            numba_lines.gate_lines_planes(x, y, lines.numpy(), case.H, line, begin, end)
+        else:
+            numba_lines.gate_lines_pixels(x, y, lines.numpy(), case.H, case.W, begin, end)
+    rows, columns = lines[:, : case.C].double().T[None].split([case.H, case.W], dim=2)
+    check(read(y, layout, case.x), plain.gate(case.x.double(), rows=rows, columns=columns))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("e_lambda", [1e-4, 1e-41])
+def test_simam(case, layout, e_lambda):
+    x = lay(case.x, layout)
+    y = poisoned(*x.shape).numpy()
+    for begin, end in parts(case.C):
+        if layout == "planes":
+            numba_simam.simam_planes(x, y, e_lambda, begin, end)
+        else:
+            scratch = poisoned(512).numpy(), poisoned(512).numpy()
+            numba_simam.simam_pixels(x, y, e_lambda, *scratch, begin, end)
+    check(read(y, layout, case.x), plain.simam(case.x.double(), e_lambda))
+
+
+MECHANISMS = ("se", "cbam", "ca", "simam")
+
+
+@pytest.fixture(params=[1, 2])
+def team(request):
+    """So many threads, and memory that nothing was written to is NaN."""
+    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(request.param)
+    torch.use_deterministic_algorithms(True)
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    yield request.param
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_num_threads(before)
+
+
+def build(name: str, channels: int) -> nn.Module:
+    """A module whose weights and statistics are no special case."""
+    torch.manual_seed(channels)
+    options = {"reduction": min(16, channels)} if name in ("se", "cbam") else {}
+    module = foveate.create_attention(name, channels, **options).eval()
+    for tensor in module.state_dict().values():
+        if tensor.dtype == torch.float32 and tensor.dim() == 1:
+            tensor.uniform_(0.5, 1.5)
+    return module
+
+
+def attend(module: nn.Module, x: Tensor, name: str, monkeypatch) -> Tensor:
+    """What the kernel makes of x."""
+    numbers = (lambda module: [module.e_lambda]) if name == "simam" else (lambda module: [])
+    kernel = inference.Kernel(f"foveate.kernels.numba_{name}", numbers)
+    monkeypatch.setitem(inference.KERNELS, name, kernel)
+    with torch.inference_mode():
+        parts = inference.read_parts(module, x, name)
+        assert isinstance(parts, inference.Parts), parts
+        y = inference.attend(x, parts, name)
+    assert y.stride() == x.stride()
+    return y
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 1, 1, 1),
+        (33, 3, 1, 1),
+        (1, 3, 56, 56),
+        (33, 60, 7, 7),
+        (3, 60, 13, 29),
+        (1, 60, 1, 29),
+        (2, 1, 13, 29),
+        (1, 2048, 7, 7),
+    ],
+    ids=str,
+)
+def test_mechanism(name, memory_format, shape, team, monkeypatch):
+    module = build(name, shape[1])
+    x = (torch.randn(shape) + 0.3).to(memory_format=memory_format)
+    y = attend(module, x, name, monkeypatch)
+    with torch.inference_mode():
+        wanted = module.double()(x.double())
+    for image in range(len(x)):
+        check(y[image], wanted[image])
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("value", [NAN, float("inf"), float("-inf")])
+def test_what_is_not_finite_stays_in_its_place(name, memory_format, value, team, monkeypatch):
+    module = build(name, 20)
+    x = torch.randn(3, 20, 6, 11).to(memory_format=memory_format)
+    x[1, 7, 2, 5] = value
+    y = attend(module, x, name, monkeypatch)
+    with torch.inference_mode():
+        wanted = module.double()(x.double())
+    assert not wanted.isfinite().all()
+    torch.testing.assert_close(y.double(), wanted, rtol=0, atol=1e-4, equal_nan=True)
+
+
+def test_a_gate_closes_fully_in_float32(monkeypatch):
+    """σ of a very negative number is 0, not merely small: an infinite pixel is then NaN as in torch."""
+    module = build("cbam", 4)
+    with torch.no_grad():
+        module.spatial.conv.weight.fill_(-1)
+    x = torch.rand(1, 4, 5, 5) + 300
+    y = attend(module, x, "cbam", monkeypatch)
+    assert (y == 0).all()
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_statistics_keep_nan_of_any_place(memory_format):
+    """Vectors of several pixels or channels and what is left over: each must pass NaN on."""
+    layout = "planes" if memory_format is torch.contiguous_format else "pixels"
+    C, H, W = 21, 5, 7
+    for place in range(C * H * W):
+        x = torch.zeros(1, C, H, W)
+        x.view(-1)[place] = NAN
+        means, maxima, pooled = poisoned(C), poisoned(C), poisoned(2, H * W)
+        PASSES[layout].channel_statistics(lay(x, layout), means.numpy(), maxima.numpy(), 0, C)
+        PASSES[layout].pixel_statistics(
+            lay(x, layout),
+            torch.ones(C).numpy(),
+            weigh(torch.ones(C, 0), layout),
+            poisoned(0, 0).numpy(),
+            pooled.numpy(),
+            poisoned(12 * STRIDE).numpy(),
+            0,
+            H * W,
+        )
+        of_channels, of_pixels = x[0].isnan().any(2).any(1), x[0].isnan().any(0).flatten()
+        assert torch.equal(means.isnan(), of_channels)
+        assert torch.equal(maxima.isnan(), of_channels)
+        assert torch.equal(pooled.isnan(), of_pixels.expand(2, -1))

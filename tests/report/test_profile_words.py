@@ -1,0 +1,92 @@
+import pytest
+from synthetic_profile import make_record
+
+from foveate.report.profile_words import (
+    byte_size,
+    conditions,
+    headline,
+    milliseconds,
+    roofline_lines,
+    warnings_of,
+)
+
+
+def test_headline_names_the_dearest_first_and_nothing_that_is_not_shown():
+    assert headline(make_record()) == "Over plain: dmsca +100 % latency and se +7.0 %."
+    unshown = {"se": (1.01, 0.99, 1.03), "dmsca": (2.0, 1.95, 2.05)}
+    assert headline(make_record(unshown)) == "Over plain: dmsca +100 % latency."
+    assert headline(make_record({"se": (1.01, 0.99, 1.03)})).startswith("No mechanism was shown to differ")
+    assert headline(make_record({})) == "Plain takes 40.0 ms; there is nothing to compare it with."
+    assert headline(make_record({"se": (0.9, 0.88, 0.92)})) == "Over plain: se −10.0 % latency."
+
+
+def test_a_quiet_machine_and_clear_differences_need_no_warning():
+    assert warnings_of(make_record()) == []
+
+
+def test_a_busy_machine_is_told_by_plain_itself():
+    assert warnings_of(make_record(p95=50.0)) == []  # 1.25 is not over it
+    (warning,) = warnings_of(make_record(p95=60.0))
+    assert warning["attention"] is None
+    assert "plain's own p95 is 1.50 times its p50" in warning["text"]
+
+
+def test_a_difference_that_is_not_shown_or_within_the_spread_is_told_by_name():
+    doubtful = {
+        "se": (1.01, 0.99, 1.03),
+        "eca": (0.97, 0.90, 1.0),
+        "cbam": (1.10, 1.01, 1.40),  # quartiles half as far: 1.055 and 1.25
+        "dmsca": (2.0, 1.5, 2.5),
+    }
+    warnings = {warning["attention"]: warning["text"] for warning in warnings_of(make_record(doubtful))}
+    assert set(warnings) == {"se", "eca", "cbam"}
+    assert "(0.99–1.03) holds 1: no difference from plain is shown" in warnings["se"]
+    assert "holds 1" in warnings["eca"]
+    assert "spreads more between rounds (middle half 1.06–1.25)" in warnings["cbam"]
+
+
+def test_no_interval_is_no_evidence():
+    record = make_record()
+    record["rows"][1]["latency_ratio_ci95"] = None
+    (warning,) = warnings_of(record)
+    assert "(unknown)" in warning["text"]
+
+
+def test_roofline_in_a_line():
+    se, dmsca = roofline_lines(make_record())
+    assert dmsca == (
+        "dmsca: bound by memory; as written it moves 40.0 MB, 2.00 ms; 3 reads and 1 write of its maps would "
+        "take 0.20 ms; measured +40.0 ms, 20× and 200× as long"
+    )
+    assert se.endswith("measured +2.80 ms, 14× and 14× as long")
+    (line,) = roofline_lines(make_record({"se": (1.01, 0.99, 1.03)}))
+    assert line.endswith("no added time is shown")
+    record = make_record(batch_size=8)
+    # 8 images of 2 · 400 M + 3 M each.
+    record["rows"][2]["roofline"] |= {"bound": "arithmetic", "arithmetic_ms": 6.64, "least_ms": None}
+    assert "as written it does 6.42 G operations, 6.64 ms; measured" in roofline_lines(record)[1]
+
+
+def test_conditions_say_what_was_measured():
+    assert conditions(make_record()) == (
+        "resnet50, batches of 1 image of 224×224, float32, channels last, inference, on 2 threads of "
+        "AMD EPYC; 25 rounds"
+    )
+    record = make_record()
+    record["environment"]["accelerator"] = "NVIDIA H200"
+    record["settings"] |= {"compile": True, "graph": True}
+    assert "inference, compiled, as CUDA graphs, on NVIDIA H200" in conditions(record)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0335, "0.034"), (0.25, "0.25"), (9.99, "9.99"), (12.34, "12.3"), (345.6, "346")]
+)
+def test_milliseconds(value, text):
+    assert milliseconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (64, "+64 B"), (9490, "+9.49 kB"), (-1.2e6, "−1.20 MB"), (2e9, "+2.00 GB")]
+)
+def test_bytes(size, text):
+    assert byte_size(size, sign=True) == text

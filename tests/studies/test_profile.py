@@ -1,0 +1,214 @@
+import json
+
+import pytest
+import torch
+
+from foveate.errors import RequestError, WorkError
+from foveate.studies.candidate import Candidate
+from foveate.studies.profile import profile
+from foveate.studies.profile_networks import count_candidate, make_ready, refusals
+from foveate.studies.profile_spec import make_profile
+
+SETTINGS = {
+    "backbone": "cifar_resnet20",
+    "attention": "se,simam",
+    "image_size": None,
+    "batch_size": 1,
+    "device": "cpu",
+    "dtype": "float32",
+    "memory_format": "contiguous",
+    "mode": "inference",
+    "compile": False,
+    "graph": False,
+    "threads": 1,
+    "detail": False,
+    "seconds": 0.0,
+}
+# The maps at the sites of a cifar_resnet20 for one image of 32×32.
+SITE_ELEMENTS = 3 * (16 * 32**2 + 32 * 16**2 + 64 * 8**2)
+
+
+def spec_with(**changes):
+    return make_profile(SETTINGS | changes)
+
+
+@pytest.fixture(scope="module")
+def record():
+    return profile(spec_with(attention="se,simam,dmsca(reduction=4)", detail=True))
+
+
+def row_of(record, label):
+    return next(row for row in record["rows"] if row["attention"] == label)
+
+
+def test_plain_comes_first_asked_for_or_not():
+    for attention in ("se,simam", "none,se,simam", "se,none,simam"):
+        assert spec_with(attention=attention).as_record()["attention"] == ["none", "se", "simam"]
+
+
+def test_what_is_not_given_is_the_backbones(monkeypatch):
+    spec = spec_with()
+    assert spec.input_shape == (1, 3, 32, 32)
+    assert spec.classes == 10
+    assert spec_with(backbone="resnet18").input_shape[2:] == (224, 224)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert spec_with(threads=None).threads == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbone": "resnet5O"}, "unknown backbone 'resnet5O'. Did you mean 'resnet50'"),
+        ({"backbone": "resnet18.nothing"}, "Leave out what follows the dot"),
+        ({"attention": "dmcsa"}, "unknown attention 'dmcsa'. Did you mean 'dmsca'?"),
+        ({"attention": "se,se"}, "names se more than once"),
+        ({"dtype": "int8"}, "unknown dtype 'int8'. Choices: bfloat16, float16, float32."),
+        ({"memory_format": "nhwc"}, "unknown memory format 'nhwc'"),
+        ({"mode": "train"}, "unknown mode 'train'. Did you mean 'training'?"),
+        ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
+        ({"graph": True}, "--graph captures CUDA graphs, and the device is cpu: leave out --graph"),
+        ({"mode": "training", "detail": True}, "leave out --detail, or --mode training"),
+    ],
+)
+def test_wrong_requests_say_what_to_do(changes, message):
+    with pytest.raises(RequestError) as error:
+        spec_with(**changes)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbone": "vgg11"}, "se on vgg11: the blocks of VGG are not known"),
+        ({"attention": "se(reduction=0)"}, "reduction must be a whole number of at least 1, got 0"),
+        (
+            {"backbone": "vit_tiny_patch16_224", "attention": "none", "image_size": 65},
+            "give another --image-size",
+        ),
+        ({"mode": "training", "image_size": 1}, "give another --image-size or --batch-size"),
+    ],
+)
+def test_networks_that_cannot_be_are_refused_before_anything_is_measured(changes, message):
+    with pytest.raises(RequestError) as error:
+        profile(spec_with(**changes))
+    assert message in str(error.value)
+
+
+def test_a_record_has_every_figure_and_is_json(record):
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert [row["attention"] for row in record["rows"]] == ["none", "se", "simam", "dmsca(reduction=4)"]
+    assert record["timing"]["rounds"] == 11
+    assert record["environment"]["threads"] == 1
+    assert record["settings"]["image_size"] == 32
+    plain, *others = record["rows"]
+    assert plain["latency_ratio"] == 1
+    assert (
+        plain["sites"] == plain["macs_added"] == plain["bytes_moved_added"] == plain["peak_bytes_added"] == 0
+    )
+    assert plain["roofline"] is None
+    for row in others:
+        assert row["sites"] == 9
+        assert row["latency_ms_p95"] >= row["latency_ms_p50"] > 0
+        low, high = row["latency_ratio_ci95"]
+        assert low <= row["latency_ratio"] <= high
+        assert row["images_per_second"] == pytest.approx(1e3 / row["latency_ms_p50"])
+        assert row["latency_added_ms"] == pytest.approx((row["latency_ratio"] - 1) * plain["latency_ms_p50"])
+        assert row["peak_bytes"] == row["held_bytes"] + row["step_peak_bytes"]
+        assert row["compile_seconds"] is None
+
+
+def test_simam_costs_nothing_that_is_usually_counted_and_much_that_is_not(record):
+    row = row_of(record, "simam")
+    assert row["parameters_added"] == row["macs_added"] == 0
+    # + λ and 4 times work on one element a channel; there are three sites of each width.
+    assert row["element_wise_added"] == 8 * SITE_ELEMENTS + 2 * 3 * (16 + 32 + 64)
+    assert row["element_wise_increase_percent"] > 100
+
+
+def test_parameters_and_weights_count_as_held(record):
+    row = row_of(record, "se")
+    assert row["parameters_added"] == sum(3 * (2 * c * (c // 16) + c // 16 + c) for c in (16, 32, 64))
+    plain = record["rows"][0]
+    assert row["held_bytes"] - plain["held_bytes"] == 4 * row["parameters_added"]
+
+
+def test_roofline_by_hand(record):
+    row, machine = row_of(record, "simam"), record["machine"]
+    roofline = row["roofline"]
+    assert roofline["least_reads_writes"] == [2, 1]
+    assert roofline["least_bytes"] == 3 * 4 * SITE_ELEMENTS
+    assert roofline["memory_ms"] == pytest.approx(1e3 * row["bytes_moved_added"] / machine["bandwidth"])
+    assert roofline["arithmetic_ms"] == pytest.approx(1e3 * row["element_wise_added"] / machine["flops"])
+    bound = max(roofline["memory_ms"], roofline["arithmetic_ms"])
+    assert roofline["bound"] == ("memory" if bound == roofline["memory_ms"] else "arithmetic")
+    assert roofline["added_over_bound"] == pytest.approx(row["latency_added_ms"] / bound)
+
+
+def test_detail_names_the_parts_in_order_of_call(record):
+    parts = row_of(record, "dmsca(reduction=4)")["parts_ms"]
+    assert list(parts) == ["gce", "tca", "msce", "dii", "dff", "aa", "the rest", "in total"]
+    assert row_of(record, "none")["parts_ms"] is None
+    assert row_of(record, "simam")["parts_ms"]["the rest"] == row_of(record, "simam")["parts_ms"]["in total"]
+
+
+def test_work_of_an_image_is_that_of_every_batch():
+    spec, batch = spec_with(), spec_with(batch_size=4)
+    one, four = (count_candidate(spec_, Candidate(name="simam")).work for spec_ in (spec, batch))
+    assert (4 * one.multiply_adds, 4 * one.element_wise) == (four.multiply_adds, four.element_wise)
+    assert one.bytes_moved < four.bytes_moved < 4 * one.bytes_moved  # weights are read once a batch
+    half = count_candidate(spec_with(dtype="bfloat16"), Candidate(name="se")).work
+    assert half.bytes_moved == count_candidate(spec, Candidate(name="se")).work.bytes_moved / 2
+
+
+def test_candidates_have_the_backbones_weights_alike_and_no_map_of_zeros():
+    spec = spec_with(backbone="resnet18", image_size=32)
+    plain, se = (make_ready(spec, Candidate(name=name)).network.state_dict() for name in ("none", "se"))
+    for key, weight in plain.items():
+        assert torch.equal(weight, se[key])
+    assert (plain["layer1.0.bn2.weight"] == 0.5).all()
+
+
+def test_a_gate_that_starts_closed_is_seen_through():
+    record = profile(spec_with(attention="cbam(identity_init=True)", detail=True))
+    assert list(record["rows"][1]["parts_ms"]) == ["channel", "spatial", "the rest", "in total"]
+
+
+def test_training_steps_in_half_precision_and_channels_last():
+    spec = spec_with(
+        mode="training", attention="dmsca", batch_size=2, dtype="bfloat16", memory_format="channels_last"
+    )
+    record = profile(spec)
+    plain, dmsca = record["rows"]
+    forward = count_candidate(spec_with(), Candidate(name="none")).work
+    assert 2.9 < plain["macs"] / forward.multiply_adds < 3  # backward is twice, without the images' gradient
+    work = count_candidate(spec, Candidate(name="dmsca")).work
+    assert [2 * dmsca[key] for key in ("element_wise", "bytes_moved")] == [
+        work.element_wise,
+        work.bytes_moved,
+    ]
+    assert dmsca["roofline"]["least_ms"] is None
+    assert dmsca["peak_bytes_added"] > 0
+    # Weights, momentum and buffers in two bytes each.
+    assert dmsca["held_bytes"] > 2 * 2 * dmsca["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "message"),
+    [
+        (RuntimeError("\"conv\" not implemented for 'Half'"), RequestError, "give another --dtype"),
+        (torch.OutOfMemoryError("CUDA out of memory"), WorkError, "lower --batch-size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), WorkError, "lower --batch-size"),
+        (
+            RuntimeError("something else\nwith a trace"),
+            WorkError,
+            "cannot run se on cpu: RuntimeError: something else",
+        ),
+        (RequestError("as it was"), RequestError, "as it was"),
+    ],
+)
+def test_what_torch_raises_is_said_in_a_line(raised, expected, message):
+    with pytest.raises(expected) as error, refusals(spec_with(), "se"):
+        raise raised
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
