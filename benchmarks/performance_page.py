@@ -19,9 +19,9 @@ again is to give the command that a section names. A section is one machine's, a
 
 **Proof first.** No figure is printed unless the equality tests pass on the machine, and unless each site of
 every network puts out, at the shapes and in the dtype that are timed, what its equations in float64 do; in
-training each gradient as well. Allowed are the tolerances of `tests/kernels/pass_cases.py`, or, where
-rounding in a whole mechanism adds up to more, twice the distance at which the equations themselves end in
-that dtype.
+training the gradients of the map and of the weights as well. Allowed are the tolerances of
+`tests/kernels/pass_cases.py`, or, where rounding in a whole mechanism adds up to more, four times the
+distance at which the equations themselves end in that dtype.
 
 **What takes turns.** The networks of a row take one step each in a round: the plain network, the plain
 network again (what the machine makes of no difference), foveate's on the path that `auto` takes, foveate's by

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from timm.layers import get_attn
 from torch import nn
 
 from foveate.evaluation.step import Mode
-from foveate.models import attached, set_path
+from foveate.models import attached
 from foveate.models.hooking import CHILD
 from foveate.studies.profile_networks import Ready, make_ready
 from foveate.studies.profile_spec import ProfileSpec, make_profile
@@ -49,7 +50,8 @@ class Case(NamedTuple):
     def spec(self, device: torch.device, threads: int | None, seconds: float) -> ProfileSpec:
         """The same for those who build networks. RequestError where something is not known."""
         settings = self._asdict() | {"attention": self.mechanism, "device": str(device)}
-        settings |= {"threads": threads, "seconds": seconds, "compile": False, "detail": False}
+        settings |= {"threads": threads, "seconds": seconds, "path": "auto", "compile": False}
+        settings["detail"] = False
         del settings["mechanism"]
         return make_profile(settings)
 
@@ -85,8 +87,7 @@ def make_contenders(spec: ProfileSpec) -> dict[str, Ready]:
     plain, candidate = spec.attention
     ready = {PLAIN: make_ready(spec, plain), AGAIN: make_ready(spec, plain)}
     ready[FOVEATE] = make_ready(spec, candidate)
-    ready[EQUATIONS] = make_ready(spec, candidate)
-    set_path(ready[EQUATIONS].network, "reference")
+    ready[EQUATIONS] = make_ready(replace(spec, path="reference"), candidate)
     if candidate.name in IN_TIMM and (layer := _timm_layer(candidate.name)):
         ready[TIMM] = make_ready(spec, candidate)
         _swap(ready[TIMM], layer, IN_TIMM[candidate.name][1])

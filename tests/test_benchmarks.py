@@ -112,7 +112,7 @@ def test_gradients_are_checked_where_training_is_timed(price: ModuleType, monkey
         return rows + 1e-2 * (rows - rows.detach()), columns, top
 
     monkeypatch.setattr(rearranged.plain, "pool", wrong_backward)
-    with pytest.raises(price.WorkError, match=r"dmsca at .*attention.* its gradient \d+ is off"):
+    with pytest.raises(price.WorkError, match=r"dmsca at .*attention.* its gradient of the map is off"):
         price.price_proof.check_network(spec, spec.attention[1])
 
 

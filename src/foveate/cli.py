@@ -148,6 +148,9 @@ def profile(
     mode: Annotated[str, typer.Option(help="inference, or training for whole steps.")] = "inference",
     compile_: Annotated[bool, typer.Option("--compile", help="Through torch.compile.")] = False,
     graph: Annotated[bool, typer.Option("--graph", help="As CUDA graphs: without the launches.")] = False,
+    path: Annotated[
+        str, typer.Option(help="auto, reference, rearranged, numba or triton: the form of the mechanisms.")
+    ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Of a CPU.", show_default="cores")] = None,
     detail: Annotated[bool, typer.Option("--detail", help="Time the parts of each mechanism.")] = False,
     seconds: Annotated[float, typer.Option(min=0, help="To time for; 11 rounds at least.")] = 30,

@@ -6,6 +6,7 @@ from foveate.report.profile_words import (
     conditions,
     headline,
     milliseconds,
+    path_line,
     roofline_lines,
     warnings_of,
 )
@@ -90,3 +91,11 @@ def test_milliseconds(value, text):
 )
 def test_bytes(size, text):
     assert byte_size(size, sign=True) == text
+
+
+def test_the_form_that_ran_is_said():
+    record = make_record()
+    assert path_line(record).startswith("Ran: se by numba at 16 places; dmsca by numba at 16 places")
+    for row in record["rows"]:
+        row["paths"] = {}
+    assert path_line(record) == ""

@@ -20,6 +20,7 @@ SETTINGS = {
     "mode": "inference",
     "compile": False,
     "graph": False,
+    "path": "auto",
     "threads": 1,
     "detail": False,
     "seconds": 0.0,
@@ -39,6 +40,17 @@ def record():
 
 def row_of(record, label):
     return next(row for row in record["rows"] if row["attention"] == label)
+
+
+def test_the_path_that_ran_is_in_the_record(record):
+    assert row_of(record, "none")["paths"] == {}
+    assert row_of(record, "dmsca(reduction=4)")["paths"] == {"numba": 9}
+    asked = profile(spec_with(attention="dmsca(reduction=4)", path="rearranged"))
+    assert row_of(asked, "dmsca(reduction=4)")["paths"] == {"rearranged": 9}
+    training = profile(spec_with(attention="dmsca(reduction=4)", mode="training", batch_size=2))
+    assert row_of(training, "dmsca(reduction=4)")["paths"] == {"rearranged": 9}
+    with pytest.raises(RequestError, match="ECA"):
+        profile(spec_with(attention="eca", path="numba"))
 
 
 def test_plain_comes_first_asked_for_or_not():

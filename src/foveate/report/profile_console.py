@@ -9,7 +9,7 @@ from rich.text import Text
 
 from foveate.report.notation import display_name, magnitude
 from foveate.report.profile_tables import latency_table, parts_table, work_table
-from foveate.report.profile_words import byte_size, conditions, headline, roofline_lines
+from foveate.report.profile_words import byte_size, conditions, headline, path_line, roofline_lines
 from foveate.report.tables import Table
 
 __all__ = ["profile_console"]
@@ -28,6 +28,8 @@ def profile_console(record: dict[str, Any]) -> Group:
     for warning in record["warnings"]:
         who = f"{display_name(warning['attention'])}: " if warning["attention"] else ""
         lines.append(Text(f"? {who}{warning['text']}.", style="yellow"))
+    if path_line(record):
+        lines.append(Text(path_line(record)))
     lines.append(_laid_out(work_table(record)))
     rooflines = roofline_lines(record)
     if rooflines:

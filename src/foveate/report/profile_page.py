@@ -9,7 +9,7 @@ import jinja2
 from foveate.report.notation import display_name, magnitude
 from foveate.report.page import unbroken, vega_script
 from foveate.report.profile_tables import latency_table, parts_table, work_table
-from foveate.report.profile_words import byte_size, conditions, headline, roofline_lines
+from foveate.report.profile_words import byte_size, conditions, headline, path_line, roofline_lines
 from foveate.report.theme import Figure, theme
 
 __all__ = ["render_profile"]
@@ -41,6 +41,7 @@ def render_profile(record: dict[str, Any], drawings: list[tuple[Figure, str]]) -
         latency=latency_table(record),
         work=work_table(record),
         parts=parts_table(record),
+        paths=path_line(record),
         rooflines=roofline_lines(record),
         bounds=f"{byte_size(bounds['bandwidth'])}/s and {magnitude(bounds['flops'])}FLOP/s",
         groups=groups,

@@ -12,6 +12,7 @@ __all__ = [
     "headline",
     "increase",
     "milliseconds",
+    "path_line",
     "ratio_range",
     "roofline_lines",
     "warnings_of",
@@ -36,6 +37,16 @@ def conditions(record: dict[str, Any]) -> str:
         f"{settings['backbone']}, batches of {count(settings['batch_size'], 'image')} of {size}×{size}, "
         f"{', '.join(form)}, on {where}; {timing['rounds']} rounds"
     )
+
+
+def path_line(record: dict[str, Any]) -> str:
+    """Say in which form each mechanism ran, or "" where there is none."""
+    said = []
+    for row in record["rows"]:
+        forms = [f"{path} at {count(sites, 'place')}" for path, sites in row["paths"].items()]
+        if forms:
+            said.append(f"{display_name(row['attention'])} by {listing(forms)}")
+    return f"Ran: {'; '.join(said)}." if said else ""
 
 
 def headline(record: dict[str, Any]) -> str:

@@ -62,6 +62,7 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> dic
         label = candidate.label
         measured = Measured(counted[label], latencies[label], *memory[label])
         row = make_row(spec, candidate, measured, plain=rows[0] if rows else None, bounds=bounds)
+        row["paths"] = ready[label].count_paths()
         rows.append(row | {"compile_seconds": compiling.get(label), "parts_ms": parts.get(label)})
     record = {
         "format": FORMAT,

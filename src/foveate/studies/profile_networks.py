@@ -1,5 +1,6 @@
 """The networks of a profile: their work counted without memory, themselves built and made ready to step."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from foveate.evaluation.memory import count_held_bytes, measure_step_peak
 from foveate.evaluation.step import inference_step, training_step
 from foveate.kernels import only_reference
 from foveate.models.attach import attached
+from foveate.models.paths import explain, set_path
 from foveate.studies.candidate import Candidate
 from foveate.studies.network import build_network
 from foveate.studies.profile_spec import ProfileSpec
@@ -44,6 +46,11 @@ class Ready:
     images: torch.Tensor
     step: Callable[[], object]
     optimizer: torch.optim.Optimizer | None
+
+    def count_paths(self) -> dict[str, int]:
+        """How many sites take which path in a step."""
+        with torch.inference_mode(self.optimizer is None):
+            return dict(Counter(site.path for site in explain(self.network)))
 
     def measure_memory(self) -> tuple[int, int | None]:
         """Bytes that are held between steps, and the peak of a step on top of them."""
@@ -91,6 +98,8 @@ def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
 def make_ready(spec: ProfileSpec, candidate: Candidate) -> Ready:
     """Build a candidate on the device of `spec`; the weights of its backbone are those of every other one."""
     network = _build(spec, candidate).to(spec.device)
+    if attached(network):
+        set_path(network, spec.path)
     images = torch.randn(spec.input_shape, generator=torch.Generator().manual_seed(0))
     images = images.to(spec.device, spec.torch_dtype).to(memory_format=spec.torch_memory_format)
     runs = compile_whole(network) if spec.compile else network

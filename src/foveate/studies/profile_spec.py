@@ -10,6 +10,7 @@ import torch
 
 from foveate.errors import RequestError, unknown_name
 from foveate.evaluation.step import Mode
+from foveate.kernels import PATHS
 from foveate.report.records import PLAIN
 from foveate.studies.candidate import Candidate, parse_candidates
 from foveate.studies.environment import available_cores
@@ -38,6 +39,7 @@ class ProfileSpec:
     mode: Mode
     compile: bool
     graph: bool
+    path: str
     threads: int
     detail: bool
     seconds: float
@@ -82,6 +84,7 @@ def make_profile(settings: Mapping[str, Any]) -> ProfileSpec:
         ("dtype", "dtype", DTYPES),
         ("memory_format", "memory format", MEMORY_FORMATS),
         ("mode", "mode", get_args(Mode)),
+        ("path", "path", PATHS),
     ):
         if given[key] not in choices:
             raise RequestError(unknown_name(flag, given[key], choices))
