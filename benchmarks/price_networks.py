@@ -49,11 +49,10 @@ class Case(NamedTuple):
 
     def spec(self, device: torch.device, threads: int | None, seconds: float) -> ProfileSpec:
         """The same for those who build networks. RequestError where something is not known."""
-        settings = self._asdict() | {"attention": self.mechanism, "device": str(device)}
-        settings |= {"threads": threads, "seconds": seconds, "path": "auto", "compile": False}
-        settings["detail"] = False
-        del settings["mechanism"]
-        return make_profile(settings)
+        mechanism, *form = self
+        settings = dict(zip(self._fields[1:], form, strict=True))
+        settings |= {"attention": mechanism, "path": "auto", "compile": False, "detail": False}
+        return make_profile(settings | {"device": str(device), "threads": threads, "seconds": seconds})
 
 
 def list_cases(given: argparse.Namespace, gpu: bool) -> list[Case]:
@@ -97,7 +96,7 @@ def make_contenders(spec: ProfileSpec) -> dict[str, Ready]:
 def _timm_layer(mechanism: str) -> type[nn.Module] | None:
     """timm's layer, None where this timm has none: it says so with an AssertionError."""
     try:
-        return get_attn(IN_TIMM[mechanism][0])  # type: ignore[no-any-return]
+        return get_attn(IN_TIMM[mechanism][0])
     except AssertionError:
         return None
 

@@ -17,7 +17,7 @@ from foveate.kernels import inference, plain, rearranged
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SMALL = ["--device", "cpu", "--threads", "1", "--seconds", "0", "--quick-check", "--skip-first-use"]
-SMALL += ["--backbone", "resnet18", "--sgfa-backbone", "resnet18", "--image-size", "32", "--batch-sizes", "1"]
+SMALL += ["--backbone", "cifar_resnet20", "--image-size", "32", "--batch-sizes", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,7 @@ def test_a_benchmark_says_what_it_takes(script: str, capsys: pytest.CaptureFixtu
     assert "--device" in capsys.readouterr().out
 
 
+@pytest.mark.slow  # where numba's kernels were never compiled before
 def test_figures_go_to_the_terminal_the_page_and_the_record(
     price: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,17 +57,20 @@ def test_figures_go_to_the_terminal_the_page_and_the_record(
     assert price.main([*SMALL, "--attention", "dmsca,se", *files]) == 0
     said = capsys.readouterr()
     assert said.out.count("over plain: foveate ") == 4  # two mechanisms, two layouts
-    assert "equality: dmsca in resnet18, inference, batch 1 of 32×32, float32, channels_last" in said.err
+    assert (
+        "equality: dmsca in cifar_resnet20, inference, batch 1 of 32×32, float32, channels_last" in said.err
+    )
     dmsca, _, se, _ = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))["comparisons"]
     assert list(dmsca["over_plain"]) == ["foveate", "equations", "timm", "plain, again"]
     assert dmsca["over_plain"]["timm"] is dmsca["over_timm"] is None
     ratios = se["over_timm"]
     assert ratios["interval"][0] <= ratios["quartiles"][0] <= ratios["ratio"] <= ratios["interval"][1]
-    assert [site["sites"] for site in dmsca["paths"]] == [8]
+    assert [site["sites"] for site in dmsca["paths"]] == [9]
     text = (tmp_path / "page.md").read_text(encoding="utf-8")
-    assert "| dmsca in resnet18, inference, batch 1, channels_last | " in text
+    assert "| dmsca in cifar_resnet20, inference, batch 1, channels_last | " in text
     assert (
-        "se in resnet18, training, batch 1 of 32×32, bfloat16, channels_last | not measured: no GPU" in text
+        "se in cifar_resnet20, training, batch 1 of 32×32, bfloat16, channels_last | not measured: no GPU"
+        in text
     )
 
 
@@ -102,7 +106,7 @@ def test_no_figure_where_the_equality_tests_fail(
 
 
 def test_gradients_are_checked_where_training_is_timed(price: ModuleType, monkeypatch: Any) -> None:
-    case = price.Case("dmsca", "resnet18", 32, 2, "channels_last", "float32", "training", graph=False)
+    case = price.Case("dmsca", "cifar_resnet20", 32, 2, "channels_last", "float32", "training", graph=False)
     spec = case.spec(torch.device("cpu"), 1, 0)
     price.price_proof.check_network(spec, spec.attention[1])
     pool = plain.pool

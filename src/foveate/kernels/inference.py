@@ -109,5 +109,9 @@ class Kernel(NamedTuple):
 
 
 KERNELS = {
+    "ca": Kernel("foveate.kernels.numba_ca"),
+    "cbam": Kernel("foveate.kernels.numba_cbam"),
     "dmsca": Kernel("foveate.kernels.numba_dmsca", lambda module: [module.tca.temperature or 0.0]),
+    "se": Kernel("foveate.kernels.numba_se"),
+    "simam": Kernel("foveate.kernels.numba_simam", lambda module: [module.e_lambda]),
 }
