@@ -39,7 +39,7 @@ the whole interval is at or under it, *not reached* where all of it is above, an
 
 def put_section(page: str, record: dict[str, Any], awaited: Sequence[Case]) -> str:
     """Return `page` with this run's section; `awaited` are listed as not measured until there is a GPU's."""
-    sections = {}
+    sections = read_sections(page)
     sections.pop(NO_GPU, None)
     name = _machine(record["environment"])
     sections[name] = f"## {name}\n\n{_facts(record)}\n{_tables(record)}"

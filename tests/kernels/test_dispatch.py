@@ -97,10 +97,15 @@ def test_who_counts_operations_sees_those_of_the_equations(module):
 
 def test_another_device_takes_the_equations(module):
     with torch.no_grad():
-        assert choice(module.to("meta"), X.to("meta"))[:2] == ("reference", "there are no kernels for this device")
+        assert choice(module.to("meta"), X.to("meta"))[:2] == (
+            "reference",
+            "there are no kernels for this device",
+        )
 
 
-@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.float8_e4m3fn, torch.complex64])
+@pytest.mark.parametrize(
+    "dtype", [torch.int64, torch.uint8, torch.bool, torch.float8_e4m3fn, torch.complex64]
+)
 def test_a_map_that_is_not_floating_is_refused(module, dtype):
     with pytest.raises(RequestError, match=str(dtype)):
         module(torch.zeros(1, 16, 4, 4).to(dtype))

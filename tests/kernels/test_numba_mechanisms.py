@@ -33,7 +33,7 @@ def team(request):
 @pytest.fixture
 def poisoned(monkeypatch):
     """Memory that the kernels ask for is full of NaN."""
-    from foveate.kernels import numba_team
+    from foveate.kernels.cpu import team
 
     def empty(*size, **options):
         return torch.full(size, math.nan, **options)
@@ -43,7 +43,7 @@ def poisoned(monkeypatch):
         get_num_threads = staticmethod(torch.get_num_threads)
 
     Torch.empty = staticmethod(empty)
-    monkeypatch.setattr(numba_team, "torch", Torch)
+    monkeypatch.setattr(team, "torch", Torch)
 
 
 @pytest.mark.usefixtures("poisoned")

@@ -9,15 +9,10 @@ from torch import Tensor, nn
 pytest.importorskip("numba")
 
 import foveate
-from foveate.kernels import (
-    inference,
-    numba_lines,
-    numba_pixels,
-    numba_planes,
-    numba_simam,
-    plain,
-)
-from foveate.kernels.numba_planes import EMBEDDED, STRIDE
+from foveate.kernels import inference, plain
+from foveate.kernels.cpu import lines as line_passes
+from foveate.kernels.cpu import pixels, planes, simam
+from foveate.kernels.cpu.planes import EMBEDDED, STRIDE
 
 # Float32 sums of up to 2048 products in another order, and the sigmoid's own error of 9e-7, over the largest.
 TOLERANCE = 2e-5
@@ -78,7 +73,7 @@ def parts(count: int) -> list[tuple[int, int]]:
     return [(0, count // 3), (count // 3, count)]
 
 
-PASSES = {"planes": numba_planes, "pixels": numba_pixels}
+PASSES = {"planes": planes, "pixels": pixels}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -166,9 +161,9 @@ def test_line_statistics(case, layout):
     for begin, end in parts(case.C):
         if layout == "planes":
             line = poisoned((case.W + 15) // 16 * 16).numpy()
-            numba_lines.line_statistics_planes(x, lines.numpy(), case.H, line, begin, end)
+            line_passes.line_statistics_planes(x, lines.numpy(), case.H, line, begin, end)
         else:
-            numba_lines.line_statistics_pixels(x, lines.numpy(), case.H, case.W, begin, end)
+            line_passes.line_statistics_pixels(x, lines.numpy(), case.H, case.W, begin, end)
     rows, columns, _ = plain.pool(case.x.double())
     check(lines[:, : case.C], torch.cat([rows[0].T, columns[0].T]))
     assert lines[:, case.C :].isnan().all()
@@ -181,9 +176,9 @@ def test_gate_lines(case, layout):
     for begin, end in parts(case.C if layout == "planes" else case.P):
         if layout == "planes":
             line = poisoned((case.W + 15) // 16 * 16).numpy()
-            numba_lines.gate_lines_planes(x, y, lines.numpy(), case.H, line, begin, end)
+            line_passes.gate_lines_planes(x, y, lines.numpy(), case.H, line, begin, end)
         else:
-            numba_lines.gate_lines_pixels(x, y, lines.numpy(), case.H, case.W, begin, end)
+            line_passes.gate_lines_pixels(x, y, lines.numpy(), case.H, case.W, begin, end)
     rows, columns = lines[:, : case.C].double().T[None].split([case.H, case.W], dim=2)
     check(read(y, layout, case.x), plain.gate(case.x.double(), rows=rows, columns=columns))
 
@@ -195,10 +190,10 @@ def test_simam(case, layout, e_lambda):
     y = poisoned(*x.shape).numpy()
     for begin, end in parts(case.C):
         if layout == "planes":
-            numba_simam.simam_planes(x, y, e_lambda, begin, end)
+            simam.simam_planes(x, y, e_lambda, begin, end)
         else:
             scratch = poisoned(512).numpy(), poisoned(512).numpy()
-            numba_simam.simam_pixels(x, y, e_lambda, *scratch, begin, end)
+            simam.simam_pixels(x, y, e_lambda, *scratch, begin, end)
     check(read(y, layout, case.x), plain.simam(case.x.double(), e_lambda))
 
 

@@ -55,7 +55,11 @@ def _row(
     label: str, cost: float, ratio: tuple[float, float, float], p95: float, parts: bool
 ) -> dict[str, Any]:
     middle, low, high = ratio
-    row: dict[str, Any] = {"attention": label, "sites": 16 if cost else 0, "paths": {"numba": 16} if cost else {}}
+    row: dict[str, Any] = {
+        "attention": label,
+        "sites": 16 if cost else 0,
+        "paths": {"numba": 16} if cost else {},
+    }
     bases = {"parameters": 25e6, "macs": 4e9, "element_wise": 3e7, "bytes_moved": 4e8, "peak_bytes": 1e8}
     for key, base in bases.items():
         added = base * cost / 1000

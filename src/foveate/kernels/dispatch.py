@@ -130,7 +130,7 @@ def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
         return Choice("reference", plain)
     if x.dtype not in FLOATING:
         raise RequestError(f"attention takes a map of float16, bfloat16, float32 or float64, got {x.dtype}")
-    reasons = []
+    reasons: list[str] = []
     for path in BY_DEVICE.get(x.device.type, ()) if asked == "auto" else (asked,):
         found = _look_for(module, x, mechanism, path)
         if not isinstance(found, str):

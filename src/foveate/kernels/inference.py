@@ -25,7 +25,7 @@ def _carry_out(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism
     last = torch.channels_last
     x = x if x.is_contiguous() or x.is_contiguous(memory_format=last) else x.contiguous()
     weights = [weight if weight.is_contiguous() else weight.contiguous() for weight in weights]
-    return import_module(KERNELS[mechanism].module).run(x, weights, numbers)
+    return import_module(f"foveate.kernels.cpu.{mechanism}").run(x, weights, numbers)
 
 
 @register_fake("foveate::attend")
@@ -61,7 +61,7 @@ def read_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
         return "it is not installed (pip install 'foveate[fast]')"
     if x.ndim != 4 or x.numel() == 0:
         return "the map is empty, or not (B, C, H, W)"
-    parts = Parts([], KERNELS[mechanism].numbers(module))
+    parts = Parts([], KERNELS[mechanism](module))
     reason = _collect(module, type(module).__module__, parts)
     # The first weight of each is a 1×1 of the map's channels. A kernel would read beyond a map of fewer.
     if reason is None and parts.weights and parts.weights[0].shape[1] != x.shape[1]:
@@ -101,17 +101,11 @@ OWN = {
 }
 
 
-class Kernel(NamedTuple):
-    """Where a mechanism's kernel is, `run(x, weights, numbers)`, and its numbers beside the eps of norms."""
-
-    module: str
-    numbers: Callable[[Any], list[float]] = lambda module: []
-
-
-KERNELS = {
-    "ca": Kernel("foveate.kernels.numba_ca"),
-    "cbam": Kernel("foveate.kernels.numba_cbam"),
-    "dmsca": Kernel("foveate.kernels.numba_dmsca", lambda module: [module.tca.temperature or 0.0]),
-    "se": Kernel("foveate.kernels.numba_se"),
-    "simam": Kernel("foveate.kernels.numba_simam", lambda module: [module.e_lambda]),
+KERNELS: dict[str, Callable[[Any], list[float]]] = {
+    "ca": lambda module: [],
+    "cbam": lambda module: [],
+    "dmsca": lambda module: [module.tca.temperature or 0.0],
+    "se": lambda module: [],
+    "simam": lambda module: [module.e_lambda],
 }
+"""Mechanisms with a kernel (`run` in `cpu/NAME.py`): their numbers beside the eps of norms."""

@@ -93,7 +93,7 @@ def like(x: Tensor, *others: Any) -> Tensor:
 
 def run_triton(module: str, name: str, *arguments: Any) -> Any:
     """Carry out a Triton launcher; nothing of Triton is imported before."""
-    return getattr(import_module(f"foveate.kernels.{module}"), name)(*arguments)
+    return getattr(import_module(f"foveate.kernels.gpu.{module}"), name)(*arguments)
 
 
 def declare(
@@ -172,25 +172,25 @@ def fake_pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
 FACTORS = "Tensor? channels, Tensor? rows, Tensor? columns, Tensor? positions"
 WEIGHTS = "Tensor project, Tensor dff_weight, Tensor dff_bias, Tensor aa_weight, Tensor aa_bias"
 MAPS = "Tensor x, Tensor scale, Tensor multi, Tensor product"
-declare("pool", "Tensor x", "(Tensor, Tensor, Tensor)", plain.pool, "triton_pool", fake_pool, kept=2)
+declare("pool", "Tensor x", "(Tensor, Tensor, Tensor)", plain.pool, "pool", fake_pool, kept=2)
 declare(
     "pool_channels",
     "Tensor x, Tensor? scale",
     "Tensor",
     plain.pool_channels,
-    "triton_channels",
+    "channels",
     fake_pool_channels,
 )
-declare("gate", f"Tensor x, {FACTORS}", "Tensor", plain.gate, "triton_gate", like)
-declare("simam", "Tensor x, float e_lambda", "Tensor", plain.simam, "triton_simam", like)
+declare("gate", f"Tensor x, {FACTORS}", "Tensor", plain.gate, "gate", like)
+declare("simam", "Tensor x, float e_lambda", "Tensor", plain.simam, "simam", like)
 declare(
     "fuse",
     f"{MAPS}, {WEIGHTS}",
     "Tensor",
     plain.fuse,
-    "triton_fuse",
+    "fuse",
     like,
-    backward_module="triton_fuse_backward",
+    backward_module="fuse_backward",
 )
 
 

@@ -10,7 +10,7 @@ With X = scale ⊙ x, Δ the difference of DFF's two rows of weights (their soft
 with h = σ(logits), g = σ(multi h) and α = σ(β). g is computed again, nothing of it is stored.
 """
 
-# ruff: noqa: N803 - B, C, N, M: names as in the equations
+
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import torch
@@ -18,9 +18,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels import triton_map as maps
-from foveate.kernels.triton_channels import load_scaled
-from foveate.kernels.triton_fuse import arguments, flat, load_gate, load_weights, mix
+from foveate.kernels.gpu import map as maps
+from foveate.kernels.gpu.channels import load_scaled
+from foveate.kernels.gpu.fuse import arguments, flat, load_gate, load_weights, mix
 
 __all__ = ["fuse_backward"]
 

@@ -1,6 +1,6 @@
 """The gate in Triton: x ⊙ factors of channels, rows, columns and positions; every gradient in one read."""
 
-# ruff: noqa: N803 - B, C, H, W: names as in the equations
+
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import math
@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels import triton_map as maps
-from foveate.kernels.triton_pool import place, strides
+from foveate.kernels.gpu import map as maps
+from foveate.kernels.gpu.pool import place, strides
 
 __all__ = ["gate", "gate_backward"]
 

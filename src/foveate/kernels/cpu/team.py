@@ -16,11 +16,12 @@ from numba import carray, types
 from numba.extending import intrinsic, register_jitable
 from torch import Tensor
 
-from foveate.kernels.numba_maths import inlined
-from foveate.kernels.openmp import BARRIER, RANK, declare_entry_points, run_in_team, why_alone
+from foveate.kernels.cpu.maths import inlined
+from foveate.kernels.cpu.openmp import BARRIER, RANK, TEAM, declare_entry_points, run_in_team, why_alone
 
 __all__ = [
     "MAP",
+    "attend_images",
     "barrier",
     "floats",
     "read_task",
@@ -29,7 +30,6 @@ __all__ = [
     "share",
     "take",
     "take_rows",
-    "thread_rank",
     "whole_lines",
     "worker",
 ]
@@ -55,13 +55,13 @@ _float_pointer = _pointer_to(types.float32)
 
 
 @inlined
-def floats(address, count):  # type: ignore[no-untyped-def]
+def floats(address, count):
     """The `count` floats at `address`."""
     return carray(_float_pointer(address), (count,))
 
 
 @inlined
-def rows(address, count, length):  # type: ignore[no-untyped-def]
+def rows(address, count, length):
     """The `count` rows of `length` floats at `address`."""
     return carray(_float_pointer(address), (count, length))
 
@@ -73,7 +73,7 @@ def whole_lines(count: int) -> int:
 
 
 @inlined
-def take(memory, count):  # type: ignore[no-untyped-def]
+def take(memory, count):
     """`count` floats at the address `memory`, and the address behind them.
 
     Each is made of an address of its own: the compiler does not vectorise loops over slices of one array.
@@ -82,7 +82,7 @@ def take(memory, count):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def take_rows(memory, count, length):  # type: ignore[no-untyped-def]
+def take_rows(memory, count, length):
     """`count` rows of `length` floats at the address `memory`, and the address behind them."""
     return rows(memory, count, length), memory + 4 * whole_lines(count * length)
 
@@ -92,34 +92,47 @@ def read_task(record: np.dtype[Any]) -> Any:
     pointer = _pointer_to(numba.from_dtype(record))
 
     @inlined
-    def read(address):  # type: ignore[no-untyped-def]
+    def read(address):
         return carray(pointer(address), (1,))[0]
 
     return read
 
 
 _rank_in_team = types.ExternalFunction(RANK, types.int32())
+_threads_in_team = types.ExternalFunction(TEAM, types.int32())
 _wait_for_team = types.ExternalFunction(BARRIER, types.void())
 
 
 @inlined
-def thread_rank():  # type: ignore[no-untyped-def]
-    """This thread's number in its team, from 0."""
-    return np.int64(_rank_in_team())
-
-
-@inlined
-def barrier(team):  # type: ignore[no-untyped-def]
+def barrier(team):
     """Wait until all `team` threads are here."""
     if team > 1:
         _wait_for_team()
 
 
 @inlined
-def share(count, rank, team):  # type: ignore[no-untyped-def]
+def share(count, rank, team):
     """The part [begin, end) of `count` things that thread `rank` of `team` takes."""
     each = (count + team - 1) // team
     return min(rank * each, count), min((rank + 1) * each, count)
+
+
+@inlined
+def attend_images(task, attend):
+    """Call attend(task, image, shared, own, rank, team) for this thread's part of the images of a task.
+
+    All threads share each image, so that between the passes it stays in their caches; of a batch that has
+    images enough, each thread takes whole ones. The runtime may give fewer threads than were asked for.
+    """
+    rank, team = np.int64(_rank_in_team()), np.int64(_threads_in_team())  # type: ignore[arg-type]
+    own = task.scratch + 4 * (task.team * task.shared + rank * task.own)
+    alone = task.images // team * team  # the images that threads take for themselves
+    mine = task.scratch + 4 * rank * task.shared
+    for image in range(rank, alone, team):
+        attend(task, image, mine, own, 0, 1)
+    barrier(team)
+    for image in range(alone, task.images):
+        attend(task, image, task.scratch, own, rank, team)
 
 
 worker: Any = numba.cfunc(types.void(types.int64), cache=True, nopython=True)

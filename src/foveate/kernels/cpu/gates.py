@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from foveate.kernels import numba_pixels as pixels
-from foveate.kernels import numba_planes as planes
-from foveate.kernels.numba_maths import inlined, jit
-from foveate.kernels.numba_team import barrier, rows, share, thread_rank
+from foveate.kernels.cpu import pixels, planes
+from foveate.kernels.cpu.maths import inlined, jit
+from foveate.kernels.cpu.team import rows, share
 
 __all__ = [
-    "attend_images",
     "average_channels",
     "gate",
     "image_of",
@@ -19,24 +17,6 @@ __all__ = [
 ]
 
 f = np.float32
-
-
-@inlined
-def attend_images(task, attend):
-    """Call attend(task, image, shared, own, rank, team) for this thread's part of the images of a task.
-
-    All threads share each image, so that between the passes it stays in their caches; of a batch that has
-    images enough, each thread takes whole ones.
-    """
-    rank, team = thread_rank(), task.team
-    own = task.scratch + 4 * (team * task.shared + rank * task.own)
-    alone = task.images // team * team  # the images that threads take for themselves
-    mine = task.scratch + 4 * rank * task.shared
-    for image in range(rank, alone, team):
-        attend(task, image, mine, own, 0, 1)
-    barrier(team)
-    for image in range(alone, task.images):
-        attend(task, image, task.scratch, own, rank, team)
 
 
 @inlined

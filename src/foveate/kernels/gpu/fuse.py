@@ -4,15 +4,15 @@ x is read once where a pixel's channels fit into one tile. Else it is read again
 computed again with it; g is never stored.
 """
 
-# ruff: noqa: N803 - B, C, N, M: names as in the equations
+
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels import triton_map as maps
-from foveate.kernels.triton_channels import load_scaled, offsets
+from foveate.kernels.gpu import map as maps
+from foveate.kernels.gpu.channels import load_scaled, offsets
 
 __all__ = ["arguments", "flat", "fuse", "load_gate", "load_weights", "mix"]
 

@@ -5,10 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.numba_gates import attend_images, average_channels, gate
-from foveate.kernels.numba_maths import jit
-from foveate.kernels.numba_small import excite, squeeze
-from foveate.kernels.numba_team import MAP, barrier, floats, read_task, rows, run_task, share, take, worker
+from foveate.kernels.cpu.gates import average_channels, gate
+from foveate.kernels.cpu.maths import jit
+from foveate.kernels.cpu.small import excite, squeeze
+from foveate.kernels.cpu.team import (
+    MAP,
+    attend_images,
+    barrier,
+    floats,
+    read_task,
+    rows,
+    run_task,
+    share,
+    take,
+    worker,
+)
 
 f = np.float32
 

@@ -1,6 +1,6 @@
 """The first pass in Triton: means of rows, means of columns and the maximum of every channel, in one read."""
 
-# ruff: noqa: N803 - C, H, W: names as in the equations
+
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import math
@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels import triton_map as maps
+from foveate.kernels.gpu import map as maps
 
 __all__ = ["greatest", "pool", "pool_backward"]
 

@@ -10,8 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from foveate.kernels.numba_maths import jit
-from foveate.kernels.numba_small import saturating_sigmoid
+from foveate.kernels.cpu.maths import jit
+from foveate.kernels.cpu.small import saturating_sigmoid
 
 __all__ = [
     "embed_lines",

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["BARRIER", "RANK", "declare_entry_points", "run_in_team", "why_alone"]
+__all__ = ["BARRIER", "RANK", "TEAM", "declare_entry_points", "run_in_team", "why_alone"]
 
-BARRIER, RANK = "GOMP_barrier", "omp_get_thread_num"
+BARRIER, RANK, TEAM = "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads"
 
 
 @functools.cache
@@ -30,7 +30,7 @@ def _runtime() -> ctypes.CDLL | None:
             library = ctypes.CDLL(name, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
         except OSError:
             continue
-        if all(hasattr(library, entry) for entry in ("GOMP_parallel", BARRIER, RANK)):
+        if all(hasattr(library, entry) for entry in ("GOMP_parallel", BARRIER, RANK, TEAM)):
             return library
     return None
 
@@ -50,18 +50,23 @@ def _first() -> int:
     return 0
 
 
+@ctypes.CFUNCTYPE(ctypes.c_int)
+def _one() -> int:
+    return 1
+
+
 def declare_entry_points() -> None:
     """Tell numba's linker what the kernels call by name."""
     import llvmlite.binding as llvm
 
     library = _runtime()
-    for name, alone in ((BARRIER, _nothing), (RANK, _first)):
+    for name, alone in ((BARRIER, _nothing), (RANK, _first), (TEAM, _one)):
         entry = getattr(library, name) if library else alone
         llvm.add_symbol(name, ctypes.cast(entry, ctypes.c_void_p).value)
 
 
 def run_in_team(worker: int, table: int, team: int) -> None:
-    """Call the function at address `worker`, which takes the address `table`, in each of `team` threads."""
+    """Call the function at address `worker` on the address `table` in `team` threads, if it gets them."""
     _parallel()(worker, table, team, 0)
 
 

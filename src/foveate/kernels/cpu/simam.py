@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.numba_gates import attend_images, image_of, share_lines
-from foveate.kernels.numba_maths import jit, sigmoid
-from foveate.kernels.numba_team import MAP, barrier, read_task, run_task, take, worker
+from foveate.kernels.cpu.gates import image_of, share_lines
+from foveate.kernels.cpu.maths import jit, sigmoid
+from foveate.kernels.cpu.team import MAP, attend_images, barrier, read_task, run_task, take, worker
 
 f = np.float32
 CHANNELS = 512  # of a chunk in channels_last

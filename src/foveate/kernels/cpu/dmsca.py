@@ -1,8 +1,4 @@
-"""DMSCA's inference on a CPU in one call: three reads of the map and one write, everything small in between.
-
-All threads share each image, so that between the passes it stays in their caches; of a batch that has images
-enough, each thread takes whole ones.
-"""
+"""DMSCA's inference on a CPU in one call: three reads of the map, one write, all that is small in between."""
 
 import math
 from collections.abc import Sequence
@@ -11,13 +7,13 @@ import numpy as np
 from numba.extending import register_jitable
 from torch import Tensor
 
-from foveate.kernels import numba_pixels as pixels
-from foveate.kernels import numba_planes as planes
-from foveate.kernels.numba_maths import jit, precise_sigmoid
-from foveate.kernels.numba_planes import EMBEDDED, STRIDE
-from foveate.kernels.numba_small import channel_mlp, convolve_pair, directions, fold
-from foveate.kernels.numba_team import (
+from foveate.kernels.cpu import pixels, planes
+from foveate.kernels.cpu.maths import jit, precise_sigmoid
+from foveate.kernels.cpu.planes import EMBEDDED, STRIDE
+from foveate.kernels.cpu.small import channel_mlp, convolve_pair, directions, fold
+from foveate.kernels.cpu.team import (
     MAP,
+    attend_images,
     barrier,
     floats,
     read_task,
@@ -26,7 +22,6 @@ from foveate.kernels.numba_team import (
     share,
     take,
     take_rows,
-    thread_rank,
     whole_lines,
     worker,
 )
@@ -60,7 +55,7 @@ def count_gates(channels: int, positions: int) -> int:
 
 
 @jit
-def _attend(task, image, shared, own, rank, team):  # type: ignore[no-untyped-def]
+def _attend(task, image, shared, own, rank, team):
     C, P = task.channels, task.height * task.width
     x, y = task.x + 4 * image * C * P, task.y + 4 * image * C * P
     descriptor, shared = take(shared, C)
@@ -117,7 +112,7 @@ def _attend(task, image, shared, own, rank, team):  # type: ignore[no-untyped-de
 
 
 @jit
-def _weigh(task, scale, of_c, of_s, embed, project, begin, end):  # type: ignore[no-untyped-def]
+def _weigh(task, scale, of_c, of_s, embed, project, begin, end):
     """A_c of the channels [begin, end), from f in `scale`, and all weights that belong to them.
 
     Those of the embedding, times A_c, and of the projection lie as the format of the map asks for.
@@ -138,7 +133,7 @@ def _weigh(task, scale, of_c, of_s, embed, project, begin, end):  # type: ignore
 
 
 @jit
-def _multi_scale(task, pooled, multi, scratch):  # type: ignore[no-untyped-def]
+def _multi_scale(task, pooled, multi, scratch):
     """F_multi (P,) from S (2, P)."""
     H, W, margin = task.height, task.width, task.margin
     width = W + 2 * margin
@@ -168,7 +163,7 @@ def _multi_scale(task, pooled, multi, scratch):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _interact(task, embedded, product, scratch):  # type: ignore[no-untyped-def]
+def _interact(task, embedded, product, scratch):
     """F_inter ⊙ (F_h + F_w), (EMBEDDED, P), from the embedded map."""
     M = task.mid
     scale, scratch = take_rows(scratch, 2, M)
@@ -188,18 +183,9 @@ def _interact(task, embedded, product, scratch):  # type: ignore[no-untyped-def]
 
 
 @worker
-def work(address):  # type: ignore[no-untyped-def]
+def work(address):
     """Do a thread's share of the task at `address`."""
-    task = _read(address)
-    rank, team = thread_rank(), task.team
-    own = task.scratch + 4 * (team * task.shared + rank * task.own)
-    alone = task.images // team * team  # the images that threads take for themselves
-    mine = task.scratch + 4 * rank * task.shared
-    for image in range(rank, alone, team):
-        _attend(task, image, mine, own, 0, 1)
-    barrier(team)
-    for image in range(alone, task.images):
-        _attend(task, image, task.scratch, own, rank, team)
+    attend_images(_read(address), _attend)
 
 
 def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:

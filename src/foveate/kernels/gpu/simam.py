@@ -1,14 +1,14 @@
 """SimAM in Triton: one pass for mean and variance, one that weighs; two more for the gradient."""
 
-# ruff: noqa: N803 - B, C, N: names as in the equations
+
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels import triton_map as maps
-from foveate.kernels.triton_channels import offsets
+from foveate.kernels.gpu import map as maps
+from foveate.kernels.gpu.channels import offsets
 
 __all__ = ["simam", "simam_backward"]
 

@@ -7,8 +7,8 @@ loop accumulates lies in one `block`, a row of STRIDE floats a quantity.
 
 import numpy as np
 
-from foveate.kernels.numba_maths import jit, maximum, precise_sigmoid, sigmoid
-from foveate.kernels.numba_team import whole_lines
+from foveate.kernels.cpu.maths import jit, maximum, precise_sigmoid, sigmoid
+from foveate.kernels.cpu.team import whole_lines
 
 __all__ = [
     "EMBEDDED",

@@ -1,6 +1,6 @@
 """The second pass in Triton: mean and maximum over the channels of scale ⊙ x, per pixel."""
 
-# ruff: noqa: N803 - B, C, N: names as in the equations
+
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import torch
@@ -8,8 +8,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels import triton_map as maps
-from foveate.kernels.triton_pool import greatest
+from foveate.kernels.gpu import map as maps
+from foveate.kernels.gpu.pool import greatest
 
 __all__ = ["load_scaled", "offsets", "pool_channels", "pool_channels_backward"]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.numba_gates import attend_images, image_of, share_lines
-from foveate.kernels.numba_lines import (
+from foveate.kernels.cpu.gates import image_of, share_lines
+from foveate.kernels.cpu.lines import (
     embed_lines,
     expand_lines,
     gate_lines_pixels,
@@ -14,10 +14,11 @@ from foveate.kernels.numba_lines import (
     line_statistics_pixels,
     line_statistics_planes,
 )
-from foveate.kernels.numba_maths import jit
-from foveate.kernels.numba_small import fold
-from foveate.kernels.numba_team import (
+from foveate.kernels.cpu.maths import jit
+from foveate.kernels.cpu.small import fold
+from foveate.kernels.cpu.team import (
     MAP,
+    attend_images,
     barrier,
     floats,
     read_task,

@@ -6,8 +6,8 @@ channels is read once for all of them.
 
 import numpy as np
 
-from foveate.kernels.numba_maths import jit, maximum, precise_sigmoid, sigmoid
-from foveate.kernels.numba_planes import EMBEDDED
+from foveate.kernels.cpu.maths import jit, maximum, precise_sigmoid, sigmoid
+from foveate.kernels.cpu.planes import EMBEDDED
 
 __all__ = ["channel_means", "channel_statistics", "fuse", "gate", "pixel_statistics"]
 
@@ -118,7 +118,7 @@ def _mean_and_maximum(x_0, x_1, scale):
 
 @jit
 def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gates, block, begin, end):
-    """y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see plain.fuse and numba_planes.fuse.
+    """y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see plain.fuse and planes.fuse.
 
     | argument | shape                    | what it is                                          |
     |----------|--------------------------|-----------------------------------------------------|

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.numba_gates import attend_images, gate, measure_channels, measure_pixels, share_rows
-from foveate.kernels.numba_maths import jit
-from foveate.kernels.numba_planes import STRIDE
-from foveate.kernels.numba_small import convolve_pair, excite, saturating_sigmoid, squeeze
-from foveate.kernels.numba_team import (
+from foveate.kernels.cpu.gates import gate, measure_channels, measure_pixels, share_rows
+from foveate.kernels.cpu.maths import jit
+from foveate.kernels.cpu.planes import STRIDE
+from foveate.kernels.cpu.small import convolve_pair, excite, saturating_sigmoid, squeeze
+from foveate.kernels.cpu.team import (
     MAP,
+    attend_images,
     barrier,
     floats,
     read_task,

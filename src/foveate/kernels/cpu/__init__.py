@@ -1,0 +1,1 @@
+"""Kernels for CPUs, by numba (the extra `fast`): a file of `run(x, weights, numbers)` a mechanism."""
