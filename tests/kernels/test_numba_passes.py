@@ -226,8 +226,8 @@ def build(name: str, channels: int) -> nn.Module:
 def attend(module: nn.Module, x: Tensor, name: str) -> Tensor:
     """What the kernel makes of x."""
     with torch.inference_mode():
-        parts = inference.read_parts(module, x, name)
-        assert isinstance(parts, inference.Parts), parts
+        parts = inference.find_parts(module, x, name)
+        assert not isinstance(parts, str), parts
         y = inference.attend(x, parts, name)
     assert y.stride() == x.stride()
     return y

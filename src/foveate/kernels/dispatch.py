@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.kernels import inference, operators, rearranged
+from foveate.kernels.parts import Parts
 
 __all__ = [
     "PATHS",
@@ -53,7 +54,7 @@ class Choice(NamedTuple):
 
     path: str
     reason: str
-    parts: inference.Parts | None = None  # of the module, where numba takes them
+    parts: Parts | None = None  # of the module, where numba takes them
 
 
 class _State(threading.local):
@@ -122,7 +123,7 @@ def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
 
     Raises RequestError for a map that is not floating, and where the module asks for a path that cannot run.
     """
-    asked = getattr(module, "path", "auto")
+    asked = module.__dict__.get("path", "auto")
     plain = _why_plain(x)
     if asked == "reference":
         return Choice("reference", "asked for by name")
@@ -160,10 +161,10 @@ def _why_plain(x: Any) -> str | None:
 _is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # torch 2.7 and later
 
 
-def _look_for(module: nn.Module, x: Tensor, mechanism: str, path: str) -> inference.Parts | str | None:
+def _look_for(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts | str | None:
     """See whether a path can be taken: a sentence says why not; numba's needs the module's parts."""
     if mechanism not in FORMS[path]:
         return "it has no such form"
     if path == "numba":
-        return inference.read_parts(module, x, mechanism)
+        return inference.find_parts(module, x, mechanism)
     return operators.why_not(x) if path == "triton" else None

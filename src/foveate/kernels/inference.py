@@ -1,31 +1,34 @@
-"""Inference on a CPU: a mechanism is one operator, `foveate::attend`, carried out by numba.
+"""Inference on a CPU: a mechanism is one call of numba's kernel, and one operator to those who compile.
 
-The operator takes the map, the module's weights as they are at the moment, and its numbers. numba is the
-extra `foveate[fast]`; its kernels are compiled when they are first used, for the processor at hand, and kept.
+The operator, `foveate::attend`, takes the map, the module's weights as they are at the moment, and its
+numbers. numba is the extra `foveate[fast]`; its kernels are compiled when they are first used, for the
+processor at hand, and kept.
 """
 
+import functools
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.library import define, impl, register_fake
 
-__all__ = ["KERNELS", "Parts", "attend", "read_parts"]
+from foveate.kernels.parts import KERNELS, Parts, read_parts
+
+__all__ = ["KERNELS", "attend", "find_parts"]
 
 NUMBA = find_spec("numba") is not None
+MOST_PLANS = 64  # kept of one module: who sees images of every size makes some anew
 
 define("foveate::attend", "(Tensor x, Tensor[] weights, float[] numbers, str mechanism) -> Tensor")
 
 
 @impl("foveate::attend", "CPU")
-def _carry_out(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism: str) -> Tensor:
-    last = torch.channels_last
-    x = x if x.is_contiguous() or x.is_contiguous(memory_format=last) else x.contiguous()
-    weights = [weight if weight.is_contiguous() else weight.contiguous() for weight in weights]
-    return import_module(f"foveate.kernels.cpu.{mechanism}").run(x, weights, numbers)
+def _attend(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism: str) -> Tensor:
+    weights = [weight.contiguous() for weight in weights]
+    return _plan(mechanism)(x.shape[1:], weights, numbers).carry_out(x)
 
 
 @register_fake("foveate::attend")
@@ -33,20 +36,27 @@ def _describe(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism:
     return torch.empty_like(x)
 
 
-class Parts(NamedTuple):
-    """What a kernel takes of a module: its weights, and its numbers, such as the eps of norms."""
-
-    weights: list[Tensor]
-    numbers: list[float]
+@functools.cache
+def _plan(mechanism: str) -> Callable[..., Any]:
+    return import_module(f"foveate.kernels.cpu.{mechanism}").plan
 
 
 def attend(x: Tensor, parts: Parts, mechanism: str) -> Tensor:
-    """Apply a module of which `parts` were read to x (B, C, H, W), float32 on a CPU, without gradients."""
-    return torch.ops.foveate.attend(x, parts.weights, parts.numbers, mechanism)
+    """Apply a module with those parts to x (B, C, H, W), float32 on a CPU, without gradients."""
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
+        return torch.ops.foveate.attend(x, parts.weights, parts.numbers, mechanism)
+    plan = parts.plans.get(x.shape[1:])
+    if plan is None:
+        if not all(weight.is_contiguous() for weight in parts.weights):
+            return torch.ops.foveate.attend(x, parts.weights, parts.numbers, mechanism)
+        if len(parts.plans) == MOST_PLANS:
+            parts.plans.clear()
+        plan = parts.plans[x.shape[1:]] = _plan(mechanism)(x.shape[1:], parts.weights, parts.numbers)
+    return plan.carry_out(x)
 
 
-def read_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
-    """Read what numba's kernel needs to carry out `module` on x, or say in a sentence why it cannot."""
+def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
+    """Find what numba's kernel needs to carry out `module` on x, or say in a sentence why it cannot."""
     if x.device.type != "cpu":
         return "its kernels run on a CPU"
     if torch.is_grad_enabled():
@@ -61,51 +71,8 @@ def read_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
         return "it is not installed (pip install 'foveate[fast]')"
     if x.ndim != 4 or x.numel() == 0:
         return "the map is empty, or not (B, C, H, W)"
-    parts = Parts([], KERNELS[mechanism](module))
-    reason = _collect(module, type(module).__module__, parts)
+    parts = read_parts(module, mechanism)
     # The first weight of each is a 1×1 of the map's channels. A kernel would read beyond a map of fewer.
-    if reason is None and parts.weights and parts.weights[0].shape[1] != x.shape[1]:
+    if not isinstance(parts, str) and parts.weights and parts.weights[0].shape[1] != x.shape[1]:
         return "the map has not the channels that the module was made for"
-    return reason or parts
-
-
-def _collect(module: Any, home: str, parts: Parts) -> str | None:
-    """Append all weights, depth first as in the state dict, and the eps of norms; say what is in the way."""
-    for value in module._parameters.values():
-        if value is not None:
-            if value.dtype is not torch.float32:
-                return "a weight is not float32"
-            parts.weights.append(value)
-    for name, value in module._buffers.items():
-        if name != "num_batches_tracked":
-            parts.weights.append(value)
-    if "running_var" in module._buffers:
-        parts.numbers.append(module.eps)
-    for part in module._modules.values():
-        if part._forward_hooks or part._forward_pre_hooks:
-            return "a part of the module has a hook, which a kernel would pass by"
-        if type(part).__module__ not in OWN and type(part).__module__ != home:
-            return "a part of the module was replaced"
-        reason = _collect(part, home, parts)
-        if reason is not None:
-            return reason
-    return None
-
-
-OWN = {
-    "torch.nn.modules.conv",
-    "torch.nn.modules.container",
-    "torch.nn.modules.activation",
-    "foveate.attention.norm",
-    "foveate.attention.spatial",
-}
-
-
-KERNELS: dict[str, Callable[[Any], list[float]]] = {
-    "ca": lambda module: [],
-    "cbam": lambda module: [],
-    "dmsca": lambda module: [module.tca.temperature or 0.0],
-    "se": lambda module: [],
-    "simam": lambda module: [module.e_lambda],
-}
-"""Mechanisms with a kernel (`run` in `cpu/NAME.py`): their numbers beside the eps of norms."""
+    return parts

@@ -18,12 +18,13 @@ from foveate.kernels.cpu.maths import jit
 from foveate.kernels.cpu.small import fold
 from foveate.kernels.cpu.team import (
     MAP,
+    Plan,
     attend_images,
     barrier,
     floats,
+    make_plan,
     read_task,
     rows,
-    run_task,
     share,
     take,
     take_rows,
@@ -82,13 +83,13 @@ def work(address):
     attend_images(_read(address), _attend)
 
 
-def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:
-    """Coordinate attention of x (B, C, H, W), contiguous or channels_last, float32.
+def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
+    """Plan Coordinate attention of images of a shape (C, H, W).
 
     `weights` are WEIGHTS, `numbers` the eps of the batch norm.
     """
-    _, C, H, W = x.shape
+    C, H, W = shape
     hidden = len(weights[0])
     shared = [(H + W) * (C + APART), (H + W) * hidden, hidden * (C + APART)]
     addresses = [weight.data_ptr() for weight in weights]
-    return run_task(work, TASK, x, (hidden,), (shared, [W, hidden, hidden]), addresses, numbers)
+    return make_plan(work, (hidden,), (shared, [W, hidden, hidden]), addresses, numbers)

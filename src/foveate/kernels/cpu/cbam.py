@@ -11,12 +11,13 @@ from foveate.kernels.cpu.planes import STRIDE
 from foveate.kernels.cpu.small import convolve_pair, excite, saturating_sigmoid, squeeze
 from foveate.kernels.cpu.team import (
     MAP,
+    Plan,
     attend_images,
     barrier,
     floats,
+    make_plan,
     read_task,
     rows,
-    run_task,
     share,
     take,
     take_rows,
@@ -89,11 +90,11 @@ def work(address):
     attend_images(_read(address), _attend)
 
 
-def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:
-    """CBAM of x (B, C, H, W), contiguous or channels_last, float32; `weights` are WEIGHTS."""
-    _, C, H, W = x.shape
+def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
+    """Plan CBAM of images of a shape (C, H, W); `weights` are WEIGHTS."""
+    C, H, W = shape
     hidden, size = len(weights[0]), weights[4].shape[-1]
     width = W + 2 * (size // 2)
     own = [10 * STRIDE, 2 * ((H + 2 * (size // 2)) * width + 2 * (size // 2)), H * width]
     addresses = [weight.data_ptr() for weight in weights]
-    return run_task(work, TASK, x, (hidden, size), ([C, C, C, hidden, 2 * H * W, H * W], own), addresses)
+    return make_plan(work, (hidden, size), ([C, C, C, hidden, 2 * H * W, H * W], own), addresses)

@@ -13,21 +13,23 @@ from foveate.kernels.cpu.planes import EMBEDDED, STRIDE
 from foveate.kernels.cpu.small import channel_mlp, convolve_pair, directions, fold
 from foveate.kernels.cpu.team import (
     MAP,
+    Plan,
     attend_images,
     barrier,
     floats,
+    make_plan,
     read_task,
     rows,
-    run_task,
     share,
     take,
     take_rows,
     whole_lines,
     worker,
 )
+from foveate.kernels.parts import MOST_BRANCHES
 
 f = np.float32
-BRANCHES = 8  # of MSCE at the most
+BRANCHES = MOST_BRANCHES
 
 NORM = ("weight", "bias", "mean", "variance")
 SIZES = ("hidden", "mid", "branches", "margin")
@@ -188,16 +190,17 @@ def work(address):
     attend_images(_read(address), _attend)
 
 
-def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:
-    """DMSCA of x (B, C, H, W), contiguous or channels_last, float32.
+def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
+    """Plan DMSCA of images of a shape (C, H, W).
 
     `weights` are in the order of the state dict: BEFORE (log τ only where it is learned), BRANCH for every
     branch of MSCE, BEHIND; `numbers` are τ, or 0 where it is learned, and every batch norm's eps.
     """
-    C, H, W = x.shape[1:]
+    C, H, W = shape
     tau, *branch_eps, embed_eps, interact_eps = numbers
-    before = [*weights[:2], weights[0] if tau else weights[2]]
-    branches, behind = weights[2 if tau else 3 : -len(BEHIND)], weights[-len(BEHIND) :]
+    first = 2 + (len(weights) - len(BEHIND) - 2) % len(BRANCH)  # 3 where log τ is there
+    before = [*weights[:2], weights[first - 1]]
+    branches, behind = weights[first : -len(BEHIND)], weights[-len(BEHIND) :]
     columns = [[weight.shape[-1] for weight in branches[:: len(BRANCH)]]]
     columns += [[w.data_ptr() for w in branches[i :: len(BRANCH)]] for i in range(len(BRANCH))]
     unused = [0] * (BRANCHES - len(branch_eps))
@@ -211,6 +214,6 @@ def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tenso
     for column in columns:
         addresses += column + unused
     sizes = (hidden, mid, len(branch_eps), margin)
-    return run_task(
-        work, TASK, x, sizes, (shared, own), addresses, (tau, embed_eps, interact_eps, *branch_eps, *unused)
+    return make_plan(
+        work, sizes, (shared, own), addresses, (tau, embed_eps, interact_eps, *branch_eps, *unused)
     )

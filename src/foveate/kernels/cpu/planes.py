@@ -9,6 +9,7 @@ import numpy as np
 
 from foveate.kernels.cpu.maths import jit, maximum, precise_sigmoid, sigmoid
 from foveate.kernels.cpu.team import whole_lines
+from foveate.kernels.parts import MOST_MID_CHANNELS
 
 __all__ = [
     "EMBEDDED",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 f = np.float32
-EMBEDDED = 8  # products per pixel with the embedding weights; C_mid of DMSCA at the most
+EMBEDDED = MOST_MID_CHANNELS  # products per pixel with the embedding weights
 PIXELS = 512  # of a block: fewer, and what every channel costs to begin with shows; more, and caches overflow
 STRIDE = PIXELS + 16  # lest all rows of a block fall on the same cache lines
 

@@ -10,12 +10,13 @@ from foveate.kernels.cpu.maths import jit
 from foveate.kernels.cpu.small import excite, squeeze
 from foveate.kernels.cpu.team import (
     MAP,
+    Plan,
     attend_images,
     barrier,
     floats,
+    make_plan,
     read_task,
     rows,
-    run_task,
     share,
     take,
     worker,
@@ -55,8 +56,8 @@ def work(address):
     attend_images(_read(address), _attend)
 
 
-def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:
-    """SE of x (B, C, H, W), contiguous or channels_last, float32; `weights` are WEIGHTS."""
-    C, hidden = x.shape[1], len(weights[0])
+def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
+    """Plan SE of images of a shape (C, H, W); `weights` are WEIGHTS."""
+    C, hidden = shape[0], len(weights[0])
     addresses = [weight.data_ptr() for weight in weights]
-    return run_task(work, TASK, x, (hidden,), ([C, C, hidden], []), addresses)
+    return make_plan(work, (hidden,), ([C, C, hidden], []), addresses)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from foveate.kernels.cpu.gates import image_of, share_lines
 from foveate.kernels.cpu.maths import jit, sigmoid
-from foveate.kernels.cpu.team import MAP, attend_images, barrier, read_task, run_task, take, worker
+from foveate.kernels.cpu.team import MAP, Plan, attend_images, barrier, make_plan, read_task, take, worker
 
 f = np.float32
 CHANNELS = 512  # of a chunk in channels_last
@@ -118,6 +118,6 @@ def work(address):
     attend_images(_read(address), _attend)
 
 
-def run(x: Tensor, weights: Sequence[Tensor], numbers: Sequence[float]) -> Tensor:
-    """SimAM of x (B, C, H, W), contiguous or channels_last, float32; `numbers` are λ."""
-    return run_task(work, TASK, x, (), ([], [CHANNELS, CHANNELS]), (), numbers)
+def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
+    """Plan SimAM of images of a shape (C, H, W); `numbers` are λ."""
+    return make_plan(work, (), ([], [CHANNELS, CHANNELS]), (), numbers)

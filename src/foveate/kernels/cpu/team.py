@@ -7,7 +7,7 @@ does its share; a kernel is compiled once, whatever the number of threads.
 import ctypes
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -21,12 +21,13 @@ from foveate.kernels.cpu.openmp import BARRIER, RANK, TEAM, declare_entry_points
 
 __all__ = [
     "MAP",
+    "Plan",
     "attend_images",
     "barrier",
     "floats",
+    "make_plan",
     "read_task",
     "rows",
-    "run_task",
     "share",
     "take",
     "take_rows",
@@ -36,6 +37,8 @@ __all__ = [
 
 MAP = ("images", "channels", "height", "width", "channels_last", "x", "y", "team", "scratch", "shared", "own")
 """What every task begins with: the map, the threads, and scratch floats: each image's and each thread's."""
+HEAD = struct.Struct(f"{len(MAP)}q")
+TEAM_OF_ONE = 1 if why_alone() else 0
 
 declare_entry_points()
 
@@ -138,27 +141,43 @@ def attend_images(task, attend):
 worker: Any = numba.cfunc(types.void(types.int64), cache=True, nopython=True)
 
 
-def run_task(
+class Plan(NamedTuple):
+    """All of a task that does not change from one map of a shape to the next.
+
+    `shared` and `own` count the floats of scratch for an image and for a thread.
+    """
+
+    work: int
+    shared: int
+    own: int
+    rest: bytes
+
+    def carry_out(self, x: Tensor) -> Tensor:
+        """Let torch's threads work on x (B, C, H, W) float32; return the new map."""
+        contiguous = x.is_contiguous()
+        if not contiguous and not x.is_contiguous(memory_format=torch.channels_last):
+            x, contiguous = x.contiguous(), True
+        team = TEAM_OF_ONE or torch.get_num_threads()
+        y = torch.empty_like(x)
+        scratch = torch.empty(team * (self.shared + self.own), device="cpu")
+        memory = (x.data_ptr(), y.data_ptr(), team, scratch.data_ptr(), self.shared, self.own)
+        task = ctypes.create_string_buffer(HEAD.pack(*x.shape, not contiguous, *memory) + self.rest)
+        run_in_team(self.work, ctypes.addressof(task), team)
+        return y
+
+
+def make_plan(
     work: Any,
-    record: np.dtype[Any],
-    x: Tensor,
     sizes: Sequence[int],
     scratch: tuple[Iterable[int], Iterable[int]],
     addresses: Sequence[int],
     numbers: Sequence[float] = (),
-) -> Tensor:
-    """Let torch's threads `work` on x (B, C, H, W), contiguous or channels_last; return the new map.
+) -> Plan:
+    """Make the plan of a task: what MAP names, then sizes, addresses and numbers as its record orders them.
 
-    The task is what MAP names, then sizes, addresses and numbers as its record orders them, of 8 bytes each.
     `scratch` are the counts of floats that are taken of it, for an image and for a thread.
     """
-    team = 1 if why_alone() else torch.get_num_threads()
     shared, own = (sum(map(whole_lines, counts)) for counts in scratch)
-    y, memory = torch.empty_like(x), torch.empty(team * (shared + own))
-    last = not x.is_contiguous()
-    places = (last, x.data_ptr(), y.data_ptr(), team, memory.data_ptr(), shared, own)
-    integers = (*x.shape, *places, *sizes, *addresses)
-    task = ctypes.create_string_buffer(record.itemsize)
-    struct.pack_into(f"{len(integers)}q{len(numbers)}d", task, 0, *integers, *numbers)
-    run_in_team(work.address, ctypes.addressof(task), team)
-    return y
+    integers = (*sizes, *addresses)
+    rest = struct.pack(f"{len(integers)}q{len(numbers)}d", *integers, *numbers)
+    return Plan(work.address, shared, own, rest)
