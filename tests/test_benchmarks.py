@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from foveate.errors import RequestError
-from foveate.kernels import inference, plain, rearranged
+from foveate.kernels import plain, rearranged
+from foveate.kernels.cpu import team
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SMALL = ["--device", "cpu", "--threads", "1", "--seconds", "0", "--quick-check", "--skip-first-use"]
@@ -78,9 +79,9 @@ def test_figures_go_to_the_terminal_the_page_and_the_record(
 def test_no_figure_where_a_kernel_is_wrong(
     stage: str, price: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    attend, fuse = inference.attend, plain.fuse
+    carry_out, fuse = team.Plan.carry_out, plain.fuse
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference, "attend", lambda *given: attend(*given) * 1.01)
+        patch.setattr(team.Plan, "carry_out", lambda plan, x: carry_out(plan, x) * 1.01)
         patch.setattr(rearranged.plain, "fuse", lambda *given: fuse(*given) * 1.01)
         if stage == "networks":  # as if the tests had not seen it
             patch.setattr(price.price_proof, "check_every_path", lambda *_: "")

@@ -228,7 +228,7 @@ def attend(module: nn.Module, x: Tensor, name: str) -> Tensor:
     with torch.inference_mode():
         parts = inference.find_parts(module, x, name)
         assert not isinstance(parts, str), parts
-        y = inference.attend(x, parts, name)
+        y = inference.attend(x, parts, name, None)
     assert y.stride() == x.stride()
     return y
 

@@ -100,12 +100,17 @@ def fast_paths(mechanism: str) -> Callable[[Callable[..., Tensor]], Callable[...
     def decorate(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
         @functools.wraps(forward)
         def run(self: nn.Module, x: Tensor) -> Tensor:
+            circumstances = None if torch.compiler.is_compiling() else _circumstances(self, x)
+            if circumstances is not None:
+                plan = inference.remembered_plan(self, circumstances, mechanism)
+                if plan is not None:
+                    return plan.carry_out(x)
             choice = choose_path(self, x, mechanism)
             path, _, parts = choice
             if _state.taken is not None:
                 _state.taken.append((self, choice))
             if parts is not None:
-                return inference.attend(x, parts, mechanism)
+                return inference.attend(x, parts, mechanism, circumstances)
             if path == "triton":
                 return TRITON[mechanism](self, x, operators)
             if path == "rearranged":
@@ -116,6 +121,23 @@ def fast_paths(mechanism: str) -> Callable[[Callable[..., Tensor]], Callable[...
         return run
 
     return decorate
+
+
+def _circumstances(module: nn.Module, x: Tensor) -> tuple[Any, ...] | None:
+    """All that a choice rests on beside the parts of the module; None where it is made anew each time."""
+    if (
+        type(x) is not Tensor
+        or x.ndim != 4
+        or _state.only_reference
+        or _state.taken is not None
+        or torch._C._is_tracing()
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    ):
+        return None
+    B, C, H, W = x.shape
+    settings = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), inference.NUMBA
+    return B > 0, C, H, W, x.dtype, x.device, module.training, module.__dict__.get("path"), settings
 
 
 def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:

@@ -12,15 +12,14 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.library import define, impl, register_fake
 
-from foveate.kernels.parts import KERNELS, Parts, read_parts
+from foveate.kernels.parts import KERNELS, REMEMBERED, Parts, read_parts
 
-__all__ = ["KERNELS", "attend", "find_parts"]
+__all__ = ["KERNELS", "attend", "find_parts", "remembered_plan"]
 
 NUMBA = find_spec("numba") is not None
-MOST_PLANS = 64  # kept of one module: who sees images of every size makes some anew
 
 define("foveate::attend", "(Tensor x, Tensor[] weights, float[] numbers, str mechanism) -> Tensor")
 
@@ -41,18 +40,25 @@ def _plan(mechanism: str) -> Callable[..., Any]:
     return import_module(f"foveate.kernels.cpu.{mechanism}").plan
 
 
-def attend(x: Tensor, parts: Parts, mechanism: str) -> Tensor:
-    """Apply a module with those parts to x (B, C, H, W), float32 on a CPU, without gradients."""
-    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
+def attend(x: Tensor, parts: Parts, mechanism: str, circumstances: tuple[Any, ...] | None) -> Tensor:
+    """Apply a module with those parts to x (B, C, H, W), float32 on a CPU, without gradients.
+
+    Without `circumstances` to remember the plan for, it is one operator: to who compiles, or maps over x.
+    """
+    if circumstances is None or not all(weight.is_contiguous() for weight in parts.weights):
         return torch.ops.foveate.attend(x, parts.weights, parts.numbers, mechanism)
-    plan = parts.plans.get(x.shape[1:])
-    if plan is None:
-        if not all(weight.is_contiguous() for weight in parts.weights):
-            return torch.ops.foveate.attend(x, parts.weights, parts.numbers, mechanism)
-        if len(parts.plans) == MOST_PLANS:
-            parts.plans.clear()
-        plan = parts.plans[x.shape[1:]] = _plan(mechanism)(x.shape[1:], parts.weights, parts.numbers)
+    plan = _plan(mechanism)(x.shape[1:], parts.weights, parts.numbers)
+    parts.last = circumstances, plan
     return plan.carry_out(x)
+
+
+def remembered_plan(module: nn.Module, circumstances: tuple[Any, ...], mechanism: str) -> Any:
+    """Give the plan by which the module was last carried out if nothing is different now, or None."""
+    parts = module.__dict__.get(REMEMBERED)
+    if parts is None or parts.last is None:
+        return None
+    before, plan = parts.last
+    return plan if before == circumstances and parts.hold(KERNELS[mechanism](module)) else None
 
 
 def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:

@@ -65,18 +65,17 @@ def declare_entry_points() -> None:
         llvm.add_symbol(name, ctypes.cast(entry, ctypes.c_void_p).value)
 
 
-def run_in_team(worker: int, table: int, team: int) -> None:
-    """Call the function at address `worker` on the address `table` in `team` threads, if it gets them."""
-    _parallel()(worker, table, team, 0)
-
-
-@functools.cache
-def _parallel() -> Callable[[int, int, int, int], None]:
+def _parallel() -> Callable[[int, bytes, int, int], None]:
     library = _runtime()
     if library is None:
         call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-        return lambda worker, table, team, flags: call(worker)(table)
+        return lambda worker, task, team, flags: call(worker)(task)
     parallel = library.GOMP_parallel
     parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     parallel.restype = None
     return parallel
+
+
+run_in_team = _parallel()
+"""run_in_team(worker, task, team, 0) calls the function at an address on the bytes of a task, which it only
+reads, in `team` threads or as many as there are."""

@@ -4,7 +4,6 @@ A task is one record of integers, addresses and numbers. Every thread of the tea
 does its share; a kernel is compiled once, whatever the number of threads.
 """
 
-import ctypes
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -161,8 +160,7 @@ class Plan(NamedTuple):
         y = torch.empty_like(x)
         scratch = torch.empty(team * (self.shared + self.own), device="cpu")
         memory = (x.data_ptr(), y.data_ptr(), team, scratch.data_ptr(), self.shared, self.own)
-        task = ctypes.create_string_buffer(HEAD.pack(*x.shape, not contiguous, *memory) + self.rest)
-        run_in_team(self.work, ctypes.addressof(task), team)
+        run_in_team(self.work, HEAD.pack(*x.shape, not contiguous, *memory) + self.rest, team, 0)
         return y
 
 
