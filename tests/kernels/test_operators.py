@@ -197,9 +197,9 @@ def test_kernels_compile_for_a_gpu(
     outputs = pass_cases.tensors(pass_cases.form(name, operators)(*given))
     kept = [outputs[2]] if name == "pool" else []
     module = {"pool_channels": "channels"}.get(name.split()[0], name.split()[0])
-    backward_module = "triton_fuse_backward" if name == "fuse" else f"triton_{module}"
+    backward_module = "fuse_backward" if name == "fuse" else module
     with compiled(90) as kernels:
-        operators.run_triton(f"triton_{module}", name.split()[0], *given)
+        operators.run_triton(module, name.split()[0], *given)
         ups = pass_cases.upstream(outputs)
         operators.run_triton(backward_module, f"{name.split()[0]}_backward", *given, *kept, *ups)
     assert len(kernels) >= 2
