@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from mechanism_cases import build, by_equations, images
+from mechanism_cases import assert_equal, build, by_equations, images
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -73,10 +73,56 @@ def test_a_part_that_is_watched_or_replaced_is_run(module):
         assert "hook" in choice(module, X).reason
         module(X)
     handle.remove()
+    assert seen == [1] or choice(module, X).path == "rearranged"
     module.gce.mlp[1] = nn.Tanh()
     with torch.no_grad():
-        assert choice(module, X).path == "numba"  # a Tanh is of torch: its type is not looked at
-    assert seen == []
+        assert "parts are not those" in choice(module, X).reason
+    assert_equal_to_equations(module)
+
+
+def assert_equal_to_equations(module: nn.Module) -> None:
+    with torch.inference_mode():
+        assert_equal(module(X), by_equations(module, X))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+def test_whoever_transforms_gets_the_equations(module):
+    se = build("se", 16)
+    with torch.no_grad():
+        each = torch.func.vmap(lambda x: se(x[None])[0])(X)
+        _, tangent = torch.func.jvp(se, (X,), (torch.ones_like(X),))
+    assert_equal(each, by_equations(se, X))
+    assert tangent.abs().sum() > 0
+
+
+def test_half_as_the_default_dtype(module):
+    wanted = by_equations(module, X)
+    torch.set_default_dtype(torch.float16)
+    try:
+        with torch.inference_mode():
+            y = module(X)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_equal(y, wanted)
+
+
+def test_weights_on_another_device_are_an_error(module):
+    with torch.inference_mode():
+        module(X)
+        module.dff.to("meta")
+        assert "not on the CPU" in choice(module, X).reason
+        with pytest.raises(RuntimeError, match="device"):
+            module(X)
+
+
+def test_kernels_that_cannot_be_loaded_are_no_error(module, monkeypatch):
+    def fail(mechanism):
+        raise ImportError("Numba needs NumPy 2.4 or less")
+
+    monkeypatch.setattr(inference, "_planner", fail)
+    with torch.no_grad():
+        assert "Numba needs NumPy" in choice(module, X).reason
+        module(X)
 
 
 def test_only_reference(module):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from foveate.errors import RequestError
 from foveate.kernels import inference, operators, rearranged
@@ -132,12 +133,16 @@ def _circumstances(module: nn.Module, x: Tensor) -> tuple[Any, ...] | None:
         or _state.taken is not None
         or torch._C._is_tracing()
         or torch._C._len_torch_dispatch_stack()
-        or torch._C._functorch.peek_interpreter_stack() is not None
+        or _is_transformed()
     ):
         return None
     B, C, H, W = x.shape
     settings = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), inference.NUMBA
     return B > 0, C, H, W, x.dtype, x.device, module.training, module.__dict__.get("path"), settings
+
+
+def _is_transformed() -> bool:
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
 
 
 def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
@@ -149,6 +154,8 @@ def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
     plain = _why_plain(x)
     if asked == "reference":
         return Choice("reference", "asked for by name")
+    if plain and not isinstance(x, Tensor):
+        return Choice("reference", plain)
     if plain and (asked == "auto" or _state.only_reference or torch.onnx.is_in_onnx_export()):
         return Choice("reference", plain)
     if x.dtype not in FLOATING:
@@ -171,6 +178,8 @@ def _why_plain(x: Any) -> str | None:
         return "only equations are wanted here (something is counted or exported)"
     if not isinstance(x, Tensor) or torch.jit.is_tracing():
         return "the network is being traced"
+    if not torch.compiler.is_compiling() and _is_transformed():
+        return "torch.func, or forward-mode differentiation, follows every operation"
     if _is_exporting():
         return "the network is being exported, and its program is to run without foveate"
     if not torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack():

@@ -6,7 +6,7 @@ processor at hand, and kept.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,7 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.library import define, impl, register_fake
 
-from foveate.kernels.parts import KERNELS, REMEMBERED, Parts, read_parts
+from foveate.errors import first_line
+from foveate.kernels.anatomy import KERNELS
+from foveate.kernels.operators import like
+from foveate.kernels.parts import REMEMBERED, Parts, read_parts
 
 __all__ = ["KERNELS", "attend", "find_parts", "remembered_plan"]
 
@@ -26,29 +29,34 @@ define("foveate::attend", "(Tensor x, Tensor[] weights, float[] numbers, str mec
 
 @impl("foveate::attend", "CPU")
 def _attend(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism: str) -> Tensor:
-    weights = [weight.contiguous() for weight in weights]
-    return _plan(mechanism)(x.shape[1:], weights, numbers).carry_out(x)
+    return _plan(mechanism, x.shape[1:], weights, numbers).carry_out(x)
 
 
 @register_fake("foveate::attend")
 def _describe(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism: str) -> Tensor:
-    return torch.empty_like(x)
+    return like(x)
 
 
 @functools.cache
-def _plan(mechanism: str) -> Callable[..., Any]:
+def _planner(mechanism: str) -> Callable[..., Any]:
     return import_module(f"foveate.kernels.cpu.{mechanism}").plan
+
+
+def _plan(mechanism: str, shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Any:
+    weights = [weight.contiguous() for weight in weights]
+    return _planner(mechanism)(shape, weights, numbers)._replace(weights=weights)
 
 
 def attend(x: Tensor, parts: Parts, mechanism: str, circumstances: tuple[Any, ...] | None) -> Tensor:
     """Apply a module with those parts to x (B, C, H, W), float32 on a CPU, without gradients.
 
-    Without `circumstances` to remember the plan for, it is one operator: to who compiles, or maps over x.
+    Without `circumstances` to remember the plan for, as for who compiles, it is one operator.
     """
-    if circumstances is None or not all(weight.is_contiguous() for weight in parts.weights):
+    if circumstances is None:
         return torch.ops.foveate.attend(x, parts.weights, parts.numbers, mechanism)
-    plan = _plan(mechanism)(x.shape[1:], parts.weights, parts.numbers)
-    parts.last = circumstances, plan
+    plan = _plan(mechanism, x.shape[1:], parts.weights, parts.numbers)
+    copied = any(weight is not own for weight, own in zip(plan.weights, parts.weights, strict=True))
+    parts.last = circumstances, None if copied else plan  # a copy would be of the values as they are now
     return plan.carry_out(x)
 
 
@@ -58,7 +66,9 @@ def remembered_plan(module: nn.Module, circumstances: tuple[Any, ...], mechanism
     if parts is None or parts.last is None:
         return None
     before, plan = parts.last
-    return plan if before == circumstances and parts.hold(KERNELS[mechanism](module)) else None
+    if before != circumstances or not parts.hold(module):
+        return None
+    return plan or _plan(mechanism, circumstances[1:4], parts.weights, parts.numbers)
 
 
 def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
@@ -77,6 +87,11 @@ def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
         return "it is not installed (pip install 'foveate[fast]')"
     if x.ndim != 4 or x.numel() == 0:
         return "the map is empty, or not (B, C, H, W)"
+    if not torch.compiler.is_compiling():
+        try:
+            _planner(mechanism)
+        except (ImportError, RuntimeError) as error:  # numba that does not fit numpy, say
+            return f"its kernels cannot be loaded here ({first_line(error)})"
     parts = read_parts(module, mechanism)
     # The first weight of each is a 1×1 of the map's channels. A kernel would read beyond a map of fewer.
     if not isinstance(parts, str) and parts.weights and parts.weights[0].shape[1] != x.shape[1]:

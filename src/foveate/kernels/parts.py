@@ -7,34 +7,19 @@ numbers, nobody who listens. Values are never kept: a kernel reads the weights t
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from operator import is_
+from itertools import repeat
+from operator import contains, is_
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
-__all__ = ["KERNELS", "MOST_BRANCHES", "MOST_MID_CHANNELS", "REMEMBERED", "Parts", "read_parts"]
+from foveate.kernels.anatomy import KERNELS, describe_part, find_difference
 
-KERNELS: dict[str, Callable[[Any], list[float]]] = {
-    "ca": lambda module: [],
-    "cbam": lambda module: [],
-    "dmsca": lambda module: [module._modules["tca"].temperature or 0.0],
-    "se": lambda module: [],
-    "simam": lambda module: [module.e_lambda],
-}
-"""Mechanisms with a kernel (`plan` in `cpu/NAME.py`): their numbers beside the eps of norms."""
+__all__ = ["REMEMBERED", "Parts", "read_parts"]
 
 REMEMBERED = "_kernel_parts"  # attribute of a module, not a part of its state
-MOST_BRANCHES = MOST_MID_CHANNELS = 8  # of DMSCA
-OWN = {
-    "torch.nn.modules.conv",
-    "torch.nn.modules.container",
-    "torch.nn.modules.activation",
-    "foveate.attention.norm",
-    "foveate.attention.spatial",
-}
-"""Modules of Python whose classes a kernel knows, beside the mechanism's own."""
-
 
 _get: Callable[[Any, str], Any] = dict.get
 
@@ -43,33 +28,51 @@ _get: Callable[[Any, str], Any] = dict.get
 class Parts:
     """The weights of a module, depth first as in its state dict, and its numbers: its own, then every eps.
 
-    `last` is how the module was last carried out: the circumstances of the choice, and the kernel's plan. A
-    copy of a module remembers nothing.
+    `last` is how the module was last carried out: the circumstances of the choice, and the kernel's plan, or
+    None where it is made anew each time. A copy of a module remembers nothing.
     """
 
-    weights: list[Tensor]
+    module: nn.Module
     numbers: list[float]
-    norms: list[Any]
-    addresses: list[int] = field(default_factory=list)
-    kernels: list[Tensor] = field(default_factory=list)  # weights whose layout can be another
-    dictionaries: list[Any] = field(default_factory=list)  # where each part and weight was
-    names: list[str] = field(default_factory=list)  # found, by which name,
+    weights: list[Tensor] = field(default_factory=list)
+    norms: list[Any] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    dictionaries: list[Any] = field(default_factory=list)  # where each part and weight was found,
+    names: list[str] = field(default_factory=list)  # by which name,
     values: list[object] = field(default_factory=list)  # and what
-    listeners: list[Mapping[int, Any]] = field(default_factory=list)  # where hooks would be
+    attributes: list[Any] = field(default_factory=list)  # of each part
+    listeners: list[Mapping[int, Any]] = field(
+        default_factory=lambda: [_global_forward_hooks, _global_forward_pre_hooks]
+    )
+    layout: tuple[Any, ...] = ()
     last: tuple[tuple[Any, ...], Any] | None = None
 
-    def hold(self, own_numbers: list[float]) -> bool:
+    def hold(self, module: nn.Module) -> bool:
         """Whether all is as it was read. It runs at every call, between passes that empty the caches."""
-        first = self.weights[0] if self.weights else None
         return (
-            all(map(is_, map(_get, self.dictionaries, self.names), self.values))
-            and list(map(Tensor.data_ptr, self.weights)) == self.addresses
+            self.module is module
+            and all(map(is_, map(_get, self.dictionaries, self.names), self.values))
+            and self.where_weights_lie() == self.layout
             and not any(self.listeners)
-            and own_numbers + [norm.eps for norm in self.norms] == self.numbers
+            and not any(map(contains, self.attributes, repeat("forward")))
+            and self.read_numbers() == self.numbers
             and not any(norm.training for norm in self.norms)
-            and (first is None or first.dtype is torch.float32)  # all change their dtype and layout at once
-            and all(map(Tensor.is_contiguous, self.kernels))
         )
+
+    def where_weights_lie(self) -> tuple[Any, ...]:
+        """Address, shape and strides of every weight; all change their dtype and device at once."""
+        first = self.weights[:1]
+        return (
+            [*map(Tensor.data_ptr, self.weights)],
+            [*map(Tensor.size, self.weights)],
+            [*map(Tensor.stride, self.weights)],
+            [(weight.dtype, weight.device) for weight in first],
+        )
+
+    def read_numbers(self) -> list[float]:
+        """The mechanism's own numbers, then every eps."""
+        own = KERNELS[type(self.module).forward.mechanism](self.module)  # type: ignore[attr-defined]
+        return own + [norm.eps for norm in self.norms]
 
     def found(self, dictionary: Any, name: str, value: object) -> None:
         """Note where something was found."""
@@ -86,54 +89,52 @@ class Parts:
 
 def read_parts(module: nn.Module, mechanism: str) -> Parts | str:
     """Read the parts of a module, or say in a sentence what of it no kernel can carry out."""
-    numbers = KERNELS[mechanism](module)
-    known = None if torch.compiler.is_compiling() else module.__dict__.get(REMEMBERED)
-    if known is not None and known.hold(numbers):
+    compiling = torch.compiler.is_compiling()
+    known = None if compiling else module.__dict__.get(REMEMBERED)
+    if known is not None and known.hold(module):
         return known
-    parts = Parts([], numbers, [])
-    reason = _walk(module, type(module).__module__, parts) or _odd(module, mechanism)
+    parts = Parts(module, KERNELS[mechanism](module))
+    if any(parts.listeners):
+        return "all modules are watched (register_module_forward_hook)"
+    reason = _walk(module, parts) or find_difference(mechanism, parts.kinds, parts.weights)
     if reason is not None:
         return reason
-    if not torch.compiler.is_compiling():
-        parts.addresses = [weight.data_ptr() for weight in parts.weights]
-        parts.kernels = [weight for weight in parts.weights if weight.ndim == 4 and weight.shape[-1] > 1]
+    if not compiling:
+        parts.layout = parts.where_weights_lie()
         module.__dict__[REMEMBERED] = parts
     return parts
 
 
-def _odd(module: Any, mechanism: str) -> str | None:
-    if mechanism == "dmsca" and len(module.msce.branches) > MOST_BRANCHES:
-        return f"the kernel takes {MOST_BRANCHES} kernel sizes at the most"
-    if mechanism == "dmsca" and module.dii.embed[0].out_channels > MOST_MID_CHANNELS:
-        return f"the kernel takes {MOST_MID_CHANNELS} mid_channels at the most"
-    return None
-
-
-def _walk(module: Any, home: str, parts: Parts) -> str | None:
-    is_norm = "running_var" in module._buffers
+def _walk(module: Any, parts: Parts) -> str | None:
+    parts.kinds.append(describe_part(module))
     for place in (module._parameters, module._buffers):
         for name, value in place.items():
-            if name == "num_batches_tracked" or (value is None and not is_norm):
+            if name == "num_batches_tracked":
                 continue
+            parts.found(place, name, value)
             if value is None:
-                return "a norm has no statistics or weights of its own"
+                continue
+            if type(value) not in (Tensor, nn.Parameter) or value.device.type != "cpu":
+                return "a weight is not on the CPU, or a tensor of another class"
             if value.dtype is not torch.float32:
                 return "a weight is not float32"
-            parts.found(place, name, value)
             parts.weights.append(value)
-    if is_norm:
+    if parts.kinds[-1] == "norm":
         if module.training:
             return "a norm is in training mode, and its kernels are for inference (model.eval())"
         parts.norms.append(module)
         parts.numbers.append(module.eps)
     for name, part in module._modules.items():
+        parts.found(module._modules, name, part)
+        if part is None:
+            return "a part of the module is gone"
         if part._forward_hooks or part._forward_pre_hooks:
             return "a part of the module has a hook, which a kernel would pass by"
-        if type(part).__module__ not in OWN and type(part).__module__ != home:
-            return "a part of the module was replaced"
-        parts.found(module._modules, name, part)
+        if "forward" in part.__dict__:
+            return "a part of the module has a forward of its own"
         parts.listeners += [part._forward_hooks, part._forward_pre_hooks]
-        reason = _walk(part, home, parts)
+        parts.attributes.append(part.__dict__)
+        reason = _walk(part, parts)
         if reason is not None:
             return reason
     return None

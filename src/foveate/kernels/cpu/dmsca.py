@@ -7,6 +7,7 @@ import numpy as np
 from numba.extending import register_jitable
 from torch import Tensor
 
+from foveate.kernels.anatomy import MOST_BRANCHES
 from foveate.kernels.cpu import pixels, planes
 from foveate.kernels.cpu.maths import jit, precise_sigmoid
 from foveate.kernels.cpu.planes import EMBEDDED, STRIDE
@@ -26,7 +27,6 @@ from foveate.kernels.cpu.team import (
     whole_lines,
     worker,
 )
-from foveate.kernels.parts import MOST_BRANCHES
 
 f = np.float32
 BRANCHES = MOST_BRANCHES

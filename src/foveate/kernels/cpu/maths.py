@@ -1,6 +1,11 @@
 """Arithmetic that vectorises: what every CPU kernel is written with."""
 
+import functools
+import hashlib
 import math
+import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -9,12 +14,37 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["inlined", "jit", "maximum", "precise_sigmoid", "sigmoid"]
+__all__ = ["inlined", "jit", "kept", "maximum", "precise_sigmoid", "sigmoid"]
 
 # Not "fast": that would let the compiler assume that there is no NaN and no infinity.
 FLAGS = {"reassoc", "contract", "arcp", "nsz", "afn"}
-jit: Any = numba.njit(fastmath=FLAGS, error_model="numpy", nogil=True, cache=True)
-inlined: Any = numba.njit(fastmath=FLAGS, error_model="numpy", nogil=True, inline="always")
+OPTIONS: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True}
+
+
+def kept(decorate: Callable[..., Any], function: Any) -> Any:
+    """Compile with a cache in a folder of its own for these sources.
+
+    numba looks whether the file of a function has changed, and not whether those that it calls have.
+    """
+    settings: Any = numba.config
+    sources = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    home = settings.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(Path(home) / "foveate" / hashlib.sha256(sources).hexdigest()[:16])
+    try:
+        return decorate(cache=True)(function)
+    except (RuntimeError, OSError):  # there is nowhere to keep anything
+        return decorate(cache=False)(function)
+    finally:
+        settings.CACHE_DIR = before
+
+
+def jit(function: Any) -> Any:
+    """Compile for numbers, keeping NaN and infinities."""
+    return kept(functools.partial(numba.njit, **OPTIONS), function)
+
+
+inlined: Any = numba.njit(inline="always", **OPTIONS)
 
 f = np.float32
 LIMIT = f(14)

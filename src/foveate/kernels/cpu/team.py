@@ -4,6 +4,7 @@ A task is one record of integers, addresses and numbers. Every thread of the tea
 does its share; a kernel is compiled once, whatever the number of threads.
 """
 
+import functools
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -15,8 +16,9 @@ from numba import carray, types
 from numba.extending import intrinsic, register_jitable
 from torch import Tensor
 
-from foveate.kernels.cpu.maths import inlined
+from foveate.kernels.cpu.maths import inlined, kept
 from foveate.kernels.cpu.openmp import BARRIER, RANK, TEAM, declare_entry_points, run_in_team, why_alone
+from foveate.kernels.operators import layout
 
 __all__ = [
     "MAP",
@@ -137,7 +139,9 @@ def attend_images(task, attend):
         attend(task, image, task.scratch, own, rank, team)
 
 
-worker: Any = numba.cfunc(types.void(types.int64), cache=True, nopython=True)
+def worker(function: Any) -> Any:
+    """Compile what a thread of a team calls with the address of its task."""
+    return kept(functools.partial(numba.cfunc, types.void(types.int64), nopython=True), function)
 
 
 class Plan(NamedTuple):
@@ -150,15 +154,16 @@ class Plan(NamedTuple):
     shared: int
     own: int
     rest: bytes
+    weights: Sequence[Tensor] = ()  # which live as long as their addresses are used
 
     def carry_out(self, x: Tensor) -> Tensor:
         """Let torch's threads work on x (B, C, H, W) float32; return the new map."""
         contiguous = x.is_contiguous()
         if not contiguous and not x.is_contiguous(memory_format=torch.channels_last):
-            x, contiguous = x.contiguous(), True
+            x, contiguous = x.contiguous(memory_format=layout(x)), layout(x) is torch.contiguous_format
         team = TEAM_OF_ONE or torch.get_num_threads()
         y = torch.empty_like(x)
-        scratch = torch.empty(team * (self.shared + self.own), device="cpu")
+        scratch = torch.empty(team * (self.shared + self.own), dtype=torch.float32, device="cpu")
         memory = (x.data_ptr(), y.data_ptr(), team, scratch.data_ptr(), self.shared, self.own)
         run_in_team(self.work, HEAD.pack(*x.shape, not contiguous, *memory) + self.rest, team, 0)
         return y

@@ -1,0 +1,83 @@
+"""What a module must be made of for its CPU kernel to carry it out: a kernel knows the equations alone."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+__all__ = ["KERNELS", "MOST_BRANCHES", "MOST_MID_CHANNELS", "describe_part", "find_difference"]
+
+KERNELS: dict[str, Callable[[Any], list[float]]] = {
+    "ca": lambda module: [],
+    "cbam": lambda module: [],
+    "dmsca": lambda module: [module._modules["tca"].temperature or 0.0],
+    "se": lambda module: [],
+    "simam": lambda module: [module.e_lambda],
+}
+"""Mechanisms with a kernel (`plan` in `cpu/NAME.py`): their numbers beside the eps of norms."""
+
+MOST_BRANCHES = MOST_MID_CHANNELS = 8  # of DMSCA
+
+PARTS = {
+    "ca": r"conv norm Hardswish conv conv",
+    "cbam": r"conv ReLU conv conv",
+    "dmsca": r"conv ReLU conv( conv norm ReLU){1,8} conv norm conv norm ReLU conv conv conv",
+    "se": r"conv conv",
+    "simam": r"",
+}
+"""The parts that compute, in the order of the state dict. What a module of ours does with them is known."""
+
+Shape = tuple[int, ...]
+
+
+def describe_part(part: Any) -> str:
+    """Name a part as PARTS does: "" for one that only holds others, "?" for what no kernel knows."""
+    kind = type(part)
+    if kind in (nn.ReLU, nn.Hardswish):
+        return kind.__name__
+    if kind in (nn.Sequential, nn.ModuleList) or kind.__module__.startswith("foveate.attention."):
+        return "norm" if isinstance(part, nn.BatchNorm2d) else ""
+    if kind is not nn.Conv2d:
+        return "?"
+    k = part.kernel_size[0]
+    usual = ((k, k), (1, 1), (1, 1), 1, (k // 2, k // 2), "zeros")
+    form = (part.kernel_size, part.stride, part.dilation, part.groups, part.padding, part.padding_mode)
+    return "conv" if form == usual else "?"
+
+
+def find_difference(mechanism: str, parts: Sequence[str], weights: Sequence[Tensor]) -> str | None:
+    """Say what is not as the kernel of `mechanism` has it, or None."""
+    if not re.fullmatch(PARTS[mechanism], " ".join(filter(None, parts))):
+        return "the module's parts are not those of its equations, or more than the kernel has room for"
+    shapes = [tuple(weight.shape) for weight in weights]
+    if mechanism == "simam":
+        return None
+    if shapes != _shapes(mechanism, shapes):
+        return "a weight of the module has not the shape that the equations give it"
+    mid = weights[-15].shape[0] if mechanism == "dmsca" else 0
+    if mid > MOST_MID_CHANNELS:
+        return f"the kernel takes {MOST_MID_CHANNELS} mid_channels at the most"
+    return None
+
+
+def _shapes(mechanism: str, found: Sequence[Shape]) -> list[Shape]:
+    """All shapes as they follow from those of the weights that options decide on."""
+    R, C = found[0][:2]
+    squeeze, excite = (R, C, 1, 1), (C, R, 1, 1)
+    if mechanism == "se":
+        return [squeeze, (R,), excite, (C,)]
+    if mechanism == "cbam":
+        k = found[-1][-1] if found[-1] else 0
+        return [squeeze, (R,), excite, (C,), (1, 2, k, k)]
+    if mechanism == "ca":
+        return [squeeze, *4 * [(R,)], excite, (C,), excite, (C,)]
+    M = found[-15][0] if len(found) > 15 and found[-15] else 0
+    learned = [()] if len(found) > 2 and found[2] == () else []
+    branches = [shape for shape in found[2 + len(learned) : -15] if len(shape) == 4]
+    return [
+        *(squeeze, excite, *learned),
+        *(shape for _, _, _, k in branches for shape in ((1, 2, k, k), *4 * [(1,)])),
+        *((M, C, 1, 1), *4 * [(M,)], (M, 2 * M, 3, 3), *4 * [(M,)]),
+        *((C, M, 1, 1), (2, 2 * C, 1, 1), (2,), (1, C, 1, 1), (1,)),
+    ]
