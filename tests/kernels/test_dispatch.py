@@ -80,6 +80,30 @@ def test_a_part_that_is_watched_or_replaced_is_run(module):
     assert_equal_to_equations(module)
 
 
+def test_a_module_without_one_of_its_parts_takes_the_equations():
+    module = build("dmsca", 16, aa=False)
+    with torch.inference_mode():
+        assert choice(module, X)[:2] == (
+            "reference",
+            "no numba: parts were left out (aa), and it has the whole equations only; "
+            "no rearranged: parts were left out (aa), and it has the whole equations only",
+        )
+    assert_equal_to_equations(module)
+    for path in ("numba", "rearranged", "triton"):
+        foveate.set_path(module, path)
+        with pytest.raises(RequestError, match=rf"no {path}: parts were left out \(aa\)"):
+            module(X)
+
+
+def test_a_part_taken_away_after_a_call_is_missed(module):
+    with torch.inference_mode():
+        module(X)
+    module.aa = None
+    assert_equal_to_equations(module)
+    with torch.inference_mode():
+        assert choice(module, X).path == "reference"
+
+
 def assert_equal_to_equations(module: nn.Module) -> None:
     with torch.inference_mode():
         assert_equal(module(X), by_equations(module, X))

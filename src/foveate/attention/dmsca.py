@@ -4,13 +4,15 @@ doi 10.1038/s41598-026-37546-3. Six parts, each a class below with its equation.
 leaves open is marked "chosen", and was chosen so that the whole costs on ResNet-50 what the article says.
 """
 
+import functools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from foveate.attention import options
 from foveate.attention.norm import AnySizeBatchNorm2d
-from foveate.attention.options import check_count, check_kernel_sizes, check_positive, hidden_channels
+from foveate.errors import RequestError
 from foveate.kernels import fast_paths
 
 FLOAT16_MAX = torch.finfo(torch.float16).max
@@ -24,7 +26,7 @@ class GCE(nn.Module):
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
-        hidden = hidden_channels(channels, reduction)
+        hidden = options.hidden_channels(channels, reduction)
         self.mlp = nn.Sequential(
             nn.Conv2d(channels, hidden, 1, bias=False), nn.ReLU(), nn.Conv2d(hidden, channels, 1, bias=False)
         )
@@ -42,13 +44,13 @@ class TCA(nn.Module):
     """Temperature-controlled channel attention, A_c = σ(f / τ), X_c = A_c ⊙ X.
 
     τ is one learnable scalar per module. Chosen: it is exp(log_tau), so that it can never cross 0, and starts
-    at exactly 1. A `temperature` fixes it instead.
+    at exactly 1. A `temperature` fixes it instead; at 1 nothing is tempered, A_c = σ(f).
     """
 
     def __init__(self, temperature: float | None) -> None:
         super().__init__()
         if temperature is not None:
-            check_positive("temperature", temperature, ", or None to learn it")
+            options.check_positive("temperature", temperature, ", or None to learn it")
         self.temperature = temperature
         if temperature is None:
             self.log_tau = nn.Parameter(torch.zeros(()))
@@ -57,6 +59,10 @@ class TCA(nn.Module):
         """A_c from f, both (B, C, 1, 1)."""
         tau = self.log_tau.exp() if self.temperature is None else self.temperature
         return torch.sigmoid(f / tau)
+
+    def learned_numbers(self) -> dict[str, float]:
+        """Say what was learned in a few numbers, by name; who follows a training asks after each epoch."""
+        return {"tau": self.log_tau.exp().item()} if self.temperature is None else {}
 
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
         """Weigh the channels of x (B, C, H, W) by f (B, C, 1, 1)."""
@@ -74,7 +80,7 @@ class MSCE(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList(
             nn.Sequential(nn.Conv2d(2, 1, k, padding=k // 2, bias=False), AnySizeBatchNorm2d(1), nn.ReLU())
-            for k in check_kernel_sizes("kernel_sizes", kernel_sizes)
+            for k in options.check_kernel_sizes("kernel_sizes", kernel_sizes)
         )
 
     def describe(self, s: Tensor) -> Tensor:
@@ -101,7 +107,7 @@ class DII(nn.Module):
 
     def __init__(self, channels: int, mid_channels: int) -> None:
         super().__init__()
-        check_count("mid_channels", mid_channels)
+        options.check_count("mid_channels", mid_channels)
         self.embed = nn.Sequential(
             nn.Conv2d(channels, mid_channels, 1, bias=False), AnySizeBatchNorm2d(mid_channels)
         )
@@ -135,11 +141,17 @@ class DFF(nn.Module):
     """Dynamic feature fusion, X_out = w₀ ⊙ X_c + w₁ ⊙ X_s: (B, C, H, W) twice -> (B, C, H, W).
 
     [w₀ ; w₁] = softmax over the two of Conv1×1([X_c ; X_s]), 2C -> 2, per pixel. Chosen: with a bias.
+    The article compares initial weights and does not say which: `fusion_init` is w₀ at the start, everywhere,
+    by a kernel of zeros and biases of ln w₀ and ln(1 - w₀); None is PyTorch's own initialisation.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, fusion_init: float | None = None) -> None:
         super().__init__()
         self.conv = nn.Conv2d(2 * channels, 2, 1)
+        if fusion_init is not None:
+            w_0 = options.check_share("fusion_init", fusion_init)
+            nn.init.zeros_(self.conv.weight)
+            self.conv.bias = nn.Parameter(torch.tensor([w_0, 1 - w_0]).log())
 
     def forward(self, x_c: Tensor, x_s: Tensor) -> Tensor:
         """Fuse the channel-refined x_c and the spatially refined x_s."""
@@ -167,8 +179,15 @@ class DMSCA(nn.Module):
     X_s = X_c ⊙ σ(F_multi ⊙ A_dir). Chosen: the article's overview names a sigmoid over the fused spatial map,
     its detail section lets A_dir weigh F_multi; this honours both.
 
-    Options: `reduction` r of the GCE, `kernel_sizes` of the MSCE, `mid_channels` C_mid of the DII, and a
-    `temperature` to hold τ at (None: it is learned).
+    Options: `reduction` r of the GCE, `kernel_sizes` of the MSCE, `mid_channels` C_mid of the DII, a
+    `temperature` to hold τ at (None: it is learned; 1: no TCA, A_c = σ(f)), `fusion_init` of the DFF.
+
+    `gce`, `msce`, `dii`, `dff` and `aa` are False to leave a part out, weights, work and all. Chosen, as the
+    article does not say what takes its place: without the GCE nothing describes the channels, X_c = X; an
+    absent factor of F_multi ⊙ A_dir is 1, and without both there is no X_s, X_out = X_c; without the DFF
+    X_out = X_s; without the AA X_final = X_out.
+
+    Raises RequestError for a value that cannot be, an option of a part that is not there, and too few parts.
     """
 
     def __init__(
@@ -178,22 +197,44 @@ class DMSCA(nn.Module):
         kernel_sizes: Sequence[int] = (3, 5, 7),
         mid_channels: int = 8,
         temperature: float | None = None,
+        *,
+        gce: bool = True,
+        msce: bool = True,
+        dii: bool = True,
+        dff: bool = True,
+        aa: bool = True,
+        fusion_init: float | None = None,
     ) -> None:
         super().__init__()
-        self.gce = GCE(channels, reduction)
-        self.tca = TCA(temperature)
-        self.msce = MSCE(kernel_sizes)
-        self.dii = DII(channels, mid_channels)
-        self.dff = DFF(channels)
-        self.aa = AA(channels)
+        options.check_count("channels", channels)
+        options.check_part("gce", gce, reduction=(reduction, 16), temperature=(temperature, None))
+        options.check_part("msce", msce, kernel_sizes=(kernel_sizes, (3, 5, 7)))
+        options.check_part("dii", dii, mid_channels=(mid_channels, 8))
+        options.check_part("dff", dff, fusion_init=(fusion_init, None))
+        options.check_part("aa", aa)
+        if not (gce or msce or dii or aa):
+            raise RequestError("nothing of DMSCA is left: keep at least one of gce, msce, dii and aa")
+        if dff and not (msce or dii):
+            raise RequestError("dff fuses X_c with what msce and dii make, which are absent: pass dff=False")
+        self.gce = GCE(channels, reduction) if gce else None
+        self.tca = TCA(temperature) if gce else None
+        self.msce = MSCE(kernel_sizes) if msce else None
+        self.dii = DII(channels, mid_channels) if dii else None
+        self.dff = DFF(channels, fusion_init) if dff else None
+        self.aa = AA(channels) if aa else None
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of the parts that are not there; the kernels have the equations with all of them only."""
+        return [part for part in ("gce", "tca", "msce", "dii", "dff", "aa") if getattr(self, part) is None]
 
     @fast_paths("dmsca")
     def forward(self, x: Tensor) -> Tensor:
         """Refine x by channel, by place and by their fusion."""
-        f = self.gce(x)
-        X_c = self.tca(f, x)
-        F_multi = self.msce(X_c)
-        A_dir = self.dii(X_c)
-        X_s = X_c * torch.sigmoid(F_multi * A_dir)
-        X_out = self.dff(X_c, X_s)
-        return self.aa(X_out)
+        X_c = self.tca(self.gce(x), x) if self.gce and self.tca else x
+        F_multi = self.msce(X_c) if self.msce else None
+        A_dir = self.dii(X_c) if self.dii else None
+        factors = [factor for factor in (F_multi, A_dir) if factor is not None]
+        X_s = X_c * torch.sigmoid(functools.reduce(torch.mul, factors)) if factors else X_c
+        X_out = self.dff(X_c, X_s) if self.dff else X_s
+        return self.aa(X_out) if self.aa else X_out

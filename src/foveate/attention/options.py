@@ -1,4 +1,4 @@
-"""Checks of the options that several mechanisms share: counts, kernel sizes, numbers, bottlenecks."""
+"""Checks of the options of mechanisms: counts, kernel sizes, numbers, parts left out, bottlenecks."""
 
 import math
 from collections.abc import Sequence
@@ -39,6 +39,25 @@ def check_positive(name: str, value: float, otherwise: str = "") -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
         raise RequestError(f"{name} must be a finite number above 0{otherwise}, got {value!r}")
     return value
+
+
+def check_share(name: str, value: float) -> float:
+    """Return `value` if it is a number between 0 and 1, neither of them."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
+        raise RequestError(f"{name} must be a number between 0 and 1, got {value!r}")
+    return value
+
+
+def check_part(part: str, present: bool, **options: tuple[object, object]) -> None:
+    """Refuse a `present` that is no switch, and values for the options of a part that is left out.
+
+    `options` are the part's own: what was given, and the default, which is no request and passes.
+    """
+    if not isinstance(present, bool):
+        raise RequestError(f"{part} must be True, or False to leave it out, got {present!r}")
+    for option, (given, default) in options.items():
+        if not present and given != default:
+            raise RequestError(f"{option}={given!r} belongs to {part}, which {part}=False leaves out")
 
 
 def hidden_channels(channels: int, reduction: int) -> int:

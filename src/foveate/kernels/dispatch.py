@@ -196,6 +196,8 @@ def _look_for(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts 
     """See whether a path can be taken: a sentence says why not; numba's needs the module's parts."""
     if mechanism not in FORMS[path]:
         return "it has no such form"
+    if left_out := getattr(module, "left_out", None):
+        return f"parts were left out ({', '.join(left_out)}), and it has the whole equations only"
     if path == "numba":
         return inference.find_parts(module, x, mechanism)
     return operators.why_not(x) if path == "triton" else None
