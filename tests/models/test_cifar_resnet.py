@@ -6,7 +6,7 @@ import torch
 
 import foveate.models  # noqa: F401  registers them
 
-NAMES = ["cifar_resnet18", "cifar_resnet20", "cifar_resnet34", "cifar_resnet50"]
+NAMES = ["cifar_resnet8", "cifar_resnet18", "cifar_resnet20", "cifar_resnet34", "cifar_resnet50"]
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ NAMES = ["cifar_resnet18", "cifar_resnet20", "cifar_resnet34", "cifar_resnet50"]
         ("cifar_resnet50", 25_557_032 - 7_680 - 2_049 * 990),
         # He et al.: 0.27 M. 269,722 with option A, and two projections: 16·32 + 2·32 and 32·64 + 2·64
         ("cifar_resnet20", 269_722 + 576 + 2_176),
+        # Stem 27·16 + 32; blocks 2·9·16² + 64, 9·16·32 + 9·32² + 128 and 9·32·64 + 9·64² + 256; the same
+        # projections; head 65·10
+        ("cifar_resnet8", 464 + 4_672 + 13_952 + 55_552 + 576 + 2_176 + 650),
     ],
 )
 def test_parameters(name, parameters):

@@ -21,6 +21,7 @@ TINY = (96, 192, 384, 768)
         (lambda: timm.create_model("resnet50"), (3, 4, 6, 3), WIDE),
         (lambda: timm.create_model("convnext_tiny"), (3, 3, 9, 3), TINY),
         (lambda: timm.create_model("cifar_resnet20"), (3, 3, 3), (16, 32, 64)),
+        (lambda: timm.create_model("cifar_resnet8"), (1, 1, 1), (16, 32, 64)),
         (torchvision.models.resnet18, (2, 2, 2, 2), NARROW),
         (torchvision.models.resnet50, (3, 4, 6, 3), WIDE),
         (torchvision.models.convnext_tiny, (3, 3, 9, 3), TINY),

@@ -1,8 +1,8 @@
 """ResNets for small images, registered with timm: a 3×3 stem of stride 1 and no max-pool.
 
 He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385. `cifar_resnet18/34/50`
-are the ImageNet networks behind the small stem, as the field trains them on CIFAR; `cifar_resnet20` is the
-paper's own CIFAR network (section 4.2).
+are the ImageNet networks behind the small stem, as the field trains them on CIFAR; `cifar_resnet8/20` are of
+the paper's own CIFAR family of 6n + 2 layers (section 4.2).
 """
 
 from typing import Any
@@ -12,7 +12,14 @@ from timm.models._features import feature_take_indices
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
-__all__ = ["CifarResNet", "cifar_resnet18", "cifar_resnet20", "cifar_resnet34", "cifar_resnet50"]
+__all__ = [
+    "CifarResNet",
+    "cifar_resnet8",
+    "cifar_resnet18",
+    "cifar_resnet20",
+    "cifar_resnet34",
+    "cifar_resnet50",
+]
 
 
 class CifarResNet(ResNet):
@@ -65,12 +72,40 @@ def _cfg(pool_size: int) -> dict[str, Any]:
 
 default_cfgs = generate_default_cfgs(
     {
+        "cifar_resnet8": _cfg(pool_size=8),
         "cifar_resnet18": _cfg(pool_size=4),
         "cifar_resnet20": _cfg(pool_size=8),
         "cifar_resnet34": _cfg(pool_size=4),
         "cifar_resnet50": _cfg(pool_size=4),
     }
 )
+
+
+def _three_stages(
+    name: str, pretrained: bool, blocks: tuple[int, int, int], kwargs: dict[str, Any]
+) -> CifarResNet:
+    """The paper's own CIFAR networks: three stages of 16, 32 and 64 channels.
+
+    Where the map shrinks, the shortcut is timm's 1×1 projection (the paper's option B); the paper's own CIFAR
+    networks pad with zeros there (option A), which saves 2,752 parameters.
+    """
+    # The deep stem makes the 2 × 8 = 16 channels that the first stage takes; CifarResNet then replaces it.
+    args = {
+        "block": BasicBlock,
+        "layers": blocks,
+        "channels": (16, 32, 64),
+        "stem_type": "deep",
+        "stem_width": 8,
+        **kwargs,
+    }
+    features = {"out_indices": (0, 1, 2, 3)}
+    return build_model_with_cfg(CifarResNet, name, pretrained, feature_cfg=features, **args)
+
+
+@register_model
+def cifar_resnet8(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
+    """ResNet-8: three stages of one block, 16, 32 and 64 channels, 0.08 M parameters."""
+    return _three_stages("cifar_resnet8", pretrained, (1, 1, 1), kwargs)
 
 
 @register_model
@@ -82,22 +117,8 @@ def cifar_resnet18(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
 
 @register_model
 def cifar_resnet20(pretrained: bool = False, **kwargs: Any) -> CifarResNet:
-    """ResNet-20: three stages of three blocks, 16, 32 and 64 channels, 0.27 M parameters.
-
-    Where the map shrinks, the shortcut is timm's 1×1 projection (the paper's option B); the paper's own CIFAR
-    networks pad with zeros there (option A), which saves 2,752 parameters.
-    """
-    # The deep stem makes the 2 × 8 = 16 channels that the first stage takes; CifarResNet then replaces it.
-    args = {
-        "block": BasicBlock,
-        "layers": (3, 3, 3),
-        "channels": (16, 32, 64),
-        "stem_type": "deep",
-        "stem_width": 8,
-        **kwargs,
-    }
-    features = {"out_indices": (0, 1, 2, 3)}
-    return build_model_with_cfg(CifarResNet, "cifar_resnet20", pretrained, feature_cfg=features, **args)
+    """ResNet-20: three stages of three blocks, 16, 32 and 64 channels, 0.27 M parameters."""
+    return _three_stages("cifar_resnet20", pretrained, (3, 3, 3), kwargs)
 
 
 @register_model

@@ -32,6 +32,7 @@ BACKBONES = (
     "cifar_resnet34",
     "cifar_resnet50",
     "cifar_resnet20",
+    "cifar_resnet8",
     "convnext_tiny",
     "mobilenetv3_small_100",
     "mobilenetv3_large_100",
