@@ -11,6 +11,8 @@ from torch import nn
 from foveate.errors import RequestError, unknown_name
 from foveate.models.attach import Placement, attached, detach, place, placements, with_tuples
 from foveate.models.probe import input_channels
+from foveate.models.scaling import create_timm
+from foveate.models.torchvision_backbones import TORCHVISION, create_torchvision
 
 __all__ = [
     "call_form",
@@ -18,9 +20,9 @@ __all__ = [
     "describe_backbone",
     "put_attention",
     "rebuild",
+    "remember",
 ]
 
-TORCHVISION = "torchvision/"
 REACHING_OUT = ("pretrained", "weights", "checkpoint", "state_dict", "cache_dir")
 """How arguments begin that fetch or open other files: a file from elsewhere has no business there."""
 
@@ -29,14 +31,23 @@ def describe_backbone(model: nn.Module, name: str, given: Mapping[str, Any]) -> 
     """Say how to build the backbone of `model`: classes and channels as it has them, the rest as given."""
     if not isinstance(name, str):
         raise RequestError(f"backbone is {name!r}: expected a name of timm's, 'torchvision/NAME', or None")
-    return {"name": name, "args": _arguments(model, name) | dict(given)}
+    kept = getattr(model, "built_from", {"name": None})
+    remembered = kept["args"] if kept["name"] == name else {}
+    return {"name": name, "args": remembered | _arguments(model, name) | dict(given)}
+
+
+def remember(model: nn.Module, name: str, args: Mapping[str, Any]) -> None:
+    """Leave in `model` what built it, for `describe_backbone`: a width or an image size cannot be seen."""
+    model.built_from = {"name": name, "args": dict(args)}  # type: ignore[assignment]
 
 
 def _arguments(model: Any, backbone: str) -> dict[str, Any]:
     if backbone.startswith(TORCHVISION):
         heads = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
         width = ("out_channels", "out_features")[isinstance(heads[-1], nn.Linear)] if heads else ""
-        return {"num_classes": getattr(heads[-1], width) if heads else 1000}
+        channels = input_channels(model)
+        own = {"in_chans": channels} if channels != 3 else {}
+        return {"num_classes": getattr(heads[-1], width) if heads else 1000} | own
     classifier = model.get_classifier() if hasattr(model, "get_classifier") else None
     classes = getattr(classifier, "out_features", getattr(model, "num_classes", 1000))
     return {"num_classes": classes, "in_chans": input_channels(model)}
@@ -98,6 +109,7 @@ def rebuild(about: Mapping[str, Any]) -> nn.Module:
             network = build()
         except Exception as error:  # timm and torchvision raise what they like
             raise RequestError(f"cannot build {call_form(about['backbone'])}: {error}") from error
+        remember(network, **about["backbone"])
         if attached(network):  # a registered name brings its own, at the default place
             detach(network)
         return put_attention(network, about["attention"])
@@ -115,7 +127,7 @@ def _builder(name: str, args: Mapping[str, Any]) -> Callable[[], nn.Module]:
     if name == plain:
         if not timm.is_model(name):
             raise RequestError(f"cannot build {name}: {unknown_name('backbone', name, timm.list_models())}")
-        return partial(timm.create_model, name, **args)
+        return partial(create_timm, name, **args)
     import torchvision
 
     classifiers = torchvision.models.list_models(module=torchvision.models)
@@ -126,4 +138,4 @@ def _builder(name: str, args: Mapping[str, Any]) -> Callable[[], nn.Module]:
                 "torchvision.models itself is built. Pass backbone=None, and load with model="
             )
         raise RequestError(f"cannot build {name}: {unknown_name('backbone', plain, classifiers)}")
-    return partial(torchvision.models.get_model, plain, **args)
+    return partial(create_torchvision, plain, **args)

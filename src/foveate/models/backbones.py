@@ -1,0 +1,205 @@
+"""Backbones by name: timm's (foveate's are registered there), or torchvision's behind `torchvision/`.
+
+Each is taken as it is defined, its own stem and its own patches, whatever the images' size. One thing alone
+is adapted: a network whose constructor asks for the size of the images (timm says so by `fixed_input_size`,
+in torchvision these are the ViTs and MaxViT) is told it. A network that then cannot take it is refused.
+"""
+
+import itertools
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from foveate.errors import RequestError, WorkError, first_line, unknown_name
+from foveate.models.rebuild import remember
+from foveate.models.scaling import create_timm, scaled_arguments
+from foveate.models.torchvision_backbones import (
+    IMAGE_SIZE,
+    TORCHVISION,
+    create_torchvision,
+    fill_with_pretrained,
+    pretrained_preset,
+    special_arguments,
+    torchvision_names,
+)
+
+__all__ = [
+    "check_backbone",
+    "check_image_size",
+    "create_backbone",
+    "has_pretrained_weights",
+    "own_image_size",
+]
+
+SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
+"""Tried, to say which images a network takes."""
+NAMED = 3
+
+
+def check_backbone(name: str) -> None:
+    """Raise RequestError for what is no network's name, and name the nearest."""
+    if name.startswith(TORCHVISION):
+        names = [TORCHVISION + one for one in torchvision_names()]
+        if name not in names:
+            raise RequestError(unknown_name("backbone", name, names))
+        return
+    if not timm.is_model(name):
+        names = [*timm.list_models(), *(TORCHVISION + one for one in torchvision_names())]
+        raise RequestError(unknown_name("backbone", name, names))
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise RequestError(f"backbone {name}: {error} Leave out what follows the dot") from error
+
+
+def own_image_size(name: str) -> int:
+    """Side in pixels of the images that the network called `name` was made for, 224 where none is said."""
+    if name.startswith(TORCHVISION):
+        preset = pretrained_preset(name.removeprefix(TORCHVISION))
+        return int(preset["input_size"][-1]) if preset else IMAGE_SIZE
+    config = timm.get_pretrained_cfg(name)
+    return int(config.input_size[-1]) if config else IMAGE_SIZE
+
+
+def has_pretrained_weights(name: str) -> bool:
+    """Whether there are weights to start from for the network called `name`."""
+    if name.startswith(TORCHVISION):
+        return pretrained_preset(name.removeprefix(TORCHVISION)) is not None
+    config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    return bool(config and config.has_weights)
+
+
+def create_backbone(
+    name: str,
+    *,
+    classes: int,
+    channels: int = 3,
+    image_size: int | None = None,
+    pretrained: bool = False,
+    width: float = 1.0,
+    extra_blocks: int = 0,
+) -> nn.Module:
+    """Build the network called `name` for images (B, channels, image_size, image_size) and `classes` logits.
+
+    `image_size` None is the network's own. `width` and `extra_blocks` make it another (see scaling.py).
+    Pretrained weights come without their head where `classes` are others, and adapted, as timm does, where
+    `channels` are. `foveate.save` writes the network so that `foveate.load` builds it again.
+
+    Raises:
+        RequestError: an unknown name (the nearest is named), no pretrained weights for what is asked, a
+            family that has no other widths, or a size that the network cannot be built for.
+        WorkError: the pretrained weights cannot be fetched, nor are they here.
+    """
+    check_backbone(name)
+    size = own_image_size(name) if image_size is None else image_size
+    arguments = _arguments(name, size, channels, pretrained) | scaled_arguments(name, width, extra_blocks)
+    arguments |= {"num_classes": classes, "in_chans": channels}
+    if pretrained and not has_pretrained_weights(name):
+        raise RequestError(f"{name} has no pretrained weights: leave out --pretrained")
+    if pretrained and (width != 1 or extra_blocks):
+        raise RequestError(
+            f"{name} with width = {width} and extra_blocks = {extra_blocks} is another network than the one "
+            "that there are pretrained weights for: leave out --pretrained"
+        )
+    if not pretrained:
+        network = _build(name, arguments)
+    else:
+        try:
+            network = _create_pretrained(name, arguments)
+        except RequestError:
+            raise
+        except Exception as error:  # the hub, the network and the disk raise what they like
+            with torch.device("meta"):
+                _build(name, arguments)  # is it the network, or what was to fill it?
+            raise WorkError(
+                f"the pretrained weights of {name} could not be fetched ({type(error).__name__}: "
+                f"{first_line(error)}), nor are they in the cache of this machine: see to its connection, "
+                "or leave out --pretrained"
+            ) from error
+    if name.startswith(TORCHVISION):
+        preset = pretrained_preset(name.removeprefix(TORCHVISION)) or {}
+        network.pretrained_cfg = preset | {"architecture": name, "input_size": (3, size, size)}  # type: ignore[assignment]
+    remember(network, name.partition(".")[0], arguments)
+    return network
+
+
+def check_image_size(name: str, image_size: int, *, classes: int, channels: int = 3) -> None:
+    """Send two images through the network, in both modes, without memory where it can run so.
+
+    Raises:
+        RequestError: it cannot take them; the smallest sizes that it takes are named.
+    """
+    said = _refusal(name, image_size, classes, channels, "meta")
+    if said and (said := _refusal(name, image_size, classes, channels, "cpu")):
+        raise RequestError(
+            f"{name} cannot take images of {image_size}×{image_size} pixels ({said}): "
+            f"{_sizes_taken(name, classes, channels)}"
+        )
+
+
+def _arguments(name: str, image_size: int, channels: int, pretrained: bool) -> dict[str, Any]:
+    """What the constructor is told beside classes and channels."""
+    if name.startswith(TORCHVISION):
+        plain = name.removeprefix(TORCHVISION)
+        return special_arguments(plain, image_size, pretrained=pretrained, channels=channels)
+    config = timm.get_pretrained_cfg(name)
+    fixed = config is not None and config.fixed_input_size and image_size != config.input_size[-1]
+    return {"img_size": image_size} if fixed else {}
+
+
+def _build(name: str, arguments: dict[str, Any]) -> nn.Module:
+    try:
+        return _create(name, arguments)
+    except Exception as error:  # timm and torchvision raise what they like
+        size = next(
+            (arguments[key] for key in ("img_size", "image_size", "input_size") if key in arguments), 0
+        )
+        if not size:
+            raise RequestError(f"cannot build {name}: {first_line(error)}") from error
+        side = size[0] if isinstance(size, list) else size
+        taken = _sizes_taken(name, arguments["num_classes"], arguments["in_chans"])
+        raise RequestError(
+            f"{name} cannot be built for images of {side}×{side} pixels ({first_line(error)}): {taken}"
+        ) from error
+
+
+def _create(name: str, arguments: dict[str, Any]) -> nn.Module:
+    if name.startswith(TORCHVISION):
+        return create_torchvision(name.removeprefix(TORCHVISION), **arguments)
+    return create_timm(name, **arguments)
+
+
+def _create_pretrained(name: str, arguments: dict[str, Any]) -> nn.Module:
+    if not name.startswith(TORCHVISION):
+        network: nn.Module = timm.create_model(name, pretrained=True, **arguments)
+        return network
+    network = _create(name, arguments)
+    fill_with_pretrained(network, name.removeprefix(TORCHVISION))
+    return network
+
+
+def _refusal(name: str, image_size: int, classes: int, channels: int, device: str) -> str:
+    """Say why the network cannot take two such images in a training step and in inference; "" if it can."""
+    arguments = _arguments(name, image_size, channels, pretrained=False)
+    arguments |= {"num_classes": classes, "in_chans": channels}
+    try:
+        with torch.device(device), torch.random.fork_rng(devices=[]), torch.no_grad():
+            network = _create(name, arguments)
+            images = torch.zeros(2, channels, image_size, image_size)
+            network.train()(images)
+            network.eval()(images)
+    except Exception as error:  # each network refuses in its own way
+        return first_line(error)
+    return ""
+
+
+def _sizes_taken(name: str, classes: int, channels: int) -> str:
+    """Say in words the smallest image sizes that the network takes, and what to do."""
+    sizes = sorted({*SIZES, own_image_size(name)})
+    fitting = (size for size in sizes if not _refusal(name, size, classes, channels, "meta"))
+    smallest = [str(size) for size in itertools.islice(fitting, NAMED)]
+    if not smallest:
+        return f"give --image-size {own_image_size(name)}, which it was made for"
+    return f"the smallest usual sizes that it takes are {', '.join(smallest)}; give one as --image-size"

@@ -1,0 +1,139 @@
+"""The classifiers of torchvision as backbones: any number of channels and classes, and their weights.
+
+torchvision is imported where it is used: whoever takes timm's networks needs none of this.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foveate.errors import RequestError
+
+__all__ = [
+    "TORCHVISION",
+    "create_torchvision",
+    "fill_with_pretrained",
+    "pretrained_preset",
+    "special_arguments",
+    "torchvision_names",
+]
+
+TORCHVISION = "torchvision/"
+"""What stands before their names."""
+IMAGE_SIZE = 224
+AUXILIARY = ("googlenet", "inception_v3")
+
+
+def torchvision_names() -> list[str]:
+    """Names of torchvision's classifiers, without what stands before them here."""
+    import torchvision
+
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.Module:
+    """Build torchvision's `name` with random weights, its first convolution for `in_chans` channels.
+
+    Where these are not 3, that convolution's weights are drawn as He et al. 2015 do, by its outputs.
+    """
+    import torchvision
+
+    network: nn.Module = torchvision.models.get_model(name, **arguments)
+    path, stem = _first_convolution(network)
+    if in_chans != stem.in_channels:
+        network.set_submodule(path, _with_channels(stem, in_chans))
+    return network
+
+
+def special_arguments(name: str, image_size: int, *, pretrained: bool, channels: int) -> dict[str, Any]:
+    """What the constructor of `name` must be told beside classes and channels.
+
+    Those that ask for the image's size are told it. Those with heads half-way, which make a training step
+    another one, are built without; their weights are for images that they themselves normalise anew.
+    """
+    if name in AUXILIARY:
+        own = {"aux_logits": False, "init_weights": True}
+        return own | ({"transform_input": True} if pretrained and channels == 3 else {})
+    if name.startswith("vit_") and image_size != IMAGE_SIZE:
+        return {"image_size": image_size}
+    if name.startswith("maxvit_") and image_size != IMAGE_SIZE:
+        return {"input_size": [image_size, image_size]}
+    return {}
+
+
+def pretrained_preset(name: str) -> dict[str, Any] | None:
+    """How images are prepared for the weights that torchvision has for `name`, in timm's words, or None."""
+    weights = _weights(name)
+    if weights is None:
+        return None
+    preset = weights.transforms()
+    (crop,), (size,) = preset.crop_size, preset.resize_size
+    return {
+        "input_size": (3, crop, crop),
+        "mean": tuple(preset.mean),
+        "std": tuple(preset.std),
+        "interpolation": preset.interpolation.value,
+        "crop_pct": crop / size,
+    }
+
+
+def fill_with_pretrained(network: nn.Module, name: str) -> None:
+    """Give `network`, one of `name`, the weights that torchvision has for it, all but those of another head.
+
+    Another number of channels is served as timm does: the first convolution's weights are summed (one
+    channel) or repeated and rescaled.
+
+    Raises RequestError where `network` is of another shape, and what fetching raises.
+    """
+    import torchvision
+    from timm.models import adapt_input_conv
+
+    state: dict[str, Tensor] = torchvision.models.get_model(
+        name, weights=_weights(name), progress=False
+    ).state_dict()
+    path, stem = _first_convolution(network)
+    state[f"{path}.weight"] = adapt_input_conv(stem.in_channels, state[f"{path}.weight"])
+    own = network.state_dict()
+    head = f"{_head(network)}."
+    kept = {
+        key: value
+        for key, value in state.items()
+        if not (key.startswith(head) and own[key].shape != value.shape)
+    }
+    differing = [key for key, value in kept.items() if key not in own or own[key].shape != value.shape]
+    if differing:
+        raise RequestError(
+            f"the pretrained weights of {TORCHVISION}{name} do not fit this network ({differing[0]} and "
+            f"{len(differing) - 1} more are of another shape): they are for images of "
+            f"{(pretrained_preset(name) or {})['input_size'][1]} pixels"
+        )
+    network.load_state_dict(kept, strict=False)
+
+
+def _weights(name: str) -> Any:
+    import torchvision
+
+    return getattr(torchvision.models.get_model_weights(name), "DEFAULT", None)
+
+
+def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
+    return next((path, module) for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
+
+
+def _head(network: nn.Module) -> str:
+    """Path of the last linear layer or convolution: torchvision's networks end in it."""
+    *_, last = (path for path, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d))
+    return last
+
+
+def _with_channels(stem: nn.Conv2d, channels: int) -> nn.Conv2d:
+    settings: dict[str, Any] = {
+        name: getattr(stem, name) for name in ("kernel_size", "stride", "padding", "dilation")
+    }
+    with torch.device(stem.weight.device):
+        made = nn.Conv2d(channels, stem.out_channels, bias=stem.bias is not None, **settings)
+    nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
+    if made.bias is not None:
+        nn.init.zeros_(made.bias)
+    return made
