@@ -1,10 +1,34 @@
+import re
+import shlex
 from pathlib import Path
 
 import pytest
+import timm
+import torch
+import typer
 
+from foveate.cli import app
 from foveate.data import AUGMENTATIONS
 from foveate.errors import RequestError
+from foveate.studies.candidate import parse_candidates
+from foveate.studies.spec import DEFAULT_RECIPE, RECIPE_OF_DATA
 from foveate.training.recipe import Recipe, make_recipe, named_recipes, parse_setting, read_recipe
+from foveate.training.schedule import make_optimizer
+
+
+def fields_of(name: str) -> dict[str, list[str]]:
+    """What the head of a named recipe says, by field: `# Field: text`, gone on with by `#   text`."""
+    fields: dict[str, list[str]] = {}
+    field = ""
+    for line in named_recipes()[name].read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        if started := re.match(r"# ([A-Z][a-z]+): (.*)", line):
+            field, text = started.groups()
+            fields.setdefault(field, []).append(text)
+        elif line.startswith("#   ") and field:
+            fields[field][-1] += f" {line[4:]}"
+    return fields
 
 
 def test_defaults_are_a_recipe_and_survive_json() -> None:
@@ -16,9 +40,46 @@ def test_defaults_are_a_recipe_and_survive_json() -> None:
 def test_named_recipes_are_valid_and_promise_something(name: str) -> None:
     recipe = make_recipe(read_recipe(name))
     assert set(recipe.augmentation) <= set(AUGMENTATIONS)
-    head = named_recipes()[name].read_text().split("\n\n")[0]
-    assert "# Promise:" in head
-    assert "# Command:" in head
+    head = fields_of(name)
+    assert {"Promise", "Command"} <= head.keys()
+    if name.startswith(("dmsca_", "sgfa_", "short_")):
+        assert {"Paper", "Data", "Hardware", "Time", "Expected"} <= head.keys()
+    assert all(text for texts in head.values() for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [(name, line) for name in named_recipes() for line in fields_of(name)["Command"]]
+)
+def test_the_command_of_a_recipe_can_be_given_and_takes_it(name: str, command: str) -> None:
+    program, *arguments = shlex.split(command)
+    assert program == "foveate"
+    group = typer.main.get_command(app)
+    with group.make_context(program, list(arguments)) as context:
+        verb, found, rest = group.resolve_command(context, arguments)
+        with found.make_context(
+            verb, rest, parent=context
+        ) as parsed:  # exits at a flag that it does not know
+            given = parsed.params
+    assert timm.is_model(given["backbone"])
+    if "attention" in given:
+        parse_candidates(given["attention"])
+    assert (given["recipe"] or RECIPE_OF_DATA.get(given["data"], DEFAULT_RECIPE)) == name
+
+
+def test_the_articles_protocols_are_theirs() -> None:
+    cifar, imagenet = (make_recipe(read_recipe(f"dmsca_{name}")) for name in ("cifar", "imagenet"))
+    for recipe in (cifar, imagenet):
+        assert (recipe.optimizer, recipe.momentum, recipe.learning_rate) == ("momentum", 0.9, 0.1)
+        assert (recipe.schedule, recipe.warmup_ratio, recipe.augmentation) == ("cosine", 0, ("crop", "flip"))
+    assert (cifar.epochs, cifar.batch_size, cifar.weight_decay) == (200, 64, 5e-4)
+    assert (imagenet.epochs, imagenet.batch_size, imagenet.weight_decay) == (100, 128, 1e-4)
+    adamw, sgd = (make_recipe(read_recipe(name)) for name in ("sgfa_cifar10", "sgfa_cifar10_sgd"))
+    assert sgd == adamw.model_copy(update={"optimizer": "momentum"})
+    assert (adamw.optimizer, adamw.learning_rate, adamw.weight_decay) == ("adamw", 5e-4, 5e-2)
+    assert (adamw.epochs, adamw.batch_size, adamw.schedule) == (100, 64, "cosine")
+    network = torch.nn.Conv2d(1, 1, 1)
+    assert make_optimizer(network, cifar).defaults["nesterov"] is False
+    assert make_optimizer(network, make_recipe(read_recipe("short_cifar"))).defaults["nesterov"] is True
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,13 @@ from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
 from foveate.training.recipe import Recipe
 from foveate.training.task import ClassificationTask, Prepare
 
-__all__ = ["Fitted", "Logs", "OnStep", "fit"]
+__all__ = ["Fitted", "Logs", "OnEpoch", "OnStep", "fit"]
 
 Logs = Literal["none", "csv", "tensorboard"]
 OnStep = Callable[[int, int, int, float | None], None]
 """Called some times a second with epoch (from 1), step, steps in the epoch, last validation accuracy."""
+OnEpoch = Callable[[int, float], None]
+"""Called after each epoch with its number (from 1) and its validation accuracy; what it raises ends all."""
 
 SECONDS_BETWEEN_CALLS = 0.25
 
@@ -51,6 +53,7 @@ def fit(
     device: str = "auto",
     logs: Logs = "none",
     on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Fitted:
     """Train `network` by `recipe` and leave in it the weights that the recipe chooses.
 
@@ -76,6 +79,8 @@ def fit(
         callbacks: list[lightning.Callback] = [keeper]
         if on_step is not None:
             callbacks.append(_StepCalls(on_step))
+        if on_epoch is not None:
+            callbacks.append(_EpochCalls(on_epoch))
         with _quiet():
             trainer = lightning.Trainer(
                 **lightning_device(device),
@@ -150,6 +155,17 @@ class _StepCalls(lightning.Callback):
             self.last = now
             assert isinstance(task, ClassificationTask)
             self.on_step(trainer.current_epoch + 1, step, steps, task.means.get("validation_accuracy"))
+
+
+class _EpochCalls(lightning.Callback):
+    """Tells `on_epoch` how each epoch ended."""
+
+    def __init__(self, on_epoch: OnEpoch):
+        self.on_epoch = on_epoch
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+        assert isinstance(task, ClassificationTask)
+        self.on_epoch(trainer.current_epoch + 1, task.means["validation_accuracy"])
 
 
 @contextmanager

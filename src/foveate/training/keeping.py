@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from foveate.files import write_csv, write_whole
+from foveate.training.learned import learned_numbers
 from foveate.training.recipe import Recipe
 from foveate.training.task import ClassificationTask
 
@@ -42,6 +43,11 @@ class WholeCheckpointIO(CheckpointIO):
 class RunKeeper(Checkpoint):
     """After each epoch: a row of metrics, the best weights so far, and all of it in one checkpoint.
 
+    A row's `input_share` is the share of the training's time that went by between the end of one batch and
+    the start of the next (the first one's wait included): images were waited for, or moved to the device. A
+    GPU goes on with what it was given meanwhile, so of its own time it is an upper bound. `learned` are the
+    learned numbers of the judged network's attention by site, where it has any.
+
     Rows and best weights travel inside the checkpoint, so that a killed run goes on with exactly the ones
     that belong to it. Whether training is over follows from the rows alone.
     """
@@ -52,7 +58,7 @@ class RunKeeper(Checkpoint):
         self.epochs: list[dict[str, Any]] = []
         self.chosen_epoch = 0
         self.weights: dict[str, Tensor] = {}
-        self._started = self._trained = 0.0
+        self._started = self._ended = self._trained = self._waited = 0.0
 
     @property
     def stopped_early(self) -> bool:
@@ -77,7 +83,16 @@ class RunKeeper(Checkpoint):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
         """Start the clock."""
-        self._started = time.perf_counter()
+        self._started = self._ended = time.perf_counter()
+        self._waited = 0.0
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Since the last batch ended nothing was done but to get this one, and to move it to the device."""
+        self._waited += time.perf_counter() - self._ended
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """From here on the next batch is waited for."""
+        self._ended = time.perf_counter()
 
     def on_validation_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
         """Training's share of the epoch ends here."""
@@ -87,15 +102,17 @@ class RunKeeper(Checkpoint):
         """Row, best weights, checkpoint; and the end, where the rows say so."""
         assert isinstance(task, ClassificationTask)
         images = trainer.num_training_batches * self.recipe.batch_size * trainer.world_size
-        self.epochs.append(
-            {
-                "epoch": trainer.current_epoch + 1,
-                **task.means,
-                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-                "seconds": round(time.perf_counter() - self._started, 3),
-                "images_per_second": round(images / (self._trained - self._started), 1),
-            }
-        )
+        training = self._trained - self._started
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            **task.means,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(time.perf_counter() - self._started, 3),
+            "images_per_second": round(images / training, 1),
+            "input_share": round(self._waited / training, 4),
+        }
+        learned = learned_numbers(task.judged)
+        self.epochs.append(row | {"learned": learned} if learned else row)
         if self.recipe.choose == "last" or self._best_epoch() == len(self.epochs):
             self.chosen_epoch = len(self.epochs)
             self.weights = {
@@ -103,7 +120,10 @@ class RunKeeper(Checkpoint):
             }
         trainer.save_checkpoint(self.folder / CHECKPOINT)
         if trainer.is_global_zero:
-            write_csv(self.folder / "epochs.csv", self.epochs)
+            # Without the learned numbers of each site, which are in the result's record.
+            write_csv(
+                self.folder / "epochs.csv", [{key: kept.get(key) for key in row} for kept in self.epochs]
+            )
         trainer.should_stop = self.finished
 
     def state_dict(self) -> dict[str, Any]:
