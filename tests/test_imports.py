@@ -46,6 +46,7 @@ FORBIDDEN = {
         "lightning",
     },
     "cli": set(),
+    "cli_flags": set(),
     "run": {"kernels", "attention", "training", "studies", "cli", "data", "evaluation", "report"} | BENCH,
 }
 

@@ -8,13 +8,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from foveate.cli_flags import Json, with_study_flags
 from foveate.errors import RequestError, WorkError
+from foveate.studies.request import StudyRequest
 from foveate.version import __version__
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 """Typer's exit status after Ctrl-C."""
+STUDIES = ("compare", "ablate", "sweep")
+"""Commands that go on where they were stopped."""
 
 app = typer.Typer(
     help="Is an attention module worth it in your convolutional network, which one, and at what price?",
@@ -23,10 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[
-    Path | None, typer.Option("--json", help="Write the summary as JSON here; - is standard output.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -39,99 +39,104 @@ def _top(
 
 
 @app.command()
+@with_study_flags
 def compare(
+    asked: StudyRequest,
     file: Annotated[
         Path | None, typer.Argument(metavar="STUDY.yaml", help="Read these keys from a file.")
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="digits, a folder of images or parquet files, or a hub name.")
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="A timm name: cifar_resnet20, resnet50, convnext_tiny …")
-    ] = None,
     attention: Annotated[str | None, typer.Option(help="For example none,se,'dmsca(reduction=8)'.")] = None,
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help="How many seeds, from 0.", show_default="3")
+    backbones: Annotated[
+        str | None, typer.Option(help="Whole networks instead: resnet50,torchvision/shufflenet_v2_x1_0 …")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Overrides the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Overrides the recipe's.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", "--lr", help="Overrides the recipe's.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A recipe's name, or a YAML file.", show_default="default")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe.")
-    ] = None,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start from the backbone's weights.")
-    ] = False,
-    image_size: Annotated[
-        int | None, typer.Option(help="Side of the crop in pixels.", show_default="found")
-    ] = None,
-    upscale: Annotated[
-        bool, typer.Option("--upscale", help="Enlarge images that are smaller than the crop.")
-    ] = False,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out images that cannot be read.")
-    ] = False,
-    train_fraction: Annotated[
-        float | None, typer.Option(help="Use only this share of the training part.")
-    ] = None,
-    image_column: Annotated[
-        str | None, typer.Option(help="Of a parquet or hub set, where it is not clear.")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Of a parquet or hub set, where it is not clear.")
-    ] = None,
-    adjust: Annotated[
-        str | None,
-        typer.Option(help="Of p for the number of tests: holm or bonferroni.", show_default="holm"),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The study's folder.", show_default="studies/DATA-BACKBONE")
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time, a process each.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Of a run.", show_default="cores / jobs")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read images too many for memory.")] = 2,
-    log: Annotated[str, typer.Option(help="none, csv or tensorboard, in each run's folder.")] = "none",
-    json_: Json = None,
 ) -> None:
     """Train attention mechanisms side by side, and say which is worth its cost.
 
     Every mechanism is trained under the same recipe on the same seeds: the same split, the same order of
     images, the same initial backbone. Give the same command again and it goes on where it was stopped.
     """
-    from foveate.studies.commands import run_compare
+    _study(asked, attention=attention, backbones=backbones)
 
-    study = {
-        "data": data,
-        "backbone": backbone,
-        "attention": attention,
-        "seeds": seeds,
-        "recipe": recipe,
-        "pretrained": pretrained or None,
-        "image_size": image_size,
-        "upscale": upscale or None,
-        "skip_broken": skip_broken or None,
-        "train_fraction": train_fraction,
-        "image_column": image_column,
-        "label_column": label_column,
-        "adjust": adjust,
-    }
-    changes = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "precision": precision,
-    }
-    machine = {"device": device, "threads": threads, "workers": workers, "logs": log}
-    console = _console(json_)
-    summary = run_compare(file, study, changes, set_ or [], out, machine, jobs, console)
-    _finish(summary, json_, console)
+
+@app.command()
+@with_study_flags
+def ablate(
+    asked: StudyRequest,
+    mechanism: Annotated[
+        str, typer.Argument(metavar="MECHANISM", help="dmsca or sgfa; options in parentheses stay fixed.")
+    ],
+) -> None:
+    """Take a mechanism apart: its parts added one at a time and left out one at a time.
+
+    Says what each part gains, with intervals, and what it costs. Goes on where it was stopped.
+    """
+    _study(asked, ablate=mechanism)
+
+
+@app.command()
+@with_study_flags
+def sweep(
+    asked: StudyRequest,
+    mechanism: Annotated[
+        str, typer.Argument(metavar="MECHANISM", help="Any; options in parentheses stay fixed.")
+    ],
+    values: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="OPTION=VALUES …", help="reduction=4,8,16 temperature=0.5,1,learned kernel_sizes='3|3,5'."
+        ),
+    ],
+    search: Annotated[
+        str | None,
+        typer.Option(help="optuna: search the options together, then test the best that was found."),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Of the search.")] = 20,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Where the search is remembered: an SQLAlchemy URL.", show_default="OUT/search.db"),
+    ] = None,
+) -> None:
+    """Vary the options of a mechanism, one at a time, the others as they are.
+
+    Accuracy, parameters, multiply-adds and latency of each value. Goes on where it was stopped.
+    """
+    settings = {"engine": search, "trials": trials, "storage": storage}
+    _study(asked, settings if search else None, sweep=mechanism, values=values)
+
+
+@app.command()
+@with_study_flags
+def plan(
+    asked: StudyRequest,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="STUDY.yaml", help="Read these keys from a file.")
+    ] = None,
+    attention: Annotated[str | None, typer.Option(help="As of compare.")] = None,
+    backbones: Annotated[str | None, typer.Option(help="As of compare.")] = None,
+    ablate_: Annotated[str | None, typer.Option("--ablate", help="As the argument of ablate.")] = None,
+    sweep_: Annotated[str | None, typer.Option("--sweep", help="As the first argument of sweep.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--values", help="As the further arguments of sweep; repeat it.")
+    ] = None,
+    spread: Annotated[
+        float | None,
+        typer.Option(
+            help="Standard deviation of differences between seeds, in points.", show_default="known"
+        ),
+    ] = None,
+) -> None:
+    """Say what a study takes before it starts: runs, time on this machine, disk, and what it could detect.
+
+    Times are reckoned from training steps measured here. Nothing is trained and nothing is written.
+    """
+    from foveate.studies.commands import run_plan
+    from foveate.studies.plan_console import plan_table
+
+    subject = {"attention": attention, "backbones": backbones, "ablate": ablate_, "sweep": sweep_}
+    console = _console(asked.json)
+    planned = run_plan(asked, subject | {"values": values}, spread, console)
+    console.print(plan_table(planned))
+    _write_json(planned, asked.json)
 
 
 @app.command()
@@ -181,13 +186,38 @@ def profile(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="STUDY", help="A study's folder.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="STUDY …", help="Folders of studies.")],
+    against: Annotated[
+        str | None,
+        typer.Option(help="Put an article's figures beside them: dmsca-article or sgfa-article."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of several studies' page.", show_default="joined, beside the first"),
+    ] = None,
     json_: Json = None,
 ) -> None:
-    """Build a study's report again from its records."""
-    from foveate.report.build import build_report
+    """Build a study's report again from its records, or join several studies in one page.
 
-    _finish(build_report(folder), json_, _console(json_))
+    Joined studies stand side by side, and the page says first what they differ in.
+    """
+    console = _console(json_)
+    if len(folders) == 1:
+        from foveate.report.build import build_report
+
+        if out:
+            raise RequestError("--out is for several studies: the report of one lies in its own folder")
+        _finish(build_report(folders[0], against), json_, console)
+        return
+    from foveate.report.joined import join_reports
+    from foveate.report.joined_tables import joined_console
+
+    joined = join_reports(folders, out, against)
+    console.print(joined_console(joined))
+    console.print(f"Report: {joined['report']}", soft_wrap=True, markup=False)
+    _write_json(joined, json_)
+    if any(summary["missing"] for summary in joined["studies"]):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -233,6 +263,14 @@ def list_(json_: Json = None) -> None:
     _write_json(described, json_)
 
 
+def _study(asked: StudyRequest, search: dict[str, Any] | None = None, **subject: Any) -> None:
+    from foveate.studies.commands import run_study
+
+    console = _console(asked.json)
+    summary = run_study(asked, subject, console, search)
+    _finish(summary, asked.json, console)
+
+
 def _console(json_: Path | None) -> Console:
     """Where people read: standard output, unless that is to carry JSON."""
     return Console(stderr=json_ == Path("-"), highlight=False)
@@ -270,7 +308,7 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            goes_on = "; the same command goes on from here" * ("compare" in sys.argv[1:2])
+            goes_on = "; the same command goes on from here" * bool(set(sys.argv[1:2]) & set(STUDIES))
             print(f"foveate: interrupted{goes_on}", file=sys.stderr)
         raise
 

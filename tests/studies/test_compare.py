@@ -17,7 +17,7 @@ from foveate.studies.spec import StudySpec, make_study
 from foveate.studies.watch import Watch
 
 CPU = Machine("cpu", threads=1)
-CLOCKS = ("latency", "seconds", "efficiency")
+CLOCKS = ("latency", "seconds", "efficiency", "input_share")
 
 
 def bands_study(bands: Path, changes: dict[str, Any] | None = None, **settings: Any) -> StudySpec:
@@ -274,7 +274,7 @@ def test_a_folder_of_another_version_is_left_alone(
         (
             {"backbone": "vit_tiny_patch16_224", "attention": "none"},
             {},
-            "none on vit_tiny_patch16_224 cannot take images of 8 pixels",
+            "vit_tiny_patch16_224 cannot take images of 8×8 pixels",
         ),
         ({"pretrained": True}, {}, "cifar_resnet20 has no pretrained weights: leave out --pretrained"),
         ({}, {"precision": "16-mixed"}, "precision 16-mixed needs a CUDA device: on cpu give bf16-mixed"),

@@ -51,8 +51,8 @@ def test_data_has_its_recipe_and_changes_win() -> None:
     ("settings", "message"),
     [
         ({"backbone": "cifar_resnet2O"}, "unknown backbone 'cifar_resnet2O'. Did you mean 'cifar_resnet20'"),
-        ({"backbones": "x"}, "unknown study key 'backbones'. Did you mean 'backbone'"),
-        ({"attention": ""}, "names no attention: give --attention or the key attention"),
+        ({"back_bone": "x"}, "unknown study key 'back_bone'. Did you mean 'backbone'"),
+        ({"attention": ""}, "names no attention: give one of attention"),
         ({"data": None}, "names no data"),
         ({"seeds": 0}, "expected at least one"),
         ({"seeds": [1, 1]}, "none twice"),

@@ -5,19 +5,24 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from foveate.attention import list_attention
 from foveate.errors import RequestError, unknown_name
 from foveate.report.records import PLAIN
 
-__all__ = ["Candidate", "parse_candidates"]
+__all__ = ["PLACEMENT", "Candidate", "parse_candidates", "read_candidate", "spell"]
 
 PLACEMENT = ("where", "stages", "at", "identity_init")
+SIZE = ("width", "extra_blocks")
 
 
 class Candidate(BaseModel):
-    """A mechanism, its constructor's options, and where it goes; `none` is the plain backbone."""
+    """A mechanism, its constructor's options, and where it goes; `none` is the plain backbone.
+
+    Of the plain backbone alone there can be a wider or a deeper one (`width`, `extra_blocks`), and another
+    one than the study's (`backbone`). An `alias` is the label where options would be too long a one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,18 +32,30 @@ class Candidate(BaseModel):
     stages: tuple[int, ...] | None = None
     at: tuple[str, ...] | None = None
     identity_init: bool = False
+    width: float = Field(default=1.0, gt=0)
+    extra_blocks: int = Field(default=0, ge=0)
+    backbone: str | None = None
+    alias: str | None = None
+
+    @field_validator("stages", "at", mode="before")
+    @classmethod
+    def _several(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, int | str) else given
 
     @property
     def label(self) -> str:
         """How a person writes it, and how tables name it: `se`, `dmsca(reduction=8,where=stage)`."""
+        if self.alias is not None:
+            return self.alias
         given = dict(self.options) | {
             key: getattr(self, key)
-            for key in PLACEMENT
-            if key in self.model_fields_set and getattr(self, key)
+            for key in (*PLACEMENT, *SIZE)
+            if key in self.model_fields_set and getattr(self, key) != type(self).model_fields[key].default
         }
+        name = self.backbone or self.name
         if not given:
-            return self.name
-        return f"{self.name}({','.join(f'{key}={_spell(value)}' for key, value in given.items())})"
+            return name
+        return f"{name}({','.join(f'{key}={spell(value)}' for key, value in given.items())})"
 
 
 def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidate, ...]:
@@ -55,7 +72,7 @@ def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidat
         raise RequestError(
             f"attention {given!r}: expected a list, for example [none, se, {{dmsca: {{reduction: 8}}}}]"
         )
-    candidates = tuple(_read(item) for item in items)
+    candidates = tuple(read_candidate(item) for item in items)
     if not candidates:
         raise RequestError("--attention names nothing: expected for example none,se,dmsca")
     labels = [candidate.label for candidate in candidates]
@@ -65,7 +82,8 @@ def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidat
     return candidates
 
 
-def _read(item: Any) -> Candidate:
+def read_candidate(item: Any) -> Candidate:
+    """Read one candidate, `dmsca(reduction=8)` or `{dmsca: {reduction: 8}}`; raises RequestError."""
     if isinstance(item, str):
         name, options = _read_call(item)
     elif isinstance(item, Mapping) and len(item) == 1 and isinstance(next(iter(item.values())), Mapping):
@@ -75,12 +93,10 @@ def _read(item: Any) -> Candidate:
         raise RequestError(f"attention {item!r}: expected a name, or one name with its options")
     if name != PLAIN and name not in list_attention():
         raise RequestError(unknown_name("attention", str(name), [PLAIN, *list_attention()]))
+    kept = SIZE if name == PLAIN else PLACEMENT
+    placement = {key: options.pop(key) for key in kept if key in options}
     if name == PLAIN and options:
-        raise RequestError(f"attention none takes no options, given {', '.join(options)}")
-    placement = {key: options.pop(key) for key in PLACEMENT if key in options}
-    for key, one in (("stages", int), ("at", str)):
-        if isinstance(placement.get(key), one):
-            placement[key] = (placement[key],)
+        raise RequestError(f"attention none takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
     try:
         return Candidate(name=name, options=options, **placement)
     except ValidationError as error:
@@ -120,7 +136,8 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _spell(value: Any) -> str:
+def spell(value: Any) -> str:
+    """Write an option's value as it is read."""
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_spell, value)) + "]"
+        return "[" + ",".join(map(spell, value)) + "]"
     return json.dumps(value) if isinstance(value, str) and not value.isidentifier() else str(value)

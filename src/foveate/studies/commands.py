@@ -8,37 +8,76 @@ from rich.console import Console
 
 from foveate.errors import RequestError, unknown_name
 from foveate.files import find_obstacle
+from foveate.report.articles import find_article
 from foveate.studies.compare import compare
 from foveate.studies.environment import available_cores, command_line
+from foveate.studies.plan import plan
 from foveate.studies.profile import profile
 from foveate.studies.profile_progress import shown_on
 from foveate.studies.profile_spec import make_profile
 from foveate.studies.progress import ProgressWatch
+from foveate.studies.record import refuse_unusable_folder
+from foveate.studies.request import StudyRequest
 from foveate.studies.run import Machine
-from foveate.studies.spec import make_study
+from foveate.studies.search import SearchSettings, search
+from foveate.studies.spec import StudySpec, make_study
 from foveate.training.fit import Logs, lightning_device
 from foveate.training.recipe import parse_setting, read_yaml
 
-__all__ = ["run_compare", "run_profile"]
+__all__ = ["run_plan", "run_profile", "run_study"]
 
 
-def run_compare(
-    file: Path | None,
-    settings: Mapping[str, Any],
-    recipe_changes: Mapping[str, Any],
-    recipe_settings: list[str],
-    out: Path | None,
-    machine: Mapping[str, Any],
-    jobs: int,
+def run_study(
+    asked: StudyRequest,
+    subject: Mapping[str, Any],
     console: Console,
+    search_settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """`foveate compare`: flags over the study file's keys, recipe flags over the recipe's."""
-    in_file = read_yaml(file) if file is not None else {}
-    changes = _given(recipe_changes) | dict(parse_setting(text) for text in recipe_settings)
-    study = make_study(in_file | _given(settings), changes)
-    out = out or Path("studies") / study.name
+    """A study of any kind: flags over the study file's keys, recipe flags over the recipe's."""
+    study, machine, jobs = _study(asked, subject), _machine(asked.machine, asked.jobs), asked.jobs
+    out = asked.out or Path("studies") / study.name
+    if asked.against:
+        find_article(asked.against)
+    refuse_unusable_folder(out)
     with ProgressWatch(console) as watch:
-        return compare(study, out, _machine(machine, jobs), jobs=jobs, command=command_line(), watch=watch)
+        data = None
+        if search_settings:
+            study, data = search(study, _search_settings(search_settings), out, machine, jobs, watch)
+        return compare(
+            study,
+            out,
+            machine,
+            jobs=jobs,
+            command=command_line(),
+            against=asked.against,
+            watch=watch,
+            data=data,
+        )
+
+
+def run_plan(
+    asked: StudyRequest, subject: Mapping[str, Any], spread: float | None, console: Console
+) -> dict[str, Any]:
+    """`foveate plan`: the study's flags and keys; `spread` in points."""
+    study, machine = _study(asked, subject), _machine(asked.machine, asked.jobs)
+    if spread is not None and not 0 < spread <= 100:
+        raise RequestError(f"--spread {spread}: expected points of accuracy, over 0 and at most 100")
+    out = asked.out or Path("studies") / study.name
+    with ProgressWatch(console) as watch:
+        fraction = None if spread is None else spread / 100
+        return plan(study, out, machine, jobs=asked.jobs, spread=fraction, watch=watch)
+
+
+def _search_settings(given: Mapping[str, Any]) -> SearchSettings:
+    if given["engine"] != "optuna":
+        raise RequestError(unknown_name("search engine", str(given["engine"]), ["optuna"]))
+    return SearchSettings(given["trials"], given["storage"])
+
+
+def _study(asked: StudyRequest, subject: Mapping[str, Any]) -> StudySpec:
+    in_file = read_yaml(asked.file) if asked.file is not None else {}
+    changes = _given(asked.recipe_changes) | dict(parse_setting(text) for text in asked.recipe_settings)
+    return make_study(in_file | _given(asked.study) | _given(subject), changes)
 
 
 def run_profile(settings: Mapping[str, Any], out: Path | None, console: Console) -> dict[str, Any]:

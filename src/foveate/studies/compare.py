@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from timm.models import get_pretrained_cfg
 
 from foveate.data import Data, load_data
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.files import write_json
+from foveate.models.backbones import own_image_size
+from foveate.studies.controls import with_controls
 from foveate.studies.cost import measure_cost
 from foveate.studies.environment import describe_environment
 from foveate.studies.network import check_forward, check_networks
@@ -26,7 +27,19 @@ from foveate.studies.spec import DataChoice, RunSpec, StudySpec
 from foveate.studies.watch import Watch
 from foveate.version import __version__
 
-__all__ = ["compare"]
+__all__ = [
+    "ALPHA",
+    "POWER",
+    "compare",
+    "describe_data",
+    "open_data",
+    "open_study",
+    "own_gpu",
+    "sole_user",
+]
+
+ALPHA, POWER = 0.05, 0.8
+"""Level of the tests, and the chance at which a difference counts as detectable."""
 
 
 def compare(
@@ -36,9 +49,14 @@ def compare(
     *,
     jobs: int = 1,
     command: str = "",
+    against: str | None = None,
     watch: Watch | None = None,
+    data: Data | None = None,
 ) -> dict[str, Any]:
     """Run what is not finished of `study` in the folder `out` and build its report.
+
+    `against` names an article whose figures stand in the report beside ours; `data` are the study's images
+    where they were opened before.
 
     Returns the summary that `foveate compare --json` writes; its `missing` names the runs that failed.
 
@@ -47,21 +65,13 @@ def compare(
         WorkError: no run could be finished, or the disk is full; what was finished is kept.
     """
     watch = watch or Watch()
-    check_networks(study)
     refuse_unusable_folder(out)
-    if study.recipe.precision == "16-mixed" and machine.torch_device.type != "cuda":
-        raise RequestError(
-            f"precision 16-mixed needs a CUDA device: on {machine.torch_device} give bf16-mixed"
-        )
-    watch.reading(study.data.source)
-    data = open_data(study.data, study.backbone)
-    _check_recipe(study, data)
-    check_forward(study, len(data.classes), (data.channels, data.image_size, data.image_size))
-    with _sole_user(out):
+    data = data or open_study(study, machine, watch)
+    with sole_user(out):
+        study = with_controls(study, data, out, machine)
         runs = study.runs(data.fingerprint)
         record = _describe(study, data, machine, runs, command)
         write_json(out / STUDY, record)
-        watch.opened(record["data"])
         torch.set_num_threads(machine.threads * jobs)
         measure_cost(study, data, out, machine, watch)
         waiting = [run for run in runs if find_result(out / RUNS / run.id) is None]
@@ -79,14 +89,32 @@ def compare(
         # Here, when the runs' processes have ended, and not in them: drawing takes a lot of memory.
         from foveate.report.build import build_report
 
-        return build_report(out)
+        return build_report(out, against=against)
+
+
+def open_study(study: StudySpec, machine: Machine, watch: Watch) -> Data:
+    """Read the images of a study that can be carried out; whatever stands against it is said before.
+
+    Raises:
+        RequestError: a network, an option, the recipe or the images do not fit each other or the machine.
+    """
+    check_networks(study)
+    if study.recipe.precision == "16-mixed" and machine.torch_device.type != "cuda":
+        raise RequestError(
+            f"precision 16-mixed needs a CUDA device: on {machine.torch_device} give bf16-mixed"
+        )
+    watch.reading(study.data.source)
+    data = open_data(study.data, study.backbone_of(study.attention[0]))
+    _check_recipe(study, data)
+    check_forward(study, len(data.classes), (data.channels, data.image_size, data.image_size))
+    watch.opened(describe_data(study, data))
+    return data
 
 
 def open_data(choice: DataChoice, backbone: str) -> Data:
-    """The images of a study; the backbone's own input size serves sets of many sizes."""
-    cfg = get_pretrained_cfg(backbone)
+    """The images of a study; the (first) backbone's own input size serves sets of many sizes."""
     options = choice.model_dump(exclude={"source", "train_fraction"})
-    return load_data(choice.source, default_size=cfg.input_size[-1] if cfg else 224, **options)
+    return load_data(choice.source, default_size=own_image_size(backbone), **options)
 
 
 def _check_recipe(study: StudySpec, data: Data) -> None:
@@ -106,7 +134,7 @@ def _split(study: StudySpec, data: Data) -> tuple[np.ndarray, np.ndarray]:
 
 
 @contextlib.contextmanager
-def _sole_user(out: Path) -> Iterator[None]:
+def sole_user(out: Path) -> Iterator[None]:
     """Hold the folder's lock; the system frees it when this process ends, however it ends."""
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -118,33 +146,39 @@ def _sole_user(out: Path) -> Iterator[None]:
         ) from error
 
 
+def describe_data(study: StudySpec, data: Data) -> dict[str, Any]:
+    """What a study's record says of its images."""
+    training, validation = _split(study, data)
+    return {
+        "source": study.data.source,
+        "name": data.name,
+        "classes": list(data.classes),
+        "channels": data.channels,
+        "image_size": data.image_size,
+        "train": len(training),
+        "validation": len(validation),
+        "test": len(data.test),
+        "train_fraction": study.data.train_fraction,
+        "notes": list(data.notes),
+        "fingerprint": data.fingerprint,
+    }
+
+
 def _describe(
     study: StudySpec, data: Data, machine: Machine, runs: list[RunSpec], command: str
 ) -> dict[str, Any]:
-    training, validation = _split(study, data)
     return {
         "format": FORMAT,
         "foveate": __version__,
         "name": study.name,
-        "data": {
-            "source": study.data.source,
-            "name": data.name,
-            "classes": list(data.classes),
-            "channels": data.channels,
-            "image_size": data.image_size,
-            "train": len(training),
-            "validation": len(validation),
-            "test": len(data.test),
-            "train_fraction": study.data.train_fraction,
-            "notes": list(data.notes),
-            "fingerprint": data.fingerprint,
-        },
-        "backbone": study.backbone,
+        "data": describe_data(study, data),
+        "backbone": study.backbone or f"{len(study.attention)} networks",
+        "design": study.design.model_dump(mode="json"),
         "pretrained": study.pretrained,
         "attention": [candidate.label for candidate in study.attention],
         "seeds": list(study.seeds),
         "recipe": study.recipe.model_dump(mode="json"),
-        "statistics": {"adjust": study.adjust, "alpha": 0.05, "power": 0.8},
+        "statistics": {"adjust": study.adjust, "alpha": ALPHA, "power": POWER},
         "command": command,
         "environment": describe_environment(machine.torch_device, machine.threads),
         "runs": [{"id": run.id, "attention": run.attention.label, "seed": run.seed} for run in runs],
@@ -188,10 +222,15 @@ def _one(run: RunSpec, watch: Watch, data: Data, out: Path, machine: Machine) ->
 def _make_runner(
     place: int, run: RunSpec, out: Path, machine: Machine
 ) -> Callable[[RunSpec, Watch], dict[str, Any]]:
-    """In a worker process: open the images once, take a GPU of one's own where there are several."""
+    """In a worker process: open the images once."""
+    return partial(_one, data=open_data(run.data, run.backbone), out=out, machine=own_gpu(machine, place))
+
+
+def own_gpu(machine: Machine, place: int) -> Machine:
+    """The machine as the worker at `place` sees it: of several GPUs it takes one."""
     if machine.torch_device.type == "cuda" and ":" not in machine.device:
-        machine = replace(machine, device=f"cuda:{place % torch.cuda.device_count()}")
-    return partial(_one, data=open_data(run.data, run.backbone), out=out, machine=machine)
+        return replace(machine, device=f"cuda:{place % torch.cuda.device_count()}")
+    return machine
 
 
 def _title(run: RunSpec) -> str:

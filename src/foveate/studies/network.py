@@ -1,11 +1,11 @@
 """The networks of a study: one backbone, with each candidate attached."""
 
-import timm
 import torch
 from torch import nn
 
 from foveate.errors import RequestError
 from foveate.models import attach
+from foveate.models.backbones import check_image_size, create_backbone, has_pretrained_weights
 from foveate.report.records import PLAIN
 from foveate.studies.candidate import Candidate
 from foveate.studies.spec import StudySpec
@@ -19,23 +19,27 @@ def build_network(
     *,
     classes: int,
     channels: int,
+    image_size: int | None = None,
     pretrained: bool = False,
     seed: int = 0,
 ) -> nn.Module:
     """The backbone, initialised from `seed` alone, with the candidate attached afterwards.
 
-    All candidates of a seed thus start from the same backbone weights, bit for bit.
+    All candidates of a seed on one backbone thus start from the same weights, bit for bit.
 
     Raises:
         RequestError: the mechanism refuses its options, or the backbone has no place for it.
     """
     torch.manual_seed(seed)
-    try:
-        network: nn.Module = timm.create_model(
-            backbone, pretrained=pretrained, num_classes=classes, in_chans=channels
-        )
-    except Exception as error:  # timm and the hub raise what they like
-        raise RequestError(f"timm cannot create {backbone}{' pretrained' * pretrained}: {error}") from error
+    network = create_backbone(
+        backbone,
+        classes=classes,
+        channels=channels,
+        image_size=image_size,
+        pretrained=pretrained,
+        width=candidate.width,
+        extra_blocks=candidate.extra_blocks,
+    )
     if candidate.name == PLAIN:
         return network
     try:
@@ -54,26 +58,29 @@ def build_network(
 
 def check_networks(study: StudySpec) -> None:
     """Build every candidate without memory for its weights: a refusal comes before any work."""
-    weights = timm.get_pretrained_cfg(study.backbone, allow_unregistered=False)
-    if study.pretrained and not (weights and weights.has_weights):
-        raise RequestError(f"{study.backbone} has no pretrained weights: leave out --pretrained")
-    with torch.device("meta"):
-        for candidate in study.attention:
-            build_network(study.backbone, candidate, classes=10, channels=3)
+    for candidate in study.attention:
+        backbone = study.backbone_of(candidate)
+        if study.pretrained and not has_pretrained_weights(backbone):
+            raise RequestError(f"{backbone} has no pretrained weights: leave out --pretrained")
+        with torch.device("meta"):
+            build_network(backbone, candidate, classes=10, channels=3)
 
 
 @torch.inference_mode()
 def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Send one image (C, H, W) without content through every candidate: some backbones take one size only."""
+    """Send two images (C, H, W) without content through every candidate: some take one size only."""
+    channels, size, _ = image_shape
     with torch.device("meta"):
         for candidate in study.attention:
-            network = build_network(
-                study.backbone, candidate, classes=classes, channels=image_shape[0]
-            ).eval()
+            backbone = study.backbone_of(candidate)
+            if candidate.name == PLAIN:
+                check_image_size(backbone, size, classes=classes, channels=channels)
+                continue
+            network = build_network(backbone, candidate, classes=classes, channels=channels, image_size=size)
             try:
-                network(torch.empty(1, *image_shape))
+                network(torch.empty(2, *image_shape))
             except Exception as error:  # each network refuses in its own way
                 raise RequestError(
-                    f"{candidate.label} on {study.backbone} cannot take images of {image_shape[1]} pixels "
+                    f"{candidate.label} on {backbone} cannot take images of {size} pixels "
                     f"({error}): give another --image-size"
                 ) from error

@@ -8,25 +8,27 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, TypeVar
 
-from foveate.studies.spec import RunSpec
 from foveate.studies.watch import QueuedWatch, Watch
 
 __all__ = ["Outcome", "run_in_processes"]
 
+Run = TypeVar("Run")
+"""What tells a worker what to do: a run's spec, or the number of a trial."""
+
 Outcome = Callable[[], dict[str, Any]]
 """Gives a run's result, or raises what stopped it."""
 
-MakeRunner = Callable[..., Callable[[RunSpec, Watch], dict[str, Any]]]
+MakeRunner = Callable[..., Callable[[Run, Watch], dict[str, Any]]]
 """Called once in each worker with its place (0, 1, …) and further arguments; gives what carries out a run."""
 
-_carry_out: Callable[[RunSpec], dict[str, Any]]
+_carry_out: Callable[[Any], dict[str, Any]]
 
 
 def run_in_processes(
-    runs: list[RunSpec], jobs: int, watch: Watch, make_runner: MakeRunner, *arguments: Any
-) -> Generator[tuple[RunSpec, Outcome]]:
+    runs: list[Run], jobs: int, watch: Watch, make_runner: MakeRunner[Run], *arguments: Any
+) -> Generator[tuple[Run, Outcome]]:
     """Carry out `runs`, `jobs` at a time, and yield each as it ends.
 
     The worker processes live no longer than this generator, nor than this process, however it ends: they
@@ -72,14 +74,14 @@ def _pass_on(steps: Any, watch: Watch) -> None:
 
 
 def _start_worker(
-    watched: Any, places: Any, steps: Any, make_runner: MakeRunner, arguments: tuple[Any, ...]
+    watched: Any, places: Any, steps: Any, make_runner: MakeRunner[Any], arguments: tuple[Any, ...]
 ) -> None:
     global _carry_out
     threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
     runner = make_runner(places.get(), *arguments)
     watch = QueuedWatch(steps)
 
-    def carry_out(run: RunSpec) -> dict[str, Any]:
+    def carry_out(run: Any) -> dict[str, Any]:
         return runner(run, watch)
 
     _carry_out = carry_out
@@ -90,5 +92,5 @@ def _end_with(watched: Any) -> None:
     os._exit(1)
 
 
-def _work(run: RunSpec) -> dict[str, Any]:
+def _work(run: Any) -> dict[str, Any]:
     return _carry_out(run)

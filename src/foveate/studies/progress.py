@@ -80,11 +80,11 @@ class ProgressWatch(Watch):
         note = "" if accuracy is None else f"validation {accuracy:.3f}"
         self._advance(run, epoch - 1 + step / steps, epochs, note)
 
-    def finished(self, run: str, accuracy: float, seconds: float) -> None:
+    def finished(self, run: str, accuracy: float, seconds: float, part: str = "test") -> None:
         """The bar goes, a line stays."""
         self._remove(run)
         self._one_more()
-        self.console.print(f"  {escape(run):<28} test accuracy {accuracy:.4f}   {seconds:8.1f} s")
+        self.console.print(f"  {escape(run):<28} {part} accuracy {accuracy:.4f}   {seconds:8.1f} s")
 
     def failed(self, run: str, message: str) -> None:
         """The bar goes, the reason stays."""

@@ -2,6 +2,8 @@
 
 import math
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from torch import nn
+from torch.utils.data import DataLoader
 
 from foveate.data import Augmentation, Data, make_loader
 from foveate.errors import RequestError, WorkError
@@ -20,12 +24,12 @@ from foveate.studies.environment import describe_environment
 from foveate.studies.network import build_network
 from foveate.studies.record import FORMAT, RESULT, find_result
 from foveate.studies.spec import RunSpec
-from foveate.training.fit import Logs, OnStep, fit
+from foveate.training.fit import Fitted, Logs, OnEpoch, OnStep, fit
 from foveate.training.keeping import CHECKPOINT
 from foveate.training.recipe import Recipe
 from foveate.version import __version__
 
-__all__ = ["Machine", "execute", "make_augmentation"]
+__all__ = ["AUTOCAST", "Cancelled", "Machine", "at_work", "execute", "make_augmentation", "train"]
 
 AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -61,12 +65,19 @@ def execute(
     Raises:
         WorkError: whatever stopped it; of what was not foreseen, the traceback is in error.txt.
     """
+    with at_work(folder, machine):
+        return find_result(folder) or _execute(spec, data, folder, machine, on_step)
+
+
+@contextmanager
+def at_work(folder: Path, machine: Machine) -> Iterator[None]:
+    """Hold a run's folder, and turn whatever goes wrong with the run into WorkError."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=10):
             for stale in folder.glob("*.part"):  # of a process that was killed while it wrote
                 stale.unlink()
-            return find_result(folder) or _execute(spec, data, folder, machine, on_step)
+            yield
     except Timeout as error:
         raise WorkError(f"{folder} is taken by another process") from error
     except RequestError as error:
@@ -74,7 +85,7 @@ def execute(
         raise WorkError(str(error).rpartition("RequestError: ")[2].strip()) from error
     except torch.OutOfMemoryError as error:
         raise WorkError(f"out of memory on {machine.torch_device}: lower --batch-size, or --jobs") from error
-    except WorkError:
+    except (WorkError, Cancelled):
         raise
     except Exception as error:  # one run's mishap is not the study's: the others go on
         write_text(folder / "error.txt", traceback.format_exc())
@@ -83,32 +94,37 @@ def execute(
         ) from error
 
 
-def _execute(
-    spec: RunSpec, data: Data, folder: Path, machine: Machine, on_step: OnStep | None
-) -> dict[str, Any]:
+class Cancelled(Exception):  # noqa: N818
+    """Raised by who watches a training to end it: nothing went wrong."""
+
+
+def train(
+    spec: RunSpec,
+    data: Data,
+    folder: Path,
+    machine: Machine,
+    on_step: OnStep | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[nn.Module, Fitted]:
+    """Build a run's network and train it; the validation part alone judges it, the test part is not read."""
     torch.set_num_threads(machine.threads)
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
-    recipe, device = spec.recipe, machine.torch_device
+    recipe = spec.recipe
     network = build_network(
         spec.backbone,
         spec.attention,
         classes=len(data.classes),
         channels=data.channels,
+        image_size=data.image_size,
         pretrained=spec.pretrained,
         seed=spec.seed,
     )
     training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
-    load = partial(
-        make_loader,
-        batch_size=recipe.batch_size,
-        workers=machine.workers,
-        pin_memory=device.type == "cuda",
-    )
-    prepare = make_augmentation(recipe, data)
+    load = _loading(spec, machine)
     fitted = fit(
         network,
         recipe,
-        prepare,
+        make_augmentation(recipe, data),
         load(data.train, training, shuffle_seed=spec.seed, drop_last=True),
         load(data.validation_store, validation, shuffle_seed=None),
         folder=folder,
@@ -116,11 +132,30 @@ def _execute(
         device=machine.device,
         logs=machine.logs,
         on_step=on_step,
+        on_epoch=on_epoch,
     )
+    return network, fitted
+
+
+def _loading(spec: RunSpec, machine: Machine) -> Callable[..., DataLoader[Any]]:
+    return partial(
+        make_loader,
+        batch_size=spec.recipe.batch_size,
+        workers=machine.workers,
+        pin_memory=machine.torch_device.type == "cuda",
+    )
+
+
+def _execute(
+    spec: RunSpec, data: Data, folder: Path, machine: Machine, on_step: OnStep | None
+) -> dict[str, Any]:
+    network, fitted = train(spec, data, folder, machine, on_step)
+    recipe, device = spec.recipe, machine.torch_device
+    training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
     logits, labels = predict(
         network,
-        load(data.test, np.arange(len(data.test)), shuffle_seed=None),
-        prepare.to(device).plain,
+        _loading(spec, machine)(data.test, np.arange(len(data.test)), shuffle_seed=None),
+        make_augmentation(recipe, data).to(device).plain,
         device=device,
         autocast=AUTOCAST[recipe.precision],
     )

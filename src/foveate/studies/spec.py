@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import timm
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foveate.errors import RequestError, unknown_name
-from foveate.studies.candidate import Candidate, parse_candidates
+from foveate.studies.candidate import Candidate
+from foveate.studies.design import Design, Growth, Measure
+from foveate.studies.subject import SUBJECTS, read_subject
 from foveate.training.recipe import Recipe, faults_in_words, make_recipe, read_recipe
 
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
@@ -33,22 +35,39 @@ class DataChoice(BaseModel):
 
 
 class StudySpec(BaseModel):
-    """Mechanisms × seeds under one recipe, on one backbone and one data set."""
+    """Candidates × seeds under one recipe on one data set, and what they are to show.
+
+    `backbone` is None where each candidate is a network of its own. `control` asks for plain backbones as
+    dear as the mechanisms, by that measure, made so by `grow`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: DataChoice
-    backbone: str
+    backbone: str | None
     pretrained: bool = False
     attention: tuple[Candidate, ...]
+    design: Design = Design()
+    control: Measure | None = None
+    grow: Growth = "width"
     seeds: tuple[int, ...] = Field(min_length=1)
     recipe: Recipe
     adjust: Literal["holm", "bonferroni"] = "holm"
 
     @property
     def name(self) -> str:
-        """A short name: data and backbone."""
-        return f"{self.data.source.rstrip('/').rsplit('/', 1)[-1]}-{self.backbone}".replace(":", "-")
+        """A short name: data, what is done, and on which backbone."""
+        data = self.data.source.rstrip("/").rsplit("/", 1)[-1]
+        parts = [data, self.backbone or "networks"]
+        if self.design.kind in ("ablate", "sweep"):
+            parts += [self.design.kind, str(self.design.subject)]
+        return re.sub(r"[:/]", "-", "-".join(parts))
+
+    def backbone_of(self, candidate: Candidate) -> str:
+        """The name of the network that `candidate` is, or is attached to."""
+        backbone = candidate.backbone or self.backbone
+        assert backbone is not None
+        return backbone
 
     def runs(self, fingerprint: str) -> list["RunSpec"]:
         """All runs, seed by seed, so that an unfinished study still has whole pairs."""
@@ -56,7 +75,7 @@ class StudySpec(BaseModel):
             RunSpec(
                 data=self.data,
                 fingerprint=fingerprint,
-                backbone=self.backbone,
+                backbone=self.backbone_of(candidate),
                 pretrained=self.pretrained,
                 attention=candidate,
                 recipe=self.recipe,
@@ -82,9 +101,12 @@ class RunSpec(BaseModel):
 
     @property
     def id(self) -> str:
-        """The hash that names the run's folder. Where the images lie does not matter, what they are does."""
+        """The hash that names the run's folder.
+
+        Where the images lie does not matter, what they are does; nor does what a candidate is called.
+        """
         content = self.model_dump(mode="json")
-        del content["data"]["source"]
+        del content["data"]["source"], content["attention"]["alias"], content["attention"]["backbone"]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -93,38 +115,37 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     """Build a study from the keys of a study file and of the command line.
 
     Args:
-        settings: data, backbone, attention, seeds (how many, or which), recipe (a name, a path, or a mapping
-            that may name its `base`), adjust, pretrained, and the fields of DataChoice.
+        settings: data; what is compared, one of attention, ablate, sweep (with values) on a backbone, or
+            backbones by themselves; seeds (how many, or which), recipe (a name, a path, or a mapping that may
+            name its `base`), adjust, pretrained, control, grow, and the fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
         RequestError: an unknown name or key (the nearest is named), or a value that cannot be.
     """
-    settings = dict(settings)
-    known = (set(StudySpec.model_fields) | set(DataChoice.model_fields)) - {"source"}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    known = (set(StudySpec.model_fields) | set(DataChoice.model_fields) | set(SUBJECTS)) - {
+        "source",
+        "design",
+    }
     for key in settings:
         if key not in known:
             raise RequestError(unknown_name("study key", str(key), known))
-    for key in ("data", "backbone", "attention"):
-        if not settings.get(key):
-            raise RequestError(f"the study names no {key}: give --{key} or the key {key} in the study file")
+    if not settings.get("data"):
+        raise RequestError("the study names no data: give --data or the key data in the study file")
+    backbone, candidates, design = read_subject(settings)
     source = str(settings["data"])
-    backbone = str(settings["backbone"])
-    if not timm.is_model(backbone):
-        raise RequestError(unknown_name("backbone", backbone, timm.list_models()))
-    try:
-        timm.get_pretrained_cfg(backbone)
-    except RuntimeError as error:
-        raise RequestError(f"backbone {backbone}: {error} Leave out what follows the dot") from error
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
+    kept = ("pretrained", "adjust", "control", "grow")
     try:
         return StudySpec(
             data=DataChoice(source=source, **choice),
             backbone=backbone,
-            attention=parse_candidates(settings["attention"]),
+            attention=candidates,
+            design=design,
             seeds=_seeds(settings.get("seeds", 3)),
             recipe=_recipe(settings.get("recipe"), source, recipe_changes),
-            **{key: settings[key] for key in ("pretrained", "adjust") if key in settings},
+            **{key: settings[key] for key in kept if key in settings},
         )
     except ValidationError as error:
         raise RequestError(f"the study cannot be: {faults_in_words(error)}") from error

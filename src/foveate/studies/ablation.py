@@ -1,0 +1,118 @@
+"""`foveate ablate`: a mechanism's parts, added one at a time and left out one at a time."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from foveate.errors import RequestError
+from foveate.report.records import PLAIN
+from foveate.studies.candidate import Candidate
+from foveate.studies.design import Contrast, Design
+
+__all__ = ["ABLATIONS", "plan_ablation"]
+
+ADDED, LEFT_OUT, ALONE, WHOLE = "added one at a time", "left out one at a time", "alone", "all of it"
+
+
+class Part(NamedTuple):
+    """A part of DMSCA: the options that take it out, and those that mean nothing without it."""
+
+    name: str
+    absent: dict[str, Any]
+    needed_by: tuple[str, ...] = ()
+
+
+DMSCA_PARTS = (
+    Part("GCE", {"gce": False}, ("reduction", "temperature")),
+    Part("TCA", {"temperature": 1.0}),
+    Part("MSCE", {"msce": False}, ("kernel_sizes",)),
+    Part("DII", {"dii": False}, ("mid_channels",)),
+    Part("DFF", {"dff": False}, ("fusion_init",)),
+    Part("AA", {"aa": False}),
+)
+"""In the order of the equations. TCA's absence is τ held at 1: σ(f) is then a plain gate."""
+
+
+def _dmsca(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
+    def having(names: tuple[str, ...], alias: str) -> Candidate:
+        options = dict(given.options)
+        for part in DMSCA_PARTS:
+            if part.name not in names:
+                options |= part.absent
+        for part in DMSCA_PARTS:
+            if part.name not in names:
+                options = {key: value for key, value in options.items() if key not in part.needed_by}
+        return given.model_copy(update={"options": options, "alias": alias})
+
+    def named(parts: str) -> str:
+        return parts if given.label == given.name else f"{parts} of {given.label}"
+
+    every = tuple(part.name for part in DMSCA_PARTS)
+    candidates = {PLAIN: Candidate(name=PLAIN)}
+    contrasts = []
+    before = PLAIN
+    for number, name in enumerate(every, start=1):
+        alias = given.label if number == len(every) else named("+".join(every[:number]))
+        candidates[alias] = having(every[:number], alias)
+        contrasts.append(Contrast(a=before, b=alias, title=name, group=ADDED))
+        before = alias
+    for name in every:
+        # Without the last part it is the last but one of those that grew.
+        alias = named("+".join(every[:-1]) if name == every[-1] else f"without {name}")
+        if alias not in candidates:
+            candidates[alias] = having(tuple(other for other in every if other != name), alias)
+        contrasts.append(Contrast(a=alias, b=given.label, title=name, group=LEFT_OUT))
+    alone = named("MSCE alone")
+    candidates[alone] = having(("MSCE",), alone)
+    contrasts += [
+        Contrast(a=PLAIN, b=alone, title="MSCE", group=ALONE),
+        Contrast(a=PLAIN, b=given.label, title="DMSCA", group=WHOLE),
+    ]
+    return list(candidates.values()), contrasts
+
+
+def _sgfa(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
+    options_of = {
+        "sgfa_ca": ("reduction",),
+        "scpa": ("reduction", "kernel_size"),
+        "sgu": ("expansion", "kernel_size"),
+    }
+    parts = {}
+    for name, options in options_of.items():
+        kept = {key: value for key, value in given.options.items() if key in options}
+        parts[name] = given.model_copy(update={"name": name, "options": kept})
+    labels = {name: part.label for name, part in parts.items()} | {"sgfa": given.label}
+    against_plain = [
+        Contrast(a=PLAIN, b=labels[name], title=title, group="against plain")
+        for name, title in (("sgfa_ca", "+CA"), ("scpa", "+SCPA"), ("sgu", "+SGU"), ("sgfa", "SGFA"))
+    ]
+    return [Candidate(name=PLAIN), *parts.values(), given], [
+        *against_plain,
+        Contrast(a=labels["sgu"], b=given.label, title="SCPA", group=LEFT_OUT),
+        Contrast(a=labels["scpa"], b=given.label, title="SGU", group=LEFT_OUT),
+    ]
+
+
+ABLATIONS: dict[str, Callable[[Candidate], tuple[list[Candidate], list[Contrast]]]] = {
+    "dmsca": _dmsca,
+    "sgfa": _sgfa,
+}
+
+
+def plan_ablation(given: Candidate) -> tuple[tuple[Candidate, ...], Design]:
+    """The candidates of the ablation of `given`, a mechanism with the options that all of them keep.
+
+    Raises:
+        RequestError: the mechanism has no parts that could be left out, or an option takes one out already.
+    """
+    if given.name not in ABLATIONS:
+        raise RequestError(
+            f"{given.name} has no parts that could be left out: ablate takes {' or '.join(ABLATIONS)}"
+        )
+    taken_out = {key for part in DMSCA_PARTS for key in part.absent} & given.options.keys()
+    if taken_out:
+        raise RequestError(
+            f"ablate {given.label}: it is the ablation that sets {', '.join(sorted(taken_out))}; "
+            "leave it out of the options"
+        )
+    candidates, contrasts = ABLATIONS[given.name](given)
+    return tuple(candidates), Design(kind="ablate", subject=given.name, contrasts=tuple(contrasts))

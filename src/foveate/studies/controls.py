@@ -1,0 +1,76 @@
+"""The controls of a study: plain backbones as dear as the mechanisms, so that a gain is not just size."""
+
+from pathlib import Path
+from typing import Any
+
+from foveate.data import Data
+from foveate.errors import RequestError
+from foveate.report.records import read_record
+from foveate.studies.candidate import parse_candidates
+from foveate.studies.design import Contrast, Control
+from foveate.studies.matching import match_controls
+from foveate.studies.record import STUDY
+from foveate.studies.run import Machine
+from foveate.studies.spec import StudySpec
+
+__all__ = ["match_controls", "with_controls"]
+
+
+def with_controls(study: StudySpec, data: Data, out: Path, machine: Machine) -> StudySpec:
+    """Return `study` with the controls that it asks for as further candidates, each planned against its own.
+
+    What a study in `out` measured before is taken from its record: a control that was trained stays.
+
+    Raises:
+        RequestError: a backbone that cannot be made wider or deeper, or pretrained weights asked for.
+    """
+    if study.control is None:
+        return study
+    if study.pretrained:
+        raise RequestError(
+            f"--control {study.control} makes another network of {study.backbone}, which has no pretrained "
+            "weights: leave out --pretrained or --control"
+        )
+    backbone = study.backbone_of(study.attention[0])
+    known = _known_controls(study, data, out)
+    unmatched = [candidate for candidate in study.attention if candidate.label not in known]
+    found = match_controls(
+        backbone,
+        unmatched,
+        study.control,
+        classes=len(data.classes),
+        channels=data.channels,
+        image_size=data.image_size,
+        device=machine.torch_device,
+        grow=study.grow,
+    )
+    matched = known | {control.of: control for control in found}
+    controls = tuple(control for one in study.attention if (control := matched.get(one.label)))
+    own = {candidate.label for candidate in study.attention}
+    labels = [*dict.fromkeys(control.label for control in controls if control.label not in own)]
+    added = parse_candidates(labels) if labels else ()
+    contrasts = tuple(
+        Contrast(a=one.label, b=one.of, title=f"{one.of} at equal {one.measure}", group="controls")
+        for one in controls
+    )
+    planned = study.design.contrasts and study.design.contrasts + contrasts
+    design = study.design.model_copy(update={"controls": controls, "contrasts": planned})
+    return study.model_copy(update={"attention": study.attention + added, "design": design})
+
+
+def _known_controls(study: StudySpec, data: Data, out: Path) -> dict[str, Control | None]:
+    """What the record says of the candidates that latencies were measured of, None of those as fast as plain.
+
+    Counts are not looked up: they come out the same again.
+    """
+    path = out / STUDY
+    if study.control != "latency" or not path.exists():
+        return {}
+    record: dict[str, Any] = read_record(path)
+    before = record["backbone"], *(record["data"][key] for key in ("channels", "image_size", "classes"))
+    if before != (study.backbone, data.channels, data.image_size, list(data.classes)):
+        return {}
+    grown = "extra_blocks" if study.grow == "depth" else "width"
+    controls = [Control(**control) for control in record.get("design", {}).get("controls", ())]
+    known = {one.of: one for one in controls if one.measure == study.control and grown in one.label}
+    return {label: known.get(label) for label in record["attention"]} if known else {}

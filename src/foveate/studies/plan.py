@@ -1,0 +1,190 @@
+"""`foveate plan`: what a study will take, before it starts, from steps measured on this machine."""
+
+import itertools
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from foveate.data import Data, make_loader
+from foveate.errors import RequestError, WorkError
+from foveate.evaluation.cost import count_parameters
+from foveate.evaluation.statistics import detectable_difference, pooled_std
+from foveate.report.records import read_records
+from foveate.report.summary import summarise
+from foveate.studies.candidate import Candidate
+from foveate.studies.compare import ALPHA, POWER, describe_data, open_study
+from foveate.studies.network import build_network
+from foveate.studies.record import RESULT, RUNS
+from foveate.studies.run import AUTOCAST, Machine, make_augmentation
+from foveate.studies.spec import StudySpec
+from foveate.studies.watch import Watch
+from foveate.training.schedule import make_optimizer
+
+__all__ = ["plan"]
+
+WARM_UP, FEWEST, SECONDS = 2, 3, 1.0
+"""Steps before any is timed, steps that are timed at least, and for how long."""
+SPREADS = (0.001, 0.003, 0.01)
+"""Standard deviations of paired differences, as fractions, where no finished run tells of any."""
+STATES_WHILE_TRAINING = 4
+"""In a checkpoint: the weights, two moments of an optimiser at the most, the best weights so far."""
+
+
+def plan(
+    study: StudySpec,
+    out: Path,
+    machine: Machine,
+    *,
+    jobs: int = 1,
+    spread: float | None = None,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
+    """Measure a step of each candidate and reckon runs, time, disk, and what could be detected.
+
+    Args:
+        spread: standard deviation of the paired differences between seeds, as a fraction of accuracy; else
+            it is taken from the runs that `out` holds, or three are tried.
+
+    Returns:
+        Plain values: "candidates" with their step and run times, "seconds" for what is not finished yet, on
+        `jobs` processes that do not slow each other, "disk" in bytes, "detectable" as fractions of accuracy.
+    """
+    watch = watch or Watch()
+    data = open_study(study, machine, watch)
+    torch.set_num_threads(machine.threads)
+    runs = study.runs(data.fingerprint)
+    finished = {run.id for run in runs if (out / RUNS / run.id / RESULT).is_file()}
+    rows = []
+    for number, candidate in enumerate(study.attention):
+        watch.measuring(number, len(study.attention))
+        left = [run for run in runs if run.attention == candidate and run.id not in finished]
+        rows.append(_measure(study, candidate, data, machine) | {"runs": len(study.seeds), "left": len(left)})
+    watch.measuring(len(study.attention), len(study.attention))
+    return {
+        "study": study.name,
+        "data": describe_data(study, data),
+        "recipe": study.recipe.model_dump(mode="json"),
+        "candidates": rows,
+        "runs": len(runs),
+        "finished": len(finished),
+        "jobs": jobs,
+        "seconds": sum(row["run_seconds"] * row["left"] for row in rows) / min(jobs, max(len(runs), 1)),
+        "disk": _disk(rows, out, jobs),
+        "detectable": _detectable(study, out, spread),
+    }
+
+
+def _measure(study: StudySpec, candidate: Candidate, data: Data, machine: Machine) -> dict[str, Any]:
+    """Median times of a training step and of judging a batch, and what a whole run makes of them."""
+    recipe, device = study.recipe, machine.torch_device
+    network = build_network(
+        study.backbone_of(candidate),
+        candidate,
+        classes=len(data.classes),
+        channels=data.channels,
+        image_size=data.image_size,
+    )
+    prepare = make_augmentation(recipe, data).to(device)
+    network = network.to(device)
+    if recipe.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    training, validation = data.split(study.seeds[0], recipe.validation_fraction, study.data.train_fraction)
+    loader = make_loader(
+        data.train, training, recipe.batch_size, shuffle_seed=0, drop_last=True, workers=machine.workers
+    )
+    generator = torch.Generator(device).manual_seed(0)
+    optimizer = make_optimizer(network, recipe)
+    autocast = torch.autocast(
+        device.type, AUTOCAST[recipe.precision], enabled=AUTOCAST[recipe.precision] is not None
+    )
+
+    def train(images: Tensor, labels: Tensor) -> None:
+        with autocast:
+            loss = cross_entropy(network(prepare(images, generator)), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    @torch.inference_mode()
+    def judge(images: Tensor, labels: Tensor) -> None:
+        with autocast:
+            network(prepare.plain(images))
+
+    step = _time(train, loader, device)
+    network.eval()
+    judged = _time(judge, loader, device)
+    steps = len(training) // recipe.batch_size
+    images = recipe.epochs * len(validation) + len(data.test)
+    return {
+        "attention": candidate.label,
+        "parameters": count_parameters(network),
+        "state_bytes": sum(value.nbytes for value in network.state_dict().values()),
+        "step_ms": 1000 * step,
+        "steps": recipe.epochs * steps,
+        "run_seconds": recipe.epochs * steps * step + images / recipe.batch_size * judged,
+    }
+
+
+def _time(work: Callable[[Tensor, Tensor], None], loader: Iterable[Any], device: torch.device) -> float:
+    """Median seconds from one batch to the next, reading included, as long as they are given."""
+    times: list[float] = []
+    start = before = time.perf_counter()
+    for number, (images, labels) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader))):
+        work(images.to(device), labels.to(device))
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        now = time.perf_counter()
+        if number == WARM_UP - 1:
+            start = now
+        elif number >= WARM_UP:
+            times.append(now - before)
+            if len(times) >= FEWEST and now - start > SECONDS:
+                break
+        before = now
+    return median(times)
+
+
+def _disk(rows: list[dict[str, Any]], out: Path, jobs: int) -> dict[str, int]:
+    """What the weights of all runs take, what is added while runs are under way, and what is free."""
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    return {
+        "weights": sum(row["runs"] * row["state_bytes"] for row in rows),
+        "while_training": jobs * STATES_WHILE_TRAINING * max(row["state_bytes"] for row in rows),
+        "free": shutil.disk_usage(there).free,
+    }
+
+
+def _detectable(study: StudySpec, out: Path, spread: float | None) -> list[dict[str, Any]]:
+    """The smallest differences that the study's seeds would likely show, by the spread that there is."""
+    contrasts = {(one.a, one.b) for one in study.design.contrasts}
+    labels = [candidate.label for candidate in study.attention]
+    comparisons = len(contrasts) or len(list(itertools.combinations(labels, 2)))
+    alpha = ALPHA / max(comparisons, 1)
+    measured = None if spread is not None else _measured_spread(out)
+    spreads = [one for one in (spread, measured) if one is not None] or list(SPREADS)
+    return [
+        {
+            "spread": one,
+            "measured": measured is not None,
+            "comparisons": comparisons,
+            "difference": detectable_difference(one, len(study.seeds), alpha, POWER),
+        }
+        for one in spreads
+    ]
+
+
+def _measured_spread(out: Path) -> float | None:
+    """The pooled standard deviation of the differences that the folder's finished runs show."""
+    try:
+        tests = summarise(read_records(out))["tests"]
+    except (RequestError, WorkError):
+        return None  # no study there yet, or no finished run
+    known = [(test["std"], test["n"]) for test in tests if test["std"]]
+    return pooled_std(known) if known else None

@@ -1,0 +1,68 @@
+"""What a study compares: mechanisms on a backbone, whole networks, a mechanism's parts or its options."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from foveate.errors import RequestError
+from foveate.models.backbones import check_backbone
+from foveate.report.records import PLAIN
+from foveate.studies.ablation import plan_ablation
+from foveate.studies.candidate import Candidate, parse_candidates, read_candidate
+from foveate.studies.design import Design
+from foveate.studies.sweep import plan_sweep
+
+__all__ = ["SUBJECTS", "read_subject"]
+
+SUBJECTS = ("attention", "ablate", "sweep", "backbones", "values")
+"""Keys of a study that say what is compared; `values` belongs to `sweep`."""
+
+
+def read_subject(settings: Mapping[str, Any]) -> tuple[str | None, tuple[Candidate, ...], Design]:
+    """The backbone that all share (None: each candidate is one), the candidates, and what they are to show.
+
+    Raises:
+        RequestError: nothing to compare, two things at once, or a name that is not known.
+    """
+    given = [key for key in SUBJECTS if settings.get(key) and key != "values"]
+    if len(given) != 1:
+        raise RequestError(
+            "the study names "
+            + (f"{' and '.join(given)} at once" if given else "no attention")
+            + ": give one of attention (none,se,dmsca), backbones, ablate and sweep, "
+            "as a flag or in the study file"
+        )
+    (subject,) = given
+    if "values" in settings and subject != "sweep":
+        raise RequestError("values belong to sweep: name the mechanism that they are values of as sweep")
+    if subject == "backbones":
+        return None, _networks(settings), Design(kind="networks")
+    backbone = settings.get("backbone")
+    if not backbone:
+        raise RequestError(
+            "the study names no backbone: give --backbone or the key backbone in the study file"
+        )
+    check_backbone(str(backbone))
+    if subject == "attention":
+        return str(backbone), parse_candidates(settings["attention"]), Design()
+    mechanism = read_candidate(settings[subject])
+    if mechanism.name == PLAIN:
+        raise RequestError(f"{subject} takes a mechanism: plain has neither parts nor options")
+    if subject == "ablate":
+        return str(backbone), *plan_ablation(mechanism)
+    return str(backbone), *plan_sweep(mechanism, settings.get("values", ()))
+
+
+def _networks(settings: Mapping[str, Any]) -> tuple[Candidate, ...]:
+    if settings.get("backbone"):
+        raise RequestError("the study names backbone and backbones: give one of the two")
+    if settings.get("control"):
+        raise RequestError("control needs mechanisms on one backbone: leave it out with backbones")
+    given = settings["backbones"]
+    names = [name.strip() for name in given.split(",")] if isinstance(given, str) else list(given)
+    names = [str(name) for name in names if name]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RequestError(f"backbones names {', '.join(twice)} more than once")
+    for name in names:
+        check_backbone(name)
+    return tuple(Candidate(name=PLAIN, backbone=name) for name in names)

@@ -1,0 +1,136 @@
+"""`foveate sweep`: options of a mechanism, one varied at a time and the others as they are."""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from foveate.attention import find_mechanism
+from foveate.errors import RequestError, unknown_name
+from foveate.report.records import PLAIN
+from foveate.studies.candidate import PLACEMENT, Candidate, spell
+from foveate.studies.design import Contrast, Design, Value
+
+__all__ = ["combine", "parse_values", "plan_sweep", "swept_values", "usual_values"]
+
+EXAMPLE = "reduction=4,8,16 or kernel_sizes=3|3,5|3,5,7"
+UNSET = ("learned", "default")
+"""How a person writes None: a temperature that is learned, an initialisation that is PyTorch's own."""
+
+
+def plan_sweep(
+    given: Candidate, values: Mapping[str, Sequence[Any]] | Sequence[str]
+) -> tuple[tuple[Candidate, ...], Design]:
+    """The candidates of a sweep: plain, `given` as it is, and one for every other value.
+
+    Args:
+        given: the mechanism, with the options that stay fixed.
+        values: option -> values, or the same as a person writes it: `reduction=4,8`.
+
+    Raises:
+        RequestError: an option that the mechanism does not have, no value, or one value twice.
+    """
+    by_option = dict(values) if isinstance(values, Mapping) else _read_all(given, values)
+    if not by_option:
+        raise RequestError(f"sweep {given.label} names no option: give for example {EXAMPLE}")
+    candidates = {PLAIN: Candidate(name=PLAIN), given.label: given}
+    contrasts = [Contrast(a=PLAIN, b=given.label, title=given.label, group="against plain")]
+    swept: list[Value] = []
+    for option, of_option in by_option.items():
+        if not isinstance(of_option, list | tuple) or not of_option:
+            raise RequestError(f"sweep {option} = {of_option!r}: expected a list of values")
+        usual = _value_of(given, option)
+        for value in map(_unset, of_option):
+            varied = given if _same(value, usual) else _with(given, option, value)
+            written = _write(option, value)
+            if any((one.option, one.value) == (option, written) for one in swept):
+                raise RequestError(f"sweep {option} names {written} more than once")
+            swept.append(Value(option=option, value=written, label=varied.label))
+            if varied is not given:
+                candidates[varied.label] = varied
+                title = f"{option} {written} instead of {_write(option, usual)}"
+                contrasts.append(Contrast(a=given.label, b=varied.label, title=title, group=option))
+    design = Design(kind="sweep", subject=given.name, contrasts=tuple(contrasts), values=tuple(swept))
+    return tuple(candidates.values()), design
+
+
+def swept_values(candidates: Sequence[Candidate], design: Design) -> dict[str, dict[str, Any]]:
+    """The values of a planned sweep: option -> as a person writes it -> what the constructor takes."""
+    by_label = {candidate.label: candidate for candidate in candidates}
+    values: dict[str, dict[str, Any]] = {}
+    for one in design.values:
+        values.setdefault(one.option, {})[one.value] = _value_of(by_label[one.label], one.option)
+    return values
+
+
+def combine(given: Candidate, values: Mapping[str, Any]) -> Candidate:
+    """`given` with these values of its options; what is as it was is not spelt out."""
+    for option, value in values.items():
+        if not _same(value, _value_of(given, option)):
+            given = _with(given, option, value)
+    return given
+
+
+def usual_values(given: Candidate, options: Iterable[str]) -> dict[str, str]:
+    """The values that these options have where nobody varies them, as a person writes them."""
+    return {option: _write(option, _value_of(given, option)) for option in options}
+
+
+def _read_all(given: Candidate, texts: Sequence[str]) -> dict[str, list[Any]]:
+    by_option: dict[str, list[Any]] = {}
+    for text in texts:
+        option, values = parse_values(given, text)
+        if option in by_option:
+            raise RequestError(f"sweep names {option} more than once: give all of its values at once")
+        by_option[option] = values
+    return by_option
+
+
+def parse_values(given: Candidate, text: str) -> tuple[str, list[Any]]:
+    """Read `option=value,value`; values that are themselves lists stand between bars: `3|3,5`."""
+    option, equals, written = text.partition("=")
+    option = option.strip().replace("-", "_")
+    if not equals or not written.strip():
+        raise RequestError(f"sweep takes OPTION=VALUE,VALUE, for example {EXAMPLE}; given {text!r}")
+    of_lists = "|" in written or isinstance(_value_of(given, option), list | tuple)
+    parts = [part.strip() for part in written.split("|" if of_lists else ",")]
+    if not all(parts):
+        raise RequestError(f"sweep {text!r}: a value is empty; expected for example {EXAMPLE}")
+    try:
+        return option, [yaml.safe_load(f"[{part}]" if of_lists else part) for part in parts]
+    except yaml.YAMLError as error:
+        raise RequestError(f"sweep {text!r}: expected for example {EXAMPLE}") from error
+
+
+def _value_of(given: Candidate, option: str) -> Any:
+    """What `option` is where nobody varies it: as given, else the constructor's default."""
+    if option in PLACEMENT:
+        return getattr(given, option)
+    parameters = inspect.signature(find_mechanism(given.name).module).parameters
+    known = [name for name in parameters if name != "channels"]
+    if option not in known:
+        raise RequestError(unknown_name(f"option of {given.name}", option, [*known, *PLACEMENT]))
+    return given.options.get(option, parameters[option].default)
+
+
+def _unset(value: Any) -> Any:
+    return None if value in UNSET else value
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return list(one) == list(other)
+    return (type(one) is not bool and type(other) is not bool and one == other) or one is other
+
+
+def _with(given: Candidate, option: str, value: Any) -> Candidate:
+    if option in PLACEMENT:
+        return Candidate.model_validate(given.model_dump(exclude_unset=True) | {option: value})
+    return given.model_copy(update={"options": given.options | {option: value}})
+
+
+def _write(option: str, value: Any) -> str:
+    if value is None:
+        return "learned" if option == "temperature" else "default"
+    return ",".join(map(spell, value)) if isinstance(value, list | tuple) else spell(value)
