@@ -5,8 +5,9 @@ import pytest
 from synthetic_study import edit_json, write_study
 
 from foveate.evaluation.statistics import detectable_difference, pooled_std
+from foveate.report.dynamics import epochs_to_95
 from foveate.report.records import read_records
-from foveate.report.summary import epochs_to_95, summarise
+from foveate.report.summary import summarise
 
 
 def summary_of(folder, **options):

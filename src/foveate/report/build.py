@@ -4,7 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from foveate.files import write_bytes, write_csv, write_text
+from foveate.report.articles import printed_beside
 from foveate.report.charts import figures
+from foveate.report.claims import with_article, with_points
+from foveate.report.contrasts import contrasts_table, search_table, values_table
+from foveate.report.dynamics import learned_numbers
 from foveate.report.files import as_latex, as_markdown, as_pdf, as_svg
 from foveate.report.numbers import (
     class_numbers,
@@ -21,21 +25,32 @@ from foveate.report.tables import results_table, tests_table
 __all__ = ["build_report"]
 
 
-def build_report(folder: Path) -> dict[str, Any]:
+def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
     """Write the report of the study in `folder` into its folder report/, and return the summary.
 
     The summary is that of `foveate.report.summary.summarise`; its "report" is the path of the page.
-    Unfinished runs are named there and left out. Raises RequestError where `folder` is no study that this
-    version reads, WorkError where no run has finished or a file cannot be written.
+    Unfinished runs are named there and left out. `against` names an article whose printed figures stand
+    beside the study's in columns of their own, in this build alone: they are no part of the records. Raises
+    RequestError where `folder` is no study that this version reads or there is no such article, WorkError
+    where no run has finished or a file cannot be written.
     """
     records = read_records(folder)
     summary = summarise(records)
+    if against is not None:
+        summary["against"] = printed_beside(against, summary)
     drawings = [(figure, as_svg(figure)) for figure in figures(summary, records)]
     report = folder / "report"
     for figure, svg in drawings:
         write_text(report / "figures" / f"{figure.name}.svg", svg)
         write_bytes(report / "figures" / f"{figure.name}.pdf", as_pdf(svg))
-    for table in (results_table(summary), tests_table(summary)):
+    tables = (
+        with_article(results_table(summary), summary),
+        tests_table(summary),
+        with_points(contrasts_table(summary), summary),
+        values_table(summary),
+        search_table(summary),
+    )
+    for table in filter(None, tables):
         write_text(report / f"{table.name}.md", as_markdown(table))
         write_text(report / f"{table.name}.tex", as_latex(table))
     numbers = {
@@ -45,6 +60,8 @@ def build_report(folder: Path) -> dict[str, Any]:
         "per_class": class_numbers(records),
         "confusion": confusion_numbers(records),
     }
+    if learned := list(learned_numbers(records)):
+        numbers["learned"] = iter(learned)
     for name, rows in numbers.items():
         write_csv(report / f"{name}.csv", rows)
     # Last, so that a page that is there has everything that it names.

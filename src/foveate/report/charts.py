@@ -7,6 +7,8 @@ from typing import Any
 import altair as alt
 
 from foveate.report.class_charts import MANY_CLASSES, confusion, per_class
+from foveate.report.contrast_charts import contrast_figures
+from foveate.report.dynamics_charts import learned_figures
 from foveate.report.notation import display_name
 from foveate.report.records import PLAIN, Records
 from foveate.report.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
@@ -30,9 +32,12 @@ def figures(summary: dict[str, Any], records: Records) -> list[Figure]:
     """Make every figure that the records have the data for."""
     made = [_against_cost(summary, *cost) for cost in COSTS if any(row[cost[1]] for row in summary["rows"])]
     to_plain = [test for test in summary["tests"] if test["a"] == PLAIN and test["n"]]
-    if to_plain:
+    if summary["study"]["design"]["contrasts"]:
+        made += contrast_figures(summary, records)
+    elif to_plain:
         made.append(_differences(summary, to_plain, records))
     made += [_curve(summary, records, *curve) for curve in CURVES]
+    made += learned_figures(records)
     made.append(per_class(summary, records))
     if len(records.study["data"]["classes"]) <= MANY_CLASSES:
         made += [confusion(label, number, records) for number, label in enumerate(records.finished)]

@@ -7,7 +7,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from foveate.report.notation import decimals, display_name, p_value, points, signed_percent, spread
+from foveate.report.claims import claims, conditions
+from foveate.report.notation import (
+    decimals,
+    display_name,
+    interval,
+    p_value,
+    points,
+    signed_percent,
+    spread,
+)
 from foveate.report.records import PLAIN
 
 __all__ = ["console_table"]
@@ -34,5 +43,31 @@ def console_table(summary: dict[str, Any]) -> Group:
             "" if plain else signed_percent(row["latency_increase_percent"]),
         )
     headline, *rest = summary["verdict"]
-    lines = [Text(sentence) for sentence in [*rest, *summary["missing"]]]
-    return Group(Text(headline, style="bold"), *lines, Padding(table, (1, 0)))
+    theirs = [*conditions(summary), *claims(summary)] if "against" in summary else []
+    lines = [Text(sentence) for sentence in [*rest, *theirs, *summary["missing"]]]
+    parts = [Padding(table, (1, 0))]
+    if summary["study"]["design"]["contrasts"]:
+        parts.append(Padding(_contrasts(summary), (0, 0, 1, 0)))
+    return Group(Text(headline, style="bold"), *lines, *parts)
+
+
+def _contrasts(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    table.add_column("comparison", overflow="fold", min_width=20)
+    for head in ("gain", "95 % interval", "adj. p", "params"):
+        table.add_column(head, justify="right", no_wrap=True)
+    rows = {row["attention"]: row for row in summary["rows"]}
+    group = ""
+    for test in summary["tests"]:
+        if test["group"] != group:
+            group = test["group"]
+            table.add_row(Text(group, style="dim"))
+        before, after = rows[test["a"]]["parameters"], rows[test["b"]]["parameters"]
+        table.add_row(
+            Text(f"  {test['title']}"),
+            points(test["difference"]),
+            interval(test["ci95"], 2, scale=100),
+            p_value(test["p_adjusted"]),
+            signed_percent(100 * (after / before - 1)) if before and after else "",
+        )
+    return table

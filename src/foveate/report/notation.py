@@ -6,8 +6,10 @@ from foveate.report.records import PLAIN
 
 __all__ = [
     "NOTHING",
+    "contrast_name",
     "count",
     "decimals",
+    "detectable",
     "deviation",
     "display_name",
     "interval",
@@ -26,6 +28,19 @@ NOTHING = "–"
 def display_name(label: str) -> str:
     """Write the label of the backbone without attention as "plain"."""
     return "plain" if label == PLAIN else label
+
+
+def contrast_name(test: dict[str, Any]) -> str:
+    """Name a planned comparison by what it is of and its group, where the first does not say the second."""
+    title, group = test["title"], test["group"]
+    return title if title.startswith(f"{group} ") else f"{title}, {group}"
+
+
+def detectable(fraction: float | None) -> str:
+    """Write the smallest difference that would likely be shown in points; there is none over 100."""
+    if fraction is None:
+        return NOTHING
+    return f"{100 * fraction:.2f}" if fraction < 1 else "none"
 
 
 def decimals(value: float | None, digits: int, *, scale: float = 1) -> str:

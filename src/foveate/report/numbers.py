@@ -31,10 +31,12 @@ def test_numbers(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def curve_numbers(records: Records) -> Iterator[dict[str, Any]]:
-    """Give each epoch of each run."""
+    """Give each epoch of each run, but for the learned numbers of each site."""
     for label, seed, result in _runs(records):
         for epoch in result["epochs"]:
-            yield {"attention": label, "seed": seed, **epoch}
+            row = {"attention": label, "seed": seed, **epoch, "input_share": epoch.get("input_share")}
+            row.pop("learned", None)
+            yield row
 
 
 def class_numbers(records: Records) -> Iterator[dict[str, Any]]:

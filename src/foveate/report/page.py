@@ -10,7 +10,9 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from foveate.report.claims import article_table, claims, conditions, with_article, with_points
 from foveate.report.class_charts import MANY_CLASSES
+from foveate.report.contrasts import contrasts_table, search_sentences, search_table, values_table
 from foveate.report.notation import count, display_name, p_value
 from foveate.report.tables import results_table, tests_table, training_table
 from foveate.report.theme import Figure, theme
@@ -46,9 +48,17 @@ def render_page(summary: dict[str, Any], drawings: list[tuple[Figure, str]]) -> 
         study=summary["study"],
         data=summary["study"]["data"],
         many_classes=MANY_CLASSES,
-        results=results_table(summary),
+        results=with_article(results_table(summary), summary),
         tests=tests_table(summary),
+        contrasts=with_points(contrasts_table(summary), summary),
+        values=values_table(summary),
+        search=search_table(summary),
+        search_sentences=search_sentences(summary) if summary["study"]["design"]["search"] else [],
         training=training_table(summary),
+        against=summary.get("against"),
+        article=article_table(summary) if "against" in summary else None,
+        conditions=conditions(summary) if "against" in summary else [],
+        claims=claims(summary),
         groups=groups,
         charts={
             "specs": [figure.spec for figure, _ in drawings],

@@ -13,6 +13,15 @@ __all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records"]
 FORMAT = 1
 PLAIN = "none"
 """The label of the backbone without attention."""
+EVERYTHING_COMPARED: dict[str, Any] = {
+    "kind": "compare",
+    "subject": None,
+    "contrasts": [],
+    "values": [],
+    "controls": [],
+    "search": None,
+}
+"""The design of a study that plans no comparisons: all pairs."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,11 @@ class Records:
     cost: dict[str, dict[str, Any]]
     cost_setting: dict[str, Any]
     missing: list[str]
+
+    @property
+    def design(self) -> dict[str, Any]:
+        """What the study was to find out: its kind, subject, planned contrasts, swept values, controls."""
+        return EVERYTHING_COMPARED | self.study.get("design", {})
 
     @property
     def finished(self) -> list[str]:

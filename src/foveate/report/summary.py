@@ -12,10 +12,11 @@ from foveate.evaluation.statistics import (
     repeated_measures_anova,
     seeds_needed,
 )
+from foveate.report.dynamics import DYNAMICS
 from foveate.report.records import PLAIN, Records
 from foveate.report.verdict import verdict
 
-__all__ = ["METRICS", "epochs_to_95", "summarise"]
+__all__ = ["METRICS", "summarise"]
 
 METRICS = ("accuracy", "loss", "precision", "recall", "f1", "ece")
 
@@ -29,9 +30,14 @@ def summarise(records: Records) -> dict[str, Any]:
     the number of comparisons, `study.statistics.alpha_per_test`), for on adjusted p values the verdict rests.
     """
     settings = records.study["statistics"]
-    comparisons = len(list(combinations(records.finished, 2)))
+    contrasts = _contrasts(records)
+    pairs = list(dict.fromkeys((contrast["a"], contrast["b"]) for contrast in contrasts))
+    comparisons = len(pairs)
     alpha = settings["alpha"] / max(comparisons, 1)
-    tests = _tests(records, settings["adjust"], alpha, settings["power"])
+    tested = dict(
+        zip(pairs, _test_pairs(records, pairs, settings["adjust"], alpha, settings["power"]), strict=True)
+    )
+    tests = [contrast | tested[contrast["a"], contrast["b"]] for contrast in contrasts]
     against_plain = {test["b"]: test for test in tests if test["a"] == PLAIN}
     summary: dict[str, Any] = {
         "study": {
@@ -48,6 +54,7 @@ def summarise(records: Records) -> dict[str, Any]:
                     "environment",
                 )
             },
+            "design": records.design,
             "cost": records.cost_setting,
             "foveate": records.study["foveate"],
             "statistics": {**settings, "comparisons": comparisons, "alpha_per_test": alpha},
@@ -60,12 +67,6 @@ def summarise(records: Records) -> dict[str, Any]:
         "report": str(records.folder / "report" / "index.html"),
     }
     return {**summary, "verdict": verdict(summary)}
-
-
-def epochs_to_95(epochs: list[dict[str, Any]]) -> int:
-    """The first epoch whose validation accuracy reaches 95 % of the last epoch's."""
-    enough = 0.95 * epochs[-1]["validation_accuracy"]
-    return next(epoch["epoch"] for epoch in epochs if epoch["validation_accuracy"] >= enough)
 
 
 def _row(records: Records, label: str, test: dict[str, Any] | None) -> dict[str, Any]:
@@ -82,7 +83,9 @@ def _row(records: Records, label: str, test: dict[str, Any] | None) -> dict[str,
     growth = row["parameters_increase_percent"]
     gain = test["difference"] if test else None
     row["efficiency_score"] = 100 * gain / growth if gain is not None and growth and growth > 0 else None
-    row["epochs_to_95"] = describe([epochs_to_95(run["epochs"]) for run in runs])
+    for name, measure_of in DYNAMICS.items():
+        of_runs = [measure_of(run["epochs"]) for run in runs]
+        row[name] = describe([value for value in of_runs if value is not None])
     row["train_seconds"] = describe([run["seconds"] for run in runs])
     return row
 
@@ -91,9 +94,18 @@ def _increase(value: float | None, base: float | None) -> float | None:
     return 100 * (value / base - 1) if value is not None and base else None
 
 
-def _tests(records: Records, adjust: str, alpha: float, power: float) -> list[dict[str, Any]]:
+def _contrasts(records: Records) -> list[dict[str, str]]:
+    """The comparisons that the study was made for, else all pairs; of candidates with finished runs."""
+    finished = records.finished
+    planned = records.design["contrasts"] or [{"a": a, "b": b} for a, b in combinations(finished, 2)]
+    return [contrast for contrast in planned if {contrast["a"], contrast["b"]} <= set(finished)]
+
+
+def _test_pairs(
+    records: Records, pairs: list[tuple[str, str]], adjust: str, alpha: float, power: float
+) -> list[dict[str, Any]]:
     tests = []
-    for a, b in combinations(records.finished, 2):
+    for a, b in pairs:
         seeds = sorted(records.results[a].keys() & records.results[b].keys())
         test = paired_test(
             *([records.results[x][seed]["test"]["accuracy"] for seed in seeds] for x in (a, b))

@@ -7,6 +7,7 @@ from foveate.report.notation import (
     NOTHING,
     count,
     decimals,
+    detectable,
     deviation,
     display_name,
     interval,
@@ -125,7 +126,7 @@ def tests_table(summary: dict[str, Any]) -> Table:
             Cell(p_value(test["p_adjusted"])),
             Cell(decimals(test["cohens_d"], 2)),
             Cell(str(test["n"])),
-            Cell(decimals(test["detectable_difference"], 2, scale=100)),
+            Cell(detectable(test["detectable_difference"])),
             Cell(magnitude(test["seeds_needed"])),
         ]
         for test in summary["tests"]
@@ -134,21 +135,31 @@ def tests_table(summary: dict[str, Any]) -> Table:
 
 
 def training_table(summary: dict[str, Any]) -> Table:
-    """How fast each mechanism trains."""
+    """How fast and how steadily each mechanism trains."""
     columns = [
         Column("Mechanism"),
         Column("Epochs to 95 %", "First epoch whose validation accuracy reaches 95 % of the last epoch's."),
+        Column(
+            "Fluctuation, points",
+            "Standard deviation of the validation accuracy over the last tenth of more than ten epochs.",
+        ),
+        Column(
+            "Waiting for images, %",
+            "Share of the training's time between the end of one batch and the start of the next.",
+        ),
         Column("Training time, s", "Of one run, mean ± standard deviation over seeds."),
     ]
     rows = [
         [
             Cell(display_name(row["attention"])),
             Cell(spread(row["epochs_to_95"], 1)),
+            Cell(spread(row["fluctuation"], 2, scale=100)),
+            Cell(spread(row["input_share"], 1, scale=100)),
             Cell(spread(row["train_seconds"], 1)),
         ]
         for row in summary["rows"]
     ]
-    return Table("training", "Epochs to 95 % of the final accuracy", columns, rows)
+    return Table("training", "How training went", columns, rows)
 
 
 def _change(row: dict[str, Any], measure: str) -> str:

@@ -14,7 +14,16 @@ import altair as alt
 from foveate.report.notation import display_name
 from foveate.report.records import PLAIN
 
-__all__ = ["Figure", "mechanism_colour", "mechanism_names", "number_tip", "specification", "theme"]
+__all__ = [
+    "COLOURS",
+    "PLAIN_COLOUR",
+    "Figure",
+    "mechanism_colour",
+    "mechanism_names",
+    "number_tip",
+    "specification",
+    "theme",
+]
 
 FONT = 'system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif'
 PLAIN_COLOUR = "#7d848c"
@@ -37,7 +46,7 @@ class Figure:
     """A chart: its file's stem, its group in the page, its title, itself in words, its specification."""
 
     name: str
-    group: Literal["cost", "differences", "curves", "classes", "confusion"]
+    group: Literal["cost", "differences", "contrasts", "values", "curves", "classes", "confusion"]
     title: str
     description: str
     spec: dict[str, Any]

@@ -1,0 +1,66 @@
+"""Renders the one self-contained page of several studies."""
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+
+from foveate.report.claims import claims, conditions
+from foveate.report.joined_tables import differences_table, joined_table, note_of_differences, study_titles
+from foveate.report.page import unbroken, vega_script
+from foveate.report.theme import Figure, theme
+from foveate.version import __version__
+
+__all__ = ["render_joined"]
+
+
+def render_joined(joined: dict[str, Any], drawings: list[tuple[Figure, str]], out: Path) -> str:
+    """Render the page of `joined`, to lie in the folder `out`, with its figures and their SVG.
+
+    Names of studies and mechanisms come from folders and flags: everything is escaped, and the page asks for
+    nothing.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"unbroken": unbroken}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for index, (figure, svg) in enumerate(drawings):
+        still = base64.b64encode(svg.encode("utf-8")).decode("ascii")
+        groups.setdefault(figure.group, []).append({"index": index, "figure": figure, "still": still})
+    studies = [
+        {
+            "title": title,
+            "summary": summary,
+            "link": _relative(Path(summary["report"]), out),
+            "conditions": conditions(summary) if "against" in summary else [],
+            "claims": claims(summary),
+        }
+        for title, summary in zip(study_titles(joined["studies"]), joined["studies"], strict=True)
+    ]
+    return environment.get_template("joined.html.j2").render(
+        studies=studies,
+        version=__version__,
+        note=note_of_differences(joined),
+        differences=differences_table(joined),
+        results=joined_table(joined),
+        article=next((s["against"] for s in joined["studies"] if "against" in s), None),
+        groups=groups,
+        charts={
+            "specs": [figure.spec for figure, _ in drawings],
+            "themes": {"light": theme("light"), "dark": theme("dark")},
+        },
+        vega=vega_script(),
+    )
+
+
+def _relative(page: Path, out: Path) -> str:
+    """The address of `page` from a page in `out`."""
+    return quote(Path(os.path.relpath(page.resolve(), out.resolve())).as_posix())
