@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := uv==0.13.8
 
-.PHONY: compare test check format lock bench clean
+.PHONY: compare test check format lock bench results clean
 
 compare: $(READY)  ## train four candidates × three seeds on the embedded digits, and name the report
 	$(BIN)/foveate compare --data digits --backbone cifar_resnet20 --attention none,se,cbam,dmsca --seeds 3 --jobs 2
@@ -21,6 +21,9 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+results: $(READY)  ## README.md's results and results/README.md, from the records that are kept in results/
+	$(BIN)/python results/write.py
 
 bench: $(READY)  ## what attention costs, into docs/performance.md; the fit's throughput against a bare loop
 	$(BIN)/python benchmarks/attention_price.py --write docs/performance.md

@@ -1,0 +1,224 @@
+"""What is kept of measured studies, and what is written from it: README.md's block and results/README.md.
+
+    python results/write.py                                       write both from the records that are kept
+    python results/write.py keep STUDY NAME [--against ARTICLE]   first keep a study's records as results/NAME
+
+A record is the summary that `foveate report STUDY --json` gives, without paths of the machine it was made on.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from foveate.errors import RequestError, WorkError
+from foveate.files import write_json, write_text
+from foveate.report.build import build_report
+from foveate.report.claims import claims, conditions, with_points
+from foveate.report.contrasts import contrasts_table, values_table
+from foveate.report.files import as_markdown
+from foveate.report.joined_tables import joined_table
+from foveate.report.notation import count
+from foveate.report.tables import Cell, Table
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+MACHINE_PATH = re.compile(r"(?<![\w./:~-])(?:~|(?:\.\./)*\.\.)?(?:/[\w.+@-]+)+/?")
+"""An absolute path, one that starts at home, or one that leaves the folder; no address and no owner/name."""
+TABLES = ("results.md", "tests.md", "contrasts.md", "values.md")
+
+Summary = dict[str, Any]
+
+
+def keep_results(study: Path, name: str, against: str | None = None, root: Path = ROOT) -> Path:
+    """Keep the records of the folder `study` as results/`name`: its summary and its tables.
+
+    Raises:
+        RequestError: `name` is no plain folder name, or `study` is no study.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise RequestError(
+            f"a result's name is letters, digits, dots, dashes and underscores, given {name!r}"
+        )
+    summary = build_report(study, against)
+    report = Path(summary.pop("report")).parent
+    kept = root / "results" / name
+    if kept.exists():
+        shutil.rmtree(kept)
+    environment = summary["study"]["environment"]
+    # System and release: a kernel's build says nothing to a reader elsewhere.
+    environment["platform"] = "-".join(environment["platform"].split("-")[:2])
+    write_json(kept / "summary.json", without_paths(summary))
+    for table in TABLES:
+        if (report / table).is_file():
+            write_text(kept / table, (report / table).read_text(encoding="utf-8"))
+    return kept
+
+
+def without_paths(value: Any) -> Any:
+    """Leave of each path of this machine, wherever it stands in a text of `value`, its last name."""
+    if isinstance(value, dict):
+        return {key: without_paths(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_paths(item) for item in value]
+    if isinstance(value, str):
+        return MACHINE_PATH.sub(lambda path: Path(path[0]).name, value)
+    return value
+
+
+def read_results(root: Path = ROOT) -> dict[str, Summary]:
+    """The summaries that are kept, by name."""
+    files = sorted((root / "results").glob("*/summary.json"))
+    return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+def documents(root: Path = ROOT) -> dict[Path, str]:
+    """The two documents as they are to be, by path.
+
+    Raises:
+        WorkError: README.md has not one block between the two marks.
+    """
+    results, readme = read_results(root), root / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise WorkError(f"{readme} must have one {BEGIN} and after it one {END}")
+    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
+    return {
+        readme: f"{before}{BEGIN}\n{in_short(results)}{END}{after}",
+        root / "results" / "README.md": at_length(results),
+    }
+
+
+def in_short(results: dict[str, Summary]) -> str:
+    """README.md's block: each study's setting, verdict and table, and what an article's claims came to."""
+    if not results:
+        return "No measured study is kept yet.\n"
+    parts = []
+    for name, summary in results.items():
+        parts += [
+            f"**{title(summary)}** ([results/{name}](results/{name})): {setting(summary)}",
+            summary["verdict"][0],
+            as_markdown(main_table(summary)).rstrip(),
+            *article(summary),
+        ]
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def at_length(results: dict[str, Summary]) -> str:
+    """results/README.md: the same with command, versions, hardware and recipe, and the whole verdict."""
+    parts = [
+        "# Results",
+        "What was measured, each study in a folder of its own: `summary.json` is what `foveate report STUDY "
+        "--json` gives, beside it lie its tables. This page and the block in the top README.md are written "
+        "from these records by `make results`; `python results/write.py keep STUDY NAME` keeps another one. "
+        "± is the sample standard deviation over seeds. Latencies are comparable inside of a study only. "
+        "Columns of an article are its printed figures, marked as theirs.",
+    ]
+    for name, summary in results.items():
+        study = summary["study"]
+        tables = [main_table(summary)]
+        if study["design"]["kind"] in ("ablate", "sweep"):
+            tables.append(rows_table(summary))
+        listed = ", ".join(f"{key} {plain_words(value)}" for key, value in study["recipe"].items())
+        parts += [
+            f"## {name}",
+            f"{title(summary)}: {setting(summary)}",
+            " ".join([*summary["verdict"], *summary["missing"]]),
+            *(as_markdown(table).rstrip() for table in tables),
+            *article(summary),
+            f"```sh\n{study['command']}\n```",
+            f"Seeds {plain_words(study['seeds'])}. Data {study['data']['name']}, fingerprint "
+            f"{study['data']['fingerprint'][:12]}…; {study['data']['train']:,} images train, "
+            f"{study['data']['validation']:,} validate, {study['data']['test']:,} test. Recipe: {listed}.",
+            "Made with " + ", ".join(f"{key} {value}" for key, value in study["environment"].items()) + ".",
+        ]
+    if not results:
+        parts.append("No measured study is kept yet.")
+    return "\n\n".join(parts) + "\n"
+
+
+def title(summary: Summary) -> str:
+    """What was studied, on what."""
+    study = summary["study"]
+    what = {"ablate": "the parts of {}", "sweep": "the options of {}"}.get(study["design"]["kind"], "")
+    subject = f", {what.format(study['design']['subject'])}" if what else ""
+    return f"{study['backbone']} on {study['data']['name']}{subject}"
+
+
+def setting(summary: Summary) -> str:
+    """How much was trained, on which machine."""
+    study = summary["study"]
+    data, made = study["data"], study["environment"]
+    share = data.get("train_fraction")
+    part = f" ({100 * share:g} % of the training part)" if share not in (None, 1) else ""
+    cores = f"{made['cores']} cores of {made['processor']}"
+    machine = cores if made["accelerator"] == "cpu" else f"{made['accelerator']} ({cores})"
+    seeds, epochs = count(len(study["seeds"]), "seed"), count(study["recipe"]["epochs"], "epoch")
+    return (
+        f"{seeds}, {epochs}, {data['train']:,} training images{part} of {data['image_size']}×"
+        f"{data['image_size']} pixels; {machine}, torch {made['torch']}, foveate {study['foveate']}; "
+        f"latency at batch {study['cost'].get('batch_size', 'unknown')}."
+    )
+
+
+def article(summary: Summary) -> list[str]:
+    """An article's claims beside the study's intervals; nothing where it is set against none."""
+    if "against" not in summary:
+        return []
+    by = f"Beside {summary['against']['by']}: {' '.join(conditions(summary))}"
+    said = claims(summary)
+    return [by, "\n".join(f"- {sentence}" for sentence in said)] if said else [by]
+
+
+def main_table(summary: Summary) -> Table:
+    """The planned comparisons, the values of a sweep, or the mechanisms."""
+    if summary["study"]["design"]["kind"] == "ablate":
+        table = with_points(contrasts_table(summary), summary)
+    else:
+        table = values_table(summary)
+    return table or rows_table(summary)
+
+
+def rows_table(summary: Summary) -> Table:
+    """One row a candidate: what it reached, what that is beside plain, and what it costs."""
+    table = joined_table({"studies": [summary]})
+    # Of one study alone: its name below each mechanism says nothing.
+    return replace(table, rows=[[Cell(name.main), *cells] for name, *cells in table.rows])
+
+
+def plain_words(value: Any) -> str:
+    """A setting's value as it is written in a sentence."""
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Keep a study if asked to, then write both documents."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command")
+    keep = commands.add_parser("keep", help="keep a study's records")
+    keep.add_argument("study", type=Path)
+    keep.add_argument("name")
+    keep.add_argument("--against", help="dmsca-article or sgfa-article")
+    given = parser.parse_args()
+    try:
+        if given.command == "keep":
+            print(keep_results(given.study, given.name, given.against))
+        for path, text in documents().items():
+            write_text(path, text)
+            print(path.relative_to(ROOT))
+    except (RequestError, WorkError) as error:
+        sys.exit(f"results: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The results that the repository keeps, and what is written from them."""
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from foveate.errors import RequestError, WorkError
+from foveate.report.notation import NOTHING, display_name, points, spread
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "tests" / "report"))
+from synthetic_study import edit_json, write_study  # noqa: E402
+
+
+def load() -> ModuleType:
+    """results/write.py as a module: it is a script of the repository, and no part of the package."""
+    spec = importlib.util.spec_from_file_location("write_results", ROOT / "results" / "write.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+results = load()
+
+
+def table_lines(text):
+    lines = re.findall(r"^\| (.+) \|$", text, flags=re.MULTILINE)
+    return [
+        line.split(" | ")
+        for line in lines
+        if not line.startswith((":--", "Mechanism", "Comparison", "Option"))
+    ]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """An empty repository with a README, and a study that was made in this machine's folders."""
+    (tmp_path / "README.md").write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    folder = write_study(tmp_path / "study", seeds=3, epochs=2, classes=["a", "b", "c"])
+    study = json.loads((folder / "study.json").read_text())
+    data = study["data"] | {"source": "/home/somebody/data/cifar10", "notes": ["Read from ~/data/cifar10."]}
+    environment = study["environment"] | {"platform": "Linux-6.1.0-somebodys-build-x86_64-with-glibc2.36"}
+    command = "foveate compare --data ../../data/cifar10 --out=/tmp/x/study --attention none,se"
+    edit_json(folder / "study.json", data=data, environment=environment, command=command)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", ["README.md", "results/README.md"])
+def test_what_is_there_is_what_would_be_written_now(path):
+    assert (ROOT / path).read_text(encoding="utf-8") == results.documents()[ROOT / path], "run: make results"
+
+
+def test_every_row_comes_from_a_record():
+    known = set()
+    for summary in results.read_results().values():
+        known |= {
+            (display_name(row["attention"]), spread(row["accuracy"], 2, scale=100)) for row in summary["rows"]
+        }
+    block = (ROOT / "README.md").read_text(encoding="utf-8").partition(results.BEGIN)[2]
+    for text in (block.partition(results.END)[0], (ROOT / "results/README.md").read_text(encoding="utf-8")):
+        for cells in table_lines(text):
+            name = cells[0].replace("\\", "")
+            assert (name, cells[1]) in known or planned(name, cells[1]), cells
+
+
+def planned(name, gain):
+    """Whether a record has a comparison or a swept value of this name and figure."""
+    for summary in results.read_results().values():
+        rows = {row["attention"]: row for row in summary["rows"]}
+        for test in summary["tests"]:
+            pair = f"{display_name(test['a'])} → {display_name(test['b'])}"
+            if name == f"{test.get('title')}, {test.get('group')} ({pair})":
+                return gain.split(" (")[0] == points(test["difference"])
+        for value in summary["study"]["design"]["values"]:
+            if name.removesuffix(" (as it is)") == f"{value['option']} = {value['value']}":
+                return gain.split(" (")[0] == spread(rows[value["label"]]["accuracy"], 2, scale=100)
+    return False
+
+
+def test_no_record_that_is_kept_names_a_folder_of_a_machine():
+    for file in (ROOT / "results").rglob("*.*"):
+        assert not re.search(r"(?<![\w./:])(~|\.\.)?/(home|root|tmp|work|Users|mnt|data)\b", file.read_text())
+
+
+def test_a_kept_study_is_its_summary_without_this_machines_paths(root):
+    kept = results.keep_results(root / "study", "some-study", "dmsca-article", root)
+    assert {file.name for file in kept.iterdir()} == {"summary.json", "results.md", "tests.md"}
+    text = (kept / "summary.json").read_text(encoding="utf-8")
+    assert not re.search(r"home|tmp|somebody|\.\./|~", text)
+    summary = json.loads(text)
+    assert summary["study"]["data"]["source"] == "cifar10"
+    assert summary["study"]["data"]["notes"] == ["Read from cifar10."]
+    assert summary["study"]["command"] == "foveate compare --data cifar10 --out=study --attention none,se"
+    assert summary["study"]["environment"]["platform"] == "Linux-6.1.0"
+    assert "report" not in summary
+    assert len(summary["rows"]) == 4
+
+
+def test_names_and_addresses_are_no_paths():
+    for text in ("uoft-cs/cifar10", "https://doi.org/10.1/2", "torchvision/resnet50", "1 / 2", "images/s"):
+        assert results.without_paths([text]) == [text]
+
+
+def test_the_documents_say_how_and_what_does_not_show(root):
+    results.keep_results(root / "study", "some-study", "dmsca-article", root)
+    written = results.documents(root)
+    readme, page = written[root / "README.md"], written[root / "results" / "README.md"]
+    assert readme.startswith(f"before\n{results.BEGIN}\n")
+    assert readme.endswith(f"{results.END}\nafter\n")
+    assert "old" not in readme
+    summary = results.read_results(root)["some-study"]
+    for text in (readme, page):
+        assert "AMD EPYC" in text
+        assert "3 seeds" in text
+        assert "torch 2.15.0" in text
+        assert "Article (theirs), %" in text
+        assert "- cbam: the article's +0.9 points lie above this study's 95 % interval" in text
+        assert "cifar_resnet20 instead of ResNet-18" in text
+        lines = table_lines(text)
+        assert [line[0] for line in lines] == ["plain", "se", "cbam", "dmsca"]
+        for line, row in zip(lines, summary["rows"], strict=True):
+            assert line[1] == spread(row["accuracy"], 2, scale=100)
+    assert "foveate compare --data cifar10" in page
+    assert "learning_rate 0.1" in page
+
+
+def test_an_ablation_is_shown_by_its_comparisons(root):
+    contrast = {"a": "none", "b": "se", "title": "+CA", "group": "against plain"}
+    design = {"kind": "ablate", "subject": "sgfa", "contrasts": [contrast]}
+    edit_json(root / "study" / "study.json", design=design)
+    results.keep_results(root / "study", "parts", None, root)
+    written = results.documents(root)
+    assert [line[0] for line in table_lines(written[root / "README.md"])] == [
+        "+CA, against plain (plain → se)"
+    ]
+    page = table_lines(written[root / "results" / "README.md"])
+    assert [line[0] for line in page][1:] == ["plain", "se", "cbam", "dmsca"]
+    assert page[2][2] != NOTHING
+    assert "the parts of sgfa" in written[root / "README.md"]
+
+
+def test_nothing_kept_is_said(root):
+    written = results.documents(root)
+    assert [text.count("No measured study is kept yet.") for text in written.values()] == [1, 1]
+
+
+def test_wrong_requests(root):
+    with pytest.raises(RequestError, match=r"'\.\./x'"):
+        results.keep_results(root / "study", "../x", None, root)
+    with pytest.raises(RequestError, match="holds no study"):
+        results.keep_results(root, "x", None, root)
+    (root / "README.md").write_text("no marks")
+    with pytest.raises(WorkError, match="one <!-- results:begin -->"):
+        results.documents(root)
