@@ -90,7 +90,7 @@ def sweep(
         str | None,
         typer.Option(help="optuna: search the options together, then test the best that was found."),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Of the search.")] = 20,
+    trials: Annotated[int | None, typer.Option(min=1, help="Of the search.", show_default="20")] = None,
     storage: Annotated[
         str | None,
         typer.Option(help="Where the search is remembered: an SQLAlchemy URL.", show_default="OUT/search.db"),
@@ -100,8 +100,7 @@ def sweep(
 
     Accuracy, parameters, multiply-adds and latency of each value. Goes on where it was stopped.
     """
-    settings = {"engine": search, "trials": trials, "storage": storage}
-    _study(asked, settings if search else None, sweep=mechanism, values=values)
+    _study(asked, {"engine": search, "trials": trials, "storage": storage}, sweep=mechanism, values=values)
 
 
 @app.command()

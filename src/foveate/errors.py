@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DiskError", "RequestError", "WorkError", "first_line", "unknown_name"]
+__all__ = ["DiskError", "RequestError", "WorkError", "WorkersLostError", "first_line", "unknown_name"]
 
 
 class RequestError(ValueError):
@@ -16,6 +16,10 @@ class WorkError(RuntimeError):
 
 class DiskError(WorkError):
     """A file could not be written, so nothing further can be recorded; what was finished is kept."""
+
+
+class WorkersLostError(WorkError):
+    """A worker process ended without a word, and what it did is not done; what was finished is kept."""
 
 
 def first_line(error: BaseException) -> str:

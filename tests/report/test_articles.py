@@ -24,6 +24,7 @@ def study_of(folder, backbone, data, *, classes=10, recipe=None, train_fraction=
     study = json.loads((folder / "study.json").read_text())
     changes = {"backbone": backbone, "recipe": recipe or CIFAR}
     changes["data"] = study["data"] | {"name": data, "train_fraction": train_fraction}
+    changes["data"]["image_size"] = 224 if data == "imagenet" else 32
     edit_json(folder / "study.json", **changes, **({"design": design} if design else {}))
     return folder
 
@@ -110,17 +111,21 @@ def test_what_differs_is_said_in_words(tmp_path):
     same = beside(DMSCA, tmp_path / "same", "cifar_resnet18", "cifar10", seeds=1)
     assert same["against"]["differs"] == []
     assert "that is this study's setting" in conditions(same)[0]
-    recipe = CIFAR | {"epochs": 30, "batch_size": 512}
+    recipe = CIFAR | {"epochs": 30, "batch_size": 512, "augmentation": ["crop", "flip", "erase"]}
     other = beside(
         DMSCA, tmp_path / "other", "cifar_resnet20", "cifar10", recipe=recipe, train_fraction=0.1, seeds=1
     )
     assert other["against"]["differs"] == [
         "cifar_resnet20 instead of ResNet-18",
         "10 % of the training part instead of all of it",
+        "augmentation crop+flip+erase instead of crop+flip",
         "batch size 512 instead of 64",
         "epochs 30 instead of 200",
     ]
     assert "This study's setting is another: cifar_resnet20 instead of ResNet-18" in conditions(other)[0]
+    edit_json(tmp_path / "same" / "study.json", pretrained=True)
+    pretrained = summarise(read_records(tmp_path / "same"))
+    assert printed_beside(DMSCA, pretrained)["differs"] == ["pretrained weights instead of random ones"]
 
 
 @pytest.mark.parametrize(

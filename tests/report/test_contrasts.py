@@ -167,3 +167,33 @@ def test_networks_are_ranked_without_a_plain_one(tmp_path: Path) -> None:
     assert "highest mean" in verdict[0]
     assert "could not be told apart" in verdict[0]
     assert any("is better than resnet18 by" in sentence for sentence in verdict)
+
+
+def test_planned_comparisons_without_any_end_finished_are_said_to_be_open(tmp_path: Path) -> None:
+    folder = write_design(tmp_path, contrasts=CONTRASTS[3:])
+    summary = build_report(folder)
+    assert summary["tests"] == []
+    assert "none of the planned comparisons has finished runs at both ends" in summary["verdict"][0]
+    page = Path(summary["report"]).read_text(encoding="utf-8")
+    assert "no planned comparison has finished runs at both ends" in page
+
+
+def test_a_control_takes_part_in_its_own_comparison_alone(tmp_path: Path) -> None:
+    control = {"label": "GCE", "of": "dmsca", "measure": "macs", "asked": 100, "reached": 101}
+    summary = summarise(read_records(write_design(tmp_path, kind="compare", controls=[control])))
+    pairs = [(test["a"], test["b"]) for test in summary["tests"]]
+    assert pairs == [("none", "se"), ("none", "dmsca"), ("se", "dmsca"), ("GCE", "dmsca")]
+    assert not any(sentence.startswith("Take GCE") for sentence in summary["verdict"])
+    assert "GCE is better than plain" not in " ".join(summary["verdict"])
+
+
+def test_a_report_leaves_no_table_or_figure_of_an_earlier_study(tmp_path: Path) -> None:
+    values = [{"option": "reduction", "value": "4", "label": "GCE"}]
+    folder = write_design(tmp_path, kind="sweep", values=values, contrasts=CONTRASTS[:1])
+    build_report(folder)
+    assert (folder / "report" / "values.md").is_file()
+    assert (folder / "report" / "figures" / "values_reduction.svg").is_file()
+    build_report(write_study(folder, gains=GAINS))
+    left = {path.name for path in (folder / "report").rglob("*")}
+    assert not left & {"values.md", "values.tex", "contrasts.md", "values_reduction.svg", "contrasts.pdf"}
+    assert {"results.md", "tests.tex", "differences.svg", "index.html"} <= left

@@ -44,7 +44,7 @@ def test_yaml_lists_with_options() -> None:
         ("dmsca(8)", r"expected for example dmsca\(reduction=8"),
         ("dmsca(reduction=)", r"expected for example dmsca\(reduction=8"),
         ("dmsca(reduction=__import__('os'))", "expected for example"),
-        ("none(reduction=8)", "none takes no options"),
+        ("none(reduction=8)", "none takes width and extra_blocks alone"),
         ("se(where=everywhere)", "where: Input should be 'block' or 'stage'"),
         ([["se"]], "expected a name"),
         (["none", {"dmsca": 8}], "expected a name, or one name with its options"),

@@ -41,7 +41,9 @@ class Log(Watch):
     def planned(self, total: int, finished: int) -> None:
         self.plan = (total, finished)
 
-    def finished(self, run: str, accuracy: float, seconds: float) -> None:
+    def finished(
+        self, run: str, accuracy: float, seconds: float, waited: float | None = None, part: str = "test"
+    ) -> None:
         self.done.append(run)
 
     def failed(self, run: str, message: str) -> None:

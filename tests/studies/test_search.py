@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from foveate.errors import RequestError
+from foveate.errors import DiskError, RequestError, WorkError
 from foveate.studies.compare import compare
 from foveate.studies.run import Machine
 from foveate.studies.search import SearchSettings, search
@@ -22,7 +22,9 @@ class Trials(Watch):
         self.done: list[tuple[str, float, str]] = []
         self.failures: list[str] = []
 
-    def finished(self, run: str, accuracy: float, seconds: float, part: str = "test") -> None:
+    def finished(
+        self, run: str, accuracy: float, seconds: float, waited: float | None = None, part: str = "test"
+    ) -> None:
         self.done.append((run, accuracy, part))
 
     def failed(self, run: str, message: str) -> None:
@@ -85,7 +87,7 @@ def test_trials_in_processes_share_a_storage(bands: Path, tmp_path: Path) -> Non
     study = sweep(bands, {"epochs": 1})
     done, _ = search(study, SearchSettings(trials=3, storage=url), tmp_path / "out", CPU, 2, Trials())
     assert done.design.search is not None
-    assert len(done.design.search.trials) >= 2
+    assert len(done.design.search.trials) == 3  # none asks for what another is at
     with sqlite3.connect(tmp_path / "elsewhere.db") as database:
         assert database.execute("select count(*) from trials").fetchone()[0] >= 3
     assert not (tmp_path / "out" / "search.db").exists()
@@ -113,5 +115,46 @@ def test_only_a_sweep_is_searched_and_only_in_a_storage_that_opens(bands: Path, 
     ablation = sweep(bands, sweep=None, values=None, ablate="dmsca")
     with pytest.raises(RequestError, match="--search belongs to sweep"):
         search(ablation, SearchSettings(), tmp_path, CPU, 1, Watch())
-    with pytest.raises(RequestError, match="--storage nowhere://x cannot be used"):
-        search(sweep(bands), SearchSettings(storage="nowhere://x"), tmp_path, CPU, 1, Watch())
+    for url in ("nowhere://x", "sqlite:///:memory:"):
+        with pytest.raises(RequestError, match=f"--storage {url} cannot be used"):
+            search(sweep(bands), SearchSettings(storage=url), tmp_path, CPU, 1, Watch())
+    with pytest.raises(RequestError) as refused:
+        search(
+            sweep(bands),
+            SearchSettings(storage="nowhere://me:secret@x/y?password=p"),
+            tmp_path,
+            CPU,
+            1,
+            Watch(),
+        )
+    assert "secret" not in str(refused.value)
+    assert "password" not in str(refused.value)
+
+
+def test_what_failed_is_tried_again_by_the_next_search(
+    bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_: Any) -> None:
+        raise WorkError("out of memory")
+
+    study = sweep(bands, {"epochs": 1}, values=["reduction=8,16"])
+    watch = Trials()
+    with monkeypatch.context() as patch:
+        patch.setattr("foveate.studies.search.train", out_of_memory)
+        with pytest.raises(WorkError, match="none came to its end"):
+            search(study, SearchSettings(trials=2), tmp_path, CPU, 1, watch)
+    assert watch.failures == ["out of memory"] * 2
+    done, _ = search(study, SearchSettings(trials=2), tmp_path, CPU, 1, watch)
+    assert done.design.search is not None
+    assert [trial.state for trial in done.design.search.trials] == ["complete"] * 2
+
+
+def test_a_full_disk_ends_the_search(bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise DiskError("no space left")
+
+    monkeypatch.setattr("foveate.studies.search.train", full)
+    watch = Trials()
+    with pytest.raises(DiskError, match="no space left"):
+        search(sweep(bands), SearchSettings(trials=3), tmp_path, CPU, 1, watch)
+    assert watch.failures == []

@@ -25,6 +25,7 @@ def sweep(mechanism: str, *values: str) -> StudySpec:
         ("aa=true,false", [True, False]),
         ("stages=1|1,2", [[1], [1, 2]]),
         ("where=block,stage", ["block", "stage"]),
+        ("temperature=1e-3,1.5e1", [0.001, 15.0]),
     ],
 )
 def test_values_are_read_as_a_person_writes_them(text: str, values: list[Any]) -> None:
@@ -98,11 +99,36 @@ def test_values_of_several_options_are_combined() -> None:
         ("dmsca", ["reducton=4"], "unknown option of dmsca 'reducton'. Did you mean 'reduction'"),
         ("se", ["kernel_sizes=3"], "unknown option of se 'kernel_sizes'"),
         ("none", ["width=2"], "sweep takes a mechanism"),
+        ("dmsca", ["temperature=1,1.0"], "sweep temperature names 1.0 more than once"),
+        ("se", ["where=stage,bogus"], "sweep where=bogus: where: Input should be 'block' or 'stage'"),
+        ("se", ["stages=x"], "sweep stages=.*x.*: stages"),
+        ("se", ["identity_init=maybe"], "sweep identity_init=maybe"),
     ],
 )
 def test_what_cannot_be_swept_is_named(mechanism: str, values: list[str], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         sweep(mechanism, *values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (3, "sweep values 3: expected options with their values"),
+        ([3], "sweep values .3.: expected options"),
+        ({3: [4]}, "sweep values 3: expected the name of an option"),
+        ({"reduction": 4}, "sweep reduction = 4: expected a list"),
+        ({"reduction": []}, "expected a list of values"),
+    ],
+)
+def test_wrong_types_in_a_study_file_are_named(values: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        make_study(DIGITS | {"sweep": "dmsca", "values": values}, {})
+
+
+def test_a_single_text_is_one_option() -> None:
+    assert make_study(DIGITS | {"sweep": "dmsca", "values": "reduction=4,8"}, {}) == sweep(
+        "dmsca", "reduction=4,8"
+    )
 
 
 @pytest.mark.parametrize(

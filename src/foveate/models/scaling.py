@@ -68,9 +68,10 @@ def scaled_arguments(name: str, width: float = 1.0, extra_blocks: int = 0) -> di
         )
     if width == 1 and extra_blocks == 0:
         return {}
-    if name in MULTIPLIED and extra_blocks == 0:
-        return {"channel_multiplier": MULTIPLIED[name][1] * width}
-    shape = None if name in MULTIPLIED else _shape(name)
+    plain = name.partition(".")[0]
+    if plain in MULTIPLIED and extra_blocks == 0:
+        return {"channel_multiplier": MULTIPLIED[plain][1] * width}
+    shape = None if plain in MULTIPLIED else _shape(name)
     if shape is None:
         asked = "deeper" if extra_blocks else "wider"
         raise RequestError(f"{name} cannot be made {asked}: give a network of a family that can, {FAMILIES}")
@@ -91,9 +92,10 @@ def create_timm(name: str, **arguments: Any) -> nn.Module:
     """Do as `timm.create_model` does, with `channel_multiplier` for the networks that are defined by one."""
     if "channel_multiplier" not in arguments:
         return timm.create_model(name, **arguments)
-    if name not in MULTIPLIED:
+    plain = name.partition(".")[0]
+    if plain not in MULTIPLIED:
         raise RequestError(f"{name} has no channel_multiplier: {', '.join(MULTIPLIED)} have")
-    network: nn.Module = attrgetter(MULTIPLIED[name][0])(timm.models)(name, **arguments)
+    network: nn.Module = attrgetter(MULTIPLIED[plain][0])(timm.models)(name, **arguments)
     return network
 
 

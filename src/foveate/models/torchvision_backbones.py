@@ -101,6 +101,8 @@ def fill_with_pretrained(network: nn.Module, name: str) -> None:
         for key, value in state.items()
         if not (key.startswith(head) and own[key].shape != value.shape)
     }
+    if name in AUXILIARY:
+        kept = {key: value for key, value in kept.items() if key in own}
     differing = [key for key, value in kept.items() if key not in own or own[key].shape != value.shape]
     if differing:
         raise RequestError(

@@ -130,11 +130,20 @@ def _differs(setting: dict[str, Any], study: dict[str, Any]) -> list[str]:
         differs.append(f"{data['name']}{classes} instead of {setting['data']}")
     if data.get("train_fraction") not in (None, 1):
         differs.append(f"{100 * data['train_fraction']:g} % of the training part instead of all of it")
+    if study.get("pretrained"):
+        differs.append("pretrained weights instead of random ones")
+    size = setting.get("image_size")
+    if size is not None and data.get("image_size") != size:
+        differs.append(f"images of {data.get('image_size')} pixels instead of {size}")
     for key, theirs in setting["recipe"].items():
         ours, accepted = recipe.get(key), theirs if isinstance(theirs, list) else [theirs]
         if ours is not None and ours not in accepted:
-            differs.append(f"{key.replace('_', ' ')} {ours} instead of {accepted[0]}")
+            differs.append(f"{key.replace('_', ' ')} {_listed(ours)} instead of {_listed(accepted[0])}")
     return differs
+
+
+def _listed(value: Any) -> str:
+    return "+".join(value) or "none" if isinstance(value, list) else str(value)
 
 
 def _same_network(setting: dict[str, Any], study: dict[str, Any]) -> bool:

@@ -50,7 +50,8 @@ def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
         values_table(summary),
         search_table(summary),
     )
-    for table in filter(None, tables):
+    shown = [table for table in tables if table is not None]
+    for table in shown:
         write_text(report / f"{table.name}.md", as_markdown(table))
         write_text(report / f"{table.name}.tex", as_latex(table))
     numbers = {
@@ -64,6 +65,18 @@ def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
         numbers["learned"] = iter(learned)
     for name, rows in numbers.items():
         write_csv(report / f"{name}.csv", rows)
+    _take_away_others(report, [table.name for table in shown], [figure.name for figure, _ in drawings])
     # Last, so that a page that is there has everything that it names.
     write_text(Path(summary["report"]), render_page(summary, drawings))
     return summary
+
+
+def _take_away_others(report: Path, tables: list[str], figures: list[str]) -> None:
+    """Delete tables and figures of an earlier study in the same folder that this one does not have."""
+    for folder, kinds, kept in (
+        (report, (".md", ".tex"), tables),
+        (report / "figures", (".svg", ".pdf"), figures),
+    ):
+        for file in folder.iterdir():
+            if file.suffix in kinds and file.stem not in kept:
+                file.unlink()

@@ -44,7 +44,8 @@ def join_reports(folders: list[Path], out: Path | None = None, against: str | No
     # All of them, before anything is written.
     records = [read_records(folder) for folder in folders]
     out = folders[0].resolve().parent / "joined" if out is None else out
-    if (out / "study.json").exists():
+    own = [folder.resolve() / "report" for folder in folders]
+    if (out / "study.json").exists() or out.resolve() in own:
         raise RequestError(f"{out} is a study's folder: give the joined report another --out")
     joined: dict[str, Any] = {
         "studies": [build_report(folder, against) for folder in folders],
@@ -93,6 +94,9 @@ def _settings(records: Records) -> dict[str, dict[str, Any]]:
         "recipe": study["recipe"],
         "statistics": {"seeds": study["seeds"], **study["statistics"]},
         "environment": study["environment"],
-        # What its measurement rested on says the rest of this again.
-        "cost": {key: value for key, value in records.cost_setting.items() if key != "conditions"},
+        # What its measurement rested on says the rest of this again, but for the path of the mechanisms.
+        "cost": {
+            **{key: value for key, value in records.cost_setting.items() if key != "conditions"},
+            "path": records.cost_setting.get("conditions", {}).get("path", "auto"),
+        },
     }

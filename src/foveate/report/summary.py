@@ -16,7 +16,7 @@ from foveate.report.dynamics import DYNAMICS
 from foveate.report.records import PLAIN, Records
 from foveate.report.verdict import verdict
 
-__all__ = ["METRICS", "summarise"]
+__all__ = ["METRICS", "planned_pairs", "summarise"]
 
 METRICS = ("accuracy", "loss", "precision", "recall", "f1", "ece")
 
@@ -30,7 +30,7 @@ def summarise(records: Records) -> dict[str, Any]:
     the number of comparisons, `study.statistics.alpha_per_test`), for on adjusted p values the verdict rests.
     """
     settings = records.study["statistics"]
-    contrasts = _contrasts(records)
+    contrasts = planned_pairs(records.finished, records.design)
     pairs = list(dict.fromkeys((contrast["a"], contrast["b"]) for contrast in contrasts))
     comparisons = len(pairs)
     alpha = settings["alpha"] / max(comparisons, 1)
@@ -54,6 +54,7 @@ def summarise(records: Records) -> dict[str, Any]:
                     "environment",
                 )
             },
+            "pretrained": records.study.get("pretrained", False),
             "design": records.design,
             "cost": records.cost_setting,
             "foveate": records.study["foveate"],
@@ -94,11 +95,19 @@ def _increase(value: float | None, base: float | None) -> float | None:
     return 100 * (value / base - 1) if value is not None and base else None
 
 
-def _contrasts(records: Records) -> list[dict[str, str]]:
-    """The comparisons that the study was made for, else all pairs; of candidates with finished runs."""
-    finished = records.finished
-    planned = records.design["contrasts"] or [{"a": a, "b": b} for a, b in combinations(finished, 2)]
-    return [contrast for contrast in planned if {contrast["a"], contrast["b"]} <= set(finished)]
+def planned_pairs(labels: list[str], design: dict[str, Any]) -> list[dict[str, str]]:
+    """The comparisons that a study was made for, as {"a", "b"} and what else its design says of them.
+
+    Where it says nothing: all pairs of candidates, but of a control only that with what it is the control of.
+    """
+    planned = [contrast for contrast in design["contrasts"] if {contrast["a"], contrast["b"]} <= set(labels)]
+    if design["contrasts"]:
+        return planned
+    own = [(control["label"], control["of"]) for control in design["controls"]]
+    controls = {label for label, _ in own}
+    pairs = combinations([label for label in labels if label not in controls], 2)
+    kept = [pair for pair in own if set(pair) <= set(labels)]
+    return [{"a": a, "b": b} for a, b in [*pairs, *kept]]
 
 
 def _test_pairs(

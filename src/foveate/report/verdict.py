@@ -12,9 +12,13 @@ __all__ = ["verdict"]
 
 def verdict(summary: dict[str, Any]) -> list[str]:
     """Say which mechanism is worth what, the headline first. "Not shown" is never "no effect"."""
-    rows = {row["attention"]: row for row in summary["rows"]}
-    tests, study = summary["tests"], summary["study"]
-    if not tests:
+    study = summary["study"]
+    controls = {control["label"] for control in study["design"]["controls"]}
+    rows = {row["attention"]: row for row in summary["rows"] if row["attention"] not in controls}
+    tests = [test for test in summary["tests"] if not {test["a"], test["b"]} & controls]
+    if not tests and len(rows) > 1:
+        sentences = ["Nobody can tell yet: none of the planned comparisons has finished runs at both ends."]
+    elif not tests:
         (only,) = rows
         sentences = [f"Only {display_name(only)} has finished runs, so there is nothing to compare it with."]
     elif all(test["n"] < 2 for test in tests):
@@ -27,7 +31,9 @@ def verdict(summary: dict[str, Any]) -> list[str]:
         sentences = _against_plain(rows, tests, study["statistics"])
     else:
         sentences = _without_plain(tests, study["statistics"])
-    sentences += [_control(control, tests, study["statistics"]) for control in study["design"]["controls"]]
+    sentences += [
+        _control(control, summary["tests"], study["statistics"]) for control in study["design"]["controls"]
+    ]
     asked = len(study["attention"]) * len(study["seeds"])
     absent = asked - sum(row["runs"] for row in summary["rows"])
     if absent:

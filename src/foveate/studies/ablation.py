@@ -33,6 +33,13 @@ DMSCA_PARTS = (
 
 
 def _dmsca(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
+    taken_out = {key for part in DMSCA_PARTS for key in part.absent} & given.options.keys()
+    if taken_out:
+        raise RequestError(
+            f"ablate {given.label}: it is the ablation that sets {', '.join(sorted(taken_out))}; "
+            "leave it out of the options"
+        )
+
     def having(names: tuple[str, ...], alias: str) -> Candidate:
         options = dict(given.options)
         for part in DMSCA_PARTS:
@@ -107,12 +114,6 @@ def plan_ablation(given: Candidate) -> tuple[tuple[Candidate, ...], Design]:
     if given.name not in ABLATIONS:
         raise RequestError(
             f"{given.name} has no parts that could be left out: ablate takes {' or '.join(ABLATIONS)}"
-        )
-    taken_out = {key for part in DMSCA_PARTS for key in part.absent} & given.options.keys()
-    if taken_out:
-        raise RequestError(
-            f"ablate {given.label}: it is the ablation that sets {', '.join(sorted(taken_out))}; "
-            "leave it out of the options"
         )
     candidates, contrasts = ABLATIONS[given.name](given)
     return tuple(candidates), Design(kind="ablate", subject=given.name, contrasts=tuple(contrasts))

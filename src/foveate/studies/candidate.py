@@ -11,7 +11,7 @@ from foveate.attention import list_attention
 from foveate.errors import RequestError, unknown_name
 from foveate.report.records import PLAIN
 
-__all__ = ["PLACEMENT", "Candidate", "parse_candidates", "read_candidate", "spell"]
+__all__ = ["PLACEMENT", "Candidate", "make_candidate", "parse_candidates", "read_candidate", "spell"]
 
 PLACEMENT = ("where", "stages", "at", "identity_init")
 SIZE = ("width", "extra_blocks")
@@ -97,11 +97,16 @@ def read_candidate(item: Any) -> Candidate:
     placement = {key: options.pop(key) for key in kept if key in options}
     if name == PLAIN and options:
         raise RequestError(f"attention none takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
+    return make_candidate(f"attention {item!r}", name=name, options=options, **placement)
+
+
+def make_candidate(given: str, **fields: Any) -> Candidate:
+    """Build a candidate; a field that cannot be raises RequestError, which begins with what was `given`."""
     try:
-        return Candidate(name=name, options=options, **placement)
+        return Candidate(**fields)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise RequestError(f"attention {item!r}: {faults}") from error
+        raise RequestError(f"{given}: {faults}") from error
 
 
 def _read_call(text: str) -> tuple[str, dict[str, Any]]:

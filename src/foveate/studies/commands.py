@@ -36,13 +36,14 @@ def run_study(
     """A study of any kind: flags over the study file's keys, recipe flags over the recipe's."""
     study, machine, jobs = _study(asked, subject), _machine(asked.machine, asked.jobs), asked.jobs
     out = asked.out or Path("studies") / study.name
+    settings = _search_settings(search_settings or {})
     if asked.against:
         find_article(asked.against)
     refuse_unusable_folder(out)
     with ProgressWatch(console) as watch:
         data = None
-        if search_settings:
-            study, data = search(study, _search_settings(search_settings), out, machine, jobs, watch)
+        if settings is not None:
+            study, data = search(study, settings, out, machine, jobs, watch)
         return compare(
             study,
             out,
@@ -68,10 +69,16 @@ def run_plan(
         return plan(study, out, machine, jobs=asked.jobs, spread=fraction, watch=watch)
 
 
-def _search_settings(given: Mapping[str, Any]) -> SearchSettings:
-    if given["engine"] != "optuna":
-        raise RequestError(unknown_name("search engine", str(given["engine"]), ["optuna"]))
-    return SearchSettings(given["trials"], given["storage"])
+def _search_settings(given: Mapping[str, Any]) -> SearchSettings | None:
+    asked = _given(given)
+    if not asked:
+        return None
+    engine = asked.pop("engine", None)
+    if engine is None:
+        raise RequestError(f"--{' and --'.join(asked)} belong to a search: give --search optuna, too")
+    if engine != "optuna":
+        raise RequestError(unknown_name("search engine", str(engine), ["optuna"]))
+    return SearchSettings(**asked)
 
 
 def _study(asked: StudyRequest, subject: Mapping[str, Any]) -> StudySpec:

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,10 @@ import torch
 from filelock import FileLock, Timeout
 
 from foveate.data import Data, load_data
-from foveate.errors import DiskError, RequestError, WorkError
+from foveate.errors import DiskError, RequestError, WorkError, WorkersLostError
 from foveate.files import write_json
 from foveate.models.backbones import own_image_size
+from foveate.report.dynamics import waiting_share
 from foveate.studies.controls import with_controls
 from foveate.studies.cost import measure_cost
 from foveate.studies.environment import describe_environment
@@ -199,17 +199,13 @@ def _carry_out(
         for run, outcome in outcomes:
             try:
                 result = outcome()
-            except DiskError:
+            except (DiskError, WorkersLostError):
                 raise
             except WorkError as error:
                 yield run, error
-            except BrokenProcessPool as error:
-                raise WorkError(
-                    "a worker process ended without a word (out of memory?). Finished runs are kept: "
-                    "give the same command again, with fewer --jobs"
-                ) from error
             else:
-                watch.finished(_title(run), result["test"]["accuracy"], result["seconds"])
+                waited = waiting_share(result["epochs"])
+                watch.finished(_title(run), result["test"]["accuracy"], result["seconds"], waited)
 
 
 def _one(run: RunSpec, watch: Watch, data: Data, out: Path, machine: Machine) -> dict[str, Any]:

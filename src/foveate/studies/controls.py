@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from foveate.data import Data
-from foveate.errors import RequestError
 from foveate.report.records import read_record
 from foveate.studies.candidate import parse_candidates
 from foveate.studies.design import Contrast, Control
@@ -26,11 +25,6 @@ def with_controls(study: StudySpec, data: Data, out: Path, machine: Machine) -> 
     """
     if study.control is None:
         return study
-    if study.pretrained:
-        raise RequestError(
-            f"--control {study.control} makes another network of {study.backbone}, which has no pretrained "
-            "weights: leave out --pretrained or --control"
-        )
     backbone = study.backbone_of(study.attention[0])
     known = _known_controls(study, data, out)
     unmatched = [candidate for candidate in study.attention if candidate.label not in known]

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shlex
 import sys
 from importlib import metadata
@@ -12,7 +13,7 @@ import torch
 
 from foveate.version import __version__
 
-__all__ = ["available_cores", "command_line", "describe_environment"]
+__all__ = ["available_cores", "command_line", "describe_environment", "without_password"]
 
 
 def describe_environment(device: torch.device, threads: int) -> dict[str, Any]:
@@ -37,8 +38,14 @@ def available_cores() -> int:
 
 
 def command_line() -> str:
-    """The command that a person can give again."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command that a person can give again, without the passwords in its URLs."""
+    return shlex.join([Path(sys.argv[0]).name, *map(without_password, sys.argv[1:])])
+
+
+def without_password(text: str) -> str:
+    """`text` with *** for whatever a URL in it has before its @, and behind its question mark."""
+    text = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+    return re.sub(r"(://[^\s?]*)\?\S+", r"\1?***", text)
 
 
 def _processor() -> str:

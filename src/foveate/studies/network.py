@@ -6,6 +6,7 @@ from torch import nn
 from foveate.errors import RequestError
 from foveate.models import attach
 from foveate.models.backbones import check_image_size, create_backbone, has_pretrained_weights
+from foveate.models.scaling import scaled_arguments
 from foveate.report.records import PLAIN
 from foveate.studies.candidate import Candidate
 from foveate.studies.spec import StudySpec
@@ -58,12 +59,25 @@ def build_network(
 
 def check_networks(study: StudySpec) -> None:
     """Build every candidate without memory for its weights: a refusal comes before any work."""
+    if study.control is not None:
+        _check_control(study)
     for candidate in study.attention:
         backbone = study.backbone_of(candidate)
         if study.pretrained and not has_pretrained_weights(backbone):
             raise RequestError(f"{backbone} has no pretrained weights: leave out --pretrained")
         with torch.device("meta"):
             build_network(backbone, candidate, classes=10, channels=3)
+
+
+def _check_control(study: StudySpec) -> None:
+    if study.pretrained:
+        raise RequestError(
+            f"--control {study.control} makes another network of {study.backbone}, which has no pretrained "
+            "weights: leave out --pretrained or --control"
+        )
+    larger = {"width": 2.0} if study.grow == "width" else {"extra_blocks": 1}
+    for candidate in study.attention:
+        scaled_arguments(study.backbone_of(candidate), **larger)
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 """`foveate plan`: what a study will take, before it starts, from steps measured on this machine."""
 
+import heapq
 import itertools
 import shutil
 import time
@@ -17,9 +18,10 @@ from foveate.errors import RequestError, WorkError
 from foveate.evaluation.cost import count_parameters
 from foveate.evaluation.statistics import detectable_difference, pooled_std
 from foveate.report.records import read_records
-from foveate.report.summary import summarise
+from foveate.report.summary import planned_pairs, summarise
 from foveate.studies.candidate import Candidate
 from foveate.studies.compare import ALPHA, POWER, describe_data, open_study
+from foveate.studies.controls import with_controls
 from foveate.studies.network import build_network
 from foveate.studies.record import RESULT, RUNS
 from foveate.studies.run import AUTOCAST, Machine, make_augmentation
@@ -58,6 +60,7 @@ def plan(
     """
     watch = watch or Watch()
     data = open_study(study, machine, watch)
+    study = with_controls(study, data, out, machine)
     torch.set_num_threads(machine.threads)
     runs = study.runs(data.fingerprint)
     finished = {run.id for run in runs if (out / RUNS / run.id / RESULT).is_file()}
@@ -75,7 +78,7 @@ def plan(
         "runs": len(runs),
         "finished": len(finished),
         "jobs": jobs,
-        "seconds": sum(row["run_seconds"] * row["left"] for row in rows) / min(jobs, max(len(runs), 1)),
+        "seconds": _together([row["run_seconds"] for row in rows for _ in range(row["left"])], jobs),
         "disk": _disk(rows, out, jobs),
         "detectable": _detectable(study, out, spread),
     }
@@ -151,6 +154,14 @@ def _time(work: Callable[[Tensor, Tensor], None], loader: Iterable[Any], device:
     return median(times)
 
 
+def _together(runs: list[float], jobs: int) -> float:
+    """Seconds of all runs, `jobs` at a time, each process taking the next as it gets free."""
+    free = [0.0] * jobs
+    for seconds in runs:
+        heapq.heapreplace(free, free[0] + seconds)
+    return max(free)
+
+
 def _disk(rows: list[dict[str, Any]], out: Path, jobs: int) -> dict[str, int]:
     """What the weights of all runs take, what is added while runs are under way, and what is free."""
     there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
@@ -163,9 +174,8 @@ def _disk(rows: list[dict[str, Any]], out: Path, jobs: int) -> dict[str, int]:
 
 def _detectable(study: StudySpec, out: Path, spread: float | None) -> list[dict[str, Any]]:
     """The smallest differences that the study's seeds would likely show, by the spread that there is."""
-    contrasts = {(one.a, one.b) for one in study.design.contrasts}
     labels = [candidate.label for candidate in study.attention]
-    comparisons = len(contrasts) or len(list(itertools.combinations(labels, 2)))
+    comparisons = len(planned_pairs(labels, study.design.model_dump()))
     alpha = ALPHA / max(comparisons, 1)
     measured = None if spread is not None else _measured_spread(out)
     spreads = [one for one in (spread, measured) if one is not None] or list(SPREADS)

@@ -5,11 +5,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
+from foveate.errors import WorkersLostError
 from foveate.studies.watch import QueuedWatch, Watch
 
 __all__ = ["Outcome", "run_in_processes"]
@@ -47,12 +50,22 @@ def run_in_processes(
             futures = {pool.submit(_work, run): run for run in runs}
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result
+                yield futures[future], partial(_result, future)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             steps.put(None)
             listener.join()
             held.close()
+
+
+def _result(future: Future[dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise WorkersLostError(
+            "a worker process ended without a word (out of memory?). What was finished is kept: give the "
+            "same command again, with fewer --jobs"
+        ) from error
 
 
 @contextmanager

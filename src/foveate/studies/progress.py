@@ -19,7 +19,7 @@ from foveate.studies.watch import Watch
 __all__ = ["ProgressWatch"]
 
 READING = "images"
-LATENCY = "latency, side by side"
+MEASURING = "measuring, side by side"
 
 
 class ProgressWatch(Watch):
@@ -65,9 +65,9 @@ class ProgressWatch(Watch):
 
     def measuring(self, done: int, total: int) -> None:
         """A bar for the latency measurement."""
-        self._advance(LATENCY, done, total, "")
+        self._advance(MEASURING, done, total, "")
         if done == total:
-            self._remove(LATENCY)
+            self._remove(MEASURING)
 
     def planned(self, total: int, finished: int) -> None:
         """The study's own bar."""
@@ -80,11 +80,15 @@ class ProgressWatch(Watch):
         note = "" if accuracy is None else f"validation {accuracy:.3f}"
         self._advance(run, epoch - 1 + step / steps, epochs, note)
 
-    def finished(self, run: str, accuracy: float, seconds: float, part: str = "test") -> None:
+    def finished(
+        self, run: str, accuracy: float, seconds: float, waited: float | None = None, part: str = "test"
+    ) -> None:
         """The bar goes, a line stays."""
         self._remove(run)
         self._one_more()
-        self.console.print(f"  {escape(run):<28} {part} accuracy {accuracy:.4f}   {seconds:8.1f} s")
+        images = "" if waited is None else f", waited {100 * waited:.0f} % for images"
+        line = f"  {escape(run):<28} {part} accuracy {accuracy:.4f} {seconds:8.1f} s{images}"
+        self.console.print(line, soft_wrap=True)
 
     def failed(self, run: str, message: str) -> None:
         """The bar goes, the reason stays."""

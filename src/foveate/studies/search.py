@@ -1,19 +1,19 @@
 """`foveate sweep --search optuna`: options searched together on the validation part, bad ones ended early."""
 
+import contextlib
 import hashlib
-import itertools
 import json
-import logging
 import math
-import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from filelock import FileLock
+
 from foveate.data import Data
-from foveate.errors import RequestError, WorkError, first_line
+from foveate.errors import DiskError, RequestError, WorkError
 from foveate.files import write_json
 from foveate.report.records import PLAIN
 from foveate.studies.compare import open_data, open_study, own_gpu, sole_user
@@ -22,6 +22,7 @@ from foveate.studies.pool import Outcome, run_in_processes
 from foveate.studies.run import Cancelled, Machine, at_work, train
 from foveate.studies.spec import RunSpec, StudySpec
 from foveate.studies.sweep import combine, swept_values, usual_values
+from foveate.studies.trials import ask, ended_trials, importance, open_trials, trial_state
 from foveate.studies.watch import Watch
 from foveate.training.keeping import CHECKPOINT
 
@@ -32,8 +33,6 @@ __all__ = ["SearchSettings", "search"]
 
 TRIALS = 20
 FOLDER, TRIAL = "search", "trial.json"
-STARTUP_TRIALS = 5
-"""Trials before any is ended early."""
 
 
 class SearchSettings(NamedTuple):
@@ -63,46 +62,33 @@ def search(
         values = swept_values(study.attention, study.design)
         number = min(settings.trials, math.prod(map(len, values.values())))
         url = settings.storage or f"sqlite:///{(out / 'search.db').absolute()}"
-        trials = _open(url, _name_of(study, data.fingerprint), seed=0)
+        trials = open_trials(url, _name_of(study, data.fingerprint), seed=0)
+        if settings.storage is None:  # what runs by its account was stopped: this process is alone here
+            for trial in trials.get_trials(deepcopy=False, states=[trial_state("RUNNING")]):
+                trials.tell(trial.number, state=trial_state("FAIL"))
         usual = usual_values(study.attention[1], values)
         if not trials.trials and all(usual[option] in values[option] for option in values):
             trials.enqueue_trial(usual)
-        left = max(number - len(_ended(trials)), 0)
+        left = max(number - len(ended_trials(trials)), 0)
         watch.planned(number, number - left)
-        outcomes: Iterable[tuple[int, Outcome]]
+        given = study, url, out, machine, len(trials.trials)
+        outcomes: Generator[tuple[int, Outcome]]
         if jobs == 1 or left < 2:
-            searcher = _make_searcher(0, study, url, out, machine, data)
+            searcher = _make_searcher(0, *given, data)
             outcomes = ((one, partial(searcher, one, watch)) for one in range(left))
         else:
-            outcomes = run_in_processes(
-                list(range(left)), min(jobs, left), watch, _make_searcher, study, url, out, machine
-            )
-        for _, outcome in outcomes:
-            done = outcome()
-            if done["error"]:
-                watch.failed(done["label"], done["error"])
-            else:
-                watch.finished(done["label"], done["accuracy"], done["seconds"], "validation")
+            outcomes = run_in_processes(list(range(left)), min(jobs, left), watch, _make_searcher, *given)
+        with contextlib.closing(outcomes):
+            for _, outcome in outcomes:
+                _tell(outcome(), watch)
         return _study_of_best(study, trials), data
 
 
-def _open(url: str, name: str, seed: int) -> "optuna.Study":
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        raise RequestError("--search optuna needs: pip install 'foveate[search]'") from error
-    optuna.logging.set_verbosity(logging.WARNING)
-    try:
-        return optuna.create_study(
-            study_name=name,
-            storage=url,
-            direction="maximize",
-            load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(seed=seed),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1),
-        )
-    except Exception as error:  # SQLAlchemy and the drivers raise what they like
-        raise RequestError(f"--storage {url} cannot be used: {first_line(error)}") from error
+def _tell(done: dict[str, Any], watch: Watch) -> None:
+    if done.get("error"):
+        watch.failed(done["label"], done["error"])
+    elif done:
+        watch.finished(done["label"], done["accuracy"], done["seconds"], part="validation")
 
 
 def _name_of(study: StudySpec, fingerprint: str) -> str:
@@ -115,34 +101,8 @@ def _name_of(study: StudySpec, fingerprint: str) -> str:
     return f"{study.name}-{digest}"
 
 
-def _ended(trials: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """Trials that came to an end, of each combination the first."""
-    ended: list[optuna.trial.FrozenTrial] = []
-    for trial in trials.trials:
-        if trial.state.is_finished() and all(trial.params != other.params for other in ended):
-            ended.append(trial)
-    return ended
-
-
-def _ask(trials: "optuna.Study", values: Mapping[str, Mapping[str, Any]]) -> "optuna.Trial":
-    """The next combination: what the sampler suggests, or, where that was tried before, another at random."""
-    trial = trials.ask()
-    written = {option: trial.suggest_categorical(option, list(values[option])) for option in values}
-    tried = [other.params for other in _ended(trials)]
-    if written in tried:
-        combinations = [dict(zip(values, one, strict=True)) for one in itertools.product(*values.values())]
-        untried = [one for one in combinations if one not in tried]
-        if untried:
-            trials.tell(trial, state=_state("FAIL"))
-            trials.enqueue_trial(random.choice(untried))
-            trial = trials.ask()
-            for option in values:
-                trial.suggest_categorical(option, list(values[option]))
-    return trial
-
-
 def _make_searcher(
-    place: int, study: StudySpec, url: str, out: Path, machine: Machine, data: Data | None = None
+    place: int, study: StudySpec, url: str, out: Path, machine: Machine, first: int, data: Data | None = None
 ) -> Callable[[int, Watch], dict[str, Any]]:
     """What carries out a trial; in a worker process the images are opened here, once."""
     machine = own_gpu(machine, place)
@@ -152,19 +112,24 @@ def _make_searcher(
     values = swept_values(study.attention, study.design)
 
     def carry_out(number: int, watch: Watch) -> dict[str, Any]:
-        # A sampler of its own for each trial: the same start would suggest the same values again.
-        trials = _open(url, name, seed=1 + place + 1000 * len(_open(url, name, 0).trials))
-        trial = _ask(trials, values)
+        with FileLock(out / ".ask"):
+            # A sampler of its own for each trial: the same start would suggest the same values again.
+            trials = open_trials(url, name, seed=1 + len(open_trials(url, name, seed=0).trials))
+            trial = ask(trials, values, first)
+        if trial is None:
+            return {}
         candidate = combine(study.attention[1], {key: values[key][one] for key, one in trial.params.items()})
         spec = study.model_copy(update={"attention": (candidate,)}).runs(data.fingerprint)[0]
         title = f"{candidate.label}, trial {trial.number}"
         try:
             seen = _carry_out(spec, data, out / FOLDER / spec.id, machine, trial, partial(watch.step, title))
         except WorkError as error:
-            trials.tell(trial, state=_state("FAIL"))
+            trials.tell(trial, state=trial_state("FAIL"))
+            if isinstance(error, DiskError):
+                raise
             return {"label": title, "error": str(error)}
         if seen["pruned"]:
-            trials.tell(trial, state=_state("PRUNED"))
+            trials.tell(trial, state=trial_state("PRUNED"))
         else:
             trials.tell(trial, max(seen["accuracies"]))
         ended = " (ended early)" * seen["pruned"]
@@ -214,18 +179,14 @@ def _carry_out(
         return seen
 
 
-def _state(name: str) -> "optuna.trial.TrialState":
-    from optuna.trial import TrialState
-
-    return TrialState[name]
-
-
 def _study_of_best(study: StudySpec, trials: "optuna.Study") -> StudySpec:
     """Plain, the mechanism as it is, and the best that was found, to be trained on all seeds and tested."""
     given = study.attention[1]
-    ended = _ended(trials)
+    ended = ended_trials(trials)
     if not any(trial.state.name == "COMPLETE" for trial in ended):
-        raise WorkError(f"none of {len(ended)} trials came to an end: the errors are said above")
+        raise WorkError(f"of {len(trials.trials)} trials none came to its end, so there is nothing to test")
+    known = [trial.params for trial in ended]
+    failed = [one for one in trials.get_trials(states=[trial_state("FAIL")]) if one.params not in known]
     values = swept_values(study.attention, study.design)
     found = combine(given, {key: values[key][one] for key, one in trials.best_trial.params.items()})
     contrasts = [Contrast(a=PLAIN, b=given.label, title=given.label, group="against plain")]
@@ -247,20 +208,10 @@ def _study_of_best(study: StudySpec, trials: "optuna.Study") -> StudySpec:
                 epochs=len(trial.intermediate_values),
                 state=states[trial.state.name],
             )
-            for trial in ended
+            for trial in [*ended, *failed]
         ),
-        importance=_importance(trials, len(values)),
+        importance=importance(trials, len(values)),
     )
     candidates = {candidate.label: candidate for candidate in (study.attention[0], given, found)}
     design = Design(kind="sweep", subject=given.name, contrasts=tuple(contrasts), search=record)
     return study.model_copy(update={"attention": tuple(candidates.values()), "design": design})
-
-
-def _importance(trials: "optuna.Study", options: int) -> dict[str, float]:
-    """The share of each option in the spread of the accuracies, where there is something to tell it from."""
-    from optuna.importance import get_param_importances
-
-    complete = [trial for trial in trials.trials if trial.state.name == "COMPLETE"]
-    if options < 2 or len({trial.value for trial in complete}) < STARTUP_TRIALS:
-        return {}
-    return {option: round(share, 4) for option, share in get_param_importances(trials).items()}

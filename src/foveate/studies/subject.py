@@ -58,8 +58,12 @@ def _networks(settings: Mapping[str, Any]) -> tuple[Candidate, ...]:
     if settings.get("control"):
         raise RequestError("control needs mechanisms on one backbone: leave it out with backbones")
     given = settings["backbones"]
-    names = [name.strip() for name in given.split(",")] if isinstance(given, str) else list(given)
-    names = [str(name) for name in names if name]
+    names = given.split(",") if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise RequestError(f"backbones {given!r}: expected names, for example [resnet18, convnext_tiny]")
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise RequestError("backbones names nothing: expected for example resnet18,convnext_tiny")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RequestError(f"backbones names {', '.join(twice)} more than once")

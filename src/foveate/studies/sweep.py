@@ -1,5 +1,6 @@
 """`foveate sweep`: options of a mechanism, one varied at a time and the others as they are."""
 
+import contextlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import yaml
 from foveate.attention import find_mechanism
 from foveate.errors import RequestError, unknown_name
 from foveate.report.records import PLAIN
-from foveate.studies.candidate import PLACEMENT, Candidate, spell
+from foveate.studies.candidate import PLACEMENT, Candidate, make_candidate, spell
 from foveate.studies.design import Contrast, Design, Value
 
 __all__ = ["combine", "parse_values", "plan_sweep", "swept_values", "usual_values"]
@@ -31,7 +32,7 @@ def plan_sweep(
     Raises:
         RequestError: an option that the mechanism does not have, no value, or one value twice.
     """
-    by_option = dict(values) if isinstance(values, Mapping) else _read_all(given, values)
+    by_option = _read_mapping(values) if isinstance(values, Mapping) else _read_all(given, values)
     if not by_option:
         raise RequestError(f"sweep {given.label} names no option: give for example {EXAMPLE}")
     candidates = {PLAIN: Candidate(name=PLAIN), given.label: given}
@@ -41,11 +42,13 @@ def plan_sweep(
         if not isinstance(of_option, list | tuple) or not of_option:
             raise RequestError(f"sweep {option} = {of_option!r}: expected a list of values")
         usual = _value_of(given, option)
+        seen: list[Any] = []
         for value in map(_unset, of_option):
+            if any(_same(value, other) for other in seen):
+                raise RequestError(f"sweep {option} names {_write(option, value)} more than once")
+            seen.append(value)
             varied = given if _same(value, usual) else _with(given, option, value)
             written = _write(option, value)
-            if any((one.option, one.value) == (option, written) for one in swept):
-                raise RequestError(f"sweep {option} names {written} more than once")
             swept.append(Value(option=option, value=written, label=varied.label))
             if varied is not given:
                 candidates[varied.label] = varied
@@ -77,8 +80,20 @@ def usual_values(given: Candidate, options: Iterable[str]) -> dict[str, str]:
     return {option: _write(option, _value_of(given, option)) for option in options}
 
 
+def _read_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
+    for option in values:
+        if not isinstance(option, str):
+            raise RequestError(
+                f"sweep values {option!r}: expected the name of an option, for example {EXAMPLE}"
+            )
+    return dict(values)
+
+
 def _read_all(given: Candidate, texts: Sequence[str]) -> dict[str, list[Any]]:
     by_option: dict[str, list[Any]] = {}
+    texts = [texts] if isinstance(texts, str) else texts
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise RequestError(f"sweep values {texts!r}: expected options with their values, such as {EXAMPLE}")
     for text in texts:
         option, values = parse_values(given, text)
         if option in by_option:
@@ -98,9 +113,18 @@ def parse_values(given: Candidate, text: str) -> tuple[str, list[Any]]:
     if not all(parts):
         raise RequestError(f"sweep {text!r}: a value is empty; expected for example {EXAMPLE}")
     try:
-        return option, [yaml.safe_load(f"[{part}]" if of_lists else part) for part in parts]
+        return option, [_read(f"[{part}]" if of_lists else part) for part in parts]
     except yaml.YAMLError as error:
         raise RequestError(f"sweep {text!r}: expected for example {EXAMPLE}") from error
+
+
+def _read(text: str) -> Any:
+    """As YAML has it, and 1e-3, which YAML takes for a word, as the number that a person means."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _value_of(given: Candidate, option: str) -> Any:
@@ -126,7 +150,8 @@ def _same(one: Any, other: Any) -> bool:
 
 def _with(given: Candidate, option: str, value: Any) -> Candidate:
     if option in PLACEMENT:
-        return Candidate.model_validate(given.model_dump(exclude_unset=True) | {option: value})
+        fields = given.model_dump(exclude_unset=True) | {option: value}
+        return make_candidate(f"sweep {option}={spell(value)}", **fields)
     return given.model_copy(update={"options": given.options | {option: value}})
 
 

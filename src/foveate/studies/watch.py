@@ -23,8 +23,10 @@ class Watch:
     def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, accuracy: float | None) -> None:
         """A run is at this step; `accuracy` is the last one on validation."""
 
-    def finished(self, run: str, accuracy: float, seconds: float, part: str = "test") -> None:
-        """A run is recorded; `accuracy` is the one on that part."""
+    def finished(
+        self, run: str, accuracy: float, seconds: float, waited: float | None = None, part: str = "test"
+    ) -> None:
+        """A run is recorded; `accuracy` is the one on that part, `waited` the share spent on images."""
 
     def failed(self, run: str, message: str) -> None:
         """A run came to nothing."""
