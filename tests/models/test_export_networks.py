@@ -17,7 +17,7 @@ from foveate.models.registry import BACKBONES
 
 MECHANISMS = foveate.list_attention()
 NAMES = [name for name in BACKBONES if "resnet" in name or "convnext" in name]
-QUICK = ("resnet18", "cifar_resnet18", "cifar_resnet20")
+QUICK = ("cifar_resnet8", "resnet18", "cifar_resnet18", "cifar_resnet20")
 LARGE = {
     "resnet34": ("a2", "sgu"),
     "resnet50": ("se", "sgfa"),

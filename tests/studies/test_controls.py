@@ -18,6 +18,7 @@ from foveate.studies import matching
 from foveate.studies.candidate import parse_candidates
 from foveate.studies.controls import match_controls, with_controls
 from foveate.studies.design import Contrast, Control
+from foveate.studies.network import check_networks
 from foveate.studies.record import FORMAT
 from foveate.studies.run import Machine
 from foveate.studies.spec import StudySpec, make_study
@@ -210,10 +211,17 @@ def test_planned_comparisons_gain_those_with_the_controls(digits: Data, tmp_path
     assert [(one.a, one.b, one.group) for one in contrasts[1:]] == [("none(width=1.004)", "se", "controls")]
 
 
-def test_pretrained_weights_are_of_no_other_width(digits: Data, tmp_path: Path) -> None:
-    asked = study(attention="none,se", backbone="resnet18", control="parameters", pretrained=True)
-    with pytest.raises(RequestError, match="leave out --pretrained or --control"):
-        with_controls(asked, digits, tmp_path, Machine("cpu"))
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backbone": "resnet18", "pretrained": True}, "leave out --pretrained or --control"),
+        ({"backbone": "regnetx_002"}, "regnetx_002 cannot be made wider"),
+        ({"backbone": "mobilenetv3_small_100", "grow": "depth"}, "cannot be made deeper"),
+    ],
+)
+def test_a_control_that_cannot_be_is_refused_before_any_work(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        check_networks(study(attention="none,se", control="parameters", **settings))
 
 
 def test_a_resumed_study_measures_nothing_anew(
