@@ -2,8 +2,10 @@
 
 from types import SimpleNamespace
 
+import numba
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 pytest.importorskip("numba")
@@ -11,7 +13,7 @@ pytest.importorskip("numba")
 import foveate
 from foveate.kernels import inference, plain
 from foveate.kernels.cpu import lines as line_passes
-from foveate.kernels.cpu import pixels, planes, simam
+from foveate.kernels.cpu import maths, pixels, planes, simam
 from foveate.kernels.cpu.planes import EMBEDDED, STRIDE
 
 # Float32 sums of up to 2048 products in another order, and the sigmoid's own error of 9e-7, over the largest.
@@ -307,3 +309,26 @@ def test_statistics_keep_nan_of_any_place(memory_format):
         assert torch.equal(means.isnan(), of_channels)
         assert torch.equal(maxima.isnan(), of_channels)
         assert torch.equal(pooled.isnan(), of_pixels.expand(2, -1))
+
+
+def test_one_process_compiles_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def decorate(cache):
+        def compile_it(function):
+            (folder,) = (tmp_path / "foveate").iterdir()
+            assert str(folder) == numba.config.CACHE_DIR
+            with pytest.raises(Timeout):
+                FileLock(folder / ".lock", timeout=0).acquire()
+            return cache, function
+
+        return compile_it
+
+    assert maths.kept(decorate, "work") == (True, "work")
+    assert str(tmp_path) == numba.config.CACHE_DIR
+
+
+def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(tmp_path, monkeypatch):
+    (tmp_path / "foveate").write_text("in the way")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    assert maths.kept(lambda cache: lambda function: cache, "work") is False

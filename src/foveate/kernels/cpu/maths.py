@@ -10,6 +10,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from filelock import FileLock
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -24,15 +25,20 @@ OPTIONS: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": T
 def kept(decorate: Callable[..., Any], function: Any) -> Any:
     """Compile with a cache in a folder of its own for these sources.
 
-    numba looks whether the file of a function has changed, and not whether those that it calls have.
+    numba looks whether the file of a function has changed, and not whether those that it calls have. One
+    process compiles and the others wait for what it made: two compilations of the same sources are not the
+    same instructions, and can differ in the last digit of a result.
     """
     settings: Any = numba.config
     sources = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
     home = settings.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     before = settings.CACHE_DIR
-    settings.CACHE_DIR = str(Path(home) / "foveate" / hashlib.sha256(sources).hexdigest()[:16])
+    folder = Path(home) / "foveate" / hashlib.sha256(sources).hexdigest()[:16]
+    settings.CACHE_DIR = str(folder)
     try:
-        return decorate(cache=True)(function)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            return decorate(cache=True)(function)
     except (RuntimeError, OSError):  # there is nowhere to keep anything
         return decorate(cache=False)(function)
     finally:
