@@ -3,14 +3,14 @@ import io
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from browser import CHROMIUM, open_page
 from rich.console import Console
 from synthetic_study import edit_json, write_study
-from test_report_page import CHROMIUM, Outline
+from test_report_page import Outline
 from typer.testing import CliRunner
 
 from foveate.cli import app
@@ -192,20 +192,6 @@ def test_the_command_joins_and_rebuilds(tmp_path):
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 def test_its_charts_are_drawn_in_a_browser(two, tmp_path):
     shutil.copytree(Path(two[1]["report"]).parent, tmp_path / "page")
-    browser = subprocess.run(
-        [
-            str(CHROMIUM),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            *("--enable-logging=stderr", "--v=0", "--window-size=1280,900", "--virtual-time-budget=20000"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            *("--dump-dom", (tmp_path / "page" / "index.html").as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    browser = open_page(tmp_path / "page" / "index.html", tmp_path / "profile", width=1280)
     assert "CONSOLE" not in browser.stderr
     assert len(re.findall(r'<svg[^>]*class="marks"', browser.stdout)) == 3

@@ -2,12 +2,11 @@ import csv
 import io
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, open_page
 from rich.console import Console
 from synthetic_profile import RATIOS, make_record
 
@@ -16,7 +15,6 @@ from foveate.report.profile_charts import profile_figures
 from foveate.report.profile_console import profile_console
 from foveate.report.profile_words import warnings_of
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = "se(at=</script><b>x</b>)"
 
 
@@ -137,20 +135,6 @@ def test_figures_say_in_words_what_they_show():
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 def test_opens_in_a_browser_with_its_charts_drawn(tmp_path):
     page = Path(write_profile(make_record({HOSTILE: (1.01, 0.99, 1.03), "dmsca": (2.0, 1.9, 2.1)}), tmp_path))
-    browser = subprocess.run(
-        [
-            str(CHROMIUM),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            *("--enable-logging=stderr", "--v=0", "--window-size=1400,900", "--virtual-time-budget=20000"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            *("--dump-dom", page.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    browser = open_page(page, tmp_path / "profile")
     assert "CONSOLE" not in browser.stderr
     assert len(re.findall(r'<svg[^>]*class="marks"[^>]*>', browser.stdout)) == 6

@@ -1,16 +1,13 @@
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, open_page
 from synthetic_study import write_study
 
 from foveate.report.build import build_report
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 class Outline(HTMLParser):
@@ -88,24 +85,13 @@ def test_poor_studies_have_a_page_too(tmp_path, options):
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 @pytest.mark.parametrize(("scheme", "paper"), [(1, "#ffffff"), (0, "#15181c")], ids=["light", "dark"])
 def test_opens_offline_in_a_browser_with_its_charts_drawn(hostile_report, tmp_path, scheme, paper):
-    page = (hostile_report / "report" / "index.html").as_uri()
+    page = hostile_report / "report" / "index.html"
     requests = tmp_path / "requests.json"
-    browser = subprocess.run(
-        [
-            str(CHROMIUM),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            *("--enable-logging=stderr", "--v=0", "--window-size=1400,900", "--virtual-time-budget=20000"),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--log-net-log={requests}",
-            f"--blink-settings=preferredColorScheme={scheme}",
-            *("--dump-dom", page),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
+    browser = open_page(
+        page,
+        tmp_path / "profile",
+        f"--log-net-log={requests}",
+        f"--blink-settings=preferredColorScheme={scheme}",
     )
     assert "CONSOLE" not in browser.stderr
     drawn = re.findall(r'<svg[^>]*class="marks"[^>]*>', browser.stdout)

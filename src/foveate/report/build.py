@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.files import write_bytes, write_csv, write_text
+from foveate.files import write_csv, write_text
 from foveate.report.articles import printed_beside
 from foveate.report.charts import figures
 from foveate.report.claims import with_article, with_points
 from foveate.report.contrasts import contrasts_table, search_table, values_table
 from foveate.report.dynamics import learned_numbers
-from foveate.report.files import as_latex, as_markdown, as_pdf, as_svg
+from foveate.report.files import as_latex, as_markdown, write_figures
 from foveate.report.numbers import (
     class_numbers,
     confusion_numbers,
@@ -38,11 +38,8 @@ def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
     summary = summarise(records)
     if against is not None:
         summary["against"] = printed_beside(against, summary)
-    drawings = [(figure, as_svg(figure)) for figure in figures(summary, records)]
     report = folder / "report"
-    for figure, svg in drawings:
-        write_text(report / "figures" / f"{figure.name}.svg", svg)
-        write_bytes(report / "figures" / f"{figure.name}.pdf", as_pdf(svg))
+    drawings = write_figures(report, figures(summary, records))
     tables = (
         with_article(results_table(summary), summary),
         tests_table(summary),

@@ -1,11 +1,14 @@
 """The forms of what lies beside the page: tables as Markdown and LaTeX, figures as SVG and PDF."""
 
+from pathlib import Path
+
 import vl_convert
 
+from foveate.files import write_bytes, write_text
 from foveate.report.tables import Cell, Table
 from foveate.report.theme import Figure, theme
 
-__all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg"]
+__all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg", "write_figures"]
 
 FIGURE_WIDTH = 560
 """In pixels of a figure's file, of 1/72 inch in PDF."""
@@ -82,3 +85,12 @@ def _one_line(cell: Cell) -> str:
 
 def _escaped(text: str, replacements: dict[str, str]) -> str:
     return "".join(replacements.get(character, character) for character in text)
+
+
+def write_figures(folder: Path, figures: list[Figure]) -> list[tuple[Figure, str]]:
+    """Write each figure as SVG and PDF into figures/ of `folder`, and return them with their SVG."""
+    drawings = [(figure, as_svg(figure)) for figure in figures]
+    for figure, svg in drawings:
+        write_text(folder / "figures" / f"{figure.name}.svg", svg)
+        write_bytes(folder / "figures" / f"{figure.name}.pdf", as_pdf(svg))
+    return drawings

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError
-from foveate.files import write_bytes, write_csv, write_text
+from foveate.files import write_csv, write_text
 from foveate.report.articles import find_article
 from foveate.report.build import build_report
-from foveate.report.files import as_markdown, as_pdf, as_svg
+from foveate.report.files import as_markdown, write_figures
 from foveate.report.joined_charts import joined_figures
 from foveate.report.joined_page import render_joined
 from foveate.report.joined_tables import differences_table, joined_table, study_titles
@@ -52,10 +52,7 @@ def join_reports(folders: list[Path], out: Path | None = None, against: str | No
         "differences": find_differences(records),
         "report": str(out / "index.html"),
     }
-    drawings = [(figure, as_svg(figure)) for figure in joined_figures(joined)]
-    for figure, svg in drawings:
-        write_text(out / "figures" / f"{figure.name}.svg", svg)
-        write_bytes(out / "figures" / f"{figure.name}.pdf", as_pdf(svg))
+    drawings = write_figures(out, joined_figures(joined))
     for table in filter(None, (joined_table(joined), differences_table(joined))):
         write_text(out / f"{table.name}.md", as_markdown(table))
     titles = study_titles(joined["studies"])

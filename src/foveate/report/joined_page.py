@@ -1,17 +1,14 @@
 """Renders the one self-contained page of several studies."""
 
-import base64
 import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
-
 from foveate.report.claims import claims, conditions
+from foveate.report.frame import render
 from foveate.report.joined_tables import differences_table, joined_table, note_of_differences, study_titles
-from foveate.report.page import unbroken, vega_script
-from foveate.report.theme import Figure, theme
+from foveate.report.theme import Figure
 from foveate.version import __version__
 
 __all__ = ["render_joined"]
@@ -23,18 +20,6 @@ def render_joined(joined: dict[str, Any], drawings: list[tuple[Figure, str]], ou
     Names of studies and mechanisms come from folders and flags: everything is escaped, and the page asks for
     nothing.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"unbroken": unbroken}
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for index, (figure, svg) in enumerate(drawings):
-        still = base64.b64encode(svg.encode("utf-8")).decode("ascii")
-        groups.setdefault(figure.group, []).append({"index": index, "figure": figure, "still": still})
     studies = [
         {
             "title": title,
@@ -45,19 +30,15 @@ def render_joined(joined: dict[str, Any], drawings: list[tuple[Figure, str]], ou
         }
         for title, summary in zip(study_titles(joined["studies"]), joined["studies"], strict=True)
     ]
-    return environment.get_template("joined.html.j2").render(
+    return render(
+        "joined.html.j2",
+        drawings,
         studies=studies,
         version=__version__,
         note=note_of_differences(joined),
         differences=differences_table(joined),
         results=joined_table(joined),
         article=next((s["against"] for s in joined["studies"] if "against" in s), None),
-        groups=groups,
-        charts={
-            "specs": [figure.spec for figure, _ in drawings],
-            "themes": {"light": theme("light"), "dark": theme("dark")},
-        },
-        vega=vega_script(),
     )
 
 

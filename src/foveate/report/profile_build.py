@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.files import write_bytes, write_csv, write_json, write_text
-from foveate.report.files import as_markdown, as_pdf, as_svg
+from foveate.files import write_csv, write_json, write_text
+from foveate.report.files import as_markdown, write_figures
 from foveate.report.profile_charts import profile_figures
 from foveate.report.profile_page import render_profile
 from foveate.report.profile_tables import latency_table, numbers, work_table
@@ -18,10 +18,7 @@ def write_profile(record: dict[str, Any], folder: Path) -> str:
     Raises:
         DiskError: a file cannot be written.
     """
-    drawings = [(figure, as_svg(figure)) for figure in profile_figures(record)]
-    for figure, svg in drawings:
-        write_text(folder / "figures" / f"{figure.name}.svg", svg)
-        write_bytes(folder / "figures" / f"{figure.name}.pdf", as_pdf(svg))
+    drawings = write_figures(folder, profile_figures(record))
     for table in (latency_table(record), work_table(record)):
         write_text(folder / f"{table.name}.md", as_markdown(table))
     write_csv(folder / "profile.csv", numbers(record))

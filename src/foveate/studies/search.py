@@ -62,7 +62,7 @@ def search(
         values = swept_values(study.attention, study.design)
         number = min(settings.trials, math.prod(map(len, values.values())))
         url = settings.storage or f"sqlite:///{(out / 'search.db').absolute()}"
-        trials = open_trials(url, _name_of(study, data.fingerprint), seed=0)
+        trials = open_trials(url, _name_of(study, data.fingerprint))
         if settings.storage is None:  # what runs by its account was stopped: this process is alone here
             for trial in trials.get_trials(deepcopy=False, states=[trial_state("RUNNING")]):
                 trials.tell(trial.number, state=trial_state("FAIL"))
@@ -113,8 +113,7 @@ def _make_searcher(
 
     def carry_out(number: int, watch: Watch) -> dict[str, Any]:
         with FileLock(out / ".ask"):
-            # A sampler of its own for each trial: the same start would suggest the same values again.
-            trials = open_trials(url, name, seed=1 + len(open_trials(url, name, seed=0).trials))
+            trials = open_trials(url, name)
             trial = ask(trials, values, first)
         if trial is None:
             return {}

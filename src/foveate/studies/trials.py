@@ -18,8 +18,8 @@ STARTUP_TRIALS = 5
 """Trials before any is ended early, or any importance is told."""
 
 
-def open_trials(url: str, name: str, seed: int) -> "optuna.Study":
-    """Open the search called `name` in the storage at `url`, or begin it; `seed` is that of the sampler.
+def open_trials(url: str, name: str) -> "optuna.Study":
+    """Open the search called `name` in the storage at `url`, or begin it.
 
     Raises:
         RequestError: optuna is not there, or the storage cannot be opened, or forgets.
@@ -35,7 +35,6 @@ def open_trials(url: str, name: str, seed: int) -> "optuna.Study":
             storage=url,
             direction="maximize",
             load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(seed=seed),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1),
         )
         optuna.load_study(study_name=name, storage=url)  # as the processes of a search do
@@ -61,6 +60,8 @@ def ask(trials: "optuna.Study", values: Mapping[str, Mapping[str, Any]], first: 
 
     What failed is tried again by the next search, whose trials begin with number `first`, and not by this.
     """
+    from optuna.samplers import TPESampler
+
     tried = [
         other.params
         for other in trials.get_trials()
@@ -70,6 +71,8 @@ def ask(trials: "optuna.Study", values: Mapping[str, Mapping[str, Any]], first: 
     untried = [one for one in combinations if one not in tried]
     if not untried:
         return None
+    # A sampler of its own for each trial: the same start would suggest the same values again.
+    trials.sampler = TPESampler(seed=1 + len(trials.trials))
     trial = _suggest(trials, values)
     if trial.params not in untried:
         trials.tell(trial, state=trial_state("FAIL"))

@@ -1,0 +1,32 @@
+"""Opens a page in a real Chromium that reaches nothing."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def open_page(page: Path, profile: Path, *flags: str, width: int = 1400) -> subprocess.CompletedProcess[str]:
+    """The page's DOM once its scripts have run as standard output, its complaints as standard error."""
+    return subprocess.run(
+        [
+            str(CHROMIUM),
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            *(
+                "--enable-logging=stderr",
+                "--v=0",
+                f"--window-size={width},900",
+                "--virtual-time-budget=20000",
+            ),
+            f"--user-data-dir={profile}",
+            *flags,
+            *("--dump-dom", page.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
