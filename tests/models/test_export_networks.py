@@ -18,23 +18,15 @@ from foveate.models.registry import BACKBONES
 MECHANISMS = foveate.list_attention()
 NAMES = [name for name in BACKBONES if "resnet" in name or "convnext" in name]
 QUICK = ("cifar_resnet8", "resnet18", "cifar_resnet18", "cifar_resnet20")
-LARGE = {
-    "resnet34": ("a2", "sgu"),
-    "resnet50": ("se", "sgfa"),
-    "cifar_resnet34": ("scpa", "simam"),
-    "cifar_resnet50": ("eca", "sgfa_ca"),
-    "convnext_tiny": ("gam", "nam"),
-}
+LARGE = {"a2": "resnet34", "sgfa": "resnet50", "gam": "convnext_tiny"}
 
 
 def covering() -> list[tuple[str, str]]:
-    """Each mechanism in two networks: a quick one, and the large one it is named for or another quick one."""
-    large = {mechanism: backbone for backbone, names in LARGE.items() for mechanism in names}
-    chosen = []
-    for number, mechanism in enumerate(MECHANISMS):
-        first, second = (QUICK[(number + step) % len(QUICK)] for step in (0, 1))
-        chosen += [(first, mechanism), (large.get(mechanism, second), mechanism)]
-    return chosen
+    """Each mechanism in one network: a quick one, or a large one."""
+    return [
+        (LARGE.get(mechanism, QUICK[number % len(QUICK)]), mechanism)
+        for number, mechanism in enumerate(MECHANISMS)
+    ]
 
 
 def every() -> list[tuple[str, str]]:
