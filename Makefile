@@ -25,9 +25,10 @@ format: $(READY)
 results: $(READY)  ## README.md's results and results/README.md, from the records that are kept in results/
 	$(BIN)/python results/write.py
 
-bench: $(READY)  ## what attention costs, into docs/performance.md; the fit's throughput against a bare loop
+bench: $(READY)  ## what attention costs, into docs/performance.md; the fit against a bare loop; corruptions against a forward
 	$(BIN)/python benchmarks/attention_price.py --write docs/performance.md
 	$(BIN)/python benchmarks/fit_throughput.py
+	$(BIN)/python benchmarks/corruption_price.py
 
 lock: $(READY)  ## resolve pyproject.toml anew
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock

@@ -41,7 +41,7 @@ def page() -> ModuleType:
     return importlib.import_module("performance_page")
 
 
-@pytest.mark.parametrize("script", ["attention_price", "fit_throughput"])
+@pytest.mark.parametrize("script", ["attention_price", "fit_throughput", "corruption_price"])
 def test_a_benchmark_says_what_it_takes(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
         patch.setattr(sys, "argv", [script, "--help"])
@@ -183,3 +183,16 @@ def test_others_are_never_to_be_slower() -> None:
     ratios = {"ratio": 0.95, "quartiles": [0.9, 1.0], "interval": [0.94, 0.97]}
     found = comparison(mechanism="se", over_timm=ratios)
     assert goals.judge(found) == ("never slower", "timm's: reached; its equations: not reached")
+
+
+def test_corruptions_are_priced_against_the_forward(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corruption_price = importlib.import_module("corruption_price")
+    small = ["--backbone", "cifar_resnet8", "--images", "4", "--batch-size", "2"]
+    assert corruption_price.main([*small, "--json", str(tmp_path / "figures.json")]) == 0
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert len(figures["ratios"]) == 15
+    assert all(ratio > 0 for ratio in figures["ratios"].values())
+    assert figures["total"] == pytest.approx(sum(figures["ratios"].values()) / 15)
+    assert "all 15 × 5" in capsys.readouterr().out

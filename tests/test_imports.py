@@ -14,40 +14,50 @@ ROOT = Path(foveate.__file__).parent
 FREE = {"errors", "files", "version"}  # for all; they import none but each other
 BENCH = {
     "altair",
+    "art",
+    "cv2",
     "datasets",
+    "gradio",
     "lightning",
     "pandas",
+    "matplotlib",
     "plotly",
     "pydantic",
+    "pytorch_grad_cam",
     "scipy",
     "sklearn",
     "torchmetrics",
 }
 
 # What a package may not import, of foveate and of others.
+ABOVE = {"look", "cli", "cli_examine", "cli_flags", "cli_output", "cli_studies"}
 FORBIDDEN = {
-    "kernels": {"attention", "models", "training", "studies", "cli", "data", "evaluation", "report"} | BENCH,
-    "attention": {"models", "training", "studies", "cli", "data", "evaluation", "report"} | BENCH,
-    "models": {"training", "studies", "cli", "data", "evaluation", "report"} | BENCH,
-    "data": {"models", "training", "studies", "cli"},
-    "evaluation": {"models", "training", "studies", "cli"},
-    "training": {"studies", "cli", "report"},
-    "studies": {"cli"},
+    "kernels": {"attention", "models", "training", "studies", "data", "evaluation", "report"} | ABOVE | BENCH,
+    "attention": {"models", "training", "studies", "data", "evaluation", "report"} | ABOVE | BENCH,
+    "models": {"training", "studies", "data", "evaluation", "report"} | ABOVE | BENCH,
+    "data": {"models", "training", "studies"} | ABOVE,
+    "evaluation": {"models", "training", "studies"} | ABOVE,
+    "training": {"studies", "report"} | ABOVE,
+    "studies": ABOVE,
     "report": {
         "kernels",
         "attention",
         "models",
         "training",
         "data",
-        "cli",
         "torch",
         "torchvision",
         "timm",
         "lightning",
-    },
+    }
+    | ABOVE,
+    "look": ABOVE - {"look"},
     "cli": set(),
+    "cli_examine": set(),
     "cli_flags": set(),
-    "run": {"kernels", "attention", "training", "studies", "cli", "data", "evaluation", "report"} | BENCH,
+    "cli_output": set(),
+    "cli_studies": set(),
+    "run": {"kernels", "attention", "training", "studies", "data", "evaluation", "report"} | ABOVE | BENCH,
 }
 
 

@@ -1,23 +1,23 @@
 """The command line: parse, call, print."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from foveate.cli_flags import Json, with_study_flags
+from foveate.cli_examine import explain, look, robustness, transfer
+from foveate.cli_flags import Json
+from foveate.cli_output import console_beside, finish, write_json_to
+from foveate.cli_studies import ablate, compare, plan, sweep
 from foveate.errors import RequestError, WorkError
-from foveate.studies.request import StudyRequest
 from foveate.version import __version__
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 """Typer's exit status after Ctrl-C."""
-STUDIES = ("compare", "ablate", "sweep")
+RESUMING = ("compare", "ablate", "sweep", "explain", "robustness", "transfer")
 """Commands that go on where they were stopped."""
 
 app = typer.Typer(
@@ -38,104 +38,8 @@ def _top(
         raise typer.Exit
 
 
-@app.command()
-@with_study_flags
-def compare(
-    asked: StudyRequest,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="STUDY.yaml", help="Read these keys from a file.")
-    ] = None,
-    attention: Annotated[str | None, typer.Option(help="For example none,se,'dmsca(reduction=8)'.")] = None,
-    backbones: Annotated[
-        str | None, typer.Option(help="Whole networks instead: resnet50,torchvision/shufflenet_v2_x1_0 …")
-    ] = None,
-) -> None:
-    """Train attention mechanisms side by side, and say which is worth its cost.
-
-    Every mechanism is trained under the same recipe on the same seeds: the same split, the same order of
-    images, the same initial backbone. Give the same command again and it goes on where it was stopped.
-    """
-    _study(asked, attention=attention, backbones=backbones)
-
-
-@app.command()
-@with_study_flags
-def ablate(
-    asked: StudyRequest,
-    mechanism: Annotated[
-        str, typer.Argument(metavar="MECHANISM", help="dmsca or sgfa; options in parentheses stay fixed.")
-    ],
-) -> None:
-    """Take a mechanism apart: its parts added one at a time and left out one at a time.
-
-    Says what each part gains, with intervals, and what it costs. Goes on where it was stopped.
-    """
-    _study(asked, ablate=mechanism)
-
-
-@app.command()
-@with_study_flags
-def sweep(
-    asked: StudyRequest,
-    mechanism: Annotated[
-        str, typer.Argument(metavar="MECHANISM", help="Any; options in parentheses stay fixed.")
-    ],
-    values: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="OPTION=VALUES …", help="reduction=4,8,16 temperature=0.5,1,learned kernel_sizes='3|3,5'."
-        ),
-    ],
-    search: Annotated[
-        str | None,
-        typer.Option(help="optuna: search the options together, then test the best that was found."),
-    ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Of the search.", show_default="20")] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(help="Where the search is remembered: an SQLAlchemy URL.", show_default="OUT/search.db"),
-    ] = None,
-) -> None:
-    """Vary the options of a mechanism, one at a time, the others as they are.
-
-    Accuracy, parameters, multiply-adds and latency of each value. Goes on where it was stopped.
-    """
-    _study(asked, {"engine": search, "trials": trials, "storage": storage}, sweep=mechanism, values=values)
-
-
-@app.command()
-@with_study_flags
-def plan(
-    asked: StudyRequest,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="STUDY.yaml", help="Read these keys from a file.")
-    ] = None,
-    attention: Annotated[str | None, typer.Option(help="As of compare.")] = None,
-    backbones: Annotated[str | None, typer.Option(help="As of compare.")] = None,
-    ablate_: Annotated[str | None, typer.Option("--ablate", help="As the argument of ablate.")] = None,
-    sweep_: Annotated[str | None, typer.Option("--sweep", help="As the first argument of sweep.")] = None,
-    values: Annotated[
-        list[str] | None, typer.Option("--values", help="As the further arguments of sweep; repeat it.")
-    ] = None,
-    spread: Annotated[
-        float | None,
-        typer.Option(
-            help="Standard deviation of differences between seeds, in points.", show_default="known"
-        ),
-    ] = None,
-) -> None:
-    """Say what a study takes before it starts: runs, time on this machine, disk, and what it could detect.
-
-    Times are reckoned from training steps measured here. Nothing is trained and nothing is written.
-    """
-    from foveate.studies.commands import run_plan
-    from foveate.studies.plan_console import plan_table
-
-    subject = {"attention": attention, "backbones": backbones, "ablate": ablate_, "sweep": sweep_}
-    console = _console(asked.json)
-    planned = run_plan(asked, subject | {"values": values}, spread, console)
-    console.print(plan_table(planned))
-    _write_json(planned, asked.json)
+for command in (compare, ablate, sweep, plan, explain, robustness, transfer, look):
+    app.command()(command)
 
 
 @app.command()
@@ -171,7 +75,7 @@ def profile(
     from foveate.report.profile_console import profile_console
     from foveate.studies.commands import run_profile
 
-    console = _console(json_)
+    console = console_beside(json_)
     if not console.is_terminal:
         console.width = 100
     record = run_profile(settings, out, console)
@@ -180,7 +84,7 @@ def profile(
         from foveate.report.profile_build import write_profile
 
         console.print(f"Report: {write_profile(record, out)}", soft_wrap=True, markup=False)
-    _write_json(record, json_)
+    write_json_to(record, json_)
 
 
 @app.command()
@@ -200,13 +104,13 @@ def report(
 
     Joined studies stand side by side, and the page says first what they differ in.
     """
-    console = _console(json_)
+    console = console_beside(json_)
     if len(folders) == 1:
         from foveate.report.build import build_report
 
         if out:
             raise RequestError("--out is for several studies: the report of one lies in its own folder")
-        _finish(build_report(folders[0], against), json_, console)
+        finish(build_report(folders[0], against), json_, console)
         return
     from foveate.report.joined import join_reports
     from foveate.report.joined_tables import joined_console
@@ -214,7 +118,7 @@ def report(
     joined = join_reports(folders, out, against)
     console.print(joined_console(joined))
     console.print(f"Report: {joined['report']}", soft_wrap=True, markup=False)
-    _write_json(joined, json_)
+    write_json_to(joined, json_)
     if any(summary["missing"] for summary in joined["studies"]):
         raise typer.Exit(1)
 
@@ -239,7 +143,7 @@ def export(
     """
     from foveate.models.export import export_file, in_lines
 
-    console = _console(json_)
+    console = console_beside(json_)
     done = export_file(
         source,
         format_,
@@ -249,7 +153,7 @@ def export(
     )
     for line in in_lines(done):
         console.print(line, soft_wrap=True, markup=False)
-    _write_json(done._asdict(), json_)
+    write_json_to(done._asdict(), json_)
 
 
 @app.command("list")
@@ -258,41 +162,8 @@ def list_(json_: Json = None) -> None:
     from foveate.studies.catalogue import catalogue, catalogue_table
 
     described = catalogue()
-    _console(json_).print(catalogue_table(described))
-    _write_json(described, json_)
-
-
-def _study(asked: StudyRequest, search: dict[str, Any] | None = None, **subject: Any) -> None:
-    from foveate.studies.commands import run_study
-
-    console = _console(asked.json)
-    summary = run_study(asked, subject, console, search)
-    _finish(summary, asked.json, console)
-
-
-def _console(json_: Path | None) -> Console:
-    """Where people read: standard output, unless that is to carry JSON."""
-    return Console(stderr=json_ == Path("-"), highlight=False)
-
-
-def _finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:
-    from foveate.report.console import console_table
-
-    console.print(console_table(summary))
-    console.print(f"Report: {summary['report']}", soft_wrap=True, markup=False)
-    _write_json(summary, json_)
-    if summary["missing"]:
-        raise typer.Exit(1)
-
-
-def _write_json(summary: dict[str, Any], json_: Path | None) -> None:
-    from foveate.files import write_json
-
-    if json_ == Path("-"):
-        json.dump(summary, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
-        print()
-    elif json_ is not None:
-        write_json(json_, summary)
+    console_beside(json_).print(catalogue_table(described))
+    write_json_to(described, json_)
 
 
 def main() -> None:
@@ -307,7 +178,7 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            goes_on = "; the same command goes on from here" * bool(set(sys.argv[1:2]) & set(STUDIES))
+            goes_on = "; the same command goes on from here" * bool(set(sys.argv[1:2]) & set(RESUMING))
             print(f"foveate: interrupted{goes_on}", file=sys.stderr)
         raise
 

@@ -5,7 +5,7 @@ import vl_convert
 from synthetic_study import write_study
 
 from foveate.report.charts import figures, pareto_front
-from foveate.report.class_charts import MANY_CLASSES
+from foveate.report.class_changes import MANY_CLASSES
 from foveate.report.files import as_pdf, as_svg
 from foveate.report.records import read_records
 from foveate.report.summary import summarise
@@ -28,7 +28,7 @@ def test_makes_every_figure_and_draws_it_without_a_warning(tmp_path):
     assert list(made) == [
         *("accuracy_latency", "accuracy_parameters", "accuracy_macs", "differences"),
         *("curve_train_loss", "curve_validation_loss", "curve_train_accuracy", "curve_validation_accuracy"),
-        *("per_class", "confusion_0", "confusion_1", "confusion_2", "confusion_3"),
+        *("per_class", "class_changes", "confusion_0", "confusion_1", "confusion_2", "confusion_3"),
     ]
     assert made["accuracy_latency"].description.endswith("On the Pareto front: plain, se, dmsca.")
     for figure in made.values():

@@ -24,9 +24,10 @@ def test_everything_lies_beside_the_page_and_nothing_temporary(hostile_report):
     assert names == {
         *("index.html", "figures", "results.csv", "results.md", "results.tex"),
         *("tests.csv", "tests.md", "tests.tex", "curves.csv", "per_class.csv", "confusion.csv"),
+        *("class_changes.csv", "class_changes.md", "class_changes.tex"),
     }
     stems = {path.stem for path in (report / "figures").glob("*.svg")}
-    assert len(stems) == 13
+    assert len(stems) == 14
     assert stems == {path.stem for path in (report / "figures").glob("*.pdf")}
     assert (report / "figures" / "differences.pdf").read_bytes().startswith(b"%PDF")
 

@@ -95,7 +95,7 @@ def test_opens_offline_in_a_browser_with_its_charts_drawn(hostile_report, tmp_pa
     )
     assert "CONSOLE" not in browser.stderr
     drawn = re.findall(r'<svg[^>]*class="marks"[^>]*>', browser.stdout)
-    assert len(drawn) == 13
+    assert len(drawn) == 14
     assert browser.stdout.count(f'fill="{paper}"') >= 13
     # What the browser asks for itself has no origin; all else is asked for by a page.
     events = json.loads(requests.read_text(encoding="utf-8"))["events"]

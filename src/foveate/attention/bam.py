@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count, hidden_channels
+from foveate.attention.shown import shown
 
 
 class ChannelBranch(nn.Module):
@@ -69,5 +70,6 @@ class BAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to x what both branches together keep of it."""
-        M = torch.sigmoid(self.channel(x) + self.spatial(x))
+        M_c, M_s = shown("channel", self.channel(x)), shown("spatial", self.spatial(x))
+        M = shown("gate", torch.sigmoid(M_c + M_s))
         return x + x * M

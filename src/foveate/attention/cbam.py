@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.options import check_kernel_size, hidden_channels
+from foveate.attention.shown import shown
 from foveate.kernels import fast_paths
 
 
@@ -22,7 +23,7 @@ class ChannelGate(nn.Module):
         """Weigh the channels of x."""
         average = x.mean(dim=(2, 3), keepdim=True)
         maximum = x.amax(dim=(2, 3), keepdim=True)
-        return x * torch.sigmoid(self.mlp(average) + self.mlp(maximum))
+        return x * shown("channel", torch.sigmoid(self.mlp(average) + self.mlp(maximum)))
 
 
 class SpatialGate(nn.Module):
@@ -40,7 +41,7 @@ class SpatialGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the positions of x."""
         pooled = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        return x * torch.sigmoid(self.conv(pooled))
+        return x * shown("spatial", torch.sigmoid(self.conv(pooled)))
 
 
 class CBAM(nn.Module):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count
+from foveate.attention.shown import shown
 from foveate.kernels import fast_paths
 
 
@@ -43,4 +44,4 @@ class CoordinateAttention(nn.Module):
         z_h = x.mean(dim=3, keepdim=True)
         z_w = x.mean(dim=2, keepdim=True).transpose(2, 3)
         g_h, g_w = self.gates(z_h, z_w)
-        return x * g_h * g_w.transpose(2, 3)
+        return x * shown("height", g_h) * shown("width", g_w.transpose(2, 3))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.options import check_count, check_kernel_size
+from foveate.attention.shown import shown
 
 
 def adaptive_kernel_size(channels: int) -> int:
@@ -37,4 +38,4 @@ class ECA(nn.Module):
         """Weigh the channels of x."""
         y = x.mean(dim=(2, 3))
         w = torch.sigmoid(self.conv(y.unsqueeze(1))).squeeze(1)
-        return x * w[:, :, None, None]
+        return x * shown("channel", w[:, :, None, None])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_kernel_size, hidden_channels
+from foveate.attention.shown import shown
 
 
 class GAM(nn.Module):
@@ -38,5 +39,5 @@ class GAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every element of x by its position's channels, then by its surroundings."""
-        x = x * torch.sigmoid(self.mlp(x))
-        return x * torch.sigmoid(self.spatial(x))
+        x = x * shown("channel", torch.sigmoid(self.mlp(x)))
+        return x * shown("spatial", torch.sigmoid(self.spatial(x)))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.options import hidden_channels
+from foveate.attention.shown import shown
 from foveate.kernels import fast_paths
 
 
@@ -24,5 +25,5 @@ class SE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels of x."""
         z = x.mean(dim=(2, 3), keepdim=True)
-        s = torch.sigmoid(self.expand(torch.relu(self.reduce(z))))
+        s = shown("channel", torch.sigmoid(self.expand(torch.relu(self.reduce(z)))))
         return x * s

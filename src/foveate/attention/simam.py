@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.options import check_count, check_positive
+from foveate.attention.shown import shown
 from foveate.kernels import fast_paths
 
 
@@ -34,4 +35,4 @@ class SimAM(nn.Module):
         squared_distance = (t - t.mean(dim=(2, 3), keepdim=True)).square()
         variance = squared_distance.mean(dim=(2, 3), keepdim=True)
         inverse_energy = squared_distance / (4 * (variance + self.e_lambda)) + 0.5
-        return x * torch.sigmoid(inverse_energy).to(x.dtype)
+        return x * shown("gate", torch.sigmoid(inverse_energy).to(x.dtype))

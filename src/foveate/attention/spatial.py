@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_kernel_size
+from foveate.attention.shown import shown
 from foveate.kernels import fast_paths
 
 
@@ -12,11 +13,13 @@ class SpatialMask(nn.Module):
     """M_s ⊙ X with M_s = σ(BN(Conv_k×k([max over dim 1 of X ; mean over dim 1 of X]))), 2 -> 1, no bias.
 
     (B, C, H, W) -> (B, C, H, W). Haq et al. 2025, eq. 1, over the channels; the gate over the "Z-pool" of
-    Misra et al. 2021, eq. 1, over whichever dimension a rotation puts in their place.
+    Misra et al. 2021, eq. 1, over whichever dimension a rotation puts in their place. `name` is what M_s is
+    shown as.
     """
 
-    def __init__(self, kernel_size: int) -> None:
+    def __init__(self, kernel_size: int, name: str = "M_s") -> None:
         super().__init__()
+        self.name = name
         check_kernel_size("kernel_size", kernel_size)
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = AnySizeBatchNorm2d(1)
@@ -25,4 +28,4 @@ class SpatialMask(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Weigh x by a map over its last two dimensions."""
         pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
-        return x * torch.sigmoid(self.norm(self.conv(pooled)))
+        return x * shown(self.name, torch.sigmoid(self.norm(self.conv(pooled))))

@@ -18,9 +18,9 @@ class TripletAttention(nn.Module):
     def __init__(self, channels: int, kernel_size: int = 7) -> None:
         super().__init__()
         check_count("channels", channels)
-        self.channel_width = SpatialMask(kernel_size)
-        self.height_channel = SpatialMask(kernel_size)
-        self.height_width = SpatialMask(kernel_size)
+        self.channel_width = SpatialMask(kernel_size, "channel_width")
+        self.height_channel = SpatialMask(kernel_size, "height_channel")
+        self.height_width = SpatialMask(kernel_size, "height_width")
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh x by how each two of its dimensions meet."""

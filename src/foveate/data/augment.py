@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
 
-__all__ = ["AUGMENTATIONS", "Augmentation"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "centre"]
 
 
 def crop(images: Tensor, generator: Generator, settings: "Augmentation") -> Tensor:
@@ -130,18 +130,20 @@ class Augmentation(nn.Module):
         """Augment for training; `generator` is on the images' device."""
         images = images.float() / 255
         if not set(CROPS) & set(self.names):
-            images = self._centre(images)
+            images = centre(images, self.image_size)
         for name in self.names:
             images = AUGMENTATIONS[name](images, generator, self)
         return (images - self.mean) / self.std
 
     def plain(self, images: Tensor) -> Tensor:
         """Cut out the centre and normalise, for evaluation: nothing is random."""
-        return (self._centre(images).float() / 255 - self.mean) / self.std
+        return (centre(images, self.image_size).float() / 255 - self.mean) / self.std
 
-    def _centre(self, images: Tensor) -> Tensor:
-        top, left = ((side - self.image_size) // 2 for side in images.shape[2:])
-        return images[..., top : top + self.image_size, left : left + self.image_size]
+
+def centre(images: Tensor, size: int) -> Tensor:
+    """Cut the middle square out of images (…, H, W): a view (…, size, size)."""
+    top, left = ((side - size) // 2 for side in images.shape[-2:])
+    return images[..., top : top + size, left : left + size]
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator, like: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from foveate.models import registry  # noqa: F401  registers the names
 from foveate.models.attach import IdentityGate, attach, attached, detach
+from foveate.models.capture import capture
 from foveate.models.hub import from_pretrained, push_to_hub, save_pretrained
 from foveate.models.loading import load_weights
 from foveate.models.paths import SitePath, explain, set_path
@@ -14,6 +15,7 @@ __all__ = [
     "SitePath",
     "attach",
     "attached",
+    "capture",
     "detach",
     "explain",
     "from_pretrained",

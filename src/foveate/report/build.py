@@ -1,5 +1,6 @@
 """Builds the report of a study: reads its records, writes the page and what lies beside it."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ from foveate.files import write_csv, write_text
 from foveate.report.articles import printed_beside
 from foveate.report.charts import figures
 from foveate.report.claims import with_article, with_points
+from foveate.report.class_changes import class_changes_table
 from foveate.report.contrasts import contrasts_table, search_table, values_table
 from foveate.report.dynamics import learned_numbers
 from foveate.report.files import as_latex, as_markdown, write_figures
+from foveate.report.frame import render
 from foveate.report.numbers import (
     class_numbers,
     confusion_numbers,
@@ -19,10 +22,13 @@ from foveate.report.numbers import (
 )
 from foveate.report.page import render_page
 from foveate.report.records import read_records
+from foveate.report.sections import Section, find_sections, read_examined
 from foveate.report.summary import summarise
-from foveate.report.tables import results_table, tests_table
+from foveate.report.tables import Table, results_table, tests_table
+from foveate.report.theme import Figure
+from foveate.version import __version__
 
-__all__ = ["build_report"]
+__all__ = ["build_examination", "build_report"]
 
 
 def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
@@ -39,19 +45,20 @@ def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
     if against is not None:
         summary["against"] = printed_beside(against, summary)
     report = folder / "report"
-    drawings = write_figures(report, figures(summary, records))
+    sections = find_sections(folder)
+    drawings = write_figures(report, [*figures(summary, records), *_figures(sections)])
     tables = (
         with_article(results_table(summary), summary),
         tests_table(summary),
         with_points(contrasts_table(summary), summary),
         values_table(summary),
         search_table(summary),
+        class_changes_table(summary["class_changes"]),
+        *(table for section in sections for table in section.tables),
     )
     shown = [table for table in tables if table is not None]
-    for table in shown:
-        write_text(report / f"{table.name}.md", as_markdown(table))
-        write_text(report / f"{table.name}.tex", as_latex(table))
-    numbers = {
+    _write_tables(report, shown)
+    numbers: dict[str, Iterable[Mapping[str, Any]]] = {
         "results": row_numbers(summary),
         "tests": test_numbers(summary),
         "curves": curve_numbers(records),
@@ -60,12 +67,45 @@ def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
     }
     if learned := list(learned_numbers(records)):
         numbers["learned"] = iter(learned)
+    if summary["class_changes"]:
+        numbers["class_changes"] = summary["class_changes"]
+    for section in sections:
+        numbers |= section.numbers
     for name, rows in numbers.items():
         write_csv(report / f"{name}.csv", rows)
     _take_away_others(report, [table.name for table in shown], [figure.name for figure, _ in drawings])
     # Last, so that a page that is there has everything that it names.
-    write_text(Path(summary["report"]), render_page(summary, drawings))
+    write_text(Path(summary["report"]), render_page(summary, drawings, sections))
     return summary
+
+
+def build_examination(folder: Path) -> Path:
+    """Write the page of what was examined in `folder`, where no study was run, and return its path.
+
+    It has a section for each record that is there; tables, numbers and figures lie beside it as with a study.
+    """
+    examined = [read_examined(path) for path in sorted(folder.glob("*.json"))]
+    records, sections = [one.record for one in examined], [one.section for one in examined]
+    report = folder / "report"
+    drawings = write_figures(report, _figures(sections))
+    _write_tables(report, [table for section in sections for table in section.tables])
+    for section in sections:
+        for name, rows in section.numbers.items():
+            write_csv(report / f"{name}.csv", rows)
+    title = ", ".join(dict.fromkeys(network["name"] for record in records for network in record["networks"]))
+    content = {"title": title, "version": __version__, "records": records, "sections": sections}
+    write_text(report / "index.html", render("examined.html.j2", drawings, **content))
+    return report / "index.html"
+
+
+def _figures(sections: list[Section]) -> list[Figure]:
+    return [figure for section in sections for figure in section.figures]
+
+
+def _write_tables(report: Path, tables: list[Table]) -> None:
+    for table in tables:
+        write_text(report / f"{table.name}.md", as_markdown(table))
+        write_text(report / f"{table.name}.tex", as_latex(table))
 
 
 def _take_away_others(report: Path, tables: list[str], figures: list[str]) -> None:

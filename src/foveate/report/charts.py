@@ -6,7 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.class_charts import MANY_CLASSES, confusion, per_class
+from foveate.report.class_changes import MANY_CLASSES, class_changes_figure
+from foveate.report.class_charts import confusion, per_class
 from foveate.report.contrast_charts import contrast_figures
 from foveate.report.dynamics_charts import learned_figures
 from foveate.report.notation import display_name
@@ -39,6 +40,8 @@ def figures(summary: dict[str, Any], records: Records) -> list[Figure]:
     made += [_curve(summary, records, *curve) for curve in CURVES]
     made += learned_figures(records)
     made.append(per_class(summary, records))
+    if changes := class_changes_figure(summary["class_changes"]):
+        made.append(changes)
     if len(records.study["data"]["classes"]) <= MANY_CLASSES:
         made += [confusion(label, number, records) for number, label in enumerate(records.finished)]
     return made

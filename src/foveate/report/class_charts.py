@@ -5,14 +5,13 @@ from typing import Any
 
 import altair as alt
 
+from foveate.report.class_changes import MANY_CLASSES
 from foveate.report.notation import display_name
 from foveate.report.records import Records
 from foveate.report.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
 
-__all__ = ["MANY_CLASSES", "confusion", "per_class"]
+__all__ = ["confusion", "per_class"]
 
-MANY_CLASSES = 30
-"""With more classes than this only the hardest are shown, and confusion matrices are left to the CSV."""
 CLASSES_WITH_FIGURES = 12
 """With more classes than this the cells of a confusion matrix are too small for figures."""
 

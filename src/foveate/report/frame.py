@@ -30,6 +30,7 @@ def render(template: str, drawings: list[tuple[Figure, str]], **content: Any) ->
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "base64": lambda file: base64.b64encode(file.read_bytes()).decode("ascii"),
         "count": count,
         "display": display_name,
         "p_value": p_value,

@@ -1,19 +1,25 @@
 """Renders the one self-contained page of a report."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from foveate.report.claims import article_table, claims, conditions, with_article, with_points
-from foveate.report.class_charts import MANY_CLASSES
+from foveate.report.class_changes import MANY_CLASSES, class_changes_sentences
 from foveate.report.contrasts import contrasts_table, search_sentences, search_table, values_table
 from foveate.report.frame import render
+from foveate.report.sections import Section
 from foveate.report.tables import results_table, tests_table, training_table
 from foveate.report.theme import Figure
 
 __all__ = ["render_page"]
 
 
-def render_page(summary: dict[str, Any], drawings: list[tuple[Figure, str]]) -> str:
+def render_page(
+    summary: dict[str, Any], drawings: list[tuple[Figure, str]], sections: Sequence[Section] = ()
+) -> str:
     """Render the page of `summary` with its figures, each with its SVG for print and for want of scripts.
+
+    `sections` are those of what examined the trained networks.
 
     Names of classes and mechanisms come from folders and flags: everything is escaped, and the page's content
     security policy forbids it every request.
@@ -25,6 +31,7 @@ def render_page(summary: dict[str, Any], drawings: list[tuple[Figure, str]]) -> 
         study=summary["study"],
         data=summary["study"]["data"],
         many_classes=MANY_CLASSES,
+        class_sentences=class_changes_sentences(summary["class_changes"]),
         results=with_article(results_table(summary), summary),
         tests=tests_table(summary),
         contrasts=with_points(contrasts_table(summary), summary),
@@ -36,4 +43,5 @@ def render_page(summary: dict[str, Any], drawings: list[tuple[Figure, str]]) -> 
         article=article_table(summary) if "against" in summary else None,
         conditions=conditions(summary) if "against" in summary else [],
         claims=claims(summary),
+        sections=sections,
     )

@@ -46,7 +46,7 @@ class Figure:
     """A chart: its file's stem, its group in the page, its title, itself in words, its specification."""
 
     name: str
-    group: Literal["cost", "differences", "contrasts", "values", "curves", "classes", "confusion"]
+    group: str
     title: str
     description: str
     spec: dict[str, Any]

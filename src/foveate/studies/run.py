@@ -58,15 +58,22 @@ def make_augmentation(recipe: Recipe, data: Data) -> Augmentation:
 
 
 def execute(
-    spec: RunSpec, data: Data, folder: Path, machine: Machine, on_step: OnStep | None = None
+    spec: RunSpec,
+    data: Data,
+    folder: Path,
+    machine: Machine,
+    on_step: OnStep | None = None,
+    start: Callable[[], nn.Module] | None = None,
 ) -> dict[str, Any]:
     """Train, choose, test and record one run; a finished one is only read.
+
+    `start` builds the network to go on from, where that is another than the spec's with weights drawn anew.
 
     Raises:
         WorkError: whatever stopped it; of what was not foreseen, the traceback is in error.txt.
     """
     with at_work(folder, machine):
-        return find_result(folder) or _execute(spec, data, folder, machine, on_step)
+        return find_result(folder) or _execute(spec, data, folder, machine, on_step, start)
 
 
 @contextmanager
@@ -105,12 +112,17 @@ def train(
     machine: Machine,
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
+    start: Callable[[], nn.Module] | None = None,
 ) -> tuple[nn.Module, Fitted]:
-    """Build a run's network and train it; the validation part alone judges it, the test part is not read."""
+    """Build a run's network and train it; the validation part alone judges it, the test part is not read.
+
+    `start` is that of `execute`.
+    """
     torch.set_num_threads(machine.threads)
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     recipe = spec.recipe
-    network = build_network(
+    build = start or partial(
+        build_network,
         spec.backbone,
         spec.attention,
         classes=len(data.classes),
@@ -119,6 +131,7 @@ def train(
         pretrained=spec.pretrained,
         seed=spec.seed,
     )
+    network = build()
     training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
     load = _loading(spec, machine)
     fitted = fit(
@@ -147,9 +160,14 @@ def _loading(spec: RunSpec, machine: Machine) -> Callable[..., DataLoader[Any]]:
 
 
 def _execute(
-    spec: RunSpec, data: Data, folder: Path, machine: Machine, on_step: OnStep | None
+    spec: RunSpec,
+    data: Data,
+    folder: Path,
+    machine: Machine,
+    on_step: OnStep | None,
+    start: Callable[[], nn.Module] | None,
 ) -> dict[str, Any]:
-    network, fitted = train(spec, data, folder, machine, on_step)
+    network, fitted = train(spec, data, folder, machine, on_step, start=start)
     recipe, device = spec.recipe, machine.torch_device
     training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
     logits, labels = predict(

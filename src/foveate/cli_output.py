@@ -1,0 +1,38 @@
+"""What every command prints, for people and as JSON."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+__all__ = ["console_beside", "finish", "write_json_to"]
+
+
+def console_beside(json_: Path | None) -> Console:
+    """Where people read: standard output, unless that is to carry JSON."""
+    return Console(stderr=json_ == Path("-"), highlight=False)
+
+
+def finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:
+    """Print the table and the verdict of a study; what is missing of it makes the exit status 1."""
+    from foveate.report.console import console_table
+
+    console.print(console_table(summary))
+    console.print(f"Report: {summary['report']}", soft_wrap=True, markup=False)
+    write_json_to(summary, json_)
+    if summary["missing"]:
+        raise typer.Exit(1)
+
+
+def write_json_to(summary: dict[str, Any], json_: Path | None) -> None:
+    """Write what `--json` asked for: into a file, or to standard output."""
+    from foveate.files import write_json
+
+    if json_ == Path("-"):
+        json.dump(summary, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
+        print()
+    elif json_ is not None:
+        write_json(json_, summary)

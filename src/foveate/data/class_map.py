@@ -1,0 +1,150 @@
+"""Which class of one set of images is which of another: by their names, or as a mapping file says."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from foveate.errors import RequestError, unknown_name
+
+__all__ = ["ClassMap", "Match", "match_classes", "read_class_map"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Classes that mean the same: of the target set, and of the source set."""
+
+    target: tuple[str, ...]
+    source: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What tables call it: the target's name, or its names."""
+        return " / ".join(self.target)
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """What of a target set a network of the source set can be asked.
+
+    Attributes:
+        matches: what one answer stands for, in the order of the target's classes.
+        target_left_out: classes of the target that nothing of the source means.
+        source_left_out: classes of the source that nothing of the target means; their logits do not count.
+    """
+
+    matches: tuple[Match, ...]
+    target_left_out: tuple[str, ...]
+    source_left_out: tuple[str, ...]
+
+    @property
+    def left_out(self) -> str:
+        """In a sentence what has no match, named and counted; "" where everything has."""
+        sides = (("the target", self.target_left_out), ("the source", self.source_left_out))
+        said = [f"{len(names)} of {side} ({', '.join(names)})" for side, names in sides if names]
+        return f"classes without a match: {' and '.join(said)}." if said else ""
+
+
+def match_classes(target: Sequence[str], source: Sequence[str]) -> ClassMap:
+    """Match classes whose names are equal but for case, underscores, hyphens and spaces.
+
+    Raises:
+        RequestError: no name is in both.
+    """
+    by_name: dict[str, list[str]] = {}
+    for name in source:
+        by_name.setdefault(_plain(name), []).append(name)
+    pairs = [(name, twin) for name in target for twin in by_name.get(_plain(name), ())]
+    if not pairs:
+        raise RequestError(
+            f"no class of the target ({_listed(target)}) is called as one of the source ({_listed(source)}): "
+            "say which is which with --classes FILE, or carry the networks over with --how probe or finetune"
+        )
+    return _joined(pairs, target, source)
+
+
+def read_class_map(path: Path, target: Sequence[str], source: Sequence[str]) -> ClassMap:
+    """Read a YAML or JSON mapping: target class -> source class, or a list of source classes.
+
+    Several target classes may name one source class, and one target class several source classes: a network
+    cannot be asked to tell those apart, so they count as one (see `Match`).
+
+    Raises:
+        RequestError: no such file, no mapping, nothing in it, or a name that its set does not have (the
+            nearest is named).
+    """
+    pairs = []
+    for key, given in _mapping(path).items():
+        name = _known(str(key), target, "class of the target", path)
+        for twin in given if isinstance(given, list) else [given]:
+            if not isinstance(twin, str | int):
+                raise RequestError(f"{path}: {key!r}: expected the name of a class, or a list, got {twin!r}")
+            pairs.append((name, _known(str(twin), source, "class of the source", path)))
+    if not pairs:
+        raise RequestError(
+            f"{path} maps no class: write lines such as 'convertible: automobile' (target: source), or carry "
+            "the networks over with --how probe or finetune"
+        )
+    return _joined(pairs, target, source)
+
+
+def _mapping(path: Path) -> Mapping[Any, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(content, dict | None):
+        raise RequestError(
+            f"{path}: expected a mapping of target classes to source classes, found a "
+            f"{type(content).__name__}"
+        )
+    return content or {}
+
+
+def _known(given: str, names: Sequence[str], kind: str, path: Path) -> str:
+    """The class that `given` names: itself, or the only one that is the same but for its spelling."""
+    if given in names:
+        return given
+    alike = [name for name in names if _plain(name) == _plain(given)]
+    if len(alike) != 1:
+        raise RequestError(f"{path}: {unknown_name(kind, given, names)}")
+    return alike[0]
+
+
+def _joined(pairs: Sequence[tuple[str, str]], target: Sequence[str], source: Sequence[str]) -> ClassMap:
+    """Put pairs that share a class together."""
+    groups: list[tuple[set[str], set[str]]] = []
+    for name, twin in pairs:
+        touching = [group for group in groups if name in group[0] or twin in group[1]]
+        groups = [group for group in groups if group not in touching]
+        groups.append(
+            (
+                {name}.union(*(group[0] for group in touching)),
+                {twin}.union(*(group[1] for group in touching)),
+            )
+        )
+    matches = [
+        Match(
+            tuple(name for name in target if name in names), tuple(twin for twin in source if twin in twins)
+        )
+        for names, twins in groups
+    ]
+    matches.sort(key=lambda match: list(target).index(match.target[0]))
+    return ClassMap(
+        tuple(matches),
+        tuple(name for name in target if not any(name in match.target for match in matches)),
+        tuple(twin for twin in source if not any(twin in match.source for match in matches)),
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]+", " ", name).strip().casefold()
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

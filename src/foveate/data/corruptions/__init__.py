@@ -1,0 +1,123 @@
+"""The 15 common corruptions of Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261), in whole batches.
+
+A new one is a function and a line in `CORRUPTIONS`, and its strengths are a line in each table of
+`severities`. Where the published programs leave something open, or part from the paper, the function says so.
+
+Known differences to the published sets: values are rounded to 8 bits here and cut off there, frost is drawn
+(see `frost`), and the random numbers are others.
+"""
+
+import re
+from collections.abc import Callable
+
+from torch import Generator, Tensor
+
+from foveate.data.corruptions.blur import defocus_blur, glass_blur, motion_blur, zoom_blur
+from foveate.data.corruptions.digital import contrast, elastic_transform, jpeg_compression, pixelate
+from foveate.data.corruptions.frost import frost
+from foveate.data.corruptions.noise import gaussian_noise, impulse_noise, shot_noise
+from foveate.data.corruptions.severities import SEVERITIES, published_set
+from foveate.data.corruptions.weather import brightness, fog, snow
+from foveate.errors import RequestError, unknown_name
+
+__all__ = ["ARTICLE", "CORRUPTIONS", "LEAST_SIDE", "check_corruption", "corrupt", "noise_sigma"]
+
+CORRUPTIONS: dict[str, Callable[..., Tensor]] = {
+    "gaussian_noise": gaussian_noise,
+    "shot_noise": shot_noise,
+    "impulse_noise": impulse_noise,
+    "defocus_blur": defocus_blur,
+    "glass_blur": glass_blur,
+    "motion_blur": motion_blur,
+    "zoom_blur": zoom_blur,
+    "snow": snow,
+    "frost": frost,
+    "fog": fog,
+    "brightness": brightness,
+    "contrast": contrast,
+    "elastic_transform": elastic_transform,
+    "pixelate": pixelate,
+    "jpeg_compression": jpeg_compression,
+}
+"""What can be asked for by name, in the order of the paper's tables."""
+
+ARTICLE = ("noise_15", "noise_25", "motion_blur", "jpeg_compression")
+"""What the DMSCA article measures."""
+
+LEAST_SIDE = 8
+"""Pixels; of smaller images the published strengths leave nothing, and some have no middle to work on."""
+
+NOISE = re.compile(r"noise_(\d+(?:\.\d+)?)")
+
+
+def noise_sigma(name: str) -> float | None:
+    """The σ, in units of 1/255, of a corruption named noise_σ (`noise_15`); None if it is not named so.
+
+    Raises:
+        RequestError: σ is not over 0 and at most 255.
+    """
+    found = NOISE.fullmatch(name)
+    if found is None:
+        return None
+    sigma = float(found[1])
+    if not 0 < sigma <= 255:
+        raise RequestError(f"corruption {name}: σ must be over 0 and at most 255, of 255 grey levels")
+    return sigma
+
+
+def check_corruption(name: str, severity: int | None) -> None:
+    """See to it that `name` is known and has this severity; Gaussian noise of a stated σ has none (None).
+
+    Raises:
+        RequestError: an unknown name, or a severity that is not 1 to 5.
+    """
+    if noise_sigma(name) is not None:
+        if severity is not None:
+            raise RequestError(
+                f"corruption {name} states its strength: it has no severity, {severity} was given"
+            )
+        return
+    if name not in CORRUPTIONS:
+        raise RequestError(
+            unknown_name("corruption", name, CORRUPTIONS)
+            + " Gaussian noise of a stated σ, of 255, is written noise_σ: noise_15."
+        )
+    if isinstance(severity, bool) or not isinstance(severity, int) or not 1 <= severity <= 5:
+        raise RequestError(f"severity of {name} must be 1, 2, 3, 4 or 5, got {severity!r}")
+
+
+def corrupt(images: Tensor, name: str, severity: int | None, generator: Generator) -> Tensor:
+    """Corrupt images (B, C, H, W) in 0..1, of 1 or 3 channels, and round the result to 8 bits.
+
+    Every image has random numbers of its own, from `generator` on the images' device; its state alone decides
+    them. The strengths are CIFAR-10-C's up to a short side of 48 pixels, Tiny-ImageNet-C's up to 96,
+    ImageNet-C's above.
+
+    Args:
+        images: float32, whole 8-bit values divided by 255.
+        name: of `CORRUPTIONS`, or noise_σ: Gaussian noise of σ / 255.
+        severity: 1 to 5; None for noise_σ.
+        generator: of random numbers.
+
+    Raises:
+        RequestError: an unknown name or severity, or images of another kind, or under 8 pixels.
+    """
+    check_corruption(name, severity)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
+        raise RequestError(
+            "corruptions take floating-point images (B, C, H, W) of 1 or 3 channels, "
+            f"got {tuple(images.shape)} of {images.dtype}"
+        )
+    height, width = images.shape[2:]
+    if min(height, width) < LEAST_SIDE:
+        raise RequestError(
+            f"corruptions need images of at least {LEAST_SIDE} pixels a side, got {height}×{width}"
+        )
+    sigma = noise_sigma(name)
+    if sigma is not None:
+        corrupted = gaussian_noise(images, generator, sigma / 255)
+    else:
+        assert severity is not None
+        strength = SEVERITIES[published_set(height, width)][name][severity - 1]
+        corrupted = CORRUPTIONS[name](images, generator, *strength)
+    return corrupted.clamp_(0, 1).mul_(255).round_().div_(255)

@@ -1,0 +1,90 @@
+"""Weather: snow, fog and brightness; frost has a module of its own."""
+
+import torch
+from torch import Generator, Tensor
+
+from foveate.data.corruptions.filters import smear, zoom_in
+
+__all__ = ["brightness", "fog", "plasma", "snow"]
+
+
+def snow(
+    images: Tensor,
+    generator: Generator,
+    mean: float,
+    spread: float,
+    zoom: float,
+    threshold: float,
+    radius: float,
+    sigma: float,
+    kept: float,
+) -> Tensor:
+    """Whiten the image and let flakes fall on it: bright spots of noise, zoomed and smeared downwards.
+
+    flakes = smear(zoom_in(N(mean, spread²), zoom) where ≥ threshold), once as they are and once turned by
+    180°; y = kept·x + (1 - kept)·max(x, 1.5·grey + 0.5) + both.
+    """
+    batch, _, height, width = images.shape
+    noise = torch.randn((batch, 1, height, width), generator=generator, device=images.device)
+    flakes = zoom_in(noise.mul_(spread).add_(mean), zoom)
+    flakes = torch.where(flakes < threshold, 0, flakes.clamp(0, 1))
+    degrees = torch.rand(batch, generator=generator, device=images.device) * 90 - 135
+    # In 8 bits, as the published program hands them over.
+    flakes = smear((flakes * 255).floor_().div_(255), degrees, radius, sigma)
+    white = torch.maximum(images, grey(images) * 1.5 + 0.5)
+    return torch.lerp(white, images, kept) + flakes + flakes.flip(2, 3)
+
+
+def fog(images: Tensor, generator: Generator, thickness: float, decay: float) -> Tensor:
+    """(x + thickness · plasma) · m / (m + thickness), m the image's largest value."""
+    batch, _, height, width = images.shape
+    cloud = plasma(batch, max(height, width), decay, generator, images.device)[:, None, :height, :width]
+    largest = images.amax(dim=(1, 2, 3), keepdim=True)
+    return (images + thickness * cloud) * (largest / (largest + thickness))
+
+
+def plasma(count: int, side: int, decay: float, generator: Generator, device: torch.device) -> Tensor:
+    """Clouds (count, s, s) in 0..1 by the diamond-square algorithm, s the least power of 2 from `side` on.
+
+    A square's middle is the mean of its corners and an edge's middle that of its four neighbours (all of it
+    wraps around), each with uniform noise added whose range is divided by `decay` from one level to the next.
+    """
+    size = max(2, 1 << (side - 1).bit_length())
+    cloud = torch.zeros(count, size, size, device=device)
+    step, swing = size, 1.0
+
+    def near(sums: Tensor) -> Tensor:
+        noise = torch.rand(sums.shape, generator=generator, device=device)
+        return sums / 4 + swing * (2 * noise - 1)
+
+    while step >= 2:
+        half = step // 2
+        corners = cloud[:, ::step, ::step]
+        across = corners + corners.roll(-1, dims=1)
+        middles = cloud[:, half::step, half::step] = near(across + across.roll(-1, dims=2))
+        beside = middles + middles.roll(1, dims=1) + corners + corners.roll(-1, dims=2)
+        cloud[:, ::step, half::step] = near(beside)
+        beside = middles + middles.roll(1, dims=2) + corners + corners.roll(-1, dims=1)
+        cloud[:, half::step, ::step] = near(beside)
+        step, swing = half, swing / decay
+    cloud -= cloud.amin(dim=(1, 2), keepdim=True)
+    return cloud / cloud.amax(dim=(1, 2), keepdim=True)
+
+
+def brightness(images: Tensor, generator: Generator, added: float) -> Tensor:
+    """Raise the value of HSV, V = max(R, G, B), by `added`, at most to 1; hue and saturation stay.
+
+    With these two fixed a colour is proportional to its value: y = x · min(V + added, 1) / V, and a black
+    pixel becomes grey.
+    """
+    value = images.amax(dim=1, keepdim=True)
+    raised = (value + added).clamp(max=1)
+    return torch.where(value > 0, images * (raised / value.clamp(min=1e-6)), raised)
+
+
+def grey(images: Tensor) -> Tensor:
+    """Brightness (B, 1, H, W) of RGB by ITU-R BT.601; a grey image is its own."""
+    if images.shape[1] == 1:
+        return images
+    weights = images.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    return (images * weights).sum(dim=1, keepdim=True)

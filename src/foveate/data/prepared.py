@@ -1,0 +1,193 @@
+"""Folders of images that were corrupted elsewhere, laid out as CIFAR-10-C and ImageNet-C are."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foveate.data.folder import EXTENSIONS, files_identity
+from foveate.data.images import UnreadableImageError, decode, place
+from foveate.errors import RequestError
+
+__all__ = ["ArrayCorruptions", "FolderCorruptions", "PreparedCorruptions", "open_prepared"]
+
+STRENGTHS = 5
+LABELS = "labels.npy"
+
+
+class PreparedCorruptions(ABC):
+    """Corrupted images with labels, by corruption and severity.
+
+    Attributes:
+        corruptions: the names that are there, sorted.
+        identity: hash of names and sizes of the files.
+        left_out: sentences on what could not be taken.
+    """
+
+    corruptions: tuple[str, ...]
+    identity: str
+    left_out: list[str]
+
+    def has(self, corruption: str, severity: int) -> bool:
+        """Whether this corruption is there in this severity."""
+        return corruption in self.corruptions
+
+    @abstractmethod
+    def labels(self, corruption: str, severity: int) -> np.ndarray:
+        """int64 (N,), of what is there."""
+
+    @abstractmethod
+    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images, float (B, C, H, W) in 0..1, and labels, int64 (B,); what cannot be decoded is left out."""
+
+
+def open_prepared(
+    folder: Path, classes: Sequence[str], image_size: int, channels: int
+) -> PreparedCorruptions:
+    """Open a folder of CORRUPTION.npy with labels.npy, or of CORRUPTION/SEVERITY/CLASS/IMAGE.
+
+    Nothing is unpickled, and arrays are mapped, not read.
+
+    Raises:
+        RequestError: neither layout is there, or its images or classes are others than the networks'.
+    """
+    if not folder.is_dir():
+        raise RequestError(f"there is no folder {folder}: give the folder of a prepared -C set")
+    if (folder / LABELS).is_file():
+        return ArrayCorruptions(folder, classes, image_size, channels)
+    return FolderCorruptions(folder, classes, image_size, channels)
+
+
+class ArrayCorruptions(PreparedCorruptions):
+    """CIFAR-10-C's layout: NAME.npy, uint8 (5·N, H, W, 3), by severity, and labels.npy (5·N,)."""
+
+    def __init__(self, folder: Path, classes: Sequence[str], image_size: int, channels: int) -> None:
+        if channels != 3:
+            raise RequestError(f"{folder} holds colour images, and the networks take {channels} channel")
+        self._labels = _load(folder / LABELS)
+        if self._labels.ndim != 1 or self._labels.dtype.kind not in "iu" or len(self._labels) % STRENGTHS:
+            raise RequestError(
+                f"{folder / LABELS} holds {self._labels.dtype} {self._labels.shape}: expected whole numbers, "
+                f"(5·N,), the labels of {STRENGTHS} severities"
+            )
+        if not len(self._labels) or self._labels.min() < 0 or self._labels.max() >= len(classes):
+            raise RequestError(f"{folder / LABELS} has other labels than those of {len(classes)} classes")
+        files = sorted(file for file in folder.glob("*.npy") if file.name != LABELS)
+        self._arrays = {file.stem: _load(file) for file in files}
+        expected = (len(self._labels), image_size, image_size, 3)
+        for file in files:
+            array = self._arrays[file.stem]
+            if array.dtype != np.uint8 or array.shape != expected:
+                raise RequestError(
+                    f"{file} holds {array.dtype} {array.shape}: expected uint8 {expected}, images of the "
+                    "size that the networks take, one a label"
+                )
+        if not files:
+            raise RequestError(f"{folder} has {LABELS} and no CORRUPTION.npy beside it")
+        self.corruptions = tuple(self._arrays)
+        self.identity = files_identity(folder, [file.name for file in [*files, folder / LABELS]])
+        self.left_out = []
+
+    def labels(self, corruption: str, severity: int) -> np.ndarray:
+        """int64 (N,)."""
+        return self._labels[self._span(severity)].astype(np.int64)
+
+    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images, float (B, 3, H, W) in 0..1, and labels, int64 (B,)."""
+        pixels = self._arrays[corruption][self._span(severity)][indices]
+        images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+        return images.float() / 255, torch.from_numpy(self.labels(corruption, severity)[indices])
+
+    def _span(self, severity: int) -> slice:
+        count = len(self._labels) // STRENGTHS
+        return slice((severity - 1) * count, severity * count)
+
+
+class FolderCorruptions(PreparedCorruptions):
+    """ImageNet-C's layout: CORRUPTION/SEVERITY/CLASS/IMAGE; images are brought to the networks' size.
+
+    Class folders go by name; where the networks' classes have only numbers for names, by their sorted order.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str], image_size: int, channels: int) -> None:
+        self.folder, self.image_size, self.channels = folder, image_size, channels
+        found: dict[tuple[str, int], dict[str, list[Path]]] = {}
+        for file in sorted(folder.glob("*/[1-5]/*/*")):
+            corruption, severity, class_ = file.relative_to(folder).parts[:3]
+            if file.suffix.lower() in EXTENSIONS:
+                found.setdefault((corruption, int(severity)), {}).setdefault(class_, []).append(file)
+        if not found:
+            raise RequestError(
+                f"{folder} holds no prepared -C set: expected {LABELS} with CORRUPTION.npy (as CIFAR-10-C) "
+                "or CORRUPTION/SEVERITY/CLASS/IMAGE with severities 1 to 5 (as ImageNet-C)"
+            )
+        names = sorted({class_ for of_classes in found.values() for class_ in of_classes})
+        numbers = _number_classes(folder, names, classes)
+        self._files = {
+            place: [
+                (file, numbers[name])
+                for name, files in of_classes.items()
+                if name in numbers
+                for file in files
+            ]
+            for place, of_classes in found.items()
+        }
+        strange = [name for name in names if name not in numbers]
+        self.left_out = (
+            [f"{len(strange)} folders of {folder} are no classes of the networks: {_short(strange)}."]
+            if strange
+            else []
+        )
+        self.corruptions = tuple(sorted({corruption for corruption, _ in found}))
+        every = [file for files in self._files.values() for file, _ in files]
+        self.identity = files_identity(folder, [file.relative_to(folder).as_posix() for file in every])
+
+    def has(self, corruption: str, severity: int) -> bool:
+        """Whether this corruption is there in this severity."""
+        return bool(self._files.get((corruption, severity)))
+
+    def labels(self, corruption: str, severity: int) -> np.ndarray:
+        """int64 (N,)."""
+        return np.array([label for _, label in self._files[corruption, severity]], dtype=np.int64)
+
+    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images, float (B, C, H, W) in 0..1, and labels, int64 (B,), of those that can be decoded."""
+        images, labels = [], []
+        for index in indices:
+            file, label = self._files[corruption, severity][index]
+            try:
+                pixels, _ = decode(file)
+            except UnreadableImageError as error:
+                self.left_out.append(f"{file} was left out: {error}.")
+                continue
+            images.append(np.array(place(pixels, self.channels, self.image_size)))
+            labels.append(label)
+        stacked = (
+            np.stack(images) if images else np.empty((0, self.channels, self.image_size, self.image_size))
+        )
+        return torch.from_numpy(stacked).float() / 255, torch.tensor(labels, dtype=torch.int64)
+
+
+def _load(file: Path) -> np.ndarray:
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise RequestError(f"{file} is no array of plain numbers: {error}") from error
+
+
+def _number_classes(folder: Path, names: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
+    known = {name: classes.index(name) for name in names if name in classes}
+    if known:
+        return known
+    if all(name.isdecimal() for name in classes) and len(names) == len(classes):
+        return {name: number for number, name in enumerate(names)}
+    raise RequestError(
+        f"{folder} has the classes {_short(names)}, and the networks know {_short(classes)}: none is in both"
+    )
+
+
+def _short(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + ", …" * (len(names) > 4)

@@ -1,0 +1,226 @@
+"""Adversarial attacks in the L∞ norm, by the adversarial-robustness-toolbox, and signs of masked gradients.
+
+* fgsm: one step, Goodfellow et al., ICLR 2015;
+* pgd: 20 steps of 2.5 ε / 20 from a random start, Madry et al., ICLR 2018;
+* ensemble: after AutoAttack (Croce and Hein, ICML 2020) APGD on the cross-entropy, APGD on the difference of
+  logits ratio, and Square (black-box), each on the images that the ones before left. It is smaller than
+  AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), and so leaves more accuracy.
+
+ε is in units of 1/255 of the image's range: the attacked model takes images in 0..1 and normalises inside.
+"""
+
+import importlib.util
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from foveate.errors import RequestError, unknown_name
+
+__all__ = [
+    "ATTACKS",
+    "Attacked",
+    "NormalisedModel",
+    "attack",
+    "check_toolbox",
+    "masking_signs",
+    "useless_gradients",
+]
+
+ATTACKS = ("fgsm", "pgd", "ensemble")
+PGD_STEPS = 20
+APGD_STEPS = 50
+SQUARE_QUERIES = 500
+LEAST_CLASSES = 3
+"""The difference of logits ratio divides by the distance to the third-largest logit."""
+NOTEWORTHY = 0.01
+"""Share of the images below which a difference between two attacks is left to chance."""
+
+
+class Attacked(NamedTuple):
+    """Adversarial images (N, C, H, W), logits on them, and the accuracy left after each part."""
+
+    images: Tensor
+    logits: Tensor
+    parts: dict[str, float]
+
+
+class NormalisedModel(nn.Module):
+    """A network behind its normalisation: takes images in 0..1."""
+
+    def __init__(self, network: nn.Module, normalise: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network, self.normalise = network, normalise
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes), in float32."""
+        return self.network(self.normalise(images)).float()
+
+
+def attack(
+    model: NormalisedModel,
+    images: Tensor,
+    labels: Tensor,
+    name: str,
+    eps: float,
+    *,
+    classes: int,
+    seed: int,
+    batch_size: int = 128,
+) -> Attacked:
+    """Attack images (N, C, H, W) in 0..1 on the model's device; those answered wrongly are left as they are.
+
+    Success is judged here, on images that are cut to 0..1 and to ε around the clean ones. The global random
+    numbers of NumPy and Python, which the toolbox draws from, are seeded, and afterwards as they were.
+
+    Raises:
+        RequestError: an unknown attack, an ε that is not over 0 and at most 255, or the toolbox is missing.
+    """
+    if name not in ATTACKS:
+        raise RequestError(unknown_name("attack", name, ATTACKS))
+    if not 0 < eps <= 255:
+        raise RequestError(f"eps must be over 0 and at most 255 (units of 1/255), got {eps:g}")
+    classifier = _classifier(model, images, classes)
+    radius = eps / 255
+    found = images.clone()
+    parts: dict[str, float] = {}
+    for part, make in _parts(name, radius, batch_size, classes).items():
+        left = (_logits(model, found, batch_size).argmax(1) == labels).nonzero()[:, 0]
+        if len(left):
+            clean = images[left]
+            with _seeded(seed):
+                targets = F.one_hot(labels[left], classes).float().cpu().numpy()
+                made = make(classifier).generate(clean.cpu().numpy(), y=targets)
+            adversarial = torch.from_numpy(made).to(images)
+            adversarial = (clean + (adversarial - clean).clamp(-radius, radius)).clamp(0, 1)
+            broken = _logits(model, adversarial, batch_size).argmax(1) != labels[left]
+            # A single attack's images count as they are; of several, the first that succeeds.
+            taken = broken if name == "ensemble" else torch.ones_like(broken)
+            found[left[taken]] = adversarial[taken]
+        parts[part] = (_logits(model, found, batch_size).argmax(1) == labels).double().mean().item()
+    return Attacked(found, _logits(model, found, batch_size), parts)
+
+
+def useless_gradients(
+    model: NormalisedModel, images: Tensor, labels: Tensor, batch_size: int = 128
+) -> dict[str, int]:
+    """Count images by which the gradient of the loss is zero everywhere, or not finite somewhere."""
+    zero = broken = 0
+    for some, answers in zip(images.split(batch_size), labels.split(batch_size), strict=True):
+        some = some.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(F.cross_entropy(model(some), answers, reduction="sum"), some)
+        finite = gradient.isfinite().flatten(1).all(1)
+        broken += int((~finite).sum())
+        zero += int((finite & (gradient == 0).flatten(1).all(1)).sum())
+    return {"zero": zero, "not_finite": broken}
+
+
+def masking_signs(
+    accuracies: Mapping[float, Mapping[str, float]], gradients: Mapping[str, int] | None, images: int
+) -> list[str]:
+    """What in the results hints at masked gradients (Athalye et al., ICML 2018, section 3.1), in sentences.
+
+    Where gradients are masked, an attack that follows them fails and robustness is only apparent.
+
+    Args:
+        accuracies: of each ε the accuracy left by each attack; those of the ensemble's parts as well.
+        gradients: what `useless_gradients` counted.
+        images: that were attacked.
+    """
+    signs = []
+    for eps, left in sorted(accuracies.items()):
+        if {"fgsm", "pgd"} <= left.keys() and left["pgd"] - left["fgsm"] > NOTEWORTHY:
+            signs.append(
+                f"at {eps:g}/255 one step (FGSM leaves {left['fgsm']:.1%}) is stronger than "
+                f"{PGD_STEPS} steps (PGD leaves {left['pgd']:.1%})"
+            )
+        following = [left[part] for part in ("apgd-ce", "apgd-dlr") if part in left]
+        if "square" in left and following and following[-1] - left["square"] > NOTEWORTHY:
+            signs.append(
+                f"at {eps:g}/255 the black-box attack (Square) breaks {following[-1] - left['square']:.1%} "
+                "of the images that those with gradients left"
+            )
+    by_eps = sorted((eps, left["pgd"]) for eps, left in accuracies.items() if "pgd" in left)
+    for (low, before), (high, after) in pairwise(by_eps):
+        if after - before > NOTEWORTHY:
+            signs.append(f"PGD leaves more at {high:g}/255 ({after:.1%}) than at {low:g}/255 ({before:.1%})")
+    for kind, words in (("zero", "zero everywhere"), ("not_finite", "not finite")):
+        if gradients and gradients[kind]:
+            signs.append(f"the gradient by the image is {words} for {gradients[kind]} of {images} images")
+    return signs
+
+
+def check_toolbox() -> None:
+    """Raise RequestError, with what to do, where the toolbox is not installed."""
+    if importlib.util.find_spec("art") is None:
+        raise RequestError("attacks need the adversarial-robustness-toolbox: pip install 'foveate[attacks]'")
+
+
+def _parts(name: str, eps: float, batch_size: int, classes: int) -> dict[str, Callable[[Any], Any]]:
+    """The attacks that `name` is made of: each takes the toolbox's classifier."""
+    from art.attacks.evasion import (
+        AutoProjectedGradientDescent,
+        FastGradientMethod,
+        ProjectedGradientDescentPyTorch,
+        SquareAttack,
+    )
+
+    def apgd(loss: str) -> Callable[[Any], Any]:
+        settings = {"eps": eps, "eps_step": 2 * eps, "max_iter": APGD_STEPS, "nb_random_init": 1}
+        return lambda classifier: AutoProjectedGradientDescent(
+            classifier, **settings, batch_size=batch_size, loss_type=loss, verbose=False
+        )
+
+    if name == "fgsm":
+        return {"fgsm": lambda classifier: FastGradientMethod(classifier, eps=eps, batch_size=batch_size)}
+    if name == "pgd":
+        step = {"eps_step": 2.5 * eps / PGD_STEPS, "max_iter": PGD_STEPS, "num_random_init": 1}
+        return {
+            "pgd": lambda classifier: ProjectedGradientDescentPyTorch(
+                classifier, eps=eps, **step, batch_size=batch_size, verbose=False
+            )
+        }
+    parts: dict[str, Callable[[Any], Any]] = {"apgd-ce": apgd("cross_entropy")}
+    if classes >= LEAST_CLASSES:
+        parts["apgd-dlr"] = apgd("difference_logits_ratio")
+    parts["square"] = lambda classifier: SquareAttack(
+        classifier, eps=eps, max_iter=SQUARE_QUERIES, batch_size=batch_size, verbose=False
+    )
+    return parts
+
+
+def _classifier(model: NormalisedModel, images: Tensor, classes: int) -> Any:
+    check_toolbox()
+    from art.estimators.classification import PyTorchClassifier
+
+    return PyTorchClassifier(
+        model.eval(),
+        loss=nn.CrossEntropyLoss(),
+        input_shape=tuple(images.shape[1:]),
+        nb_classes=classes,
+        clip_values=(0.0, 1.0),
+        device_type="cpu" if images.device.type == "cpu" else "gpu",
+    )
+
+
+@torch.inference_mode()
+def _logits(model: NormalisedModel, images: Tensor, batch_size: int) -> Tensor:
+    return torch.cat([model(some) for some in images.split(batch_size)])
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    states = np.random.get_state(), random.getstate()
+    np.random.seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(states[0])
+        random.setstate(states[1])

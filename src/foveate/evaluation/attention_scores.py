@@ -1,0 +1,137 @@
+"""Scores of maps of where a network looked. Articles use some of them without a definition; these are ours.
+
+Maps are (B, H, W) of values in 0..1, objects (B, H, W) of bool. What has no value for an image, such as the
+share of a map that is 0 throughout, is NaN there, and left out and counted by whoever averages.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, pad
+
+__all__ = [
+    "VIEWS",
+    "ClassConsistency",
+    "View",
+    "energies",
+    "focus_ratio",
+    "pointing_game",
+    "tolerance_of",
+    "view_consistency",
+]
+
+POINTING_TOLERANCE = 15 / 224
+"""Of an image's side: the 15 pixels of Zhang et al. 2018 (Excitation Backprop), at any size."""
+
+
+def focus_ratio(maps: Tensor, objects: Tensor) -> Tensor:
+    """The share of a map's energy inside the object, Σ_inside M / Σ M: (B,). By chance its share of area."""
+    total = maps.sum(dim=(1, 2))
+    return torch.where(total > 0, (maps * objects).sum(dim=(1, 2)) / total, torch.nan)
+
+
+def energies(maps: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean value of a map outside of the object and inside of it, each (B,); NaN for no such pixels.
+
+    The noise suppression ratio of a set is the mean of the first over the mean of the second: a ratio of
+    means, because the ratio of an image whose object is 0 would be infinite.
+    """
+    outside = (maps * ~objects).sum(dim=(1, 2)) / (~objects).sum(dim=(1, 2))
+    return outside, (maps * objects).sum(dim=(1, 2)) / objects.sum(dim=(1, 2))
+
+
+def tolerance_of(height: int, width: int) -> int:
+    """How many pixels beside an object still hit it."""
+    return round(POINTING_TOLERANCE * min(height, width))
+
+
+def pointing_game(maps: Tensor, objects: Tensor, tolerance: int) -> Tensor:
+    """1 where the map's highest pixel is within `tolerance` pixels of the object, else 0.
+
+    (B,); of equal pixels the first counts; NaN for a map of 0. Distances are from centre to centre.
+    """
+    H, W = maps.shape[1:]
+    highest = maps.flatten(1).argmax(dim=1)
+    y, x = (highest // W)[:, None, None], (highest % W)[:, None, None]
+    rows, columns = torch.arange(H)[None, :, None], torch.arange(W)[None, None, :]
+    near = (rows - y) ** 2 + (columns - x) ** 2 <= tolerance**2
+    hit = (near & objects).flatten(1).any(dim=1).to(maps.dtype)
+    return torch.where(maps.flatten(1).amax(dim=1) > 0, hit, torch.nan)
+
+
+class View(NamedTuple):
+    """A way to see an image (values in 0..1) otherwise: mirrored, moved down and right, darker."""
+
+    name: str
+    mirrored: bool = False
+    shift: float = 0.0  # of the image's side
+    brightness: float = 1.0
+
+    def see(self, images: Tensor) -> Tensor:
+        """The images (B, C, H, W) so; what a shift uncovers is their reflection."""
+        pixels = self._pixels(images)
+        if self.mirrored:
+            images = images.flip(3)
+        if pixels:
+            H, W = images.shape[2:]
+            images = pad(images, (pixels, 0, pixels, 0), mode="reflect")[:, :, :H, :W]
+        return images * self.brightness
+
+    def undo(self, maps: Tensor) -> Tensor:
+        """Maps (B, H, W) of such images as they lie on the original, without what a shift pushed out."""
+        pixels = self._pixels(maps)
+        maps = maps[:, pixels:, pixels:]
+        return maps.flip(2) if self.mirrored else maps
+
+    def seen(self, maps: Tensor) -> Tensor:
+        """Of maps (B, H, W) of the originals, the part that `undo` leaves of the view's."""
+        pixels, (H, W) = self._pixels(maps), maps.shape[1:]
+        if self.mirrored:
+            return maps[:, : H - pixels, pixels:]
+        return maps[:, : H - pixels, : W - pixels]
+
+    def _pixels(self, images: Tensor) -> int:
+        return math.floor(self.shift * min(images.shape[-2:]))
+
+
+VIEWS = (View("mirrored", mirrored=True), View("moved and darker", shift=1 / 8, brightness=0.8))
+
+
+def view_consistency(maps: Tensor, maps_of_view: Tensor, view: View) -> Tensor:
+    """Cosine of the angle between each map and that of its view, once undone: (B,), 1 where they are equal.
+
+    Values are not centred, so that maps that have nothing to do with each other are well above 0. NaN where a
+    map is 0 throughout.
+    """
+    a, b = view.seen(maps).flatten(1), view.undo(maps_of_view).flatten(1)
+    whole = (a.amax(dim=1) > 0) & (b.amax(dim=1) > 0)
+    return torch.where(whole, cosine_similarity(a, b, dim=1), torch.nan)
+
+
+class ClassConsistency:
+    """Mean cosine between the maps of two different images of a class; keeps one map a class, not all.
+
+    With u = M / |M|, the mean over the n (n - 1) pairs is (|Σ u|² - n) / (n (n - 1)).
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[int, Tensor] = {}
+        self._counts: dict[int, int] = {}
+
+    def add(self, maps: Tensor, labels: Tensor) -> None:
+        """Take in maps (B, H, W) and the classes (B,) of their images; maps of 0 have no direction."""
+        flat = maps.flatten(1).double()
+        for unit, label, norm in zip(flat, labels.tolist(), flat.norm(dim=1), strict=True):
+            if norm > 0:
+                self._sums[label] = self._sums.get(label, 0) + unit / norm
+                self._counts[label] = self._counts.get(label, 0) + 1
+
+    def values(self) -> list[float]:
+        """The mean of each class that has two maps or more."""
+        return [
+            float((self._sums[label].square().sum() - n) / (n * (n - 1)))
+            for label, n in sorted(self._counts.items())
+            if n > 1
+        ]

@@ -1,0 +1,68 @@
+"""What a layer gives, as a map (B, C, H, W): as it is, with its channels last, or as tokens of a grid."""
+
+import math
+from typing import Any
+
+from torch import Tensor, nn
+
+from foveate.errors import RequestError
+
+__all__ = ["feature_map", "is_channels_last"]
+
+CHANNELS_LAST = {"torchvision.models.swin_transformer.SwinTransformer": ("permute", "avgpool")}
+"""Networks that keep (B, H, W, C) without saying so, and the modules of theirs that do not."""
+
+
+def is_channels_last(network: nn.Module, layer: str) -> bool:
+    """Whether a 4-d output of the module at `layer` is (B, H, W, C).
+
+    So it is behind a linear layer and a layer norm, which work on the last dimension, and in networks that
+    say so (timm's `output_fmt`) or are known for it.
+    """
+    if type(network.get_submodule(layer)) in (nn.Linear, nn.LayerNorm):
+        return True
+    if str(getattr(network, "output_fmt", "")).upper().endswith("NHWC"):
+        return True
+    for cls in type(network).__mro__:
+        exceptions = CHANNELS_LAST.get(f"{cls.__module__}.{cls.__qualname__}")
+        if exceptions is not None:
+            return layer not in exceptions
+    return False
+
+
+def feature_map(network: nn.Module, layer: str, output: Any, size: tuple[int, int]) -> Tensor:
+    """Give the `output` of the module at `layer` for images of `size` (height, width) as (B, C, h, w).
+
+    Tokens (B, N, C) become the grid of the image's proportions; those of classes and registers, which come
+    first, are left out.
+
+    Raises RequestError for what is no map, for tokens that fill no grid, and for a map of 1×1.
+    """
+    if not isinstance(output, Tensor) or output.ndim not in (3, 4):
+        given = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        raise RequestError(
+            f"layer {layer!r} of {type(network).__name__} gives {given}: expected a feature map, "
+            "(B, C, H, W), or tokens, (B, N, C)"
+        )
+    if output.ndim == 3:
+        maps = _grid(network, layer, output, size)
+    else:
+        maps = output.movedim(3, 1) if is_channels_last(network, layer) else output
+    if maps.shape[2:].numel() == 1:
+        raise RequestError(
+            f"layer {layer!r} of {type(network).__name__} gives maps of 1×1 for images of "
+            f"{size[0]}×{size[1]}, which show no places: name an earlier layer, or give larger images"
+        )
+    return maps
+
+
+def _grid(network: nn.Module, layer: str, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    first = getattr(network, "num_prefix_tokens", 1 if hasattr(network, "class_token") else 0)
+    count = tokens.shape[1] - first
+    height = round(math.sqrt(max(count, 0) * size[0] / size[1]))
+    if height < 1 or count % height or abs(count / height / height - size[1] / size[0]) > 1 / height:
+        raise RequestError(
+            f"layer {layer!r} of {type(network).__name__} gives {tokens.shape[1]} tokens, which are no grid "
+            f"of the proportions {size[0]}×{size[1]}: name another layer"
+        )
+    return tokens[:, first:].transpose(1, 2).unflatten(2, (height, count // height))

@@ -1,0 +1,106 @@
+"""The page's pictures as HTML: a card for the image, and one for each network. All text is escaped."""
+
+import base64
+from html import escape
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from foveate.evaluation.heat import heat, scale
+from foveate.look.pictures import Picture
+from foveate.look.viewer import OwnMap, View
+from foveate.report.notation import display_name
+
+__all__ = ["cards", "escaped", "fault", "legend"]
+
+HEAT_SIDE = 224
+
+
+def cards(picture: Picture, views: list[View], seed: str) -> str:
+    """The picture beside what each network makes of it."""
+    shown = _png(picture.shown)
+    truth = f"<p class='fv-truth'>{escaped(picture.truth)}</p>" if picture.truth else ""
+    original = (
+        "<figure class='fv-card'><figcaption>image</figcaption>"
+        f"<div class='fv-picture'><img alt='the image' src='{shown}'></div>"
+        f"{truth}<p class='fv-note'>{escaped(picture.name)}</p></figure>"
+    )
+    layers = " · ".join(dict.fromkeys(view.layer for view in views))
+    head = f"<p class='fv-head'>Seed {escaped(seed)}, heat maps at <code>{escaped(layers)}</code></p>"
+    every = "".join(_card(view, shown, picture.truth) for view in views)
+    return f"<div class='fv'>{head}<div class='fv-grid'>{original}{every}</div></div>"
+
+
+def fault(message: str) -> str:
+    """What went wrong, in place of the cards."""
+    return f"<div class='fv'><p class='fv-fault' role='alert'>{escaped(message)}</p></div>"
+
+
+def legend() -> str:
+    """The scale of the heat maps."""
+    stops = ", ".join("rgb({},{},{})".format(*colour) for colour in scale()[:: len(scale()) // 8])
+    return (
+        "<div class='fv fv-legend'><span>spoke little for the answer</span>"
+        f"<i style='background:linear-gradient(90deg, {stops})'></i><span>much</span></div>"
+    )
+
+
+def _card(view: View, shown: str, truth: str | None) -> str:
+    if view.heat is None:
+        over = f"<p class='fv-none'>{escaped(view.fault)}</p>"
+    else:
+        over = f"<img class='fv-heat' alt='heat map of {escaped(view.label)}' src='{_png(_heat(view.heat))}'>"
+    rows = "".join(
+        f"<li class='{_verdict(name, truth) if place == 0 else ''}'><b>{escaped(name)}</b>"
+        f"<i style='width:{100 * value:.1f}%'></i><span>{100 * value:.1f}\N{NO-BREAK SPACE}%</span></li>"
+        for place, (name, value) in enumerate(view.answers)
+    )
+    own = "".join(map(_own, view.own))
+    return (
+        f"<figure class='fv-card'><figcaption>{escaped(display_name(view.label))}</figcaption>"
+        f"<div class='fv-picture'><img alt='' src='{shown}'>{over}</div>"
+        f"<ol class='fv-answers'>{rows}</ol>"
+        f"{f'<div class=fv-own>{own}</div>' if own else ''}</figure>"
+    )
+
+
+def _verdict(name: str, truth: str | None) -> str:
+    return "" if truth is None else "fv-right" if name == truth else "fv-wrong"
+
+
+def _own(own: OwnMap) -> str:
+    values = own.values
+    title = f"<span><b>{escaped(own.name)}</b>"
+    if values.ndim == 0:
+        return f"<figure><div class='fv-number'>{float(values):.3g}</div>{title}</span></figure>"
+    low, high = float(values.min()), float(values.max())
+    reach = f"{low:.3g} to {high:.3g}".replace("-", "−")
+    where = f"{escaped(own.name)} at {escaped(own.site)}, {reach}"
+    spread = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    if values.ndim == 1:
+        bars = "".join(f"<i style='height:{100 * value:.0f}%'></i>" for value in spread)
+        picture = f"<div class='fv-bars'>{bars}</div>"
+    else:
+        picture = f"<img alt='{where}' src='{_png(heat(spread))}'>"
+    return f"<figure title='{where}'>{picture}{title}{reach}</span></figure>"
+
+
+def _heat(values: np.ndarray) -> np.ndarray:
+    """A heat map as colours, between its values evenly."""
+    image = Image.fromarray(values.astype(np.float32))
+    return heat(np.asarray(image.resize((HEAT_SIDE, HEAT_SIDE), Image.Resampling.BILINEAR)))
+
+
+def _png(pixels: np.ndarray) -> str:
+    """uint8 (H, W, 3) as the address of a PNG in the page itself."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+def escaped(text: str) -> str:
+    """Text for the page: what comes from folders and files is never markup, nor a template of Gradio's."""
+    # Gradio fills templates in what it is given: braces and dollars are written as entities.
+    marks = {"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"}
+    return "".join(marks.get(letter, letter) for letter in escape(text))

@@ -1,0 +1,84 @@
+"""The image that is looked at: read from an upload with its bounds, or taken from the test part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foveate.data import Data, centre
+from foveate.data.images import decode, place, probe
+from foveate.data.survey import spread
+from foveate.errors import RequestError
+
+__all__ = ["MOST_BYTES", "MOST_PIXELS", "Picture", "example_picture", "read_picture"]
+
+MOST_BYTES = 20 << 20
+MOST_PIXELS = 40_000_000
+LARGEST_SHOWN = 448
+"""Side in pixels of what the page shows."""
+EXAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image, as networks take it and as the page shows it.
+
+    Attributes:
+        name: what the page calls it.
+        pixels: uint8 (C, H, W), the square that the networks see.
+        shown: uint8 (S, S, 3), the same square, finer where the image is.
+        truth: its class, if it is known.
+    """
+
+    name: str
+    pixels: Tensor
+    shown: np.ndarray
+    truth: str | None = None
+
+
+def read_picture(path: Path, input_size: tuple[int, int, int], name: str | None = None) -> Picture:
+    """Read an image file for networks that take (C, H, W): its middle square.
+
+    Its size is read from its header and bounded before any pixel is decoded.
+
+    Raises:
+        RequestError: it is no image, is broken, or is too large; the message is for the person who gave it.
+    """
+    name = name or path.name
+    if path.stat().st_size > MOST_BYTES:
+        raise RequestError(f"{name} has more than {MOST_BYTES >> 20} MB: give a smaller file")
+    try:
+        header = probe(path)
+        if header.width * header.height > MOST_PIXELS:
+            raise RequestError(
+                f"it has {header.width:,}×{header.height:,} pixels, and {MOST_PIXELS // 10**6} million are "
+                "the most: give a smaller image"
+            )
+        pixels, _ = decode(path)
+    except RequestError as error:
+        raise RequestError(f"{name} cannot be shown: {error}") from error
+    # Before it is resized: a strip of 1×40,000,000 pixels would become hundreds of times as many.
+    short = min(pixels.shape[:2])
+    top, left = ((length - short) // 2 for length in pixels.shape[:2])
+    square = pixels[top : top + short, left : left + short]
+    channels, size = input_size[0], input_size[-1]
+    shown = place(square, 3, min(max(short, size), LARGEST_SHOWN))
+    return Picture(
+        name, torch.from_numpy(place(square, channels, size).copy()), shown.transpose(1, 2, 0).copy()
+    )
+
+
+def example_picture(data: Data, number: int) -> Picture:
+    """The `number`-th of some images of the test part, from class to class, over and over."""
+    chosen = spread(data.test.labels, EXAMPLES)
+    # From class to class, rather than all of one first.
+    of_class = data.test.labels[chosen]
+    rank = np.array([np.count_nonzero(of_class[:place] == label) for place, label in enumerate(of_class)])
+    index = int(chosen[np.lexsort((of_class, rank))][number % len(chosen)])
+    images, labels = data.test.__getitems__([index])
+    pixels = centre(images[0], data.image_size)
+    shown = np.broadcast_to(pixels.permute(1, 2, 0).numpy(), (*pixels.shape[1:], 3))
+    truth = data.classes[int(labels[0])]
+    return Picture(f"{data.name}, test image {index}", pixels, np.ascontiguousarray(shown), truth)

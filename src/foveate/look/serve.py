@@ -1,0 +1,147 @@
+"""Serving the page, on this machine alone unless a person says otherwise."""
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from foveate.data import Data
+from foveate.errors import RequestError
+from foveate.look.page import STYLE, build_page, gradio_library, look_theme
+from foveate.look.pictures import MOST_BYTES
+from foveate.look.viewer import Viewer
+from foveate.studies.find_trained import find_trained
+from foveate.studies.run import Machine
+from foveate.studies.trained import Trained, open_images
+from foveate.training.fit import lightning_device
+
+__all__ = ["serve"]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+THREADS = 4
+SWITCHED_OFF = ("GRADIO_ANALYTICS_ENABLED", "GRADIO_RUN_HISTORY", "GRADIO_SHARE", "GRADIO_MCP_SERVER")
+
+
+def serve(
+    folder: str | Path,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    *,
+    data: str | None = None,
+    device: str = "auto",
+    tell: Callable[[str], None] = print,
+) -> None:
+    """Serve the page of the study in `folder` until Ctrl-C.
+
+    `data` names the images for the examples; None takes those that the study was trained on, and goes
+    without where they are not here. Nothing but the page's own address is asked for, by it or by the server;
+    uploads are bounded (see pictures.py) and deleted when they are read. What a person should know is told
+    by `tell`. `port` 0 is any that is free.
+
+    Raises:
+        RequestError: no study, gradio is missing, or the address cannot be had.
+    """
+    if not 0 <= port < 65536:
+        raise RequestError(f"--port must be from 0 to 65535, got {port}")
+    lightning_device(device)
+    with _private_folder():
+        gradio_library()  # here, as it makes its folder when it is imported; first, as it may be missing
+        trained = find_trained([str(folder)])
+        viewer = Viewer(trained, Machine(device).torch_device)
+        tell(f"reading the images of {data or 'the study'} for examples")
+        images, note = _examples(trained, data)
+        if note:
+            tell(note)
+        page = build_page(viewer, images, Path(folder).resolve().name, note)
+        with _ended_by_signal() as ended:
+            try:
+                _launch(page, host, port or _free_port(host))
+                if host not in LOOPBACK:
+                    tell(f"other machines can reach {host}, and whoever does can use the networks")
+                tell(f"{page.local_url} (Ctrl-C ends it)")
+                ended.wait()
+            finally:
+                page.close(verbose=False)
+
+
+def _launch(page: Any, host: str, port: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what Gradio is built on
+        try:
+            page.launch(
+                server_name=host,
+                server_port=port,
+                share=False,
+                quiet=True,
+                prevent_thread_lock=True,
+                max_threads=THREADS,
+                max_file_size=MOST_BYTES,
+                ssr_mode=False,
+                enable_monitoring=False,
+                mcp_server=False,
+                footer_links=[],
+                theme=look_theme(),
+                css_paths=STYLE,
+                inbrowser=False,
+            )
+        except (OSError, ValueError) as error:  # the latter where a proxy stands before this machine itself
+            raise RequestError(
+                f"{host}:{port} cannot be had ({error}): give another --port, or --host"
+            ) from error
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return int(free.getsockname()[1])
+
+
+def _examples(trained: list[Trained], source: str | None) -> tuple[Data | None, str]:
+    """The images for examples, or None and why there are none."""
+    try:
+        return open_images(trained, source), ""
+    except RequestError as error:
+        if source is not None:
+            raise
+        return None, f"There are no examples: {error}"
+
+
+@contextmanager
+def _private_folder() -> Iterator[None]:
+    """Let Gradio keep what it keeps in a folder of our own, gone at the end; and let it call nobody."""
+    kept = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", *SWITCHED_OFF)}
+    with tempfile.TemporaryDirectory(prefix="foveate-look-") as folder:
+        os.environ |= {"GRADIO_TEMP_DIR": folder} | dict.fromkeys(SWITCHED_OFF, "False")
+        try:
+            yield
+        finally:
+            for name, value in kept.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that the end is always the same."""
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield ended
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

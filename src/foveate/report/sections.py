@@ -1,0 +1,88 @@
+"""Sections of a report made of what examined the trained networks: explain, robustness, transfer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from foveate.errors import RequestError
+from foveate.report.records import read_record
+from foveate.report.tables import Table
+from foveate.report.theme import Figure
+
+__all__ = ["Examined", "Picture", "Section", "find_sections", "read_examined"]
+
+KINDS = ("robustness", "explain", "transfer")
+"""How the names of records begin; what was carried over to several sets has a record for each."""
+
+
+class Picture(NamedTuple):
+    """A PNG in the study's folder, with its title and itself in words."""
+
+    title: str
+    description: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section: its findings in sentences, then what shows them.
+
+    `name` is its anchor and the group of its figures; `numbers` are rows for CSV files by their stems.
+    """
+
+    name: str
+    title: str
+    sentences: list[str]
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    numbers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+class Examined(NamedTuple):
+    """A record of an examination, what it comes to in plain numbers, and its section."""
+
+    record: dict[str, Any]
+    summary: dict[str, Any]
+    section: Section
+
+
+def find_sections(folder: Path) -> list[Section]:
+    """The sections of what was examined in the folder of a study, in the order of `KINDS`."""
+    paths = [path for kind in KINDS for path in sorted(folder.glob(f"{kind}*.json"))]
+    return [examined.section for path in paths if (examined := read_examined(path)).record["rows"]]
+
+
+def read_examined(path: Path) -> Examined:
+    """The record at `path`, summarised; its section also says what the record warns of and left out.
+
+    Raises RequestError where it is no record of an examination, or of another format.
+    """
+    record = read_record(path)
+    for kind in KINDS:
+        if str(record.get("kind", "")).startswith(kind):
+            summarise, make = _makers(kind)
+            section = make(record, path.parent)
+            said = [f"Left out: {sentence}" for sentence in record["left_out"]]
+            section = replace(section, sentences=[*section.sentences, *record["warnings"], *said])
+            return Examined(record, summarise(record), section)
+    raise RequestError(f"{path} is no record of an examination: its kind is {record.get('kind')!r}")
+
+
+Record = dict[str, Any]
+
+
+def _makers(kind: str) -> tuple[Callable[[Record], Record], Callable[[Record, Path], Section]]:
+    """What summarises a record, and what makes its section; imported here, as they import this module."""
+    if kind == "robustness":
+        from foveate.report.robustness import robustness_section, summarise_robustness
+
+        return summarise_robustness, robustness_section
+    if kind == "explain":
+        from foveate.report.explained import explained_section, summarise_explained
+
+        return summarise_explained, explained_section
+    from foveate.report.transferred import summarise_transfer, transfer_section
+
+    return summarise_transfer, transfer_section

@@ -1,0 +1,177 @@
+"""Finds trained networks: runs of a study, files of weights from anywhere, names that timm knows."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from timm.data import resolve_model_data_config
+from torch import nn
+
+from foveate.errors import RequestError
+from foveate.models import load, load_weights
+from foveate.models.backbones import check_backbone, create_backbone
+from foveate.models.metadata import read_about
+from foveate.models.rebuild import describe_attention
+from foveate.models.weight_files import read_safetensors
+from foveate.models.weights import WEIGHTS
+from foveate.report.records import PLAIN, read_record
+from foveate.studies.record import RESULT, RUNS, STUDY, find_result
+from foveate.studies.spec import RunSpec
+from foveate.studies.trained import Trained
+
+__all__ = ["find_trained"]
+
+
+def find_trained(sources: Sequence[str]) -> list[Trained]:
+    """Find the networks that `sources` name, in their order.
+
+    Each is the folder of a study (all its finished runs) or of one run, a file of `foveate.save`,
+    BACKBONE=FILE for weights that do not say what they are of, or a name that timm has pretrained weights for
+    (torchvision's behind `torchvision/`). What exists as a path is one.
+
+    Raises:
+        RequestError: nothing of the kind, weights that do not fit, or two that nothing tells apart.
+    """
+    found = [trained for source in sources for trained in _find(source)]
+    twice = [name for name, times in Counter(trained.name for trained in found).items() if times > 1]
+    if twice:
+        raise RequestError(f"{', '.join(twice)} was given more than once: give each network once")
+    places = Counter((trained.label, trained.seed) for trained in found)
+    if [one for one in found if places[one.label, one.seed] > 1 and one.seed is not None]:
+        raise RequestError(
+            "two runs of the same mechanism and seed were given, from different studies: give the runs of "
+            "one study at a time, and join the reports"
+        )
+    # Of several networks from elsewhere with one mechanism, the name tells which is which.
+    return [replace(one, label=one.name) if places[one.label, one.seed] > 1 else one for one in found]
+
+
+def _find(source: str) -> Iterator[Trained]:
+    path = Path(source).expanduser()
+    if (path / STUDY).is_file():
+        yield from _runs(path)
+    elif (path / RESULT).is_file():
+        yield _run(path)
+    elif path.exists():
+        yield _file(path)
+    elif "=" in source:
+        backbone, _, file = source.partition("=")
+        yield _weights(backbone, Path(file).expanduser())
+    else:
+        if "/" in source.removeprefix("torchvision/") or path.suffix == ".safetensors":
+            raise RequestError(f"there is no {source}: expected a study, a run, a file or a timm name")
+        yield _pretrained(source)
+
+
+def _runs(study: Path) -> Iterator[Trained]:
+    runs = [study / RUNS / run["id"] for run in read_record(study / STUDY)["runs"]]
+    finished = [run for run in runs if (run / RESULT).is_file()]
+    if not finished:
+        raise RequestError(f"no run of the study in {study} has finished: give the study's command again")
+    yield from map(_run, finished)
+
+
+def _run(folder: Path) -> Trained:
+    result = find_result(folder)
+    assert result is not None
+    settings = result["spec"] | {"attention": {**result["spec"]["attention"]}}
+    label = settings["attention"].pop("label")
+    spec = RunSpec.model_validate(settings)
+    study = folder.resolve().parent.parent
+    return replace(
+        _file(folder / WEIGHTS[0]),
+        name=result["id"],
+        label=label,
+        backbone=spec.backbone,
+        seed=spec.seed,
+        spec=spec,
+        folder=study if (study / STUDY).is_file() else None,
+    )
+
+
+def _file(path: Path) -> Trained:
+    path = next((path / name for name in WEIGHTS if (path / name).is_file()), path)
+    if path.is_dir():
+        raise RequestError(f"{path} holds no study, no finished run and no {' or '.join(WEIGHTS)}")
+    about = read_about(read_safetensors(path)[1], path)
+    if about["backbone"] is None or about["preprocessing"] is None:
+        raise RequestError(
+            f"{path} does not say how its {about['network']} is built, or what images it takes: save it with "
+            "backbone= and preprocessing="
+        )
+    said, groups = about["preprocessing"], about["attention"]
+    outputs = about["backbone"]["args"].get("num_classes", 1000)
+    return Trained(
+        name=path.stem if path.name not in WEIGHTS else path.resolve().parent.name,
+        label="+".join(dict.fromkeys(group["name"] for group in groups)) or PLAIN,
+        backbone=about["backbone"]["name"],
+        seed=None,
+        digest=_digest(path),
+        classes=tuple(about["classes"] or map(str, range(outputs))),
+        input_size=tuple(said["input_size"]),
+        mean=tuple(said["mean"]),
+        std=tuple(said["std"]),
+        build=partial(load, path),
+    )
+
+
+def _weights(backbone: str, file: Path) -> Trained:
+    """Weights alone: of a registered name, which may have attention (resnet50_dmsca)."""
+    check_backbone(backbone)
+    tensors, _ = read_safetensors(file)
+    with torch.device("meta"):
+        classifier = _classifier(create_backbone(backbone, classes=2))
+    if f"{classifier}.weight" not in tensors:
+        raise RequestError(f"{file} has no {classifier}.weight: these are no weights of a {backbone}")
+    classes = len(tensors[f"{classifier}.weight"])
+
+    def build() -> nn.Module:
+        network = create_backbone(backbone, classes=classes)
+        load_weights(network, file)
+        return network
+
+    network = build()
+    return replace(_described(network, backbone, classes), name=file.stem, digest=_digest(file), build=build)
+
+
+def _pretrained(name: str) -> Trained:
+    check_backbone(name)
+    with torch.device("meta"):
+        classes = int(
+            getattr(create_backbone(name, classes=1000), "pretrained_cfg", {}).get("num_classes", 1000)
+        )
+    build = partial(create_backbone, name, classes=classes, pretrained=True)
+    return replace(_described(build(), name, classes), build=build)
+
+
+def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
+    """What a network says of itself, as timm reads it."""
+    said = resolve_model_data_config(network)
+    groups = describe_attention(network)
+    names = getattr(network, "pretrained_cfg", {}).get("label_names") or map(str, range(classes))
+    return Trained(
+        name=backbone,
+        label="+".join(dict.fromkeys(group["name"] for group in groups)) or PLAIN,
+        backbone=backbone,
+        seed=None,
+        digest=backbone,
+        classes=tuple(names),
+        input_size=tuple(said["input_size"]),
+        mean=tuple(said["mean"]),
+        std=tuple(said["std"]),
+    )
+
+
+def _classifier(network: Any) -> str:
+    """The path of the last layer that has weights of two dimensions."""
+    return [path for path, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,138 @@
+"""Fine-tuning: a trained network behind a new head, trained on by a recipe like any run."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from foveate.data import Data
+from foveate.errors import RequestError
+from foveate.evaluation.probe import find_head
+from foveate.models import attach
+from foveate.report.records import PLAIN
+from foveate.studies.candidate import Candidate
+from foveate.studies.run import Machine, execute
+from foveate.studies.spec import DataChoice, RunSpec
+from foveate.studies.trained import Trained
+from foveate.training.recipe import Recipe
+
+__all__ = ["Tuning", "check_attached", "fine_tune", "with_new_head"]
+
+TUNED = "transfer"
+"""The folder of the fine-tuned runs, in the study's."""
+
+
+class Tuning:
+    """One fine-tuning: of `trained`, on `data`, by `recipe`, from `seed`, with a mechanism attached or not.
+
+    Attributes:
+        id: names its folder; made of all that decides what it learns.
+        spec: it as a run.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        choice: DataChoice,
+        data: Data,
+        recipe: Recipe,
+        seed: int,
+        attached: Candidate | None = None,
+    ) -> None:
+        self.trained, self.seed, self.attached = trained, seed, attached
+        # Images come to a trained network as they did before, so that its weights mean what they meant.
+        self.data = replace(data, mean=trained.mean, std=trained.std)
+        own = trained.spec.attention if trained.spec else Candidate(name=trained.label)
+        self.spec = RunSpec(
+            data=choice,
+            fingerprint=data.fingerprint,
+            backbone=trained.backbone,
+            pretrained=False,
+            attention=attached or own,
+            recipe=recipe,
+            seed=seed,
+        )
+        decisive = json.dumps([self.spec.id, trained.digest, len(data.test)])
+        self.id = hashlib.sha256(decisive.encode()).hexdigest()[:16]
+
+    def start(self) -> nn.Module:
+        """The trained network behind a head drawn from the seed alone, then with what is attached to it.
+
+        All networks of a seed thus start from the same head, and one with a mechanism attached gives what
+        the plain one gives.
+        """
+        network = self.trained.network(torch.device("cpu"))
+        torch.manual_seed(self.seed)
+        with_new_head(network, len(self.data.classes), self.trained.input_size)
+        if self.attached is None:
+            return network
+        one = self.attached
+        try:
+            return attach(
+                network,
+                one.name,
+                where=one.where,
+                stages=one.stages,
+                at=one.at,
+                identity_init=True,
+                **one.options,
+            )
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"{one.label} on {self.trained.name}: {error}") from error
+
+
+def fine_tune(
+    tuning: Tuning, folder: Path, machine: Machine, on_progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Train what `tuning` says in its folder in `folder`, from its checkpoint if there is one, and test it.
+
+    The validation part chooses the weights, the test part is looked at once.
+
+    Returns:
+        the record of the run, as `foveate.studies.run.execute` writes it.
+
+    Raises:
+        WorkError: whatever stopped it.
+    """
+
+    def on_step(epoch: int, step: int, steps: int, _: float | None) -> None:
+        on_progress((epoch - 1) * steps + step, tuning.spec.recipe.epochs * steps)
+
+    return execute(tuning.spec, tuning.data, folder / TUNED / tuning.id, machine, on_step, tuning.start)
+
+
+def with_new_head(network: nn.Module, classes: int, input_size: tuple[int, int, int]) -> nn.Module:
+    """Give `network` a new last layer of `classes` outputs, in place, and return it.
+
+    Its weights are drawn from torch's global generator, as torch initialises a layer of its kind.
+
+    Raises:
+        RequestError: the network does not end with a layer that gives one logit a class.
+    """
+    first = next(network.parameters())
+    example = torch.zeros(2, *input_size, device=first.device, dtype=first.dtype)
+    path, head = find_head(network, example)
+    bias = head.bias is not None
+    if isinstance(head, nn.Linear):
+        fresh: nn.Module = nn.Linear(head.in_features, classes, bias=bias)
+    else:
+        fresh = nn.Conv2d(head.in_channels, classes, 1, bias=bias)
+    network.set_submodule(path, fresh.to(first.device, first.dtype).train(head.training))
+    if hasattr(network, "num_classes"):
+        network.num_classes = classes  # type: ignore[assignment]
+    return network
+
+
+def check_attached(trained: list[Trained], attached: tuple[Candidate, ...]) -> None:
+    """Raise RequestError where there is no plain network to attach `attached` to."""
+    plain = [one for one in trained if one.label == PLAIN]
+    if attached and not plain:
+        raise RequestError(
+            "--attach puts mechanisms into plain networks, and none of those given is: give a plain run, or "
+            "a name that timm has weights for"
+        )

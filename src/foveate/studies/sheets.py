@@ -1,0 +1,115 @@
+"""Contact sheets: pictures in rows and columns with their names, drawn by Pillow."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = ["Tile", "draw_sheet", "enlarged", "outlined"]
+
+WIDTH = 1040
+"""In pixels, which a sheet comes near to, whatever its number of columns."""
+TILES = (88, 156)
+"""Smallest and largest side of a picture."""
+GAP, MARGIN, LINE = 10, 14, 17
+TEXT = {"head": 14, "body": 12}
+INK, QUIET, GOOD, BAD, PAPER = "#1c2126", "#59626b", "#0d7a55", "#b3401a", "#ffffff"
+OUTLINE = (255, 255, 255)
+
+
+class Tile(NamedTuple):
+    """A picture, uint8 (H, W, 3), with up to two lines below; `good` colours the second."""
+
+    picture: np.ndarray | None
+    lines: tuple[str, ...] = ()
+    good: bool | None = None
+
+
+def draw_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tile]]]) -> Image.Image:
+    """Lay out rows, each a name (of some lines) and a tile a column, below the columns' names, on white.
+
+    The picture of a tile is as large as `tile_side` says, or is brought there with its pixels as they are.
+    """
+    side, beside = tile_side(len(columns)), _name_width([name for name, _ in rows])
+    below = LINE * max((len(tile.lines) for _, tiles in rows for tile in tiles), default=0)
+    step_x, step_y = side + GAP, side + below + GAP
+    width = 2 * MARGIN + beside + len(columns) * step_x - GAP
+    height = 2 * MARGIN + LINE + 6 + len(rows) * step_y - GAP
+    sheet = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    left, top = MARGIN + beside, MARGIN + LINE + 6
+    for column, name in enumerate(columns):
+        _write(draw, (left + column * step_x, MARGIN), name, side, INK, "head")
+    for number, (name, tiles) in enumerate(rows):
+        y = top + number * step_y
+        for k, line in enumerate(lines := name.splitlines()):
+            place = (MARGIN, y + (side - LINE * len(lines)) // 2 + k * LINE)
+            _write(draw, place, line, beside - GAP, QUIET, "body")
+        for column, tile in enumerate(tiles):
+            x = left + column * step_x
+            if tile.picture is not None:
+                sheet.paste(Image.fromarray(enlarged(tile.picture, side, Image.Resampling.NEAREST)), (x, y))
+            for k, line in enumerate(tile.lines):
+                colour = QUIET if tile.good is None or k == 0 else GOOD if tile.good else BAD
+                _write(draw, (x, y + side + 2 + k * LINE), line, side, colour, "body")
+    return sheet
+
+
+def tile_side(columns: int) -> int:
+    """The side of a picture among so many columns."""
+    return max(TILES[0], min(TILES[1], (WIDTH - 2 * MARGIN) // columns - GAP))
+
+
+def enlarged(picture: np.ndarray, side: int, how: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
+    """A picture, uint8 (H, W, 3), or a map, float (H, W), at `side` × `side`."""
+    if picture.shape[:2] == (side, side):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((side, side), how))
+
+
+def outlined(picture: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Draw the border of the region `inside`, bool (h, w), into a square picture, uint8 (S, S, 3)."""
+    side = picture.shape[0]
+    large = np.asarray(Image.fromarray(inside).resize((side, side), Image.Resampling.NEAREST))
+    framed = picture.copy()
+    for depth, colour in ((3, (0, 0, 0)), (2, OUTLINE)):
+        framed[large & ~_eroded(large, depth)] = colour
+    return framed
+
+
+def _eroded(inside: np.ndarray, depth: int) -> np.ndarray:
+    for _ in range(depth):
+        wide = np.pad(inside, 1)
+        inside = inside & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
+    return inside
+
+
+@functools.cache
+def _font(kind: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    try:
+        # grad-cam brings matplotlib, and that the letters τ and α.
+        import matplotlib
+
+        name = "DejaVuSans-Bold.ttf" if kind == "head" else "DejaVuSans.ttf"
+        return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, TEXT[kind])
+    except (ImportError, OSError):
+        return ImageFont.load_default(TEXT[kind])
+
+
+def _name_width(names: Sequence[str]) -> int:
+    lines = [line for name in names for line in name.splitlines()]
+    longest = max((_font("body").getlength(line) for line in lines), default=0)
+    return min(round(longest) + 2 * GAP, 170) if longest else 0
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, room: int, colour: str, kind: str
+) -> None:
+    """Write a line, and what does not fit as "…"."""
+    font, short = _font(kind), text
+    while short and font.getlength(short + "…" * (short != text)) > room:
+        short = short[:-1]
+    draw.text(at, short + "…" * (short != text), fill=colour, font=font)

@@ -1,0 +1,76 @@
+"""The images that networks are carried over to, in the size and the channels that a network takes."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foveate.data import Data, ImageStore, load_data
+from foveate.data.store import MemoryStore, StreamedStore
+from foveate.data.survey import spread
+
+__all__ = ["open_target"]
+
+LUMINANCE = (19595, 38470, 7471)
+"""Of red, green and blue in 65,536ths: ITU-R BT.601, as Pillow reckons its greys."""
+
+
+def open_target(
+    source: str, input_size: tuple[int, int, int], images: int | None = None, **options: Any
+) -> Data:
+    """Load `source` for a network that takes (C, H, W): resized, enlarged where smaller, C channels.
+
+    Grey images go to a network of three channels as three equal ones, colour images to one of a single
+    channel by their luminance. Broken images are left out, which the notes say. Of the test part, `images`
+    at most are kept, spread evenly over the classes.
+
+    Raises:
+        RequestError: nothing usable there.
+    """
+    data = load_data(source, image_size=input_size[-1], upscale=True, skip_broken=True, **options)
+    channels = input_size[0]
+    notes = list(data.notes)
+    if data.channels != channels:
+        notes.append(
+            "The images are grey and the network takes three channels: each is given three times."
+            if channels > data.channels
+            else "The images have colour and the network takes one channel: it is given their luminance."
+        )
+    kept = np.arange(len(data.test)) if images is None else spread(data.test.labels, images)
+    if len(kept) < len(data.test):
+        notes.append(f"{len(kept):,} of the {len(data.test):,} test images were looked at.")
+    return replace(
+        data,
+        channels=channels,
+        notes=tuple(notes),
+        train=_adapted(data.train, channels),
+        test=_adapted(data.test, channels, kept),
+        validation=None if data.validation is None else _adapted(data.validation, channels),
+    )
+
+
+def _adapted(store: ImageStore, channels: int, indices: np.ndarray | None = None) -> ImageStore:
+    """A store of the same images, or those at `indices`, with so many channels."""
+    indices = np.arange(len(store)) if indices is None else indices
+    if isinstance(store, StreamedStore):
+        return StreamedStore(store.part.take(indices), replace(store.layout, channels=channels))
+    assert isinstance(store, MemoryStore)
+    whole = len(indices) == len(store)
+    images = store.images if whole else store.images[torch.from_numpy(indices)]
+    return MemoryStore(_recoloured(images, channels), store.labels[indices])
+
+
+def _recoloured(images: Tensor, channels: int) -> Tensor:
+    """uint8 images (N, C, S, S) with so many channels, as Pillow converts them."""
+    if images.shape[1] == channels:
+        return images
+    if images.shape[1] == 1:
+        return images.expand(-1, channels, -1, -1)
+    weights = torch.tensor(LUMINANCE, dtype=torch.int32).view(1, 3, 1, 1)
+    grey = [
+        ((chunk * weights).sum(1, keepdim=True, dtype=torch.int32) + 2**15 >> 16).to(torch.uint8)
+        for chunk in images.split(1024)
+    ]
+    return torch.cat(grey)

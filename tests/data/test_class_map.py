@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from foveate.data.class_map import Match, match_classes, read_class_map
+from foveate.errors import RequestError
+
+CIFAR = ("airplane", "automobile", "bird", "cat", "truck")
+TINY = ("convertible", "goose", "king_penguin", "moving_van", "nail")
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "classes.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_names_match_but_for_case_underscores_hyphens_and_spaces() -> None:
+    found = match_classes(["Moving_Van", "ice-cream", "nail"], ["ice cream", "moving  van", "dog"])
+    assert found.matches == (
+        Match(("Moving_Van",), ("moving  van",)),
+        Match(("ice-cream",), ("ice cream",)),
+    )
+    assert found.target_left_out == ("nail",)
+    assert found.source_left_out == ("dog",)
+    assert found.left_out == "classes without a match: 1 of the target (nail) and 1 of the source (dog)."
+
+
+def test_equal_sets_leave_nothing_out() -> None:
+    found = match_classes(CIFAR, CIFAR)
+    assert len(found.matches) == 5
+    assert found.left_out == ""
+
+
+def test_no_common_name_says_what_to_do() -> None:
+    with pytest.raises(RequestError, match=r"convertible, .* --classes FILE, .* probe or finetune"):
+        match_classes(TINY, CIFAR)
+
+
+def test_a_file_maps_and_classes_that_meet_are_one(tmp_path: Path) -> None:
+    text = "convertible: automobile\ngoose: bird\nking penguin: Bird\nmoving_van: truck\n"
+    found = read_class_map(written(tmp_path, text), TINY, CIFAR)
+    assert [match.name for match in found.matches] == ["convertible", "goose / king_penguin", "moving_van"]
+    assert found.matches[1] == Match(("goose", "king_penguin"), ("bird",))
+    assert found.target_left_out == ("nail",)
+    assert found.source_left_out == ("airplane", "cat")
+
+
+def test_several_source_classes_for_one_and_chains_of_them(tmp_path: Path) -> None:
+    path = written(tmp_path, json.dumps({"bird": ["goose", "king_penguin"], "cat": ["king_penguin", "nail"]}))
+    found = read_class_map(path, CIFAR, TINY)
+    assert found.matches == (Match(("bird", "cat"), ("goose", "king_penguin", "nail")),)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("convertable: automobile", "unknown class of the target 'convertable'. Did you mean 'convertible'"),
+        ("convertible: automobil", "unknown class of the source 'automobil'. Did you mean 'automobile'"),
+        ("- convertible", "expected a mapping of target classes to source classes, found a list"),
+        ("convertible: {a: b}", "expected the name of a class, or a list"),
+        ("convertible: [", "neither YAML nor JSON"),
+        ("", "maps no class"),
+    ],
+)
+def test_bad_files_are_refused_by_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(RequestError, match=r"classes\.yaml") as caught:
+        read_class_map(written(tmp_path, text), TINY, CIFAR)
+    assert said in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="cannot read"):
+        read_class_map(tmp_path / "none.yaml", TINY, CIFAR)
+
+
+def test_numbers_as_names_are_read_as_text(tmp_path: Path) -> None:
+    found = read_class_map(written(tmp_path, "3: 1\n"), ["3", "4"], ["0", "1"])
+    assert found.matches == (Match(("3",), ("1",)),)

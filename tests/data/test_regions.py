@@ -1,0 +1,117 @@
+"""Boxes and masks: read, checked against their images, and seen as a network sees them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from foveate.data.images import decode, place
+from foveate.data.regions import as_seen, read_regions
+from foveate.errors import RequestError
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    def write(content):
+        path = tmp_path / "boxes.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write
+
+
+def test_all_four_sides_of_a_box_belong_to_the_object(boxes):
+    regions = read_regions(boxes({"val/a.png": [2, 1, 4, 3]}), None)
+    inside = regions.inside("val/a.png", 8, 6)
+    assert inside.shape == (6, 8)
+    assert inside.sum() == 9
+    assert inside[1:4, 2:5].all()
+    assert "val/a.png" in regions
+    assert "val/b.png" not in regions
+
+
+@pytest.mark.parametrize(
+    "box", [[0, 0, 8, 3], [0, 0, 3, 6], [-1, 0, 3, 3], [5, 0, 4, 3]], ids=["right", "below", "left", "turned"]
+)
+def test_a_box_outside_of_its_image_is_named(boxes, box):
+    with pytest.raises(RequestError, match=r"its box .* is not within its 8×6 pixels"):
+        read_regions(boxes({"a.png": box}), None).inside("a.png", 8, 6)
+
+
+def test_entries_that_are_no_boxes_are_left_out_by_name(boxes):
+    regions = read_regions(boxes({"a.png": [0, 0, 1, 1], "b.png": [0, 0, 1], "c.png": "all"}), None)
+    assert set(regions.boxes) == {"a.png"}
+    assert [one.split(":")[0] for one in regions.left_out] == ["b.png", "c.png"]
+
+
+@pytest.mark.parametrize("content", ["no json", "[1, 2]", "{}"])
+def test_a_file_without_boxes_is_refused(boxes, content):
+    with pytest.raises(RequestError, match="--boxes .*boxes.json"):
+        read_regions(boxes(content), None)
+
+
+def test_what_is_not_there_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="--boxes .* cannot be read"):
+        read_regions(tmp_path / "none.json", None)
+    with pytest.raises(RequestError, match="--masks .* is no folder"):
+        read_regions(None, tmp_path / "none")
+    with pytest.raises(RequestError, match="--masks .* has no images"):
+        read_regions(None, tmp_path)
+
+
+@pytest.mark.parametrize("high", [1, 255])
+def test_a_mask_belongs_to_the_image_of_its_name(save, tmp_path, high):
+    pixels = np.zeros((6, 8), np.uint8)
+    pixels[2:4, 3:5] = high
+    save("masks/val/a.png", pixels=pixels)
+    regions = read_regions(None, tmp_path / "masks")
+    assert "val/a.jpg" in regions
+    assert np.array_equal(regions.inside("val/a.jpg", 8, 6), pixels > 0)
+
+
+def test_a_mask_that_does_not_fit_is_named(save, tmp_path):
+    save("masks/a.png", pixels=np.ones((6, 8), np.uint8))
+    save("masks/b.png", pixels=np.zeros((6, 8), np.uint8))
+    (tmp_path / "masks" / "c.png").write_bytes(b"no image")
+    regions = read_regions(None, tmp_path / "masks")
+    with pytest.raises(RequestError, match="its mask a.png has 8×6 pixels and the image has 16×12"):
+        regions.inside("a.jpg", 16, 12)
+    with pytest.raises(RequestError, match="its mask b.png marks nothing"):
+        regions.inside("b.jpg", 8, 6)
+    with pytest.raises(RequestError, match="its mask c.png cannot be read"):
+        regions.inside("c.jpg", 8, 6)
+
+
+def test_regions_of_unknown_images_and_of_some(boxes, save, tmp_path):
+    save("masks/m.png", pixels=np.ones((6, 8), np.uint8))
+    regions = read_regions(boxes({"a.png": [0, 0, 1, 1], "b.png": [0, 0, 1, 1]}), tmp_path / "masks")
+    assert regions.strangers(["a.png", "m.jpg"]) == ["b.png"]
+    assert [name.rpartition("/")[2] for name in regions.strangers(["a.png", "b.png"])] == ["m.png"]
+    some = regions.only({"a.png", "m.jpg"})
+    assert (set(some.boxes), set(some.masks)) == ({"a.png"}, {"m"})
+    assert regions.identity("a.png") == regions.identity("b.png") != regions.identity("m.jpg")
+
+
+def test_an_object_goes_through_the_resize_and_the_crop_of_its_image():
+    """The white square of an image lies where its region does."""
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    inside = np.zeros((40, 60), dtype=bool)
+    inside[8:28, 22:42] = True
+    pixels[inside] = 255
+    canvas, size = 20, 16
+    seen = place(pixels, 3, canvas)[0][2:18, 2:18] >= 128
+    region = as_seen(inside, canvas, size)
+    assert region.shape == (16, 16)
+    assert np.array_equal(region, seen)
+    assert region.sum() == pytest.approx(100, abs=20)
+    assert as_seen(inside, 40, 40)[8:28, 12:32].all()
+
+
+def test_the_boxes_of_a_real_set(real):
+    root = real / "tiny_imagenet20"
+    regions = read_regions(root / "boxes.json", None)
+    names = sorted(regions.boxes)[::100]
+    for name in names:
+        pixels, _ = decode(root / name)
+        assert regions.inside(name, pixels.shape[1], pixels.shape[0]).any()
+    assert not regions.left_out

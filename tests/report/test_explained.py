@@ -1,0 +1,144 @@
+"""The section on where networks look is made from its record alone."""
+
+import copy
+
+import pytest
+
+from foveate.report.explained import explained_section, summarise_explained
+from foveate.report.explained_summary import SCORES
+
+
+def score(mean, **other):
+    return {"mean": mean, "std": 0.1, "ci95": [mean - 0.01, mean + 0.01], "n": 100, "undefined": 0} | other
+
+
+def row(label, seed, scores, learned=None):
+    return {
+        "key": {"name": f"{label}{seed}"},
+        "label": label,
+        "seed": seed,
+        "backbone": "cifar_resnet8",
+        "layer": "layer3.0",
+        "scores": {name: score(mean) for name, mean in scores.items()},
+        "learned": learned or {},
+    }
+
+
+SEEDS = [
+    (0, {"focus_ratio": 0.500, "road": 0.10}, {"focus_ratio": 0.600, "road": 0.11}, 0.9),
+    (1, {"focus_ratio": 0.510, "road": 0.12}, {"focus_ratio": 0.611, "road": 0.10}, 1.1),
+    (2, {"focus_ratio": 0.490, "road": 0.11}, {"focus_ratio": 0.589, "road": 0.13}, 1.0),
+]
+
+
+@pytest.fixture
+def record():
+    return {
+        "kind": "explain",
+        "settings": {"method": "gradcam++"},
+        "data": {"about": "100 of the 200 test images of small", "with_object": 90, "left_out": 0},
+        "left_out": [],
+        "warnings": [],
+        "pictures": [{"title": "Where", "description": "In words.", "file": "explain/grid.png"}],
+        "rows": [
+            one
+            for seed, plain, dmsca, tau in SEEDS
+            for one in (
+                row("dmsca", seed, dmsca, {"layer1.0": {"tau": tau}}),
+                row("none", seed, plain),
+            )
+        ],
+    }
+
+
+def test_scores_are_means_over_seeds_plain_first(record):
+    summary = summarise_explained(record)
+    assert [one["attention"] for one in summary["rows"]] == ["none", "dmsca"]
+    assert summary["scores"] == ["focus_ratio", "road"]
+    plain = summary["rows"][0]["focus_ratio"]
+    assert plain["mean"] == pytest.approx(0.5)
+    assert plain["std"] == pytest.approx(0.01)
+    assert (plain["n"], plain["over"], plain["undefined"]) == (3, "seeds", 0)
+
+
+def test_tests_are_paired_by_seed_and_adjusted_together(record):
+    focus, road = summarise_explained(record)["tests"]
+    assert (focus["score"], focus["a"], focus["b"], focus["n"]) == ("focus_ratio", "none", "dmsca", 3)
+    assert focus["difference"] == pytest.approx(0.1)
+    assert focus["p_adjusted"] == pytest.approx(2 * focus["p"])
+    assert road["p_adjusted"] == road["p"] > 0.5
+
+
+def test_the_finding_names_what_is_shown_and_what_is_not(record, tmp_path):
+    said = explained_section(record, tmp_path).sentences
+    assert said[0] == (
+        "Of 2 comparisons with plain, adjusted for their number, 1 is shown: the focus ratio of dmsca is "
+        "0.100 higher (better). The other 1 are not shown."
+    )
+    assert "Grad-CAM++ at layer3.0" in said[1]
+    assert "with a known object" in said[1]
+    lower = copy.deepcopy(record)
+    for one in lower["rows"]:
+        one["scores"] = {"noise_suppression": one["scores"]["focus_ratio"]}
+    assert "0.100 higher (worse)" in explained_section(lower, tmp_path).sentences[0]
+    for one in record["rows"]:
+        one["scores"].pop("focus_ratio")
+    assert explained_section(record, tmp_path).sentences[0] == (
+        "In ROAD, no mechanism is shown to differ from plain (1 comparison with plain, adjusted for their "
+        "number)."
+    )
+
+
+def test_one_seed_is_no_test_and_its_interval_is_over_images(record, tmp_path):
+    record["rows"] = record["rows"][:2]
+    record["rows"][0]["seed"] = record["rows"][1]["seed"] = None
+    section = explained_section(record, tmp_path)
+    assert section.sentences[0].startswith("Nothing is compared by test in focus ratio and ROAD.")
+    (scores, learned) = section.tables
+    assert scores.rows[0][1] == ("0.500", "0.490 to 0.510")
+    assert (scores.name, learned.name) == ("explain_scores", "explain_learned")
+    assert summarise_explained(record)["rows"][0]["road"]["over"] == "images"
+
+
+def test_tables_pictures_and_numbers(record, tmp_path):
+    section = explained_section(record, tmp_path)
+    assert section.pictures == []  # gone
+    (tmp_path / "explain").mkdir()
+    (tmp_path / "explain" / "grid.png").touch()
+    section = explained_section(record, tmp_path)
+    assert [picture.title for picture in section.pictures] == ["Where"]
+    scores, tests, learned = section.tables
+    assert [cell.main for cell in scores.rows[1]] == ["dmsca", "0.600 ± 0.011", "0.113 ± 0.015"]
+    assert [cell.main for cell in tests.rows[0]][:3] == ["Focus ratio", "dmsca", "0.100"]
+    assert [cell.main for cell in learned.rows[0]] == ["layer1.0", "dmsca", "tau", "1.000 ± 0.100"]
+    assert {name: len(rows) for name, rows in section.numbers.items()} == {
+        "explain_scores": 12,
+        "explain_tests": 2,
+        "explain_learned": 3,
+    }
+
+
+def test_what_is_undefined_or_left_out_is_counted(record, tmp_path):
+    record["rows"][0]["scores"]["road"] = score(0.1, undefined=4)
+    record["data"]["left_out"] = 2
+    said = explained_section(record, tmp_path).sentences
+    assert any(one.startswith("4 values could not be given") for one in said)
+    assert said[-1] == "2 images or regions were left out."
+
+
+def test_nothing_and_a_score_that_one_mechanism_lacks(record, tmp_path):
+    record["rows"][0]["scores"].pop("road")
+    row = explained_section(record, tmp_path).tables[0].rows[1]
+    assert row[2].main == "0.115 ± 0.021"
+    for one in record["rows"]:
+        if one["label"] == "dmsca":
+            one["scores"] = {}
+    assert explained_section(record, tmp_path).tables[0].rows[1][1].main == "–"
+    record["rows"] = []
+    assert explained_section(record, tmp_path).sentences == ["No network's maps could be looked at."]
+
+
+def test_every_score_that_is_measured_has_its_words():
+    from foveate.report.explained import NOTES
+
+    assert set(NOTES) == set(SCORES)

@@ -1,0 +1,267 @@
+"""The robustness section from synthetic records, with numbers worked out by hand."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from foveate.data.corruptions import CORRUPTIONS
+from foveate.report.files import as_latex, as_markdown, as_svg
+from foveate.report.robustness import robustness_section, summarise_robustness
+from foveate.report.robustness_summary import COMMON
+from foveate.report.sections import read_examined
+
+
+def row(name, corruption, severity, accuracy, ece=0.1):
+    key = {"network": name, "digest": "0", "corruption": corruption, "severity": severity}
+    return {"key": key, "accuracy": accuracy, "loss": 1.0, "ece": ece, "images": 100}
+
+
+def attacked(name, attack, eps, accuracy):
+    key = {"network": name, "digest": "0", "attack": attack, "eps": eps}
+    return {"key": key, "accuracy": accuracy, "loss": 1.0, "ece": 0.1, "images": 20}
+
+
+def record_of(networks, rows):
+    return {
+        "format": 1,
+        "foveate": "0",
+        "kind": "robustness",
+        "command": "foveate robustness",
+        "environment": {},
+        "settings": {},
+        "data": {"name": "shapes"},
+        "networks": [
+            {"name": name, "label": label, "seed": seed, "backbone": "resnet18"}
+            for name, label, seed in networks
+        ],
+        "left_out": [],
+        "warnings": [],
+        "rows": rows,
+        "kept": [],
+    }
+
+
+def study(seeds=3, labels=("none", "se"), corruptions=("fog", "snow"), severities=(1, 2), gain=0.05):
+    """Plain: 80 % clean, 60 % and 50 % in fog, 40 % and 30 % in snow; SE `gain` more, spread over seeds."""
+    networks, rows = [], []
+    for seed in range(seeds):
+        for number, label in enumerate(labels):
+            name = f"{label}{seed}"
+            networks.append((name, label, seed))
+            more = number * (gain + 0.002 * seed)
+            rows.append(row(name, "clean", None, 0.8 + 0.001 * seed, 0.02))
+            for place, corruption in enumerate(corruptions):
+                rows += [
+                    row(name, corruption, s, 0.7 - 0.1 * s - 0.2 * (place % 2) + more, 0.1 * s)
+                    for s in severities
+                ]
+    return record_of(networks, rows)
+
+
+def one(summary, label="se"):
+    return next(found for found in summary["rows"] if found["attention"] == label)
+
+
+def test_the_common_corruptions_are_those_that_are_made():
+    assert tuple(CORRUPTIONS) == COMMON
+
+
+def test_mean_corruption_error_by_hand():
+    summary = summarise_robustness(study(seeds=1))
+    # Errors of plain: fog 0.4 + 0.5, snow 0.6 + 0.7; SE has 0.05 less each. (0.8 / 0.9 + 1.2 / 1.3) / 2.
+    assert one(summary)["mce"]["mean"] == pytest.approx((0.8 / 0.9 + 1.2 / 1.3) / 2)
+    # What is lost to 0.8: plain fog 0.2 + 0.3, snow 0.4 + 0.5; SE 0.1 less each sum.
+    assert one(summary)["relative_mce"]["mean"] == pytest.approx((0.4 / 0.5 + 0.8 / 0.9) / 2)
+    assert one(summary, "none")["mce"]["mean"] == one(summary, "none")["relative_mce"]["mean"] == 1
+    assert one(summary)["corrupted"]["mean"] == pytest.approx((0.6 + 0.5 + 0.4 + 0.3) / 4 + 0.05)
+    assert one(summary)["ece"]["mean"] == pytest.approx(0.15)
+    assert [found["accuracy"]["mean"] for found in summary["by_severity"][:3]] == pytest.approx(
+        [0.8, 0.5, 0.4]
+    )
+    assert [found["ece"]["mean"] for found in summary["by_severity"][:3]] == pytest.approx([0.02, 0.1, 0.2])
+
+
+def test_tests_are_paired_by_seed_and_adjusted():
+    record = study()
+    summary = summarise_robustness(record)
+    (test,) = summary["tests"]
+    assert test["difference"] == pytest.approx(0.052)  # the mean of 0.05, 0.052, 0.054
+    assert test["n"] == 3
+    assert test["p"] < 0.001
+    assert test["p_adjusted"] == pytest.approx(test["p"])
+    single = [found["test"] for found in summary["by_corruption"] if found["test"]]
+    assert [found["p_adjusted"] for found in single] == pytest.approx([2 * found["p"] for found in single])
+    shuffled = copy.deepcopy(record)
+    shuffled["networks"].reverse()
+    shuffled["rows"].reverse()
+    assert summarise_robustness(shuffled)["tests"][0]["difference"] == pytest.approx(0.052)
+
+
+def test_with_all_fifteen_the_mean_is_over_these():
+    record = study(corruptions=COMMON)
+    record["rows"] += [row(name, "noise_15", None, 0.1) for name in ("none0", "se0")]
+    summary = summarise_robustness(record)
+    assert summary["standard"]
+    assert summary["averaged"] == list(COMMON)
+    assert summary["corruptions"][-1] == "noise_15"
+    said = robustness_section(record).sentences
+    assert any(sentence.startswith("Mean corruption error relative to plain") for sentence in said)
+
+
+def test_a_shown_gain_comes_first():
+    said = robustness_section(study()).sentences
+    assert said[0] == (
+        "On 100 images of shapes under 2 corruptions in 2 severities, with plain at 45.0 %: "
+        "se (+5.20 points, +0.00 on clean images) is shown to be better than plain."
+    )
+    assert (
+        "Mean error over these corruptions relative to plain, where under 100 % is better: se 90.2 %." in said
+    )
+    assert "Hardest for plain is snow (35.0 %), mildest fog (55.0 %)." in said
+    assert any(sentence.startswith("Of 2 comparisons") and "2 are shown" in sentence for sentence in said)
+    assert "The calibration error of plain goes from 2.0 % on clean images to 20.0 % at severity 2." in said
+
+
+def test_no_effect_is_said_to_be_none():
+    record = study()
+    for number, found in enumerate(record["rows"]):
+        found["accuracy"] = 0.5 + 0.01 * ((7 * number) % 5)
+    said = robustness_section(record).sentences
+    assert "no mechanism is shown to keep more accuracy than plain" in said[0]
+
+
+def test_one_seed_is_not_tested():
+    said = robustness_section(study(seeds=1)).sentences
+    assert "nothing can be tested" in said[0]
+    summary = summarise_robustness(study(seeds=1))
+    assert summary["tests"][0]["p_adjusted"] is None
+
+
+def test_without_plain_nothing_is_compared():
+    record = study(labels=("se", "eca"))
+    summary = summarise_robustness(record)
+    assert summary["tests"] == []
+    assert one(summary)["mce"]["mean"] is None
+    section = robustness_section(record)
+    assert "nothing is compared" in section.sentences[0]
+    for figure in section.figures:
+        as_svg(figure)
+
+
+@pytest.mark.parametrize("label", ["none", "se"])
+def test_a_single_network_without_a_seed(label):
+    record = record_of([("mine", label, None)], [row("mine", "clean", None, 0.8), row("mine", "fog", 3, 0.6)])
+    section = robustness_section(record)
+    assert "60.0 %" in section.sentences[0]
+    assert {table.name for table in section.tables} == {"robustness", "robustness_corruptions"}
+    for figure in section.figures:
+        as_svg(figure)
+
+
+def test_noise_alone_has_no_severities():
+    record = record_of([("a", "none", 0)], [row("a", "clean", None, 0.8), row("a", "noise_15", None, 0.6)])
+    section = robustness_section(record)
+    assert [figure.name for figure in section.figures] == ["robustness_corruptions"]
+    assert "noise, σ = 15" in as_markdown(section.tables[1])
+
+
+def test_a_network_left_out_halfway_has_no_mean():
+    record = study()
+    record["rows"] = [
+        found
+        for found in record["rows"]
+        if not (found["key"]["network"] == "se2" and found["key"]["corruption"] == "snow")
+    ]
+    summary = summarise_robustness(record)
+    assert len(one(summary)["corrupted"]["values"]) == 2
+    assert summary["tests"][0]["n"] == 2
+    fog = [found for found in summary["by_corruption"] if found["corruption"] == "fog"]
+    assert fog[1]["test"]["n"] == 3
+    robustness_section(record)
+
+
+def test_conditions_without_images_are_left_open():
+    record = study(seeds=2)
+    for found in record["rows"]:
+        if found["key"]["corruption"] == "snow":
+            found |= {"accuracy": None, "loss": None, "ece": None, "images": 0}
+    section = robustness_section(record)
+    assert "no network has been measured to the end" in section.sentences[0]
+    for figure in section.figures:
+        as_svg(figure)
+
+
+def test_a_plain_that_loses_nothing_has_no_relative_error():
+    record = study(seeds=1)
+    for found in record["rows"]:
+        found["accuracy"] = 1.0
+    assert one(summarise_robustness(record))["mce"]["mean"] is None
+    assert one(summarise_robustness(record))["relative_mce"]["mean"] is None
+
+
+def test_attacks_have_a_table_and_a_sentence():
+    record = study(seeds=2)
+    for seed in range(2):
+        for label in ("none", "se"):
+            record["rows"].append(attacked(f"{label}{seed}", "none", None, 0.8))
+            record["rows"].append(attacked(f"{label}{seed}", "pgd", 2.0, 0.25 + 0.1 * (label == "se")))
+    section = robustness_section(record)
+    assert section.sentences[-1] == "The attack PGD at ε = 2/255 leaves plain 25.0 % and se 35.0 %."
+    table = section.tables[-1]
+    assert [column.title for column in table.columns] == ["Mechanism", "Clean, %", "PGD, ε = 2/255, %"]
+    assert [cell.main for cell in table.rows[1]] == ["se", "80.0 ± 0.0", "35.0 ± 0.0"]
+    assert len(section.numbers["robustness_attacks"]) == 8
+
+
+def test_attacks_alone_are_a_section():
+    record = record_of([("a", "se", None)], [row("a", "clean", None, 0.8), attacked("a", "fgsm", 1.0, 0.4)])
+    section = robustness_section(record)
+    assert section.sentences == ["The attack FGSM at ε = 1/255 leaves se 40.0 %."]
+    assert section.figures == []
+
+
+def test_nothing_measured_is_said():
+    assert robustness_section(record_of([("a", "se", None)], [])).sentences == ["Nothing could be measured."]
+
+
+def test_the_numbers_are_json_and_the_rows_are_kept_as_measured():
+    record = study()
+    json.dumps(summarise_robustness(record), allow_nan=False)
+    section = robustness_section(record)
+    assert section.numbers["robustness"][0] == {
+        "attention": "none",
+        "seed": 0,
+        "network": "none0",
+        "corruption": "clean",
+        "severity": None,
+        "accuracy": 0.8,
+        "loss": 1.0,
+        "ece": 0.02,
+        "images": 100,
+    }
+    assert len(section.numbers["robustness"]) == len(record["rows"])
+
+
+def test_figures_and_tables_are_drawn_without_a_warning():
+    section = robustness_section(study(corruptions=COMMON, labels=("none", "se", "dmsca(reduction=8)")))
+    assert [figure.name for figure in section.figures] == [
+        "robustness_accuracy",
+        "robustness_corruptions",
+        "robustness_ece",
+    ]
+    for figure in section.figures:
+        assert figure.group == section.name
+        assert "<svg" in as_svg(figure)
+    for table in section.tables:
+        assert "dmsca" in as_markdown(table)
+        as_latex(table)
+
+
+def test_the_record_is_read_as_a_section(tmp_path: Path):
+    path = tmp_path / "robustness.json"
+    path.write_text(json.dumps(study()))
+    examined = read_examined(path)
+    assert examined.section.title == "Robustness"
+    assert examined.summary["images"] == 100

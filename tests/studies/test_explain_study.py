@@ -1,0 +1,227 @@
+"""Networks from anywhere are looked through: scores by network, pictures, a record that resumes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from torch import nn
+
+import foveate
+from foveate.errors import RequestError
+from foveate.studies.examine import Work
+from foveate.studies.explain import ExplainSettings, explain
+from foveate.studies.find_trained import find_trained
+from foveate.studies.sheets import Tile, draw_sheet, outlined
+
+pytest.importorskip("pytorch_grad_cam")
+
+CLASSES = ("dark", "light")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """A set of two classes, 16×16, with a box for each test image."""
+    root = tmp_path_factory.mktemp("images") / "set"
+    generator = np.random.default_rng(0)
+    boxes = {}
+    for part, count in (("train", 4), ("test", 6)):
+        for label, name in enumerate(CLASSES):
+            (root / part / name).mkdir(parents=True)
+            for k in range(count):
+                pixels = generator.integers(0, 60, (16, 16, 3)) + 120 * label
+                pixels[4:10, 5:12] += 60
+                Image.fromarray(pixels.astype(np.uint8)).save(root / part / name / f"{k}.png")
+                if part == "test":
+                    boxes[f"test/{name}/{k}.png"] = [5, 4, 11, 9]
+    (root / "boxes.json").write_text(json.dumps(boxes))
+    return root
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory) -> dict[str, str]:
+    """Files of small networks, by mechanism."""
+    folder = tmp_path_factory.mktemp("networks")
+    files = {}
+    for name in ("none", "se", "dmsca", "triplet"):
+        torch.manual_seed(0)
+        model = timm.create_model("cifar_resnet8", num_classes=2)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.ones_(module.weight)
+        if name != "none":
+            foveate.attach(model, name, **({"reduction": 8} if name != "triplet" else {}))
+        preprocessing = {"input_size": (3, 16, 16), "mean": (0.4,) * 3, "std": (0.2,) * 3}
+        preprocessing |= {"interpolation": "bilinear", "crop_pct": 1.0, "crop_mode": "center"}
+        files[name] = str(folder / f"{name}.safetensors")
+        foveate.save(model.eval(), files[name], classes=CLASSES, preprocessing=preprocessing)
+    return files
+
+
+class Run:
+    """One request, its record, and what was told of its progress."""
+
+    def __init__(
+        self, sources: list[str], folder: Path, source: Path | None = None, **settings: object
+    ) -> None:
+        self.told: list[tuple[str, int, int]] = []
+        work = Work(
+            find_trained(sources),
+            folder,
+            torch.device("cpu"),
+            {"command": "", "environment": {}},
+            lambda *told: self.told.append(told),
+        )
+        settings = {"show": 2, "road": 2, "batch_size": 5} | settings
+        path = explain(work, ExplainSettings(**settings), source and str(source))
+        self.record = json.loads(path.read_text())
+
+
+def test_every_network_is_scored_and_drawn(networks, images, tmp_path):
+    run = Run(list(networks.values()), tmp_path, images, boxes=images / "boxes.json")
+    record = run.record
+    assert [row["label"] for row in record["rows"]] == list(networks)
+    for row in record["rows"]:
+        scores = row["scores"]
+        assert set(scores) == {
+            "focus_ratio",
+            "pointing_game",
+            "noise_suppression",
+            "view_consistency",
+            "class_consistency",
+            "road",
+        }
+        counted = {name: score["n"] + score["undefined"] for name, score in scores.items()}
+        assert counted == dict.fromkeys(scores, 12) | {"class_consistency": 2, "road": 2}
+        assert 0 < scores["focus_ratio"]["mean"] < 1
+        low, high = scores["focus_ratio"]["ci95"]
+        assert low < scores["focus_ratio"]["mean"] < high
+        assert row["layer"] == "layer3.0"
+    assert record["data"] | {"fingerprint": ""} == {
+        "about": "12 of the 12 images in set",
+        "fingerprint": "",
+        "images": 12,
+        "with_object": 12,
+        "left_out": 0,
+    }
+    assert record["rows"][2]["learned"]["layer1.0"]["tau"] == pytest.approx(1.0)
+    files = [picture["file"] for picture in record["pictures"]]
+    assert files == [f"explain/{name}.png" for name in ("grid", "maps_se", "maps_dmsca", "maps_triplet")]
+    for file in files:
+        with Image.open(tmp_path / file) as picture:
+            assert picture.width > 300
+    assert run.told[0] == ("maps of plain", 5, 12)
+    assert run.told[-1] == ("maps of triplet", 12, 12)
+
+
+def test_it_goes_on_where_it_stopped_and_measures_anew_what_is_other(networks, images, tmp_path):
+    sources = [networks["none"], networks["se"]]
+    first = Run(sources[:1], tmp_path, images).record
+    run = Run(sources, tmp_path, images)
+    assert {told[0] for told in run.told} == {"maps of se"}
+    assert run.record["rows"][0] == first["rows"][0]
+    assert Run(sources, tmp_path, images).told == []
+    assert Run(sources[:1], tmp_path, images, method="gradcam").told != []
+    assert Run(sources[:1], tmp_path, images, limit=4).told != []
+    assert Run(sources[:1], tmp_path, images, boxes=images / "boxes.json").told != []
+
+
+def test_without_objects_the_scores_that_need_none_remain(networks, images, tmp_path):
+    record = Run([networks["none"]], tmp_path, images, limit=4, road=0).record
+    assert set(record["rows"][0]["scores"]) == {"view_consistency", "class_consistency"}
+    assert record["data"]["about"] == "4 of the 12 test images of set"
+
+
+def test_maps_of_nothing_are_counted_as_undefined(networks, images, tmp_path):
+    model = foveate.load(networks["none"])
+    nn.init.zeros_(model.fc.weight)
+    foveate.save(model, tmp_path / "dead.safetensors")
+    record = Run([str(tmp_path / "dead.safetensors")], tmp_path, images, boxes=images / "boxes.json").record
+    scores = record["rows"][0]["scores"]
+    for name in ("focus_ratio", "pointing_game", "view_consistency"):
+        assert (scores[name]["mean"], scores[name]["n"], scores[name]["undefined"]) == (None, 0, 12)
+    assert "noise_suppression" not in scores
+    assert scores["road"]["mean"] == pytest.approx(0.0)
+
+
+def test_a_folder_of_any_images_with_masks(networks, tmp_path):
+    generator = np.random.default_rng(0)
+    (tmp_path / "any").mkdir()
+    (tmp_path / "masks").mkdir()
+    for name, size in (("a", (20, 40)), ("b", (30, 30)), ("c", (30, 30))):
+        Image.fromarray(generator.integers(0, 256, (*size, 3)).astype(np.uint8)).save(
+            tmp_path / "any" / f"{name}.png"
+        )
+        mask = np.zeros(size, np.uint8)
+        mask[size[0] // 2 :] = 255
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
+    Image.new("L", (9, 9), 255).save(tmp_path / "masks" / "c.png")  # of another size
+    Image.new("L", (9, 9), 255).save(tmp_path / "masks" / "d.png")  # of no image
+    (tmp_path / "any" / "words.png").write_text("no image")
+    record = Run([networks["se"]], tmp_path / "out", images=tmp_path / "any", masks=tmp_path / "masks").record
+    scores = record["rows"][0]["scores"]
+    assert scores["focus_ratio"]["n"] + scores["focus_ratio"]["undefined"] == 2
+    assert scores["view_consistency"]["n"] + scores["view_consistency"]["undefined"] == 3
+    assert "class_consistency" not in scores
+    assert record["data"]["left_out"] == len(record["left_out"]) == 3
+    assert record["left_out"][0] == "words.png: it is not an image of a known format"
+    assert "d.png: it has a box or a mask, and there is no such image" in record["left_out"][1]
+    assert record["left_out"][2] == "c.png: its mask c.png has 9×9 pixels and the image has 30×30"
+
+
+def test_a_network_without_such_a_layer_is_left_out_by_name(networks, images, tmp_path):
+    sources = [networks["none"], networks["se"]]
+    record = Run(sources, tmp_path, images, layer="layer3.0.bn2.attention").record
+    assert [row["label"] for row in record["rows"]] == ["se"]
+    (said,) = record["left_out"]
+    assert said.startswith("none (plain): unknown layer of CifarResNet 'layer3.0.bn2.attention'")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"method": "cam"}, "unknown method 'cam'"),
+        ({"limit": 0}, "--limit must be a whole number of at least 1, got 0"),
+        ({"road": -1}, "--road must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(networks, images, tmp_path, settings, said):
+    with pytest.raises(RequestError, match=said):
+        Run([networks["none"]], tmp_path, images, **settings)
+    assert not (tmp_path / "explain.json").exists()
+
+
+def test_boxes_of_other_images_are_refused(networks, images, tmp_path):
+    (tmp_path / "boxes.json").write_text('{"elsewhere.png": [0, 0, 1, 1], "train/dark/0.png": [0, 0, 1, 1]}')
+    with pytest.raises(RequestError, match=r"name none of the held-out images .* such as 'test/dark/0.png'"):
+        Run([networks["none"]], tmp_path / "out", images, boxes=tmp_path / "boxes.json")
+    with pytest.raises(RequestError, match="the images of digits are in no folder"):
+        digits = tmp_path / "digits.safetensors"
+        model = timm.create_model("cifar_resnet8", num_classes=10, in_chans=1)
+        preprocessing = {"input_size": (1, 8, 8), "mean": (0.4,), "std": (0.2,)}
+        preprocessing |= {"interpolation": "bilinear", "crop_pct": 1.0, "crop_mode": "center"}
+        foveate.save(model, digits, preprocessing=preprocessing)
+        Run([str(digits)], tmp_path / "out", Path("digits"), boxes=images / "boxes.json")
+
+
+def test_a_sheet_has_its_tiles_where_they_belong():
+    red, blue = (np.full((2, 2, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
+    sheet = np.asarray(
+        draw_sheet(["a", "b"], [("one\nline", [Tile(red, ("x",)), Tile(blue)]), ("", [Tile(None)])])
+    )
+    reds, blues = ((sheet == colour).all(axis=2) for colour in ((255, 0, 0), (0, 0, 255)))
+    assert reds.sum() == blues.sum() == 156**2
+    assert np.flatnonzero(reds.any(axis=0)).max() < np.flatnonzero(blues.any(axis=0)).min()
+    assert (sheet[0] == 255).all()
+
+
+def test_the_object_is_outlined_and_not_covered():
+    picture, inside = np.full((32, 32, 3), 90, np.uint8), np.zeros((8, 8), dtype=bool)
+    inside[2:6, 2:6] = True
+    changed = (outlined(picture, inside) != 90).any(axis=2)
+    assert changed[8, 8:24].all()
+    assert not changed[12:20, 12:20].any()
+    assert not changed[:8].any()

@@ -1,0 +1,88 @@
+"""What examines trained networks, as a person gives it: what is printed where, files, exit statuses."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOVEATE = [sys.executable, "-W", "error::DeprecationWarning:foveate", "-m", "foveate.cli"]
+
+
+def foveate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FOVEATE, *arguments],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def study(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of a finished study that may be written to."""
+    folder = tmp_path_factory.mktemp("examined") / "study"
+    shutil.copytree(trained_bands, folder)
+    return folder
+
+
+COMMANDS = {
+    "robustness": ["--corruptions", "brightness,gaussian_noise", "--severities", "1,5"],
+    "explain": ["--show", "2", "--limit", "6"],
+    "transfer": ["--to", "digits", "--how", "probe", "--images", "60"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_study_is_examined_and_its_page_has_a_section(study: Path, command: str) -> None:
+    done = foveate(command, str(study), *COMMANDS[command], "--json", "-", cwd=study.parent)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["rows"]
+    assert {network["label"] for network in summary["networks"]} == {"none", "se"}
+    assert done.stderr.splitlines()[-1] == f"Report: {study}/report/index.html"
+    for noise in ("Warning", "warn", "Traceback", "\x1b["):
+        assert noise not in done.stderr
+    page = (study / "report" / "index.html").read_text()
+    assert f'<h2 id="{command}' in page
+    record = next(study.glob(f"{command}*.json"))
+    first = record.read_text()
+    again = foveate(command, str(study), *COMMANDS[command], cwd=study.parent)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(record.read_text())["rows"] == json.loads(first)["rows"]
+
+
+def test_a_run_by_itself_has_a_page_of_its_own(study: Path, tmp_path: Path) -> None:
+    run = next(path.parent for path in study.glob("runs/*/result.json"))
+    out = tmp_path / "alone"
+    arguments = [str(run), "--corruptions", "contrast", "--severities", "3", "--out", str(out)]
+    done = foveate("robustness", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"Report: {out}/report/index.html"
+    assert '<h2 id="robustness"' in (out / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["robustness", "nowhere/at/all"], "there is no nowhere/at/all"),
+        (["robustness", "STUDY", "--corruptions", "fogg"], "fog"),
+        (["robustness", "STUDY", "--severities", "6"], "6"),
+        (["explain", "STUDY", "--method", "gradcam+"], "gradcam++"),
+        (["explain", "STUDY", "--layer", "layer9"], "layer"),
+        (["transfer", "STUDY", "--to", "digits", "--how", "prob"], "probe"),
+        (["transfer", "STUDY", "--to", "digits", "--how", "direct"], "--classes"),
+        (["look", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_requests_end_with_2(study: Path, arguments: list[str], message: str) -> None:
+    done = foveate(*(str(study) if one == "STUDY" else one for one in arguments), cwd=study.parent)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
