@@ -23,6 +23,7 @@ from foveate.report.contrasts import contrasts_table, values_table
 from foveate.report.files import as_markdown
 from foveate.report.joined_tables import joined_table
 from foveate.report.notation import count
+from foveate.report.sections import Examined, find_examined
 from foveate.report.tables import Cell, Table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,11 +53,25 @@ def keep_results(study: Path, name: str, against: str | None = None, root: Path 
     environment = summary["study"]["environment"]
     # System and release: a kernel's build says nothing to a reader elsewhere.
     environment["platform"] = "-".join(environment["platform"].split("-")[:2])
+    summary["examined"] = [examined_in_short(examined) for examined in find_examined(study)]
     write_json(kept / "summary.json", without_paths(summary))
-    for table in TABLES:
+    tables = [table.name for examined in find_examined(study) for table in examined.section.tables]
+    for table in (*TABLES, *(f"{name}.md" for name in tables)):
         if (report / table).is_file():
             write_text(kept / table, (report / table).read_text(encoding="utf-8"))
     return kept
+
+
+def examined_in_short(examined: Examined) -> dict[str, Any]:
+    """What is kept of an examination: how it was asked for, what was found, and the table with the gist."""
+    section = examined.section
+    return {
+        "title": section.title,
+        "command": examined.record["command"],
+        "settings": examined.record["settings"],
+        "sentences": section.sentences,
+        "table": as_markdown(section.tables[0]) if section.tables else "",
+    }
 
 
 def without_paths(value: Any) -> Any:
@@ -104,6 +119,7 @@ def in_short(results: dict[str, Summary]) -> str:
             summary["verdict"][0],
             as_markdown(main_table(summary)).rstrip(),
             *article(summary),
+            *(f"{one['title']}: {one['sentences'][0]}" for one in summary.get("examined", [])),
         ]
     return "\n" + "\n\n".join(parts) + "\n\n"
 
@@ -136,6 +152,9 @@ def at_length(results: dict[str, Summary]) -> str:
             f"{study['data']['validation']:,} validate, {study['data']['test']:,} test. Recipe: {listed}.",
             "Made with " + ", ".join(f"{key} {value}" for key, value in study["environment"].items()) + ".",
         ]
+        for one in summary.get("examined", []):
+            said = [f"### {one['title']}", " ".join(one["sentences"]), one["table"].rstrip()]
+            parts += [*filter(None, said), f"```sh\n{one['command']}\n```"]
     if not results:
         parts.append("No measured study is kept yet.")
     return "\n\n".join(parts) + "\n"

@@ -1,9 +1,11 @@
 """One thread a process: two test workers that each take all cores mostly wait for each other.
 
-And what several folders of tests have in common: a tiny set of images, and a study of it.
+And what several folders of tests have in common: a tiny set of images, a study of it, the command line.
 """
 
 import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,23 @@ def trained_bands(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     out = tmp_path_factory.mktemp("studies") / "bands"
     compare(make_study(settings, {"epochs": 2, "batch_size": 16, "augmentation": ()}), out, Machine("cpu"))
     return out
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
+    """The command line without a process of its own, which saves the imports; gives the exit status."""
+    import torch
+
+    from foveate.cli import main
+
+    threads = torch.get_num_threads()
+
+    def run(*arguments: str, folder: Path) -> int:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["foveate", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0)
+
+    yield run
+    torch.set_num_threads(threads)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import onnxruntime
@@ -80,29 +81,39 @@ def test_export_of_a_file_as_a_program(run: Path) -> None:
     assert (run / "weights.pt2").stat().st_size > 1e6
 
 
-def test_a_wrong_request_ends_with_2_in_one_line(run: Path) -> None:
-    done = foveate("export", str(run), "--out", "wrong", "--format", "tensorrt", cwd=run)
-    assert done.returncode == 2
-    assert done.stderr == "foveate: unknown format 'tensorrt'. Choices: exported-program, onnx.\n"
+def test_a_wrong_request_ends_with_2_in_one_line(
+    run: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", str(run), "--out", "wrong", "--format", "tensorrt"]
+    assert in_process(*arguments, folder=run) == 2
+    assert capsys.readouterr().err == "foveate: unknown format 'tensorrt'. Choices: exported-program, onnx.\n"
     assert not (run / "wrong").exists()
 
 
-def test_failed_work_ends_with_1(run: Path) -> None:
+def test_failed_work_ends_with_1(
+    run: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     """The disk refuses the name of the file while it is written: it is too long with its ending."""
     out = "x" * 248 + ".pt2"
-    done = foveate("export", str(run), "--format", "exported-program", "--out", out, cwd=run)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"foveate: cannot write {out}: File name too long")
+    arguments = ["export", str(run), "--format", "exported-program", "--out", out]
+    assert in_process(*arguments, folder=run) == 1
+    assert capsys.readouterr().err.startswith(f"foveate: cannot write {out}: File name too long")
     assert not list(run.glob("xx*"))
 
 
-def test_list_shows_all_and_writes_json(tmp_path: Path) -> None:
-    done = foveate("list", "--json", "x.json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+def test_list_shows_all_and_writes_json(
+    tmp_path: Path,
+    in_process: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert in_process("list", "--json", "x.json", folder=tmp_path) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
     described = json.loads((tmp_path / "x.json").read_text())
     names = [row["name"] for row in described["mechanisms"]]
     assert names == sorted(names)
-    first_words = [line.split()[0] for line in done.stdout.splitlines() if line.split()]
+    first_words = [line.split()[0] for line in said.out.splitlines() if line.split()]
     assert [word for word in first_words if word in names] == names
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert max(map(len, said.out.splitlines())) <= 100

@@ -4,11 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from foveate.cli import main
 
 FOVEATE = [sys.executable, "-W", "error::DeprecationWarning:foveate", "-m", "foveate.cli"]
 PROFILE = ["profile", "--backbone", "cifar_resnet20", "--device", "cpu", "--threads", "1", "--seconds", "0"]
@@ -56,18 +55,10 @@ def test_people_get_progress_tables_and_the_page_and_no_noise(
         assert noise not in process.stderr
 
 
-def in_process(*arguments: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", ["foveate", *PROFILE, *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return int(end.value.code or 0)
-
-
 def test_nothing_is_written_unasked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert in_process("--attention", "none", folder=tmp_path, monkeypatch=monkeypatch) == 0
+    assert in_process(*PROFILE, "--attention", "none", folder=tmp_path) == 0
     assert "there is nothing to compare it with" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
@@ -91,9 +82,9 @@ def test_status_and_message(
     status: int,
     message: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    in_process: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "taken").write_text("a file")
-    assert in_process(*arguments, folder=tmp_path, monkeypatch=monkeypatch) == status
+    assert in_process(*PROFILE, *arguments, folder=tmp_path) == status
     assert message in " ".join(capsys.readouterr().err.split())

@@ -15,6 +15,7 @@ from foveate.report.notation import NOTHING, display_name, points, spread
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests" / "report"))
 from synthetic_study import edit_json, write_study  # noqa: E402
+from synthetic_transfer import write_record  # noqa: E402
 
 
 def load() -> ModuleType:
@@ -63,6 +64,8 @@ def test_every_row_comes_from_a_record():
         known |= {
             (display_name(row["attention"]), spread(row["accuracy"], 2, scale=100)) for row in summary["rows"]
         }
+        for one in summary.get("examined", []):
+            known |= {(cells[0].replace("\\", ""), cells[1]) for cells in table_lines(one["table"])}
     block = (ROOT / "README.md").read_text(encoding="utf-8").partition(results.BEGIN)[2]
     for text in (block.partition(results.END)[0], (ROOT / "results/README.md").read_text(encoding="utf-8")):
         for cells in table_lines(text):
@@ -129,6 +132,19 @@ def test_the_documents_say_how_and_what_does_not_show(root):
             assert line[1] == spread(row["accuracy"], 2, scale=100)
     assert "foveate compare --data cifar10" in page
     assert "learning_rate 0.1" in page
+
+
+def test_what_was_examined_is_kept_with_it(root):
+    write_record(root / "study", command="foveate transfer /home/somebody/study --to ../insects")
+    kept = results.keep_results(root / "study", "some-study", None, root)
+    assert (kept / "transfer_insects.md").is_file()
+    written = results.documents(root)
+    readme, page = written[root / "README.md"], written[root / "results" / "README.md"]
+    assert "Transfer to insects: " in readme
+    assert "### Transfer to insects" in page
+    assert "Left out: one image is broken." in page
+    assert "foveate transfer study --to insects" in page
+    assert "somebody" not in readme + page
 
 
 def test_an_ablation_is_shown_by_its_comparisons(root):

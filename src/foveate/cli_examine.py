@@ -77,16 +77,18 @@ def robustness(
     runs: Runs,
     data: DataFlag = None,
     corruptions: Annotated[
-        str, typer.Option(help="common (the 15), article, or names: fog,noise_15,jpeg_compression …")
+        str, typer.Option(help="common (the 15), article, names (fog,noise_15 …), or '' for none.")
     ] = "common",
     severities: Annotated[str, typer.Option(help="From 1 to 5.")] = "1,2,3,4,5",
     noise: Annotated[str | None, typer.Option(help="Gaussian noise besides, by its σ of 255: 15,25.")] = None,
     prepared: Annotated[
         Path | None, typer.Option(help="A folder in the layout of CIFAR-10-C or ImageNet-C, instead.")
     ] = None,
-    attacks: Annotated[str | None, typer.Option(help="fgsm,pgd,ensemble: on validation images.")] = None,
+    attacks: Annotated[
+        str | None, typer.Option(help="fgsm,pgd,ensemble: on the runs' validation images.")
+    ] = None,
     eps: Annotated[str, typer.Option(help="L∞ bounds of the attacks, of 255.")] = "1,8",
-    attack_images: Annotated[int, typer.Option(min=1, help="Validation images attacked, a run.")] = 200,
+    attack_images: Annotated[int, typer.Option(min=1, help="Images attacked, of each run.")] = 200,
     images: Annotated[
         int | None, typer.Option(min=1, help="Test images, spread over the classes.", show_default="all")
     ] = None,
@@ -225,3 +227,5 @@ def _examine(
     record = {key: value for key, value in examined.record.items() if key != "kept"}
     summary = {"sentences": examined.section.sentences, "summary": examined.summary, "report": page}
     write_json_to(record | summary, json_)
+    if examined.unmeasured:
+        raise typer.Exit(1)

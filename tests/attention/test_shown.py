@@ -118,6 +118,13 @@ def test_what_is_compiled_or_exported_shows_nothing(build):
         torch.testing.assert_close(answer, module(x))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit")
+@pytest.mark.parametrize("name", ["a2", "bam", "cbam", "eca", "gam", "sgfa_ca", "sgu"])
+def test_mechanisms_can_be_scripted(build, name):
+    module, x = build(name).eval(), torch.randn(2, 8, 5, 4)
+    torch.testing.assert_close(torch.jit.script(module)(x), module(x))
+
+
 def test_copies_and_pickles_show_as_well(build):
     module, x = build("triplet").eval(), torch.randn(2, 8, 5, 4)
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):

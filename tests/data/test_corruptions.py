@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from foveate.data.corruptions import ARTICLE, CORRUPTIONS, corrupt, noise_sigma
+from foveate.data.corruptions import ARTICLE, CORRUPTIONS, corrupt, noise_name, noise_sigma
 from foveate.data.corruptions.blur import disk, glass_blur
 from foveate.data.corruptions.digital import elastic_transform
 from foveate.data.corruptions.filters import blur, pad_mirrored, smear, zoom_in
@@ -110,6 +110,15 @@ def test_noise_of_a_stated_sigma(name, sigma):
     noise = corrupt(grey, name, None, seeded()) - grey
     assert noise.mean().abs() < 4 * sigma / math.sqrt(noise.numel())
     assert noise.std().item() == pytest.approx(sigma, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "name"),
+    [(15.0, "noise_15"), (0.1, "noise_0.1"), (100, "noise_100"), (12.3456789, "noise_12.3456789")],
+)
+def test_a_sigma_has_one_name(sigma, name):
+    assert noise_name(sigma) == name
+    assert noise_sigma(name) == sigma
 
 
 def test_gaussian_noise_has_the_published_spread():
@@ -296,15 +305,20 @@ def test_jpeg_is_pillows(channels):
 
 
 def test_plasma_is_diamond_square_point_by_point():
-    """Each point as the mean of its four neighbours, all wrapping around, and noise of the level's range."""
+    """Each point as the mean of its four neighbours, all wrapping around, and noise as published.
+
+    plasma_fractal adds wibble · uniform(-wibble, wibble) and divides wibble by the decay: the noise falls by
+    decay² a level.
+    """
     size, decay = 8, 3.0
     generator = seeded()
     cloud = np.zeros((size, size))
-    step, swing = size, 1.0
+    step, wibble = size, 100.0
     while step > 1:
         half, cells = step // 2, size // step
         draws = [
-            (2 * torch.rand(1, cells, cells, generator=generator)[0] - 1).numpy() * swing for _ in range(3)
+            wibble * ((2 * torch.rand(1, cells, cells, generator=generator)[0] - 1).numpy() * wibble)
+            for _ in range(3)
         ]
         # The middles of squares, of their upper edges, and of their left edges.
         for (down, right), draw in zip([(half, half), (0, half), (half, 0)], draws, strict=True):
@@ -315,7 +329,7 @@ def test_plasma_is_diamond_square_point_by_point():
                 if (down, right) != (half, half):
                     near = [(-half, 0), (half, 0), (0, -half), (0, half)]
                 cloud[y, x] = np.mean([before[(y + a) % size, (x + b) % size] for a, b in near]) + draw[i, j]
-        step, swing = half, swing / decay
+        step, wibble = half, wibble / decay
     expected = (cloud - cloud.min()) / (cloud.max() - cloud.min())
     for side in (8, 5):
         made = plasma(1, side, decay, seeded(), torch.device("cpu"))[0]
@@ -389,8 +403,9 @@ def test_elastic_displaces_by_a_blurred_field_of_the_stated_amplitude():
         ("fog", 0, "1, 2, 3, 4 or 5, got 0"),
         ("fog", None, "got None"),
         ("fog", True, "got True"),
-        ("noise_0", None, "over 0"),
-        ("noise_300", None, "at most 255"),
+        ("noise_0", None, "from 0.1 to 255"),
+        ("noise_0.00001", None, "from 0.1 to 255"),
+        ("noise_300", None, "from 0.1 to 255"),
         ("noise_15", 2, "no severity"),
         ("noise_x", None, "noise_σ"),
     ],

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -37,9 +39,10 @@ def test_severities_lie_one_after_the_other(tmp_path):
     prepared = open_prepared(tmp_path, CLASSES, 8, 3)
     assert isinstance(prepared, ArrayCorruptions)
     assert prepared.corruptions == ("fog", "speckle_noise")
-    images, labels = prepared.read("fog", 3, np.array([1, 3]))
+    images, labels, unreadable = prepared.read("fog", 3, np.array([1, 3]))
     expected = torch.from_numpy(arrays["fog"][[9, 11]].transpose(0, 3, 1, 2)) / 255
     assert torch.equal(images, expected)
+    assert unreadable == []
     assert labels.tolist() == [1, 0]
     assert prepared.labels("fog", 5).tolist() == [0, 1, 2, 0]
     assert isinstance(prepared._arrays["fog"], np.memmap)
@@ -84,7 +87,7 @@ def test_a_folder_of_images_by_corruption_severity_and_class(tmp_path):
     assert prepared.has("fog", 5)
     assert not prepared.has("fog", 2)
     assert prepared.labels("fog", 5).tolist() == [0, 0, 1, 1, 2, 2]
-    images, labels = prepared.read("fog", 5, np.array([1, 4]))
+    images, labels, _ = prepared.read("fog", 5, np.array([1, 4]))
     assert images.shape == (2, 3, 8, 8)
     assert (images[:, :, 0, 0] * 255).round().tolist() == [[50, 0, 1], [50, 80, 0]]
     assert labels.tolist() == [0, 2]
@@ -95,11 +98,12 @@ def test_classes_and_images_that_cannot_be_taken_are_left_out_by_name(tmp_path):
     write_folder(tmp_path, classes=("cat", "zebra"))
     (tmp_path / "fog/1/cat/0.png").write_bytes(b"no image")
     prepared = open_prepared(tmp_path, CLASSES, 8, 3)
-    images, labels = prepared.read("fog", 1, np.arange(2))
+    images, labels, unreadable = prepared.read("fog", 1, np.arange(2))
     assert (len(images), labels.tolist()) == (1, [0])
-    classes, image = prepared.left_out
+    (classes,) = prepared.left_out
     assert "zebra" in classes
-    assert "0.png was left out: it is not an image of a known format" in image
+    (image,) = unreadable
+    assert image.startswith("fog/1/cat/0.png: it is not an image of a known format")
 
 
 def test_numbered_classes_go_by_the_order_of_the_folders(tmp_path):
@@ -109,12 +113,57 @@ def test_numbered_classes_go_by_the_order_of_the_folders(tmp_path):
         open_prepared(tmp_path, ("0", "1"), 8, 3)
 
 
-def test_identity_follows_the_files(tmp_path):
-    write_arrays(tmp_path / "a")
+def test_identity_is_of_the_pixels_and_labels(tmp_path):
+    arrays = write_arrays(tmp_path / "a")
     write_arrays(tmp_path / "b")
-    first, same = (open_prepared(tmp_path / name, CLASSES, 8, 3).identity for name in "ab")
-    write_arrays(tmp_path / "b", count=5)
-    assert first == same != open_prepared(tmp_path / "b", CLASSES, 8, 3).identity
+
+    def identity(name):
+        return open_prepared(tmp_path / name, CLASSES, 8, 3).identity("fog")
+
+    first = identity("a")
+    assert first == identity("b")
+    write_arrays(tmp_path / "b", speckle_noise=arrays["fog"])
+    assert first == identity("b"), "another corruption's images do not decide"
+    other = arrays["fog"].copy()
+    other[7, 0, 0, 0] ^= 1
+    write_arrays(tmp_path / "a", fog=other)
+    assert first != identity("a"), "an array of the same size was put in its place"
+    write_arrays(tmp_path / "b", labels=np.roll(arrays["labels"], 1))
+    assert first != identity("b")
+
+
+def test_identity_is_of_size_and_time_of_many_files(tmp_path):
+    write_folder(tmp_path)
+    first = open_prepared(tmp_path, CLASSES, 8, 3).identity("fog")
+    assert first == open_prepared(tmp_path, CLASSES, 8, 3).identity("fog")
+    assert first != open_prepared(tmp_path, CLASSES, 9, 3).identity("fog")
+    file = tmp_path / "fog/1/cat/0.png"
+    found = file.stat()
+    file.write_bytes(file.read_bytes())
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns + 1000))
+    assert first != open_prepared(tmp_path, CLASSES, 8, 3).identity("fog")
+
+
+@pytest.mark.parametrize("name", ["labels", "fog"])
+def test_an_archive_under_an_arrays_name_is_refused(tmp_path, name):
+    write_arrays(tmp_path)
+    with (tmp_path / f"{name}.npy").open("wb") as file:
+        np.savez(file, a=np.zeros(3))
+    with pytest.raises(RequestError, match=rf"{name}.npy is no array"):
+        open_prepared(tmp_path, CLASSES, 8, 3)
+    (tmp_path / f"{name}.npy").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(RequestError, match=rf"{name}.npy is no array"):
+        open_prepared(tmp_path, CLASSES, 8, 3)
+
+
+@pytest.mark.parametrize("name", ["clean", "noise_15"])
+def test_names_of_what_is_made_here_are_refused(tmp_path, name):
+    write_arrays(tmp_path / "a", **{name: np.zeros((20, 8, 8, 3), np.uint8)})
+    write_folder(tmp_path / "b")
+    (tmp_path / "b/fog").rename(tmp_path / "b" / name)
+    for folder in ("a", "b"):
+        with pytest.raises(RequestError, match=f"{name}.*made here: rename it"):
+            open_prepared(tmp_path / folder, CLASSES, 8, 3)
 
 
 def test_what_is_no_such_set_is_refused(tmp_path):

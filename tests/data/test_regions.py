@@ -82,14 +82,66 @@ def test_a_mask_that_does_not_fit_is_named(save, tmp_path):
         regions.inside("c.jpg", 8, 6)
 
 
-def test_regions_of_unknown_images_and_of_some(boxes, save, tmp_path):
+def test_regions_of_unknown_images(boxes, save, tmp_path):
     save("masks/m.png", pixels=np.ones((6, 8), np.uint8))
     regions = read_regions(boxes({"a.png": [0, 0, 1, 1], "b.png": [0, 0, 1, 1]}), tmp_path / "masks")
     assert regions.strangers(["a.png", "m.jpg"]) == ["b.png"]
     assert [name.rpartition("/")[2] for name in regions.strangers(["a.png", "b.png"])] == ["m.png"]
-    some = regions.only({"a.png", "m.jpg"})
-    assert (set(some.boxes), set(some.masks)) == ({"a.png"}, {"m"})
     assert regions.identity("a.png") == regions.identity("b.png") != regions.identity("m.jpg")
+
+
+def as_it_is(inside):
+    return inside
+
+
+def test_a_box_counts_before_a_mask_and_a_mask_where_the_box_does_not_fit(boxes, save, tmp_path):
+    pixels = np.zeros((6, 8), np.uint8)
+    pixels[0, 0] = 1
+    for name in ("a", "b", "c"):
+        save(f"masks/{name}.png", pixels=pixels)
+    given = read_regions(
+        boxes({"a.png": [1, 1, 2, 2], "b.png": [0, 0, 9, 9], "d.png": [0, 0, 9, 9]}), tmp_path / "masks"
+    )
+    sizes = {f"{name}.png": (8, 6) for name in "abcde"}
+    regions = given.fitting(sizes, as_it_is)
+    assert set(regions.boxes) == {"a.png"}
+    assert set(regions.masks) == {"b", "c"}
+    assert [regions.inside(name, 8, 6).sum() for name in ("a.png", "b.png", "c.png")] == [4, 1, 1]
+    assert regions.left_out == (
+        "a.png: its mask a.png, as it has a box, which counts",
+        "b.png: its box [0, 0, 9, 9] is not within its 8×6 pixels; its mask counts instead",
+        "d.png: its box [0, 0, 9, 9] is not within its 8×6 pixels",
+    )
+
+
+def test_masks_of_one_image_and_images_of_one_mask_are_named_and_not_used(boxes, save, tmp_path):
+    for name in ("a.png", "a.bmp", "b.png", "deep/b.png"):
+        save(f"masks/{name}", pixels=np.ones((6, 8), np.uint8))
+    given = read_regions(boxes({"b.jpg": [1, 1, 2, 2]}), tmp_path / "masks")
+    assert given.left_out == ("a.bmp and a.png: masks of the same image",)
+    regions = given.fitting(dict.fromkeys(("a.png", "b.jpg", "b.png", "deep/b.jpg"), (8, 6)), as_it_is)
+    assert set(regions.boxes) == {"b.jpg"}
+    assert set(regions.masks) == {"deep/b"}
+    assert regions.left_out[1:] == (
+        "b.jpg: another image could be that of the mask b.png as well",
+        "b.png: another image could be that of the mask b.png as well",
+    )
+
+
+def test_an_object_that_is_small_is_still_seen():
+    inside = np.zeros((640, 640), dtype=bool)
+    inside[300:306, 400:406] = True  # a tenth of a pixel of 20
+    seen = as_seen(inside, 32, 32)
+    assert seen.sum() == 1
+    assert seen[15, 20]
+    inside[...] = False
+    inside[0, 0] = True
+    with pytest.raises(RequestError, match="its object is too small to be seen at 32×32 pixels"):
+        as_seen(inside, 32, 32)
+    inside[:30, :30] = True
+    assert as_seen(inside, 32, 32).any()
+    with pytest.raises(RequestError, match="its object lies outside of what the network sees"):
+        as_seen(inside, 32, 28)
 
 
 def test_an_object_goes_through_the_resize_and_the_crop_of_its_image():

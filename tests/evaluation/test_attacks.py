@@ -1,6 +1,7 @@
 """Attacks on networks whose weakest point is known, and the signs of gradients that lead nowhere."""
 
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -159,6 +160,23 @@ def test_one_step_over_many_and_more_over_less_are_signs():
     assert "one step (FGSM leaves 20.0%)" in signs[0]
     assert "more at 2/255 (40.0%) than at 1/255 (30.0%)" in signs[1]
     assert masking_signs({1.0: {"fgsm": 0.295, "pgd": 0.3}}, {"zero": 0, "not_finite": 0}, 100) == []
+
+
+@pytest.mark.parametrize(("images", "signs"), [(20, 0), (40, 1)])
+def test_a_single_image_is_no_sign(images, signs):
+    """Of 20 images one is 5 %."""
+    left = {"fgsm": 0.5, "pgd": 0.5 + 0.05}
+    assert len(masking_signs({1.0: left}, None, images)) == signs
+
+
+def test_another_package_of_the_same_name_is_not_the_toolbox(monkeypatch, tmp_path):
+    for name in [name for name in sys.modules if name.split(".")[0] == "art"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "art.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RequestError, match=r"pip install 'foveate\[attacks\]'"):
+        check_toolbox()
+    monkeypatch.delitem(sys.modules, "art", raising=False)
 
 
 def test_a_missing_toolbox_is_named_with_the_cure(monkeypatch):

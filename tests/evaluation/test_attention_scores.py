@@ -37,6 +37,7 @@ def test_energies_outside_and_inside():
     assert outside.item() == pytest.approx(1 / 12)
     assert inside.item() == pytest.approx(1.0)
     assert energies(MAPS, torch.ones(1, 4, 4, dtype=torch.bool))[0].isnan()
+    assert torch.stack(energies(NOTHING, OBJECTS)).isnan().all()
 
 
 def test_pointing_game_with_its_tolerance():

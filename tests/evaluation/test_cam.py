@@ -96,6 +96,26 @@ def test_it_marks_what_the_answer_is_read_off():
     assert cam_maps(Bright(), "see", images, "gradcam", torch.tensor([0]))[0].abs().max() == 0
 
 
+@pytest.mark.parametrize("strength", [1.0, 1e-6, 1e-12])
+def test_a_map_reaches_1_however_weak_it_is(network, strength):
+    with torch.no_grad():
+        targets = network(IMAGES).argmax(dim=1)
+        network.fc.weight *= strength
+    maps, _ = cam_maps(network, "layer3.0", IMAGES, "gradcam", targets)
+    assert (maps.amax(dim=(1, 2)) == 1).all()
+    assert (maps.amin(dim=(1, 2)) == 0).all()
+
+
+def test_autocast_around_it_changes_nothing_and_another_dtype_is_refused(network):
+    expected, logits = cam_maps(network, "layer3.0", IMAGES)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        maps, answers = cam_maps(network, "layer3.0", IMAGES)
+    torch.testing.assert_close((maps, answers), (expected, logits), atol=0, rtol=0)
+    for dtype in (torch.bfloat16, torch.float64):
+        with pytest.raises(RequestError, match=r"gives (bfloat16|float64), .* give it in float32"):
+            cam_maps(network.to(dtype), "layer3.0", IMAGES.to(dtype))
+
+
 def state(model: nn.Module) -> list[object]:
     modules = [(m.training, dict(m._forward_hooks), dict(m._backward_hooks)) for m in model.modules()]
     return modules + [(p.requires_grad, p.grad) for p in model.parameters()]

@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 import foveate
 from foveate import capture
@@ -207,6 +208,43 @@ def test_what_is_compiled_runs_uncompiled_within():
         torch.testing.assert_close(compiled(IMAGES), expected)
     assert maps["0"]["channel"].shape == (2, 3, 1, 1)
     torch.testing.assert_close(compiled(IMAGES), expected)
+
+
+def test_blocks_that_overlap_in_two_threads_leave_compiling_as_it_was():
+    """A in, B in, A out, B out: what was compiled runs uncompiled until the last is out, and no longer."""
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(lambda x: x + 1, backend=counter)
+    model = foveate.create_attention("eca", 3)
+    inside, left = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with capture(model):
+            inside.set()
+            left.wait(10)
+
+    thread = threading.Thread(target=other)
+    with capture(model):
+        thread.start()
+        assert inside.wait(10)
+    compiled(IMAGES)
+    assert counter.frame_count == 0
+    left.set()
+    thread.join()
+    compiled(IMAGES)
+    assert counter.frame_count == 1
+
+
+def test_short_paths_are_looked_up_as_whole_ones(network):
+    with capture(network) as maps:
+        network(IMAGES)
+    assert "layer1.0" in maps
+    assert maps.get("layer1.0") is maps["layer1.0.bn2.attention"]
+    assert "layer" not in maps
+    assert "" not in maps  # stands for three
+    assert maps.get("layer1.1") is None
+    assert maps.get("layer1.1", {}) == {}
+    assert 3 not in maps
 
 
 def test_a_network_without_attention_is_refused_with_the_way():

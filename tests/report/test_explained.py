@@ -100,6 +100,46 @@ def test_one_seed_is_no_test_and_its_interval_is_over_images(record, tmp_path):
     assert summarise_explained(record)["rows"][0]["road"]["over"] == "images"
 
 
+WHY = {
+    "no plain": (
+        [("dmsca", 0), ("dmsca", 1), ("se", 0)],
+        "There is no plain network among them to compare with.",
+    ),
+    "no shared seeds": (
+        [("none", 0), ("none", 1), ("dmsca", 1), ("dmsca", 2)],
+        "No mechanism has two seeds in common with plain.",
+    ),
+    "one of each": (
+        [("none", 0), ("se", 0)],
+        "One network of each is no sample of trainings: intervals are over images alone.",
+    ),
+    "no plain, one of each": (
+        [("dmsca", 0), ("se", 0)],
+        "There is no plain network among them to compare with: intervals are over images alone.",
+    ),
+    "one network": ([("se", 0)], "One network: intervals are over images alone."),
+    "one mechanism": ([("se", 0), ("se", 1)], "There is one mechanism alone."),
+}
+
+
+@pytest.mark.parametrize(("networks", "said"), WHY.values(), ids=WHY.keys())
+def test_the_reason_why_nothing_is_tested_is_the_true_one(record, tmp_path, networks, said):
+    record["rows"] = [row(label, seed, {"road": 0.1 + seed / 10}) for label, seed in networks]
+    finding = explained_section(record, tmp_path).sentences[0]
+    assert finding == f"Nothing is compared by test in ROAD. {said}"
+
+
+def test_beside_seeds_an_interval_over_images_says_so(record, tmp_path):
+    record["rows"] = [
+        row("none", 0, {"road": 0.1}),
+        row("none", 1, {"road": 0.12}),
+        row("se", 0, {"road": 0.2}),
+    ]
+    (plain, se) = explained_section(record, tmp_path).tables[0].rows
+    assert se[1] == ("0.200", "0.190 to 0.210 over images")
+    assert "over" not in plain[1].detail
+
+
 def test_tables_pictures_and_numbers(record, tmp_path):
     section = explained_section(record, tmp_path)
     assert section.pictures == []  # gone

@@ -9,7 +9,7 @@ import pytest
 from foveate.data.corruptions import CORRUPTIONS
 from foveate.report.files import as_latex, as_markdown, as_svg
 from foveate.report.robustness import robustness_section, summarise_robustness
-from foveate.report.robustness_summary import COMMON
+from foveate.report.robustness_measured import COMMON
 from foveate.report.sections import read_examined
 
 
@@ -100,7 +100,7 @@ def test_tests_are_paired_by_seed_and_adjusted():
 
 
 def test_with_all_fifteen_the_mean_is_over_these():
-    record = study(corruptions=COMMON)
+    record = study(corruptions=COMMON, severities=(1, 2, 3, 4, 5))
     record["rows"] += [row(name, "noise_15", None, 0.1) for name in ("none0", "se0")]
     summary = summarise_robustness(record)
     assert summary["standard"]
@@ -116,9 +116,7 @@ def test_a_shown_gain_comes_first():
         "On 100 images of shapes under 2 corruptions in 2 severities, with plain at 45.0 %: "
         "se (+5.20 points, +0.00 on clean images) is shown to be better than plain."
     )
-    assert (
-        "Mean error over these corruptions relative to plain, where under 100 % is better: se 90.2 %." in said
-    )
+    assert "Error relative to plain, where under 100 % is better: se 90.2 %." in said
     assert "Hardest for plain is snow (35.0 %), mildest fog (55.0 %)." in said
     assert any(sentence.startswith("Of 2 comparisons") and "2 are shown" in sentence for sentence in said)
     assert "The calibration error of plain goes from 2.0 % on clean images to 20.0 % at severity 2." in said
@@ -201,6 +199,110 @@ def test_a_plain_that_loses_nothing_has_no_relative_error():
     assert one(summarise_robustness(record))["relative_mce"]["mean"] is None
 
 
+def test_the_mean_corruption_error_is_over_all_five_severities():
+    record = study(seeds=2, corruptions=COMMON, severities=(3,))
+    summary = summarise_robustness(record)
+    assert summary["averaged"] == list(COMMON)
+    assert not summary["standard"]
+    section = robustness_section(record)
+    assert any(sentence.startswith("Error relative to plain") for sentence in section.sentences)
+    assert "Error relative to plain, %" in [column.title for column in section.tables[0].columns]
+    full = robustness_section(study(seeds=2, corruptions=COMMON, severities=(1, 2, 3, 4, 5)))
+    assert "mCE, %" in [column.title for column in full.tables[0].columns]
+
+
+def test_both_differences_are_of_the_same_seeds():
+    accuracies = {"none0": 0.5, "none1": 0.5, "none2": 0.9, "se0": 0.5, "se1": 0.5}
+    rows = [row(name, *place, a) for name, a in accuracies.items() for place in (("clean", None), ("fog", 1))]
+    record = record_of([(name, name[:-1], int(name[-1])) for name in accuracies], rows)
+    assert (
+        "se (+0.00 points, +0.00 on clean images, by 2 seeds in common)"
+        in robustness_section(record).sentences[0]
+    )
+
+
+def test_what_is_not_finished_is_said_and_left_out():
+    record = study() | {"conditions": [["fog", 1], ["fog", 2], ["snow", 1], ["snow", 2]]}
+    whole = summarise_robustness(record)
+    assert whole["corruptions"] == ["fog", "snow"]
+    record["rows"] = [
+        found
+        for found in record["rows"]
+        if (found["key"]["corruption"], found["key"]["severity"]) != ("snow", 2)
+    ]
+    summary = summarise_robustness(record)
+    assert summary["corruptions"] == summary["averaged"] == ["fog"]
+    assert one(summary, "none")["corrupted"]["mean"] == pytest.approx(0.55)
+    section = robustness_section(record)
+    assert section.sentences[0].startswith(
+        "This is unfinished: 3 of 4 conditions were measured; the same command goes on."
+    )
+    assert "under 1 corruption in 2 severities" in section.sentences[1]
+    record["rows"] = record["rows"][:1]
+    assert "0 of 4 conditions" in robustness_section(record).sentences[0]
+
+
+def test_attacks_that_are_missing_are_counted():
+    record = study(seeds=1) | {"settings": {"attacks": ["fgsm", "pgd"], "eps": [1.0, 8.0]}}
+    record["rows"].append(attacked("se0", "fgsm", 1.0, 0.5))
+    assert "1 of 8 attacks were made" in robustness_section(record).sentences[0]
+
+
+def test_images_of_a_prepared_set_are_counted_and_named():
+    record = study(seeds=1)
+    record["data"] |= {"prepared": "sets/CIFAR-10-C"}
+    for found in record["rows"]:
+        if found["key"]["corruption"] != "clean":
+            found["images"] = 6 if found["key"]["corruption"] == "fog" else 5
+    record["rows"] += [row(name, "noise_15", None, 0.5) for name in ("none0", "se0")]
+    record["rows"][-1]["images"] = record["rows"][-2]["images"] = 6
+    said = robustness_section(record).sentences
+    assert said[0].startswith(
+        "On 5 to 6 images of the prepared set CIFAR-10-C under 2 corruptions in 2 severities and noise of "
+        "σ = 15, "
+    )
+    assert "Accuracy on clean images is of 100 images of shapes." in said
+    assert "Noise of a stated σ is made here, on images of shapes." in said
+    assert any(sentence.endswith("at severity 2, noise of a stated σ left out.") for sentence in said)
+
+
+def test_differences_that_agree_exactly_are_said_to_be_untested():
+    record = study(labels=("none", "se", "eca"))
+    for found in record["rows"]:
+        if found["key"]["network"].startswith("se") and found["key"]["corruption"] != "clean":
+            place = found["key"]["corruption"], found["key"]["severity"]
+            found["accuracy"] = 0.25 + 0.7 - 0.1 * place[1] - 0.2 * (place[0] == "snow")
+    said = robustness_section(record).sentences
+    assert any(sentence.startswith("se could not be tested against plain: ") for sentence in said)
+    assert any(
+        sentence.startswith("2 comparisons by single corruptions could not be tested") for sentence in said
+    )
+    record["networks"] = [found for found in record["networks"] if found["label"] != "eca"]
+    assert "Nothing could be tested: " in robustness_section(record).sentences[0]
+
+
+def test_seeds_without_a_relative_error_are_counted():
+    record = study()
+    for found in record["rows"]:
+        if found["key"]["network"] == "none2" and found["key"]["corruption"] == "fog":
+            found["accuracy"] = 0.9
+    assert any(
+        sentence.startswith("The loss relative to plain is known of 2 of 3 networks of se: ")
+        for sentence in robustness_section(record).sentences
+    )
+
+
+def test_the_legend_names_what_has_points():
+    against, alone = (
+        next(
+            figure for figure in robustness_section(record).figures if figure.name == "robustness_corruptions"
+        )
+        for record in (study(), study(labels=("se", "eca")))
+    )
+    assert '"values": ["se"]' in json.dumps(against.spec)
+    assert '"values": ["se", "eca"]' in json.dumps(alone.spec)
+
+
 def test_attacks_have_a_table_and_a_sentence():
     record = study(seeds=2)
     for seed in range(2):
@@ -248,8 +350,8 @@ def test_figures_and_tables_are_drawn_without_a_warning():
     section = robustness_section(study(corruptions=COMMON, labels=("none", "se", "dmsca(reduction=8)")))
     assert [figure.name for figure in section.figures] == [
         "robustness_accuracy",
-        "robustness_corruptions",
         "robustness_ece",
+        "robustness_corruptions",
     ]
     for figure in section.figures:
         assert figure.group == section.name

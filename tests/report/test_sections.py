@@ -1,50 +1,30 @@
-import json
 import re
-from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, open_page
 from PIL import Image
 from synthetic_study import write_study
+from synthetic_transfer import HOSTILE, write_record
 
 from foveate.errors import RequestError
 from foveate.report.build import build_examination, build_report
 from foveate.report.sections import find_sections, read_examined
 
-HOSTILE = "</script><img src=x onerror=alert(1)>"
-SCORES = ("accuracy", "loss", "precision", "recall", "f1", "ece")
-
-
-def probe_row(label: str, seed: int, accuracy: float) -> dict:
-    key = {"way": "probe", "label": label, "seed": seed, "backbone": "resnet18", "network": f"{label}{seed}"}
-    per_class = [{"class": name, "accuracy": accuracy} for name in ("ant", HOSTILE)]
-    scores = dict.fromkeys(SCORES, accuracy)
-    return {"key": key, **scores, "per_class": per_class, "chance": 0.5, "images": 40}
-
-
-def write_record(folder: Path, **changes: object) -> Path:
-    rows = [
-        probe_row(label, seed, gain + seed / 100)
-        for seed in (0, 1, 2)
-        for label, gain in (("none", 0.7), ("se", 0.8))
-    ]
-    record = {
-        **{"format": 1, "foveate": "0.1.0", "kind": "transfer-insects", "command": "foveate transfer …"},
-        "environment": {"torch": "2.15"},
-        "settings": {"to": "insects"},
-        "data": {"name": "insects", "classes": ["ant", HOSTILE]},
-        "networks": [{"name": row["key"]["network"], "label": row["key"]["label"]} for row in rows],
-        **{"left_out": ["one image is broken."], "warnings": ["the images were enlarged."]},
-        **{"rows": rows, "kept": []},
-    }
-    path = folder / "transfer-insects.json"
-    path.write_text(json.dumps(record | changes))
-    return path
-
 
 def test_a_section_says_what_was_left_out_and_warned_of(tmp_path):
     (section,) = find_sections(write_record(tmp_path).parent)
     assert section.sentences[-2:] == ["the images were enlarged.", "Left out: one image is broken."]
+
+
+def test_of_much_that_was_left_out_some_is_named_and_the_rest_counted(tmp_path):
+    path = write_record(tmp_path, left_out=[f"image {k} is broken." for k in range(1210)])
+    said = read_examined(path).section.sentences
+    assert said[-2:] == [
+        "Left out: image 9 is broken.",
+        "Left out, and named in transfer-insects.json: 1,200 more.",
+    ]
+    said = read_examined(write_record(tmp_path, left_out=["one"] * 10)).section.sentences
+    assert said[-1] == "Left out: one"
 
 
 def test_a_record_without_rows_has_no_section(tmp_path):

@@ -1,6 +1,8 @@
 """Networks from anywhere are looked through: scores by network, pictures, a record that resumes."""
 
+import collections
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +102,7 @@ def test_every_network_is_scored_and_drawn(networks, images, tmp_path):
         low, high = scores["focus_ratio"]["ci95"]
         assert low < scores["focus_ratio"]["mean"] < high
         assert row["layer"] == "layer3.0"
+        assert row["key"]["backbone"] == "cifar_resnet8"
     assert record["data"] | {"fingerprint": ""} == {
         "about": "12 of the 12 images in set",
         "fingerprint": "",
@@ -110,6 +113,7 @@ def test_every_network_is_scored_and_drawn(networks, images, tmp_path):
     assert record["rows"][2]["learned"]["layer1.0"]["tau"] == pytest.approx(1.0)
     files = [picture["file"] for picture in record["pictures"]]
     assert files == [f"explain/{name}.png" for name in ("grid", "maps_se", "maps_dmsca", "maps_triplet")]
+    assert "A_c, F_multi, F_h, F_w, A_dir, w₀, w₁, α" in record["pictures"][2]["description"]
     for file in files:
         with Image.open(tmp_path / file) as picture:
             assert picture.width > 300
@@ -143,8 +147,77 @@ def test_maps_of_nothing_are_counted_as_undefined(networks, images, tmp_path):
     scores = record["rows"][0]["scores"]
     for name in ("focus_ratio", "pointing_game", "view_consistency"):
         assert (scores[name]["mean"], scores[name]["n"], scores[name]["undefined"]) == (None, 0, 12)
-    assert "noise_suppression" not in scores
+    assert (scores["noise_suppression"]["mean"], scores["noise_suppression"]["undefined"]) == (None, 12)
     assert scores["road"]["mean"] == pytest.approx(0.0)
+
+
+def test_a_map_of_nothing_is_not_in_the_noise_suppression_but_counted():
+    from foveate.studies import explain_scores
+
+    maps, objects = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4, dtype=torch.bool)
+    objects[:, :2] = True
+    maps[1:, :2], maps[1:, 2:] = 1.0, 0.5
+    values = collections.defaultdict(list)
+    explain_scores._score_objects(values, maps, objects)
+    ratio = explain_scores._ratio_of_means(values["outside"], values["inside"])
+    assert ratio["mean"] == pytest.approx(0.5)
+    assert (ratio["n"], ratio["undefined"]) == (2, 1)
+
+
+def test_pictures_of_an_earlier_request_are_removed_and_others_stay(networks, images, tmp_path):
+    Run([networks["none"], networks["se"]], tmp_path, images, limit=2, road=0)
+    (tmp_path / "explain" / "mine.png").touch()
+    Run([networks["none"]], tmp_path, images, limit=2, road=0)
+    assert {file.name for file in (tmp_path / "explain").iterdir()} == {"grid.png", "mine.png"}
+
+
+def test_every_region_that_does_not_fit_is_in_the_record(networks, images, tmp_path):
+    boxes = json.loads((images / "boxes.json").read_text())
+    boxes |= {f"test/dark/none{k}.png": [0, 0, 1, 1] for k in range(30)}
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    record = Run([networks["none"]], tmp_path, images, boxes=tmp_path / "boxes.json", road=0).record
+    assert record["data"]["left_out"] == len(record["left_out"]) == 30
+
+
+def test_networks_of_other_classes_are_not_compared(networks, images, tmp_path):
+    model = foveate.load(networks["se"])
+    preprocessing = {"input_size": (3, 16, 16), "mean": (0.4,) * 3, "std": (0.2,) * 3}
+    preprocessing |= {"interpolation": "bilinear", "crop_pct": 1.0, "crop_mode": "center"}
+    turned, numbered = str(tmp_path / "turned.safetensors"), str(tmp_path / "numbered.safetensors")
+    foveate.save(model, turned, classes=CLASSES[::-1], preprocessing=preprocessing)
+    with pytest.raises(RequestError, match="turned and none know other classes"):
+        Run([networks["none"], turned], tmp_path / "out", images=images / "test")
+    foveate.save(model, numbered, preprocessing=preprocessing)
+    record = Run([numbered, networks["none"]], tmp_path / "out", images=images / "test", road=0).record
+    assert ["class_consistency" in row["scores"] for row in record["rows"]] == [True, True]
+
+
+def test_images_and_data_are_not_both_given(networks, images, tmp_path):
+    with pytest.raises(RequestError, match=r"--images .*test and --data .*set both say what to look at"):
+        Run([networks["none"]], tmp_path / "out", images, images=images / "test")
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_objects_in_a_set_without_a_part_for_testing_are_refused(networks, images, tmp_path, part):
+    """A share of it was trained on, and nobody knows here which."""
+    shutil.copytree(images / part, tmp_path / "flat")
+    shutil.copytree(images / part, tmp_path / "part" / part)
+    for root, start in ((tmp_path / "flat", ""), (tmp_path / "part", f"{part}/")):
+        boxes = tmp_path / "boxes.json"
+        boxes.write_text(json.dumps({f"{start}dark/0.png": [5, 4, 11, 9]}))
+        with pytest.raises(RequestError, match=r"no part called test or val .* give the folder .* --images"):
+            Run([networks["none"]], tmp_path / "out", root, boxes=boxes)
+        record = Run([networks["none"]], tmp_path / "out", images=root, boxes=boxes, road=0).record
+        assert record["data"]["with_object"] == 1
+
+
+def test_objects_in_a_set_without_image_files_are_refused_before_it_is_opened(networks, images, tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "train.parquet").write_bytes(b"never read")
+    with pytest.raises(RequestError, match="the images of .*tables are in no folder"):
+        Run([networks["none"]], tmp_path / "out", tmp_path / "tables", boxes=images / "boxes.json")
+    with pytest.raises(RequestError, match="does not say which images it is for: give --data"):
+        Run([networks["none"]], tmp_path / "out", boxes=images / "boxes.json")
 
 
 def test_a_folder_of_any_images_with_masks(networks, tmp_path):
@@ -168,7 +241,7 @@ def test_a_folder_of_any_images_with_masks(networks, tmp_path):
     assert "class_consistency" not in scores
     assert record["data"]["left_out"] == len(record["left_out"]) == 3
     assert record["left_out"][0] == "words.png: it is not an image of a known format"
-    assert "d.png: it has a box or a mask, and there is no such image" in record["left_out"][1]
+    assert "d.png: it has a box or a mask, and is none of these images" in record["left_out"][1]
     assert record["left_out"][2] == "c.png: its mask c.png has 9×9 pixels and the image has 30×30"
 
 

@@ -14,8 +14,9 @@ from torch import nn
 
 from foveate.data.corruptions import corrupt
 from foveate.data.survey import spread
-from foveate.errors import RequestError
+from foveate.errors import RequestError, WorkError
 from foveate.report.robustness import robustness_section
+from foveate.studies.attacking import _images, _split_of
 from foveate.studies.examine import Work
 from foveate.studies.find_trained import find_trained
 from foveate.studies.robustness import RobustnessSettings, robustness
@@ -223,12 +224,118 @@ def test_a_prepared_folder_is_read_instead(measure, tmp_path):
     record = measure(prepared=tmp_path / "c", corruptions=("common",), severities=(1, 2, 3), noise=(15.0,))
     images = {(row["key"]["corruption"], row["key"]["severity"]): row["images"] for row in record["rows"]}
     assert images == {("clean", None): 18, ("fog", 1): 3, ("fog", 2): 3, ("noise_15", None): 18}
-    assert record["left_out"] == ["fog, severity 3: the prepared set does not have it."]
+    missing, severity = record["left_out"]
+    assert missing.startswith("the prepared set does not have gaussian_noise, shot_noise")
+    assert "fog" not in missing
+    assert severity == "fog, severity 3: the prepared set does not have it."
+    assert record["conditions"] == [["fog", 1], ["fog", 2], ["noise_15", None]]
     shutil.copy(tmp_path / "c/fog/1/low/0.png", tmp_path / "c/fog/1/low/1.png")
     changed = measure(prepared=tmp_path / "c", corruptions=("fog",), severities=(1,))
     assert {row["images"] for row in changed["rows"]} == {18, 4}
     with pytest.raises(RequestError, match="corruption of the prepared set 'snow'"):
         measure(prepared=tmp_path / "c", corruptions=("snow",))
+
+
+def write_set(folder: Path, name: str = "fog", severities=(1,)) -> Path:
+    for severity in severities:
+        for class_ in ("high", "low", "middle"):
+            place = folder / name / str(severity) / class_
+            place.mkdir(parents=True)
+            for number in range(2):
+                Image.new("L", (8, 8), 90 + number).save(place / f"{number}.png")
+    return folder
+
+
+def test_a_prepared_set_that_was_replaced_is_measured_again(measure, tmp_path):
+    asked = {"prepared": write_set(tmp_path / "c"), "corruptions": ("fog",), "severities": (1,)}
+    first = measure(**asked)
+    for number, file in enumerate(sorted(asked["prepared"].glob("*/*/*/*"))):
+        size, pixels = file.stat().st_size, Image.new("L", (8, 8), 91 - number % 2)
+        pixels.save(file)
+        assert file.stat().st_size == size
+    again = measure(**asked)
+    # Clean images are those of before; of the others the old rows are kept.
+    assert len(again["kept"]) == len(measure.trained)
+    assert [row["key"]["data"] for row in first["rows"][-4:]] != [
+        row["key"]["data"] for row in again["rows"][-4:]
+    ]
+
+
+def test_what_cannot_be_read_is_said_again(measure, tmp_path):
+    asked = {"prepared": write_set(tmp_path / "c"), "corruptions": ("fog",), "severities": (1,)}
+    for class_ in ("high", "low"):
+        for number in range(2):
+            (asked["prepared"] / "fog/1" / class_ / f"{number}.png").write_bytes(b"junk")
+    record = measure(**asked)
+    (said,) = record["left_out"]
+    assert said.startswith(
+        "4 images of fog, severity 1, of the prepared set, cannot be read: fog/1/high/0.png"
+    )
+    assert said.endswith("; ….")
+    assert record["rows"][-1]["images"] == 2
+    assert measure(**asked)["left_out"] == [said]
+
+
+def test_a_prepared_set_with_nothing_of_what_is_asked_is_refused(measure, tmp_path):
+    folder = write_set(tmp_path / "c", "speckle_noise", (2,))
+    with pytest.raises(RequestError, match="no corruption of 'common': it has speckle_noise"):
+        measure(prepared=folder, corruptions=("common",))
+    with pytest.raises(RequestError, match=r"none of the severities asked for \(1\)"):
+        measure(prepared=folder, corruptions=("speckle_noise",), severities=(1,))
+
+
+def test_rows_of_other_definitions_are_not_taken(measure, monkeypatch):
+    first = measure()
+    monkeypatch.setattr("foveate.studies.corrupting.DEFINITIONS", 99)
+    assert len(measure()["kept"]) == len(first["rows"])
+
+
+def test_the_batch_decides_an_attacks_random_starts(measure):
+    pytest.importorskip("art")
+    asked = {"trained": measure.trained[:1], "corruptions": (), "attacks": ("fgsm",), "eps": (4.0,)}
+    rows = measure(**asked, attack_images=5)["rows"]
+    again = measure(**asked, attack_images=5, batch_size=2)
+    assert [row["key"]["batch_size"] for row in rows if "attack" in row["key"]] == [250, 250]
+    assert [row["key"]["batch_size"] for row in again["rows"] if "attack" in row["key"]] == [2, 2]
+
+
+def test_a_run_given_other_images_is_attacked_on_test_images(measure):
+    one = measure.trained[0]
+    data = open_images([one])
+    others = replace(data, fingerprint="of other images")
+    assert _split_of(one, data)[0] == one.spec.seed
+    assert _split_of(one, others) == ["test"]
+    attacked, _ = _images(one, others, 18, torch.device("cpu"))
+    tested, _ = others.test.__getitems__(spread(others.test.labels, 18))
+    assert torch.equal(attacked, tested.float() / 255)
+
+
+class TooLarge(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("tried to allocate 3 GiB")
+
+
+def too_large() -> nn.Module:
+    raise torch.OutOfMemoryError("tried to allocate 3 GiB")
+
+
+@pytest.mark.parametrize("build", [TooLarge, too_large])
+def test_a_device_without_memory_ends_the_work_with_what_to_do(measure, build):
+    trained = [measure.trained[0], replace(measure.trained[1], build=build)]
+    with pytest.raises(WorkError, match=r"3 GiB.*fewer networks at a time, or --device cpu"):
+        measure(trained=trained)
+
+
+def test_a_device_without_memory_ends_attacks_too(measure, monkeypatch):
+    pytest.importorskip("art")
+    monkeypatch.setattr("foveate.studies.attacking.attack", lambda *_, **__: too_large())
+    with pytest.raises(WorkError, match="fewer networks at a time"):
+        measure(corruptions=(), attacks=("fgsm",), attack_images=3)
+
+
+def test_noise_alone_needs_no_severity(measure):
+    record = measure(corruptions=("noise_15.0", "noise_015"), noise=(15.0,), severities=())
+    assert record["conditions"] == [["noise_15", None]]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +345,8 @@ def test_a_prepared_folder_is_read_instead(measure, tmp_path):
         ({"corruptions": ()}, "nothing to measure"),
         ({"severities": (0,)}, "1 to 5, got 0"),
         ({"severities": ()}, "names none"),
-        ({"noise": (-1.0,)}, "over 0"),
+        ({"noise": (-1.0,)}, "from 0.1 to 255"),
+        ({"noise": (1e-5,)}, "from 0.1 to 255"),
         ({"attacks": ("fgms",)}, "Did you mean 'fgsm'"),
         ({"eps": (0.0,)}, "over 0"),
         ({"attacks": ("pgd",), "eps": ()}, "names none"),

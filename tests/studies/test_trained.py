@@ -59,13 +59,13 @@ def test_images_that_changed_are_refused(trained_bands, bands, tmp_path):
     (other / "test" / "low" / "0.png").unlink()
     for record in moved.glob("runs/*/result.json"):
         record.write_text(record.read_text().replace(str(bands), str(other)))
-    with pytest.raises(RequestError, match=r"have changed since. Give --data"):
+    with pytest.raises(RequestError, match=r"have changed since, or it is a run on others. Give --data"):
         open_images(find_trained([str(moved)]))
     assert len(open_images(find_trained([str(moved)]), str(other)).test) == 17
 
 
 def test_images_of_other_classes_are_refused(trained_bands):
-    with pytest.raises(RequestError, match=r"knows 3 classes .high, low, middle. and digits has 10"):
+    with pytest.raises(RequestError, match=r"knows 3 classes \(high, low, middle\) and digits has 10"):
         open_images(find_trained([str(trained_bands)]), "digits")
 
 
@@ -103,6 +103,7 @@ def test_networks_from_elsewhere_are_told_apart_by_name(tmp_path):
     ("source", "words"),
     [
         ("no/such/folder", "there is no no/such/folder"),
+        (" ", "an empty name was given"),
         ("resnet5", "resnet50"),
         ("cifar_resnet8=nowhere.safetensors", "nowhere.safetensors"),
     ],
@@ -127,5 +128,55 @@ def test_networks_that_take_other_images_are_refused(trained_bands, tmp_path):
     model = create_backbone("cifar_resnet8", classes=3)
     foveate.save(model, tmp_path / "mine.safetensors", preprocessing=PREPROCESSING)
     found = find_trained([str(a_run(trained_bands)), str(tmp_path / "mine.safetensors")])
-    with pytest.raises(RequestError, match=r"differ in input size: 3, 32, 32 and 1, 8, 8"):
+    with pytest.raises(
+        RequestError, match=r"takes images of 32×32 pixels in 3 channels and \w+ of 8×8 pixels in 1 channel:"
+    ):
         open_images(found)
+
+
+def save_small(path: Path, attention: str | None = None, **settings: object) -> Path:
+    """A file of a network for the images of `bands`."""
+    model = create_backbone("cifar_resnet8", classes=3, channels=1)
+    if attention:
+        foveate.attach(model, attention)
+    said = PREPROCESSING | {"input_size": [1, 8, 8], "mean": [0.5], "std": [0.2]}
+    path.parent.mkdir(exist_ok=True)
+    foveate.save(model, path, preprocessing=said, **settings)
+    return path
+
+
+def test_files_of_one_name_have_that_of_their_folders_too(tmp_path):
+    paths = [str(save_small(tmp_path / folder / "best.safetensors")) for folder in ("a", "b")]
+    assert [one.name for one in find_trained(paths)] == ["a/best", "b/best"]
+    with pytest.raises(RequestError, match="a/best was given more than once"):
+        find_trained([paths[0]] * 2)
+
+
+def test_numbered_classes_are_those_of_the_images_in_their_order(trained_bands, tmp_path):
+    file = save_small(tmp_path / "mine.safetensors")
+    for order in ([str(file), str(a_run(trained_bands))], [str(a_run(trained_bands)), str(file)]):
+        found = find_trained(order)
+        assert len(open_images(found).test) == 18
+        assert study_of(found) == trained_bands
+    named = save_small(tmp_path / "named.safetensors", classes=["low", "high", "middle"])
+    with pytest.raises(RequestError, match=r"named knows 3 classes \(low, high, middle\) and"):
+        open_images(find_trained([str(a_run(trained_bands)), str(named)]))
+
+
+def test_a_label_says_the_same_network_but_for_the_mechanism(trained_bands, tmp_path):
+    plain = save_small(tmp_path / "mine.safetensors")
+    se = save_small(tmp_path / "other.safetensors", "se")
+    assert [one.label for one in find_trained([str(plain), str(se)])] == ["none", "se"]
+    assert [one.label for one in find_trained([str(a_run(trained_bands)), str(se)])][1] == "other"
+    larger = foveate.attach(create_backbone("cifar_resnet20", classes=3), "se")
+    foveate.save(larger, tmp_path / "larger.safetensors", preprocessing=PREPROCESSING)
+    mixed = find_trained([str(plain), str(tmp_path / "larger.safetensors")])
+    assert [one.label for one in mixed] == ["mine", "larger"]
+
+
+def test_weights_of_a_network_that_ends_with_a_convolution(tmp_path):
+    model = create_backbone("torchvision/squeezenet1_1", classes=4)
+    safetensors.torch.save_file(model.state_dict(), tmp_path / "bare.safetensors")
+    (one,) = find_trained([f"torchvision/squeezenet1_1={tmp_path / 'bare.safetensors'}"])
+    assert len(one.classes) == 4
+    assert one.is_numbered

@@ -3,28 +3,39 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, overload
 
 import torch
+from torch import Tensor
 
 __all__ = ["showing", "shown"]
 
-Value = TypeVar("Value")
 Listener = Callable[[str, Any], None]
 
 _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("foveate_listeners", default=())
 
 
-def shown(name: str, value: Value) -> Value:
+@overload
+def shown(name: str, value: Tensor) -> Tensor: ...
+@overload
+def shown(name: str, value: float) -> float: ...
+# Of one type, because TorchScript, which takes mechanisms by themselves, would hand on a union.
+def shown(name: str, value: Tensor) -> Tensor:  # type: ignore[misc]
     """Return `value`; while somebody listens, tell them first that it is called `name`.
 
-    For use inside a forward, as in `s = shown("channel", torch.sigmoid(...))`. Whoever compiles or exports
-    the forward sees nothing of it.
+    For use inside a forward, as in `s = shown("channel", torch.sigmoid(...))`. Whoever compiles, exports or
+    scripts the forward sees nothing of it.
     """
+    if not torch.jit.is_scripting():
+        _tell(name, value)
+    return value
+
+
+@torch.jit.unused
+def _tell(name: str, value: Tensor) -> None:
     if not torch.compiler.is_compiling():
         for listener in _listeners.get():
             listener(name, value)
-    return value
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Folders of images that were corrupted elsewhere, laid out as CIFAR-10-C and ImageNet-C are."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foveate.data.folder import EXTENSIONS, files_identity
+from foveate.data.corruptions import noise_sigma
+from foveate.data.folder import EXTENSIONS
 from foveate.data.images import UnreadableImageError, decode, place
 from foveate.errors import RequestError
 
@@ -16,6 +18,8 @@ __all__ = ["ArrayCorruptions", "FolderCorruptions", "PreparedCorruptions", "open
 
 STRENGTHS = 5
 LABELS = "labels.npy"
+CLEAN = "clean"
+"""The name of the images as they are."""
 
 
 class PreparedCorruptions(ABC):
@@ -23,12 +27,10 @@ class PreparedCorruptions(ABC):
 
     Attributes:
         corruptions: the names that are there, sorted.
-        identity: hash of names and sizes of the files.
-        left_out: sentences on what could not be taken.
+        left_out: sentences on what was not taken; images that cannot be read are told by `read`.
     """
 
     corruptions: tuple[str, ...]
-    identity: str
     left_out: list[str]
 
     def has(self, corruption: str, severity: int) -> bool:
@@ -36,12 +38,16 @@ class PreparedCorruptions(ABC):
         return corruption in self.corruptions
 
     @abstractmethod
+    def identity(self, corruption: str) -> str:
+        """Hash of all that decides images and labels of this corruption."""
+
+    @abstractmethod
     def labels(self, corruption: str, severity: int) -> np.ndarray:
         """int64 (N,), of what is there."""
 
     @abstractmethod
-    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images, float (B, C, H, W) in 0..1, and labels, int64 (B,); what cannot be decoded is left out."""
+    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor, list[str]]:
+        """Images, float (B, C, H, W) in 0..1, labels, int64 (B,), and what could not be decoded, in words."""
 
 
 def open_prepared(
@@ -52,13 +58,19 @@ def open_prepared(
     Nothing is unpickled, and arrays are mapped, not read.
 
     Raises:
-        RequestError: neither layout is there, or its images or classes are others than the networks'.
+        RequestError: neither layout is there, its images or classes are others than the networks', or a name
+            is one of those that are kept for images made here: clean, noise_σ.
     """
     if not folder.is_dir():
         raise RequestError(f"there is no folder {folder}: give the folder of a prepared -C set")
-    if (folder / LABELS).is_file():
-        return ArrayCorruptions(folder, classes, image_size, channels)
-    return FolderCorruptions(folder, classes, image_size, channels)
+    layout = ArrayCorruptions if (folder / LABELS).is_file() else FolderCorruptions
+    prepared: PreparedCorruptions = layout(folder, classes, image_size, channels)
+    for name in prepared.corruptions:
+        if name == CLEAN or noise_sigma(name) is not None:
+            raise RequestError(
+                f"{folder} has a corruption {name!r}, and images of that name are made here: rename it"
+            )
+    return prepared
 
 
 class ArrayCorruptions(PreparedCorruptions):
@@ -88,18 +100,26 @@ class ArrayCorruptions(PreparedCorruptions):
         if not files:
             raise RequestError(f"{folder} has {LABELS} and no CORRUPTION.npy beside it")
         self.corruptions = tuple(self._arrays)
-        self.identity = files_identity(folder, [file.name for file in [*files, folder / LABELS]])
         self.left_out = []
+        self._identities: dict[str, str] = {}
+
+    def identity(self, corruption: str) -> str:
+        """Hash of the pixels and labels themselves: all arrays of such a set are of the same size."""
+        if corruption not in self._identities:
+            digest = hashlib.sha256(self._labels.astype(np.int64).tobytes())
+            digest.update(np.ascontiguousarray(self._arrays[corruption]).data)
+            self._identities[corruption] = digest.hexdigest()
+        return self._identities[corruption]
 
     def labels(self, corruption: str, severity: int) -> np.ndarray:
         """int64 (N,)."""
         return self._labels[self._span(severity)].astype(np.int64)
 
-    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images, float (B, 3, H, W) in 0..1, and labels, int64 (B,)."""
+    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor, list[str]]:
+        """Images, float (B, 3, H, W) in 0..1, and labels, int64 (B,); all of them can be read."""
         pixels = self._arrays[corruption][self._span(severity)][indices]
         images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
-        return images.float() / 255, torch.from_numpy(self.labels(corruption, severity)[indices])
+        return images.float() / 255, torch.from_numpy(self.labels(corruption, severity)[indices]), []
 
     def _span(self, severity: int) -> slice:
         count = len(self._labels) // STRENGTHS
@@ -142,38 +162,52 @@ class FolderCorruptions(PreparedCorruptions):
             else []
         )
         self.corruptions = tuple(sorted({corruption for corruption, _ in found}))
-        every = [file for files in self._files.values() for file, _ in files]
-        self.identity = files_identity(folder, [file.relative_to(folder).as_posix() for file in every])
+        self._identities: dict[str, str] = {}
 
     def has(self, corruption: str, severity: int) -> bool:
         """Whether this corruption is there in this severity."""
         return bool(self._files.get((corruption, severity)))
 
+    def identity(self, corruption: str) -> str:
+        """Hash of names, labels, sizes and times of the files, and of the size that they are brought to.
+
+        There are too many to read each of them for this; one that is replaced has another time.
+        """
+        if corruption not in self._identities:
+            digest = hashlib.sha256(f"{self.image_size} {self.channels}".encode())
+            for severity in range(1, STRENGTHS + 1):
+                for file, label in self._files.get((corruption, severity), []):
+                    found, name = file.stat(), file.relative_to(self.folder).as_posix()
+                    digest.update(f"\n{name}\0{label} {found.st_size} {found.st_mtime_ns}".encode())
+            self._identities[corruption] = digest.hexdigest()
+        return self._identities[corruption]
+
     def labels(self, corruption: str, severity: int) -> np.ndarray:
         """int64 (N,)."""
         return np.array([label for _, label in self._files[corruption, severity]], dtype=np.int64)
 
-    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images, float (B, C, H, W) in 0..1, and labels, int64 (B,), of those that can be decoded."""
-        images, labels = [], []
+    def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor, list[str]]:
+        """Images, float (B, C, H, W) in 0..1, labels, int64 (B,), and the files that cannot be decoded."""
+        images, labels, unreadable = [], [], []
         for index in indices:
             file, label = self._files[corruption, severity][index]
             try:
                 pixels, _ = decode(file)
             except UnreadableImageError as error:
-                self.left_out.append(f"{file} was left out: {error}.")
+                unreadable.append(f"{file.relative_to(self.folder).as_posix()}: {error}")
                 continue
             images.append(np.array(place(pixels, self.channels, self.image_size)))
             labels.append(label)
         stacked = (
             np.stack(images) if images else np.empty((0, self.channels, self.image_size, self.image_size))
         )
-        return torch.from_numpy(stacked).float() / 255, torch.tensor(labels, dtype=torch.int64)
+        return torch.from_numpy(stacked).float() / 255, torch.tensor(labels, dtype=torch.int64), unreadable
 
 
 def _load(file: Path) -> np.ndarray:
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
+        # Of one array alone: numpy's load also takes archives and pickles, whatever a file is called.
+        return np.lib.format.open_memmap(file, mode="r")
     except (ValueError, OSError, EOFError) as error:
         raise RequestError(f"{file} is no array of plain numbers: {error}") from error
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Set
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,7 +31,8 @@ class Regions:
     """The object of each image, by the image's name; what could not be read is in `left_out`.
 
     Of boxes the name is the path that the file gives. A mask belongs to the image of the same name, whatever
-    its extension.
+    its extension; one that several images or several masks claim belongs to none. Where an image has both,
+    the box is its object, and the mask stands in for a box that does not fit.
     """
 
     boxes: Mapping[str, Box] = field(default_factory=dict)
@@ -39,14 +41,6 @@ class Regions:
 
     def __contains__(self, name: str) -> bool:
         return name in self.boxes or _stem(name) in self.masks
-
-    def only(self, names: Set[str]) -> "Regions":
-        """Those of the images `names`."""
-        stems = {_stem(name) for name in names}
-        return Regions(
-            {name: box for name, box in self.boxes.items() if name in names},
-            {stem: path for stem, path in self.masks.items() if stem in stems},
-        )
 
     def identity(self, name: str) -> str:
         """What decides the region of an image, in few letters."""
@@ -72,6 +66,42 @@ class Regions:
             return _inside_box(self.boxes[name], width, height)
         return _inside_mask(self.masks[_stem(name)], width, height)
 
+    def fitting(
+        self, sizes: Mapping[str, tuple[int, int]], seen: Callable[[np.ndarray], np.ndarray]
+    ) -> "Regions":
+        """One region for each image whose region fits it, and in `left_out` sentences on all others.
+
+        `sizes` are (width, height) of the images by name, `seen` gives of an object (H, W) what a network
+        sees, or raises RequestError with the reason.
+        """
+        claims = Counter(_stem(name) for name in sizes)
+        boxes: dict[str, Box] = {}
+        masks: dict[str, Path] = {}
+        unfit: list[str] = []
+        for name, size in sizes.items():
+            box, mask = self.boxes.get(name), self.masks.get(_stem(name))
+            if mask and claims[_stem(name)] > 1:
+                unfit.append(f"{name}: another image could be that of the mask {mask.name} as well")
+                mask = None
+            if box:
+                try:
+                    seen(_inside_box(box, *size))
+                except RequestError as error:
+                    unfit.append(f"{name}: {error}" + "; its mask counts instead" * bool(mask))
+                else:
+                    boxes[name] = box
+                    if mask:
+                        unfit.append(f"{name}: its mask {mask.name}, as it has a box, which counts")
+                    continue
+            if mask:
+                try:
+                    seen(_inside_mask(mask, *size))
+                except RequestError as error:
+                    unfit.append(f"{name}: {error}")
+                else:
+                    masks[_stem(name)] = mask
+        return Regions(boxes, masks, (*self.left_out, *unfit))
+
 
 def read_regions(boxes: Path | None, masks: Path | None) -> Regions:
     """Read boxes from a JSON object, path → [x0, y0, x1, y1], and list the masks of a folder.
@@ -80,15 +110,26 @@ def read_regions(boxes: Path | None, masks: Path | None) -> Regions:
     is left out.
     """
     found, left_out = _read_boxes(boxes) if boxes else ({}, [])
-    named = _list_masks(masks) if masks else {}
-    return Regions(found, named, tuple(left_out))
+    named, claimed = _list_masks(masks) if masks else ({}, [])
+    return Regions(found, named, (*left_out, *claimed))
 
 
 def as_seen(inside: np.ndarray, canvas: int, image_size: int) -> np.ndarray:
-    """The object (H, W) as a network sees it, bool (S, S): resized and cut as `place` and `centre` do it."""
+    """The object (H, W) as a network sees it, bool (S, S): resized and cut as `place` and `centre` do it.
+
+    A pixel that it covers by half belongs to it; of an object too small to do so, those that it covers most.
+
+    Raises RequestError, with the reason alone, where nothing of it is seen.
+    """
     placed = place(np.where(inside, 255, 0).astype(np.uint8), 1, canvas)[0]
+    most = int(placed.max())
+    if most == 0:
+        raise UnfitRegionError(f"its object is too small to be seen at {image_size}×{image_size} pixels")
     start = (canvas - image_size) // 2
-    return placed[start : start + image_size, start : start + image_size] >= 128
+    within = placed[start : start + image_size, start : start + image_size] >= min(128, most)
+    if not within.any():
+        raise UnfitRegionError("its object lies outside of what the network sees")
+    return within
 
 
 def _read_boxes(path: Path) -> tuple[dict[str, Box], list[str]]:
@@ -127,18 +168,23 @@ def _inside_box(box: Box, width: int, height: int) -> np.ndarray:
     return inside
 
 
-def _list_masks(folder: Path) -> dict[str, Path]:
+def _list_masks(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The masks by the stems of their images, and sentences on those that share one."""
     folder = folder.expanduser()
     if not folder.is_dir():
         raise RequestError(f"--masks {folder} is no folder: give one with a mask for each image")
-    masks = {
-        _stem(file.relative_to(folder).as_posix()): file
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in EXTENSIONS and not file.name.startswith(".")
-    }
-    if not masks:
+    found: dict[str, list[Path]] = {}
+    for file in sorted(folder.rglob("*")):
+        if file.suffix.lower() in EXTENSIONS and not file.name.startswith("."):
+            found.setdefault(_stem(file.relative_to(folder).as_posix()), []).append(file)
+    if not found:
         raise RequestError(f"--masks {folder} has no images: expected one for each, with the image's name")
-    return masks
+    several = [
+        f"{' and '.join(str(file.relative_to(folder)) for file in files)}: masks of the same image"
+        for files in found.values()
+        if len(files) > 1
+    ]
+    return {stem: files[0] for stem, files in found.items() if len(files) == 1}, several
 
 
 def _inside_mask(path: Path, width: int, height: int) -> np.ndarray:
@@ -152,7 +198,7 @@ def _inside_mask(path: Path, width: int, height: int) -> np.ndarray:
             f"{width}×{height}"
         )
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    # Masks hold 0 and 1, or 0 and 255, and a JPEG something near.
+    # Masks hold 0 and 1, or 0 and 255, and a JPEG something near; 1 beside 255 is no object.
     if not grey.any():
         raise UnfitRegionError(f"its mask {path.name} marks nothing")
     return grey > grey.max() / 2

@@ -39,8 +39,8 @@ APGD_STEPS = 50
 SQUARE_QUERIES = 500
 LEAST_CLASSES = 3
 """The difference of logits ratio divides by the distance to the third-largest logit."""
-NOTEWORTHY = 0.01
-"""Share of the images below which a difference between two attacks is left to chance."""
+NOTEWORTHY, NOTEWORTHY_IMAGES = 0.01, 2
+"""Share and number of images up to which, or under which, a difference of two attacks is left to chance."""
 
 
 class Attacked(NamedTuple):
@@ -133,22 +133,26 @@ def masking_signs(
         gradients: what `useless_gradients` counted.
         images: that were attacked.
     """
+
+    def noteworthy(difference: float) -> bool:
+        return difference > NOTEWORTHY and round(difference * images) >= NOTEWORTHY_IMAGES
+
     signs = []
     for eps, left in sorted(accuracies.items()):
-        if {"fgsm", "pgd"} <= left.keys() and left["pgd"] - left["fgsm"] > NOTEWORTHY:
+        if {"fgsm", "pgd"} <= left.keys() and noteworthy(left["pgd"] - left["fgsm"]):
             signs.append(
                 f"at {eps:g}/255 one step (FGSM leaves {left['fgsm']:.1%}) is stronger than "
                 f"{PGD_STEPS} steps (PGD leaves {left['pgd']:.1%})"
             )
         following = [left[part] for part in ("apgd-ce", "apgd-dlr") if part in left]
-        if "square" in left and following and following[-1] - left["square"] > NOTEWORTHY:
+        if "square" in left and following and noteworthy(following[-1] - left["square"]):
             signs.append(
                 f"at {eps:g}/255 the black-box attack (Square) breaks {following[-1] - left['square']:.1%} "
                 "of the images that those with gradients left"
             )
     by_eps = sorted((eps, left["pgd"]) for eps, left in accuracies.items() if "pgd" in left)
     for (low, before), (high, after) in pairwise(by_eps):
-        if after - before > NOTEWORTHY:
+        if noteworthy(after - before):
             signs.append(f"PGD leaves more at {high:g}/255 ({after:.1%}) than at {low:g}/255 ({before:.1%})")
     for kind, words in (("zero", "zero everywhere"), ("not_finite", "not finite")):
         if gradients and gradients[kind]:
@@ -157,8 +161,12 @@ def masking_signs(
 
 
 def check_toolbox() -> None:
-    """Raise RequestError, with what to do, where the toolbox is not installed."""
-    if importlib.util.find_spec("art") is None:
+    """Raise RequestError, with what to do, where the toolbox is not installed, or another package "art"."""
+    try:
+        found = importlib.util.find_spec("art.attacks.evasion")
+    except ImportError:  # there is no art, or it has no attacks
+        found = None
+    if found is None:
         raise RequestError("attacks need the adversarial-robustness-toolbox: pip install 'foveate[attacks]'")
 
 

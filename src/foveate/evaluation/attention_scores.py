@@ -33,13 +33,18 @@ def focus_ratio(maps: Tensor, objects: Tensor) -> Tensor:
 
 
 def energies(maps: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean value of a map outside of the object and inside of it, each (B,); NaN for no such pixels.
+    """The mean value of a map outside of the object and inside of it, each (B,).
 
+    They are NaN for no such pixels, and for a map of 0.
     The noise suppression ratio of a set is the mean of the first over the mean of the second: a ratio of
     means, because the ratio of an image whose object is 0 would be infinite.
     """
-    outside = (maps * ~objects).sum(dim=(1, 2)) / (~objects).sum(dim=(1, 2))
-    return outside, (maps * objects).sum(dim=(1, 2)) / objects.sum(dim=(1, 2))
+    something = maps.flatten(1).amax(dim=1) > 0
+    outside, inside = (
+        torch.where(something, (maps * part).sum(dim=(1, 2)) / part.sum(dim=(1, 2)), torch.nan)
+        for part in (~objects, objects)
+    )
+    return outside, inside
 
 
 def tolerance_of(height: int, width: int) -> int:

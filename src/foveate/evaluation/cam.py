@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,13 +40,16 @@ def cam_maps(
     `layer` is the path of the module whose maps are weighed, `targets` (B,) are the classes asked about, None
     the one that the network answers. Every map runs from 0 to 1, at the size of the images; one of equal
     values throughout, such as where nothing spoke for the class, is 0. Both results are float32 on the CPU.
+    The network runs in float32, autocast or not; it is given without what compiling and training in parallel
+    put around it.
 
     The network is run in eval mode; modes, hooks, gradients and what requires them are as they were when it
     returns or raises. Only what lies behind the layer is differentiated. Not for two threads on one network
     at once.
 
     Raises RequestError for an unknown method or layer, a layer without maps (see `feature_map`), one that
-    does not run once, or that the output does not depend on; and without the package.
+    does not run once, or that the output does not depend on, a network of another dtype; and without the
+    package.
     """
     library = _library(check_method(method))
     modules = dict(network.named_modules())
@@ -57,7 +61,12 @@ def cam_maps(
     def begin(module: nn.Module, args: Any, output: Any) -> Tensor:
         nonlocal runs
         runs += 1
-        feature_map(network, layer, output, size)  # refuses what is no map
+        given = feature_map(network, layer, output, size)  # refuses what is no map
+        if given.dtype != torch.float32:
+            raise RequestError(
+                f"layer {layer!r} of {type(network).__name__} gives {_named(given.dtype)}, of which no maps "
+                "are made: give it in float32, by network.float()"
+            )
         torch.set_grad_enabled(True)
         # The graph begins here. A copy, because some networks go on in place.
         return output.detach().requires_grad_().clone()
@@ -76,7 +85,9 @@ def cam_maps(
 
         return of
 
-    with _as_it_was(network), torch.inference_mode(False), torch.no_grad():
+    # The package does not take what autocast gives to numpy.
+    whole = torch.autocast(images.device.type, enabled=False)
+    with _as_it_was(network), whole, torch.inference_mode(False), torch.no_grad():
         beginning = modules[layer].register_forward_hook(begin)
         cam = None
         try:
@@ -92,7 +103,14 @@ def cam_maps(
             beginning.remove()
             if cam is not None:
                 cam.activations_and_grads.release()
-    return torch.from_numpy(maps), logits
+    highest = maps.max(
+        axis=(1, 2), keepdims=True
+    )  # below 1 where little spoke: the package divides by 1e-7 more
+    return torch.from_numpy(np.divide(maps, highest, out=maps, where=highest > 0)), logits
+
+
+def _named(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _library(method: str) -> Any:

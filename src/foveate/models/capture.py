@@ -27,8 +27,18 @@ class Maps(dict[str, dict[str, Tensor]]):
     never ran is not there.
     """
 
+    def __contains__(self, path: object) -> bool:
+        return super().__contains__(path) or (isinstance(path, str) and len(self._inside(path)) == 1)
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """The maps of the attention that `path` stands for, or `default`."""
+        try:
+            return self[path]
+        except RequestError:
+            return default
+
     def __missing__(self, path: str) -> dict[str, Tensor]:
-        inside = [site for site in self if site.startswith(f"{path}.") or path == ""]
+        inside = self._inside(path)
         if len(inside) == 1:
             return self[inside[0]]
         if inside:
@@ -36,6 +46,9 @@ class Maps(dict[str, dict[str, Tensor]]):
         if not self:
             raise RequestError(f"there are no maps of {path!r}: run the network within the `with` block")
         raise RequestError(unknown_name("attention", path, self))
+
+    def _inside(self, path: str) -> list[str]:
+        return [site for site in self if site.startswith(f"{path}.") or path == ""]
 
 
 @contextmanager
@@ -50,8 +63,9 @@ def capture(model: nn.Module) -> Iterator[Maps]:
     last forward stay. What a mechanism shows is in docs/explain.md; a part that was left out shows nothing.
 
     Within the block all attention runs by its equations, because the fast paths make no such maps, and what
-    was compiled runs uncompiled. Only what this thread runs is caught. Blocks may be nested. The model is as
-    it was at the end, also after an exception.
+    was compiled runs uncompiled, the latter in the whole process. Only what this thread runs is caught.
+    Blocks may be nested, and overlap in several threads. The model is as it was at the end, also after an
+    exception; a copy made of it within the block keeps the hooks of the block.
 
     Raises RequestError for a model without attention.
     """
@@ -74,10 +88,36 @@ def capture(model: nn.Module) -> Iterator[Maps]:
             for handle in _follow(site, module, running):
                 undo.callback(handle.remove)
         undo.enter_context(only_reference())
-        if "torch._dynamo" in sys.modules:  # else nothing is compiled, and looking would load it
-            undo.enter_context(torch.compiler.set_stance("force_eager"))
+        undo.enter_context(_uncompiled())
         undo.enter_context(showing(listen))
         yield maps
+
+
+class _Stance:
+    """That of the process while blocks are open: the first to open sets it, the last to close restores it."""
+
+    lock = threading.Lock()
+    count = 0
+    undo = ExitStack()
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Run uncompiled what was compiled, in the whole process."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled, and looking would load it
+        yield
+        return
+    with _Stance.lock:
+        if _Stance.count == 0:
+            _Stance.undo.enter_context(torch.compiler.set_stance("force_eager"))
+        _Stance.count += 1
+    try:
+        yield
+    finally:
+        with _Stance.lock:
+            _Stance.count -= 1
+            if _Stance.count == 0:
+                _Stance.undo.close()
 
 
 def attention_modules(model: nn.Module) -> dict[str, nn.Module]:

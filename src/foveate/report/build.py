@@ -13,6 +13,7 @@ from foveate.report.contrasts import contrasts_table, search_table, values_table
 from foveate.report.dynamics import learned_numbers
 from foveate.report.files import as_latex, as_markdown, write_figures
 from foveate.report.frame import render
+from foveate.report.notation import display_name
 from foveate.report.numbers import (
     class_numbers,
     confusion_numbers,
@@ -22,7 +23,7 @@ from foveate.report.numbers import (
 )
 from foveate.report.page import render_page
 from foveate.report.records import read_records
-from foveate.report.sections import Section, find_sections, read_examined
+from foveate.report.sections import Section, find_examined, find_sections
 from foveate.report.summary import summarise
 from foveate.report.tables import Table, results_table, tests_table
 from foveate.report.theme import Figure
@@ -84,7 +85,7 @@ def build_examination(folder: Path) -> Path:
 
     It has a section for each record that is there; tables, numbers and figures lie beside it as with a study.
     """
-    examined = [read_examined(path) for path in sorted(folder.glob("*.json"))]
+    examined = find_examined(folder)
     records, sections = [one.record for one in examined], [one.section for one in examined]
     report = folder / "report"
     drawings = write_figures(report, _figures(sections))
@@ -92,10 +93,18 @@ def build_examination(folder: Path) -> Path:
     for section in sections:
         for name, rows in section.numbers.items():
             write_csv(report / f"{name}.csv", rows)
-    title = ", ".join(dict.fromkeys(network["name"] for record in records for network in record["networks"]))
+    networks = [network for record in records for network in record["networks"]]
+    title = ", ".join(dict.fromkeys(_called(network) for network in networks))
     content = {"title": title, "version": __version__, "records": records, "sections": sections}
     write_text(report / "index.html", render("examined.html.j2", drawings, **content))
     return report / "index.html"
+
+
+def _called(network: dict[str, Any]) -> str:
+    """A run by its mechanism, for nobody knows its hash; what is from elsewhere by its name."""
+    if network["seed"] is None:
+        return str(network["name"])
+    return f"{network['backbone']} {display_name(network['label'])}, seed {network['seed']}"
 
 
 def _figures(sections: list[Section]) -> list[Figure]:

@@ -14,6 +14,7 @@ from foveate.report.notation import (
     p_value,
     spread,
 )
+from foveate.report.records import PLAIN
 from foveate.report.sections import Picture, Section
 from foveate.report.tables import Cell, Column, Table
 
@@ -85,10 +86,9 @@ def _finding(summary: Summary) -> str:
     tested = [test for test in summary["tests"] if test["p_adjusted"] is not None]
     names = listing([_score(name) for name in summary["scores"]])
     if not tested:
-        single = (
-            "One network of each is no sample of trainings" if len(summary["rows"]) > 1 else "One network"
-        )
-        return f"Nothing is compared by test in {names}. {single}: intervals are over images alone."
+        over = {row[name]["over"] for row in summary["rows"] for name in summary["scores"] if row[name]}
+        intervals = ": intervals are over images alone" if "seeds" not in over else ""
+        return f"Nothing is compared by test in {names}. {_why_untested(summary)}{intervals}."
     alpha = summary["statistics"]["alpha"]
     shown = [test for test in tested if test["p_adjusted"] < alpha]
     family = f"{count(len(tested), 'comparison')} with plain, adjusted for their number"
@@ -104,6 +104,17 @@ def _finding(summary: Summary) -> str:
     rest = f"The other {len(tested) - len(shown)} are not shown" if len(shown) < len(tested) else ""
     sentence = f"Of {family}, {len(shown)} {'is' if len(shown) == 1 else 'are'} shown: {listing(parts)}."
     return f"{sentence} {rest}.".removesuffix(" .")
+
+
+def _why_untested(summary: Summary) -> str:
+    rows = summary["rows"]
+    if len(rows) == 1:
+        return "One network" if rows[0]["runs"] == 1 else "There is one mechanism alone"
+    if all(row["attention"] != PLAIN for row in rows):
+        return "There is no plain network among them to compare with"
+    if all(row["runs"] == 1 for row in rows):
+        return "One network of each is no sample of trainings"
+    return "No mechanism has two seeds in common with plain"
 
 
 def _score(name: str) -> str:
@@ -123,18 +134,22 @@ def _scores_table(summary: Summary) -> Table:
     rows = [
         [
             Cell(display_name(row["attention"]), count(row["runs"], "network")),
-            *(_scored(row[name]) for name in summary["scores"]),
+            *(_scored(row[name], seeds) for name in summary["scores"]),
         ]
         for row in summary["rows"]
     ]
     return Table("explain_scores", "Scores of the maps", columns, rows)
 
 
-def _scored(score: dict[str, Any] | None) -> Cell:
+def _scored(score: dict[str, Any] | None, seeds: bool) -> Cell:
+    """A score; in a table of `seeds` one of a single network says that its interval is not over them."""
     if score is None:
         return Cell(NOTHING)
-    main = spread(score, 3) if score["over"] == "seeds" else decimals(score["mean"], 3)
-    return Cell(main, interval(score["ci95"], 3) if score["ci95"] else "")
+    range_ = interval(score["ci95"], 3) if score["ci95"] else ""
+    if score["over"] == "seeds":
+        return Cell(spread(score, 3), range_)
+    over = f" over {score['over']}" if seeds and range_ else ""
+    return Cell(decimals(score["mean"], 3), range_ + over)
 
 
 def _tests_table(summary: Summary) -> Table:

@@ -19,10 +19,9 @@ def robustness_figures(summary: dict[str, Any]) -> list[Figure]:
     made = []
     if any(row["severity"] for row in summary["by_severity"]):
         made.append(_by_severity(summary, "accuracy", "Accuracy by severity", "Accuracy, %"))
+        made.append(_by_severity(summary, "ece", "Calibration error by severity", "Calibration error, %"))
     if summary["corruptions"]:
         made.append(_by_corruption(summary))
-    if any(row["severity"] for row in summary["by_severity"]):
-        made.append(_by_severity(summary, "ece", "Calibration error by severity", "Calibration error, %"))
     return made
 
 
@@ -40,10 +39,12 @@ def _by_severity(summary: dict[str, Any], score: str, title: str, axis: str) -> 
     colour = mechanism_colour(summary, legend=True)
     picked = alt.selection_point(name="picked", fields=["mechanism"], bind="legend")
     free = alt.Scale(zero=False)
+    noise = any(name.startswith("noise_") for name in summary["averaged"])
+    without = "; noise of a stated σ left out" if noise else ""
     base = alt.Chart(alt.Data(values=values)).encode(
         x=alt.X(
             "severity:O",
-            title="Severity (0: clean)",
+            title=f"Severity (0: clean{without})",
             sort=levels,
             axis=alt.Axis(labelAngle=0, grid=False),
         ),
@@ -65,7 +66,7 @@ def _by_severity(summary: dict[str, Any], score: str, title: str, axis: str) -> 
         .add_params(picked),
     )
     description = (
-        f"{title}, mean over corruptions, mean and range over seeds, for "
+        f"{title} (0: clean{without}), mean over corruptions, mean and range over seeds, for "
         f"{', '.join(mechanism_names(summary))}."
     )
     return Figure(f"robustness_{score}", GROUP, title, description, specification(chart, description, 260))
@@ -88,6 +89,7 @@ def _by_corruption(summary: dict[str, Any]) -> Figure:
     order = [condition_name(name) for name in summary["corruptions"]]
     names = [name for name in mechanism_names(summary) if not rows or name != display_name(PLAIN)]
     colour = mechanism_colour(summary, legend=True)
+    colour["legend"]["values"] = names  # plain has no point where the others stand against it
     picked = alt.selection_point(name="picked", fields=["mechanism"], bind="legend")
     opacity = alt.condition(picked, alt.value(1), alt.value(0.1))
     base = alt.Chart(alt.Data(values=values)).encode(

@@ -2,37 +2,25 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from foveate.evaluation.statistics import adjust_p_values, describe, paired_test
 from foveate.report.records import PLAIN
+from foveate.report.robustness_measured import (
+    CLEAN,
+    COMMON,
+    Measured,
+    complete_corruptions,
+    read_measured,
+)
 
-__all__ = ["ALPHA", "COMMON", "summarise_robustness"]
+__all__ = ["ALPHA", "summarise_robustness"]
 
 ALPHA = 0.05
-CLEAN = "clean"
-# fmt: off
-COMMON = (
-    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur",
-    "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
-)
-# fmt: on
-"""The 15 corruptions that the mean corruption error is of (Hendrycks and Dietterich 2019)."""
+FIVE = {1, 2, 3, 4, 5}
+"""The severities that the mean corruption error is over."""
 
 Row = dict[str, Any]
-
-
-class Measured(NamedTuple):
-    """What was measured of one network: rows by (corruption, severity), and by (attack, ε)."""
-
-    label: str
-    seed: int | None
-    conditions: dict[tuple[str, int | None], Row]
-    attacks: dict[tuple[str, float | None], Row]
-
-    def accuracy(self, corruption: str, severity: int | None = None) -> float | None:
-        """None where it was not measured."""
-        return self.conditions.get((corruption, severity), {}).get("accuracy")
 
 
 def summarise_robustness(record: dict[str, Any]) -> dict[str, Any]:
@@ -41,29 +29,32 @@ def summarise_robustness(record: dict[str, Any]) -> dict[str, Any]:
     With E the error rate and the sums over severities, of each corruption c and of runs of the same seed,
         CE_c = Σ E_c / Σ E_c of plain,   relative CE_c = Σ (E_c - E_clean) / Σ (E_c - E_clean of plain);
     mCE and relative mCE are their means over the 15 common corruptions where all of them were measured, and
-    over all that were measured otherwise ("averaged"). Tests against plain are paired by seed, and adjusted
-    for their number (Holm), those of single corruptions as a family of their own.
+    over all that were measured otherwise ("averaged"); a corruption of which severities that were asked for
+    are not there yet is left out of everything. "standard" are all 15 in all five severities. Tests against
+    plain are paired by seed, and adjusted for their number (Holm), those of single corruptions as a family of
+    their own; "clean_difference" is that on clean images, of the same seeds.
     """
-    measured = _measured(record)
-    conditions = list(
-        dict.fromkeys(place for one in measured for place in one.conditions if place[0] != CLEAN)
-    )
-    corruptions = list(dict.fromkeys(name for name, _ in conditions))
-    averaged = list(COMMON) if set(COMMON) <= set(corruptions) else corruptions
+    measured = read_measured(record)
+    severities, done = complete_corruptions(record, measured)
+    averaged = list(COMMON) if set(COMMON) <= set(severities) else list(severities)
     plain = {one.seed: one for one in measured if one.label == PLAIN}
     by_label: dict[str, list[Measured]] = {}
     for one in sorted(measured, key=lambda one: one.label != PLAIN):
         by_label.setdefault(one.label, []).append(one)
-    severities = {name: [s for c, s in conditions if c == name] for name in corruptions}
     study = _Study(by_label, plain, severities, averaged)
-    images = [one.conditions[CLEAN, None]["images"] for one in measured if (CLEAN, None) in one.conditions]
+    places = [(name, level) for name in averaged for level in severities[name]]
+    images = _images(measured, places)
     return {
         "data": record["data"]["name"],
+        "prepared": record["data"].get("prepared"),
         "images": max(images, default=0),
-        "corruptions": corruptions,
+        "fewest_images": min(images, default=0),
+        "clean_images": max(_images(measured, [(CLEAN, None)]), default=0),
+        "done": {what: {"there": there, "asked": asked} for what, (there, asked) in done.items()},
+        "corruptions": list(severities),
         "averaged": averaged,
-        "severities": sorted({severity for _, severity in conditions if severity is not None}),
-        "standard": averaged == list(COMMON),
+        "severities": sorted({level for _, level in places if level is not None}),
+        "standard": averaged == list(COMMON) and all(set(severities[name]) == FIVE for name in COMMON),
         "statistics": {"adjust": "holm", "alpha": ALPHA},
         "rows": [study.row(label) for label in by_label],
         "tests": _adjusted(study.tests(lambda one: study.corrupted(one))),
@@ -129,18 +120,20 @@ class _Study:
         return _mean([self.error_ratio(one, name, relative=relative) for name in self.averaged])
 
     def tests(self, value: Callable[[Measured], float | None]) -> list[Row]:
-        """Paired tests of every mechanism against plain, by the seeds that both have."""
+        """Paired tests of every mechanism against plain, by the seeds of which both have a value."""
         tests = []
         for label in self.by_label if self.plain else ():
             if label == PLAIN:
                 continue
-            pairs = [
-                (value(self.plain[one.seed]), value(one))
-                for one in self.by_label[label]
-                if one.seed in self.plain
-            ]
-            whole = [(a, b) for a, b in pairs if a is not None and b is not None]
-            test = paired_test([a for a, _ in whole], [b for _, b in whole])
+            before, after, clean = [], [], []
+            for one in self.by_label[label]:
+                of_plain = self.plain.get(one.seed)
+                a, b = of_plain and value(of_plain), value(one)
+                if of_plain and a is not None and b is not None:
+                    before.append(a)
+                    after.append(b)
+                    clean.append(_minus(one.accuracy(CLEAN), of_plain.accuracy(CLEAN)))
+            test = paired_test(before, after) | {"clean_difference": _mean(clean)}
             tests.append({"a": PLAIN, "b": label} | test)
         return tests
 
@@ -187,18 +180,10 @@ class _Study:
         return rows
 
 
-def _measured(record: dict[str, Any]) -> list[Measured]:
-    networks = {one["name"]: Measured(one["label"], one["seed"], {}, {}) for one in record["networks"]}
-    for row in record["rows"]:
-        key = row["key"]
-        one = networks.get(key["network"])
-        if one is None:
-            continue
-        if "attack" in key:
-            one.attacks[key["attack"], key["eps"]] = row
-        else:
-            one.conditions[key["corruption"], key["severity"]] = row
-    return [one for one in networks.values() if one.conditions or one.attacks]
+def _images(measured: list[Measured], places: Iterable[tuple[str, int | None]]) -> set[int]:
+    return {
+        one.conditions[place]["images"] for place in places for one in measured if place in one.conditions
+    }
 
 
 def _attacks(by_label: dict[str, list[Measured]]) -> list[Row]:

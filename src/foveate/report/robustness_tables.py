@@ -49,10 +49,13 @@ def _mechanisms(summary: dict[str, Any]) -> Table:
         Column("Difference, points", "In corrupted accuracy to plain, by seed; below, its 95 % interval."),
         Column("Adjusted p", "Paired t-test of that difference, adjusted for the mechanisms (Holm)."),
         Column(
-            "mCE, %",
+            "mCE, %" if summary["standard"] else "Error relative to plain, %",
             f"Mean over {over} of the error relative to plain's of the same seed; under 100 is better.",
         ),
-        Column("Relative mCE, %", "The same of what is lost to the clean images."),
+        Column(
+            "Relative mCE, %" if summary["standard"] else "Loss relative to plain, %",
+            "The same of what is lost to the clean images.",
+        ),
         Column("Calibration error, %", "ECE on corrupted images; below, on clean ones."),
     ]
     rows = [

@@ -10,10 +10,13 @@ from foveate.report.records import read_record
 from foveate.report.tables import Table
 from foveate.report.theme import Figure
 
-__all__ = ["Examined", "Picture", "Section", "find_sections", "read_examined"]
+__all__ = ["Examined", "Picture", "Section", "find_examined", "find_sections", "read_examined"]
 
-KINDS = ("robustness", "explain", "transfer")
-"""How the names of records begin; what was carried over to several sets has a record for each."""
+KINDS = {"robustness": "robustness.json", "explain": "explain.json", "transfer": "transfer-*.json"}
+"""Where the records are: what was carried over to several sets has one for each."""
+
+NAMED = 10
+"""So many of what was left out are named; the record names all."""
 
 
 class Picture(NamedTuple):
@@ -47,15 +50,26 @@ class Examined(NamedTuple):
     summary: dict[str, Any]
     section: Section
 
+    @property
+    def unmeasured(self) -> list[str]:
+        """The names of networks that have no row: each was left out, and the record says why."""
+        measured = {row["key"].get("name", row["key"]["network"]) for row in self.record["rows"]}
+        return [one["name"] for one in self.record["networks"] if one["name"] not in measured]
+
 
 def find_sections(folder: Path) -> list[Section]:
-    """The sections of what was examined in the folder of a study, in the order of `KINDS`."""
-    paths = [path for kind in KINDS for path in sorted(folder.glob(f"{kind}*.json"))]
-    return [examined.section for path in paths if (examined := read_examined(path)).record["rows"]]
+    """The sections of what was examined in the folder of a study."""
+    return [examined.section for examined in find_examined(folder)]
+
+
+def find_examined(folder: Path) -> list[Examined]:
+    """The records of what was examined in `folder`, but for those without a row, in the order of `KINDS`."""
+    paths = [path for pattern in KINDS.values() for path in sorted(folder.glob(pattern))]
+    return [examined for path in paths if (examined := read_examined(path)).record["rows"]]
 
 
 def read_examined(path: Path) -> Examined:
-    """The record at `path`, summarised; its section also says what the record warns of and left out.
+    """The record at `path`, summarised; its section also has its warnings and the first of what was left out.
 
     Raises RequestError where it is no record of an examination, or of another format.
     """
@@ -64,7 +78,9 @@ def read_examined(path: Path) -> Examined:
         if str(record.get("kind", "")).startswith(kind):
             summarise, make = _makers(kind)
             section = make(record, path.parent)
-            said = [f"Left out: {sentence}" for sentence in record["left_out"]]
+            said = [f"Left out: {sentence}" for sentence in record["left_out"][:NAMED]]
+            if (more := len(record["left_out"]) - NAMED) > 0:
+                said.append(f"Left out, and named in {path.name}: {more:,} more.")
             section = replace(section, sentences=[*section.sentences, *record["warnings"], *said])
             return Examined(record, summarise(record), section)
     raise RequestError(f"{path} is no record of an examination: its kind is {record.get('kind')!r}")

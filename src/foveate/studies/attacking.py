@@ -1,4 +1,4 @@
-"""Attacks on trained networks, each on validation images of its own run."""
+"""Attacks on trained networks, each on validation images of its own run where it has some."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,8 +34,9 @@ def attack_network(
     """Attack one network by all that is asked for, and say where its gradients may be masked.
 
     The images are `settings.attack_images` of the validation part of its own run, spread over the classes:
-    runs of the same seed share them. A network from elsewhere is attacked on test images. The first row is
-    that of the images as they are. What was measured before is only read; an error leaves the network out.
+    runs of the same seed share them. A network from elsewhere is attacked on test images, and so is a run
+    where other images than its own were given. The first row is that of the images as they are. What was
+    measured before is only read; an error leaves the network out, but that the device's memory is too small.
     """
     keys = {
         (name, eps): {
@@ -45,7 +46,8 @@ def attack_network(
             "digest": one.digest,
             "data": data.fingerprint,
             "images": settings.attack_images,
-            "split": _split_of(one),
+            "split": _split_of(one, data),
+            "batch_size": settings.batch_size,
             "seed": settings.seed,
             "device": device.type,
         }
@@ -61,7 +63,7 @@ def attack_network(
             on_step(f"{name} at {eps:g}/255" if eps is not None else "clean images")
             rows[name, eps] = _measure(model, images, labels, name, eps, settings, len(data.classes))
             record.add([(keys[name, eps], rows[name, eps])])
-    except DiskError:
+    except (DiskError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # one network's mishap is not the others'
         record.say(
@@ -80,16 +82,21 @@ def _wanted(settings: RobustnessSettings) -> list[tuple[str, float | None]]:
     return [(UNATTACKED, None), *named]
 
 
-def _split_of(one: Trained) -> list[Any]:
-    """What decides the validation part of a run."""
-    if one.spec is None:
+def _is_own(one: Trained, data: Data) -> bool:
+    """Whether these are the images of the network's own run, which has a validation part of them."""
+    return one.spec is not None and data.fingerprint == one.spec.fingerprint
+
+
+def _split_of(one: Trained, data: Data) -> list[Any]:
+    """What decides the images that can be attacked: the validation part of a run, or the test part."""
+    if one.spec is None or not _is_own(one, data):
         return ["test"]
     return [one.spec.seed, one.spec.recipe.validation_fraction, one.spec.data.train_fraction]
 
 
 def _images(one: Trained, data: Data, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """(N, C, H, W) in 0..1 and labels (N,)."""
-    if one.spec is None or data.fingerprint != one.spec.fingerprint:
+    if one.spec is None or not _is_own(one, data):
         store, indices = data.test, np.arange(len(data.test))
     else:
         spec = one.spec
@@ -139,4 +146,5 @@ def _signs(rows: Mapping[tuple[str, float | None], Mapping[str, Any]]) -> list[s
         if eps is not None:
             accuracies.setdefault(eps, {}).update(row["parts"])
     clean = rows.get((UNATTACKED, None))
-    return masking_signs(accuracies, clean and clean["gradients"], clean["images"] if clean else 0)
+    images = max((row["images"] for row in rows.values()), default=0)
+    return masking_signs(accuracies, clean and clean["gradients"], images)

@@ -13,7 +13,7 @@ from foveate.models.target_layers import default_layer, find_layer
 from foveate.report.notation import display_name
 from foveate.studies.assessment import Assessment, assessment
 from foveate.studies.examine import Work
-from foveate.studies.explain_pictures import Looked, draw_grid, draw_own_maps, look
+from foveate.studies.explain_pictures import Looked, draw_grid, draw_own_maps, look, remove_others
 from foveate.studies.explain_scores import score_maps
 from foveate.studies.explain_settings import ExplainSettings
 from foveate.studies.explain_subjects import Subjects, find_subjects
@@ -23,9 +23,8 @@ from foveate.training.learned import learned_numbers
 __all__ = ["ExplainSettings", "explain"]
 
 KIND = "explain"
-DEFINITIONS = 1
+DEFINITIONS = 2
 """Of the scores; another number measures them anew."""
-NAMED = 10
 
 
 def explain(work: Work, settings: ExplainSettings, source: str | None = None) -> Path:
@@ -59,10 +58,8 @@ def explain(work: Work, settings: ExplainSettings, source: str | None = None) ->
         },
     }
     with assessment(work.folder, KIND, work.trained, about) as record:
-        for sentence in subjects.left_out[:NAMED]:
+        for sentence in subjects.left_out:
             record.say(left_out=sentence)
-        if len(subjects.left_out) > NAMED:
-            record.say(left_out=f"{len(subjects.left_out) - NAMED:,} more images or regions of such kinds")
         first = _first_seeds(work.trained)
         shown = subjects.some(settings.show)
         looked: list[Looked] = []
@@ -88,9 +85,9 @@ def explain(work: Work, settings: ExplainSettings, source: str | None = None) ->
             except RequestError as error:
                 record.say(left_out=f"{one.name} ({display_name(one.label)}): {error}")
         if looked:
-            classes = work.trained[0].classes
-            pictures.insert(0, draw_grid(work.folder, looked, subjects, shown, classes))
+            pictures.insert(0, draw_grid(work.folder, looked, subjects, shown))
         record.about["pictures"] = pictures
+        remove_others(work.folder, pictures)
     return record.path
 
 
@@ -133,6 +130,7 @@ def _score(
     key = {
         "network": one.digest,
         "name": one.name,
+        "backbone": one.backbone,
         "method": settings.method,
         "layer": layer,
         "images": subjects.fingerprint,

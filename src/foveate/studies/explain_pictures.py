@@ -20,9 +20,11 @@ from foveate.studies.explain_subjects import Subjects
 from foveate.studies.sheets import Tile, draw_sheet, enlarged, outlined, tile_side
 from foveate.studies.trained import Trained
 
-__all__ = ["Looked", "draw_grid", "draw_own_maps", "look"]
+__all__ = ["Looked", "draw_grid", "draw_own_maps", "look", "remove_others"]
 
 FOLDER = "explain"
+SYMBOLS = {"tau": "τ", "alpha": "α", "w_0": "w₀", "w_1": "w₁"}
+"""How a picture writes the names of maps; the others stand as they are."""
 MOST_ROWS = 5
 """Of a mechanism's own maps: the last attention at each size of map."""
 
@@ -59,11 +61,11 @@ def look(
     right = [
         None if label < 0 else bool(label == answer) for label, answer in zip(labels, answers, strict=True)
     ]
-    return Looked(one.label, torch.cat(every), [one.classes[k] for k in answers], confidence, right)
+    return Looked(one.label, torch.cat(every), [subjects.classes[k] for k in answers], confidence, right)
 
 
 def draw_grid(
-    folder: Path, looked: Sequence[Looked], subjects: Subjects, shown: np.ndarray, classes: Sequence[str]
+    folder: Path, looked: Sequence[Looked], subjects: Subjects, shown: np.ndarray
 ) -> dict[str, Any]:
     """Draw the images in rows, in columns what each network looked at, and return the picture's entry."""
     side = tile_side(1 + len(looked))
@@ -72,7 +74,7 @@ def draw_grid(
     rows = []
     for k, picture in enumerate(pictures):
         label = subjects.labels[shown[k]]
-        name = _readable(classes[label]) if label >= 0 else Path(subjects.names[shown[k]]).stem
+        name = _readable(subjects.classes[label]) if label >= 0 else Path(subjects.names[shown[k]]).stem
         original = outlined(picture, inside[k].numpy()) if known[k] else picture
         tiles = [Tile(original, (name,))]
         for one in looked:
@@ -115,16 +117,24 @@ def draw_own_maps(
         )
         for site in sites
     ]
-    label = display_name(one.label)
+    label, columns = display_name(one.label), [_symbol(name) for name in names]
     description = (
-        f"The maps of {label} itself, {', '.join(names)}, of one image, at {len(sites)} places from the "
+        f"The maps of {label} itself, {', '.join(columns)}, of one image, at {len(sites)} places from the "
         "first stage to the last. Maps of many channels are their mean, weights of channels are bars; below "
         "each is its range."
     )
     file = f"maps_{re.sub(r'[^a-z0-9]+', '_', one.label.lower()).strip('_')}.png"
     return _written(
-        folder, file, draw_sheet(["image", *names], rows), f"The own maps of {label}", description
+        folder, file, draw_sheet(["image", *columns], rows), f"The own maps of {label}", description
     )
+
+
+def remove_others(folder: Path, pictures: Sequence[dict[str, Any]]) -> None:
+    """Remove what an earlier request drew in `folder` and is not among the entries `pictures`."""
+    kept = {folder / picture["file"] for picture in pictures}
+    for file in (folder / FOLDER).glob("*.png"):
+        if file not in kept and (file.stem == "grid" or file.stem.startswith("maps_")):
+            file.unlink()
 
 
 def _own_tile(value: Tensor | None, side: int) -> Tile:
@@ -143,7 +153,13 @@ def _own_tile(value: Tensor | None, side: int) -> Tile:
 
 
 def _single_numbers(found: dict[str, Tensor]) -> list[str]:
-    return [f"{name} {decimals(value.item(), 3)}" for name, value in found.items() if value.numel() == 1]
+    return [
+        f"{_symbol(name)} {decimals(value.item(), 3)}" for name, value in found.items() if value.numel() == 1
+    ]
+
+
+def _symbol(name: str) -> str:
+    return SYMBOLS.get(name, name)
 
 
 def _range(low: float, high: float) -> str:

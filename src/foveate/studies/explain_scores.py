@@ -105,7 +105,7 @@ def _ratio_of_means(above: list[float], below: list[float]) -> dict[str, Any] | 
     pairs = [(a, b) for a, b in zip(above, below, strict=True) if math.isfinite(a) and math.isfinite(b)]
     total = sum(b for _, b in pairs)
     if not total:
-        return None
+        return _over_images([math.nan] * len(above)) if above else None
     ratio, mean = sum(a for a, _ in pairs) / total, total / len(pairs)
     described = describe([ratio + (a - ratio * b) / mean for a, b in pairs])
     return {

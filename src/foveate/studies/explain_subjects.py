@@ -1,7 +1,7 @@
 """The images whose maps are looked at: of the test part, or of a folder; with their objects, where known."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from foveate.data import Data, ImageStore, centre
 from foveate.data.folder import EXTENSIONS, files_identity
 from foveate.data.layout import Layout
 from foveate.data.parts import role_of
-from foveate.data.pictures import Pictures, find_pictures, open_pictures
+from foveate.data.pictures import find_pictures, open_pictures
 from foveate.data.regions import Regions, as_seen, read_regions
 from foveate.data.survey import spread
 from foveate.errors import RequestError
@@ -31,6 +31,7 @@ class Subjects:
         store: where they come from; `rows` are their places in it.
         names: what each is called.
         labels: their classes, int64 (N,); below 0 where unknown.
+        classes: what those are called.
         image_size: side in pixels of what a network sees.
         about: where they are from, for the record.
         fingerprint: of the images and their objects.
@@ -42,6 +43,7 @@ class Subjects:
     rows: np.ndarray
     names: list[str]
     labels: np.ndarray
+    classes: tuple[str, ...]
     canvas: int
     image_size: int
     about: str
@@ -78,39 +80,71 @@ class Subjects:
 def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source: str | None) -> Subjects:
     """Find the images that `settings` ask for; `source` stands for the data of the runs, as in `open_images`.
 
-    Raises RequestError where there are none, or networks that take images of different sizes.
+    Raises RequestError where there are none, where both `settings` and `source` say which, and for networks
+    that take images of different sizes or know different classes.
     """
     first = trained[0]
+    if settings.images is not None and source is not None:
+        raise RequestError(
+            f"--images {settings.images} and --data {source} both say what to look at: give one of them"
+        )
     for one in trained[1:]:
         if one.input_size != first.input_size:
             raise RequestError(
                 f"{one.name} takes images of {one.input_size} and {first.name} of {first.input_size}: maps "
                 "are compared on the same images, so give networks that take the same"
             )
+    # What is called by numbers alone may be anything of as many classes.
+    known = next((one for one in trained if not one.is_numbered), first)
+    for one in trained:
+        if len(one.classes) != len(known.classes) or not (one.is_numbered or one.classes == known.classes):
+            raise RequestError(
+                f"{one.name} and {known.name} know other classes: what they look at is compared for the same "
+                "answers, so give networks of the same classes in the same order"
+            )
     regions = read_regions(settings.boxes, settings.masks)
     if settings.images is not None:
         root, names = find_pictures(settings.images)
-        return _of_files(root, names, regions, settings, first, None)
+        return _of_files(root, names, regions, settings, known, None)
+    if not (settings.boxes or settings.masks):
+        return _of_test_part(open_images(trained, source), settings)
+    given = source or next((one.spec.data.source for one in trained if one.spec), None)
+    kept = _held_out(Path(given).expanduser(), regions) if given else []
     data = open_images(trained, source)
-    if not (regions.boxes or regions.masks):
-        return _of_test_part(data, settings)
-    folder = Path(source or (first.spec.data.source if first.spec else "")).expanduser()
-    if not folder.is_dir():
+    return _of_files(Path(given or "").expanduser(), kept, regions, settings, known, data)
+
+
+def _held_out(folder: Path, regions: Regions) -> list[str]:
+    """The names of the images with a region in the parts of `folder` that are not trained on."""
+    way = "give the folder of the images with --images"
+    parts = sorted(part for part in folder.iterdir() if part.is_dir()) if folder.is_dir() else []
+    roles = {part: role_of(part.name) for part in parts}
+    # Without a training part the set is split by a share, and any of its images may have been trained on.
+    held_out = [part for part in parts if "train" in roles.values() and roles[part] not in (None, "train")]
+    named = [name for part in held_out for name in _images_in(folder, part)]
+    if not named:
+        if not any(True for part in parts for _ in _images_in(folder, part)):
+            raise RequestError(
+                f"--boxes and --masks name image files, and the images of {folder} are in no folder: {way}"
+            )
         raise RequestError(
-            f"--boxes and --masks name image files, and the images of {data.name} are in no folder: give the "
-            "folder with --images"
+            f"--boxes and --masks are for images that no network was trained on, and {folder} has no part "
+            f"called test or val with such: {way}"
         )
-    kept, example = [], ""
-    for name in find_pictures(folder)[1]:
-        if role_of(Path(name).parts[0]) != "train" and Path(name).suffix.lower() in EXTENSIONS:
-            example = example or f", such as {name!r}"
-            kept += [name] * (name in regions)
+    kept = [name for name in named if name in regions]
     if not kept:
         raise RequestError(
-            f"the boxes or masks name none of the held-out images below {folder}: names are relative to "
-            f"it{example}"
+            f"the boxes or masks name none of the held-out images below {folder}: names are relative to it, "
+            f"such as {named[0]!r}"
         )
-    return _of_files(folder, kept, regions, settings, first, data)
+    return kept
+
+
+def _images_in(root: Path, part: Path) -> Iterator[str]:
+    for file in sorted(part.rglob("*")):
+        name = file.relative_to(root)
+        if file.suffix.lower() in EXTENSIONS and not any(step.startswith(".") for step in name.parts):
+            yield name.as_posix()
 
 
 def _of_test_part(data: Data, settings: ExplainSettings) -> Subjects:
@@ -120,6 +154,7 @@ def _of_test_part(data: Data, settings: ExplainSettings) -> Subjects:
         rows=rows,
         names=[f"test image {row}" for row in rows],
         labels=data.test.labels[rows],
+        classes=tuple(data.classes),
         canvas=data.canvas,
         image_size=data.image_size,
         about=f"{len(rows):,} of the {len(data.test):,} test images of {data.name}",
@@ -136,57 +171,42 @@ def _of_files(
     trained: Trained,
     data: Data | None,
 ) -> Subjects:
-    layout = Layout(data.channels, data.image_size, data.canvas, 0, True) if data else None
     pictures = open_pictures(
         root,
         names,
         channels=trained.input_size[0],
         image_size=trained.input_size[-1],
-        layout=layout,
+        layout=Layout(data.channels, data.image_size, data.canvas, 0, True) if data else None,
         classes=trained.classes,
     )
     rows = spread(pictures.store.labels, settings.limit)
-    chosen = [pictures.names[row] for row in rows]
-    left_out = [*pictures.left_out, *regions.left_out]
-    left_out += [
-        f"{name}: it has a box or a mask, and there is no such image" for name in regions.strangers(names)
+    chosen, labels = [pictures.names[row] for row in rows], pictures.store.labels[rows]
+    layout = pictures.store.layout
+    fitting = regions.fitting(
+        dict(zip(pictures.names, pictures.sizes, strict=True)),
+        lambda inside: as_seen(inside, layout.canvas, layout.image_size),
+    )
+    strangers = [
+        f"{name}: it has a box or a mask, and is none of these images" for name in regions.strangers(names)
     ]
-    fitting, unfit = _fitting(regions, pictures, pictures.store.layout)
     return Subjects(
         store=pictures.store,
         rows=rows,
         names=chosen,
-        labels=pictures.store.labels[rows],
-        canvas=pictures.store.layout.canvas,
-        image_size=pictures.store.layout.image_size,
+        labels=labels,
+        classes=trained.classes,
+        canvas=layout.canvas,
+        image_size=layout.image_size,
         about=f"{len(rows):,} of the {len(pictures.names):,} images in {root.name or root}",
-        fingerprint=_fingerprint(root, chosen, pictures.store.layout, fitting),
-        left_out=left_out + unfit,
+        fingerprint=_fingerprint(root, chosen, labels, layout, fitting),
+        left_out=[*pictures.left_out, *strangers, *fitting.left_out],
         regions=fitting,
         sizes=[pictures.sizes[row] for row in rows],
     )
 
 
-def _fitting(regions: Regions, pictures: Pictures, layout: Layout) -> tuple[Regions, list[str]]:
-    """The regions that fit their images and are seen, and sentences on the others."""
-    fit, unfit = set(), []
-    for name, size in zip(pictures.names, pictures.sizes, strict=True):
-        if name not in regions:
-            continue
-        try:
-            seen = as_seen(regions.inside(name, *size), layout.canvas, layout.image_size).any()
-        except RequestError as error:
-            unfit.append(f"{name}: {error}")
-            continue
-        if seen:
-            fit.add(name)
-        else:
-            unfit.append(f"{name}: its object lies outside of what the network sees")
-    return regions.only(fit), unfit
-
-
-def _fingerprint(root: Path, names: list[str], layout: Layout, regions: Regions) -> str:
-    digest = hashlib.sha256(files_identity(root, names).encode())
+def _fingerprint(root: Path, names: list[str], labels: np.ndarray, layout: Layout, regions: Regions) -> str:
+    digest = hashlib.sha256(files_identity(root, names).encode() + labels.tobytes())
     digest.update(repr(layout).encode())
     for name in names:
         if name in regions:

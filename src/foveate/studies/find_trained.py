@@ -26,6 +26,8 @@ from foveate.studies.trained import Trained
 
 __all__ = ["find_trained"]
 
+NAMED = 4
+
 
 def find_trained(sources: Sequence[str]) -> list[Trained]:
     """Find the networks that `sources` name, in their order.
@@ -37,21 +39,45 @@ def find_trained(sources: Sequence[str]) -> list[Trained]:
     Raises:
         RequestError: nothing of the kind, weights that do not fit, or two that nothing tells apart.
     """
-    found = [trained for source in sources for trained in _find(source)]
-    twice = [name for name, times in Counter(trained.name for trained in found).items() if times > 1]
-    if twice:
-        raise RequestError(f"{', '.join(twice)} was given more than once: give each network once")
+    found = _named_apart([trained for source in sources for trained in _find(source)])
     places = Counter((trained.label, trained.seed) for trained in found)
     if [one for one in found if places[one.label, one.seed] > 1 and one.seed is not None]:
         raise RequestError(
             "two runs of the same mechanism and seed were given, from different studies: give the runs of "
             "one study at a time, and join the reports"
         )
-    # Of several networks from elsewhere with one mechanism, the name tells which is which.
-    return [replace(one, label=one.name) if places[one.label, one.seed] > 1 else one for one in found]
+    # A mechanism's label says "the same network but for it": where that is not so, the name stands for it.
+    foreign = [one for one in found if one.seed is None]
+    alike = len(foreign) == len(found) and len({one.backbone for one in foreign}) == 1
+    return [
+        replace(one, label=one.name)
+        if one.seed is None and (not alike or places[one.label, one.seed] > 1)
+        else one
+        for one in found
+    ]
+
+
+def _named_apart(found: Sequence[Trained]) -> list[Trained]:
+    """Give files of one name that of their folders too, and refuse what was given twice."""
+    names = Counter(one.name for one in found)
+    apart = [
+        replace(one, name=f"{one.path.resolve().parent.name}/{one.name}")
+        if names[one.name] > 1 and one.path is not None and one.seed is None
+        else one
+        for one in found
+    ]
+    twice = [name for name, times in Counter(one.name for one in apart).items() if times > 1]
+    if twice:
+        more = ", …" * (len(twice) > NAMED)
+        raise RequestError(
+            f"{', '.join(twice[:NAMED])}{more} was given more than once: give each network once"
+        )
+    return apart
 
 
 def _find(source: str) -> Iterator[Trained]:
+    if not source.strip():
+        raise RequestError("an empty name was given: expected a study, a run, a file or a timm name")
     path = Path(source).expanduser()
     if (path / STUDY).is_file():
         yield from _runs(path)
@@ -112,6 +138,7 @@ def _file(path: Path) -> Trained:
         backbone=about["backbone"]["name"],
         seed=None,
         digest=_digest(path),
+        path=path,
         classes=tuple(about["classes"] or map(str, range(outputs))),
         input_size=tuple(said["input_size"]),
         mean=tuple(said["mean"]),
@@ -136,7 +163,9 @@ def _weights(backbone: str, file: Path) -> Trained:
         return network
 
     network = build()
-    return replace(_described(network, backbone, classes), name=file.stem, digest=_digest(file), build=build)
+    return replace(
+        _described(network, backbone, classes), name=file.stem, digest=_digest(file), path=file, build=build
+    )
 
 
 def _pretrained(name: str) -> Trained:
@@ -168,8 +197,13 @@ def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
 
 
 def _classifier(network: Any) -> str:
-    """The path of the last layer that has weights of two dimensions."""
-    return [path for path, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+    """The path of the layer that gives the logits: timm says it, else the last that has weights for it."""
+    said = (getattr(network, "pretrained_cfg", None) or {}).get("classifier")
+    modules = dict(network.named_modules())
+    if isinstance(said, str) and said in modules:
+        return said
+    layers = [path for path, module in modules.items() if isinstance(module, nn.Linear | nn.Conv2d)]
+    return layers[-1]
 
 
 def _digest(path: Path) -> str:

@@ -1,31 +1,22 @@
 """`foveate robustness`: what trained networks keep of their accuracy on worse or attacked images."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
-from foveate.data import Data, centre
-from foveate.data.corruptions import LEAST_SIDE, corrupt
-from foveate.data.prepared import PreparedCorruptions, open_prepared
-from foveate.data.survey import spread
-from foveate.errors import DiskError, RequestError, first_line
+from foveate.data.corruptions import LEAST_SIDE
+from foveate.data.prepared import CLEAN, PreparedCorruptions, open_prepared
+from foveate.errors import RequestError, WorkError, first_line
 from foveate.evaluation.attacks import check_toolbox
-from foveate.evaluation.running_scores import RunningScores
 from foveate.studies.assessment import Assessment, assessment
 from foveate.studies.attacking import attack_network
+from foveate.studies.corrupting import Corrupting
 from foveate.studies.examine import OnProgress, Work
 from foveate.studies.robustness_settings import Condition, RobustnessSettings
-from foveate.studies.trained import Trained, open_images
+from foveate.studies.trained import open_images
 
-__all__ = ["CLEAN", "RobustnessSettings", "robustness"]
-
-CLEAN: Condition = ("clean", None)
+__all__ = ["RobustnessSettings", "robustness"]
 
 
 def robustness(work: Work, settings: RobustnessSettings, source: str | None = None) -> Path:
@@ -35,14 +26,15 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
 
     Images are corrupted once for all networks, a batch at a time, with random numbers that seed, corruption,
     severity and the batch's place decide: every network sees the same images, and one that is measured later
-    sees them too. All is computed in float32. Memory does not grow with the images, but for three numbers an
-    image and network.
+    sees them too. All is computed in float32. Memory grows with the number of networks, all of which stay
+    built; with the images by three numbers an image and network alone.
 
     A network that fails, or whose answers are not finite, is left out by name and the others go on.
 
     Raises:
         RequestError: the settings cannot be, the images do not fit the networks, or the prepared folder is no
-            such set.
+            such set or has nothing of what is asked for.
+        WorkError: the device's memory is too small; what was measured is kept.
     """
     settings.check()
     if settings.attacks:
@@ -57,7 +49,13 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
     prepared = None
     if settings.prepared is not None:
         prepared = open_prepared(settings.prepared, data.classes, data.image_size, data.channels)
-    conditions = settings.conditions(prepared.corruptions if prepared else None)
+    asked = settings.conditions(prepared.corruptions if prepared else None)
+    conditions = [place for place in asked if prepared is None or _is_there(prepared, *place)]
+    if not conditions and not settings.attacks:
+        raise RequestError(
+            f"{settings.prepared} has none of the severities asked for "
+            f"({', '.join(map(str, settings.severities))}): name others with --severities"
+        )
     described = {
         **work.about,
         "settings": settings.described(),
@@ -67,132 +65,48 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
             "image_size": data.image_size,
             "test": len(data.test),
             "fingerprint": data.fingerprint,
-            "prepared": prepared and prepared.identity,
+            "prepared": prepared and str(settings.prepared),
         },
+        "conditions": conditions,
     }
-    with assessment(work.folder, "robustness", trained, described) as record:
-        corrupting = _Corrupting(trained, data, settings, work.device, record, prepared)
-        steps = [CLEAN, *conditions]
-        for done, (name, severity) in enumerate(steps):
-            if severity and prepared and name in prepared.corruptions and not prepared.has(name, severity):
-                record.say(left_out=f"{name}, severity {severity}: the prepared set does not have it.")
-                continue
-            on_progress(name if severity is None else f"{name} {severity}", done, len(steps))
-            corrupting.measure(name, severity)
-        on_progress("corruptions", len(steps), len(steps))
-        if settings.attacks:
-            for done, one in enumerate(trained):
+    try:
+        with assessment(work.folder, "robustness", trained, described) as record:
+            if prepared:
+                _say_what_is_missing(record, settings, prepared, [c for c in asked if c not in conditions])
+            corrupting = Corrupting(trained, data, settings, work.device, record, prepared)
+            steps: list[Condition] = [(CLEAN, None), *conditions]
+            for done, (name, severity) in enumerate(steps):
+                on_progress(name if severity is None else f"{name} {severity}", done, len(steps))
+                corrupting.measure(name, severity)
+            on_progress("corruptions", len(steps), len(steps))
+            for done, one in enumerate(trained if settings.attacks else ()):
                 tell = partial(_tell_attack, on_progress, one.label, done, len(trained))
                 attack_network(one, data, settings, work.device, record, tell)
-            on_progress("attacks", len(trained), len(trained))
-        for sentence in prepared.left_out if prepared else ():
-            record.say(left_out=sentence)
+            if settings.attacks:
+                on_progress("attacks", len(trained), len(trained))
+    except torch.OutOfMemoryError as error:
+        raise WorkError(
+            f"the memory of {work.device} is too small ({first_line(error)}): give fewer networks at a time, "
+            "or --device cpu; what was measured is kept"
+        ) from error
     return work.folder / "robustness.json"
 
 
-class _Corrupting:
-    """The networks, built once they are needed, and the images that all of them see."""
+def _is_there(prepared: PreparedCorruptions, name: str, severity: int | None) -> bool:
+    """Whether the prepared set has it, or it is noise of a stated σ, which is made here."""
+    return severity is None or prepared.has(name, severity)
 
-    def __init__(
-        self,
-        trained: Sequence[Trained],
-        data: Data,
-        settings: RobustnessSettings,
-        device: torch.device,
-        record: Assessment,
-        prepared: PreparedCorruptions | None,
-    ) -> None:
-        self.trained, self.data, self.settings, self.device = list(trained), data, settings, device
-        self.record, self.prepared = record, prepared
-        self.networks: dict[str, nn.Module] = {}
 
-    def measure(self, name: str, severity: int | None) -> None:
-        """Measure the networks that have no row of this condition yet."""
-        keys = {one.name: self._key(one, name, severity) for one in self.trained}
-        todo = [one for one in self.trained if self.record.find(keys[one.name]) is None]
-        todo = [one for one in todo if self._ready(one)]
-        if not todo:
-            return
-        scores = {one.name: RunningScores() for one in todo}
-        for images, labels in self._batches(name, severity):
-            for one in [one for one in todo if one in self.trained]:
-                self._answer(one, images, labels, scores[one.name], _words(name, severity))
-        self.record.add((keys[one.name], scores[one.name].values()) for one in todo if one in self.trained)
-
-    def _key(self, one: Trained, name: str, severity: int | None) -> dict[str, Any]:
-        made = not self._is_prepared(name)
-        return {
-            "corruption": name,
-            "severity": severity,
-            "network": one.name,
-            "digest": one.digest,
-            "data": self.data.fingerprint if made else self.prepared and self.prepared.identity,
-            "images": self.settings.images,
-            **({"batch_size": self.settings.batch_size, "seed": self.settings.seed} if made else {}),
-            "device": self.device.type,
-        }
-
-    def _is_prepared(self, name: str) -> bool:
-        return self.prepared is not None and name in self.prepared.corruptions
-
-    def _ready(self, one: Trained) -> bool:
-        if one.name not in self.networks:
-            try:
-                self.networks[one.name] = one.network(self.device)
-            except Exception as error:  # one network's mishap is not the others'
-                self._leave_out(one, f"it could not be built: {type(error).__name__}: {first_line(error)}")
-                return False
-        return True
-
-    def _answer(
-        self, one: Trained, images: Tensor, labels: Tensor, scores: RunningScores, where: str
-    ) -> None:
-        try:
-            with torch.inference_mode():
-                logits = self.networks[one.name](one.normalise(images)).float()
-            if not logits.isfinite().all():
-                self._leave_out(one, f"its answers on {where} are not finite")
-                return
-            scores.add(logits, labels)
-        except (DiskError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:  # one network's mishap is not the others'
-            self._leave_out(one, f"{type(error).__name__} on {where}: {first_line(error)}")
-
-    def _leave_out(self, one: Trained, why: str) -> None:
-        self.trained.remove(one)
-        self.networks.pop(one.name, None)
-        self.record.say(left_out=f"{one.name} ({one.label}), from there on: {why}.")
-
-    def _batches(self, name: str, severity: int | None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (B, C, H, W) in 0..1 and labels (B,), on the device."""
-        if self.prepared is not None and severity is not None and self._is_prepared(name):
-            for chunk in self._chunks(self.prepared.labels(name, severity)):
-                images, labels = self.prepared.read(name, severity, chunk)
-                yield images.to(self.device), labels.to(self.device)
-            return
-        store = self.data.test
-        for place, chunk in enumerate(self._chunks(store.labels)):
-            canvases, labels = store.__getitems__(chunk)
-            images = centre(canvases.to(self.device), self.data.image_size).float() / 255
-            if name != CLEAN[0]:
-                images = corrupt(images, name, severity, self._generator(name, severity, place))
-            yield images, labels.to(self.device)
-
-    def _chunks(self, labels: np.ndarray) -> list[np.ndarray]:
-        cap, size = self.settings.images, self.settings.batch_size
-        chosen = np.arange(len(labels)) if cap is None else spread(labels, cap)
-        return [chosen[start : start + size] for start in range(0, len(chosen), size)]
-
-    def _generator(self, name: str, severity: int | None, place: int) -> torch.Generator:
-        words = f"{self.settings.seed} {name} {severity} {place}"
-        seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8]) >> 1
-        return torch.Generator(self.device).manual_seed(seed)
+def _say_what_is_missing(
+    record: Assessment, settings: RobustnessSettings, prepared: PreparedCorruptions, missing: list[Condition]
+) -> None:
+    for sentence in prepared.left_out:
+        record.say(left_out=sentence)
+    if names := settings.missing(prepared.corruptions):
+        record.say(left_out=f"the prepared set does not have {', '.join(names)}.")
+    for name, severity in missing:
+        record.say(left_out=f"{name}, severity {severity}: the prepared set does not have it.")
 
 
 def _tell_attack(on_progress: OnProgress, label: str, done: int, total: int, what: str) -> None:
     on_progress(f"{label}: {what}", done, total)
-
-
-def _words(name: str, severity: int | None) -> str:
-    return f"{name} images" if severity is None else f"{name}, severity {severity}"

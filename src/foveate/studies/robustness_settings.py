@@ -5,7 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from foveate.data.corruptions import ARTICLE, CORRUPTIONS, check_corruption, noise_sigma
+from foveate.data.corruptions import (
+    ARTICLE,
+    CORRUPTIONS,
+    LEAST_SIGMA,
+    check_corruption,
+    noise_name,
+    noise_sigma,
+)
 from foveate.errors import RequestError, unknown_name
 from foveate.evaluation.attacks import ATTACKS
 
@@ -23,12 +30,13 @@ class RobustnessSettings:
 
     Attributes:
         corruptions: names, noise_σ, "common" (the 15) or "article" (what the DMSCA article measures).
-        severities: of 1 to 5.
+        severities: of 1 to 5; none where noise of a stated σ alone is asked for.
         noise: σ of Gaussian noise, of 255, besides; 15 is the corruption noise_15.
         prepared: a folder of images corrupted elsewhere (see `open_prepared`), taken instead of making them.
         attacks: of "fgsm", "pgd" and "ensemble".
         eps: of the attacks, in units of 1/255.
-        attack_images: how many of each run's own validation images are attacked, spread over the classes.
+        attack_images: how many of each run's own validation images are attacked, spread over the classes; of
+            the test images where a network has none.
         images: at most so many test images, spread over the classes; None: all.
         batch_size: images that are corrupted and answered for at once; it decides the random numbers too.
         seed: of the corruptions' and attacks' random numbers.
@@ -50,11 +58,11 @@ class RobustnessSettings:
         for severity in self.severities:
             if isinstance(severity, bool) or severity not in (1, 2, 3, 4, 5):
                 raise RequestError(f"--severities takes whole numbers from 1 to 5, got {severity!r}")
-        if not self.severities:
+        if not self.severities and any(noise_sigma(name) is None for name in self._named()):
             raise RequestError("--severities names none: expected some of 1 to 5")
         for sigma in self.noise:
-            if not 0 < sigma <= 255:
-                raise RequestError(f"--noise takes σ over 0 and at most 255, of 255, got {sigma:g}")
+            if not LEAST_SIGMA <= sigma <= 255:
+                raise RequestError(f"--noise takes σ from {LEAST_SIGMA} to 255, of 255, got {sigma:g}")
         if self.prepared is None:
             for condition in self.conditions():
                 check_corruption(*condition)
@@ -76,24 +84,35 @@ class RobustnessSettings:
     def conditions(self, prepared: Sequence[str] | None = None) -> list[Condition]:
         """Corruption and severity of all that is asked for, each once; severity None of noise_σ.
 
-        `prepared` are the names that a prepared folder has: of a group those are taken that it has.
+        `prepared` are the names that a prepared folder has: of a group those are taken that it has (see
+        `missing`).
 
-        Raises RequestError for a name that a prepared folder does not have.
+        Raises RequestError for a name that a prepared folder does not have, or a group of which it has none.
         """
         names: dict[str, None] = {}
         for asked in self.corruptions:
-            for name in GROUPS.get(asked, (asked,)):
-                made = prepared is None or noise_sigma(name) is not None
-                if made or name in (prepared or ()):
-                    names[name] = None
-                elif asked not in GROUPS:
-                    raise RequestError(unknown_name("corruption of the prepared set", name, prepared or ()))
-        names |= dict.fromkeys(f"noise_{sigma:g}" for sigma in self.noise)
+            there = [name for name in _members(asked) if prepared is None or _is_there(name, prepared)]
+            if not there and asked in GROUPS:
+                raise RequestError(
+                    f"{self.prepared} has no corruption of {asked!r}: it has {', '.join(prepared or ())}"
+                )
+            if not there:
+                raise RequestError(unknown_name("corruption of the prepared set", asked, prepared or ()))
+            names |= dict.fromkeys(there)
+        names |= dict.fromkeys(noise_name(sigma) for sigma in self.noise)
         return [
             (name, severity)
             for name in names
             for severity in ([None] if noise_sigma(name) else sorted(set(self.severities)))
         ]
+
+    def missing(self, prepared: Sequence[str]) -> list[str]:
+        """What is asked for as a member of a group, and a prepared folder does not have."""
+        return [name for name in self._named() if not _is_there(name, prepared)]
+
+    def _named(self) -> dict[str, None]:
+        """Each corruption that is asked for by its name or its group's, once."""
+        return dict.fromkeys(name for asked in self.corruptions for name in _members(asked))
 
     def described(self) -> dict[str, Any]:
         """The settings as plain values, for the record."""
@@ -101,3 +120,16 @@ class RobustnessSettings:
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
         return plain | {"prepared": None if self.prepared is None else str(self.prepared)}
+
+
+def _members(asked: str) -> list[str]:
+    """The names that `asked` stands for, noise under its one name."""
+    return [
+        name if (sigma := noise_sigma(name)) is None else noise_name(sigma)
+        for name in GROUPS.get(asked, (asked,))
+    ]
+
+
+def _is_there(name: str, prepared: Sequence[str]) -> bool:
+    """Whether a prepared folder has it, or it is noise of a stated σ, which is made here."""
+    return name in prepared or noise_sigma(name) is not None

@@ -31,6 +31,7 @@ class Trained:
         std: what they are then divided by.
         spec: of a run of a study.
         folder: of that study.
+        path: of its file; None of a name.
     """
 
     name: str
@@ -44,7 +45,13 @@ class Trained:
     std: tuple[float, ...]
     spec: RunSpec | None = None
     folder: Path | None = None
+    path: Path | None = None
     build: Callable[[], nn.Module] = field(default=nn.Identity, repr=False, compare=False)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether nobody said what its classes are called."""
+        return self.classes == tuple(map(str, range(len(self.classes))))
 
     def network(self, device: torch.device) -> nn.Module:
         """The network with its weights, in eval mode, on `device`; built anew each time."""
@@ -57,8 +64,8 @@ class Trained:
 
 
 def study_of(trained: Sequence[Trained]) -> Path | None:
-    """The folder of the study that all of them are runs of, if there is one."""
-    folders = {one.folder for one in trained}
+    """The folder of the one study that there are runs of among them, if there is one."""
+    folders = {one.folder for one in trained if one.folder is not None}
     return folders.pop() if len(folders) == 1 else None
 
 
@@ -70,43 +77,54 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
     """
     first = trained[0]
     for one in trained[1:]:
-        for what in ("input_size", "classes"):
-            if getattr(one, what) != getattr(first, what):
-                raise RequestError(
-                    f"{one.name} and {first.name} differ in {what.replace('_', ' ')}: "
-                    f"{_short(getattr(one, what))} and {_short(getattr(first, what))}. Give networks that "
-                    "take the same images for the same classes"
-                )
-    own = first.spec.data if first.spec else None
+        if one.input_size != first.input_size:
+            raise RequestError(
+                f"{one.name} takes images of {_size(one)} and {first.name} of {_size(first)}: give networks "
+                "that take the same"
+            )
+    # What a run of a study says of its classes is more than the numbers of what came without names.
+    known = next((one for one in trained if not one.is_numbered), first)
+    for one in trained:
+        _check_classes(one, known.classes, known.name)
+    own = next((one.spec.data for one in trained if one.spec), None)
     if source is None and own is None:
         raise RequestError(f"{first.name} does not say which images it is for: give --data")
-    chosen = own.model_dump(exclude={"source", "train_fraction"}) if own and source is None else {}
-    if source is not None:
-        chosen |= {"upscale": True}
-    chosen |= {"image_size": first.input_size[-1]} | options
-    data = load_data(source or (own.source if own else ""), **chosen)
-    _check_fit(first, data, source is None)
+    chosen: dict[str, Any] = {"upscale": True}
+    if source is None and own is not None:
+        source, chosen = own.source, own.model_dump(exclude={"source", "train_fraction"})
+        checked = [one for one in trained if one.spec]
+    else:
+        checked = []
+    assert source is not None
+    data = load_data(source, **(chosen | {"image_size": first.input_size[-1]} | options))
+    for one in checked:
+        if one.spec and data.fingerprint != one.spec.fingerprint:
+            raise RequestError(
+                f"the images of {data.name} are not those that run {one.name} was trained and tested on: "
+                "they have changed since, or it is a run on others. Give --data to examine it on these"
+            )
+    if data.channels != first.input_size[0]:
+        raise RequestError(
+            f"{first.name} takes images with {first.input_size[0]} channels, those of {data.name} have "
+            f"{data.channels}: give others with --data"
+        )
+    _check_classes(known, data.classes, data.name)
     return data
 
 
-def _check_fit(trained: Trained, data: Data, own: bool) -> None:
-    if own and trained.spec and data.fingerprint != trained.spec.fingerprint:
+def _check_classes(trained: Trained, classes: Sequence[str], of: str) -> None:
+    same = len(classes) == len(trained.classes) and (trained.is_numbered or tuple(classes) == trained.classes)
+    if not same:
         raise RequestError(
-            f"the images of {data.name} are not those that run {trained.name} was trained and tested on: "
-            "they have changed since. Give --data to examine it on others"
+            f"{trained.name} knows {len(trained.classes)} classes ({_short(trained.classes)}) and {of} has "
+            f"{len(classes)} ({_short(classes)}): give what has the same, or carry it over with "
+            "foveate transfer"
         )
-    if data.channels != trained.input_size[0]:
-        raise RequestError(
-            f"{trained.name} takes images with {trained.input_size[0]} channels, those of {data.name} have "
-            f"{data.channels}: give others with --data"
-        )
-    named = not trained.classes[0].isdecimal()
-    if len(data.classes) != len(trained.classes) or (named and data.classes != trained.classes):
-        raise RequestError(
-            f"{trained.name} knows {len(trained.classes)} classes ({_short(trained.classes)}) and "
-            f"{data.name} has {len(data.classes)} ({_short(data.classes)}): give images of its classes with "
-            "--data, or carry it over to these with foveate transfer"
-        )
+
+
+def _size(trained: Trained) -> str:
+    channels, height, width = trained.input_size
+    return f"{height}×{width} pixels in {channels} channel{'s' * (channels > 1)}"
 
 
 def _short(values: Sequence[Any]) -> str:

@@ -92,11 +92,8 @@ class Tasks:
                 label = trained.label if tuning.attached is None else tuning.attached.label
                 own = {"label": label, "seed": tuning.seed, "run": tuning.id}
                 words = "fine-tuning" if tuning.attached is None else f"fine-tuning with {label}"
-                yield (
-                    f"{trained.label}, seed {tuning.seed}, {words}",
-                    self._key(trained, data, way) | own,
-                    partial(self._fine_tune, tuning),
-                )
+                named = f"{trained.label}, seed {tuning.seed}, {words}"
+                yield named, self._key(trained, data, way) | own, partial(self._fine_tune, tuning, named)
 
     def _key(self, trained: Trained, data: Data, way: str) -> dict[str, Any]:
         return {
@@ -147,9 +144,8 @@ class Tasks:
                 fresh = one.model_copy(update={"identity_init": True, "alias": one.label})
                 yield Tuning(trained, choice, data, recipe, seed, fresh)
 
-    def _fine_tune(self, tuning: Tuning) -> dict[str, Any]:
+    def _fine_tune(self, tuning: Tuning, title: str) -> dict[str, Any]:
         machine = Machine(str(self.device), torch.get_num_threads())
-        title = f"{tuning.spec.attention.label}, seed {tuning.seed}, fine-tuning"
         result = fine_tune(tuning, self.folder, machine, partial(self.on_progress, title))
         count = len(tuning.data.classes)
         return row_values(result["test"], count, result["data"]["test"]) | {

@@ -9,6 +9,7 @@ Known differences to the published sets: values are rounded to 8 bits here and c
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 from torch import Generator, Tensor
 
@@ -16,11 +17,21 @@ from foveate.data.corruptions.blur import defocus_blur, glass_blur, motion_blur,
 from foveate.data.corruptions.digital import contrast, elastic_transform, jpeg_compression, pixelate
 from foveate.data.corruptions.frost import frost
 from foveate.data.corruptions.noise import gaussian_noise, impulse_noise, shot_noise
-from foveate.data.corruptions.severities import SEVERITIES, published_set
+from foveate.data.corruptions.severities import DEFINITIONS, SEVERITIES, published_set
 from foveate.data.corruptions.weather import brightness, fog, snow
 from foveate.errors import RequestError, unknown_name
 
-__all__ = ["ARTICLE", "CORRUPTIONS", "LEAST_SIDE", "check_corruption", "corrupt", "noise_sigma"]
+__all__ = [
+    "ARTICLE",
+    "CORRUPTIONS",
+    "DEFINITIONS",
+    "LEAST_SIDE",
+    "LEAST_SIGMA",
+    "check_corruption",
+    "corrupt",
+    "noise_name",
+    "noise_sigma",
+]
 
 CORRUPTIONS: dict[str, Callable[..., Tensor]] = {
     "gaussian_noise": gaussian_noise,
@@ -47,6 +58,9 @@ ARTICLE = ("noise_15", "noise_25", "motion_blur", "jpeg_compression")
 LEAST_SIDE = 8
 """Pixels; of smaller images the published strengths leave nothing, and some have no middle to work on."""
 
+LEAST_SIGMA = 0.1
+"""Of 255 grey levels; weaker noise is lost where values are rounded to 8 bits."""
+
 NOISE = re.compile(r"noise_(\d+(?:\.\d+)?)")
 
 
@@ -54,15 +68,20 @@ def noise_sigma(name: str) -> float | None:
     """The σ, in units of 1/255, of a corruption named noise_σ (`noise_15`); None if it is not named so.
 
     Raises:
-        RequestError: σ is not over 0 and at most 255.
+        RequestError: σ is not from 0.1 to 255.
     """
     found = NOISE.fullmatch(name)
     if found is None:
         return None
     sigma = float(found[1])
-    if not 0 < sigma <= 255:
-        raise RequestError(f"corruption {name}: σ must be over 0 and at most 255, of 255 grey levels")
+    if not LEAST_SIGMA <= sigma <= 255:
+        raise RequestError(f"corruption {name}: σ must be from {LEAST_SIGMA} to 255, of 255 grey levels")
     return sigma
+
+
+def noise_name(sigma: float) -> str:
+    """The one name of Gaussian noise of this σ: "noise_15" of 15, 15.0 and 015."""
+    return f"noise_{Decimal(str(float(sigma))).normalize():f}"
 
 
 def check_corruption(name: str, severity: int | None) -> None:

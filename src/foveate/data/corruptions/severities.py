@@ -8,10 +8,14 @@ their programs.
 
 from collections.abc import Sequence
 
-__all__ = ["SEVERITIES", "published_set"]
+__all__ = ["DEFINITIONS", "SEVERITIES", "published_set"]
 
 CIFAR_SIDE, TINY_SIDE = 48, 96
 """The longest short side, in pixels, for which CIFAR-10-C's and Tiny-ImageNet-C's strengths are taken."""
+
+DEFINITIONS = 2
+"""Number of the corruptions' definitions: raise it with every change that makes other images, here or in a
+function, so that nothing measured before passes for a measurement of them."""
 
 # fmt: off
 SEVERITIES: dict[str, dict[str, Sequence[tuple[float, ...]]]] = {

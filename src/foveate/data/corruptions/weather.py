@@ -47,7 +47,8 @@ def plasma(count: int, side: int, decay: float, generator: Generator, device: to
     """Clouds (count, s, s) in 0..1 by the diamond-square algorithm, s the least power of 2 from `side` on.
 
     A square's middle is the mean of its corners and an edge's middle that of its four neighbours (all of it
-    wraps around), each with uniform noise added whose range is divided by `decay` from one level to the next.
+    wraps around), each with uniform noise added whose range is divided by decay² from one level to the next:
+    the published program multiplies what it draws from ±w by w once more, and divides w by `decay`.
     """
     size = max(2, 1 << (side - 1).bit_length())
     cloud = torch.zeros(count, size, size, device=device)
@@ -66,7 +67,7 @@ def plasma(count: int, side: int, decay: float, generator: Generator, device: to
         cloud[:, ::step, half::step] = near(beside)
         beside = middles + middles.roll(1, dims=2) + corners + corners.roll(-1, dims=1)
         cloud[:, half::step, ::step] = near(beside)
-        step, swing = half, swing / decay
+        step, swing = half, swing / decay**2
     cloud -= cloud.amin(dim=(1, 2), keepdim=True)
     return cloud / cloud.amax(dim=(1, 2), keepdim=True)
 
