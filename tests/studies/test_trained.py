@@ -129,7 +129,8 @@ def test_networks_that_take_other_images_are_refused(trained_bands, tmp_path):
     foveate.save(model, tmp_path / "mine.safetensors", preprocessing=PREPROCESSING)
     found = find_trained([str(a_run(trained_bands)), str(tmp_path / "mine.safetensors")])
     with pytest.raises(
-        RequestError, match=r"takes images of 32×32 pixels in 3 channels and \w+ of 8×8 pixels in 1 channel:"
+        RequestError,
+        match=r"takes images of 32×32 pixels in 3 channels and \w+ of 8×8 pixels in 1 channel: all are given",
     ):
         open_images(found)
 

@@ -18,7 +18,7 @@ from foveate.data.regions import Regions, as_seen, read_regions
 from foveate.data.survey import spread
 from foveate.errors import RequestError
 from foveate.studies.explain_settings import ExplainSettings
-from foveate.studies.trained import Trained, open_images
+from foveate.studies.trained import Trained, check_alike, open_images
 
 __all__ = ["Subjects", "find_subjects"]
 
@@ -83,25 +83,11 @@ def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source:
     Raises RequestError where there are none, where both `settings` and `source` say which, and for networks
     that take images of different sizes or know different classes.
     """
-    first = trained[0]
     if settings.images is not None and source is not None:
         raise RequestError(
             f"--images {settings.images} and --data {source} both say what to look at: give one of them"
         )
-    for one in trained[1:]:
-        if one.input_size != first.input_size:
-            raise RequestError(
-                f"{one.name} takes images of {one.input_size} and {first.name} of {first.input_size}: maps "
-                "are compared on the same images, so give networks that take the same"
-            )
-    # What is called by numbers alone may be anything of as many classes.
-    known = next((one for one in trained if not one.is_numbered), first)
-    for one in trained:
-        if len(one.classes) != len(known.classes) or not (one.is_numbered or one.classes == known.classes):
-            raise RequestError(
-                f"{one.name} and {known.name} know other classes: what they look at is compared for the same "
-                "answers, so give networks of the same classes in the same order"
-            )
+    known = check_alike(trained)
     regions = read_regions(settings.boxes, settings.masks)
     if settings.images is not None:
         root, names = find_pictures(settings.images)

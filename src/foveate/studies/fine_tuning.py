@@ -13,9 +13,9 @@ from torch import nn
 from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.evaluation.probe import find_head
-from foveate.models import attach
 from foveate.report.records import PLAIN
 from foveate.studies.candidate import Candidate
+from foveate.studies.network import attach_candidate
 from foveate.studies.run import Machine, execute
 from foveate.studies.spec import DataChoice, RunSpec
 from foveate.studies.trained import Trained
@@ -71,19 +71,7 @@ class Tuning:
         with_new_head(network, len(self.data.classes), self.trained.input_size)
         if self.attached is None:
             return network
-        one = self.attached
-        try:
-            return attach(
-                network,
-                one.name,
-                where=one.where,
-                stages=one.stages,
-                at=one.at,
-                identity_init=True,
-                **one.options,
-            )
-        except (TypeError, ValueError) as error:
-            raise RequestError(f"{one.label} on {self.trained.name}: {error}") from error
+        return attach_candidate(network, self.attached, self.trained.name)
 
 
 def fine_tune(

@@ -11,7 +11,7 @@ from foveate.report.records import PLAIN
 from foveate.studies.candidate import Candidate
 from foveate.studies.spec import StudySpec
 
-__all__ = ["build_network", "check_forward", "check_networks"]
+__all__ = ["attach_candidate", "build_network", "check_forward", "check_networks"]
 
 
 def build_network(
@@ -41,6 +41,15 @@ def build_network(
         width=candidate.width,
         extra_blocks=candidate.extra_blocks,
     )
+    return attach_candidate(network, candidate, backbone)
+
+
+def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> nn.Module:
+    """Put the candidate's mechanism, if it is not plain, into `network`, which errors name as `called`.
+
+    Raises:
+        RequestError: the mechanism refuses its options, or the network has no place for it.
+    """
     if candidate.name == PLAIN:
         return network
     try:
@@ -54,7 +63,7 @@ def build_network(
             **candidate.options,
         )
     except (TypeError, ValueError) as error:
-        raise RequestError(f"{candidate.label} on {backbone}: {error}") from error
+        raise RequestError(f"{candidate.label} on {called}: {error}") from error
 
 
 def check_networks(study: StudySpec) -> None:

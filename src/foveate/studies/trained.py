@@ -12,7 +12,7 @@ from foveate.data import Data, load_data
 from foveate.errors import RequestError
 from foveate.studies.spec import RunSpec
 
-__all__ = ["Trained", "open_images", "study_of"]
+__all__ = ["Trained", "check_alike", "open_images", "study_of"]
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,33 @@ def study_of(trained: Sequence[Trained]) -> Path | None:
     return folders.pop() if len(folders) == 1 else None
 
 
+def check_alike(trained: Sequence[Trained]) -> Trained:
+    """Return one that knows the names of the classes, if any does.
+
+    Raises:
+        RequestError: they take images of other sizes, or know other classes; what is called by numbers alone
+            may be anything of as many classes.
+    """
+    first = trained[0]
+    for one in trained[1:]:
+        if one.input_size != first.input_size:
+            raise RequestError(
+                f"{one.name} takes images of {_size(one)} and {first.name} of {_size(first)}: all are given "
+                "the same images, so give networks that take the same"
+            )
+    known = next((one for one in trained if not one.is_numbered), first)
+    for one in trained:
+        _check_classes(one, known.classes, known.name)
+    return known
+
+
 def open_images(trained: Sequence[Trained], source: str | None = None, **options: Any) -> Data:
     """The images that the runs were trained and tested on, or those of `source`, as the networks take them.
 
     Raises:
         RequestError: the networks differ in what they take, the images are not theirs, or there are none.
     """
-    first = trained[0]
-    for one in trained[1:]:
-        if one.input_size != first.input_size:
-            raise RequestError(
-                f"{one.name} takes images of {_size(one)} and {first.name} of {_size(first)}: give networks "
-                "that take the same"
-            )
-    # What a run of a study says of its classes is more than the numbers of what came without names.
-    known = next((one for one in trained if not one.is_numbered), first)
-    for one in trained:
-        _check_classes(one, known.classes, known.name)
+    first, known = trained[0], check_alike(trained)
     own = next((one.spec.data for one in trained if one.spec), None)
     if source is None and own is None:
         raise RequestError(f"{first.name} does not say which images it is for: give --data")
