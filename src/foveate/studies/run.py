@@ -131,7 +131,7 @@ def train(
         pretrained=spec.pretrained,
         seed=spec.seed,
     )
-    network = build()
+    network = build().train()  # Lightning trains in the mode it finds, and a trained network comes in eval
     training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
     load = _loading(spec, machine)
     fitted = fit(
