@@ -71,7 +71,8 @@ class Tuning:
         with_new_head(network, len(self.data.classes), self.trained.input_size)
         if self.attached is None:
             return network
-        return attach_candidate(network, self.attached, self.trained.name)
+        unchanged = self.attached.model_copy(update={"identity_init": True})
+        return attach_candidate(network, unchanged, self.trained.name)
 
 
 def fine_tune(
