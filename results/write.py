@@ -53,9 +53,10 @@ def keep_results(study: Path, name: str, against: str | None = None, root: Path 
     environment = summary["study"]["environment"]
     # System and release: a kernel's build says nothing to a reader elsewhere.
     environment["platform"] = "-".join(environment["platform"].split("-")[:2])
-    summary["examined"] = [examined_in_short(examined) for examined in find_examined(study)]
+    examined = find_examined(study)
+    summary["examined"] = [examined_in_short(one) for one in examined]
     write_json(kept / "summary.json", without_paths(summary))
-    tables = [table.name for examined in find_examined(study) for table in examined.section.tables]
+    tables = [table.name for one in examined for table in one.section.tables]
     for table in (*TABLES, *(f"{name}.md" for name in tables)):
         if (report / table).is_file():
             write_text(kept / table, (report / table).read_text(encoding="utf-8"))

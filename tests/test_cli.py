@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,22 +12,10 @@ from typing import Any
 
 import pytest
 
-FOVEATE = [sys.executable, "-W", "error::DeprecationWarning:foveate", "-m", "foveate.cli"]
+from command_line import FOVEATE, foveate
+
 DIGITS = ["compare", "--data", "digits", "--backbone", "cifar_resnet8", "--device", "cpu", "--threads", "1"]
 QUICK = [*DIGITS, "--attention", "none,se", "--seeds", "2", "--epochs", "2", "--set", "batch_size=128"]
-
-
-def foveate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [*FOVEATE, *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

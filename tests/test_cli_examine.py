@@ -1,28 +1,13 @@
 """What examines trained networks, as a person gives it: what is printed where, files, exit statuses."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-FOVEATE = [sys.executable, "-W", "error::DeprecationWarning:foveate", "-m", "foveate.cli"]
-
-
-def foveate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*FOVEATE, *arguments],
-        cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+from command_line import foveate
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +29,7 @@ COMMANDS = {
 def test_a_study_is_examined_and_its_page_has_a_section(
     study: Path, command: str, in_process: Callable[..., int]
 ) -> None:
-    done = foveate(command, str(study), *COMMANDS[command], "--json", "-", cwd=study.parent)
+    done = foveate(command, str(study), *COMMANDS[command], "--json", "-", cwd=study.parent, COLUMNS="100")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["rows"]

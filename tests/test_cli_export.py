@@ -1,9 +1,6 @@
 """`foveate export` and `foveate list` as a person gives them: what is printed where, files, exit statuses."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,21 +9,8 @@ import pytest
 import timm
 import torch
 
+from command_line import foveate
 from foveate.models.weights import load, save
-
-FOVEATE = [sys.executable, "-W", "error::DeprecationWarning:foveate", "-m", "foveate.cli"]
-
-
-def foveate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*FOVEATE, *arguments],
-        cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_export_of_a_run_prints_json_alone_and_tells_people_the_rest(run: Path) -> None:
-    done = foveate("export", str(run), "--out", "models/digits.onnx", "--json", "-", cwd=run)
+    done = foveate("export", str(run), "--out", "models/digits.onnx", "--json", "-", cwd=run, COLUMNS="100")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["path"] == "models/digits.onnx"
@@ -73,7 +57,7 @@ def test_export_of_a_file_as_a_program(run: Path) -> None:
         "--json",
         "x.json",
     ]
-    done = foveate("export", *arguments, cwd=run)
+    done = foveate("export", *arguments, cwd=run, COLUMNS="100")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "weights.pt2: exported-program, " in done.stdout

@@ -1,28 +1,15 @@
 """`foveate profile` as a person gives it: what is printed where, the files, exit statuses."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-FOVEATE = [sys.executable, "-W", "error::DeprecationWarning:foveate", "-m", "foveate.cli"]
+from command_line import foveate
+
 PROFILE = ["profile", "--backbone", "cifar_resnet20", "--device", "cpu", "--threads", "1", "--seconds", "0"]
-
-
-def foveate(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*FOVEATE, *arguments],
-        cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

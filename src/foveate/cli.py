@@ -75,9 +75,7 @@ def profile(
     from foveate.report.profile_console import profile_console
     from foveate.studies.commands import run_profile
 
-    console = console_beside(json_)
-    if not console.is_terminal:
-        console.width = 100
+    console = console_beside(json_, wide=True)
     record = run_profile(settings, out, console)
     console.print(profile_console(record))
     if out:

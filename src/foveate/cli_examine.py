@@ -218,9 +218,7 @@ def _examine(
     from foveate.report.section_console import section_console
     from foveate.studies.examine import Examination, examine
 
-    console = console_beside(json_)
-    if not console.is_terminal:
-        console.width = 100
+    console = console_beside(json_, wide=True)
     examined, page = examine(Examination(runs, out, device, threads), console, engine)
     console.print(section_console(examined))
     console.print(f"Report: {page}", soft_wrap=True, markup=False)

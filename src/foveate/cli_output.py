@@ -11,9 +11,16 @@ from rich.console import Console
 __all__ = ["console_beside", "finish", "write_json_to"]
 
 
-def console_beside(json_: Path | None) -> Console:
-    """Where people read: standard output, unless that is to carry JSON."""
-    return Console(stderr=json_ == Path("-"), highlight=False)
+WIDE = 100
+"""Columns of a log or a pipe, for what has wide tables."""
+
+
+def console_beside(json_: Path | None, *, wide: bool = False) -> Console:
+    """Where people read: standard output, unless that is to carry JSON; `wide` where it is no terminal."""
+    console = Console(stderr=json_ == Path("-"), highlight=False)
+    if wide and not console.is_terminal:
+        console.width = WIDE
+    return console
 
 
 def finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:

@@ -3,7 +3,15 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DiskError", "RequestError", "WorkError", "WorkersLostError", "first_line", "unknown_name"]
+__all__ = [
+    "DiskError",
+    "RequestError",
+    "WorkError",
+    "WorkersLostError",
+    "first_line",
+    "shortened",
+    "unknown_name",
+]
 
 
 class RequestError(ValueError):
@@ -27,6 +35,12 @@ def first_line(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def shortened(names: Iterable[object], at_most: int = 4) -> str:
+    """List the first of `names`, with "…" for the rest."""
+    names = list(names)
+    return ", ".join(map(str, names[:at_most])) + ", …" * (len(names) > at_most)
 
 
 def unknown_name(kind: str, given: str, choices: Iterable[str], *, show: int = 20) -> str:

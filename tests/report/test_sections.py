@@ -72,7 +72,7 @@ def test_pictures_are_in_the_page(tmp_path, monkeypatch):
     Image.new("RGB", (3, 2)).save(tmp_path / "grid.png")
     picture = sections.Picture("Where they look", "Maps of two networks.", tmp_path / "grid.png")
     made = sections.Section("transfer", "Carried over", ["Nothing was found."], pictures=[picture])
-    monkeypatch.setattr(sections, "_makers", lambda kind: (lambda record: {}, lambda record, folder: made))
+    monkeypatch.setattr(sections, "_maker", lambda kind: lambda record, folder: made)
     write_record(tmp_path)
     page = build_examination(tmp_path).read_text()
     assert 'alt="Maps of two networks." src="data:image/png;base64,iVBOR' in page

@@ -1,8 +1,17 @@
 """Images in, from the embedded set, a folder, parquet files or the hub; batches and their augmentation."""
 
-from foveate.data.augment import AUGMENTATIONS, Augmentation, centre
+from foveate.data.augment import AUGMENTATIONS, Augmentation, centre, seen
 from foveate.data.dataset import Data, load_data
 from foveate.data.loading import make_loader
 from foveate.data.store import ImageStore
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "Data", "ImageStore", "centre", "load_data", "make_loader"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "Data",
+    "ImageStore",
+    "centre",
+    "load_data",
+    "make_loader",
+    "seen",
+]

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "centre"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "centre", "luminance", "seen"]
 
 
 def crop(images: Tensor, generator: Generator, settings: "Augmentation") -> Tensor:
@@ -59,11 +59,11 @@ def jitter(images: Tensor, generator: Generator, settings: "Augmentation") -> Te
     """
     brightness, contrast, saturation = _uniform((3, len(images), 1, 1, 1), 0.6, 1.4, generator, images)
     images = (images * brightness).clamp(0, 1)
-    average = _luminance(images).mean(dim=(1, 2, 3), keepdim=True)
+    average = luminance(images).mean(dim=(1, 2, 3), keepdim=True)
     images = torch.lerp(average, images, contrast).clamp(0, 1)
     if images.shape[1] == 1:
         return images
-    return torch.lerp(_luminance(images), images, saturation).clamp(0, 1)
+    return torch.lerp(luminance(images), images, saturation).clamp(0, 1)
 
 
 def erase(images: Tensor, generator: Generator, settings: "Augmentation") -> Tensor:
@@ -137,13 +137,18 @@ class Augmentation(nn.Module):
 
     def plain(self, images: Tensor) -> Tensor:
         """Cut out the centre and normalise, for evaluation: nothing is random."""
-        return (centre(images, self.image_size).float() / 255 - self.mean) / self.std
+        return (seen(images, self.image_size) - self.mean) / self.std
 
 
 def centre(images: Tensor, size: int) -> Tensor:
     """Cut the middle square out of images (…, H, W): a view (…, size, size)."""
     top, left = ((side - size) // 2 for side in images.shape[-2:])
     return images[..., top : top + size, left : left + size]
+
+
+def seen(canvases: Tensor, size: int) -> Tensor:
+    """What a network sees of canvases, uint8 (B, C, S, S), not normalised: (B, C, size, size) in 0..1."""
+    return centre(canvases, size).float() / 255
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator, like: Tensor) -> Tensor:
@@ -162,7 +167,7 @@ def _inside(fraction: Tensor, length: int, generator: Generator) -> Tensor:
     return (place >= start[:, None]) & (place < (start + sides)[:, None])
 
 
-def _luminance(images: Tensor) -> Tensor:
+def luminance(images: Tensor) -> Tensor:
     """Brightness (B, 1, H, W) of RGB by ITU-R BT.601; a grey image is its own."""
     if images.shape[1] == 1:
         return images

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from foveate.errors import RequestError, unknown_name
+from foveate.errors import RequestError, shortened, unknown_name
 
 __all__ = ["ClassMap", "Match", "match_classes", "read_class_map"]
 
@@ -60,8 +60,9 @@ def match_classes(target: Sequence[str], source: Sequence[str]) -> ClassMap:
     pairs = [(name, twin) for name in target for twin in by_name.get(_plain(name), ())]
     if not pairs:
         raise RequestError(
-            f"no class of the target ({_listed(target)}) is called as one of the source ({_listed(source)}): "
-            "say which is which with --classes FILE, or carry the networks over with --how probe or finetune"
+            f"no class of the target ({shortened(target, 8)}) is called as one of the source "
+            f"({shortened(source, 8)}): say which is which with --classes FILE, or carry the networks over "
+            "with --how probe or finetune"
         )
     return _joined(pairs, target, source)
 
@@ -144,7 +145,3 @@ def _joined(pairs: Sequence[tuple[str, str]], target: Sequence[str], source: Seq
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_\-]+", " ", name).strip().casefold()
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

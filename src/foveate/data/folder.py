@@ -10,7 +10,7 @@ import numpy as np
 from foveate.data.parts import Part, Source, role_of
 from foveate.errors import RequestError
 
-__all__ = ["files_identity", "read_folder"]
+__all__ = ["EXTENSIONS", "FileImages", "files_identity", "images_below", "read_folder"]
 
 EXTENSIONS = frozenset(
     {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -47,7 +47,7 @@ def read_folder(root: Path) -> Source:
     """
     others: Counter[str] = Counter()
     listed = {
-        role: {found.name: _images_below(root, found, others) for found in _subfolders(folder)}
+        role: {found.name: images_below(root, found, others) for found in _subfolders(folder)}
         for role, folder in _part_folders(root).items()
     }
     filled = {role: files for role, files in listed.items() if any(files.values())}
@@ -97,7 +97,7 @@ def _part_folders(root: Path) -> dict[str, Path]:
     return roles if "train" in roles or len(roles) == len(folders) > 0 else {"train": root}
 
 
-def _images_below(root: Path, folder: Path, others: Counter[str]) -> list[str]:
+def images_below(root: Path, folder: Path, others: Counter[str]) -> list[str]:
     """Sorted names, relative to the root, of the images in a folder at any depth; counts other files."""
     images = []
     for file in folder.rglob("*"):

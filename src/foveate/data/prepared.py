@@ -12,7 +12,7 @@ from torch import Tensor
 from foveate.data.corruptions import noise_sigma
 from foveate.data.folder import EXTENSIONS
 from foveate.data.images import UnreadableImageError, decode, place
-from foveate.errors import RequestError
+from foveate.errors import RequestError, shortened
 
 __all__ = ["ArrayCorruptions", "FolderCorruptions", "PreparedCorruptions", "open_prepared"]
 
@@ -157,7 +157,7 @@ class FolderCorruptions(PreparedCorruptions):
         }
         strange = [name for name in names if name not in numbers]
         self.left_out = (
-            [f"{len(strange)} folders of {folder} are no classes of the networks: {_short(strange)}."]
+            [f"{len(strange)} folders of {folder} are no classes of the networks: {shortened(strange)}."]
             if strange
             else []
         )
@@ -219,9 +219,6 @@ def _number_classes(folder: Path, names: Sequence[str], classes: Sequence[str]) 
     if all(name.isdecimal() for name in classes) and len(names) == len(classes):
         return {name: number for number, name in enumerate(names)}
     raise RequestError(
-        f"{folder} has the classes {_short(names)}, and the networks know {_short(classes)}: none is in both"
+        f"{folder} has the classes {shortened(names)}, and the networks know {shortened(classes)}: "
+        "none is in both"
     )
-
-
-def _short(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + ", …" * (len(names) > 4)

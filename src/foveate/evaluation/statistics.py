@@ -22,6 +22,7 @@ from foveate.errors import RequestError, unknown_name
 
 __all__ = [
     "adjust_p_values",
+    "adjust_tests",
     "describe",
     "detectable_difference",
     "paired_power",
@@ -88,6 +89,13 @@ def adjust_p_values(p_values: Sequence[float | None], method: str = "holm") -> l
     known = [p for p in p_values if p is not None]
     adjusted = iter(multipletests(known, method=method)[1] if known else ())
     return [None if p is None else float(next(adjusted)) for p in p_values]
+
+
+def adjust_tests(tests: Sequence[dict[str, Any]], method: str = "holm") -> None:
+    """Give each of `tests`, results of `paired_test`, its "p_adjusted": all of them are one family."""
+    adjusted = adjust_p_values([test["p"] for test in tests], method)
+    for test, p_adjusted in zip(tests, adjusted, strict=True):
+        test["p_adjusted"] = p_adjusted
 
 
 def repeated_measures_anova(table: ArrayLike) -> dict[str, Any] | None:

@@ -58,7 +58,6 @@ def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
         *(table for section in sections for table in section.tables),
     )
     shown = [table for table in tables if table is not None]
-    _write_tables(report, shown)
     numbers: dict[str, Iterable[Mapping[str, Any]]] = {
         "results": row_numbers(summary),
         "tests": test_numbers(summary),
@@ -72,8 +71,7 @@ def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
         numbers["class_changes"] = summary["class_changes"]
     for section in sections:
         numbers |= section.numbers
-    for name, rows in numbers.items():
-        write_csv(report / f"{name}.csv", rows)
+    _write_beside(report, shown, numbers)
     _take_away_others(report, [table.name for table in shown], [figure.name for figure, _ in drawings])
     # Last, so that a page that is there has everything that it names.
     write_text(Path(summary["report"]), render_page(summary, drawings, sections))
@@ -89,10 +87,8 @@ def build_examination(folder: Path) -> Path:
     records, sections = [one.record for one in examined], [one.section for one in examined]
     report = folder / "report"
     drawings = write_figures(report, _figures(sections))
-    _write_tables(report, [table for section in sections for table in section.tables])
     for section in sections:
-        for name, rows in section.numbers.items():
-            write_csv(report / f"{name}.csv", rows)
+        _write_beside(report, section.tables, section.numbers)
     networks = [network for record in records for network in record["networks"]]
     title = ", ".join(dict.fromkeys(_called(network) for network in networks))
     content = {"title": title, "version": __version__, "records": records, "sections": sections}
@@ -111,10 +107,14 @@ def _figures(sections: list[Section]) -> list[Figure]:
     return [figure for section in sections for figure in section.figures]
 
 
-def _write_tables(report: Path, tables: list[Table]) -> None:
+def _write_beside(
+    report: Path, tables: list[Table], numbers: Mapping[str, Iterable[Mapping[str, Any]]]
+) -> None:
     for table in tables:
         write_text(report / f"{table.name}.md", as_markdown(table))
         write_text(report / f"{table.name}.tex", as_latex(table))
+    for name, rows in numbers.items():
+        write_csv(report / f"{name}.csv", rows)
 
 
 def _take_away_others(report: Path, tables: list[str], figures: list[str]) -> None:

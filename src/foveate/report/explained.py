@@ -49,6 +49,7 @@ def explained_section(record: dict[str, Any], folder: Path) -> Section:
         tables=[table for table in tables if table.rows],
         pictures=pictures,
         numbers=_numbers(record, summary),
+        summary=summary,
     )
 
 

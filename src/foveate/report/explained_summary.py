@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foveate.evaluation.statistics import adjust_p_values, describe, paired_test
+from foveate.evaluation.statistics import adjust_tests, describe, paired_test
 from foveate.report.records import PLAIN
 
 __all__ = ["SCORES", "summarise_explained"]
@@ -77,8 +77,7 @@ def _tests(rows: Rows, labels: list[str], names: list[str]) -> Rows:
             if label != PLAIN and seeds:
                 test = paired_test([plain[seed] for seed in seeds], [other[seed] for seed in seeds])
                 tests.append({"score": name, "a": PLAIN, "b": label, **test})
-    for test, adjusted in zip(tests, adjust_p_values([test["p"] for test in tests]), strict=True):
-        test["p_adjusted"] = adjusted
+    adjust_tests(tests)
     return tests
 
 

@@ -22,6 +22,7 @@ def robustness_section(record: dict[str, Any], folder: Path | None = None) -> Se
         robustness_figures(summary),
         robustness_tables(summary),
         numbers=_numbers(record),
+        summary=summary,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from foveate.evaluation.statistics import adjust_p_values, describe, paired_test
+from foveate.evaluation.statistics import adjust_tests, describe, paired_test
 from foveate.report.records import PLAIN
 from foveate.report.robustness_measured import (
     CLEAN,
@@ -42,6 +42,8 @@ def summarise_robustness(record: dict[str, Any]) -> dict[str, Any]:
     for one in sorted(measured, key=lambda one: one.label != PLAIN):
         by_label.setdefault(one.label, []).append(one)
     study = _Study(by_label, plain, severities, averaged)
+    tests = study.tests(lambda one: study.corrupted(one))
+    adjust_tests(tests)
     places = [(name, level) for name in averaged for level in severities[name]]
     images = _images(measured, places)
     return {
@@ -57,7 +59,7 @@ def summarise_robustness(record: dict[str, Any]) -> dict[str, Any]:
         "standard": averaged == list(COMMON) and all(set(severities[name]) == FIVE for name in COMMON),
         "statistics": {"adjust": "holm", "alpha": ALPHA},
         "rows": [study.row(label) for label in by_label],
-        "tests": _adjusted(study.tests(lambda one: study.corrupted(one))),
+        "tests": tests,
         "by_corruption": study.by_corruption(),
         "by_severity": [row for label in by_label for row in study.by_severity(label)],
         "attacks": _attacks(by_label),
@@ -157,7 +159,7 @@ class _Study:
                         "test": of_label.get(label),
                     }
                 )
-        _adjusted(tests)
+        adjust_tests(tests)
         return rows
 
     def by_severity(self, label: str) -> list[Row]:
@@ -199,13 +201,6 @@ def _attacks(by_label: dict[str, list[Measured]]) -> list[Row]:
                     {"attention": label, "attack": name, "eps": eps, "accuracy": accuracy, "images": images}
                 )
     return rows
-
-
-def _adjusted(tests: list[Row]) -> list[Row]:
-    adjusted = adjust_p_values([test["p"] for test in tests])
-    for test, p in zip(tests, adjusted, strict=True):
-        test["p_adjusted"] = p
-    return tests
 
 
 def _described(values: Iterable[float | None]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ class Picture(NamedTuple):
 class Section:
     """One section: its findings in sentences, then what shows them.
 
-    `name` is its anchor and the group of its figures; `numbers` are rows for CSV files by their stems.
+    `name` is its anchor and the group of its figures; `numbers` are rows for CSV files by their stems,
+    `summary` is what the record comes to in plain numbers.
     """
 
     name: str
@@ -41,14 +42,19 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     numbers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
 
 
 class Examined(NamedTuple):
-    """A record of an examination, what it comes to in plain numbers, and its section."""
+    """A record of an examination, and its section."""
 
     record: dict[str, Any]
-    summary: dict[str, Any]
     section: Section
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the record comes to in plain numbers."""
+        return self.section.summary
 
     @property
     def unmeasured(self) -> list[str]:
@@ -76,29 +82,25 @@ def read_examined(path: Path) -> Examined:
     record = read_record(path)
     for kind in KINDS:
         if str(record.get("kind", "")).startswith(kind):
-            summarise, make = _makers(kind)
-            section = make(record, path.parent)
+            section = _maker(kind)(record, path.parent)
             said = [f"Left out: {sentence}" for sentence in record["left_out"][:NAMED]]
             if (more := len(record["left_out"]) - NAMED) > 0:
                 said.append(f"Left out, and named in {path.name}: {more:,} more.")
             section = replace(section, sentences=[*section.sentences, *record["warnings"], *said])
-            return Examined(record, summarise(record), section)
+            return Examined(record, section)
     raise RequestError(f"{path} is no record of an examination: its kind is {record.get('kind')!r}")
 
 
-Record = dict[str, Any]
-
-
-def _makers(kind: str) -> tuple[Callable[[Record], Record], Callable[[Record, Path], Section]]:
-    """What summarises a record, and what makes its section; imported here, as they import this module."""
+def _maker(kind: str) -> Callable[[dict[str, Any], Path], Section]:
+    """What makes the section of a record; imported here, as it imports this module."""
     if kind == "robustness":
-        from foveate.report.robustness import robustness_section, summarise_robustness
+        from foveate.report.robustness import robustness_section
 
-        return summarise_robustness, robustness_section
+        return robustness_section
     if kind == "explain":
-        from foveate.report.explained import explained_section, summarise_explained
+        from foveate.report.explained import explained_section
 
-        return summarise_explained, explained_section
-    from foveate.report.transferred import summarise_transfer, transfer_section
+        return explained_section
+    from foveate.report.transferred import transfer_section
 
-    return summarise_transfer, transfer_section
+    return transfer_section

@@ -4,7 +4,7 @@ from itertools import combinations
 from typing import Any
 
 from foveate.evaluation.statistics import (
-    adjust_p_values,
+    adjust_tests,
     describe,
     detectable_difference,
     paired_test,
@@ -131,9 +131,8 @@ def _test_pairs(
             *([records.results[x][seed]["test"]["accuracy"] for seed in seeds] for x in (a, b))
         )
         tests.append({"a": a, "b": b} | test)
-    adjusted = adjust_p_values([test["p"] for test in tests], adjust)
-    for test, p_adjusted in zip(tests, adjusted, strict=True):
-        test["p_adjusted"] = p_adjusted
+    adjust_tests(tests, adjust)
+    for test in tests:
         test["detectable_difference"] = detectable_difference(test["std"], test["n"], alpha, power)
         test["seeds_needed"] = seeds_needed(test["difference"], test["std"], alpha, power)
     return tests

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foveate.evaluation.statistics import adjust_p_values, describe, paired_test
+from foveate.evaluation.statistics import adjust_tests, describe, paired_test
 from foveate.report.class_changes import (
     class_changes,
     class_changes_figure,
@@ -46,8 +46,7 @@ def summarise_transfer(record: Row) -> dict[str, Any]:
     ways = [_way(key, groups[key]) for key in sorted(groups, key=lambda key: (order.index(key[0]), key[1]))]
     # Plain is there twice where mechanisms were attached to it; it is compared with nothing.
     tests = [row["test"] for way in ways for row in way["rows"] if row["test"]]
-    for test, adjusted in zip(tests, adjust_p_values([test["p"] for test in tests]), strict=True):
-        test["p_adjusted"] = adjusted
+    adjust_tests(tests)
     return {
         "target": record["data"]["name"],
         "ways": ways,
@@ -118,8 +117,8 @@ def transfer_section(record: Row, folder: Path | None = None) -> Section:
         sentences,
         [figure for figure in figures if figure],
         [table for table in tables if table],
-        [],
-        {stem: numbers, f"{stem}_classes": changes},
+        numbers={stem: numbers, f"{stem}_classes": changes},
+        summary=summary,
     )
 
 

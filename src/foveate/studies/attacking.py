@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foveate.data import Data, centre
+from foveate.data import Data, seen
 from foveate.data.survey import spread
 from foveate.errors import DiskError, first_line
 from foveate.evaluation.attacks import NormalisedModel, attack, masking_signs, useless_gradients
 from foveate.evaluation.running_scores import RunningScores
 from foveate.studies.assessment import Assessment
 from foveate.studies.robustness_settings import RobustnessSettings
+from foveate.studies.spec import RunSpec
 from foveate.studies.trained import Trained
 
 __all__ = ["attack_network"]
@@ -82,29 +83,26 @@ def _wanted(settings: RobustnessSettings) -> list[tuple[str, float | None]]:
     return [(UNATTACKED, None), *named]
 
 
-def _is_own(one: Trained, data: Data) -> bool:
-    """Whether these are the images of the network's own run, which has a validation part of them."""
-    return one.spec is not None and data.fingerprint == one.spec.fingerprint
+def _own_run(one: Trained, data: Data) -> RunSpec | None:
+    """The network's run, where these are its own images: it has a validation part of them."""
+    return one.spec if one.spec and data.fingerprint == one.spec.fingerprint else None
 
 
 def _split_of(one: Trained, data: Data) -> list[Any]:
     """What decides the images that can be attacked: the validation part of a run, or the test part."""
-    if one.spec is None or not _is_own(one, data):
-        return ["test"]
-    return [one.spec.seed, one.spec.recipe.validation_fraction, one.spec.data.train_fraction]
+    run = _own_run(one, data)
+    return ["test"] if run is None else [run.seed, run.recipe.validation_fraction, run.data.train_fraction]
 
 
 def _images(one: Trained, data: Data, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """(N, C, H, W) in 0..1 and labels (N,)."""
-    if one.spec is None or not _is_own(one, data):
-        store, indices = data.test, np.arange(len(data.test))
-    else:
-        spec = one.spec
+    store, indices = data.test, np.arange(len(data.test))
+    if run := _own_run(one, data):
         store = data.validation_store
-        _, indices = data.split(spec.seed, spec.recipe.validation_fraction, spec.data.train_fraction)
+        _, indices = data.split(run.seed, run.recipe.validation_fraction, run.data.train_fraction)
     chosen = indices[spread(store.labels[indices], count)]
     images, labels = store.__getitems__(chosen)
-    return (centre(images, data.image_size).float() / 255).to(device), labels.to(device)
+    return seen(images, data.image_size).to(device), labels.to(device)
 
 
 def _measure(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foveate.data import Data, centre
+from foveate.data import Data, seen
 from foveate.data.corruptions import DEFINITIONS, corrupt
 from foveate.data.prepared import CLEAN, PreparedCorruptions
 from foveate.data.survey import spread
@@ -135,7 +135,7 @@ class Corrupting:
         store = self.data.test
         for place, chunk in enumerate(self._chunks(store.labels)):
             canvases, labels = store.__getitems__(chunk)
-            images = centre(canvases.to(self.device), self.data.image_size).float() / 255
+            images = seen(canvases.to(self.device), self.data.image_size)
             if name != CLEAN:
                 images = corrupt(images, name, severity, self._generator(name, severity, place))
             yield images, labels.to(self.device)

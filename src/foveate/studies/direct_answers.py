@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foveate.data import Data, centre, make_loader
+from foveate.data import Data, make_loader, seen
 from foveate.data.class_map import ClassMap
 from foveate.evaluation.classification import classification_scores, predict
 from foveate.studies.trained import Trained
@@ -44,7 +44,7 @@ def direct_scores(
 
 def prepared(trained: Trained, images: Tensor) -> Tensor:
     """Canvases, uint8 (B, C, S, S), as `trained` takes them."""
-    return trained.normalise(centre(images, trained.input_size[-1]).float() / 255)
+    return trained.normalise(seen(images, trained.input_size[-1]))
 
 
 def row_values(scores: Mapping[str, Any], choices: int, images: int) -> dict[str, Any]:

@@ -18,12 +18,10 @@ from foveate.studies.profile_progress import shown_on
 from foveate.studies.record import STUDY
 from foveate.studies.run import Machine
 from foveate.studies.trained import Trained, study_of
+from foveate.studies.watch import OnProgress
 from foveate.training.fit import lightning_device
 
 __all__ = ["Examination", "Work", "examine"]
-
-OnProgress = Callable[[str, int, int], None]
-"""What is being done, how much of it is done, of how much."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The images whose maps are looked at: of the test part, or of a folder; with their objects, where known."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foveate.data import Data, ImageStore, centre
-from foveate.data.folder import EXTENSIONS, files_identity
+from foveate.data import Data, ImageStore, seen
+from foveate.data.folder import files_identity, images_below
 from foveate.data.layout import Layout
 from foveate.data.parts import role_of
 from foveate.data.pictures import find_pictures, open_pictures
@@ -58,7 +59,7 @@ class Subjects:
     def images(self, numbers: Sequence[int] | np.ndarray) -> Tensor:
         """Images as a network sees them before they are normalised: (B, C, S, S) in 0..1."""
         canvases, _ = self.store.__getitems__(self.rows[np.asarray(numbers)])
-        return centre(canvases, self.image_size).float() / 255
+        return seen(canvases, self.image_size)
 
     def objects(self, numbers: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
         """Which pixels are the object, bool (B, S, S), and of which images that is known, bool (B,)."""
@@ -107,9 +108,9 @@ def _held_out(folder: Path, regions: Regions) -> list[str]:
     roles = {part: role_of(part.name) for part in parts}
     # Without a training part the set is split by a share, and any of its images may have been trained on.
     held_out = [part for part in parts if "train" in roles.values() and roles[part] not in (None, "train")]
-    named = [name for part in held_out for name in _images_in(folder, part)]
+    named = [name for part in held_out for name in images_below(folder, part, Counter())]
     if not named:
-        if not any(True for part in parts for _ in _images_in(folder, part)):
+        if not any(images_below(folder, part, Counter()) for part in parts):
             raise RequestError(
                 f"--boxes and --masks name image files, and the images of {folder} are in no folder: {way}"
             )
@@ -124,13 +125,6 @@ def _held_out(folder: Path, regions: Regions) -> list[str]:
             f"such as {named[0]!r}"
         )
     return kept
-
-
-def _images_in(root: Path, part: Path) -> Iterator[str]:
-    for file in sorted(part.rglob("*")):
-        name = file.relative_to(root)
-        if file.suffix.lower() in EXTENSIONS and not any(step.startswith(".") for step in name.parts):
-            yield name.as_posix()
 
 
 def _of_test_part(data: Data, settings: ExplainSettings) -> Subjects:

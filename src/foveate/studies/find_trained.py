@@ -12,7 +12,7 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import nn
 
-from foveate.errors import RequestError
+from foveate.errors import RequestError, shortened
 from foveate.models import load, load_weights
 from foveate.models.backbones import check_backbone, create_backbone
 from foveate.models.metadata import read_about
@@ -25,8 +25,6 @@ from foveate.studies.spec import RunSpec
 from foveate.studies.trained import Trained
 
 __all__ = ["find_trained"]
-
-NAMED = 4
 
 
 def find_trained(sources: Sequence[str]) -> list[Trained]:
@@ -68,10 +66,7 @@ def _named_apart(found: Sequence[Trained]) -> list[Trained]:
     ]
     twice = [name for name, times in Counter(one.name for one in apart).items() if times > 1]
     if twice:
-        more = ", …" * (len(twice) > NAMED)
-        raise RequestError(
-            f"{', '.join(twice[:NAMED])}{more} was given more than once: give each network once"
-        )
+        raise RequestError(f"{shortened(twice)} was given more than once: give each network once")
     return apart
 
 

@@ -44,6 +44,9 @@ class Tuning:
         seed: int,
         attached: Candidate | None = None,
     ) -> None:
+        if attached is not None:
+            # Nothing is to change before it learns; tables call it as it was asked for.
+            attached = attached.model_copy(update={"identity_init": True, "alias": attached.label})
         self.trained, self.seed, self.attached = trained, seed, attached
         # Images come to a trained network as they did before, so that its weights mean what they meant.
         self.data = replace(data, mean=trained.mean, std=trained.std)
@@ -71,8 +74,7 @@ class Tuning:
         with_new_head(network, len(self.data.classes), self.trained.input_size)
         if self.attached is None:
             return network
-        unchanged = self.attached.model_copy(update={"identity_init": True})
-        return attach_candidate(network, unchanged, self.trained.name)
+        return attach_candidate(network, self.attached, self.trained.name)
 
 
 def fine_tune(

@@ -1,6 +1,5 @@
 """A profile: what each mechanism costs beside the plain backbone, counted and measured in one run."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -19,12 +18,11 @@ from foveate.studies.environment import command_line, describe_environment
 from foveate.studies.profile_networks import Counted, Ready, count_candidate, make_ready, refusals
 from foveate.studies.profile_rows import Measured, make_row
 from foveate.studies.profile_spec import ProfileSpec
+from foveate.studies.watch import OnProgress
 from foveate.version import __version__
 
-__all__ = ["OnProgress", "profile"]
+__all__ = ["profile"]
 
-OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 ROUNDS = (11, 400)
 DETAIL_SECONDS, DETAIL_ROUNDS = 2.0, (5, 50)

@@ -12,9 +12,10 @@ from foveate.evaluation.attacks import check_toolbox
 from foveate.studies.assessment import Assessment, assessment
 from foveate.studies.attacking import attack_network
 from foveate.studies.corrupting import Corrupting
-from foveate.studies.examine import OnProgress, Work
+from foveate.studies.examine import Work
 from foveate.studies.robustness_settings import Condition, RobustnessSettings
 from foveate.studies.trained import open_images
+from foveate.studies.watch import OnProgress
 
 __all__ = ["RobustnessSettings", "robustness"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.data import Data, load_data
-from foveate.errors import RequestError
+from foveate.errors import RequestError, shortened
 from foveate.studies.spec import RunSpec
 
 __all__ = ["Trained", "check_alike", "open_images", "study_of"]
@@ -126,8 +126,8 @@ def _check_classes(trained: Trained, classes: Sequence[str], of: str) -> None:
     same = len(classes) == len(trained.classes) and (trained.is_numbered or tuple(classes) == trained.classes)
     if not same:
         raise RequestError(
-            f"{trained.name} knows {len(trained.classes)} classes ({_short(trained.classes)}) and {of} has "
-            f"{len(classes)} ({_short(classes)}): give what has the same, or carry it over with "
+            f"{trained.name} knows {len(trained.classes)} classes ({shortened(trained.classes)}) and {of} "
+            f"has {len(classes)} ({shortened(classes)}): give what has the same, or carry it over with "
             "foveate transfer"
         )
 
@@ -135,7 +135,3 @@ def _check_classes(trained: Trained, classes: Sequence[str], of: str) -> None:
 def _size(trained: Trained) -> str:
     channels, height, width = trained.input_size
     return f"{height}×{width} pixels in {channels} channel{'s' * (channels > 1)}"
-
-
-def _short(values: Sequence[Any]) -> str:
-    return ", ".join(map(str, values[:4])) + ", …" * (len(values) > 4)

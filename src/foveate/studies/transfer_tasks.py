@@ -20,13 +20,13 @@ from foveate.studies.spec import DataChoice
 from foveate.studies.trained import Trained
 from foveate.studies.transfer_settings import TransferSettings
 from foveate.studies.transfer_target import open_target
+from foveate.studies.watch import OnProgress
 
-__all__ = ["OnProgress", "Task", "Tasks"]
+__all__ = ["Task", "Tasks"]
 
 PROBE_VALIDATION = 0.2
 """Share of the training part that chooses the probe's penalty, where the set has no validation part."""
 
-OnProgress = Callable[[str, int, int], None]
 Task = tuple[str, dict[str, Any], Callable[[], dict[str, Any]]]
 """What is measured in words, the key of its row, and what measures it."""
 
@@ -141,8 +141,7 @@ class Tasks:
         for seed in range(settings.seeds) if trained.seed is None else [trained.seed]:
             yield Tuning(trained, choice, data, recipe, seed)
             for one in settings.attach if trained.label == PLAIN else ():
-                fresh = one.model_copy(update={"identity_init": True, "alias": one.label})
-                yield Tuning(trained, choice, data, recipe, seed, fresh)
+                yield Tuning(trained, choice, data, recipe, seed, one)
 
     def _fine_tune(self, tuning: Tuning, title: str) -> dict[str, Any]:
         machine = Machine(str(self.device), torch.get_num_threads())

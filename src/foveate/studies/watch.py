@@ -1,8 +1,12 @@
 """What a study tells whoever watches it; this base class ignores it all."""
 
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["QueuedWatch", "Watch"]
+__all__ = ["OnProgress", "QueuedWatch", "Watch"]
+
+OnProgress = Callable[[str, int, int], None]
+"""Of what is no study: what is being done, how much of it is done, of how much."""
 
 
 class Watch:

@@ -3,6 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
+from foveate.data.augment import luminance
 from foveate.data.corruptions.filters import smear, zoom_in
 
 __all__ = ["brightness", "fog", "plasma", "snow"]
@@ -31,7 +32,7 @@ def snow(
     degrees = torch.rand(batch, generator=generator, device=images.device) * 90 - 135
     # In 8 bits, as the published program hands them over.
     flakes = smear((flakes * 255).floor_().div_(255), degrees, radius, sigma)
-    white = torch.maximum(images, grey(images) * 1.5 + 0.5)
+    white = torch.maximum(images, luminance(images) * 1.5 + 0.5)
     return torch.lerp(white, images, kept) + flakes + flakes.flip(2, 3)
 
 
@@ -81,11 +82,3 @@ def brightness(images: Tensor, generator: Generator, added: float) -> Tensor:
     value = images.amax(dim=1, keepdim=True)
     raised = (value + added).clamp(max=1)
     return torch.where(value > 0, images * (raised / value.clamp(min=1e-6)), raised)
-
-
-def grey(images: Tensor) -> Tensor:
-    """Brightness (B, 1, H, W) of RGB by ITU-R BT.601; a grey image is its own."""
-    if images.shape[1] == 1:
-        return images
-    weights = images.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    return (images * weights).sum(dim=1, keepdim=True)
