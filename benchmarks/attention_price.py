@@ -15,7 +15,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from foveate.errors import RequestError, WorkError
 from foveate.files import write_json, write_text
 from foveate.studies.environment import describe_environment
 from foveate.studies.profile_spec import ProfileSpec
-from price_measure import measure, time_first_use
+from price_measure import find_version, measure, time_first_use
 from price_networks import MECHANISMS, Case, list_cases
 
 
@@ -105,7 +104,7 @@ def _record(
     given: argparse.Namespace, command: str, environment: dict[str, Any], proof: str
 ) -> dict[str, Any]:
     return {
-        "environment": environment | {name: _version(name) for name in ("numba", "triton")},
+        "environment": environment | {name: find_version(name) for name in ("numba", "triton")},
         "date": date.today().isoformat(),
         "command": command,
         "proof": proof,
@@ -113,13 +112,6 @@ def _record(
         "comparisons": [],
         "first_use_seconds": {},
     }
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def say(what: str) -> None:

@@ -43,6 +43,9 @@ def put_section(page: str, record: dict[str, Any], awaited: Sequence[Case]) -> s
     sections.pop(NO_GPU, None)
     name = _machine(record["environment"])
     sections[name] = f"## {name}\n\n{_facts(record)}\n{_tables(record)}"
+    if awaited and name.startswith("GPU"):
+        waiting = _table(["", ""], [[case.name, "not measured yet"] for case in awaited])
+        sections[name] += f"\n### Rows that wait for the next slice\n\n{waiting}"
     if awaited and not any(name.startswith("GPU") for name in sections):
         rows = [[case.name, "not measured: no GPU in this run"] for case in awaited]
         command = (
@@ -89,9 +92,10 @@ def _tables(record: dict[str, Any]) -> str:
         "The others, over plain, timm's and their equations": _never_slower_table(
             [found for found in comparisons if not has_price(found)]
         ),
-        "Peak memory in training, over plain": _memory_table(
+        "Peak memory of a step, over plain": _memory_table(
             [found for found in comparisons if found["peak_memory_over_plain"]]
         ),
+        "Beside torch.compile, over plain as it is": _compiled_table(comparisons),
         "Paths that were taken": _paths(comparisons),
         "First use: seconds of one call in a new process, in none of the figures above": _table(
             ["", "nothing was ever compiled", "a later process"],
@@ -129,6 +133,17 @@ def _memory_table(comparisons: Sequence[Comparison]) -> str:
         cells = [percent(memory[name]) if name in memory else "" for name in (FOVEATE, EQUATIONS, TIMM)]
         rows.append([_form(found), *cells, *judge_memory(found)])
     return _table(["", "foveate", "its equations", "timm's", "goal", ""], rows)
+
+
+def _compiled_table(comparisons: Sequence[Comparison]) -> str:
+    """What a user would choose instead of kernels; each compiled network was measured in its own process."""
+    rows = []
+    for found in comparisons:
+        compiled = found.get("compiled") or {}
+        cells = [change((compiled.get(of) or {}).get("over_plain")) for of in (PLAIN, EQUATIONS)]
+        if any(cells):
+            rows.append([_form(found), *cells, change(found["over_plain"][FOVEATE])])
+    return _table(["", "plain, compiled", "the equations, compiled", "foveate, not compiled"], rows)
 
 
 def _paths(comparisons: Sequence[Comparison]) -> str:

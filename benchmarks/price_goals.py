@@ -28,7 +28,7 @@ def judge(found: Comparison) -> tuple[str, str]:
 
 def judge_memory(found: Comparison) -> tuple[str, str]:
     """The same of the peak memory of a training step."""
-    if not has_price(found) or _latency_goal(found) is None:
+    if not has_price(found) or _latency_goal(found) is None or found["mode"] != "training":
         return "", ""
     added = 100 * (found["peak_memory_over_plain"][FOVEATE] - 1)
     return f"at most +{MEMORY_GOAL:g} %", "reached" if added <= MEMORY_GOAL else "not reached"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -36,7 +37,7 @@ def measure(case: Case, spec: ProfileSpec) -> dict[str, Any]:
     with refusals(spec, "the networks"):
         ready = make_contenders(spec)
         paths = _explain(ready[FOVEATE], training)
-        memory = _peaks_over_plain(ready) if training else None
+        memory = _peaks_over_plain(ready) if training or spec.device.type == "cuda" else None
         steps = {name: made.step for name, made in ready.items()}
         if spec.graph:
             steps = {name: capture_graph(step, WARM_UP) for name, step in steps.items()}
@@ -95,3 +96,11 @@ def time_first_use(mechanism: str, device: torch.device, dtype: str) -> dict[str
             for _ in range(2)
         )
     return {"first": float(first.stdout), "later": float(later.stdout)}
+
+
+def find_version(name: str) -> str:
+    """Return the version of an installed package, or that it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

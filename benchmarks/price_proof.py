@@ -22,7 +22,7 @@ from foveate.studies.profile_spec import ProfileSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "kernels"))
-from pass_cases import TOLERANCE  # noqa: E402  the one table of tolerances
+import pass_cases  # noqa: E402  the one table of cases and tolerances
 
 PATHS = {"cpu": ("auto", "rearranged", "numba"), "cuda": ("auto", "rearranged", "triton")}
 DTYPES = {"cpu": (torch.float32,), "cuda": (torch.float32, torch.bfloat16, torch.float16)}
@@ -107,7 +107,7 @@ def _compare(module: nn.Module, x: Tensor, what: str, *, gradients: bool = False
     for part, true in exact.items():
         size = max(_size(part, true), 1e-30)
         off, usual = (_size(part, given[part] - true) / size for given in (found, equations))
-        allowed = max(TOLERANCE[x.dtype], ROOM * usual)
+        allowed = max(pass_cases.TOLERANCE[x.dtype], ROOM * usual)
         if not off <= allowed:  # also where either is NaN
             raise WorkError(
                 f"{what}, map of {'×'.join(map(str, x.shape))} in {x.dtype}: its {part} is off the equations "

@@ -2,6 +2,7 @@
 
     python results/write.py                                       write both from the records that are kept
     python results/write.py keep STUDY NAME [--against ARTICLE]   first keep a study's records as results/NAME
+    python results/write.py merge STUDY … --out STUDY             join slices of one study, then `keep` it
 
 A record is the summary that `foveate report STUDY --json` gives, without paths of the machine it was made on.
 """
@@ -11,6 +12,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ from foveate.report.claims import claims, conditions, with_points
 from foveate.report.contrasts import contrasts_table, values_table
 from foveate.report.files import as_markdown
 from foveate.report.joined_tables import joined_table
-from foveate.report.notation import count
+from foveate.report.notation import count, p_value, points
+from foveate.report.records import PLAIN, read_record
 from foveate.report.sections import Examined, find_examined
 from foveate.report.tables import Cell, Table
 
@@ -31,6 +34,10 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 MACHINE_PATH = re.compile(r"(?<![\w./:~-])(?:~|(?:\.\./)*\.\.)?(?:/[\w.+@-]+)+/?")
 """An absolute path, one that starts at home, or one that leaves the folder; no address and no owner/name."""
 TABLES = ("results.md", "tests.md", "contrasts.md", "values.md")
+FEW_EPOCHS, CONVERGED = 30, 0.9
+"""With fewer epochs, and less accuracy than this of plain, a study is one of networks that learn still."""
+SAME_STUDY = ("data", "backbone", "design", "pretrained", "recipe")
+"""What slices of one study have in common, besides the ids of their runs."""
 
 Summary = dict[str, Any]
 
@@ -48,19 +55,77 @@ def keep_results(study: Path, name: str, against: str | None = None, root: Path 
     summary = build_report(study, against)
     report = Path(summary.pop("report")).parent
     kept = root / "results" / name
+    earlier, earlier_tables = _examined_before(kept, summary)
     if kept.exists():
         shutil.rmtree(kept)
     environment = summary["study"]["environment"]
     # System and release: a kernel's build says nothing to a reader elsewhere.
     environment["platform"] = "-".join(environment["platform"].split("-")[:2])
     examined = find_examined(study)
-    summary["examined"] = [examined_in_short(one) for one in examined]
+    summary["examined"] = [examined_in_short(one) for one in examined] or earlier
     write_json(kept / "summary.json", without_paths(summary))
     tables = [table.name for one in examined for table in one.section.tables]
     for table in (*TABLES, *(f"{name}.md" for name in tables)):
         if (report / table).is_file():
             write_text(kept / table, (report / table).read_text(encoding="utf-8"))
+    for table, text in earlier_tables.items() if not examined else ():
+        write_text(kept / table, text)
     return kept
+
+
+def _examined_before(kept: Path, summary: Summary) -> tuple[list[Any], dict[str, str]]:
+    """Return what is kept of examinations, and their tables, if all its networks are in `summary` unchanged.
+
+    A study that was extended by a mechanism has the runs that were examined before, bit for bit.
+    """
+    if not (kept / "summary.json").is_file():
+        return [], {}
+    before = json.loads((kept / "summary.json").read_text(encoding="utf-8"))
+    now = {row["attention"]: row["accuracy"] for row in summary["rows"]}
+    if any(now.get(row["attention"]) != row["accuracy"] for row in before["rows"]):
+        return [], {}
+    tables = {
+        file.name: file.read_text(encoding="utf-8") for file in kept.glob("*.md") if file.name not in TABLES
+    }
+    return before.get("examined", []), tables
+
+
+def merge_slices(slices: Sequence[Path], out: Path) -> tuple[int, int]:
+    """Join slices of one study in `out`; return how many of its runs are finished, and how many there are.
+
+    Slices are folders that `foveate compare` or benchmarks/on_gpu.py wrote, of the same images, network,
+    recipe and mechanisms; seeds may differ. Of a run that several have finished, the first slice's counts.
+
+    Raises:
+        RequestError: a folder is no study, or one of another study.
+    """
+    studies = [read_record(folder / "study.json") for folder in slices]
+    first = studies[0]
+    for folder, study in zip(slices[1:], studies[1:], strict=True):
+        for key in SAME_STUDY:
+            if _without_place(study.get(key)) != _without_place(first.get(key)):
+                raise RequestError(f"{folder} is no slice of the study in {slices[0]}: its {key} is another")
+    runs = {run["id"]: run for study in studies for run in study["runs"]}
+    for folder in slices:
+        for run in runs:
+            source, target = folder / "runs" / run, out / "runs" / run
+            if (source / "result.json").is_file() and not target.exists():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns(".lock", "*.ckpt"))
+    costs = [folder / "cost.json" for folder in slices if (folder / "cost.json").is_file()]
+    if costs:
+        shutil.copy(costs[0], out / "cost.json")
+    seeds = sorted({seed for study in studies for seed in study["seeds"]})
+    attention = list(dict.fromkeys(label for study in studies for label in study["attention"]))
+    joined = first | {"runs": list(runs.values()), "seeds": seeds, "attention": attention, "failed": []}
+    write_json(out / "study.json", joined)
+    return sum((out / "runs" / run / "result.json").is_file() for run in runs), len(runs)
+
+
+def _without_place(value: Any) -> Any:
+    """Leave out where the images lay: it is the fingerprint that says what they are."""
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if key not in ("source", "name")}
 
 
 def examined_in_short(examined: Examined) -> dict[str, Any]:
@@ -119,6 +184,8 @@ def in_short(results: dict[str, Summary]) -> str:
             f"**{title(summary)}** ([results/{name}](results/{name})): {setting(summary)}",
             summary["verdict"][0],
             as_markdown(main_table(summary)).rstrip(),
+            *undertrained(summary),
+            *identity_starts(summary),
             *article(summary),
             *(f"{one['title']}: {one['sentences'][0]}" for one in summary.get("examined", [])),
         ]
@@ -146,6 +213,8 @@ def at_length(results: dict[str, Summary]) -> str:
             f"{title(summary)}: {setting(summary)}",
             " ".join([*summary["verdict"], *summary["missing"]]),
             *(as_markdown(table).rstrip() for table in tables),
+            *undertrained(summary),
+            *identity_starts(summary),
             *article(summary),
             f"```sh\n{study['command']}\n```",
             f"Seeds {plain_words(study['seeds'])}. Data {study['data']['name']}, fingerprint "
@@ -183,6 +252,51 @@ def setting(summary: Summary) -> str:
         f"{data['image_size']} pixels; {machine}, torch {made['torch']}, foveate {study['foveate']}; "
         f"latency at batch {study['cost'].get('batch_size', 'unknown')}."
     )
+
+
+def undertrained(summary: Summary) -> list[str]:
+    """Say that a short training tells nothing about long ones; nothing where the networks have learned."""
+    epochs = summary["study"]["recipe"]["epochs"]
+    plain = next((row for row in summary["rows"] if row["attention"] == PLAIN), None)
+    if plain is None or epochs >= FEW_EPOCHS or plain["accuracy"]["mean"] >= CONVERGED:
+        return []
+    return [
+        f"These networks are not converged: after {count(epochs, 'epoch')} the network without attention is "
+        f"at {100 * plain['accuracy']['mean']:.0f} %. That says nothing about networks trained to the end."
+    ]
+
+
+def identity_starts(summary: Summary) -> list[str]:
+    """Say what a mechanism gains by starting as the identity; nothing where no pair of both was trained."""
+    tests = {(test["a"], test["b"]): test for test in summary["tests"]}
+    labels = [row["attention"] for row in summary["rows"]]
+    said = []
+    for label in labels:
+        start = f"{label}(identity_init=True)"
+        if start not in labels:
+            continue
+        against = [_gain(tests, start, other) for other in (label, PLAIN)]
+        if all(against):
+            said.append(f"- {label}: {against[0]} over its default start, {against[1]} over plain")
+    if not said:
+        return []
+    return [
+        "Started as the identity (`identity_init`: its gate opens from 0) and not with gates near one half, "
+        "in points, with 95 % intervals and p adjusted for all pairs:\n\n" + "\n".join(said)
+    ]
+
+
+def _gain(tests: dict[tuple[str, str], Any], of: str, over: str) -> str | None:
+    """The difference in points between two mechanisms with its interval, whichever way it was tested."""
+    test, sign = tests.get((over, of)), 1  # a test's difference is that of b over a
+    if test is None:
+        test, sign = tests.get((of, over)), -1
+    if test is None or test["difference"] is None:
+        return None
+    low_high = [points(bound) for bound in sorted(sign * bound for bound in test["ci95"] or ())]
+    interval = f" ({' to '.join(low_high)})" if low_high else ""
+    p = f", p {p_value(test['p_adjusted'])}" if test["p_adjusted"] is not None else ""
+    return f"{points(sign * test['difference'])}{interval}{p}"
 
 
 def article(summary: Summary) -> list[str]:
@@ -229,8 +343,15 @@ def main() -> None:
     keep.add_argument("study", type=Path)
     keep.add_argument("name")
     keep.add_argument("--against", help="dmsca-article or sgfa-article")
+    merge = commands.add_parser("merge", help="join slices of one study")
+    merge.add_argument("studies", type=Path, nargs="+")
+    merge.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     try:
+        if given.command == "merge":
+            finished, runs = merge_slices(given.studies, given.out)
+            print(f"{given.out}: {finished} of {count(runs, 'run')} are finished")
+            return
         if given.command == "keep":
             print(keep_results(given.study, given.name, given.against))
         for path, text in documents().items():

@@ -162,6 +162,78 @@ def test_an_ablation_is_shown_by_its_comparisons(root):
     assert "the parts of sgfa" in written[root / "README.md"]
 
 
+def test_a_short_training_is_named_as_one(root):
+    results.keep_results(root / "study", "some-study", None, root)
+    summary = results.read_results(root)["some-study"]
+    assert results.undertrained(summary) == []  # 2 epochs, and 95 %
+    plain = next(row for row in summary["rows"] if row["attention"] == "none")
+    plain["accuracy"]["mean"] = 0.638
+    (said,) = results.undertrained(summary)
+    assert said.startswith("These networks are not converged: after 2 epochs")
+    assert "at 64 %" in said
+    summary["study"]["recipe"]["epochs"] = 200
+    assert results.undertrained(summary) == []
+
+
+def test_a_start_as_the_identity_is_set_beside_the_default(tmp_path):
+    gains = {"none": 0.0, "se": -0.03, "se(identity_init=True)": 0.01, "cbam": 0.0}
+    (tmp_path / "README.md").write_text(f"{results.BEGIN}\n{results.END}")
+    study = write_study(tmp_path / "study", gains=gains, seeds=3)
+    results.keep_results(study, "starts", None, tmp_path)
+    summary = results.read_results(tmp_path)["starts"]
+    (said,) = results.identity_starts(summary)
+    means = {row["attention"]: row["accuracy"]["mean"] for row in summary["rows"]}
+    identity = means["se(identity_init=True)"]
+    assert f"- se: {points(identity - means['se'])} (" in said
+    assert f"over its default start, {points(identity - means['none'])} (" in said
+    assert said.count("\n- ") == 1
+    assert said in results.documents(tmp_path)[tmp_path / "README.md"]
+
+
+def test_an_extended_study_keeps_what_was_examined(root):
+    gains = {"none": 0.0, "se": 0.003, "cbam": 0.004, "dmsca": 0.011}
+    first = write_study(root / "first", gains=gains, seeds=3)
+    write_record(first, command="foveate transfer first --to insects")
+    results.keep_results(first, "some-study", None, root)
+    wider = write_study(root / "wider", gains=gains | {"eca": 0.002}, seeds=3)
+    kept = results.keep_results(wider, "some-study", None, root)
+    assert (kept / "transfer_insects.md").is_file()
+    assert "Transfer to insects: " in results.documents(root)[root / "README.md"]
+    other = write_study(root / "other", gains=gains | {"se": -0.1}, seeds=3)
+    kept = results.keep_results(other, "some-study", None, root)
+    assert not (kept / "transfer_insects.md").exists()
+    assert results.read_results(root)["some-study"]["examined"] == []
+
+
+def test_slices_add_up_to_a_study(tmp_path):
+    whole = write_study(tmp_path / "whole", seeds=4)
+    slices = [write_study(tmp_path / name, seeds=4) for name in ("a", "b")]
+    for folder, seeds in zip(slices, ("01", "123"), strict=True):
+        for run in (folder / "runs").iterdir():
+            if run.name[-1] not in seeds:
+                (run / "result.json").unlink()
+    edit_json(slices[1] / "runs" / "se-1" / "result.json", seconds=12345)  # the first slice's counts
+    joined = tmp_path / "joined"
+    runs = len(list((whole / "runs").iterdir()))
+    assert results.merge_slices(slices, joined) == (runs, runs)
+    for run in (whole / "runs").iterdir():
+        assert (joined / "runs" / run.name / "result.json").read_text() == (run / "result.json").read_text()
+    results.keep_results(joined, "joined", None, tmp_path)
+    results.keep_results(whole, "whole", None, tmp_path)
+    kept = results.read_results(tmp_path)
+    assert kept["joined"]["rows"] == kept["whole"]["rows"]
+    assert kept["joined"]["tests"] == kept["whole"]["tests"]
+
+
+def test_slices_of_other_studies_are_refused(tmp_path):
+    one, other = (write_study(tmp_path / name, seeds=2) for name in ("one", "other"))
+    study = json.loads((other / "study.json").read_text())
+    edit_json(other / "study.json", recipe=study["recipe"] | {"epochs": 99})
+    with pytest.raises(RequestError, match="is no slice of the study in .*: its recipe is another"):
+        results.merge_slices([one, other], tmp_path / "joined")
+    assert not (tmp_path / "joined").exists()
+
+
 def test_nothing_kept_is_said(root):
     written = results.documents(root)
     assert [text.count("No measured study is kept yet.") for text in written.values()] == [1, 1]

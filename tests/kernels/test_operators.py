@@ -17,8 +17,13 @@ from foveate.errors import RequestError
 from foveate.kernels import operators
 
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION:UserWarning")  # of Triton 3.9
-on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=on_gpu)]
+no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, no_gpu])]
+
+
+def on_gpu(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that runs on a GPU alone."""
+    return pytest.mark.gpu(no_gpu(test))
 
 
 def check(name: str, given: list[Any], function: Callable[..., Any] | None = None) -> None:

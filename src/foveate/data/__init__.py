@@ -2,7 +2,7 @@
 
 from foveate.data.augment import AUGMENTATIONS, Augmentation, centre, seen
 from foveate.data.dataset import Data, load_data
-from foveate.data.loading import make_loader
+from foveate.data.loading import Loader, make_loader
 from foveate.data.store import ImageStore
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Augmentation",
     "Data",
     "ImageStore",
+    "Loader",
     "centre",
     "load_data",
     "make_loader",

@@ -1,6 +1,6 @@
 """Batches from a store, whole, in an order that only seed and epoch decide."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,13 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from foveate.data.store import ImageStore, MemoryStore
 
-__all__ = ["Selection", "make_loader"]
+__all__ = ["Loader", "ResidentLoader", "Selection", "make_loader"]
+
+Batch = tuple[Tensor, Tensor]
+"""Images, uint8 (B, C, S, S), and labels, int64 (B,)."""
 
 
-class Selection(Dataset[tuple[Tensor, Tensor]]):
+class Selection(Dataset[Batch]):
     """Some images of a store, by position; a DataLoader fetches a whole batch in one call."""
 
     def __init__(self, store: ImageStore, indices: np.ndarray) -> None:
@@ -22,9 +25,53 @@ class Selection(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitems__(self, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
         """Images, uint8 (B, C, S, S), and labels, int64 (B,)."""
         return self.store.__getitems__(self.indices[positions])
+
+
+class ResidentLoader:
+    """The batches that a DataLoader would give, cut from images that lie on the training device already.
+
+    The order of an epoch is copied to the device once, at its start; after that a batch is two index
+    operations there, and the CPU never waits for the device.
+
+    Args:
+        store: the images in memory.
+        indices: int64 (N,), into `store`.
+        batch_size: images a batch.
+        sampler: the order of each epoch, as positions in `indices`; None is the order of `indices`.
+        drop_last: leave out a last batch that is not full.
+        device: where the images are kept and the batches are made.
+    """
+
+    batch_sampler = None  # Lightning reads this name and `sampler`, as a DataLoader has both
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        indices: np.ndarray,
+        batch_size: int,
+        sampler: DistributedSampler[Batch] | None,
+        drop_last: bool,
+        device: torch.device,
+    ) -> None:
+        self.store, self.indices, self.batch_size = store, indices, batch_size
+        self.sampler, self.drop_last, self.device = sampler, drop_last, device
+
+    def __len__(self) -> int:
+        images = len(self.indices if self.sampler is None else self.sampler)
+        return images // self.batch_size if self.drop_last else -(-images // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        images, labels = self.store.resident(self.device)
+        order = self.indices if self.sampler is None else self.indices[list(self.sampler)]
+        index = torch.from_numpy(order).to(self.device)
+        for chunk in index.split(self.batch_size)[: len(self)]:
+            yield images[chunk], labels[chunk]
+
+
+Loader = DataLoader[Batch] | ResidentLoader
 
 
 def _whole(batch: Any) -> Any:
@@ -41,8 +88,8 @@ def make_loader(
     world_size: int = 1,
     drop_last: bool = False,
     workers: int = 0,
-    pin_memory: bool = False,
-) -> DataLoader[tuple[Tensor, Tensor]]:
+    device: torch.device | None = None,
+) -> Loader:
     """Load the images of `indices` in batches.
 
     With `shuffle_seed` the order of an epoch depends on that seed and on the epoch given to
@@ -59,17 +106,21 @@ def make_loader(
         world_size: processes that share the images.
         drop_last: leave out a last batch that is not full.
         workers: processes that decode; used for streamed stores alone, memory is faster without.
-        pin_memory: put batches into page-locked memory, for a fast copy to a GPU.
+        device: where the batches are used. On a CUDA device images in memory are kept whole if they take at
+            most a quarter of what is free there; other batches come in page-locked memory, for a fast copy.
     """
+    on_gpu = device is not None and device.type == "cuda"
     if shuffle_seed is None:
         selection = Selection(store, indices[rank::world_size])
-        sampler: DistributedSampler[tuple[Tensor, Tensor]] | None = None
+        sampler: DistributedSampler[Batch] | None = None
     else:
         selection = Selection(store, indices)
         # The sampler adds the epoch to its seed: seeds next to each other would share their orders.
         far = int(np.random.SeedSequence([shuffle_seed]).generate_state(1)[0])
         sampler = DistributedSampler(selection, world_size, rank, shuffle=True, seed=far)
     if isinstance(store, MemoryStore):
+        if device is not None and on_gpu and store.fits(device):
+            return ResidentLoader(store, selection.indices, batch_size, sampler, drop_last, device)
         workers = 0
     return DataLoader(
         selection,
@@ -79,6 +130,6 @@ def make_loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         collate_fn=_whole,
-        pin_memory=pin_memory,
+        pin_memory=on_gpu,
         generator=torch.Generator().manual_seed(0),  # else each epoch draws from the global one
     )

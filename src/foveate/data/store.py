@@ -33,11 +33,22 @@ class MemoryStore(ImageStore):
     def __init__(self, images: Tensor, labels: np.ndarray) -> None:
         self.images, self.labels = images, labels
         self._labels = torch.from_numpy(labels)
+        self._copies: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
         """The images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         return self.images[index], self._labels[index]
+
+    def resident(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """All images, uint8 (N, C, S, S), and labels, int64 (N,), on `device`, copied there once."""
+        if device not in self._copies:
+            self._copies[device] = self.images.to(device), self._labels.to(device)
+        return self._copies[device]
+
+    def fits(self, device: torch.device) -> bool:
+        """Whether all images lie on this CUDA device, or take at most a quarter of its free memory."""
+        return device in self._copies or self.images.nbytes <= torch.cuda.mem_get_info(device)[0] // 4
 
 
 class StreamedStore(ImageStore):

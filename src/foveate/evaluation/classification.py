@@ -32,7 +32,7 @@ def predict(
         with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
             logits.append(network(prepare(images.to(device, non_blocking=True))).float())
         labels.append(targets)
-    return torch.cat(logits).cpu(), torch.cat(labels)
+    return torch.cat(logits).cpu(), torch.cat(labels).cpu()
 
 
 def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, Any]:

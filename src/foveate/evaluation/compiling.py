@@ -23,9 +23,9 @@ def room_for(networks: int) -> Iterator[None]:
         yield
 
 
-def compile_whole(network: nn.Module) -> Callable[..., Any]:
+def compile_whole(network: nn.Module, backend: str = "inductor") -> Callable[..., Any]:
     """Give `network` to torch.compile as one graph: where the graph breaks, the first call raises."""
-    return torch.compile(network, fullgraph=True)
+    return torch.compile(network, fullgraph=True, backend=backend)
 
 
 def time_first_call(step: Callable[[], object]) -> float:

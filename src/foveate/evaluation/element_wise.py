@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-__all__ = ["Work", "count_work"]
+__all__ = ["Work", "bytes_moved", "count_work"]
 
 # fmt: off
 CREATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
@@ -64,13 +64,8 @@ class _Counter(TorchDispatchMode):
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         packet = func._overloadpacket
-        changed, read = _arguments(func, packet.__name__, args, kwargs)
-        held = {_storage(tensor) for tensor in [*changed, *read]}
-        created = [tensor for tensor in _tensors(out) if _storage(tensor) not in held]
-        if packet.__name__ == "native_batch_norm" and not args[5]:
-            created = created[:1]  # not in training: the meta device shows statistics that nothing writes
-        written = [*changed, *created]
-        if not written or packet.__name__ in CREATIONS:
+        read, written = _traffic(func, args, kwargs, out)
+        if not written:
             return out
         self.bytes_moved += sum(_bytes(tensor) for tensor in [*read, *written])
         if packet in flop_registry:
@@ -78,6 +73,23 @@ class _Counter(TorchDispatchMode):
         elif packet.__name__ not in COPIES:
             self.element_wise += max(_elements(tensor) for tensor in [*read, *written])
         return out
+
+
+def bytes_moved(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> int:
+    """Return the bytes of the tensors that one call of an operator read and wrote, as `count_work` counts."""
+    read, written = _traffic(func, args, kwargs, out)
+    return sum(_bytes(tensor) for tensor in [*read, *written]) if written else 0
+
+
+def _traffic(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> tuple[list[Tensor], list[Tensor]]:
+    """The tensors that a call read and wrote; none are written by views and by what reserves memory."""
+    name = func._overloadpacket.__name__
+    changed, read = _arguments(func, name, args, kwargs)
+    held = {_storage(tensor) for tensor in [*changed, *read]}
+    created = [tensor for tensor in _tensors(out) if _storage(tensor) not in held]
+    if name == "native_batch_norm" and not args[5]:
+        created = created[:1]  # not in training: the meta device shows statistics that nothing writes
+    return read, [] if name in CREATIONS else [*changed, *created]
 
 
 def _arguments(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:

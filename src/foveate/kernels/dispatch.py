@@ -3,10 +3,12 @@
 A mechanism's own forward, its equations, is the `reference`. Beside it there can be `triton` (the passes as
 kernels on a GPU, also in training), `numba` (all in one call on a CPU, for inference) and `rearranged` (fewer
 passes in plain torch, anywhere). `auto` takes the first of these that can run and pays; a path asked for by
-name runs, or raises.
+name runs, or raises. The environment variable FOVEATE_PATH=reference turns `auto` into the equations for a
+whole program.
 """
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from foveate.errors import RequestError
-from foveate.kernels import inference, operators, rearranged
+from foveate.kernels import inference, measured, operators, rearranged
 from foveate.kernels.parts import Parts
 
 __all__ = [
@@ -31,6 +33,9 @@ __all__ = [
 ]
 
 PATHS = ("auto", "reference", "rearranged", "numba", "triton")
+VARIABLE = "FOVEATE_PATH"
+WHOLE_PROGRAM = os.environ.get(VARIABLE, "auto")
+"""What `auto` stands for in this process: itself, or "reference"."""
 
 FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BY_DEVICE = {"cuda": ("triton", "rearranged"), "cpu": ("numba", "rearranged")}  # the first that can
@@ -137,7 +142,7 @@ def _circumstances(module: nn.Module, x: Tensor) -> tuple[Any, ...] | None:
     ):
         return None
     B, C, H, W = x.shape
-    settings = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), inference.NUMBA
+    settings = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), inference.NUMBA, WHOLE_PROGRAM
     return B > 0, C, H, W, x.dtype, x.device, module.training, module.__dict__.get("path"), settings
 
 
@@ -151,6 +156,8 @@ def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
     Raises RequestError for a map that is not floating, and where the module asks for a path that cannot run.
     """
     asked = module.__dict__.get("path", "auto")
+    if asked == "auto" and WHOLE_PROGRAM != "auto":
+        return Choice("reference", _whole_program())
     plain = _why_plain(x)
     if asked == "reference":
         return Choice("reference", "asked for by name")
@@ -163,13 +170,24 @@ def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
     reasons: list[str] = []
     for path in BY_DEVICE.get(x.device.type, ()) if asked == "auto" else (asked,):
         found = _look_for(module, x, mechanism, path)
+        if asked == "auto" and path == "triton" and found is None:
+            slower = measured.find_slower(mechanism, x, module.training)
+            found = None if slower is None else str(slower)
         if not isinstance(found, str):
             reason = "asked for by name" if asked != "auto" else "; ".join(reasons) or "the fastest there is"
+            if path == "triton":
+                reason = f"{reason}; {measured.standing(mechanism, x.device)}"
             return Choice(path, reason, found)
         reasons.append(f"no {path}: {found}")
     if asked != "auto":
         raise RequestError(f"{mechanism} cannot take the path that was asked for: {reasons[0]}")
     return Choice("reference", "; ".join(reasons) or "there are no kernels for this device")
+
+
+def _whole_program() -> str:
+    if WHOLE_PROGRAM != "reference":
+        raise RequestError(f"{VARIABLE}={WHOLE_PROGRAM!r}: expected auto or reference")
+    return f"{VARIABLE}=reference"
 
 
 def _why_plain(x: Any) -> str | None:

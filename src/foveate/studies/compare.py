@@ -30,6 +30,7 @@ from foveate.version import __version__
 __all__ = [
     "ALPHA",
     "POWER",
+    "begin_study",
     "compare",
     "describe_data",
     "open_data",
@@ -68,12 +69,8 @@ def compare(
     refuse_unusable_folder(out)
     data = data or open_study(study, machine, watch)
     with sole_user(out):
-        study = with_controls(study, data, out, machine)
-        runs = study.runs(data.fingerprint)
-        record = _describe(study, data, machine, runs, command)
-        write_json(out / STUDY, record)
         torch.set_num_threads(machine.threads * jobs)
-        measure_cost(study, data, out, machine, watch)
+        runs, record = begin_study(study, data, out, machine, command, watch)
         waiting = [run for run in runs if find_result(out / RUNS / run.id) is None]
         watch.planned(len(runs), len(runs) - len(waiting))
         failed = []
@@ -90,6 +87,21 @@ def compare(
         from foveate.report.build import build_report
 
         return build_report(out, against=against)
+
+
+def begin_study(
+    study: StudySpec, data: Data, out: Path, machine: Machine, command: str, watch: Watch
+) -> tuple[list[RunSpec], dict[str, Any]]:
+    """Write what the study is and what its networks cost into `out`; return its runs and its record.
+
+    Whoever calls this is the folder's `sole_user`.
+    """
+    study = with_controls(study, data, out, machine)
+    runs = study.runs(data.fingerprint)
+    record = _describe(study, data, machine, runs, command)
+    write_json(out / STUDY, record)
+    measure_cost(study, data, out, machine, watch)
+    return runs, record
 
 
 def open_study(study: StudySpec, machine: Machine, watch: Watch) -> Data:

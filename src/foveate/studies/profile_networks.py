@@ -22,7 +22,7 @@ from foveate.studies.candidate import Candidate
 from foveate.studies.network import build_network
 from foveate.studies.profile_spec import ProfileSpec
 
-__all__ = ["Counted", "Ready", "count_candidate", "make_ready", "refusals"]
+__all__ = ["Counted", "Ready", "count_candidate", "fill_zero_scales", "make_ready", "refusals"]
 
 SCALE_FOR_ZERO = 0.5
 """Stands for the scales of norms that timm sets to 0 at the start: maps of zeros are no fair load."""
@@ -40,9 +40,10 @@ class Counted:
 
 @dataclass(frozen=True)
 class Ready:
-    """A network on its device, and what does one step of it."""
+    """A network on its device, and what does one step of it; `runs` is the network, compiled if asked for."""
 
     network: nn.Module
+    runs: Callable[..., Any]
     images: torch.Tensor
     step: Callable[[], object]
     optimizer: torch.optim.Optimizer | None
@@ -95,24 +96,32 @@ def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
         return Counted(len(hooks), sum(seen[-len(hooks) :] if hooks else []), count_parameters(network), work)
 
 
-def make_ready(spec: ProfileSpec, candidate: Candidate) -> Ready:
-    """Build a candidate on the device of `spec`; the weights of its backbone are those of every other one."""
+def make_ready(spec: ProfileSpec, candidate: Candidate, backend: str = "inductor") -> Ready:
+    """Build a candidate on the device of `spec`; the weights of its backbone are those of every other one.
+
+    `backend` is that of torch.compile, where `spec` asks for it.
+    """
     network = _build(spec, candidate).to(spec.device)
     if attached(network):
         set_path(network, spec.path)
     images = torch.randn(spec.input_shape, generator=torch.Generator().manual_seed(0))
     images = images.to(spec.device, spec.torch_dtype).to(memory_format=spec.torch_memory_format)
-    runs = compile_whole(network) if spec.compile else network
+    runs = compile_whole(network, backend) if spec.compile else network
     step, optimizer = _step(spec, network, runs, images)
-    return Ready(network, images, step, optimizer)
+    return Ready(network, runs, images, step, optimizer)
 
 
-def _build(spec: ProfileSpec, candidate: Candidate) -> nn.Module:
-    network = build_network(spec.backbone, candidate, classes=spec.classes, channels=spec.channels)
+def fill_zero_scales(network: nn.Module) -> None:
+    """Set the scales that are all 0, as timm sets those of last norms, to SCALE_FOR_ZERO."""
     for module in network.modules():
         scale = getattr(module, "weight", None)
         if isinstance(scale, nn.Parameter) and scale.dim() == 1 and not scale.is_meta and not scale.any():
             nn.init.constant_(scale, SCALE_FOR_ZERO)
+
+
+def _build(spec: ProfileSpec, candidate: Candidate) -> nn.Module:
+    network = build_network(spec.backbone, candidate, classes=spec.classes, channels=spec.channels)
+    fill_zero_scales(network)
     network.train(spec.mode == "training")
     return network.to(spec.torch_dtype).to(memory_format=spec.torch_memory_format)
 

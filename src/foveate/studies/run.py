@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
-from torch.utils.data import DataLoader
 
-from foveate.data import Augmentation, Data, make_loader
+from foveate.data import Augmentation, Data, Loader, make_loader
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.classification import classification_scores, predict
 from foveate.files import write_json, write_text
@@ -23,6 +22,7 @@ from foveate.models.weights import WEIGHTS, save
 from foveate.studies.environment import describe_environment
 from foveate.studies.network import build_network
 from foveate.studies.record import FORMAT, RESULT, find_result
+from foveate.studies.scores import image_scores, write_scores
 from foveate.studies.spec import RunSpec
 from foveate.training.fit import Fitted, Logs, OnEpoch, OnStep, fit
 from foveate.training.keeping import CHECKPOINT
@@ -150,12 +150,12 @@ def train(
     return network, fitted
 
 
-def _loading(spec: RunSpec, machine: Machine) -> Callable[..., DataLoader[Any]]:
+def _loading(spec: RunSpec, machine: Machine) -> Callable[..., Loader]:
     return partial(
         make_loader,
         batch_size=spec.recipe.batch_size,
         workers=machine.workers,
-        pin_memory=machine.torch_device.type == "cuda",
+        device=machine.torch_device,
     )
 
 
@@ -191,6 +191,7 @@ def _execute(
         "environment": describe_environment(device, machine.threads),
     }
     _write_weights(folder, network, data)
+    write_scores(folder, image_scores(spec.id, logits, labels))
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return result

@@ -14,8 +14,8 @@ import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
-from torch.utils.data import DataLoader
 
+from foveate.data import Loader
 from foveate.errors import RequestError, WorkError
 from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
 from foveate.training.recipe import Recipe
@@ -45,8 +45,8 @@ def fit(
     network: nn.Module,
     recipe: Recipe,
     prepare: Prepare,
-    training: DataLoader[Any],
-    validation: DataLoader[Any],
+    training: Loader,
+    validation: Loader,
     *,
     folder: Path,
     seed: int,
@@ -96,6 +96,7 @@ def fit(
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
+                benchmark=device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()),
             )
             with _interruptible():
                 trainer.fit(task, training, validation, ckpt_path=str(checkpoint) if going_on else None)

@@ -1,5 +1,6 @@
 """What a training keeps while it runs: the rows of its epochs, the best weights, the checkpoint."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import lightning.pytorch as lightning
 import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
-from torch import Tensor
+from torch import Tensor, nn
 
 from foveate.files import write_csv, write_whole
 from foveate.training.learned import learned_numbers
@@ -18,6 +19,9 @@ from foveate.training.task import ClassificationTask
 __all__ = ["CHECKPOINT", "RunKeeper", "WholeCheckpointIO"]
 
 CHECKPOINT = "last.ckpt"
+CHEAP_SECONDS, SHARE, LONGEST_SECONDS = 0.1, 0.05, 30.0
+"""A checkpoint that takes longer than the first is written seldom enough to cost at most the second of the
+time, but after so many seconds at the latest: so much training is lost when a process is killed."""
 
 
 class WholeCheckpointIO(CheckpointIO):
@@ -43,6 +47,9 @@ class WholeCheckpointIO(CheckpointIO):
 class RunKeeper(Checkpoint):
     """After each epoch: a row of metrics, the best weights so far, and all of it in one checkpoint.
 
+    A large checkpoint beside short epochs, as of a ResNet-18 on a GPU, is not written after each of them: see
+    CHEAP_SECONDS.
+
     A row's `input_share` is the share of the training's time that went by between the end of one batch and
     the start of the next (the first one's wait included): images were waited for, or moved to the device. A
     GPU goes on with what it was given meanwhile, so of its own time it is an upper bound. `learned` are the
@@ -59,6 +66,8 @@ class RunKeeper(Checkpoint):
         self.chosen_epoch = 0
         self.weights: dict[str, Tensor] = {}
         self._started = self._ended = self._trained = self._waited = 0.0
+        self._saved_at = -math.inf
+        self._saving_took = 0.0
 
     @property
     def stopped_early(self) -> bool:
@@ -113,12 +122,12 @@ class RunKeeper(Checkpoint):
         }
         learned = learned_numbers(task.judged)
         self.epochs.append(row | {"learned": learned} if learned else row)
-        if self.recipe.choose == "last" or self._best_epoch() == len(self.epochs):
-            self.chosen_epoch = len(self.epochs)
-            self.weights = {
-                key: value.detach().cpu().clone() for key, value in task.judged.state_dict().items()
-            }
-        trainer.save_checkpoint(self.folder / CHECKPOINT)
+        self._choose(task.judged)
+        if self.finished or self._checkpoint_is_due():
+            started = time.perf_counter()
+            trainer.save_checkpoint(self.folder / CHECKPOINT)
+            self._saved_at = time.perf_counter()
+            self._saving_took = self._saved_at - started
         if trainer.is_global_zero:
             # Without the learned numbers of each site, which are in the result's record.
             write_csv(
@@ -126,9 +135,23 @@ class RunKeeper(Checkpoint):
             )
         trainer.should_stop = self.finished
 
+    def _choose(self, judged: nn.Module) -> None:
+        """Keep the weights that the recipe chooses; those of the last epoch are needed at the end alone."""
+        last = self.recipe.choose == "last"
+        if last or self._best_epoch() == len(self.epochs):
+            self.chosen_epoch = len(self.epochs)
+            if self.finished or not last:
+                self.weights = {key: value.detach().clone() for key, value in judged.state_dict().items()}
+
+    def _checkpoint_is_due(self) -> bool:
+        waited = time.perf_counter() - self._saved_at
+        cheap = self._saving_took <= CHEAP_SECONDS
+        return cheap or waited >= min(self._saving_took / SHARE, LONGEST_SECONDS)
+
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""
-        return {"epochs": self.epochs, "chosen_epoch": self.chosen_epoch, "weights": self.weights}
+        weights = {key: value.cpu() for key, value in self.weights.items()}
+        return {"epochs": self.epochs, "chosen_epoch": self.chosen_epoch, "weights": weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """What a run goes on with."""

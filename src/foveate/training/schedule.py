@@ -1,6 +1,8 @@
 """The optimiser of a recipe and its learning rate at each step."""
 
+import inspect
 import math
+from typing import Any
 
 import timm.optim
 import torch
@@ -12,7 +14,11 @@ __all__ = ["learning_rate_factor", "make_optimizer"]
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the parameters of `network`, made by timm's factory."""
+    """Make the recipe's optimiser over the parameters of `network`, by timm's factory.
+
+    On a CUDA device it is torch's fused implementation where there is one.
+    """
+    fused: dict[str, Any] = {"fused": True} if _can_be_fused(network, recipe) else {}
     optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
         network,
         opt=recipe.optimizer,
@@ -20,8 +26,17 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         weight_decay=recipe.weight_decay,
         momentum=recipe.momentum,
         filter_bias_and_bn=not recipe.decay_norm_and_bias,
+        **fused,
     )
     return optimizer
+
+
+def _can_be_fused(network: nn.Module, recipe: Recipe) -> bool:
+    """Tell whether one kernel can do the whole step: Lightning does not clip what it would scale itself."""
+    on_gpu = all(parameter.device.type == "cuda" for parameter in network.parameters())
+    clipped_and_scaled = recipe.precision == "16-mixed" and recipe.clip_grad_norm is not None
+    known = inspect.signature(timm.optim.get_optimizer_class(recipe.optimizer)).parameters
+    return on_gpu and not clipped_and_scaled and "fused" in known
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, recipe: Recipe) -> float:

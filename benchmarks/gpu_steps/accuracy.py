@@ -1,0 +1,107 @@
+"""Last step: whatever time is left goes into a study of CIFAR-10 that goes on from slice to slice."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from foveate.errors import RequestError
+from foveate.files import write_json
+from foveate.studies.compare import begin_study, open_study, sole_user
+from foveate.studies.record import RESULT, RUNS, STUDY, find_result
+from foveate.studies.run import Machine, execute
+from foveate.studies.spec import RunSpec, StudySpec, make_study
+from foveate.studies.watch import Watch
+from foveate.training.keeping import CHECKPOINT
+from gpu_steps.settings import Settings
+from gpu_steps.units import plain
+
+STEP = "accuracy"
+FAULT = "fault.json"
+MARGIN = 1.15
+"""A training is expected to take so much longer than the longest finished one of its mechanism."""
+
+
+class Progress(NamedTuple):
+    """A run of the study: what it trains, and how far it is."""
+
+    title: str
+    status: str
+    accuracy: float | None
+    seconds: float | None
+
+
+def carry_on(settings: Settings, folder: Path, deadline: float) -> None:
+    """Carry out the runs that are not finished, all candidates of a seed before the next seed's.
+
+    `deadline` is a time of time.monotonic; the process is ended then, and what a run has done since its last
+    checkpoint, half a minute at most, is done again. What goes wrong is written into FAULT.
+    """
+    (folder / FAULT).unlink(missing_ok=True)
+    try:
+        _carry_on(settings, folder, deadline)
+    except Exception as error:
+        write_json(folder / FAULT, {"error": f"{type(error).__name__}: {error}"})
+        raise
+
+
+def _carry_on(settings: Settings, folder: Path, deadline: float) -> None:
+    study, machine = study_of(settings), Machine(settings.device)
+    data = open_study(study, machine, Watch())
+    with sole_user(folder):
+        runs, _ = begin_study(study, data, folder, machine, "python benchmarks/on_gpu.py", Watch())
+        for run in runs:
+            place = folder / RUNS / run.id
+            if find_result(place) is not None:
+                continue
+            expected = expected_seconds(run, runs, folder)
+            if settings.whole_runs and expected is not None and time.monotonic() + expected > deadline:
+                return
+            try:
+                execute(run, data, place, machine)
+            except Exception as error:  # one run's fault is not the study's: the others go on
+                write_json(place / FAULT, plain({"error": f"{type(error).__name__}: {error}"}))
+
+
+def study_of(settings: Settings) -> StudySpec:
+    """Return the study; RequestError where no data were given."""
+    if settings.data is None:
+        raise RequestError("the study has no images: give --data, a folder of CIFAR-10's parquet files")
+    return make_study(settings.study | {"data": settings.data}, settings.recipe)
+
+
+def expected_seconds(run: RunSpec, runs: list[RunSpec], folder: Path) -> float | None:
+    """Estimate a run's seconds by the finished runs of its mechanism, or else by all finished runs."""
+    finished = [(other, result) for other in runs if (result := find_result(folder / RUNS / other.id))]
+    own = [result["seconds"] for other, result in finished if other.attention == run.attention]
+    seconds = own or [result["seconds"] for _, result in finished]
+    return MARGIN * max(seconds) if seconds else None
+
+
+def progress(folder: Path) -> Iterator[Progress]:
+    """Say of each run of the study in `folder` how far it is; nothing where the study was never begun."""
+    if not (folder / STUDY).is_file():
+        return
+    for run in json.loads((folder / STUDY).read_text(encoding="utf-8"))["runs"]:
+        place = folder / RUNS / run["id"]
+        title = f"{run['attention']}, seed {run['seed']}"
+        if (place / RESULT).is_file():
+            result: dict[str, Any] = json.loads((place / RESULT).read_text(encoding="utf-8"))
+            yield Progress(title, "done", result["test"]["accuracy"], result["seconds"])
+        elif (place / FAULT).is_file():
+            yield Progress(title, "failed", None, None)
+        else:
+            yield Progress(title, "begun" if (place / CHECKPOINT).is_file() else "left", None, None)
+
+
+def fault_of(folder: Path) -> str | None:
+    """Return what ended the study before its time, if anything did."""
+    path = folder / FAULT
+    return json.loads(path.read_text(encoding="utf-8"))["error"] if path.is_file() else None
+
+
+def is_waiting(settings: Settings, folder: Path) -> bool:
+    """Tell whether there is something to train, and images to train on."""
+    runs = list(progress(folder))
+    return settings.data is not None and (not runs or any(run.status != "done" for run in runs))

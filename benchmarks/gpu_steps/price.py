@@ -1,0 +1,120 @@
+"""Second step: what attention costs, beside its equations, timm's layer, and compiled networks."""
+
+import gc
+import time
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import price_proof
+from foveate.errors import WorkError
+from foveate.evaluation.step import capture_graph
+from foveate.evaluation.timing import WARM_UP, compare_latencies, take_turns
+from foveate.studies.profile_networks import Ready, make_ready
+from gpu_steps.settings import Settings
+from gpu_steps.units import Unit
+from price_measure import ROUNDS, measure
+from price_networks import EQUATIONS, PLAIN, Case
+
+STEP = "price"
+COMPILED = "compiled"
+FAR = 0.25
+"""A compiled network must be nearer to its uncompiled self than so much of the distance to plain."""
+
+
+def units(settings: Settings) -> list[Unit]:
+    """List the units: each comparison is followed by its compiled companions, which plain shares by form."""
+    found: list[Unit] = []
+    forms = set()
+    for case in settings.cases:
+        found.append(Unit(STEP, case.name, compare, (case,), 120.0))
+        form = case._replace(mechanism=PLAIN)
+        if form not in forms:
+            forms.add(form)
+            found.append(Unit(STEP, title_of_compiled(form), compare_compiled, (case, PLAIN), 180.0))
+        found.append(Unit(STEP, title_of_compiled(case), compare_compiled, (case, EQUATIONS), 180.0))
+    return found
+
+
+def title_of_compiled(case: Case) -> str:
+    """Return the title of the unit in which the equations of a case (or plain) are compiled."""
+    return f"{COMPILED} {case.name}"
+
+
+def compare(settings: Settings, case: Case, *, seconds: float) -> dict[str, Any]:
+    """Prove that each site gives what its equations give, then let the contenders of a case take turns.
+
+    Where the memory is too small for it (the equations of DMSCA in training need most), the batch is halved:
+    the record has the batch that was measured.
+    """
+    torch.backends.cudnn.benchmark = True  # plain too is to be as fast as it can
+    try:
+        spec = case.spec(settings.torch_device, None, settings.seconds)
+        price_proof.check_network(spec, spec.attention[1])
+        return measure(case, spec)
+    except WorkError as error:
+        if not isinstance(error.__cause__, torch.OutOfMemoryError) or case.batch_size == 1:
+            raise
+    gc.collect()
+    torch.cuda.empty_cache()
+    return compare(settings, case._replace(batch_size=case.batch_size // 2), seconds=seconds)
+
+
+def compare_compiled(settings: Settings, case: Case, which: str, *, seconds: float) -> dict[str, Any]:
+    """Compile plain, or the equations of a case, and let it take turns with plain as it is.
+
+    The process is this network's own, and its output is compared with the uncompiled one before it is timed.
+    """
+    torch.backends.cudnn.benchmark = True
+    spec = case.spec(settings.torch_device, None, settings.seconds)
+    plain, candidate = spec.attention
+    spec = replace(spec, path="auto" if which == PLAIN else "reference")
+    base = make_ready(replace(spec, path="auto"), plain)
+    chosen = plain if which == PLAIN else candidate
+    eager, without = _output(make_ready(spec, chosen)), _output(base)
+    compiled = make_ready(replace(spec, compile=True), chosen, backend=settings.backend)
+    started = time.perf_counter()
+    found = _output(compiled)
+    compiled.step()
+    _wait(settings)
+    took = time.perf_counter() - started
+    off = _check(found, eager, None if which == PLAIN else without)
+    steps = {PLAIN: base.step, COMPILED: compiled.step}
+    if spec.graph:
+        steps = {name: capture_graph(step, WARM_UP) for name, step in steps.items()}
+    turns = take_turns(steps, spec.device, seconds=spec.seconds, rounds=ROUNDS)
+    latency = compare_latencies(turns)
+    over = latency[COMPILED]
+    return {
+        "what": which,
+        "over_plain": {"ratio": over.ratio, "quartiles": over.quartiles, "interval": over.interval},
+        "ms_p50": {name: found.p50 for name, found in latency.items()},
+        "compile_seconds": round(took, 1),
+        "off": off,
+    }
+
+
+def _output(ready: Ready) -> Tensor:
+    """Return the logits in float64, made as a step makes them: torch compiles for gradients on or off."""
+    with torch.inference_mode(ready.optimizer is None):
+        return ready.runs(ready.images).detach().double()
+
+
+def _check(found: Tensor, eager: Tensor, plain: Tensor | None) -> float:
+    """Return how far a compiled output is off; raise WorkError where it is another network's."""
+    size = eager.norm().clamp(min=1e-30)
+    off = ((found - eager).norm() / size).item()
+    away = 1.0 if plain is None else ((plain - eager).norm() / size).item()
+    if not off <= max(FAR * away, 1e-4):
+        raise WorkError(
+            f"the compiled network is off its uncompiled self by {off:.1e}, and plain is by {away:.1e}: "
+            "it is not timed"
+        )
+    return off
+
+
+def _wait(settings: Settings) -> None:
+    if settings.device == "cuda":
+        torch.cuda.synchronize()

@@ -1,0 +1,128 @@
+"""How large everything is: on a GPU, and in the dry run that takes the same path on a CPU."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import torch
+
+from price_networks import Case, list_cases
+
+PRICED = ("dmsca", "sgfa", "cbam", "ca", "se", "simam")
+PROVED = (*PRICED, "triplet", "scpa", "eca", "bam", "a2", "gam", "nam", "sgu", "sgfa_ca")
+CANDIDATES = "none,dmsca,se,dmsca(identity_init=true),cbam,ca,eca,se(identity_init=true)"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a slice works on.
+
+    Attributes:
+        device: "cuda", or "cpu" in the dry run.
+        data: folder or name of the images of the accuracy study; None: that step waits.
+        whole_runs: begin a training only if it is expected to end in the time left.
+        proved: mechanisms whose training step is compared with their equations.
+        shapes: (B, C, H, W) of the kernel tests beside those of the tests' own table.
+        kernel_cases: at most so many cases of each kernel; None: all.
+        network_batch: images in a training step that is proved, `network_size` pixels wide.
+        backend: of torch.compile.
+        cases: comparisons of price, most important first.
+        seconds: of a comparison's turns.
+        broken_down: cases whose time is broken down by operator.
+        training_images: in an epoch of the measurement of training's speed.
+        training_forms: whether training is measured eager (False), compiled (True), or both.
+        study: the keys of the accuracy study.
+        recipe: the keys of its recipe that differ from those of the named one.
+    """
+
+    device: str
+    data: str | None
+    whole_runs: bool
+    proved: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    kernel_cases: int | None
+    network_batch: int
+    network_size: int
+    backend: str
+    cases: tuple[Case, ...]
+    seconds: float
+    broken_down: tuple[Case, ...]
+    training_images: int
+    training_forms: tuple[bool, ...]
+    study: dict[str, object]
+    recipe: dict[str, object]
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device that everything runs on."""
+        return torch.device(self.device)
+
+    def backbone(self, mechanism: str) -> str:
+        """The network that a mechanism goes into."""
+        own = [case.backbone for case in self.cases if case.mechanism == mechanism]
+        return own[0] if own else self.cases[0].backbone
+
+
+def on_a_gpu(data: str | None, whole_runs: bool) -> Settings:
+    """Return the settings of a real slice."""
+    cases = _cases(PRICED, "resnet50", "convnext_tiny", 224, [1, 256])
+    return Settings(
+        device="cuda",
+        data=data,
+        whole_runs=whole_runs,
+        proved=PROVED,
+        shapes=((16, 256, 56, 56), (33, 2048, 7, 7), (1, 60, 333, 517)),
+        kernel_cases=None,
+        network_batch=16,
+        network_size=112,
+        backend="inductor",
+        cases=tuple(cases),
+        seconds=5.0,
+        broken_down=tuple(case for case in cases if case.batch_size > 1 and case.mechanism in PRICED[:2]),
+        training_images=50_000,
+        training_forms=(False, True),
+        study={"backbone": "cifar_resnet18", "attention": CANDIDATES, "seeds": 5, "recipe": "short_cifar"},
+        recipe={},
+    )
+
+
+def dry_run(data: str | None, whole_runs: bool) -> Settings:
+    """Return tiny settings for a CPU: each step does what it does on a GPU, on next to nothing."""
+    cases = _cases(("dmsca",), "cifar_resnet8", "convnext_atto", 32, [2])
+    cases = [case._replace(graph=False) for case in cases]
+    study = {"backbone": "cifar_resnet8", "attention": "none,dmsca,se", "seeds": 2, "recipe": "short_cifar"}
+    return Settings(
+        device="cpu",
+        data=data or "digits",
+        whole_runs=whole_runs,
+        proved=("dmsca", "se"),
+        shapes=(),
+        kernel_cases=6,
+        network_batch=4,
+        network_size=32,
+        backend="eager",
+        cases=tuple(cases),
+        seconds=0.0,
+        broken_down=(cases[0],),
+        training_images=128,
+        training_forms=(False,),
+        study=study | {"train_fraction": 0.02 if data else 0.2},
+        recipe={"epochs": 3, "batch_size": 32, "validation_fraction": 0.2, "learning_rate": 0.05},
+    )
+
+
+def _cases(
+    mechanisms: tuple[str, ...], backbone: str, sgfa_backbone: str, size: int, batches: list[int]
+) -> list[Case]:
+    """List the comparisons for a GPU; within a mechanism inference of many images is first, then of one."""
+    given = SimpleNamespace(
+        attention=mechanisms,
+        backbone=backbone,
+        sgfa_backbone=sgfa_backbone,
+        image_size=size,
+        batch_sizes=batches,
+    )
+    order = {name: place for place, name in enumerate(mechanisms)}
+    return sorted(
+        list_cases(given, gpu=True),
+        key=lambda case: (order[case.mechanism], case.mode != "inference", -case.batch_size),
+    )

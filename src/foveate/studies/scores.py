@@ -1,0 +1,84 @@
+"""Scores of each test image of a run: a small file beside the run's record."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from foveate.errors import RequestError
+from foveate.files import write_bytes
+
+__all__ = ["SCORES", "ImageScores", "image_scores", "read_scores", "write_scores"]
+
+SCORES = "scores.safetensors"
+FORMAT = "1"
+COLUMNS = {
+    "predicted": torch.int16,
+    "correct": torch.bool,
+    "confidence": torch.float16,
+    "loss": torch.float16,
+}
+LARGEST = torch.finfo(torch.float16).max
+
+
+@dataclass(frozen=True, eq=False)
+class ImageScores:
+    """What a network says of each image of the test part, in the order of the part.
+
+    Attributes:
+        run: the run's id.
+        predicted: index of the class with the largest logit, int16 (N,).
+        correct: whether that is the image's class, bool (N,).
+        confidence: probability of that class, in 0..1, float16 (N,).
+        loss: cross-entropy of the image in nats, float16 (N,); at most the largest finite float16, 65504.
+    """
+
+    run: str
+    predicted: np.ndarray
+    correct: np.ndarray
+    confidence: np.ndarray
+    loss: np.ndarray
+
+
+def image_scores(run: str, logits: Tensor, labels: Tensor) -> ImageScores:
+    """Score logits (N, classes) against labels (N,), image by image."""
+    confidence, predicted = logits.float().softmax(1).max(1)
+    loss = cross_entropy(logits.float(), labels, reduction="none").clamp(max=LARGEST)
+    found = {"predicted": predicted, "correct": predicted == labels, "confidence": confidence, "loss": loss}
+    return ImageScores(run, **{name: found[name].to(dtype).numpy() for name, dtype in COLUMNS.items()})
+
+
+def write_scores(folder: Path, scores: ImageScores) -> None:
+    """Write `scores` into the run's `folder`, whole or not at all: some 7 bytes an image."""
+    columns = {name: torch.from_numpy(getattr(scores, name)) for name in COLUMNS}
+    write_bytes(folder / SCORES, to_bytes(columns, {"format": FORMAT, "run": scores.run}))
+
+
+def read_scores(folder: Path) -> ImageScores | None:
+    """Read the scores in a run's `folder`; None where there are none, as with runs of foveate 0.1.0.
+
+    Raises:
+        RequestError: the file is damaged, or holds something else.
+    """
+    path = folder / SCORES
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            columns = {name: file.get_tensor(name) for name in COLUMNS}
+    except SafetensorError as error:
+        raise RequestError(f"{path} holds no scores of test images ({error}): delete it") from error
+    lengths = {len(column) for column in columns.values()}
+    if (
+        about.get("format") != FORMAT
+        or len(lengths) != 1
+        or any(columns[name].dtype != dtype for name, dtype in COLUMNS.items())
+    ):
+        raise RequestError(f"{path} was not written by this version of foveate: delete it")
+    return ImageScores(about.get("run", ""), **{name: column.numpy() for name, column in columns.items()})

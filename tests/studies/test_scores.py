@@ -1,0 +1,65 @@
+"""Scores of test images: what is kept, how exactly, and what is no such file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from foveate.errors import RequestError
+from foveate.studies.record import RUNS, find_result
+from foveate.studies.scores import SCORES, image_scores, read_scores, write_scores
+
+LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0], [1e5, 0.0, 0.0]])
+LABELS = torch.tensor([0, 1, 1])
+
+
+def test_they_come_back_as_they_were(tmp_path: Path) -> None:
+    write_scores(tmp_path, image_scores("abc", LOGITS, LABELS))
+    found = read_scores(tmp_path)
+    assert found is not None
+    assert found.run == "abc"
+    assert found.predicted.tolist() == [0, 2, 0]
+    assert found.correct.tolist() == [True, False, False]
+    e = np.e
+    np.testing.assert_allclose(found.confidence, [e**2 / (e**2 + 2), e / (e + 2), 1], rtol=1e-3)
+    np.testing.assert_allclose(found.loss, [np.log(1 + 2 / e**2), np.log(e + 2), 65504], rtol=1e-3)
+    assert [column.dtype for column in (found.predicted, found.confidence, found.loss)] == [
+        np.int16,
+        np.float16,
+        np.float16,
+    ]
+
+
+def test_ten_thousand_images_take_seventy_kilobytes(tmp_path: Path) -> None:
+    write_scores(tmp_path, image_scores("abc", torch.randn(10_000, 10), torch.zeros(10_000).long()))
+    assert (tmp_path / SCORES).stat().st_size < 71_000
+
+
+def test_a_run_has_the_scores_of_its_result(trained_bands: Path) -> None:
+    folders = sorted((trained_bands / RUNS).iterdir())
+    assert len(folders) == 4
+    for folder in folders:
+        scores, result = read_scores(folder), find_result(folder)
+        assert scores is not None
+        assert result is not None
+        assert scores.run == result["id"]
+        assert scores.correct.mean() == pytest.approx(result["test"]["accuracy"])
+        assert scores.loss.mean() == pytest.approx(result["test"]["loss"], rel=2e-3)
+        assert len(scores.correct) == result["data"]["test"]
+
+
+def test_no_file_is_none_and_another_file_is_refused(tmp_path: Path) -> None:
+    assert read_scores(tmp_path) is None
+    (tmp_path / SCORES).write_bytes(b"no tensors")
+    with pytest.raises(RequestError, match="holds no scores of test images"):
+        read_scores(tmp_path)
+    columns = {"predicted": torch.zeros(2, dtype=torch.int16), "correct": torch.zeros(2, dtype=torch.bool)}
+    save_file(columns, tmp_path / SCORES)
+    with pytest.raises(RequestError, match="holds no scores"):
+        read_scores(tmp_path)
+    columns |= {name: torch.zeros(3, dtype=torch.float16) for name in ("confidence", "loss")}
+    save_file(columns, tmp_path / SCORES, {"format": "1", "run": "abc"})
+    with pytest.raises(RequestError, match="not written by this version"):
+        read_scores(tmp_path)

@@ -1,0 +1,298 @@
+"""benchmarks/on_gpu.py from beginning to end, on a CPU and tiny: slices, kills, archives, a bare machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "benchmarks"))
+from bare_machine import THERE, WHEELS, cut, pinned  # noqa: E402
+from foveate.data import load_data  # noqa: E402
+from foveate.errors import RequestError  # noqa: E402
+from gpu_steps.accuracy import Progress, expected_seconds, progress  # noqa: E402
+from gpu_steps.packing import PACKED, unpack  # noqa: E402
+from gpu_steps.settings import dry_run, on_a_gpu  # noqa: E402
+from gpu_steps.units import CUT, DONE, FAILED, Records, Unit, plain  # noqa: E402
+
+ALL_DONE = "done: 21 of 21 units; left: 0, and 0 runs of the study of 6"
+SCRIPT = [sys.executable, str(ROOT / "benchmarks" / "on_gpu.py")]
+
+# Stands for the machine: what it does not have cannot be imported.
+BLOCKER = """
+import re, sys
+from importlib import metadata
+from importlib.machinery import PathFinder
+
+def closure(names):
+    known, queue = set(), list(names)
+    while queue:
+        name = re.sub(r"[-_.]+", "-", queue.pop()).lower()
+        if name in known:
+            continue
+        known.add(name)
+        try:
+            required = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        queue += [re.match(r"[\\w.-]+", line)[0] for line in required if "extra ==" not in line]
+    return known
+
+there = closure(THERE) | {name.lower() for name in WHEELS}
+owners = metadata.packages_distributions()
+
+class Bare:
+    finders = list(sys.meta_path)
+
+    def find_distributions(self, context):
+        for found in PathFinder.find_distributions(context):
+            if re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower() in there:
+                yield found
+
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        of = {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners.get(top, [])}
+        if of and not of & there and top != "foveate":
+            return None
+        found = (finder.find_spec(name, path, target) for finder in self.finders)
+        return next((spec for spec in found if spec is not None), None)
+
+sys.meta_path[:] = [Bare()]
+"""
+
+
+def slice_of(out: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SCRIPT, "--out", str(out), "--dry-run-on-cpu", *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | variables,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH that takes away what a bare machine has not."""
+    folder = tmp_path_factory.mktemp("bare")
+    names = f"THERE, WHEELS = {THERE!r}, {WHEELS!r}\n"
+    (folder / "sitecustomize.py").write_text(names + BLOCKER)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of parquet files with 2,400 + 40 tiny images of two classes; a study takes 2 % of them."""
+    import datasets
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("parquet") / "tiny"
+    random = np.random.default_rng(0)
+    for part, count in (("train", 2400), ("test", 40)):
+        labels = [index % 2 for index in range(count)]
+        pixels = [random.integers(0, 100, (8, 8, 3), dtype=np.uint8) + 100 * label for label in labels]
+        features = datasets.Features(img=datasets.Image(), label=datasets.ClassLabel(names=["dark", "light"]))
+        rows = {"img": [Image.fromarray(image.astype(np.uint8)) for image in pixels], "label": labels}
+        (root / "data").mkdir(parents=True, exist_ok=True)
+        table = datasets.Dataset.from_dict(rows, features=features)
+        table.to_parquet(root / "data" / f"{part}-00000-of-00001.parquet")
+    return root
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, bare: Path, parquet: Path
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """One slice on a bare machine, long enough for everything."""
+    out = tmp_path_factory.mktemp("slices") / "whole"
+    return out, slice_of(out, "--minutes", "7", "--data", str(parquet), PYTHONPATH=str(bare))
+
+
+@pytest.mark.slow
+def test_a_slice_does_everything_on_a_bare_machine(
+    whole: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    out, done = whole
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ALL_DONE, done.stdout
+    assert "WRONG" not in done.stdout
+    records = [json.loads(file.read_text()) for file in out.glob("p*/*.json")]
+    assert {record["status"] for record in records} == {"done"}
+    kernel = json.loads((out / "proof" / "kernel-fuse.json").read_text())["found"]
+    assert kernel["checked"] == kernel["of"] == 6
+    assert set(kernel["worst"]) == {"float32", "bfloat16", "float16"}
+    assert 0 < kernel["worst"]["bfloat16"]["gradient"] <= kernel["worst"]["bfloat16"]["allowed"] == 4e-3
+    compiled = json.loads((out / "proof" / "torch-compile-of-cifar-resnet8-with-dmsca.json").read_text())
+    assert compiled["found"]["without_attention_off"] > 10 * compiled["found"]["off"]
+    (broken_down,) = (json.loads(file.read_text())["found"] for file in out.glob("breakdown/*.json"))
+    assert broken_down["path"] == "rearranged"
+    assert sum(row["attention"] for row in broken_down["operators"]) > 10
+
+
+@pytest.mark.slow
+def test_what_was_measured_is_not_measured_again(
+    whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path, tmp_path: Path
+) -> None:
+    out, _ = whole
+    again = tmp_path / "elsewhere"
+    page = tmp_path / "page.md"
+    done = slice_of(
+        again, "--minutes", "1", "--data", str(parquet), "--from", str(out / PACKED), "--write", str(page)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "s left:" not in done.stderr  # no unit and no training was begun
+    assert done.stdout.splitlines()[-1] == ALL_DONE
+    assert not list(again.rglob("weights.safetensors"))
+    assert len(list(again.rglob("scores.safetensors"))) == 6
+    assert "### Beside torch.compile, over plain as it is" in page.read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_slice_resumes_to_the_same_records(
+    whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    # What lies before the study is taken over; the study is trained here, and killed in its first run.
+    unpack(whole[0] / PACKED, out)
+    for file in (out / "accuracy" / "runs").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    arguments = [*SCRIPT, "--out", str(out), "--dry-run-on-cpu", "--minutes", "5", "--data", str(parquet)]
+    process = subprocess.Popen(
+        arguments, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
+    )
+    ends = time.monotonic() + 120
+    while not list(out.rglob("last.ckpt")) and time.monotonic() < ends:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = slice_of(out, "--minutes", "5", "--data", str(parquet))
+    assert done.returncode == 0, done.stderr
+    assert results(out) == results(whole[0])
+
+
+def results(out: Path) -> dict[str, Any]:
+    """What the runs of a study learned, without times and machine."""
+    found = {}
+    for file in out.glob("accuracy/runs/*/result.json"):
+        result = json.loads(file.read_text())
+        found[result["id"]] = [result["test"], result["best_epoch"]]
+        found[result["id"]] += [[row["train_loss"], row["validation_loss"]] for row in result["epochs"]]
+    assert len(found) == 6
+    return found
+
+
+def test_without_a_gpu_it_says_how_to_try(tmp_path: Path) -> None:
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    arguments = [*SCRIPT, "--out", str(tmp_path), "--minutes", "1"]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: torch sees no CUDA device here: --dry-run-on-cpu")
+
+
+def fail(settings: Any, *, seconds: float) -> dict[str, Any]:
+    raise ValueError("as it must")
+
+
+def hang(settings: Any, *, seconds: float) -> dict[str, Any]:
+    time.sleep(300)
+    return {}
+
+
+def die(settings: Any, *, seconds: float) -> dict[str, Any]:
+    os._exit(7)
+
+
+def succeed(settings: Any, *, seconds: float) -> dict[str, Any]:
+    return {"seconds": float("inf")}
+
+
+def test_failures_are_recorded_and_come_last_in_the_next_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOVEATE_BENCHMARK_PROCESSES", "fork")
+    records, settings = Records(tmp_path), dry_run(None, False)
+    units = [
+        Unit("proof", name, work, (), limit)
+        for name, work, limit in (
+            ("raises", fail, 60.0),
+            ("hangs", hang, 0.5),
+            ("is cut", hang, 60.0),
+            ("dies", die, 60.0),
+            ("works", succeed, 60.0),
+        )
+    ]
+    assert records.waiting(units) == units
+    raises, hangs, cut_short, dies, works = units
+    assert records.carry_out(raises, settings, 60) == FAILED
+    assert "ValueError: as it must" in records.read(raises)["traceback"]
+    assert records.carry_out(hangs, settings, 60) == FAILED
+    assert records.read(hangs)["error"].startswith("it was stopped after")
+    assert records.carry_out(cut_short, settings, 0.5) == CUT
+    assert records.carry_out(dies, settings, 60) == FAILED
+    assert records.read(dies)["error"] == "its process ended with status 7 and left no record"
+    assert records.carry_out(works, settings, 60) == DONE
+    assert records.read(works)["found"] == {"seconds": "inf"}
+    assert records.waiting(units) == [cut_short, raises, hangs, dies]
+    assert plain({"a": (float("nan"), 1.5)}) == {"a": ["nan", 1.5]}
+
+
+def test_the_real_slice_has_the_rows_of_a_gpu_in_order() -> None:
+    settings = on_a_gpu("data", whole_runs=False)
+    assert [(case.mechanism, case.mode, case.batch_size, case.graph) for case in settings.cases[:5]] == [
+        ("dmsca", "inference", 256, False),
+        ("dmsca", "inference", 1, True),
+        ("dmsca", "training", 256, False),
+        ("sgfa", "inference", 256, False),
+        ("sgfa", "inference", 1, True),
+    ]
+    assert len(settings.cases) == 17
+    assert {case.mechanism for case in settings.broken_down} == {"dmsca", "sgfa"}
+    assert len(settings.proved) == 15
+
+
+def test_a_run_is_expected_to_take_as_long_as_those_of_its_mechanism(
+    whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path
+) -> None:
+    from foveate.studies.compare import open_study
+    from foveate.studies.run import Machine
+    from foveate.studies.watch import Watch
+    from gpu_steps.accuracy import study_of
+
+    study = study_of(dry_run(str(parquet), True))
+    runs = study.runs(open_study(study, Machine("cpu"), Watch()).fingerprint)
+    folder = whole[0] / "accuracy"
+    seconds = {run.title: run.seconds for run in progress(folder)}
+    own = max(seconds["dmsca, seed 0"] or 0, seconds["dmsca, seed 1"] or 0)
+    assert expected_seconds(runs[1], runs, folder) == pytest.approx(1.15 * own)
+    assert expected_seconds(runs[1], runs, folder / "nowhere") is None
+    assert Progress("dmsca, seed 0", "done", 0.5, 1.0) in [
+        run._replace(accuracy=0.5, seconds=1.0) for run in progress(folder)
+    ]
+
+
+def test_parts_of_a_set_are_the_set_again(parquet: Path, tmp_path: Path) -> None:
+    cut(parquet, tmp_path, 2)
+    joined = tmp_path / "joined" / "data"
+    joined.mkdir(parents=True)
+    for piece in tmp_path.glob("[12]/data/*.parquet"):
+        piece.rename(joined / piece.name)
+    one, other = load_data(str(parquet)), load_data(str(tmp_path / "joined"))
+    assert one.classes == other.classes
+    for part in ("train", "test"):
+        assert (getattr(one, part).images == getattr(other, part).images).all()
+        assert (getattr(one, part).labels == getattr(other, part).labels).all()
+
+
+def test_wheels_are_those_of_the_lock() -> None:
+    assert all("==" in wheel for wheel in pinned(WHEELS))
+    with pytest.raises(RequestError, match="not-a-package: not among"):
+        pinned(["not-a-package"])
