@@ -49,7 +49,8 @@ def put_section(page: str, record: dict[str, Any], awaited: Sequence[Case]) -> s
     if awaited and not any(name.startswith("GPU") for name in sections):
         rows = [[case.name, "not measured: no GPU in this run"] for case in awaited]
         command = (
-            "`python benchmarks/attention_price.py --write docs/performance.md` there fills these rows.\n\n"
+            "`python benchmarks/on_gpu.py --minutes 10 --out DIR --write docs/performance.md` there fills "
+            "these rows, in slices that add up (benchmarks/README.md).\n\n"
         )
         sections[NO_GPU] = f"## GPU\n\n{command}" + _table(["", ""], rows)
     marked = [f"<!-- machine: {name} -->\n{text}<!-- end of machine -->\n" for name, text in sections.items()]

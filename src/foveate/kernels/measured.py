@@ -12,7 +12,7 @@ from torch import Tensor
 __all__ = ["MEASURED", "SLOWER", "Slower", "find_slower", "standing"]
 
 MEASURED: dict[str, tuple[str, ...]] = {}
-"""The mechanisms whose Triton kernels were measured, and on which GPUs: parts of the names that torch gives."""
+"""The mechanisms whose Triton kernels were measured, and the GPUs: parts of the names that torch gives."""
 
 
 class Slower(NamedTuple):
