@@ -29,7 +29,7 @@ SHARE_OF_TIME = 0.85
 
 def units(settings: Settings) -> list[Unit]:
     """List the units of this step, most important first."""
-    found = [Unit(STEP, f"kernel {name}", check_kernel, (name,), 30.0) for name in pass_cases.PASSES]
+    found = [Unit(STEP, f"kernel {name}", check_kernel, (name,), 11.0) for name in pass_cases.PASSES]
     for mechanism in settings.proved:
         backbone = settings.backbone(mechanism)
         title = f"training step of {backbone} with {mechanism}"

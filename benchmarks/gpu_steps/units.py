@@ -77,7 +77,11 @@ class Records:
         limit = min(unit.seconds, seconds)
         tries = before["tries"] + 1
         process = start(_do, unit, settings, self.path(unit), limit, tries, self.code)
-        process.join(limit + 2)
+        try:
+            process.join(limit + 2)
+        except KeyboardInterrupt:
+            stop(process)
+            raise
         if process.is_alive():
             stop(process)
             said = f"it was stopped after {time.monotonic() - started:.0f} s"

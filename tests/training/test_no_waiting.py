@@ -168,12 +168,12 @@ def test_a_costly_checkpoint_is_written_seldom(tmp_path: Path, monkeypatch: pyte
     keeper = keeping.RunKeeper(tmp_path, make_recipe({"epochs": 3}))
     monkeypatch.setattr(keeping.time, "perf_counter", lambda: 100.0)
 
-    def due(ago: float, took: float) -> bool:
-        keeper._saved_at, keeper._saving_took = 100.0 - ago, took
+    def due(ago: float, took: float, size: int = 134_000_000) -> bool:
+        keeper._saved_at, keeper._saving_took, keeper._saved_bytes = 100.0 - ago, took, size
         return keeper._checkpoint_is_due()
 
-    assert due(ago=float("inf"), took=0.0)  # the first one
-    assert due(ago=0.5, took=0.02)  # a small one: after each epoch
+    assert due(ago=float("inf"), took=0.0, size=0)  # the first one
+    assert due(ago=0.5, took=0.5, size=1_000_000)  # a small one: after each epoch
     assert not due(ago=5.0, took=0.5)  # 10 % of the time
     assert due(ago=11.0, took=0.5)  # under 5 %
     assert not due(ago=29.0, took=9.0)

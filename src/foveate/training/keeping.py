@@ -19,9 +19,9 @@ from foveate.training.task import ClassificationTask
 __all__ = ["CHECKPOINT", "RunKeeper", "WholeCheckpointIO"]
 
 CHECKPOINT = "last.ckpt"
-CHEAP_SECONDS, SHARE, LONGEST_SECONDS = 0.1, 0.05, 30.0
-"""A checkpoint that takes longer than the first is written seldom enough to cost at most the second of the
-time, but after so many seconds at the latest: so much training is lost when a process is killed."""
+SMALL_BYTES, SHARE, LONGEST_SECONDS = 2**25, 0.05, 30.0
+"""A checkpoint of more bytes is written seldom enough to take at most this share of the time, but after so
+many seconds at the latest: so much training is lost when a process is killed."""
 
 
 class WholeCheckpointIO(CheckpointIO):
@@ -48,7 +48,7 @@ class RunKeeper(Checkpoint):
     """After each epoch: a row of metrics, the best weights so far, and all of it in one checkpoint.
 
     A large checkpoint beside short epochs, as of a ResNet-18 on a GPU, is not written after each of them: see
-    CHEAP_SECONDS.
+    SMALL_BYTES.
 
     A row's `input_share` is the share of the training's time that went by between the end of one batch and
     the start of the next (the first one's wait included): images were waited for, or moved to the device. A
@@ -68,6 +68,7 @@ class RunKeeper(Checkpoint):
         self._started = self._ended = self._trained = self._waited = 0.0
         self._saved_at = -math.inf
         self._saving_took = 0.0
+        self._saved_bytes = 0
 
     @property
     def stopped_early(self) -> bool:
@@ -128,6 +129,7 @@ class RunKeeper(Checkpoint):
             trainer.save_checkpoint(self.folder / CHECKPOINT)
             self._saved_at = time.perf_counter()
             self._saving_took = self._saved_at - started
+            self._saved_bytes = (self.folder / CHECKPOINT).stat().st_size
         if trainer.is_global_zero:
             # Without the learned numbers of each site, which are in the result's record.
             write_csv(
@@ -145,8 +147,8 @@ class RunKeeper(Checkpoint):
 
     def _checkpoint_is_due(self) -> bool:
         waited = time.perf_counter() - self._saved_at
-        cheap = self._saving_took <= CHEAP_SECONDS
-        return cheap or waited >= min(self._saving_took / SHARE, LONGEST_SECONDS)
+        small = self._saved_bytes <= SMALL_BYTES
+        return small or waited >= min(self._saving_took / SHARE, LONGEST_SECONDS)
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""
