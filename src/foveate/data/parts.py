@@ -58,9 +58,12 @@ class Part:
 
 
 class Source(NamedTuple):
-    """A set as found: its parts by role (or a single one, whatever its name), classes, and its identity.
+    """A set as found: its parts by role (or a single one, whatever its name), its classes, what it is made of.
 
-    `identity` names the content in a way that depends on neither machine nor absolute path.
+    Attributes:
+        identity: names and sizes of what the images are in; it depends on neither machine nor absolute path.
+        size: bytes of that.
+        times: a hash of when it was changed; empty where `identity` says what the content is.
     """
 
     name: str
@@ -68,6 +71,8 @@ class Source(NamedTuple):
     classes: Sequence[str]
     identity: str
     notes: Sequence[str]
+    size: int = 0
+    times: str = ""
 
 
 class Arranged(NamedTuple):
