@@ -39,9 +39,9 @@ def content_fingerprint(
     """Hash what decides the images that networks see: stored bytes, order, labels, classes, and the layout.
 
     `digests` are those of all images of `parts`, where they are known. Of a set that is not kept in memory
-    and takes over 2 GiB as it is stored, 2,048 images alone are hashed, and names, sizes and times of change of
-    all files stand for the others: a copy of such a set is another one unless it keeps the times, and a file
-    that is replaced without a trace in size and time is not noticed.
+    and takes over 2 GiB as it is stored, 2,048 images alone are hashed, and names, sizes and times of change
+    of all files stand for the others: a copy of such a set is another one unless it keeps the times, and a
+    file that is replaced without a trace in size and time is not noticed.
     """
     hashed = hashlib.sha256(repr(("content", list(found.classes), _shape(layout))).encode())
     if not (in_memory or found.size <= HASHED_BYTES):

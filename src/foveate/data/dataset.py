@@ -40,6 +40,7 @@ class Data:
         notes: what a reader of the results should know, in sentences.
         fingerprint: of what the images hold and their arrangement; the same on another machine or at another
             place (of sets over 2 GiB that are not kept in memory see `content_fingerprint`).
+        content_fingerprint: the same, also where `fingerprint` is the one under which a study was begun.
         names_fingerprint: of names and sizes alone, the fingerprint that foveate 0.1.0 gave its studies.
         parts: the images as they are stored, part by part.
         train: the training part.
@@ -60,6 +61,7 @@ class Data:
     train: ImageStore
     test: ImageStore
     validation: ImageStore | None
+    content_fingerprint: str = ""
     names_fingerprint: str = ""
     parts: tuple[Part, ...] = ()
 
@@ -83,6 +85,8 @@ class Data:
 
     def with_classes(self, classes: Sequence[str]) -> "Data":
         """The same images with labels that are indices into `classes`, the same names in another order."""
+        if tuple(classes) == self.classes:
+            return self
         numbers = np.array([list(classes).index(name) for name in self.classes], dtype=np.int64)
 
         def relabelled(store: ImageStore) -> ImageStore:
@@ -208,6 +212,7 @@ def load_data(
     assert train is not None
     assert test is not None
     mean, std = _channel_statistics(train)
+    fingerprint = content_fingerprint(found, layout, parts, digests, in_memory=in_memory)
     return Data(
         name=found.name,
         classes=arranged.classes,
@@ -218,10 +223,11 @@ def load_data(
         mean=mean,
         std=std,
         notes=tuple(notes),
-        fingerprint=content_fingerprint(found, layout, parts, digests, in_memory=in_memory),
+        fingerprint=fingerprint,
         train=train,
         test=test,
         validation=validation,
+        content_fingerprint=fingerprint,
         names_fingerprint=names_fingerprint(found, layout, parts),
         parts=tuple(parts),
     )
@@ -259,4 +265,3 @@ def _channel_statistics(train: ImageStore) -> tuple[tuple[float, ...], tuple[flo
     # Constant images have no spread; one grey level keeps the division finite.
     std = (squares / count - mean**2).clamp(min=1).sqrt()
     return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
-

@@ -1,7 +1,6 @@
 """A folder in ImageFolder layout: a folder a class, below train, val and test or without them."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,15 +19,15 @@ __all__ = ["EXTENSIONS", "FileImages", "files_identity", "files_stamps", "held_o
 class FileImages:
     """Image files below a root, by their relative names.
 
-    `stamps`, int64 (N, 2), are size in bytes and time of change in ns that each had when the set was opened; a
-    file that has others when it is asked for is no longer the image that it was.
+    `stamps`, int64 (N, 2), are size in bytes and time of change in ns that each had when the set was opened.
+    A file that has others when it is asked for is no longer the image that it was.
     """
 
     def __init__(self, root: Path, files: list[str], stamps: np.ndarray | None = None) -> None:
         self.root, self.files, self.stamps = root, files, stamps
 
     def __getitem__(self, row: int) -> Path:
-        """The file of a row; UnreadableImageError where it is gone, or was changed, since the set was opened."""
+        """The file of a row; UnreadableImageError where it was changed since the opening, or is gone."""
         path = self.root / self.files[row]
         if self.stamps is not None and (change := self.change(row)):
             raise UnreadableImageError(change)
@@ -42,7 +41,7 @@ class FileImages:
         """What happened to the file of a row since the set was opened, in words; None where nothing did."""
         assert self.stamps is not None
         try:
-            found = os.stat(self.root / self.files[row])
+            found = (self.root / self.files[row]).stat()
         except FileNotFoundError:
             return "it is gone, and was there when the set was opened"
         except OSError as error:
@@ -59,7 +58,7 @@ def files_stamps(root: Path, files: Iterable[str]) -> np.ndarray:
         RequestError: a file is gone or its folder cannot be read.
     """
     try:
-        found = [os.stat(root / name) for name in files]
+        found = [(root / name).stat() for name in files]
     except OSError as error:
         raise RequestError(f"{error.filename} cannot be read: {error.strerror}") from error
     return np.array([(one.st_size, one.st_mtime_ns) for one in found], dtype=np.int64).reshape(-1, 2)

@@ -29,7 +29,8 @@ def find_parts(tree: Tree) -> Found:
     train/CLASS/IMAGE is said in the notes.
 
     Raises:
-        RequestError: no images in class folders, two folders for the same part, or folders that may be either.
+        RequestError: no images in class folders, two folders for the same part, or folders that may be parts
+            and may be classes.
     """
     notes: list[str] = []
     top = _descended(tree.path, tree.root, notes)
@@ -100,9 +101,7 @@ def _classes_of(
     for folder in others:
         if role := role_of(folder.title):
             images = f" Its {folder.count:,} images lie in it directly." if folder.count else ""
-            notes.append(
-                f"The {role} part was left out: it has no images in class folders." + images
-            )
+            notes.append(f"The {role} part was left out: it has no images in class folders." + images)
     if strangers := [f"{f.title} ({f.count:,} images)" for f in others if f.count and not role_of(f.title)]:
         notes.append(f"Folders beside the parts were left out: {shortened(strangers, 8)}.")
     _say_left_out(top, [], notes)
@@ -123,12 +122,14 @@ def _unwrapped(path: Path, parts: dict[str, Folder], notes: list[str]) -> dict[s
                 break
             folder = only
         if folder is not part:
-            notes.append(f"All images of {part.title} lie in the folder {folder.name}: it was read as the part.")
+            notes.append(
+                f"All images of {part.title} lie in the folder {folder.name}: it was read as the part."
+            )
         inner = roles_among([below.title for below in folder.filled if below.filled])
         if len(set(inner.values())) > 1:
             raise RequestError(
-                f"{path}: {folder.name} holds {shortened(sorted(inner))}, which are called as parts: move them "
-                "one folder up, or take the others away"
+                f"{path}: {folder.name} holds {shortened(sorted(inner))}, which are called as parts: "
+                "move them one folder up, or take the others away"
             )
         opened[role] = folder
     return opened
@@ -173,8 +174,8 @@ def _classes_alone(path: Path, top: Folder, notes: list[str]) -> dict[str, Folde
     flat = roles_among([folder.title for folder in top.filled])
     if len(set(flat.values())) > 1:
         raise RequestError(
-            f"{path}: {shortened(flat)} are called as parts and hold images, not folders of classes: expected "
-            "train/CLASS/IMAGE. If they are classes, rename them"
+            f"{path}: {shortened(flat)} are called as parts and hold images, not folders of classes: "
+            "expected train/CLASS/IMAGE. If they are classes, rename them"
         )
     if taken := [name for name in flat if role_of(name)]:
         notes.append(
@@ -194,9 +195,9 @@ def _refuse_unnamed_parts(path: Path, top: Folder, notes: list[str]) -> None:
     names = [folder.title for folder in top.filled]
     if 2 * len(common) >= len(every) and (len(names) <= MOST_PARTS or same_but_for_numbers(names)):
         raise RequestError(
-            f"{path}: {shortened(names)} hold the same folders ({shortened(sorted(common))}), as the parts of "
-            "a set do, and their names do not say which part each is: call them train and test (or val). If "
-            f"{shortened(names)} are the classes, put their images into them directly"
+            f"{path}: {shortened(names)} hold the same folders ({shortened(sorted(common))}), as the parts "
+            "of a set do, and their names do not say which part each is: call them train and test (or val). "
+            f"If {shortened(names)} are the classes, put their images into them directly"
         )
     notes.append(
         f"The same folders ({shortened(sorted(common))}) lie in every class: each was read as some of its "

@@ -13,7 +13,10 @@ WORDS = {
     "validation": ("val", "valid", "validation", "valset", "validset", "validationset", "dev", "devset"),
 }
 FILLERS = frozenset(
-    "all data dataset files folder image images img imgs jpeg jpg part photos pictures png set split".split()
+    {
+        *("all", "data", "dataset", "files", "folder", "image", "images", "img", "imgs", "jpeg", "jpg"),
+        *("part", "photos", "pictures", "png", "set", "split"),
+    }
 )
 """Words that say nothing of what a folder holds; numbers and years do not count either."""
 
@@ -23,15 +26,11 @@ def roles_among(names: Sequence[str]) -> dict[str, str]:
 
     A name has a role that is one of the usual words for it (see `role_of`). Otherwise a word for it may stand
     beside words that say nothing (train_images, val2017, training-set), where no name is that word alone, or
-    beside the same words in the names of two parts (seg_train and seg_test, while bullet_train alone is none).
+    beside the same words in the names of two parts (seg_train and seg_test; bullet_train alone is none).
     """
     exact = {name: role for name in names if (role := role_of(name))}
     words = {name: found for name in names if name not in exact and (found := _read(name))}
-    clear = {
-        name: role
-        for name, (role, rest) in words.items()
-        if not rest and role not in exact.values()
-    }
+    clear = {name: role for name, (role, rest) in words.items() if not rest and role not in exact.values()}
     if exact or clear:
         return exact | clear
     return {

@@ -58,7 +58,7 @@ class Part:
 
 
 class Source(NamedTuple):
-    """A set as found: its parts by role (or a single one, whatever its name), its classes, what it is made of.
+    """A set as found: its parts by role (or a single one, whatever its name) and its classes.
 
     Attributes:
         identity: names and sizes of what the images are in; it depends on neither machine nor absolute path.
@@ -150,6 +150,11 @@ def arrange(source: Source, test_fraction: float) -> Arranged:
         notes.append(
             f"The set has no test part: {len(held):,} of its {len(kept) + len(held):,} images "
             "are held out as one, always the same."
+        )
+    if untested := sorted(set(range(len(classes))) - set(parts["test"].labels.tolist())):
+        notes.append(
+            f"Classes without test images, of whose accuracy nothing can be said: "
+            f"{', '.join(classes[label] for label in untested)}."
         )
     return Arranged(parts["train"], parts["test"], parts.get("validation"), classes, notes)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from foveate.errors import RequestError, shortened
 
@@ -118,7 +118,7 @@ def scan(root: Path) -> Tree:
 
 def is_image(name: str) -> bool:
     """Whether a file of this name is an image by its extension."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
+    return PurePath(name).suffix.lower() in EXTENSIONS
 
 
 def _read(tree: Tree, path: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Folder:
@@ -132,7 +132,7 @@ def _read(tree: Tree, path: Path, prefix: str, above: frozenset[tuple[int, int]]
             entries = sorted(listed, key=lambda entry: entry.name)
         for entry in entries:
             name = prefix + entry.name
-            if entry.is_symlink() and not os.path.exists(entry.path):
+            if entry.is_symlink() and not Path(entry.path).exists():
                 tree.dangling.append(name)
             elif entry.is_dir():
                 if entry.name.startswith((".", "__")) or entry.name in SYSTEM_FOLDERS:
@@ -150,7 +150,7 @@ def _read(tree: Tree, path: Path, prefix: str, above: frozenset[tuple[int, int]]
             elif is_image(entry.name):
                 images.append(name)
             else:
-                others[os.path.splitext(entry.name)[1].lower() or entry.name] += 1
+                others[PurePath(entry.name).suffix.lower() or entry.name] += 1
     except OSError as error:
         raise RequestError(
             f"the folder {error.filename or path} cannot be read: {error.strerror}. Its images would be "

@@ -1,4 +1,4 @@
-"""Under which fingerprint a study goes on that was begun before: by an earlier version, or by another process."""
+"""Under which fingerprint a study goes on that an earlier version, or another process, began."""
 
 import json
 from collections.abc import Iterable
@@ -9,40 +9,59 @@ from typing import Any
 from foveate.data import Data
 from foveate.errors import ImagesChangedError, shortened
 
-__all__ = ["as_begun", "as_seen_by_parent", "changed_images"]
+__all__ = ["as_begun", "as_seen_by_parent", "changed_images", "describe_fingerprint", "under"]
 
 BY_NAMES = (
-    "The study was begun by foveate 0.1.0, which tells images by their names and sizes alone: it goes on under "
-    "those, and whether the images held the same when its first runs were made was not recorded."
+    "The study was begun by foveate 0.1.0, which tells images by their names and sizes alone: it goes on "
+    "under those, and whether the images held the same when its first runs were made was not recorded."
 )
 
 
-def as_begun(data: Data, study: Path, specs: Iterable[Path] = ()) -> Data:
-    """The images under the fingerprint by which `study` (its study.json) or the first of `specs` names them.
+def under(data: Data, fingerprint: str, content: str | None = None) -> Data | None:
+    """The images under the fingerprint that a record has of them, or None where it is of other images.
 
-    Records of foveate 0.1.0 have the fingerprint of names and sizes. Where it is that of `data`, the work goes
-    on under it and the notes say so; the content is recorded from then on, and images of other content are
-    other images.
+    `content` is the fingerprint of their content, where the record has that beside one of names and sizes.
     """
-    known = _fingerprints([study]) or _fingerprints(specs)
-    if data.names_fingerprint not in known or data.fingerprint in known:
-        return data
-    if known[data.names_fingerprint] not in (None, data.fingerprint):
-        return data
-    return replace(data, fingerprint=data.names_fingerprint, notes=(*data.notes, BY_NAMES))
+    if fingerprint == data.content_fingerprint:
+        return replace(data, fingerprint=fingerprint)
+    if fingerprint == data.names_fingerprint and content in (None, data.content_fingerprint):
+        return replace(data, fingerprint=fingerprint)
+    return None
 
 
-def as_seen_by_parent(data: Data, fingerprint: str) -> Data:
+def as_begun(data: Data, *records: Iterable[Path]) -> Data:
+    """The images under the fingerprint by which records name them: the first group that has any decides.
+
+    Records of foveate 0.1.0 have the fingerprint of names and sizes. Where it is that of `data`, the work
+    goes on under it and the notes say so; the content is recorded from then on, and images of other content
+    are other images.
+    """
+    known = next((found for group in records if (found := _fingerprints(group))), {})
+    if data.content_fingerprint in known or data.names_fingerprint not in known:
+        return data
+    named = under(data, data.names_fingerprint, known[data.names_fingerprint])
+    return data if named is None else replace(named, notes=(*data.notes, BY_NAMES))
+
+
+def describe_fingerprint(data: Data) -> dict[str, str]:
+    """What a record says of its images; that of the content too, where the fingerprint is another."""
+    if data.fingerprint == data.content_fingerprint:
+        return {"fingerprint": data.fingerprint}
+    return {"fingerprint": data.fingerprint, "content_fingerprint": data.content_fingerprint}
+
+
+def as_seen_by_parent(data: Data, fingerprint: str, content: str) -> Data:
     """In a worker process: the images that it opened, under the fingerprint that its parent works with.
 
     Raises:
         ImagesChangedError: they are others than the parent's.
     """
-    if fingerprint == data.fingerprint:
-        return data
-    if fingerprint == data.names_fingerprint:
-        return replace(data, fingerprint=fingerprint)
-    raise ImagesChangedError(f"the images of {data.name} are no longer those that the study was started with")
+    same = under(data, fingerprint, content) if content == data.content_fingerprint else None
+    if same is None:
+        raise ImagesChangedError(
+            f"the images of {data.name} are no longer those that the study was started with"
+        )
+    return same
 
 
 def changed_images(error: ImagesChangedError, data: Data) -> ImagesChangedError:
@@ -62,7 +81,8 @@ def _fingerprints(records: Iterable[Path]) -> dict[str, str | None]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             said: dict[str, Any] = record.get("data", {}) if "fingerprint" not in record else record
-            found[str(said["fingerprint"])] = said.get("content_fingerprint")
+            name = str(said["fingerprint"])
+            found[name] = found.get(name) or said.get("content_fingerprint")
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # whoever needs the record says what is wrong with it
     return found
