@@ -9,9 +9,9 @@ __all__ = ["Numbering", "are_numbers", "number_classes"]
 
 
 class Numbering(NamedTuple):
-    """The index of the class that each number means, and the sentence on what was assumed for it, if any."""
+    """The label (index into the classes) that each number means, and in a sentence what was assumed for it."""
 
-    index: dict[int, int]
+    labels: dict[int, int]
     assumed: str | None
 
 

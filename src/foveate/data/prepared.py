@@ -261,12 +261,12 @@ def _number_folders(
     if known:
         return known, None
     if are_numbers(classes) and sorted(map(int, classes)) == list(range(len(names))):
-        index = number_classes(range(len(names)), classes, str(folder)).index
+        index = number_classes(range(len(names)), classes, str(folder)).labels
         pairs = shortened([f"{name} as {number}" for number, name in enumerate(names)], 12)
         return (
             {name: index[number] for number, name in enumerate(names)},
-            f"The classes have numbers alone, and the folders of {folder} were read as those in sorted order: "
-            f"{pairs}.",
+            f"The classes have numbers alone, and the folders of {folder} were read as those in sorted "
+            f"order: {pairs}.",
         )
     raise RequestError(
         f"{folder} has the classes {shortened(names)}, and the networks know {shortened(classes)}: "

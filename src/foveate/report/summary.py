@@ -27,9 +27,9 @@ def summarise(records: Records) -> dict[str, Any]:
 
     Returns {"study", "rows", "tests", "anova", "detectable_difference", "verdict", "class_changes" (see
     class_changes.py; none where comparisons were planned), "untested_classes", "missing", "report"}; every
-    number that cannot be given is None. Accuracies are fractions, `difference` is b - a, and what could have been detected is
-    reckoned at the level that the smallest p value of the family must pass (alpha over the number of
-    comparisons, `study.statistics.alpha_per_test`), for on adjusted p values the verdict rests.
+    number that cannot be given is None. Accuracies are fractions, `difference` is b - a, and what could have
+    been detected is reckoned at the level that the smallest p value of the family must pass (alpha over the
+    number of comparisons, `study.statistics.alpha_per_test`), for on adjusted p values the verdict rests.
     """
     settings = records.study["statistics"]
     contrasts = planned_pairs(records.finished, records.design)

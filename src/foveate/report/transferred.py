@@ -31,10 +31,10 @@ def summarise_transfer(record: Row) -> dict[str, Any]:
 
     Returns {"target", "ways", "comparisons", "left_out", "warnings"}. A way is {"way", "backbone", "choices",
     "chance", "images", "rows", "changes", "untested"}: a row a mechanism, {"attention", "runs", "accuracy",
-    "loss" (as `describe` gives them), "test"}, plain first; its "test" is `paired_test` of its accuracy against plain's
-    by seed, with "p_adjusted" by Holm over all comparisons of the record, or None where there is no plain;
-    "changes" are those of `class_changes`. A mechanism that was attached to a plain network is compared with
-    that network, fine-tuned without it.
+    "loss" (as `describe` gives them), "test"}, plain first; its "test" is `paired_test` of its accuracy
+    against plain's by seed, with "p_adjusted" by Holm over all comparisons of the record, or None where there
+    is no plain; "changes" are those of `class_changes`, "untested" the classes without test images. A
+    mechanism that was attached to a plain network is compared with that network, fine-tuned without it.
     """
     groups: dict[tuple[Any, ...], dict[str, dict[Any, Row]]] = {}
     for row in record["rows"]:

@@ -109,11 +109,11 @@ def _name_of(study: StudySpec, fingerprint: str) -> str:
 
 
 def _make_searcher_again(
-    place: int, seen: tuple[str, str], study: StudySpec, *given: Any
+    place: int, seen: tuple[str, str], study: StudySpec, url: str, out: Path, machine: Machine, first: int
 ) -> Callable[[int, Watch], dict[str, Any]]:
     """In a worker process: open the images once."""
     data = open_again(study.data, study.backbone_of(study.attention[0]), *seen)
-    return _make_searcher(place, study, *given, data)
+    return _make_searcher(place, study, url, out, machine, first, data)
 
 
 def _make_searcher(
