@@ -9,7 +9,7 @@ __all__ = ["Numbering", "are_numbers", "number_classes"]
 
 
 class Numbering(NamedTuple):
-    """The label (index into the classes) that each number means, and in a sentence what was assumed for it."""
+    """The label (index into the classes) that each number means, and in words what was assumed for it."""
 
     labels: dict[int, int]
     assumed: str | None

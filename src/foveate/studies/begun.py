@@ -22,11 +22,10 @@ def under(data: Data, fingerprint: str, content: str | None = None) -> Data | No
 
     `content` is the fingerprint of their content, where the record has that beside one of names and sizes.
     """
-    if fingerprint == data.content_fingerprint:
-        return replace(data, fingerprint=fingerprint)
-    if fingerprint == data.names_fingerprint and content in (None, data.content_fingerprint):
-        return replace(data, fingerprint=fingerprint)
-    return None
+    by_names = fingerprint == data.names_fingerprint and content in (None, data.content_fingerprint)
+    if not by_names and fingerprint != data.content_fingerprint:
+        return None
+    return data if fingerprint == data.fingerprint else replace(data, fingerprint=fingerprint)
 
 
 def as_begun(data: Data, *records: Iterable[Path]) -> Data:
