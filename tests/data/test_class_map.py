@@ -76,8 +76,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_other_names_of_classes(tmp_path: Path) -> None:
-    names = read_class_names(written(tmp_path, "{3: cat, n01: Dog, n02: cat}"), ["3", "n01", "n02"], CIFAR)
-    assert names == {"3": "cat", "n01": "dog", "n02": "cat"}
+    names = read_class_names(written(tmp_path, "{3: cat, n01: Bird, n02: cat}"), ["3", "n01", "n02"], CIFAR)
+    assert names == {"3": "cat", "n01": "bird", "n02": "cat"}
 
 
 @pytest.mark.parametrize(
