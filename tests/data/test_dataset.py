@@ -37,6 +37,7 @@ def test_digits():
     assert torch.equal(labels, torch.from_numpy(data.train.labels))
     assert "held out as one" in data.notes[0]
     assert data.fingerprint == load_data("digits").fingerprint
+    assert data.fingerprint == data.names_fingerprint, "studies of digits keep their runs"
     assert data.fingerprint != load_data("digits", test_fraction=0.3).fingerprint
 
 

@@ -43,6 +43,8 @@ def content_fingerprint(
     of all files stand for the others: a copy of such a set is another one unless it keeps the times, and a
     file that is replaced without a trace in size and time is not noticed.
     """
+    if found.known_content:
+        return names_fingerprint(found, layout, parts)
     hashed = hashlib.sha256(repr(("content", list(found.classes), _shape(layout))).encode())
     if not (in_memory or found.size <= HASHED_BYTES):
         hashed.update(f"{found.identity} {found.times}".encode())
@@ -59,7 +61,7 @@ def content_fingerprint(
 def names_fingerprint(found: Source, layout: Layout, parts: Sequence[Part]) -> str:
     """Hash names and sizes of the files, labels, classes and the layout, as foveate 0.1.0 did.
 
-    It names the runs of studies that were begun by that version.
+    It names the runs of studies that were begun by that version, and those of the embedded digits.
     """
     hashed = hashlib.sha256(repr((found.identity, list(found.classes), _shape(layout))).encode())
     for part in parts:

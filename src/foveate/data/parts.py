@@ -63,7 +63,8 @@ class Source(NamedTuple):
     Attributes:
         identity: names and sizes of what the images are in; it depends on neither machine nor absolute path.
         size: bytes of that.
-        times: a hash of when it was changed; empty where `identity` says what the content is.
+        times: a hash of when it was changed.
+        known_content: whether `identity` is a hash of the images themselves.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Source(NamedTuple):
     notes: Sequence[str]
     size: int = 0
     times: str = ""
+    known_content: bool = False
 
 
 class Arranged(NamedTuple):
