@@ -137,6 +137,10 @@ def test_parts_inside_classes(folder):
             {"train/a": 2, "train/b": 2, "more/a": 1, "more/b": 1},
             "more and train hold the same.*call more test",
         ),
+        (
+            {f"{site}/{part}/{name}": 1 for site in "xy" for part in ("train", "test") for name in "ab"},
+            "x, y hold parts with folders of classes in them.*give the folder of one, such as .*set/x",
+        ),
         ({"val/a": 1, "val/b": 1, "test/a": 1, "other/c": 1}, "none of the others .other. is called train"),
         (
             {

@@ -142,6 +142,11 @@ def _parts_inside(path: Path, top: Folder, notes: list[str]) -> dict[str, dict[s
     split = [f for f, roles in inner.items() if len(set(roles.values())) > 1]
     if not whole and not split:
         return None
+    if whole and all(below.filled for folder in whole for below in folder.filled):
+        raise RequestError(
+            f"{path}: {_names(whole)} hold parts with folders of classes in them, as whole sets do: give the "
+            f"folder of one, such as {path / whole[0].name}"
+        )
     if len(whole) < len(top.filled):
         if not split:
             return None
