@@ -1,4 +1,6 @@
+import contextlib
 import json
+import operator
 import os
 import shutil
 from pathlib import Path
@@ -10,11 +12,12 @@ from filelock import FileLock
 
 import foveate
 from foveate.data import load_data
-from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError
+from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError, WorkersLostError
 from foveate.studies.begun import BY_NAMES
 from foveate.studies.compare import compare
 from foveate.studies.find_trained import find_trained
 from foveate.studies.network import build_network
+from foveate.studies.pool import run_in_processes
 from foveate.studies.run import Machine
 from foveate.studies.spec import StudySpec, make_study
 from foveate.studies.trained import open_images
@@ -200,6 +203,13 @@ def test_a_study_of_0_1_0_is_resumed_under_its_fingerprint(
     assert about["notes"][-1] == BY_NAMES
     examined = open_images(find_trained([str(out)]))
     assert examined.fingerprint == data.names_fingerprint
+
+
+def test_workers_that_cannot_start_say_why() -> None:
+    with contextlib.closing(run_in_processes([1, 2], 2, Watch(), operator.floordiv, 0)) as outcomes:
+        _, outcome = next(outcomes)
+        with pytest.raises(WorkersLostError, match="could not start: ZeroDivisionError"):
+            outcome()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
