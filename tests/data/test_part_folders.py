@@ -141,6 +141,8 @@ def test_parts_inside_classes(folder):
             {f"{site}/{part}/{name}": 1 for site in "xy" for part in ("train", "test") for name in "ab"},
             "x, y hold parts with folders of classes in them.*give the folder of one, such as .*set/x",
         ),
+        ({"a": 3, "b": 3, "test/a": 1, "test/b": 1}, "test holds a, b, and folders called so lie beside it"),
+        ({"a": 3, "b": 3, "more/a": 1, "more/b": 1}, "more holds a, b, and folders called so lie beside it"),
         ({"val/a": 1, "val/b": 1, "test/a": 1, "other/c": 1}, "none of the others .other. is called train"),
         (
             {

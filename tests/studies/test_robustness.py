@@ -317,7 +317,8 @@ def test_the_batch_decides_an_attacks_random_starts(measure):
 def test_a_run_given_other_images_is_attacked_on_test_images(measure):
     one = measure.trained[0]
     data = open_images([one])
-    others = replace(data, fingerprint="of other images")
+    other = "of other images"
+    others = replace(data, fingerprint=other, content_fingerprint=other, names_fingerprint=other)
     assert _split_of(one, data)[0] == one.spec.seed
     assert _split_of(one, others) == ["test"]
     attacked, _ = _images(one, others, 18, torch.device("cpu"))

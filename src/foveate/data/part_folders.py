@@ -33,7 +33,7 @@ def find_parts(tree: Tree) -> Found:
             and may be classes.
     """
     notes: list[str] = []
-    top = _descended(tree.path, tree.root, notes)
+    top = _descended(tree.root, notes)
     nested = [folder for folder in top.filled if folder.filled]
     roles = roles_among([folder.title for folder in nested])
     parts = _part_folders(tree.path, nested, roles)
@@ -42,6 +42,7 @@ def find_parts(tree: Tree) -> Found:
         raise _no_images(tree.path, top)
     if "train" in parts or (parts and len(parts) == len(top.filled)):
         return Found(_classes_of(tree.path, top, parts, notes), notes)
+    _refuse_part_beside_classes(tree.path, top, parts)
     if len(parts) > 1:
         raise RequestError(
             f"{tree.path}: {_names(parts.values())} hold folders of classes as parts do, and none of the "
@@ -53,7 +54,7 @@ def find_parts(tree: Tree) -> Found:
     return Found({"train": _classes_alone(tree.path, top, notes)}, notes)
 
 
-def _descended(path: Path, root: Folder, notes: list[str]) -> Folder:
+def _descended(root: Folder, notes: list[str]) -> Folder:
     """The folder that holds everything, where the root has nothing but it."""
     top = root
     while not top.images and len(top.filled) == 1 and top.filled[0].filled:
@@ -133,6 +134,19 @@ def _unwrapped(path: Path, parts: dict[str, Folder], notes: list[str]) -> dict[s
             )
         opened[role] = folder
     return opened
+
+
+def _refuse_part_beside_classes(path: Path, top: Folder, parts: dict[str, Folder]) -> None:
+    """Refuse cats, dogs and test/cats, test/dogs: a folder with the classes beside it is no class."""
+    beside = {folder.title for folder in top.filled}
+    for folder in top.filled:
+        twins = sorted(beside & {below.title for below in folder.filled} - {folder.title})
+        if len(twins) > 1 or (twins and folder in parts.values()):
+            raise RequestError(
+                f"{path}: {folder.title} holds {shortened(twins)}, and folders called so lie beside it: it "
+                "is a part and they are the classes of another. Move those into a folder called train, "
+                "and call this one test or val"
+            )
 
 
 def _parts_inside(path: Path, top: Folder, notes: list[str]) -> dict[str, dict[str, Folder]] | None:
