@@ -268,8 +268,8 @@ def test_a_run_is_expected_to_take_as_long_as_those_of_its_mechanism(
     from gpu_steps.accuracy import study_of
 
     study = study_of(dry_run(str(parquet), True))
-    runs = study.runs(open_study(study, Machine("cpu"), Watch()).fingerprint)
     folder = whole[0] / "accuracy"
+    runs = study.runs(open_study(study, folder, Machine("cpu"), Watch()).fingerprint)
     seconds = {run.title: run.seconds for run in progress(folder)}
     own = max(seconds["dmsca, seed 0"] or 0, seconds["dmsca, seed 1"] or 0)
     assert expected_seconds(runs[1], runs, folder) == pytest.approx(1.15 * own)

@@ -48,7 +48,7 @@ def carry_on(settings: Settings, folder: Path, deadline: float) -> None:
 
 def _carry_on(settings: Settings, folder: Path, deadline: float) -> None:
     study, machine = study_of(settings), Machine(settings.device)
-    data = open_study(study, machine, Watch())
+    data = open_study(study, folder, machine, Watch())
     with sole_user(folder):
         runs, _ = begin_study(study, data, folder, machine, "python benchmarks/on_gpu.py", Watch())
         for run in runs:

@@ -84,6 +84,9 @@ def robustness(
     prepared: Annotated[
         Path | None, typer.Option(help="A folder in the layout of CIFAR-10-C or ImageNet-C, instead.")
     ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="YAML: label or folder of the prepared set → class of the runs.")
+    ] = None,
     attacks: Annotated[
         str | None, typer.Option(help="fgsm,pgd,ensemble: on the runs' validation images.")
     ] = None,
@@ -111,6 +114,7 @@ def robustness(
         severities=_numbers(severities, "--severities", int),
         noise=_numbers(noise, "--noise", float),
         prepared=prepared,
+        classes=classes,
         attacks=_names(attacks),
         eps=_numbers(eps, "--eps", float),
         attack_images=attack_images,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "DiskError",
+    "ImagesChangedError",
     "RequestError",
     "WorkError",
     "WorkersLostError",
@@ -28,6 +29,10 @@ class DiskError(WorkError):
 
 class WorkersLostError(WorkError):
     """A worker process ended without a word, and what it did is not done; what was finished is kept."""
+
+
+class ImagesChangedError(WorkError):
+    """Images were changed or taken away while a study was at work on them; what was finished is kept."""
 
 
 def first_line(error: BaseException) -> str:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from foveate.data.class_map import Match, match_classes, read_class_map
+from foveate.data.class_map import Match, match_classes, read_class_map, read_class_names
 from foveate.errors import RequestError
 
 CIFAR = ("airplane", "automobile", "bird", "cat", "truck")
@@ -73,6 +73,26 @@ def test_bad_files_are_refused_by_what_is_wrong(tmp_path: Path, text: str, said:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="cannot read"):
         read_class_map(tmp_path / "none.yaml", TINY, CIFAR)
+
+
+def test_other_names_of_classes(tmp_path: Path) -> None:
+    names = read_class_names(written(tmp_path, "{3: cat, n01: Bird, n02: cat}"), ["3", "n01", "n02"], CIFAR)
+    assert names == {"3": "cat", "n01": "bird", "n02": "cat"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("4: cat", "unknown label or class folder of the prepared set '4'"),
+        ("3: catt", "unknown class of the networks 'catt'. Did you mean 'cat'"),
+        ("3: true", "expected the name of one class, got True"),
+        ("", "maps nothing"),
+    ],
+)
+def test_other_names_that_are_wrong(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(RequestError, match=r"classes\.yaml") as caught:
+        read_class_names(written(tmp_path, text), ["3", "n01"], CIFAR)
+    assert said in str(caught.value)
 
 
 def test_numbers_as_names_are_read_as_text(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 import pickle
 import shutil
 
@@ -36,6 +37,7 @@ def test_digits():
     assert torch.equal(labels, torch.from_numpy(data.train.labels))
     assert "held out as one" in data.notes[0]
     assert data.fingerprint == load_data("digits").fingerprint
+    assert data.fingerprint == data.names_fingerprint, "studies of digits keep their runs"
     assert data.fingerprint != load_data("digits", test_fraction=0.3).fingerprint
 
 
@@ -98,6 +100,79 @@ def test_fingerprint_is_of_content_and_options_that_change_pixels(folder, tmp_pa
     assert load_data(str(root), image_size=8).fingerprint != fingerprint
     (copy / "train/a/0.png").unlink()
     assert load_data(str(copy)).fingerprint != fingerprint
+
+
+def overwrite(path, level=7):
+    """Put another image of as many bytes in the place of a BMP, under the same times."""
+    before = path.stat()
+    Image.fromarray(np.full((16, 16, 3), level, np.uint8)).save(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("memory_limit", [0, 1 << 30])
+def test_images_that_are_replaced_in_place_are_other_images(save, tmp_path, memory_limit):
+    for k in range(12):
+        save(f"set/{'ab'[k % 2]}/{k}.bmp", seed=k)
+    before = load_data(str(tmp_path / "set"), memory_limit=memory_limit)
+    overwrite(tmp_path / "set/a/4.bmp")
+    after = load_data(str(tmp_path / "set"), memory_limit=memory_limit)
+    assert before.fingerprint != after.fingerprint
+    assert before.names_fingerprint == after.names_fingerprint
+
+
+def test_names_of_files_do_not_decide_beyond_order_and_class(folder):
+    root = folder(PARTS)
+    fingerprint = load_data(str(root)).fingerprint
+    (root / "train/a/5.png").rename(root / "train/a/6.png")
+    assert load_data(str(root)).fingerprint == fingerprint
+    (root / "train/a/6.png").rename(root / "train/a/00.png")
+    assert load_data(str(root)).fingerprint != fingerprint, "the order decides who is held out"
+
+
+def test_fingerprint_of_a_huge_set_is_of_a_sample_and_of_times(save, tmp_path, monkeypatch):
+    for k in range(12):
+        save(f"set/{'ab'[k % 2]}/{k}.bmp", seed=k)
+    monkeypatch.setattr("foveate.data.content.HASHED_BYTES", 100)
+    monkeypatch.setattr("foveate.data.content.HASHED_IMAGES", 4)
+    root = tmp_path / "set"
+
+    def fingerprint():
+        return load_data(str(root), memory_limit=0).fingerprint
+
+    first = fingerprint()
+    assert first == fingerprint()
+    os.utime(root / "b/11.bmp", ns=(0, 1))
+    assert first != fingerprint()
+    second = fingerprint()
+    changed = [name for name in sorted(root.glob("*/*")) if overwrite(name) or fingerprint() != second]
+    assert changed, "the sample is read"
+
+
+def test_streamed_images_that_change_or_vanish_are_named(save, tmp_path):
+    for k in range(12):
+        save(f"set/{'ab'[k % 2]}/{k}.bmp", seed=k)
+    store = load_data(str(tmp_path / "set"), memory_limit=0).train
+    everything(store)
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "set/a/0.bmp")
+    with pytest.raises(RequestError, match=r"set/a/0\.bmp: it was changed after the set was opened"):
+        everything(store)
+    (tmp_path / "set/a/0.bmp").unlink()
+    with pytest.raises(RequestError, match=r"set/a/0\.bmp: it is gone, and was there when"):
+        everything(store)
+
+
+def test_labels_in_another_order_of_the_classes(folder):
+    root = str(folder({"train/a": 2, "train/b": 3, "train/c": 2, "test/a": 1, "test/c": 2, "val/b": 1}))
+    for memory_limit in (0, 1 << 30):
+        data = load_data(root, memory_limit=memory_limit)
+        other = data.with_classes(("c", "a", "b"))
+        for part in ("train", "test", "validation"):
+            one, two = getattr(data, part), getattr(other, part)
+            images, labels = everything(two)
+            assert torch.equal(images, everything(one)[0])
+            assert [other.classes[label] for label in labels] == [data.classes[k] for k in one.labels]
+        assert data.with_classes(("a", "b", "c")) is data
 
 
 def test_split(folder):

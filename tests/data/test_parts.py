@@ -55,7 +55,12 @@ def test_declared_classes_without_images_are_left_out():
     assert arranged.classes == ("b", "d")
     assert arranged.train.labels.tolist() == [0, 0, 1, 1]
     assert arranged.test.labels.tolist() == [1]
-    assert "left out: a, c" in arranged.notes[-1]
+    assert "left out: a, c" in arranged.notes[1]
+
+
+def test_classes_without_test_images_are_named():
+    arranged = arrange(source("abc", train=[0, 0, 1, 1, 2, 2], test=[1]), 0.2)
+    assert arranged.notes[-1] == "Classes without test images, of whose accuracy nothing can be said: a, c."
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,71 @@ def test_numbered_classes_go_by_the_order_of_the_folders(tmp_path):
         open_prepared(tmp_path, ("0", "1"), 8, 3)
 
 
+def test_numbered_folders_are_the_classes_called_so_whatever_the_order_of_the_classes(tmp_path):
+    names = [f"n{number:02}" for number in range(12)]
+    classes = sorted(map(str, range(12)))
+    write_folder(tmp_path, names, severities=(1,))
+    prepared = open_prepared(tmp_path, classes, 8, 3)
+    assert [classes[label] for label in prepared.labels("fog", 1)[::2]] == [str(k) for k in range(12)]
+    assert "n00 as 0, n01 as 1, n02 as 2" in prepared.assumed
+
+
+def test_labels_are_the_classes_called_so_whatever_the_order_of_the_classes(tmp_path):
+    classes = sorted(map(str, range(12)))
+    assert classes[2] == "10"
+    write_arrays(tmp_path, count=12, labels=np.tile(np.arange(12), 5))
+    prepared = open_prepared(tmp_path, classes, 8, 3)
+    assert [classes[label] for label in prepared.labels("fog", 1)] == [str(k) for k in range(12)]
+    assert prepared.read("fog", 2, np.array([10]))[1].tolist() == [2]
+    assert prepared.assumed is None
+    natural = open_prepared(tmp_path, [str(k) for k in range(12)], 8, 3)
+    assert natural.identity("fog") != prepared.identity("fog"), "the same labels mean other places"
+
+
+def test_labels_of_named_classes_go_by_their_order_which_is_said(tmp_path):
+    write_arrays(tmp_path)
+    prepared = open_prepared(tmp_path, CLASSES, 8, 3)
+    assert prepared.labels("fog", 1).tolist() == [0, 1, 2, 0]
+    assert prepared.assumed == (
+        f"{tmp_path}/labels.npy has numbers alone, which were read in the order of the classes: "
+        "0 as cat, 1 as dog, 2 as owl."
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "words"),
+    [
+        ([0, 1, 0, 1], CLASSES, "2 other labels than those of 3 classes: 0, 1 instead of 0 to 2"),
+        ([1, 2, 3, 1], CLASSES, "1, 2, 3 instead of 0 to 2"),
+        ([0, 1, 2, 3], ("1", "2", "3"), "labels.npy has 0, and the classes are called 1, 2, 3"),
+    ],
+)
+def test_labels_that_may_mean_other_classes_are_refused(tmp_path, labels, classes, words):
+    write_arrays(tmp_path, labels=np.tile(labels, 5))
+    with pytest.raises(RequestError, match=rf"{words}.*--classes FILE"):
+        open_prepared(tmp_path, classes, 8, 3)
+
+
+def test_a_file_says_which_class_a_label_or_a_folder_is(tmp_path):
+    naming = tmp_path / "classes.yaml"
+    naming.write_text("{5: owl, 7: cat}")
+    write_arrays(tmp_path / "a", labels=np.tile([5, 7, 7, 5], 5))
+    prepared = open_prepared(tmp_path / "a", CLASSES, 8, 3, naming)
+    assert prepared.labels("fog", 1).tolist() == [2, 0, 0, 2]
+    assert prepared.assumed is None
+    naming.write_text("{5: owl}")
+    with pytest.raises(RequestError, match="does not say which class 7 of"):
+        open_prepared(tmp_path / "a", CLASSES, 8, 3, naming)
+    naming.write_text("{n1: dog, n2: [cat]}")
+    write_folder(tmp_path / "b", ("n1", "n2", "n3"), severities=(1,))
+    with pytest.raises(RequestError, match="'n2': expected the name of one class"):
+        open_prepared(tmp_path / "b", CLASSES, 8, 3, naming)
+    naming.write_text("{n1: dog, n2: cat}")
+    prepared = open_prepared(tmp_path / "b", CLASSES, 8, 3, naming)
+    assert prepared.labels("fog", 1).tolist() == [1, 1, 0, 0]
+    assert "n3" in prepared.left_out[0]
+
+
 def test_identity_is_of_the_pixels_and_labels(tmp_path):
     arrays = write_arrays(tmp_path / "a")
     write_arrays(tmp_path / "b")

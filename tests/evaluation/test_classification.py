@@ -24,6 +24,22 @@ def test_scores_of_a_small_case_worked_by_hand() -> None:
     )
 
 
+def test_a_class_without_images_has_no_scores_and_is_in_no_mean() -> None:
+    # Classes a, b, c; true a a b, predicted a c b: nobody can say how c is recognised.
+    logits = torch.tensor([[9.0, 0, 0], [0, 0, 9.0], [0, 9.0, 0]])
+    scores = classification_scores(logits, torch.tensor([0, 0, 1]), ["a", "b", "c"])
+    assert scores["per_class"][2] == {
+        "class": "c",
+        **dict.fromkeys(("accuracy", "precision", "recall", "f1")),
+        "support": 0,
+    }
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+    assert scores["recall"] == pytest.approx((1 / 2 + 1) / 2)
+    assert scores["precision"] == pytest.approx(1)
+    assert scores["f1"] == pytest.approx((2 / 3 + 1) / 2)
+    assert scores["confusion"] == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+
+
 def test_calibration_error_of_a_network_that_is_too_sure() -> None:
     logits = torch.tensor([[20.0, 0], [20.0, 0]])
     assert classification_scores(logits, torch.tensor([0, 1]), ["a", "b"])["ece"] == pytest.approx(0.5)

@@ -7,6 +7,7 @@ from foveate.report.class_changes import (
     class_changes_figure,
     class_changes_sentences,
     class_changes_table,
+    untested_classes,
 )
 from foveate.report.files import as_markdown, as_svg
 
@@ -110,3 +111,20 @@ def test_table_and_figure_show_all_classes_or_those_that_change_most():
     assert [row[0].main for row in table.rows] == many[10:]
     assert "the 30 of 40 classes that change most" in table.caption
     assert len(changes) == 40
+
+
+def test_classes_without_test_images_are_out_of_the_family_and_named():
+    """Recorded as None, and by foveate 0.1.0 as 0 with a support of 0."""
+    for nothing in ({"accuracy": None, "support": 0}, {"accuracy": 0.0, "support": 0}):
+        given = study({"se": [0.05, 0.0, -0.05], "ca": [0.0, 0.0, 0.0]})
+        for by_seed in given.values():
+            for rows in by_seed.values():
+                rows[0]["support"] = rows[2]["support"] = 10
+                rows[1] |= nothing
+        changes = class_changes(given, CLASSES)
+        assert [row["class"] for row in changes] == ["cat", "<b>ship</b>"] * 2
+        assert {row["family"] for row in changes} == {4}
+        assert untested_classes(given, CLASSES) == ["dog"]
+        sentences = class_changes_sentences(changes, ["dog"])
+        assert sentences[-1] == "Without test images, and not tested: dog."
+        assert sentences[:-1] == class_changes_sentences(changes)

@@ -7,6 +7,7 @@ from synthetic_study import write_study
 from foveate.report.charts import figures, pareto_front
 from foveate.report.class_changes import MANY_CLASSES
 from foveate.report.files import as_pdf, as_svg
+from foveate.report.numbers import class_numbers
 from foveate.report.records import read_records
 from foveate.report.summary import summarise
 from foveate.report.theme import theme
@@ -62,6 +63,29 @@ def test_of_many_classes_the_hardest_are_shown(tmp_path):
     )
     assert len({row["class"] for row in made["per_class"].spec["data"]["values"]}) == MANY_CLASSES
     assert "confusion_0" not in made
+
+
+@pytest.mark.parametrize("nothing", [None, 0.0])  # as foveate 0.1.0 recorded it
+def test_classes_without_test_images_are_in_no_figure_and_no_number(tmp_path, nothing):
+    records = read_records(
+        write_study(tmp_path, gains={"none": 0.0, "se": 0.01}, seeds=2, classes=["a", "b", "c"])
+    )
+    for by_seed in records.results.values():
+        for run in by_seed.values():
+            row = run["test"]["per_class"][1]
+            row |= dict.fromkeys(("accuracy", "precision", "recall", "f1"), nothing) | {"support": 0}
+            run["test"]["confusion"][1] = [0, 0, 0]
+    summary = summarise(records)
+    assert summary["untested_classes"] == ["b"]
+    assert [row["class"] for row in summary["class_changes"]] == ["a", "c"]
+    assert {row["family"] for row in summary["class_changes"]} == {2}
+    made = {figure.name: figure for figure in figures(summary, records)}
+    for name in ("per_class", "class_changes"):
+        assert {row["class"] for row in made[name].spec["data"]["values"]} == {"a", "c"}
+    assert "NaN" not in as_svg(made["confusion_0"])
+    numbers = [row for row in class_numbers(records) if row["class"] == "b"]
+    assert len(numbers) == 4
+    assert {row[score] for row in numbers for score in ("accuracy", "precision", "recall", "f1")} == {None}
 
 
 @pytest.mark.parametrize("epochs", [1, 2])

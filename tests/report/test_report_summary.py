@@ -25,8 +25,8 @@ def numbers_in(value):
 def test_shape_and_known_effects(tmp_path):
     summary = summary_of(tmp_path)
     assert list(summary) == [
-        *("study", "rows", "tests", "anova", "detectable_difference", "class_changes", "missing"),
-        *("report", "verdict"),
+        *("study", "rows", "tests", "anova", "detectable_difference", "class_changes"),
+        *("untested_classes", "missing", "report", "verdict"),
     ]
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert [row["attention"] for row in summary["rows"]] == ["none", "se", "cbam", "dmsca"]

@@ -1,4 +1,6 @@
+import contextlib
 import json
+import operator
 import os
 import shutil
 from pathlib import Path
@@ -9,11 +11,16 @@ import torch
 from filelock import FileLock
 
 import foveate
-from foveate.errors import DiskError, RequestError, WorkError
+from foveate.data import load_data
+from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError, WorkersLostError
+from foveate.studies.begun import BY_NAMES
 from foveate.studies.compare import compare
+from foveate.studies.find_trained import find_trained
 from foveate.studies.network import build_network
+from foveate.studies.pool import run_in_processes
 from foveate.studies.run import Machine
 from foveate.studies.spec import StudySpec, make_study
+from foveate.studies.trained import open_images
 from foveate.studies.watch import Watch
 
 CPU = Machine("cpu", threads=1)
@@ -154,6 +161,57 @@ def test_jobs_give_the_same_table(finished: tuple[Path, dict[str, Any]], bands: 
         assert row["loss"]["values"] == pytest.approx(alone["loss"]["values"], rel=1e-7)
 
 
+def test_workers_refuse_images_that_changed_and_name_them(bands: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(bands, tmp_path / "bands")
+
+    class Changes(Watch):
+        def measuring(self, done: int, total: int) -> None:
+            if done == total:
+                (root / "train/low/3.png").unlink()
+                (root / "test/high/0.png").write_bytes((root / "test/high/1.png").read_bytes())
+
+    with pytest.raises(ImagesChangedError, match="no longer those that the study was started with") as error:
+        compare(bands_study(root, seeds=1), tmp_path / "out", CPU, jobs=2, watch=Changes())
+    assert f"{root}/train/low/3.png: it is gone" in str(error.value)
+    assert f"{root}/test/high/0.png: it was changed" in str(error.value)
+    assert not list((tmp_path / "out").rglob("result.json"))
+
+
+def test_a_study_of_0_1_0_is_resumed_under_its_fingerprint(
+    trained_bands: Path, bands: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(trained_bands, out)
+    study = json.loads((out / "study.json").read_text())
+    content, data = study["data"]["fingerprint"], load_data(str(bands), default_size=32)
+    study["data"]["fingerprint"] = data.names_fingerprint
+    asked = bands_study(bands, {"augmentation": ()}, backbone="cifar_resnet8", attention="none,se", seeds=2)
+    old = {(run.attention.label, run.seed): run for run in asked.runs(data.names_fingerprint)}
+    for run in study["runs"]:
+        spec = old[run["attention"], run["seed"]]
+        folder = (out / "runs" / run["id"]).rename(out / "runs" / spec.id)
+        run["id"] = spec.id
+        result = json.loads((folder / "result.json").read_text())
+        result |= {"id": spec.id, "spec": result["spec"] | {"fingerprint": data.names_fingerprint}}
+        (folder / "result.json").write_text(json.dumps(result))
+    (out / "study.json").write_text(json.dumps(study))
+    log = Log()
+    compare(asked, out, CPU, watch=log)
+    assert log.plan == (4, 4)
+    about = json.loads((out / "study.json").read_text())["data"]
+    assert (about["fingerprint"], about["content_fingerprint"]) == (data.names_fingerprint, content)
+    assert about["notes"][-1] == BY_NAMES
+    examined = open_images(find_trained([str(out)]))
+    assert examined.fingerprint == data.names_fingerprint
+
+
+def test_workers_that_cannot_start_say_why() -> None:
+    with contextlib.closing(run_in_processes([1, 2], 2, Watch(), operator.floordiv, 0)) as outcomes:
+        _, outcome = next(outcomes)
+        with pytest.raises(WorkersLostError, match="could not start: ZeroDivisionError"):
+            outcome()
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failed_run_leaves_the_others_and_is_named(bands: Path, tmp_path: Path, jobs: int) -> None:
     # A temperature of 1e-300 divides by zero in float32: the loss is no number from the first step on.
@@ -183,8 +241,6 @@ def test_a_full_disk_ends_the_study_and_keeps_what_was_finished(bands: Path, tmp
             if run == "se, seed 0" and not part.is_symlink():
                 part.symlink_to("/dev/full")
 
-    from foveate.data import load_data
-
     fingerprint = load_data(str(bands), default_size=32).fingerprint
     with pytest.raises(
         DiskError, match=r"cannot write .*last\.ckpt: No space left.*give the same command again"
@@ -198,8 +254,6 @@ def test_a_full_disk_ends_the_study_and_keeps_what_was_finished(bands: Path, tmp
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_file_that_cannot_be_written_ends_the_study_at_once(bands: Path, tmp_path: Path, jobs: int) -> None:
-    from foveate.data import load_data
-
     out = tmp_path / "out"
     study = bands_study(bands, {"epochs": 3}, seeds=4)
     runs = study.runs(load_data(str(bands), default_size=32).fingerprint)
@@ -210,8 +264,6 @@ def test_a_file_that_cannot_be_written_ends_the_study_at_once(bands: Path, tmp_p
 
 
 def test_a_checkpoint_that_is_none_fails_its_run_only(bands: Path, tmp_path: Path) -> None:
-    from foveate.data import load_data
-
     out = tmp_path / "out"
     study = bands_study(bands, seeds=1)
     run = study.runs(load_data(str(bands), default_size=32).fingerprint)[0]

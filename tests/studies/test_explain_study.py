@@ -16,6 +16,7 @@ import foveate
 from foveate.errors import RequestError
 from foveate.studies.examine import Work
 from foveate.studies.explain import ExplainSettings, explain
+from foveate.studies.explain_subjects import find_subjects
 from foveate.studies.find_trained import find_trained
 from foveate.studies.sheets import Tile, draw_sheet, outlined
 
@@ -218,6 +219,16 @@ def test_objects_in_a_set_without_image_files_are_refused_before_it_is_opened(ne
         Run([networks["none"]], tmp_path / "out", tmp_path / "tables", boxes=images / "boxes.json")
     with pytest.raises(RequestError, match="does not say which images it is for: give --data"):
         Run([networks["none"]], tmp_path / "out", boxes=images / "boxes.json")
+
+
+def test_images_that_are_replaced_in_place_are_other_images(networks, tmp_path):
+    trained, settings = find_trained([networks["none"]]), ExplainSettings(images=tmp_path / "any")
+    (tmp_path / "any").mkdir()
+    fingerprints = set()
+    for level in (10, 20, 20):
+        Image.new("RGB", (16, 16), (level,) * 3).save(tmp_path / "any/0.bmp")
+        fingerprints.add(find_subjects(trained, settings, None).fingerprint)
+    assert len(fingerprints) == 2
 
 
 def test_a_folder_of_any_images_with_masks(networks, tmp_path):

@@ -236,6 +236,21 @@ def test_a_prepared_folder_is_read_instead(measure, tmp_path):
         measure(prepared=tmp_path / "c", corruptions=("snow",))
 
 
+def test_a_file_says_which_class_a_label_of_a_prepared_set_is(measure, tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / "c/fog/1" / name).mkdir(parents=True)
+        Image.new("L", (8, 8), 90).save(tmp_path / "c/fog/1" / name / "0.png")
+    (tmp_path / "classes.yaml").write_text("{a: high, b: low, c: middle}")
+    asked = {"prepared": tmp_path / "c", "corruptions": ("fog",), "severities": (1,)}
+    with pytest.raises(RequestError, match="Say which class each folder is with --classes FILE"):
+        measure(**asked)
+    record = measure(**asked, classes=tmp_path / "classes.yaml")
+    assert record["settings"]["classes"] == str(tmp_path / "classes.yaml")
+    assert {row["images"] for row in record["rows"]} == {18, 3}
+    with pytest.raises(RequestError, match="give --prepared"):
+        measure(classes=tmp_path / "classes.yaml")
+
+
 def write_set(folder: Path, name: str = "fog", severities=(1,)) -> Path:
     for severity in severities:
         for class_ in ("high", "low", "middle"):
@@ -302,7 +317,8 @@ def test_the_batch_decides_an_attacks_random_starts(measure):
 def test_a_run_given_other_images_is_attacked_on_test_images(measure):
     one = measure.trained[0]
     data = open_images([one])
-    others = replace(data, fingerprint="of other images")
+    other = "of other images"
+    others = replace(data, fingerprint=other, content_fingerprint=other, names_fingerprint=other)
     assert _split_of(one, data)[0] == one.spec.seed
     assert _split_of(one, others) == ["test"]
     attacked, _ = _images(one, others, 18, torch.device("cpu"))

@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 import foveate
 from foveate.errors import RequestError
 from foveate.models.backbones import create_backbone
 from foveate.studies.find_trained import find_trained
-from foveate.studies.trained import open_images, study_of
+from foveate.studies.trained import assumed_order, open_images, study_of
 
 CPU = torch.device("cpu")
 PREPROCESSING = {
@@ -162,6 +163,59 @@ def test_numbered_classes_are_those_of_the_images_in_their_order(trained_bands, 
     named = save_small(tmp_path / "named.safetensors", classes=["low", "high", "middle"])
     with pytest.raises(RequestError, match=r"named knows 3 classes \(low, high, middle\) and"):
         open_images(find_trained([str(a_run(trained_bands)), str(named)]))
+
+
+def numbered_images(folder: Path, numbers: range) -> str:
+    """A set of folders called by numbers, whose images are of that brightness."""
+    for part in ("train", "test"):
+        for number in numbers:
+            (folder / part / str(number)).mkdir(parents=True)
+            for k in range(2):
+                Image.new("L", (8, 8), 10 * number + k).save(folder / part / str(number) / f"{k}.png")
+    return str(folder)
+
+
+def save_numbered(path: Path, outputs: int, classes: list[str] | None = None) -> str:
+    model = create_backbone("cifar_resnet8", classes=outputs, channels=1)
+    preprocessing = PREPROCESSING | {"input_size": [1, 8, 8], "mean": [0.5], "std": [0.2]}
+    foveate.save(model, path, classes=classes, preprocessing=preprocessing)
+    return str(path)
+
+
+@pytest.mark.parametrize("memory_limit", [0, 1 << 30])
+def test_output_n_is_the_class_called_n(tmp_path, memory_limit):
+    """Folders are sorted as text, 10 before 2, and outputs are counted."""
+    images = numbered_images(tmp_path / "set", range(12))
+    trained = find_trained([save_numbered(tmp_path / "a.safetensors", 12)])
+    data = open_images(trained, images, memory_limit=memory_limit)
+    pixels, labels = data.test.__getitems__(range(24))
+    assert data.classes == tuple(map(str, range(12)))
+    assert labels.tolist() == [int(level) // 10 for level in pixels[:, 0, 0, 0]]
+    assert assumed_order(trained, data.classes) is None
+
+
+def test_names_decide_where_sets_have_their_classes_in_another_order(tmp_path):
+    images = numbered_images(tmp_path / "set", range(3))
+    trained = find_trained([save_numbered(tmp_path / "a.safetensors", 3, ["2", "0", "1"])])
+    data = open_images(trained, images)
+    assert data.classes == ("2", "0", "1")
+    assert data.test.labels.tolist() == [1, 1, 2, 2, 0, 0]
+
+
+def test_numbers_that_are_no_outputs_are_refused(tmp_path):
+    images = numbered_images(tmp_path / "set", range(1, 4))
+    trained = find_trained([save_numbered(tmp_path / "a.safetensors", 3)])
+    with pytest.raises(RequestError, match=r"knows 3 classes \(0, 1, 2\) and set has 3 \(1, 2, 3\)"):
+        open_images(trained, images)
+
+
+def test_the_order_of_unnamed_outputs_is_said(trained_bands, tmp_path):
+    trained = find_trained([str(a_run(trained_bands)), save_numbered(tmp_path / "a.safetensors", 3)])
+    said = assumed_order(trained, open_images(trained).classes)
+    assert said is not None
+    assert "What a can answer has numbers alone" in said
+    assert "0 as high, 1 as low, 2 as middle" in said
+    assert assumed_order(trained[:1], ("high", "low", "middle")) is None
 
 
 def test_a_label_says_the_same_network_but_for_the_mechanism(trained_bands, tmp_path):

@@ -10,7 +10,7 @@ import yaml
 
 from foveate.errors import RequestError, shortened, unknown_name
 
-__all__ = ["ClassMap", "Match", "match_classes", "read_class_map"]
+__all__ = ["ClassMap", "Match", "match_classes", "read_class_map", "read_class_names"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,25 @@ def read_class_map(path: Path, target: Sequence[str], source: Sequence[str]) -> 
             "the networks over with --how probe or finetune"
         )
     return _joined(pairs, target, source)
+
+
+def read_class_names(path: Path, given: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """Read a YAML or JSON mapping that says of which of `classes` each of `given` is another name.
+
+    What is not in it has no class. Several of `given` may be the same class.
+
+    Raises:
+        RequestError: no such file, no mapping, nothing in it, or a name that is in neither list.
+    """
+    names: dict[str, str] = {}
+    for key, value in _mapping(path).items():
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise RequestError(f"{path}: {key!r}: expected the name of one class, got {value!r}")
+        name = _known(str(key), given, "label or class folder of the prepared set", path)
+        names[name] = _known(str(value), classes, "class of the networks", path)
+    if not names:
+        raise RequestError(f"{path} maps nothing: write lines such as '0: airplane' (label: class)")
+    return names
 
 
 def _mapping(path: Path) -> Mapping[Any, Any]:

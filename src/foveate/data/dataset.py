@@ -1,17 +1,17 @@
 """A set of images, loaded: where its parts are, what was found out about it, and how it is split by seed."""
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from foveate.data.content import content_fingerprint, names_fingerprint
 from foveate.data.digits import read_digits
-from foveate.data.folder import read_folder
+from foveate.data.folder import FileImages, read_folder
 from foveate.data.images import Header, broken_images
-from foveate.data.layout import Layout, check_sizes, describe_kinds, find_layout
+from foveate.data.layout import check_sizes, describe_kinds, find_layout
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
 from foveate.data.store import ImageStore, MemoryStore, StreamedStore
 from foveate.data.survey import decode_all, in_threads, probe_sample, spread
@@ -38,7 +38,11 @@ class Data:
         mean: of each channel over the training part, in 0..1 (streamed: over at most 2,048 of its images).
         std: likewise.
         notes: what a reader of the results should know, in sentences.
-        fingerprint: of the images and their arrangement; the same on another machine or at another place.
+        fingerprint: of what the images hold and their arrangement; the same on another machine or at another
+            place (of sets over 2 GiB that are not kept in memory see `content_fingerprint`).
+        content_fingerprint: the same, also where `fingerprint` is the one under which a study was begun.
+        names_fingerprint: of names and sizes alone, the fingerprint that foveate 0.1.0 gave its studies.
+        parts: the images as they are stored, part by part.
         train: the training part.
         test: the held-out part, looked at once.
         validation: the set's own validation part, if it has one.
@@ -57,11 +61,47 @@ class Data:
     train: ImageStore
     test: ImageStore
     validation: ImageStore | None
+    content_fingerprint: str = ""
+    names_fingerprint: str = ""
+    parts: tuple[Part, ...] = ()
 
     @property
     def validation_store(self) -> ImageStore:
         """The store that the validation indices of `split` refer to."""
         return self.train if self.validation is None else self.validation
+
+    def changes(self) -> list[str]:
+        """Name the files that were changed or taken away since the set was opened, with what happened.
+
+        Known of images in files of their own, by size and time.
+        """
+        return [
+            f"{part.where(index)}: {change}"
+            for part in self.parts
+            if isinstance(part.images, FileImages) and part.images.stamps is not None
+            for index, row in enumerate(part.rows)
+            if (change := part.images.change(int(row)))
+        ]
+
+    def with_classes(self, classes: Sequence[str]) -> "Data":
+        """The same images with labels that are indices into `classes`, the same names in another order."""
+        if tuple(classes) == self.classes:
+            return self
+        numbers = np.array([list(classes).index(name) for name in self.classes], dtype=np.int64)
+
+        def relabelled(store: ImageStore) -> ImageStore:
+            if isinstance(store, StreamedStore):
+                return StreamedStore(replace(store.part, labels=numbers[store.labels]), store.layout)
+            assert isinstance(store, MemoryStore)
+            return MemoryStore(store.images, numbers[store.labels])
+
+        return replace(
+            self,
+            classes=tuple(classes),
+            train=relabelled(self.train),
+            test=relabelled(self.test),
+            validation=None if self.validation is None else relabelled(self.validation),
+        )
 
     def split(
         self, seed: int, validation_fraction: float = 0.1, train_fraction: float = 1.0
@@ -135,8 +175,9 @@ def load_data(
     layout = find_layout(survey.healthy()[0], image_size, default_size, upscale)
     in_memory = layout.image_bytes * total <= memory_limit
     images: list[torch.Tensor] = []
+    digests = None
     while complete := in_memory or skip_broken:
-        images, survey = decode_all(parts, layout, keep=in_memory)
+        images, survey, digests = decode_all(parts, layout, keep=in_memory)
         seen = find_layout(survey.healthy()[0], image_size, default_size, upscale)
         if seen == layout:
             break
@@ -151,6 +192,7 @@ def load_data(
         whole = np.array([isinstance(result, Header) for result in survey.results])
         masks = np.split(whole, np.cumsum([len(part) for part in parts])[:-1])
         parts = [part.take(mask) for part, mask in zip(parts, masks, strict=True)]
+        digests = None if digests is None else digests[whole]
         images = [kept[torch.from_numpy(mask)] for kept, mask in zip(images, masks, strict=False)]
         check_counts(parts[0].labels, arranged.classes, 1 + (arranged.validation is None))
         named = ", ".join(where for where, _ in broken[:5]) + (", …" if len(broken) > 5 else "")
@@ -170,6 +212,7 @@ def load_data(
     assert train is not None
     assert test is not None
     mean, std = _channel_statistics(train)
+    fingerprint = content_fingerprint(found, layout, parts, digests, in_memory=in_memory)
     return Data(
         name=found.name,
         classes=arranged.classes,
@@ -180,10 +223,13 @@ def load_data(
         mean=mean,
         std=std,
         notes=tuple(notes),
-        fingerprint=_fingerprint(found, layout, parts),
+        fingerprint=fingerprint,
         train=train,
         test=test,
         validation=validation,
+        content_fingerprint=fingerprint,
+        names_fingerprint=names_fingerprint(found, layout, parts),
+        parts=tuple(parts),
     )
 
 
@@ -219,11 +265,3 @@ def _channel_statistics(train: ImageStore) -> tuple[tuple[float, ...], tuple[flo
     # Constant images have no spread; one grey level keeps the division finite.
     std = (squares / count - mean**2).clamp(min=1).sqrt()
     return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
-
-
-def _fingerprint(found: Source, layout: Layout, parts: Sequence[Part]) -> str:
-    shape = (layout.channels, layout.image_size, layout.canvas, layout.padding)
-    digest = hashlib.sha256(repr((found.identity, list(found.classes), shape)).encode())
-    for part in parts:
-        digest.update(repr(len(part)).encode() + part.labels.astype("<i8").tobytes())
-    return digest.hexdigest()

@@ -31,4 +31,5 @@ def read_digits() -> Source:
     arrays = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     part = Part(ArrayImages(arrays), np.arange(len(arrays)), digits.target.astype(np.int64))
     classes = [str(name) for name in digits.target_names]
-    return Source("digits", {"train": part}, classes, hashlib.sha256(arrays.tobytes()).hexdigest(), [])
+    identity = hashlib.sha256(arrays.tobytes()).hexdigest()
+    return Source("digits", {"train": part}, classes, identity, [], known_content=True)

@@ -7,115 +7,121 @@ from pathlib import Path
 
 import numpy as np
 
-from foveate.data.parts import Part, Source, role_of
+from foveate.data.images import UnreadableImageError
+from foveate.data.part_folders import find_parts
+from foveate.data.parts import Part, Source
+from foveate.data.tree import EXTENSIONS, scan
 from foveate.errors import RequestError
 
-__all__ = ["EXTENSIONS", "FileImages", "files_identity", "images_below", "read_folder"]
-
-EXTENSIONS = frozenset(
-    {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
+__all__ = ["EXTENSIONS", "FileImages", "files_identity", "files_stamps", "held_out_images", "read_folder"]
 
 
 class FileImages:
-    """Image files below a root, by their relative names."""
+    """Image files below a root, by their relative names.
 
-    def __init__(self, root: Path, files: list[str]) -> None:
-        self.root, self.files = root, files
+    `stamps`, int64 (N, 2), are size in bytes and time of change in ns that each had when the set was opened.
+    A file that has others when it is asked for is no longer the image that it was.
+    """
+
+    def __init__(self, root: Path, files: list[str], stamps: np.ndarray | None = None) -> None:
+        self.root, self.files, self.stamps = root, files, stamps
 
     def __getitem__(self, row: int) -> Path:
-        return self.root / self.files[row]
+        """The file of a row; UnreadableImageError where it was changed since the opening, or is gone."""
+        path = self.root / self.files[row]
+        if self.stamps is not None and (change := self.change(row)):
+            raise UnreadableImageError(change)
+        return path
 
     def where(self, row: int) -> str:
         """The file's path."""
         return str(self.root / self.files[row])
 
+    def change(self, row: int) -> str | None:
+        """What happened to the file of a row since the set was opened, in words; None where nothing did."""
+        assert self.stamps is not None
+        try:
+            found = (self.root / self.files[row]).stat()
+        except FileNotFoundError:
+            return "it is gone, and was there when the set was opened"
+        except OSError as error:
+            return error.strerror or str(error)
+        if [found.st_size, found.st_mtime_ns] != self.stamps[row].tolist():
+            return "it was changed after the set was opened"
+        return None
 
-def files_identity(root: Path, files: Iterable[str]) -> str:
-    """Hash sorted relative names and sizes in bytes: the same for a copy of the folder elsewhere."""
+
+def files_stamps(root: Path, files: Iterable[str]) -> np.ndarray:
+    """Size in bytes and time of change in ns of each file, int64 (N, 2).
+
+    Raises:
+        RequestError: a file is gone or its folder cannot be read.
+    """
+    try:
+        found = [(root / name).stat() for name in files]
+    except OSError as error:
+        raise RequestError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return np.array([(one.st_size, one.st_mtime_ns) for one in found], dtype=np.int64).reshape(-1, 2)
+
+
+def files_identity(root: Path, files: Iterable[str], stamps: np.ndarray | None = None) -> str:
+    """Hash sorted relative names and sizes in bytes: the same for a copy of the folder elsewhere.
+
+    It does not tell what is in the files. `stamps` are those of `files_stamps`, where they are known.
+    """
+    files = list(files)
+    sizes = (files_stamps(root, files) if stamps is None else stamps)[:, 0].tolist()
     digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{(root / name).stat().st_size}\n".encode())
+    for name, size in sorted(zip(files, sizes, strict=True)):
+        digest.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
 def read_folder(root: Path) -> Source:
-    """Find parts, classes (sorted by name) and images below `root`; files that start with a dot are ignored.
+    """Find parts, classes (sorted by name) and images below `root`.
+
+    Hidden files and folders (their names start with a dot, or with __ for folders), files that are no images
+    by their extension, links that lead nowhere and folders without images are left out; the notes name them.
 
     Raises:
-        RequestError: no images in this layout, or two folders for the same part.
+        RequestError: no images in this layout, a folder that cannot be read, or folders that may be parts and
+            may be classes (see `find_parts`).
     """
-    others: Counter[str] = Counter()
-    listed = {
-        role: {found.name: images_below(root, found, others) for found in _subfolders(folder)}
-        for role, folder in _part_folders(root).items()
-    }
-    filled = {role: files for role, files in listed.items() if any(files.values())}
-    if not filled or ("train" in listed and "train" not in filled):
-        raise _no_images(root)
-    notes = [
-        f"The {role} part was left out: it has no images in class folders."
-        for role in listed
-        if role not in filled
-    ]
+    tree = scan(root)
+    found = find_parts(tree)
+    notes = [*found.notes]
+    others = sum(
+        (folder.others_below() for part in found.parts.values() for folder in part.values()), Counter[str]()
+    )
     if others:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(5))
         notes.append(f"Files that are no images by their extension were left out: {kinds}.")
+    notes += tree.notes()
 
-    classes = sorted({name for files in filled.values() for name, below in files.items() if below})
+    classes = sorted({name for part in found.parts.values() for name in part})
     names: list[str] = []
-    parts = {}
-    for role, files in filled.items():
+    rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for role, part in found.parts.items():
         start = len(names)
-        names += [name for class_ in classes for name in files.get(class_, ())]
-        counts = [len(files.get(class_, ())) for class_ in classes]
-        labels = np.repeat(np.arange(len(classes), dtype=np.int64), counts)
-        parts[role] = Part(FileImages(root, names), np.arange(start, len(names)), labels)
-    return Source(root.name, parts, classes, files_identity(root, names), notes)
+        below = [part[class_].below() if class_ in part else [] for class_ in classes]
+        names += [name for of_class in below for name in of_class]
+        labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(of_class) for of_class in below])
+        rows[role] = np.arange(start, len(names)), labels
+    stamps = files_stamps(root, names)
+    images = FileImages(root, names, stamps)
+    parts = {role: Part(images, *given) for role, given in rows.items()}
+    identity = files_identity(root, names, stamps)
+    times = hashlib.sha256(stamps.astype("<i8").tobytes()).hexdigest()
+    return Source(root.name, parts, classes, identity, notes, int(stamps[:, 0].sum()), times)
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__"))
-    )
+def held_out_images(root: Path) -> list[str]:
+    """Sorted names, relative to `root`, of the images in its test and validation parts.
 
-
-def _part_folders(root: Path) -> dict[str, Path]:
-    """The folder of each part.
-
-    Without a training folder, and with folders beside that are no parts, all folders are classes of one part.
+    Empty where no part is called train: such a set is split by a share, and any image may be trained on.
     """
-    folders = _subfolders(root)
-    roles: dict[str, Path] = {}
-    for folder in folders:
-        if role := role_of(folder.name):
-            if role in roles:
-                raise RequestError(
-                    f"{root}: both {roles[role].name} and {folder.name} are its {role} part: keep one of them"
-                )
-            roles[role] = folder
-    return roles if "train" in roles or len(roles) == len(folders) > 0 else {"train": root}
-
-
-def images_below(root: Path, folder: Path, others: Counter[str]) -> list[str]:
-    """Sorted names, relative to the root, of the images in a folder at any depth; counts other files."""
-    images = []
-    for file in folder.rglob("*"):
-        hidden = any(name.startswith(".") for name in file.relative_to(folder).parts)
-        if hidden or not file.is_file():
-            continue
-        if file.suffix.lower() in EXTENSIONS:
-            images.append(file.relative_to(root).as_posix())
-        else:
-            others[file.suffix.lower() or file.name] += 1
-    return sorted(images)
-
-
-def _no_images(root: Path) -> RequestError:
-    loose = sum(file.suffix.lower() in EXTENSIONS for file in root.iterdir())
-    found = f"{loose:,} images lie in it directly, but" if loose else "there are"
-    return RequestError(
-        f"{root}: {found} no images in class folders. Expected CLASS/IMAGE, or train/CLASS/IMAGE with "
-        "test/CLASS/IMAGE or val/CLASS/IMAGE beside it, or *.parquet files; "
-        f"an image ends in {', '.join(sorted(EXTENSIONS))}"
-    )
+    parts = find_parts(scan(root)).parts
+    if "train" not in parts or len(parts) == 1:
+        return []
+    held_out = [part for role, part in parts.items() if role != "train"]
+    return sorted(name for part in held_out for folder in part.values() for name in folder.below())

@@ -58,9 +58,13 @@ class Part:
 
 
 class Source(NamedTuple):
-    """A set as found: its parts by role (or a single one, whatever its name), classes, and its identity.
+    """A set as found: its parts by role (or a single one, whatever its name) and its classes.
 
-    `identity` names the content in a way that depends on neither machine nor absolute path.
+    Attributes:
+        identity: names and sizes of what the images are in; it depends on neither machine nor absolute path.
+        size: bytes of that.
+        times: a hash of when it was changed.
+        known_content: whether `identity` is a hash of the images themselves.
     """
 
     name: str
@@ -68,6 +72,9 @@ class Source(NamedTuple):
     classes: Sequence[str]
     identity: str
     notes: Sequence[str]
+    size: int = 0
+    times: str = ""
+    known_content: bool = False
 
 
 class Arranged(NamedTuple):
@@ -145,6 +152,11 @@ def arrange(source: Source, test_fraction: float) -> Arranged:
         notes.append(
             f"The set has no test part: {len(held):,} of its {len(kept) + len(held):,} images "
             "are held out as one, always the same."
+        )
+    if untested := sorted(set(range(len(classes))) - set(parts["test"].labels.tolist())):
+        notes.append(
+            f"Classes without test images, of whose accuracy nothing can be said: "
+            f"{', '.join(classes[label] for label in untested)}."
         )
     return Arranged(parts["train"], parts["test"], parts.get("validation"), classes, notes)
 

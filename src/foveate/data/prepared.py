@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foveate.data.class_map import read_class_names
 from foveate.data.corruptions import noise_sigma
 from foveate.data.folder import EXTENSIONS
 from foveate.data.images import UnreadableImageError, decode, place
+from foveate.data.numbering import Numbering, are_numbers, number_classes
 from foveate.errors import RequestError, shortened
 
 __all__ = ["ArrayCorruptions", "FolderCorruptions", "PreparedCorruptions", "open_prepared"]
@@ -28,10 +30,12 @@ class PreparedCorruptions(ABC):
     Attributes:
         corruptions: the names that are there, sorted.
         left_out: sentences on what was not taken; images that cannot be read are told by `read`.
+        assumed: a sentence on the classes that its numbers were read as, where nothing in it says them.
     """
 
     corruptions: tuple[str, ...]
     left_out: list[str]
+    assumed: str | None = None
 
     def has(self, corruption: str, severity: int) -> bool:
         """Whether this corruption is there in this severity."""
@@ -51,11 +55,13 @@ class PreparedCorruptions(ABC):
 
 
 def open_prepared(
-    folder: Path, classes: Sequence[str], image_size: int, channels: int
+    folder: Path, classes: Sequence[str], image_size: int, channels: int, naming: Path | None = None
 ) -> PreparedCorruptions:
     """Open a folder of CORRUPTION.npy with labels.npy, or of CORRUPTION/SEVERITY/CLASS/IMAGE.
 
-    Nothing is unpickled, and arrays are mapped, not read.
+    `naming` is a file that says which of `classes` each label or class folder is (see `read_class_names`);
+    without it folders go by name and labels by number (see `number_classes`). Nothing is unpickled, and
+    arrays are mapped, not read.
 
     Raises:
         RequestError: neither layout is there, its images or classes are others than the networks', or a name
@@ -64,7 +70,7 @@ def open_prepared(
     if not folder.is_dir():
         raise RequestError(f"there is no folder {folder}: give the folder of a prepared -C set")
     layout = ArrayCorruptions if (folder / LABELS).is_file() else FolderCorruptions
-    prepared: PreparedCorruptions = layout(folder, classes, image_size, channels)
+    prepared: PreparedCorruptions = layout(folder, classes, image_size, channels, naming)
     for name in prepared.corruptions:
         if name == CLEAN or noise_sigma(name) is not None:
             raise RequestError(
@@ -76,17 +82,25 @@ def open_prepared(
 class ArrayCorruptions(PreparedCorruptions):
     """CIFAR-10-C's layout: NAME.npy, uint8 (5·N, H, W, 3), by severity, and labels.npy (5·N,)."""
 
-    def __init__(self, folder: Path, classes: Sequence[str], image_size: int, channels: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        image_size: int,
+        channels: int,
+        naming: Path | None = None,
+    ) -> None:
         if channels != 3:
             raise RequestError(f"{folder} holds colour images, and the networks take {channels} channel")
-        self._labels = _load(folder / LABELS)
-        if self._labels.ndim != 1 or self._labels.dtype.kind not in "iu" or len(self._labels) % STRENGTHS:
+        given = _load(folder / LABELS)
+        if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) % STRENGTHS or not len(given):
             raise RequestError(
-                f"{folder / LABELS} holds {self._labels.dtype} {self._labels.shape}: expected whole numbers, "
+                f"{folder / LABELS} holds {given.dtype} {given.shape}: expected whole numbers, "
                 f"(5·N,), the labels of {STRENGTHS} severities"
             )
-        if not len(self._labels) or self._labels.min() < 0 or self._labels.max() >= len(classes):
-            raise RequestError(f"{folder / LABELS} has other labels than those of {len(classes)} classes")
+        numbers, places = np.unique(given, return_inverse=True)
+        index, self.assumed = _number_labels(folder / LABELS, numbers.tolist(), classes, naming)
+        self._labels = np.array([index[number] for number in numbers.tolist()], dtype=np.int64)[places]
         files = sorted(file for file in folder.glob("*.npy") if file.name != LABELS)
         self._arrays = {file.stem: _load(file) for file in files}
         expected = (len(self._labels), image_size, image_size, 3)
@@ -106,14 +120,14 @@ class ArrayCorruptions(PreparedCorruptions):
     def identity(self, corruption: str) -> str:
         """Hash of the pixels and labels themselves: all arrays of such a set are of the same size."""
         if corruption not in self._identities:
-            digest = hashlib.sha256(self._labels.astype(np.int64).tobytes())
+            digest = hashlib.sha256(self._labels.tobytes())
             digest.update(np.ascontiguousarray(self._arrays[corruption]).data)
             self._identities[corruption] = digest.hexdigest()
         return self._identities[corruption]
 
     def labels(self, corruption: str, severity: int) -> np.ndarray:
         """int64 (N,)."""
-        return self._labels[self._span(severity)].astype(np.int64)
+        return self._labels[self._span(severity)]
 
     def read(self, corruption: str, severity: int, indices: np.ndarray) -> tuple[Tensor, Tensor, list[str]]:
         """Images, float (B, 3, H, W) in 0..1, and labels, int64 (B,); all of them can be read."""
@@ -129,10 +143,18 @@ class ArrayCorruptions(PreparedCorruptions):
 class FolderCorruptions(PreparedCorruptions):
     """ImageNet-C's layout: CORRUPTION/SEVERITY/CLASS/IMAGE; images are brought to the networks' size.
 
-    Class folders go by name; where the networks' classes have only numbers for names, by their sorted order.
+    Class folders go by name. Where the networks' classes have only numbers for names, the n-th folder in
+    sorted order, counted from 0, is the class called n.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str], image_size: int, channels: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        image_size: int,
+        channels: int,
+        naming: Path | None = None,
+    ) -> None:
         self.folder, self.image_size, self.channels = folder, image_size, channels
         found: dict[tuple[str, int], dict[str, list[Path]]] = {}
         for file in sorted(folder.glob("*/[1-5]/*/*")):
@@ -145,7 +167,7 @@ class FolderCorruptions(PreparedCorruptions):
                 "or CORRUPTION/SEVERITY/CLASS/IMAGE with severities 1 to 5 (as ImageNet-C)"
             )
         names = sorted({class_ for of_classes in found.values() for class_ in of_classes})
-        numbers = _number_classes(folder, names, classes)
+        numbers, self.assumed = _number_folders(folder, names, classes, naming)
         self._files = {
             place: [
                 (file, numbers[name])
@@ -212,13 +234,41 @@ def _load(file: Path) -> np.ndarray:
         raise RequestError(f"{file} is no array of plain numbers: {error}") from error
 
 
-def _number_classes(folder: Path, names: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
+def _number_labels(
+    path: Path, numbers: Sequence[int], classes: Sequence[str], naming: Path | None
+) -> Numbering:
+    """The index of the class of each label."""
+    way = "Say which class each label is with --classes FILE"
+    if naming is None:
+        try:
+            return number_classes(numbers, classes, str(path))
+        except RequestError as error:
+            raise RequestError(f"{error}. {way}") from error
+    named = read_class_names(naming, [str(number) for number in numbers], classes)
+    if unnamed := [number for number in numbers if str(number) not in named]:
+        raise RequestError(f"{naming} does not say which class {shortened(unnamed)} of {path} is")
+    return Numbering({number: classes.index(named[str(number)]) for number in numbers}, None)
+
+
+def _number_folders(
+    folder: Path, names: Sequence[str], classes: Sequence[str], naming: Path | None
+) -> tuple[dict[str, int], str | None]:
+    """The index of the class of each class folder that has one, and a sentence on what was assumed."""
+    if naming is not None:
+        named = read_class_names(naming, names, classes)
+        return {name: classes.index(class_) for name, class_ in named.items()}, None
     known = {name: classes.index(name) for name in names if name in classes}
     if known:
-        return known
-    if all(name.isdecimal() for name in classes) and len(names) == len(classes):
-        return {name: number for number, name in enumerate(names)}
+        return known, None
+    if are_numbers(classes) and sorted(map(int, classes)) == list(range(len(names))):
+        index = number_classes(range(len(names)), classes, str(folder)).labels
+        pairs = shortened([f"{name} as {number}" for number, name in enumerate(names)], 12)
+        return (
+            {name: index[number] for number, name in enumerate(names)},
+            f"The classes have numbers alone, and the folders of {folder} were read as those in sorted "
+            f"order: {pairs}.",
+        )
     raise RequestError(
         f"{folder} has the classes {shortened(names)}, and the networks know {shortened(classes)}: "
-        "none is in both"
+        "none is in both. Say which class each folder is with --classes FILE"
     )

@@ -1,21 +1,25 @@
 """Looking at the images of a set before anything is trained: headers of a sample, or all of them decoded."""
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from foveate.data.images import Header, UnreadableImageError, broken_images, decode, place, probe
+from foveate.data.images import Encoded, Header, UnreadableImageError, broken_images, decode, place, probe
 from foveate.data.layout import Layout
 from foveate.data.parts import Part
 
-__all__ = ["Survey", "decode_all", "in_threads", "probe_sample", "spread"]
+__all__ = ["DIGEST", "Survey", "decode_all", "digest", "in_threads", "probe_sample", "spread"]
 
 Result = TypeVar("Result")
+DIGEST = 16
+"""Bytes of the hash of one image."""
 
 
 class Survey(NamedTuple):
@@ -73,20 +77,48 @@ def probe_sample(parts: Sequence[Part], count: int) -> Survey:
     return Survey(rows, in_threads(read, len(rows)))
 
 
-def decode_all(parts: Sequence[Part], layout: Layout, *, keep: bool) -> tuple[list[Tensor], Survey]:
+def digest(encoded: Encoded) -> bytes:
+    """Hash an image as it is stored, its file's bytes or its pixels.
+
+    Raises:
+        UnreadableImageError: the file cannot be read.
+    """
+    if isinstance(encoded, Path):
+        try:
+            with encoded.open("rb") as file:
+                return hashlib.file_digest(file, _blake).digest()
+        except OSError as error:
+            raise UnreadableImageError(error.strerror or str(error)) from error
+    if isinstance(encoded, np.ndarray):
+        encoded = repr(encoded.shape).encode() + encoded.tobytes()
+    return _blake(encoded).digest()
+
+
+def _blake(content: bytes = b"") -> "hashlib.blake2b":
+    return hashlib.blake2b(content, digest_size=DIGEST)
+
+
+def decode_all(
+    parts: Sequence[Part], layout: Layout, *, keep: bool
+) -> tuple[list[Tensor], Survey, np.ndarray]:
     """Decode every image, into one tensor a part, uint8 (N, C, S, S), if they are to be kept.
 
     A broken image leaves its place in the tensor undefined and its reason in the survey.
+
+    Returns:
+        the tensors, what was found, and the hash of each image as it is stored, uint8 (N, DIGEST).
     """
     rows = [(part, index) for part in parts for index in range(len(part))]
     shape = (len(rows) if keep else 0, layout.channels, layout.canvas, layout.canvas)
     images = torch.empty(shape, dtype=torch.uint8)
-    canvases = images.numpy()
+    canvases, digests = images.numpy(), np.zeros((len(rows), DIGEST), np.uint8)
 
     def read(k: int) -> Header | UnreadableImageError:
         part, index = rows[k]
         try:
-            pixels, header = decode(part[index])
+            stored = part[index]
+            pixels, header = decode(stored)
+            digests[k] = np.frombuffer(digest(stored), np.uint8)
         except UnreadableImageError as error:
             return error.with_traceback(None)
         if keep:
@@ -94,4 +126,4 @@ def decode_all(parts: Sequence[Part], layout: Layout, *, keep: bool) -> tuple[li
         return header
 
     survey = Survey(rows, in_threads(read, len(rows)))
-    return list(images.split([len(part) for part in parts])) if keep else [], survey
+    return list(images.split([len(part) for part in parts])) if keep else [], survey, digests

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foveate.data.folder import files_identity
+from foveate.data.folder import files_identity, files_stamps
 from foveate.data.parts import Part, Source, role_of
 from foveate.errors import RequestError
 
@@ -67,8 +67,11 @@ def read_parquet(root: Path, image_column: str | None, label_column: str | None)
         tables = _load(str(root))
     except (OSError, ValueError) as error:
         raise RequestError(f"{root}: its parquet files cannot be read: {error}") from error
-    identity = files_identity(root, parquet_files(root))
-    return _read(root.name, tables, identity, image_column, label_column)
+    files = parquet_files(root)
+    stamps = files_stamps(root, files)
+    found = _read(root.name, tables, files_identity(root, files, stamps), image_column, label_column)
+    times = hashlib.sha256(stamps.astype("<i8").tobytes()).hexdigest()
+    return found._replace(size=int(stamps[:, 0].sum()), times=times)
 
 
 def read_hub(source: str, image_column: str | None, label_column: str | None) -> Source:
@@ -88,7 +91,8 @@ def read_hub(source: str, image_column: str | None, label_column: str | None) ->
     sizes = {part: (table.num_rows, str(table.features)) for part, table in tables.items()}
     files = sorted(next(iter(tables.values())).info.download_checksums or ())  # addresses with their commit
     identity = hashlib.sha256(json.dumps([source, sizes, files], sort_keys=True).encode()).hexdigest()
-    return _read(source, tables, identity, image_column, label_column)
+    size = sum(table.data.nbytes for table in tables.values())
+    return _read(source, tables, identity, image_column, label_column)._replace(size=size)
 
 
 def _load(path: str, config: str | None = None) -> "DatasetDict":

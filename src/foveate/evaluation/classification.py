@@ -39,30 +39,33 @@ def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]
     """Scores of logits (N, classes) against labels (N,), all as plain numbers.
 
     accuracy, loss (mean cross-entropy), precision, recall and f1 (macro averages over the classes that
-    occur), ece (expected calibration error over 15 equal bins: Guo et al. 2017, eq. 3), per_class, and
-    confusion (rows: true class, columns: predicted class).
+    occur in `labels`), ece (expected calibration error over 15 equal bins: Guo et al. 2017, eq. 3),
+    per_class, and confusion (rows: true class, columns: predicted class). A class that does not occur has
+    support 0, and None for its scores: nothing was asked about it.
     """
     count = len(classes)
     probabilities = logits.softmax(1)
+    support = torch.bincount(labels, minlength=count)
     per_class = {
         "accuracy": scores.multiclass_accuracy(logits, labels, count, average=None),
         "precision": scores.multiclass_precision(logits, labels, count, average=None),
         "recall": scores.multiclass_recall(logits, labels, count, average=None),
         "f1": scores.multiclass_f1_score(logits, labels, count, average=None),
-        "support": torch.bincount(labels, minlength=count),
     }
-    columns = {name: values.tolist() for name, values in per_class.items()}
+    columns = {
+        name: [value if found else None for value, found in zip(values.tolist(), support, strict=True)]
+        for name, values in per_class.items()
+    }
     confusion = scores.multiclass_confusion_matrix(logits, labels, count)
     calibration = scores.multiclass_calibration_error(probabilities, labels, count, n_bins=CALIBRATION_BINS)
     return {
         "accuracy": (logits.argmax(1) == labels).double().mean().item(),
         "loss": F.cross_entropy(logits.double(), labels).item(),
-        "precision": scores.multiclass_precision(logits, labels, count, average="macro").item(),
-        "recall": scores.multiclass_recall(logits, labels, count, average="macro").item(),
-        "f1": scores.multiclass_f1_score(logits, labels, count, average="macro").item(),
+        **{name: per_class[name][support > 0].mean().item() for name in ("precision", "recall", "f1")},
         "ece": calibration.item(),
         "per_class": [
             {"class": name, **{score: column[index] for score, column in columns.items()}}
+            | {"support": int(support[index])}
             for index, name in enumerate(classes)
         ],
         "confusion": confusion.tolist(),

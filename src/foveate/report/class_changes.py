@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 
+from foveate.errors import shortened
 from foveate.evaluation.simultaneous import simultaneous_differences
 from foveate.report.notation import NOTHING, count, display_name, interval, listing, points
 from foveate.report.records import PLAIN
@@ -19,10 +20,12 @@ from foveate.report.theme import COLOURS, Figure, number_tip, specification
 __all__ = [
     "MANY_CLASSES",
     "PerClass",
+    "class_accuracy",
     "class_changes",
     "class_changes_figure",
     "class_changes_sentences",
     "class_changes_table",
+    "untested_classes",
 ]
 
 MANY_CLASSES = 30
@@ -34,10 +37,28 @@ PerClass = Mapping[str, Mapping[Any, Sequence[Mapping[str, Any]]]]
 """By label, by seed: a row a class, with "class" and "accuracy", as the record of a run has them."""
 
 
+def class_accuracy(row: Mapping[str, Any]) -> float | None:
+    """The accuracy of a class; None without test images, for which foveate 0.1.0 recorded 0."""
+    return row["accuracy"] if row.get("support", 1) else None
+
+
+def untested_classes(per_class: PerClass, classes: Sequence[str]) -> list[str]:
+    """The classes of which a run has no test image, so that nothing can be said of them."""
+    without = {
+        row["class"]
+        for by_seed in per_class.values()
+        for rows in by_seed.values()
+        for row in rows
+        if class_accuracy(row) is None
+    }
+    return [name for name in classes if name in without]
+
+
 def class_changes(per_class: PerClass, classes: Sequence[str]) -> list[dict[str, Any]]:
     """The change of each class's accuracy from plain to each mechanism, paired by seed.
 
-    The family is all of them, classes × mechanisms. No rows where there is no plain to compare with.
+    The family is all of them, classes × mechanisms, without the classes that have no test images (see
+    `untested_classes`). No rows where there is no plain to compare with.
 
     Returns a row a mechanism and class: {"attention", "class", "plain", "accuracy" (means over the seeds that
     both have), "difference", "low", "high" (the simultaneous 95 % interval, cut at ±1, or None),
@@ -49,11 +70,13 @@ def class_changes(per_class: PerClass, classes: Sequence[str]) -> list[dict[str,
         label: {seed: {row["class"]: row["accuracy"] for row in rows} for seed, rows in by_seed.items()}
         for label, by_seed in per_class.items()
     }
+    untested = untested_classes(per_class, classes)
+    tested = [name for name in classes if name not in untested]
     plain = accuracies.pop(PLAIN)
     asked, pairs = [], []
     for label, by_seed in accuracies.items():
         seeds = [seed for seed in by_seed if seed in plain]
-        for name in classes if seeds else ():
+        for name in tested if seeds else ():
             asked.append((label, name))
             pairs.append(([plain[seed][name] for seed in seeds], [by_seed[seed][name] for seed in seeds]))
     rows = []
@@ -79,8 +102,11 @@ def class_changes(per_class: PerClass, classes: Sequence[str]) -> list[dict[str,
     return rows
 
 
-def class_changes_sentences(changes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What can be said of the classes; where no change is shown, that."""
+def class_changes_sentences(changes: Sequence[Mapping[str, Any]], untested: Sequence[str] = ()) -> list[str]:
+    """What can be said of the classes; where no change is shown, that. `untested` are named at the end."""
+    if untested:
+        named = shortened(untested, MANY_CLASSES)
+        return [*class_changes_sentences(changes), f"Without test images, and not tested: {named}."]
     if not changes:
         return []
     family = changes[0]["family"]

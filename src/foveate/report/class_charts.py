@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.class_changes import MANY_CLASSES
+from foveate.report.class_changes import MANY_CLASSES, class_accuracy
 from foveate.report.notation import display_name
 from foveate.report.records import Records
 from foveate.report.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
@@ -17,16 +17,24 @@ CLASSES_WITH_FIGURES = 12
 
 
 def per_class(summary: dict[str, Any], records: Records) -> Figure:
-    """Show each class's accuracy, mean and range over seeds; of many classes those of the lowest mean."""
+    """Show each class's accuracy, mean and range over seeds; of many classes those of the lowest mean.
+
+    Classes without test images have none and are not shown.
+    """
     values: list[dict[str, Any]] = []
     means: dict[str, float] = {}
     for index, name in enumerate(records.study["data"]["classes"]):
         of_class = []
         for label in records.finished:
             runs = records.results[label].values()
-            over_seeds = [100 * run["test"]["per_class"][index]["accuracy"] for run in runs]
+            found = [class_accuracy(run["test"]["per_class"][index]) for run in runs]
+            over_seeds = [100 * accuracy for accuracy in found if accuracy is not None]
+            if not over_seeds:
+                continue
             value = {"class": name, "mechanism": display_name(label), "accuracy": fmean(over_seeds)}
             of_class.append(value | {"low": min(over_seeds), "high": max(over_seeds)})
+        if not of_class:
+            continue
         means[name] = fmean(value["accuracy"] for value in of_class)
         values += of_class
     hardest = set(sorted(means, key=means.__getitem__)[:MANY_CLASSES])

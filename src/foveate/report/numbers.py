@@ -7,6 +7,8 @@ from foveate.report.records import Records
 
 __all__ = ["class_numbers", "confusion_numbers", "curve_numbers", "row_numbers", "test_numbers"]
 
+SCORES = ("accuracy", "precision", "recall", "f1")
+
 
 def row_numbers(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Give the rows with each mean, deviation and interval in a column of its own."""
@@ -43,7 +45,10 @@ def class_numbers(records: Records) -> Iterator[dict[str, Any]]:
     """Give each class of each run."""
     for label, seed, result in _runs(records):
         for of_class in result["test"]["per_class"]:
-            yield {"attention": label, "seed": seed, **of_class}
+            row = {"attention": label, "seed": seed, **of_class}
+            # Without test images a class has no scores; foveate 0.1.0 recorded zeros for them.
+            nothing = {} if of_class.get("support", 1) else dict.fromkeys(SCORES)
+            yield row | {key: value for key, value in nothing.items() if key in row}
 
 
 def confusion_numbers(records: Records) -> Iterator[dict[str, Any]]:

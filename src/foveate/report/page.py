@@ -31,7 +31,7 @@ def render_page(
         study=summary["study"],
         data=summary["study"]["data"],
         many_classes=MANY_CLASSES,
-        class_sentences=class_changes_sentences(summary["class_changes"]),
+        class_sentences=class_changes_sentences(summary["class_changes"], summary["untested_classes"]),
         results=with_article(results_table(summary), summary),
         tests=tests_table(summary),
         contrasts=with_points(contrasts_table(summary), summary),

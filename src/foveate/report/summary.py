@@ -12,7 +12,7 @@ from foveate.evaluation.statistics import (
     repeated_measures_anova,
     seeds_needed,
 )
-from foveate.report.class_changes import class_changes
+from foveate.report.class_changes import PerClass, class_changes, untested_classes
 from foveate.report.dynamics import DYNAMICS
 from foveate.report.records import PLAIN, Records
 from foveate.report.verdict import verdict
@@ -26,10 +26,10 @@ def summarise(records: Records) -> dict[str, Any]:
     """Summarise the finished runs of a study.
 
     Returns {"study", "rows", "tests", "anova", "detectable_difference", "verdict", "class_changes" (see
-    class_changes.py; none where comparisons were planned), "missing", "report"}; every number that cannot be
-    given is None. Accuracies are fractions, `difference` is b - a, and what could have been detected is
-    reckoned at the level that the smallest p value of the family must pass (alpha over the number of
-    comparisons, `study.statistics.alpha_per_test`), for on adjusted p values the verdict rests.
+    class_changes.py; none where comparisons were planned), "untested_classes", "missing", "report"}; every
+    number that cannot be given is None. Accuracies are fractions, `difference` is b - a, and what could have
+    been detected is reckoned at the level that the smallest p value of the family must pass (alpha over the
+    number of comparisons, `study.statistics.alpha_per_test`), for on adjusted p values the verdict rests.
     """
     settings = records.study["statistics"]
     contrasts = planned_pairs(records.finished, records.design)
@@ -67,6 +67,7 @@ def summarise(records: Records) -> dict[str, Any]:
         "anova": _anova(records),
         "detectable_difference": _detectable_against_plain(tests, alpha, settings["power"]),
         "class_changes": _class_changes(records) if not records.design["contrasts"] else [],
+        "untested_classes": untested_classes(_per_class(records), records.study["data"]["classes"]),
         "missing": records.missing,
         "report": str(records.folder / "report" / "index.html"),
     }
@@ -95,11 +96,14 @@ def _row(records: Records, label: str, test: dict[str, Any] | None) -> dict[str,
 
 
 def _class_changes(records: Records) -> list[dict[str, Any]]:
-    per_class = {
+    return class_changes(_per_class(records), records.study["data"]["classes"])
+
+
+def _per_class(records: Records) -> PerClass:
+    return {
         label: {seed: run["test"]["per_class"] for seed, run in records.results[label].items()}
         for label in records.finished
     }
-    return class_changes(per_class, records.study["data"]["classes"])
 
 
 def _increase(value: float | None, base: float | None) -> float | None:

@@ -11,6 +11,7 @@ from foveate.report.class_changes import (
     class_changes_figure,
     class_changes_sentences,
     class_changes_table,
+    untested_classes,
 )
 from foveate.report.notation import count, display_name, listing, p_value, spread
 from foveate.report.records import PLAIN
@@ -29,11 +30,11 @@ def summarise_transfer(record: Row) -> dict[str, Any]:
     """What a record of transfer comes to, in plain numbers.
 
     Returns {"target", "ways", "comparisons", "left_out", "warnings"}. A way is {"way", "backbone", "choices",
-    "chance", "images", "rows", "changes"}: a row a mechanism, {"attention", "runs", "accuracy", "loss" (as
-    `describe` gives them), "test"}, plain first; its "test" is `paired_test` of its accuracy against plain's
-    by seed, with "p_adjusted" by Holm over all comparisons of the record, or None where there is no plain;
-    "changes" are those of `class_changes`. A mechanism that was attached to a plain network is compared with
-    that network, fine-tuned without it.
+    "chance", "images", "rows", "changes", "untested"}: a row a mechanism, {"attention", "runs", "accuracy",
+    "loss" (as `describe` gives them), "test"}, plain first; its "test" is `paired_test` of its accuracy
+    against plain's by seed, with "p_adjusted" by Holm over all comparisons of the record, or None where there
+    is no plain; "changes" are those of `class_changes`, "untested" the classes without test images. A
+    mechanism that was attached to a plain network is compared with that network, fine-tuned without it.
     """
     groups: dict[tuple[Any, ...], dict[str, dict[Any, Row]]] = {}
     for row in record["rows"]:
@@ -75,6 +76,7 @@ def _way(key: tuple[Any, ...], by_label: dict[str, dict[Any, Row]]) -> dict[str,
         "images": images,
         "rows": [_row(label, by_label) for label in labels],
         "changes": class_changes(by_class, choices),
+        "untested": untested_classes(by_class, choices),
     }
 
 
@@ -105,7 +107,7 @@ def transfer_section(record: Row, folder: Path | None = None) -> Section:
     for place, way in enumerate(summary["ways"]):
         own = f"{stem}_{way['way']}" + (f"_{place}" if several else "")
         title = way_title(way, several)
-        sentences += [*_sentences(way, title), *class_changes_sentences(way["changes"])]
+        sentences += [*_sentences(way, title), *class_changes_sentences(way["changes"], way["untested"])]
         figures.append(accuracy_figure(way, own, name, title))
         figures.append(class_changes_figure(way["changes"], name, f"{own}_classes", f"By class, {title}"))
         tables.append(_renamed(class_changes_table(way["changes"], f"{own}_classes"), title))

@@ -13,6 +13,7 @@ from foveate.errors import DiskError, first_line
 from foveate.evaluation.attacks import NormalisedModel, attack, masking_signs, useless_gradients
 from foveate.evaluation.running_scores import RunningScores
 from foveate.studies.assessment import Assessment
+from foveate.studies.begun import under
 from foveate.studies.robustness_settings import RobustnessSettings
 from foveate.studies.spec import RunSpec
 from foveate.studies.trained import Trained
@@ -85,7 +86,8 @@ def _wanted(settings: RobustnessSettings) -> list[tuple[str, float | None]]:
 
 def _own_run(one: Trained, data: Data) -> RunSpec | None:
     """The network's run, where these are its own images: it has a validation part of them."""
-    return one.spec if one.spec and data.fingerprint == one.spec.fingerprint else None
+    own = one.spec is not None and under(data, one.spec.fingerprint) is not None
+    return one.spec if own else None
 
 
 def _split_of(one: Trained, data: Data) -> list[Any]:

@@ -12,10 +12,11 @@ import torch
 from filelock import FileLock, Timeout
 
 from foveate.data import Data, load_data
-from foveate.errors import DiskError, RequestError, WorkError, WorkersLostError
+from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError, WorkersLostError
 from foveate.files import write_json
 from foveate.models.backbones import own_image_size
 from foveate.report.dynamics import waiting_share
+from foveate.studies.begun import as_begun, as_seen_by_parent, changed_images, describe_fingerprint
 from foveate.studies.controls import with_controls
 from foveate.studies.cost import measure_cost
 from foveate.studies.environment import describe_environment
@@ -33,6 +34,7 @@ __all__ = [
     "begin_study",
     "compare",
     "describe_data",
+    "open_again",
     "open_data",
     "open_study",
     "own_gpu",
@@ -67,7 +69,7 @@ def compare(
     """
     watch = watch or Watch()
     refuse_unusable_folder(out)
-    data = data or open_study(study, machine, watch)
+    data = data or open_study(study, out, machine, watch)
     with sole_user(out):
         torch.set_num_threads(machine.threads * jobs)
         runs, record = begin_study(study, data, out, machine, command, watch)
@@ -104,8 +106,10 @@ def begin_study(
     return runs, record
 
 
-def open_study(study: StudySpec, machine: Machine, watch: Watch) -> Data:
+def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> Data:
     """Read the images of a study that can be carried out; whatever stands against it is said before.
+
+    What was begun in `out` by foveate 0.1.0 goes on under the fingerprint that it has there (see `as_begun`).
 
     Raises:
         RequestError: a network, an option, the recipe or the images do not fit each other or the machine.
@@ -117,6 +121,7 @@ def open_study(study: StudySpec, machine: Machine, watch: Watch) -> Data:
         )
     watch.reading(study.data.source)
     data = open_data(study.data, study.backbone_of(study.attention[0]))
+    data = as_begun(data, [out / STUDY], sorted(out.glob("*/*/spec.json")))
     _check_recipe(study, data)
     check_forward(study, len(data.classes), (data.channels, data.image_size, data.image_size))
     watch.opened(describe_data(study, data))
@@ -172,7 +177,7 @@ def describe_data(study: StudySpec, data: Data) -> dict[str, Any]:
         "test": len(data.test),
         "train_fraction": study.data.train_fraction,
         "notes": list(data.notes),
-        "fingerprint": data.fingerprint,
+        **describe_fingerprint(data),
     }
 
 
@@ -206,11 +211,14 @@ def _carry_out(
     if jobs == 1 or len(runs) < 2:
         outcomes = ((run, partial(_one, run, watch, data, out, machine)) for run in runs)
     else:
-        outcomes = run_in_processes(runs, min(jobs, len(runs)), watch, _make_runner, runs[0], out, machine)
+        given = runs[0], data.content_fingerprint, out, machine
+        outcomes = run_in_processes(runs, min(jobs, len(runs)), watch, _make_runner, *given)
     with contextlib.closing(outcomes):
         for run, outcome in outcomes:
             try:
                 result = outcome()
+            except ImagesChangedError as error:
+                raise changed_images(error, data) from error
             except (DiskError, WorkersLostError):
                 raise
             except WorkError as error:
@@ -228,10 +236,24 @@ def _one(run: RunSpec, watch: Watch, data: Data, out: Path, machine: Machine) ->
 
 
 def _make_runner(
-    place: int, run: RunSpec, out: Path, machine: Machine
+    place: int, run: RunSpec, content: str, out: Path, machine: Machine
 ) -> Callable[[RunSpec, Watch], dict[str, Any]]:
     """In a worker process: open the images once."""
-    return partial(_one, data=open_data(run.data, run.backbone), out=out, machine=own_gpu(machine, place))
+    data = open_again(run.data, run.backbone, run.fingerprint, content)
+    return partial(_one, data=data, out=out, machine=own_gpu(machine, place))
+
+
+def open_again(choice: DataChoice, backbone: str, fingerprint: str, content: str) -> Data:
+    """Open in a worker process the images that its parent has open under these fingerprints.
+
+    Raises:
+        ImagesChangedError: they are others by now, or cannot be opened any more.
+    """
+    try:
+        data = open_data(choice, backbone)
+    except RequestError as error:
+        raise ImagesChangedError(f"the images cannot be opened any more: {error}") from error
+    return as_seen_by_parent(data, fingerprint, content)
 
 
 def own_gpu(machine: Machine, place: int) -> Machine:

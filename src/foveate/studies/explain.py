@@ -17,7 +17,7 @@ from foveate.studies.explain_pictures import Looked, draw_grid, draw_own_maps, l
 from foveate.studies.explain_scores import score_maps
 from foveate.studies.explain_settings import ExplainSettings
 from foveate.studies.explain_subjects import Subjects, find_subjects
-from foveate.studies.trained import Trained
+from foveate.studies.trained import Trained, assumed_order
 from foveate.training.learned import learned_numbers
 
 __all__ = ["ExplainSettings", "explain"]
@@ -58,6 +58,7 @@ def explain(work: Work, settings: ExplainSettings, source: str | None = None) ->
         },
     }
     with assessment(work.folder, KIND, work.trained, about) as record:
+        record.say(warning=assumed_order(work.trained, subjects.classes))
         for sentence in subjects.left_out:
             record.say(left_out=sentence)
         first = _first_seeds(work.trained)

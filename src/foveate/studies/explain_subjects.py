@@ -1,7 +1,6 @@
 """The images whose maps are looked at: of the test part, or of a folder; with their objects, where known."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +10,12 @@ import torch
 from torch import Tensor
 
 from foveate.data import Data, ImageStore, seen
-from foveate.data.folder import files_identity, images_below
+from foveate.data.folder import files_identity, held_out_images
 from foveate.data.layout import Layout
-from foveate.data.parts import role_of
 from foveate.data.pictures import find_pictures, open_pictures
 from foveate.data.regions import Regions, as_seen, read_regions
-from foveate.data.survey import spread
+from foveate.data.survey import digest, spread
+from foveate.data.tables import parquet_files
 from foveate.errors import RequestError
 from foveate.studies.explain_settings import ExplainSettings
 from foveate.studies.trained import Trained, check_alike, open_images
@@ -104,16 +103,12 @@ def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source:
 def _held_out(folder: Path, regions: Regions) -> list[str]:
     """The names of the images with a region in the parts of `folder` that are not trained on."""
     way = "give the folder of the images with --images"
-    parts = sorted(part for part in folder.iterdir() if part.is_dir()) if folder.is_dir() else []
-    roles = {part: role_of(part.name) for part in parts}
-    # Without a training part the set is split by a share, and any of its images may have been trained on.
-    held_out = [part for part in parts if "train" in roles.values() and roles[part] not in (None, "train")]
-    named = [name for part in held_out for name in images_below(folder, part, Counter())]
+    if not folder.is_dir() or parquet_files(folder):
+        raise RequestError(
+            f"--boxes and --masks name image files, and the images of {folder} are in no folder: {way}"
+        )
+    named = held_out_images(folder)
     if not named:
-        if not any(images_below(folder, part, Counter()) for part in parts):
-            raise RequestError(
-                f"--boxes and --masks name image files, and the images of {folder} are in no folder: {way}"
-            )
         raise RequestError(
             f"--boxes and --masks are for images that no network was trained on, and {folder} has no part "
             f"called test or val with such: {way}"
@@ -186,9 +181,10 @@ def _of_files(
 
 
 def _fingerprint(root: Path, names: list[str], labels: np.ndarray, layout: Layout, regions: Regions) -> str:
-    digest = hashlib.sha256(files_identity(root, names).encode() + labels.tobytes())
-    digest.update(repr(layout).encode())
+    hashed = hashlib.sha256(files_identity(root, names).encode() + labels.tobytes())
+    hashed.update(repr(layout).encode())
     for name in names:
+        hashed.update(digest(root / name))
         if name in regions:
-            digest.update(f"{name}\0{regions.identity(name)}\n".encode())
-    return digest.hexdigest()
+            hashed.update(f"{name}\0{regions.identity(name)}\n".encode(errors="surrogateescape"))
+    return hashed.hexdigest()

@@ -21,7 +21,7 @@ from foveate.studies.spec import DataChoice, RunSpec
 from foveate.studies.trained import Trained
 from foveate.training.recipe import Recipe
 
-__all__ = ["Tuning", "check_attached", "fine_tune", "with_new_head"]
+__all__ = ["TUNED", "Tuning", "check_attached", "fine_tune", "with_new_head"]
 
 TUNED = "transfer"
 """The folder of the fine-tuned runs, in the study's."""

@@ -59,7 +59,7 @@ def plan(
         `jobs` processes that do not slow each other, "disk" in bytes, "detectable" as fractions of accuracy.
     """
     watch = watch or Watch()
-    data = open_study(study, machine, watch)
+    data = open_study(study, out, machine, watch)
     study = with_controls(study, data, out, machine)
     torch.set_num_threads(machine.threads)
     runs = study.runs(data.fingerprint)

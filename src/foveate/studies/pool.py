@@ -12,7 +12,7 @@ from functools import partial
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
-from foveate.errors import WorkersLostError
+from foveate.errors import RequestError, WorkError, WorkersLostError, first_line
 from foveate.studies.watch import QueuedWatch, Watch
 
 __all__ = ["Outcome", "run_in_processes"]
@@ -91,13 +91,24 @@ def _start_worker(
 ) -> None:
     global _carry_out
     threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
-    runner = make_runner(places.get(), *arguments)
+    try:
+        runner = make_runner(places.get(), *arguments)
+    except (RequestError, WorkError) as error:
+        # An initialiser that raises breaks the pool without a word of why; the first run can say it.
+        runner = partial(_raise, error)
+    except Exception as error:
+        why = f"a worker process could not start: {type(error).__name__}: {first_line(error)}"
+        runner = partial(_raise, WorkersLostError(f"{why}. What was finished is kept"))
     watch = QueuedWatch(steps)
 
     def carry_out(run: Any) -> dict[str, Any]:
         return runner(run, watch)
 
     _carry_out = carry_out
+
+
+def _raise(error: Exception, *_: Any) -> dict[str, Any]:
+    raise error
 
 
 def _end_with(watched: Any) -> None:

@@ -11,10 +11,11 @@ from foveate.errors import RequestError, WorkError, first_line
 from foveate.evaluation.attacks import check_toolbox
 from foveate.studies.assessment import Assessment, assessment
 from foveate.studies.attacking import attack_network
+from foveate.studies.begun import describe_fingerprint
 from foveate.studies.corrupting import Corrupting
 from foveate.studies.examine import Work
 from foveate.studies.robustness_settings import Condition, RobustnessSettings
-from foveate.studies.trained import open_images
+from foveate.studies.trained import assumed_order, open_images
 from foveate.studies.watch import OnProgress
 
 __all__ = ["RobustnessSettings", "robustness"]
@@ -49,7 +50,9 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
         )
     prepared = None
     if settings.prepared is not None:
-        prepared = open_prepared(settings.prepared, data.classes, data.image_size, data.channels)
+        prepared = open_prepared(
+            settings.prepared, data.classes, data.image_size, data.channels, settings.classes
+        )
     asked = settings.conditions(prepared.corruptions if prepared else None)
     conditions = [place for place in asked if prepared is None or _is_there(prepared, *place)]
     if not conditions and not settings.attacks:
@@ -65,14 +68,16 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
             "classes": list(data.classes),
             "image_size": data.image_size,
             "test": len(data.test),
-            "fingerprint": data.fingerprint,
+            **describe_fingerprint(data),
             "prepared": prepared and str(settings.prepared),
         },
         "conditions": conditions,
     }
     try:
         with assessment(work.folder, "robustness", trained, described) as record:
+            record.say(warning=assumed_order(trained, data.classes))
             if prepared:
+                record.say(warning=prepared.assumed)
                 _say_what_is_missing(record, settings, prepared, [c for c in asked if c not in conditions])
             corrupting = Corrupting(trained, data, settings, work.device, record, prepared)
             steps: list[Condition] = [(CLEAN, None), *conditions]

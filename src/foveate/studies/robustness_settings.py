@@ -33,6 +33,8 @@ class RobustnessSettings:
         severities: of 1 to 5; none where noise of a stated σ alone is asked for.
         noise: σ of Gaussian noise, of 255, besides; 15 is the corruption noise_15.
         prepared: a folder of images corrupted elsewhere (see `open_prepared`), taken instead of making them.
+        classes: a file that says which class each label or class folder of `prepared` is (see
+            `open_prepared`).
         attacks: of "fgsm", "pgd" and "ensemble".
         eps: of the attacks, in units of 1/255.
         attack_images: how many of each run's own validation images are attacked, spread over the classes; of
@@ -46,6 +48,7 @@ class RobustnessSettings:
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     noise: tuple[float, ...] = ()
     prepared: Path | None = None
+    classes: Path | None = None
     attacks: tuple[str, ...] = ()
     eps: tuple[float, ...] = (1.0, 8.0)
     attack_images: int = 200
@@ -63,6 +66,8 @@ class RobustnessSettings:
         for sigma in self.noise:
             if not LEAST_SIGMA <= sigma <= 255:
                 raise RequestError(f"--noise takes σ from {LEAST_SIGMA} to 255, of 255, got {sigma:g}")
+        if self.classes is not None and self.prepared is None:
+            raise RequestError("--classes says which class each label of a prepared set is: give --prepared")
         if self.prepared is None:
             for condition in self.conditions():
                 check_corruption(*condition)
@@ -119,7 +124,8 @@ class RobustnessSettings:
         plain = {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
-        return plain | {"prepared": None if self.prepared is None else str(self.prepared)}
+        paths = {"prepared": self.prepared, "classes": self.classes}
+        return plain | {key: None if path is None else str(path) for key, path in paths.items()}
 
 
 def _members(asked: str) -> list[str]:

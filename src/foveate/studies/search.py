@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock
 
 from foveate.data import Data
-from foveate.errors import DiskError, RequestError, WorkError
+from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError
 from foveate.files import write_json
 from foveate.report.records import PLAIN
-from foveate.studies.compare import open_data, open_study, own_gpu, sole_user
+from foveate.studies.begun import changed_images
+from foveate.studies.compare import open_again, open_study, own_gpu, sole_user
 from foveate.studies.design import Contrast, Design, Search, Trial
 from foveate.studies.pool import Outcome, run_in_processes
 from foveate.studies.run import Cancelled, Machine, at_work, train
@@ -57,7 +58,7 @@ def search(
     """
     if study.design.kind != "sweep":
         raise RequestError("--search belongs to sweep: it searches the options that a sweep names")
-    data = open_study(study, machine, watch)
+    data = open_study(study, out, machine, watch)
     with sole_user(out):
         values = swept_values(study.attention, study.design)
         number = min(settings.trials, math.prod(map(len, values.values())))
@@ -77,10 +78,16 @@ def search(
             searcher = _make_searcher(0, *given, data)
             outcomes = ((one, partial(searcher, one, watch)) for one in range(left))
         else:
-            outcomes = run_in_processes(list(range(left)), min(jobs, left), watch, _make_searcher, *given)
+            seen = data.fingerprint, data.content_fingerprint
+            outcomes = run_in_processes(
+                list(range(left)), min(jobs, left), watch, _make_searcher_again, seen, *given
+            )
         with contextlib.closing(outcomes):
             for _, outcome in outcomes:
-                _tell(outcome(), watch)
+                try:
+                    _tell(outcome(), watch)
+                except ImagesChangedError as error:
+                    raise changed_images(error, data) from error
         return _study_of_best(study, trials), data
 
 
@@ -101,13 +108,19 @@ def _name_of(study: StudySpec, fingerprint: str) -> str:
     return f"{study.name}-{digest}"
 
 
-def _make_searcher(
-    place: int, study: StudySpec, url: str, out: Path, machine: Machine, first: int, data: Data | None = None
+def _make_searcher_again(
+    place: int, seen: tuple[str, str], study: StudySpec, url: str, out: Path, machine: Machine, first: int
 ) -> Callable[[int, Watch], dict[str, Any]]:
-    """What carries out a trial; in a worker process the images are opened here, once."""
+    """In a worker process: open the images once."""
+    data = open_again(study.data, study.backbone_of(study.attention[0]), *seen)
+    return _make_searcher(place, study, url, out, machine, first, data)
+
+
+def _make_searcher(
+    place: int, study: StudySpec, url: str, out: Path, machine: Machine, first: int, data: Data
+) -> Callable[[int, Watch], dict[str, Any]]:
+    """What carries out a trial."""
     machine = own_gpu(machine, place)
-    if data is None:
-        data = open_data(study.data, study.backbone_of(study.attention[0]))
     name = _name_of(study, data.fingerprint)
     values = swept_values(study.attention, study.design)
 

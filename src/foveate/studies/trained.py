@@ -9,10 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from foveate.data import Data, load_data
+from foveate.data.numbering import are_numbers, number_classes
 from foveate.errors import RequestError, shortened
+from foveate.report.records import read_record
+from foveate.studies.begun import under
+from foveate.studies.record import STUDY
 from foveate.studies.spec import RunSpec
 
-__all__ = ["Trained", "check_alike", "open_images", "study_of"]
+__all__ = ["Trained", "assumed_order", "check_alike", "open_images", "study_of"]
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,12 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
         checked = []
     assert source is not None
     data = load_data(source, **(chosen | {"image_size": first.input_size[-1]} | options))
+    opened = data
     for one in checked:
-        if one.spec and data.fingerprint != one.spec.fingerprint:
+        seen = under(opened, one.spec.fingerprint, _content(one)) if one.spec else opened
+        if one is checked[0] and seen:
+            data = seen
+        if not seen:
             raise RequestError(
                 f"the images of {data.name} are not those that run {one.name} was trained and tested on: "
                 "they have changed since, or it is a run on others. Give --data to examine it on these"
@@ -118,12 +126,36 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
             f"{first.name} takes images with {first.input_size[0]} channels, those of {data.name} have "
             f"{data.channels}: give others with --data"
         )
+    if sorted(data.classes) == sorted(known.classes):
+        # Names decide: sets give the same classes in other orders; where they are sorted, 10 is before 2.
+        return data.with_classes(known.classes)
     _check_classes(known, data.classes, data.name)
     return data
 
 
+def assumed_order(trained: Sequence[Trained], classes: Sequence[str]) -> str | None:
+    """A sentence on the classes that outputs without names were read as; None where all have names."""
+    unnamed = [one.name for one in trained if one.is_numbered and one.classes != tuple(classes)]
+    if not unnamed:
+        return None
+    said = number_classes(range(len(classes)), classes, f"What {shortened(unnamed)} can answer").assumed
+    return said and f"{said} foveate.save keeps names with classes="
+
+
+def _content(one: Trained) -> str | None:
+    """The fingerprint of the content that the study of a run has recorded beside one of names and sizes."""
+    study = one.folder and one.folder / STUDY
+    if not study or not one.spec:
+        return None
+    about = read_record(study)["data"]
+    same = about["fingerprint"] == one.spec.fingerprint
+    return about.get("content_fingerprint") if same else None
+
+
 def _check_classes(trained: Trained, classes: Sequence[str], of: str) -> None:
-    same = len(classes) == len(trained.classes) and (trained.is_numbered or tuple(classes) == trained.classes)
+    same = tuple(classes) == trained.classes
+    if trained.is_numbered and not are_numbers(classes):
+        same = len(classes) == len(trained.classes)
     if not same:
         raise RequestError(
             f"{trained.name} knows {len(trained.classes)} classes ({shortened(trained.classes)}) and {of} "

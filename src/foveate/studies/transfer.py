@@ -6,10 +6,11 @@ from typing import Any
 
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.studies.assessment import Assessment, assessment
+from foveate.studies.begun import describe_fingerprint
 from foveate.studies.examine import Work
 from foveate.studies.fine_tuning import check_attached
 from foveate.studies.transfer_settings import WAYS, TransferSettings
-from foveate.studies.transfer_tasks import Tasks
+from foveate.studies.transfer_tasks import Tasks, record_kind
 
 __all__ = ["WAYS", "TransferSettings", "transfer"]
 
@@ -35,7 +36,7 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
     work.on_progress(f"images of {settings.to}", 0, 1)
     asked = Tasks(settings, work.folder, work.device, work.on_progress)
     data = asked.data_for(work.trained[0])
-    kind = f"transfer-{''.join(c if c.isalnum() or c in '_-' else '-' for c in data.name)}"
+    kind = record_kind(data)
     described = {
         "settings": settings.described(),
         "data": {
@@ -44,7 +45,7 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
             "classes": list(data.classes),
             "train": len(data.train),
             "test": len(data.test),
-            "fingerprint": data.fingerprint,
+            **describe_fingerprint(data),
             "notes": list(data.notes),
         },
     }

@@ -13,8 +13,9 @@ from foveate.data.class_map import ClassMap, match_classes, read_class_map
 from foveate.errors import RequestError
 from foveate.evaluation.probe import Features, features, linear_probe
 from foveate.report.records import PLAIN
+from foveate.studies.begun import as_begun
 from foveate.studies.direct_answers import direct_scores, prepared, row_values
-from foveate.studies.fine_tuning import Tuning, fine_tune
+from foveate.studies.fine_tuning import TUNED, Tuning, fine_tune
 from foveate.studies.run import Machine
 from foveate.studies.spec import DataChoice
 from foveate.studies.trained import Trained
@@ -22,7 +23,7 @@ from foveate.studies.transfer_settings import TransferSettings
 from foveate.studies.transfer_target import open_target
 from foveate.studies.watch import OnProgress
 
-__all__ = ["Task", "Tasks"]
+__all__ = ["Task", "Tasks", "record_kind"]
 
 PROBE_VALIDATION = 0.2
 """Share of the training part that chooses the probe's penalty, where the set has no validation part."""
@@ -44,9 +45,10 @@ class Tasks:
         """The target's images as `trained` takes them, loaded once for all that take the same."""
         if trained.input_size not in self._data:
             columns = {name: getattr(self.settings, name) for name in ("image_column", "label_column")}
-            self._data[trained.input_size] = open_target(
-                self.settings.to, trained.input_size, self.settings.images, **columns
-            )
+            data = open_target(self.settings.to, trained.input_size, self.settings.images, **columns)
+            record = self.folder / f"{record_kind(data)}.json"
+            tuned = sorted((self.folder / TUNED).glob("*/spec.json"))
+            self._data[trained.input_size] = as_begun(data, [record, *tuned])
         return self._data[trained.input_size]
 
     def maps(
@@ -153,6 +155,11 @@ class Tasks:
             "best_epoch": result["best_epoch"],
             "seconds": result["seconds"],
         }
+
+
+def record_kind(data: Data) -> str:
+    """The name of the record of transfers to these images."""
+    return f"transfer-{''.join(c if c.isalnum() or c in '_-' else '-' for c in data.name)}"
 
 
 def _title(trained: Trained) -> str:

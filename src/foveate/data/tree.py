@@ -1,0 +1,181 @@
+"""What lies below a folder: images, other files, and everything that is passed over, counted and named."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePath
+
+from foveate.errors import RequestError, shortened
+
+__all__ = ["EXTENSIONS", "Folder", "Tree", "is_image", "scan"]
+
+EXTENSIONS = frozenset(
+    {
+        *(".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm"),
+        *(".tif", ".tiff", ".webp"),
+    }
+)
+SYSTEM_FOLDERS = frozenset({"lost+found"})
+"""Folders that a file system makes for itself and that nobody but root may read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """One folder of a tree.
+
+    Attributes:
+        name: relative to the tree's root, with forward slashes; "." is the root itself.
+        images: names, relative to the root, of the images that lie directly in it.
+        others: how many other files lie directly in it, by extension (or by name where there is none).
+        folders: the folders in it, sorted by name.
+    """
+
+    name: str
+    images: tuple[str, ...]
+    others: Counter[str]
+    folders: tuple["Folder", ...]
+
+    @property
+    def title(self) -> str:
+        """The last part of its name."""
+        return self.name.rpartition("/")[2]
+
+    @cached_property
+    def count(self) -> int:
+        """How many images lie in it, at any depth."""
+        return len(self.images) + sum(folder.count for folder in self.folders)
+
+    @cached_property
+    def filled(self) -> tuple["Folder", ...]:
+        """The folders in it that hold an image at any depth."""
+        return tuple(folder for folder in self.folders if folder.count)
+
+    def below(self) -> list[str]:
+        """Sorted names, relative to the root, of its images at any depth."""
+        return sorted(name for folder in self.walk() for name in folder.images)
+
+    def walk(self) -> Iterator["Folder"]:
+        """It and all folders below it."""
+        yield self
+        for folder in self.folders:
+            yield from folder.walk()
+
+    def others_below(self) -> Counter[str]:
+        """How many files at any depth are no images, by extension."""
+        return sum((folder.others for folder in self.walk()), Counter[str]())
+
+
+@dataclass
+class Tree:
+    """A root with all that lies below it, and what was passed over.
+
+    Attributes:
+        hidden: names of folders and files that start with "." or "__" and how many images each has.
+        dangling: names of links whose target is not there.
+        circular: names of links to a folder that they lie in themselves.
+    """
+
+    path: Path
+    root: Folder
+    hidden: Counter[str] = field(default_factory=Counter)
+    dangling: list[str] = field(default_factory=list)
+    circular: list[str] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """Sentences on what was passed over, none where nothing was."""
+        said = []
+        if self.hidden:
+            named = [f"{name} ({count:,})" for name, count in self.hidden.items()]
+            said.append(
+                f"{_images(self.hidden.total())} in files and folders whose names start with . or __ were "
+                f"left out: {shortened(named, 8)}."
+            )
+        if self.dangling:
+            said.append(
+                f"{_links(self.dangling)} to what is not there and were left out: "
+                f"{shortened(self.dangling, 8)}."
+            )
+        if self.circular:
+            said.append(
+                f"{_links(self.circular)} to a folder above and were not followed: "
+                f"{shortened(self.circular, 8)}."
+            )
+        return said
+
+
+def scan(root: Path) -> Tree:
+    """List all that lies below `root`. Links are followed as timm does, but for those that lead in circles.
+
+    Raises:
+        RequestError: a folder cannot be read; it is named.
+    """
+    tree = Tree(root, Folder(".", (), Counter(), ()))
+    tree.root = _read(tree, root, "", frozenset())
+    return tree
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is an image by its extension."""
+    return PurePath(name).suffix.lower() in EXTENSIONS
+
+
+def _read(tree: Tree, path: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Folder:
+    images: list[str] = []
+    others: Counter[str] = Counter()
+    folders: list[Folder] = []
+    try:
+        found = path.stat()
+        above = above | {(found.st_dev, found.st_ino)}
+        with os.scandir(path) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.is_symlink() and not Path(entry.path).exists():
+                tree.dangling.append(name)
+            elif entry.is_dir():
+                if entry.name.startswith((".", "__")) or entry.name in SYSTEM_FOLDERS:
+                    _count_hidden(tree, Path(entry.path), name)
+                elif _place(entry) in above:
+                    tree.circular.append(name)
+                else:
+                    folders.append(_read(tree, Path(entry.path), name + "/", above))
+            elif not entry.is_file():
+                continue
+            elif entry.name.startswith("."):
+                # "._name.jpg" is no image: macOS keeps the attributes of name.jpg in it.
+                if is_image(entry.name) and not entry.name.startswith("._"):
+                    tree.hidden[name] += 1
+            elif is_image(entry.name):
+                images.append(name)
+            else:
+                others[PurePath(entry.name).suffix.lower() or entry.name] += 1
+    except OSError as error:
+        raise RequestError(
+            f"the folder {error.filename or path} cannot be read: {error.strerror}. Its images would be "
+            "missing without a word: give yourself the right to read it, or take it out of the set"
+        ) from error
+    return Folder(prefix.rstrip("/") or ".", tuple(images), others, tuple(folders))
+
+
+def _place(entry: os.DirEntry[str]) -> tuple[int, int]:
+    found = entry.stat()
+    return found.st_dev, found.st_ino
+
+
+def _count_hidden(tree: Tree, path: Path, name: str) -> None:
+    """Count the images of a folder that is passed over; links in it are not followed."""
+    images = sum(
+        is_image(file) and not file.startswith("._") for _, _, files in os.walk(path) for file in files
+    )
+    if images:
+        tree.hidden[name] += images
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
+
+
+def _links(names: list[str]) -> str:
+    return f"{len(names):,} link{' leads' if len(names) == 1 else 's lead'}"
