@@ -86,6 +86,8 @@ def compare(
             write_json(out / STUDY, record | {"failed": failed})
             if len(failed) == len(runs):
                 raise WorkError(f"no run could be finished. The first error: {failed[0]['error']}")
+        if waiting:
+            measure_cost(study, data, out, machine, watch)  # once more, if the machine was busy before
         # Here, when the runs' processes have ended, and not in them: drawing takes a lot of memory.
         from foveate.report.build import build_report
 
