@@ -2,8 +2,8 @@
 
 A t interval, mean ± t·s/√n, knows nothing of bounds: two accuracies of 0.95 and 0.97 give one up to 1.09. The
 interval here is Wilson's score interval (J. Am. Stat. Assoc. 22, 1927) with Student's quantile and the spread
-that was measured, as it is used for proportions whose spread is not that of a binomial (Korn and Graubard,
-Survey Methodology 24, 1998; compared with others by Dean and Pagano, J. Surv. Stat. Methodol. 3, 2015). It
+that was measured, as surveys use it for proportions whose spread is not that of a binomial (Kott and Carr,
+J. Off. Stat. 13, 1997; compared with others by Dean and Pagano, J. Surv. Stat. Methodol. 3, 2015). It
 holds each possible mean x that a t-test of it does not reject, where the standard error under x follows x:
 
     (mean - x)² ≤ t² · se² · v(x) / v(mean),   v(x) = (x - low)(high - x).
