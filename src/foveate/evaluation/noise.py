@@ -1,10 +1,10 @@
 """Whether latencies that were measured beside each other can be relied on: one check for all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-__all__ = ["BUSY", "Kind", "Noise", "Times", "find_noise"]
+__all__ = ["BUSY", "Kind", "Noise", "Times", "find_noise", "worst_factor"]
 
 BUSY = 1.25
 """How many times longer than on a quiet machine something may take before the machine counts as busy."""
@@ -50,3 +50,8 @@ def find_noise(times: Mapping[str, Times], reference: str, cpu_share: float | No
         apart = (one.p50 / base.p50) / (one.ratio / base.ratio)
         found.append(Noise("apart", label, max(apart, 1 / apart)))
     return sorted((noise for noise in found if noise.factor > BUSY), key=lambda noise: -noise.factor)
+
+
+def worst_factor(noise: Sequence[Noise]) -> float:
+    """Return the largest factor of what `find_noise` found, 1 where it found nothing."""
+    return max((one.factor for one in noise), default=1.0)

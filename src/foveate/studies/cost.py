@@ -7,7 +7,7 @@ from torch import nn
 
 from foveate.data import Data
 from foveate.evaluation.cost import count_multiply_adds, count_parameters, time_networks
-from foveate.evaluation.noise import Noise
+from foveate.evaluation.noise import Noise, worst_factor
 from foveate.evaluation.timing import compare_latencies
 from foveate.files import write_json
 from foveate.models import set_path
@@ -67,7 +67,7 @@ def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watc
         },
         "rows": rows,
     }
-    if known is None or _worst(_noise(measured)) <= _worst(_noise(known)):
+    if known is None or worst_factor(_noise(measured)) <= worst_factor(_noise(known)):
         write_json(path, measured)
 
 
@@ -99,7 +99,3 @@ def _networks(study: StudySpec, data: Data, path: str) -> dict[str, nn.Module]:
 
 def _noise(record: dict[str, Any]) -> list[Noise]:
     return noise_of_cost(record["rows"], record.get("timing", {}))
-
-
-def _worst(noise: list[Noise]) -> float:
-    return max((one.factor for one in noise), default=1.0)
