@@ -30,6 +30,8 @@ WARM_UP = 3
 EVENT_MS = 2.0
 """Between a pair of device events there are steps for so long at least, in ms."""
 MOST_STEPS = 64
+LATE = 2
+"""How many times as long as was asked for the rounds may go on, once there are as many as there must be."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,14 @@ def take_turns(
     times: list[list[float]] = []
     with _no_collection():
         started, worked = time.perf_counter(), time.thread_time()
-        for done in range(repeats):
+        for done in range(1, repeats + 1):
             times.append([milliseconds(step, device, many) for step in steps.values()])
+            # On a busy machine the first steps may have been fast, and none after them.
+            late = done >= rounds[0] and time.perf_counter() - started > LATE * seconds
             if on_round is not None:
-                on_round(done + 1, repeats)
+                on_round(repeats if late else done, repeats)
+            if late:
+                break
         share = (time.thread_time() - worked) / (time.perf_counter() - started)
     cpu_share = min(share, 1.0) if device.type == "cpu" else None
     return Turns(list(steps), torch.tensor(times, dtype=torch.float64).T, many, cpu_share)
