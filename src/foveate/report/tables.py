@@ -21,7 +21,17 @@ from foveate.report.notation import (
 )
 from foveate.report.records import PLAIN
 
-__all__ = ["Cell", "Column", "Table", "outcome_cell", "results_table", "tests_table", "training_table"]
+__all__ = [
+    "Cell",
+    "Column",
+    "Table",
+    "latency_change",
+    "outcome_cell",
+    "results_table",
+    "tests_table",
+    "training_table",
+    "untested",
+]
 
 
 class Cell(NamedTuple):
@@ -97,7 +107,7 @@ def results_table(summary: dict[str, Any]) -> Table:
             Cell(magnitude(row["macs"]), _change(row, "macs")),
             Cell(
                 decimals(row["latency_ms_p50"], 2),
-                _latency_change(row, noisy=bool(study["cost"].get("noise"))),
+                latency_change(row, study),
             ),
             Cell(decimals(row["efficiency_score"], 2)),
             outcome_cell(to_plain.get(row["attention"]), alpha),
@@ -174,10 +184,11 @@ def _change(row: dict[str, Any], measure: str) -> str:
     return "" if row["attention"] == PLAIN or percent is None else signed_percent(percent)
 
 
-def _latency_change(row: dict[str, Any], *, noisy: bool) -> str:
+def latency_change(row: dict[str, Any], study: dict[str, Any]) -> str:
     """The change to plain, behind a question mark where it is rough or its interval holds 0."""
     change = _change(row, "latency")
-    return f"? {change}" if change and (noisy or is_latency_unshown(row)) else change
+    rough = study["cost"].get("noise") or is_latency_unshown(row)
+    return f"? {change}" if change and rough else change
 
 
 def untested(test: Mapping[str, Any]) -> str:
