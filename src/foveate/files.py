@@ -2,8 +2,10 @@
 
 import csv
 import errno
+import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,13 +14,34 @@ from typing import IO, Any
 
 from foveate.errors import DiskError
 
-__all__ = ["find_obstacle", "write_bytes", "write_csv", "write_json", "write_text", "write_whole"]
+__all__ = [
+    "file_sha256",
+    "find_obstacle",
+    "write_bytes",
+    "write_csv",
+    "write_json",
+    "write_text",
+    "write_whole",
+]
+
+HASHED_AT_ONCE = 2**20
+"""Bytes of a file that are in memory while it is hashed."""
 
 
 def find_obstacle(folder: Path) -> Path | None:
     """Return what keeps `folder` from being made and written to: a file, or a folder without permission."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     return None if there.is_dir() and os.access(there, os.W_OK) else there
+
+
+def file_sha256(path: Path, size: int | None = None) -> str:
+    """Return the SHA-256 of the first `size` bytes of the file at `path`, or of all of them, in hex."""
+    digest, left = hashlib.sha256(), math.inf if size is None else size
+    with path.open("rb") as file:
+        while block := file.read(int(min(left, HASHED_AT_ONCE))):
+            digest.update(block)
+            left -= len(block)
+    return digest.hexdigest()
 
 
 @contextmanager

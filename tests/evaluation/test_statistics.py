@@ -10,8 +10,10 @@ from statsmodels.stats.anova import AnovaRM
 from statsmodels.stats.power import TTestPower
 
 from foveate.errors import RequestError
+from foveate.evaluation.intervals import SHARE
 from foveate.evaluation.statistics import (
     adjust_p_values,
+    adjust_tests,
     describe,
     detectable_difference,
     paired_power,
@@ -68,12 +70,42 @@ def test_paired_test_agrees_with_scipy_and_is_never_nan(pairs):
 def test_paired_test_in_degenerate_cases():
     assert paired_test([0.9], [0.8])["p"] is None
     equal = paired_test([0.1, 0.2, 0.3], [0.1, 0.2, 0.3])
-    assert (equal["p"], equal["cohens_d"], equal["ci95"]) == (1.0, None, None)
+    assert equal["difference"] == 0
+    assert (equal["p"], equal["cohens_d"], equal["ci95"]) == (None, None, None)
     shifted = paired_test([0.1, 0.2, 0.3], [0.2, 0.3, 0.4])
     assert shifted["difference"] == pytest.approx(0.1)
     assert (shifted["p"], shifted["cohens_d"], shifted["ci95"]) == (None, None, None)
     with pytest.raises(ValueError, match="got 1 and 2"):
         paired_test([0.1], [0.1, 0.2])
+
+
+def test_equal_differences_of_float32_are_equal():
+    a = np.float32([30 / 70, 45 / 70])
+    b = np.float32([33 / 70, 48 / 70])
+    assert (b - a)[0] != (b - a)[1]
+    for bounds in (SHARE, None):
+        test = paired_test(a.tolist(), b.tolist(), bounds)
+        assert test["difference"] == pytest.approx(3 / 70)
+        assert test["std"] == 0
+        assert (test["p"], test["cohens_d"], test["ci95"]) == (None, None, None)
+    assert describe(np.float32([1e-4, 1e-4 * (1 + 1e-7)]).tolist())["ci95"] is None
+    assert repeated_measures_anova(np.stack([a, b], axis=1)) is None
+
+
+def test_one_image_of_fifty_thousand_is_a_difference():
+    test = paired_test([0.5, 0.5], [0.6, 0.6 + 2e-5], SHARE)
+    assert test["std"] == pytest.approx(2e-5 / math.sqrt(2))
+    assert test["p"] < 0.001
+
+
+def test_a_test_without_spread_counts_in_the_family():
+    tests = [
+        paired_test([0.1, 0.2, 0.3], [0.2, 0.3, 0.4]),
+        paired_test(DRUG_1, DRUG_2),
+        paired_test([0.1], [0.2]),
+    ]
+    adjust_tests(tests)
+    assert [test["p_adjusted"] for test in tests] == [None, pytest.approx(2 * tests[1]["p"]), None]
 
 
 def test_adjustments_by_hand():

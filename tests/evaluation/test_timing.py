@@ -1,4 +1,5 @@
 import gc
+import time
 
 import pytest
 import torch
@@ -55,6 +56,26 @@ def test_steps_take_turns_after_a_warm_up_within_the_bounds_of_rounds(seconds, r
     assert log[2 * WARM_UP :] == ["none", "se"] * (rounds + 1)
     assert turns.milliseconds.shape == (2, rounds)
     assert told[-1] == (rounds, rounds)
+
+
+def test_steps_that_become_slow_do_not_go_on_for_ever():
+    calls = 0
+    told: list[tuple[int, int]] = []
+
+    def step():
+        nonlocal calls
+        calls += 1
+        time.sleep(0.0 if calls <= WARM_UP + 1 else 0.02)
+
+    turns = take_turns(
+        {"none": step},
+        torch.device("cpu"),
+        seconds=0.05,
+        rounds=(3, 400),
+        on_round=lambda done, total: told.append((done, total)),
+    )
+    assert 3 <= turns.milliseconds.shape[1] <= 6  # 0.1 s of 0.02 s each
+    assert told[-1] == (400, 400)
 
 
 def test_the_garbage_collector_waits_and_comes_back():

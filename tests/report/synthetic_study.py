@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from foveate.report.run_record import spec_id
+
 DIGITS = [str(digit) for digit in range(10)]
 COSTS = {
     "none": (269_722, 40_550_000, 2.11),
@@ -36,7 +38,7 @@ def write_study(
     failures = []
     for label, gain in gains.items():
         for seed in range(seeds):
-            run = {"id": f"{label}-{seed}", "attention": label, "seed": seed}
+            run = {"id": spec_id(_spec(label, seed)), "attention": label, "seed": seed}
             runs.append(run)
             accuracy = 0.95 + levels[seed] + gain + rng.normal(0, noise)
             if (label, seed) == failed:
@@ -93,6 +95,15 @@ def edit_json(path: Path, **changes: Any) -> None:
     write_json(path, json.loads(path.read_text(encoding="utf-8")) | changes)
 
 
+def run_record(folder: Path, label: str, seed: int) -> Path:
+    """The result.json of one run of a study that was written here."""
+    return folder / "runs" / spec_id(_spec(label, seed)) / "result.json"
+
+
+def _spec(label: str, seed: int) -> dict[str, Any]:
+    return {"attention": {"name": label, "label": label}, "seed": seed}
+
+
 def _cost(label: str) -> dict[str, Any]:
     parameters, macs, latency = COSTS.get(label, (280_000, 41_000_000, 3.0))
     return {
@@ -129,7 +140,7 @@ def _result(
     return {
         "format": 1,
         "id": run["id"],
-        "spec": {"attention": {"label": run["attention"]}, "seed": run["seed"]},
+        "spec": _spec(run["attention"], run["seed"]),
         "test": {
             "accuracy": accuracy,
             "loss": 4 * (1 - accuracy),

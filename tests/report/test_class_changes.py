@@ -96,6 +96,30 @@ def test_intervals_do_not_leave_what_is_possible():
     assert all(-1 <= row["low"] <= row["high"] <= 1 for row in changes)
 
 
+def test_the_same_change_in_both_seeds_is_not_shown():
+    """Two seeds, three images of seventy more in each: accuracies come in float32, as scores are computed."""
+    right = {"none": [(60, 50), (62, 51)], "se": [(63, 50), (65, 51)]}
+    given = {
+        label: {
+            seed: [
+                {"class": name, "accuracy": float(np.float32(hits) / np.float32(70))}
+                for name, hits in zip(("cat", "dog"), of_seed, strict=True)
+            ]
+            for seed, of_seed in enumerate(by_seed)
+        }
+        for label, by_seed in right.items()
+    }
+    changes = class_changes(given, ["cat", "dog"])
+    assert changes[0]["difference"] == pytest.approx(3 / 70)
+    for row in changes:
+        assert (row["low"], row["high"], row["p_adjusted"], row["shown"]) == (None, None, None, False)
+        assert row["family"] == 2
+    (sentence,) = class_changes_sentences(changes)
+    assert "+4.29 points (the same difference in each seed: no spread to test against)" in sentence
+    table = class_changes_table(changes)
+    assert table.rows[0][2] == ("+4.29", "same in each seed")
+
+
 def test_table_and_figure_show_all_classes_or_those_that_change_most():
     changes = class_changes(study({"se": [0.05, 0.0, -0.05]}), CLASSES)
     table = class_changes_table(changes)

@@ -7,7 +7,7 @@ from statistics import stdev
 from typing import Any
 
 import pytest
-from synthetic_study import edit_json, write_study
+from synthetic_study import edit_json, run_record, write_study
 
 from foveate.report.build import build_report
 from foveate.report.dynamics import fluctuation, waiting_share
@@ -101,9 +101,9 @@ def test_learned_numbers_are_drawn_by_layer_from_shallow_to_deep(tmp_path):
 
 def test_a_single_layer_is_drawn_too(tmp_path):
     folder = dynamic_study(tmp_path, seeds=1)
-    for path in folder.glob("runs/dmsca-*/result.json"):
-        epochs = json.loads(path.read_text())["epochs"]
-        edit_json(path, epochs=[row | {"learned": {"features.3": {"tau": 1.0}}} for row in epochs])
+    path = run_record(folder, "dmsca", 0)
+    epochs = json.loads(path.read_text())["epochs"]
+    edit_json(path, epochs=[row | {"learned": {"features.3": {"tau": 1.0}}} for row in epochs])
     (figure,) = learned_figures(read_records(folder))
     assert "NaN" not in as_svg(figure)
 
@@ -111,7 +111,7 @@ def test_a_single_layer_is_drawn_too(tmp_path):
 def test_the_report_has_the_figure_and_the_numbers(tmp_path):
     folder = dynamic_study(tmp_path, seeds=2)
     # A run of an earlier version, which recorded neither.
-    path = folder / "runs" / "none-0" / "result.json"
+    path = run_record(folder, "none", 0)
     earlier = [
         {key: value for key, value in row.items() if key != "input_share"}
         for row in json.loads(path.read_text())["epochs"]

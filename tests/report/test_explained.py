@@ -1,11 +1,12 @@
 """The section on where networks look is made from its record alone."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
 from foveate.report.explained import explained_section, summarise_explained
-from foveate.report.explained_summary import SCORES
+from foveate.report.explained_summary import SCORE_BOUNDS, SCORES
 
 
 def score(mean, **other):
@@ -49,6 +50,25 @@ def record():
             )
         ],
     }
+
+
+def test_the_same_difference_in_each_seed_is_not_tested(record):
+    for one in record["rows"]:
+        if one["label"] == "dmsca":
+            one["scores"]["focus_ratio"]["mean"] = [0.6, 0.61, 0.59][one["seed"]]
+            del one["scores"]["road"]
+    (test,) = summarise_explained(record)["tests"]
+    assert test["difference"] == pytest.approx(0.1)
+    assert (test["p"], test["p_adjusted"], test["ci95"]) == (None, None, None)
+    words = explained_section(record, Path()).sentences[0]
+    assert "the same difference in each seed: no spread to test against" in words
+
+
+@pytest.mark.parametrize(("name", "values"), [("view_consistency", (0.99, 0.7)), ("road", (0.49, 0.3))])
+def test_the_interval_of_a_score_stays_within_its_bounds(record, name, values):
+    record["rows"] = [row("none", seed, {name: value}) for seed, value in enumerate(values)]
+    (low, high) = summarise_explained(record)["rows"][0][name]["ci95"]
+    assert SCORE_BOUNDS[name].low < low < high < SCORE_BOUNDS[name].high
 
 
 def test_scores_are_means_over_seeds_plain_first(record):

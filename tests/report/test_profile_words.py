@@ -21,6 +21,51 @@ def test_headline_names_the_dearest_first_and_nothing_that_is_not_shown():
     assert headline(make_record({"se": (0.9, 0.88, 0.92)})) == "Over plain: se −10.0 % latency."
 
 
+def test_the_headline_and_the_interval_say_the_same():
+    """The middle half is from 1.055 to 1.25, wider than the difference, and the interval leaves out 1."""
+    record = make_record({"cbam": (1.10, 1.01, 1.40)})
+    assert headline(record) == "Over plain: cbam about +10.0 % latency."
+    assert len(warnings_of(record)) == 1
+    record["rows"][1]["latency_ratio_ci95"] = [0.99, 1.40]
+    assert headline(record) == "No mechanism was shown to differ from plain in latency."
+
+
+def test_medians_that_contradict_the_rounds_are_told():
+    """As it was measured once: 5.56 beside 1.40 ms, and +21 %."""
+    record = make_record({"se": (1.21, 1.15, 1.28)})
+    record["rows"][0] |= {"latency_ms_p50": 1.40, "latency_ms_p95": 1.5}
+    record["rows"][1] |= {"latency_ms_p50": 5.56, "latency_ms_p95": 5.7}
+    (warning,) = warnings_of(record)
+    assert warning["attention"] is None
+    assert "the medians of se and plain differ by 3.28 times what they do within rounds" in warning["text"]
+
+
+def test_a_core_that_worked_for_others_is_told():
+    record = make_record()
+    record["timing"]["cpu_share"] = 0.5
+    (warning,) = warnings_of(record)
+    assert "the measurement took 2.00 times as long as a core worked for it" in warning["text"]
+    record["timing"]["cpu_share"] = 0.97
+    assert warnings_of(record) == []
+
+
+def test_plain_that_is_faster_with_one_thread_is_told_with_the_remedy():
+    record = make_record()
+    record["rows"][0]["latency_ms_p50"] = 2600.0
+    record["rows"][0]["latency_ms_p95"] = 2700.0
+    record["rows"][1:] = []
+    record["timing"]["plain_one_thread_ms"] = 130.0
+    (warning,) = warnings_of(record)
+    # 2 · 4 G multiply-adds in 2.6 s are 3.1 of the 100 GFLOP/s that were measured.
+    assert (
+        "Plain takes 2600 ms with 2 threads, 3 % of the measured arithmetic bound, and 130 ms with one"
+        in (warning["text"])
+    )
+    assert "--threads 1" in warning["text"]
+    record["timing"]["plain_one_thread_ms"] = 2500.0
+    assert warnings_of(record) == []
+
+
 def test_a_quiet_machine_and_clear_differences_need_no_warning():
     assert warnings_of(make_record()) == []
 

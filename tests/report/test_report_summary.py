@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from synthetic_study import edit_json, write_study
+from synthetic_study import edit_json, run_record, write_study
 
 from foveate.evaluation.statistics import detectable_difference, pooled_std
 from foveate.report.dynamics import epochs_to_95
@@ -100,7 +100,7 @@ def test_without_cost_the_rest_stands(tmp_path):
 
 def test_mechanisms_without_a_common_seed_are_not_compared(tmp_path):
     folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.0}, seeds=2, unfinished=("none", 0))
-    (folder / "runs" / "se-1" / "result.json").unlink()
+    run_record(folder, "se", 1).unlink()
     summary = summarise(read_records(folder))
     assert (summary["tests"][0]["n"], summary["tests"][0]["difference"]) == (0, None)
 

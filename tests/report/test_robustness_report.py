@@ -125,9 +125,22 @@ def test_a_shown_gain_comes_first():
 def test_no_effect_is_said_to_be_none():
     record = study()
     for number, found in enumerate(record["rows"]):
-        found["accuracy"] = 0.5 + 0.01 * ((7 * number) % 5)
+        found["accuracy"] = 0.5 + 0.01 * ((7 * number + number // 9) % 5)
     said = robustness_section(record).sentences
     assert "no mechanism is shown to keep more accuracy than plain" in said[0]
+
+
+def test_the_same_difference_in_each_seed_is_not_tested():
+    record = study()
+    for found in record["rows"]:
+        if found["key"]["corruption"] != "clean":
+            found["accuracy"] = 0.65 if found["key"]["network"].startswith("se") else 0.6
+    summary = summarise_robustness(record)
+    (test,) = summary["tests"]
+    assert test["difference"] == pytest.approx(0.05)
+    assert (test["p"], test["p_adjusted"], test["ci95"]) == (None, None, None)
+    said = robustness_section(record).sentences
+    assert "the same difference in each seed: no spread to test against" in said[0]
 
 
 def test_one_seed_is_not_tested():

@@ -50,6 +50,23 @@ def values(record: dict[str, Any], way: str, label: str) -> list[float]:
     ]
 
 
+def test_the_same_difference_in_each_seed_is_not_tested():
+    record = transfer_record({"probe": {"none": 0.0}})
+    rows = record["rows"]
+    rows += [
+        row | {"key": row["key"] | {"label": "se"}, "accuracy": row["accuracy"] + 0.05} for row in [*rows]
+    ]
+    (way,) = summarise_transfer(record)["ways"]
+    test = way["rows"][1]["test"]
+    assert test["difference"] == pytest.approx(0.05)
+    assert (test["p"], test["p_adjusted"], test["ci95"]) == (None, None, None)
+    section = transfer_section(record)
+    assert (
+        "se: +5.00 points, the same difference in each seed: no spread to test against." in section.sentences
+    )
+    assert "no test: same in each seed" in as_markdown(section.tables[0])
+
+
 def test_each_way_is_tested_against_plain_by_seed_and_all_are_one_family():
     record = transfer_record({"direct": GAINS, "probe": GAINS})
     summary = summarise_transfer(record)

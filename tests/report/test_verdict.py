@@ -1,8 +1,12 @@
-import pytest
-from synthetic_study import write_study
+import json
 
+import pytest
+from synthetic_study import edit_json, write_study
+
+from foveate.report.files import as_markdown
 from foveate.report.records import read_records
 from foveate.report.summary import summarise
+from foveate.report.tables import results_table
 
 
 def verdict_of(folder, **options):
@@ -75,10 +79,51 @@ def test_without_plain_only_mechanisms_are_compared(tmp_path):
     assert sentences[1].startswith("dmsca is better than se by")
 
 
+def test_the_cheapest_is_that_of_the_smallest_ratio_within_rounds(tmp_path):
+    """The medians say that se is slower, in whichever state of the machine they were taken."""
+    folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.02, "cbam": 0.0201}, noise=0.001)
+    rows = json.loads((folder / "cost.json").read_text())["rows"]
+    rows["se"] |= {"latency_ms_p50": 3.0, "latency_ms_p95": 3.1, "latency_ratio": 1.19}
+    rows["cbam"] |= {"latency_ms_p50": 2.9, "latency_ms_p95": 3.0, "latency_ratio": 1.40}
+    edit_json(folder / "cost.json", rows=rows)
+    summary = summarise(read_records(folder))
+    assert summary["verdict"][0].startswith("Take se if its price suits you")
+    assert [row["latency_ratio"] for row in summary["rows"]] == [1.0, 1.19, 1.40]
+    assert summary["rows"][1]["latency_increase_percent"] == pytest.approx(19)
+
+
+def test_a_noisy_measurement_is_said(tmp_path):
+    folder = write_study(tmp_path)
+    quiet = summarise(read_records(folder))
+    assert quiet["study"]["cost"]["noise"] == []
+    rows = json.loads((folder / "cost.json").read_text())["rows"]
+    rows["none"]["latency_ms_p95"] = 9.0
+    edit_json(folder / "cost.json", rows=rows)
+    summary = summarise(read_records(folder))
+    assert len(summary["study"]["cost"]["noise"]) == 1
+    (said,) = set(summary["verdict"]) - set(quiet["verdict"])
+    assert said.startswith(
+        "Latencies were measured on a busy machine, and are rough: plain's own p95 is 4.27"
+    )
+    assert "? +17.5 %" in as_markdown(results_table(summary))
+    assert "?" not in as_markdown(results_table(quiet)).partition("|")[2]
+
+
+def test_ratios_are_to_plain_wherever_it_stood_when_they_were_measured(tmp_path):
+    """0.1.0 measured in the order that was asked for, and its ratios are to the first."""
+    folder = write_study(tmp_path, gains={"se": 0.02, "none": 0.0})
+    rows = json.loads((folder / "cost.json").read_text())["rows"]
+    rows["se"]["latency_ratio"], rows["none"]["latency_ratio"] = 1.0, 0.8
+    edit_json(folder / "cost.json", rows=rows)
+    plain, se = summarise(read_records(folder))["rows"]
+    assert (plain["latency_ratio"], se["latency_ratio"]) == (1.0, pytest.approx(1.25))
+    assert se["latency_ratio_ci95"] is None
+
+
 def test_equal_spacing_over_seeds_is_no_evidence(tmp_path):
     sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.01}, noise=0.0)
     assert sentences[0].startswith("Nobody can tell yet")
-    assert "plain and se differ by the same +1.00 points on each seed" in sentences[1]
+    assert "plain and se: +1.00 points, the same difference in each seed: no spread" in sentences[1]
 
 
 def test_a_single_mechanism_has_nothing_to_be_compared_with(tmp_path):

@@ -53,6 +53,21 @@ def test_the_path_that_ran_is_in_the_record(record):
         profile(spec_with(attention="eca", path="numba"))
 
 
+def test_one_thread_is_tried_where_two_leave_plain_far_from_the_bound(record):
+    assert record["timing"]["plain_one_thread_ms"] is None  # there was one already
+    assert 0 < record["timing"]["cpu_share"] <= 1
+    before = torch.get_num_threads()
+    try:
+        found = profile(spec_with(attention="none", threads=2))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    one = found["timing"]["plain_one_thread_ms"]
+    # Launches of small operators take nearly all of a network of 32×32.
+    assert one is not None
+    assert one > 0
+
+
 def test_plain_comes_first_asked_for_or_not():
     for attention in ("se,simam", "none,se,simam", "se,none,simam"):
         assert spec_with(attention=attention).as_record()["attention"] == ["none", "se", "simam"]

@@ -39,6 +39,17 @@ def test_where_the_images_lie_does_not_matter() -> None:
     assert ids(here) == ids(there)
 
 
+def test_the_ids_of_0_1_0_stay() -> None:
+    attention = "none,dmsca(reduction=8,where=stage)"
+    spec = study(backbone="cifar_resnet8", attention=attention)
+    assert ids(spec, "5f0c9a") == [
+        "d18b7cfa80b1ea70",
+        "d541b36d324b9a92",
+        "9a7b715f1d8e412d",
+        "9bf03a93ed77254b",
+    ]
+
+
 def test_data_has_its_recipe_and_changes_win() -> None:
     assert study().recipe.augmentation == ("crop",)
     assert study(data="folder").recipe.augmentation == ("crop", "flip")

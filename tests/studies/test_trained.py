@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -45,6 +46,63 @@ def test_a_run_is_the_network_that_was_tested(trained_bands):
     assert not one.network(CPU).training
     mean, std = one.mean[0], one.std[0]
     assert torch.allclose(one.normalise(images), (images - mean) / std)
+
+
+@pytest.fixture
+def copied(trained_bands, tmp_path):
+    """A copy of the study, and the folders of its runs by mechanism and seed."""
+    shutil.copytree(trained_bands, tmp_path / "study")
+    records = [json.loads(path.read_text()) for path in (tmp_path / "study").glob("runs/*/result.json")]
+    runs = tmp_path / "study" / "runs"
+    places = {(one["spec"]["attention"]["label"], one["spec"]["seed"]): runs / one["id"] for one in records}
+    return tmp_path / "study", places
+
+
+def test_weights_of_another_mechanism_are_refused_by_name(copied):
+    study, runs = copied
+    shutil.copy(runs["se", 0] / "weights.safetensors", runs["none", 0])
+    with pytest.raises(RequestError, match=r"holds weights of se, and .* run \w+ \(none, seed 0\)"):
+        find_trained([str(study)])
+
+
+def test_weights_of_a_run_of_0_1_0_are_compared_by_mechanism(copied):
+    study, runs = copied
+    for folder in runs.values():
+        record = json.loads((folder / "result.json").read_text())
+        del record["weights_sha256"]
+        (folder / "result.json").write_text(json.dumps(record))
+    assert len(find_trained([str(study)])) == 4
+    shutil.copy(runs["none", 0] / "weights.safetensors", runs["se", 0])
+    with pytest.raises(RequestError, match="holds weights of plain"):
+        find_trained([str(study)])
+
+
+def test_weights_of_another_seed_and_flipped_bits_are_refused(copied):
+    study, runs = copied
+    own = (runs["none", 0] / "weights.safetensors").read_bytes()
+    shutil.copy(runs["none", 1] / "weights.safetensors", runs["none", 0])
+    with pytest.raises(RequestError, match=r"is not the file that run \w+ \(none, seed 0\) wrote"):
+        find_trained([str(study)])
+    flipped = bytearray(own)
+    flipped[-3] ^= 1
+    (runs["none", 0] / "weights.safetensors").write_bytes(flipped)
+    with pytest.raises(RequestError, match="its checksum is another"):
+        find_trained([str(runs["none", 0])])
+
+
+def test_the_record_of_another_run_is_refused(copied):
+    study, runs = copied
+    shutil.copy(runs["se", 1] / "result.json", runs["none", 0])
+    for source in (study, runs["none", 0]):
+        with pytest.raises(RequestError, match="is the record of another run: of se, seed 1"):
+            find_trained([str(source)])
+
+
+def test_a_run_that_was_moved_out_of_its_study_is_read(copied, tmp_path):
+    _, runs = copied
+    shutil.copytree(runs["se", 1], tmp_path / "kept")
+    (one,) = find_trained([str(tmp_path / "kept")])
+    assert (one.label, one.seed) == ("se", 1)
 
 
 def test_images_are_those_of_the_runs(trained_bands):

@@ -1,10 +1,11 @@
 """Statistics over seeds: spread, paired tests and their adjustment, and what could have been detected.
 
-All functions are pure and take plain arrays of one value per seed. Two rules hold everywhere:
+All functions are pure and take plain arrays of one value per seed. Three rules hold everywhere:
 
 * fewer than two seeds: there is no spread and no test (None);
 * a spread of zero (up to rounding, `ROUNDING`) carries no information on chance: no interval, no effect size
-  and no p value (None), unless the difference itself is zero as well, then p = 1.
+  and no p value (None), whatever the difference is;
+* an interval lies within the bounds of what it is of, where these are given (foveate.evaluation.intervals).
 
 So no result is ever NaN or infinite.
 """
@@ -19,8 +20,10 @@ from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
 
 from foveate.errors import RequestError, unknown_name
+from foveate.evaluation.intervals import Bounds, mean_interval
 
 __all__ = [
+    "ROUNDING",
     "adjust_p_values",
     "adjust_tests",
     "describe",
@@ -33,49 +36,73 @@ __all__ = [
 ]
 
 ADJUSTMENTS = ("holm", "bonferroni")
-ROUNDING = 1e-12
-"""Spreads and differences below this are rounding of equal values (metrics are of order 1)."""
+ROUNDING = 1e-6
+"""Equal values differ by less than this share of them, or of the width of their bounds, through rounding.
+
+Scores are computed in float32, whose rounding is 6e-8 of a value. An accuracy that differs by one image is
+taken for equal on more than a million images only.
+"""
 
 CHI_QUANTILES = (np.arange(2000) + 0.5) / 2000
 LARGEST_EFFECT = 1e9
 """In standard deviations; two seeds at an alpha of 1e-6 detect an effect of some 1e6."""
 
 
-def describe(values: Sequence[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation (n - 1) and 95 % t interval of the mean of one value per seed.
+def describe(values: Sequence[float], bounds: Bounds | None = None) -> dict[str, Any]:
+    """Mean, sample standard deviation (n - 1) and 95 % interval of the mean of one value per seed.
 
-    Returns {"mean", "std", "ci95": [low, high], "values"}; std needs two values, the interval a spread.
-    The interval is not clipped: that of an accuracy may reach over 1.
+    Returns {"mean", "std", "ci95": [low, high], "values"}; std needs two values, the interval a spread. With
+    `bounds` of the values the interval lies within them, else it is the t interval.
     """
     if not len(values):
         return {"mean": None, "std": None, "ci95": None, "values": []}
-    mean, std, interval = float(np.mean(values)), None, None
-    if (n := len(values)) > 1:
-        std = _std(values)
-        if std > 0:
-            half = float(stats.t.isf(0.025, n - 1)) * std / math.sqrt(n)
-            interval = [mean - half, mean + half]
-    return {"mean": mean, "std": std, "ci95": interval, "values": [float(value) for value in values]}
+    mean, n = float(np.mean(values)), len(values)
+    std = _std(values, _rounding(values, bounds)) if n > 1 else None
+    interval = mean_interval(mean, std, n, bounds)
+    return {
+        "mean": mean,
+        "std": std,
+        "ci95": list(interval) if interval else None,
+        "values": [float(value) for value in values],
+    }
 
 
-def paired_test(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
+def paired_test(
+    a: Sequence[float], b: Sequence[float], bounds: Bounds | None = None, *, level: float = 0.95
+) -> dict[str, Any]:
     """Two-sided paired t-test of b against a, matched by position (the same seed at the same place).
 
-    Returns {"difference": mean of b - a, "std" of the differences, "ci95" of the mean difference, "p",
-    "cohens_d", "n"}. Cohen's d is the paired one, d_z: mean difference over the standard deviation of the
-    differences (not over the spread of the values themselves, which pairing removes).
+    `bounds` are those of the values of a and b. Equal differences have no p, no interval and no effect size:
+    there is no spread to test against.
+
+    Returns {"difference": mean of b - a, "std" of the differences, "ci95" of the mean difference (at another
+    `level`, that), "p", "cohens_d", "n"}. Cohen's d is the paired one, d_z: mean difference over the standard
+    deviation of the differences (not over the spread of the values themselves, which pairing removes). The
+    interval leaves out 0 if and only if p is under 1 - `level`.
     """
     if len(a) != len(b):
         raise ValueError(f"paired values must match seed by seed, got {len(a)} and {len(b)} of them")
-    spread = describe([y - x for x, y in zip(a, b, strict=True)])
-    difference, std, n = spread["mean"], spread["std"], len(a)
-    p = d = None
+    differences, n = [y - x for x, y in zip(a, b, strict=True)], len(a)
+    test: dict[str, Any] = {
+        "difference": None,
+        "std": None,
+        "ci95": None,
+        "p": None,
+        "cohens_d": None,
+        "n": n,
+    }
+    if not n:
+        return test
+    test["difference"] = mean = float(np.mean(differences))
+    if n < 2:
+        return test
+    test["std"] = std = _std(differences, _rounding([*a, *b], bounds))
+    interval = mean_interval(mean, std, n, bounds and bounds.of_differences, level=level, tested_against=0.0)
+    test["ci95"] = list(interval) if interval else None
     if std:
-        d = difference / std
-        p = float(2 * stats.t.sf(abs(d) * math.sqrt(n), n - 1))
-    elif std == 0 and abs(difference) <= ROUNDING:
-        p = 1.0
-    return {"difference": difference, "std": std, "ci95": spread["ci95"], "p": p, "cohens_d": d, "n": n}
+        test["cohens_d"] = d = mean / std
+        test["p"] = float(2 * stats.t.sf(abs(d) * math.sqrt(n), n - 1))
+    return test
 
 
 def adjust_p_values(p_values: Sequence[float | None], method: str = "holm") -> list[float | None]:
@@ -92,10 +119,14 @@ def adjust_p_values(p_values: Sequence[float | None], method: str = "holm") -> l
 
 
 def adjust_tests(tests: Sequence[dict[str, Any]], method: str = "holm") -> None:
-    """Give each of `tests`, results of `paired_test`, its "p_adjusted": all of them are one family."""
-    adjusted = adjust_p_values([test["p"] for test in tests], method)
-    for test, p_adjusted in zip(tests, adjusted, strict=True):
-        test["p_adjusted"] = p_adjusted
+    """Give each of `tests`, results of `paired_test`, its "p_adjusted": all of them are one family.
+
+    One of several seeds that has no spread has no p, but it belongs to what was compared: the others are
+    adjusted for it too.
+    """
+    family = [1.0 if test["p"] is None and test["n"] > 1 else test["p"] for test in tests]
+    for test, p_adjusted in zip(tests, adjust_p_values(family, method), strict=True):
+        test["p_adjusted"] = None if test["p"] is None else p_adjusted
 
 
 def repeated_measures_anova(table: ArrayLike) -> dict[str, Any] | None:
@@ -113,7 +144,7 @@ def repeated_measures_anova(table: ArrayLike) -> dict[str, Any] | None:
     effect = x.mean(axis=0) - x.mean()
     residual = x - x.mean(axis=1, keepdims=True) - effect
     between, error = n * float(effect @ effect), float((residual**2).sum())
-    if error <= n * k * ROUNDING**2:
+    if error <= n * k * _rounding(x.ravel(), None) ** 2:
         return None
     df = [k - 1, (n - 1) * (k - 1)]
     f = (between / df[0]) / (error / df[1])
@@ -191,6 +222,13 @@ def pooled_std(spreads: Sequence[tuple[float | None, int]]) -> float | None:
     return math.sqrt(sum(std**2 * df for std, df in known) / sum(df for _, df in known))
 
 
-def _std(values: Sequence[float]) -> float:
-    """Sample standard deviation; exactly 0.0 where the values are equal up to rounding."""
-    return 0.0 if np.ptp(values) <= ROUNDING else float(np.std(values, ddof=1))
+def _std(values: Sequence[float], rounding: float) -> float:
+    """Sample standard deviation; exactly 0.0 where the values are equal up to `rounding`."""
+    return 0.0 if np.ptp(values) <= rounding else float(np.std(values, ddof=1))
+
+
+def _rounding(values: ArrayLike, bounds: Bounds | None) -> float:
+    """How far equal values of this size may lie apart: scores within bounds are computed from larger ones."""
+    if bounds is not None and math.isfinite(bounds.width):
+        return ROUNDING * bounds.width
+    return ROUNDING * float(np.abs(values).max())

@@ -30,15 +30,22 @@ WARM_UP = 3
 EVENT_MS = 2.0
 """Between a pair of device events there are steps for so long at least, in ms."""
 MOST_STEPS = 64
+LATE = 2
+"""How many times as long as was asked for the rounds may go on, once there are as many as there must be."""
 
 
 @dataclass(frozen=True)
 class Turns:
-    """Times in ms of one step, (names, rounds) in float64; each is a mean over `steps_per_time` steps."""
+    """Times in ms of one step, (names, rounds) in float64; each is a mean over `steps_per_time` steps.
+
+    `cpu_share` is the share of all that time for which a core worked for the thread that measured, 1 on a
+    quiet machine; None on a GPU, whose host may wait.
+    """
 
     names: list[str]
     milliseconds: Tensor
     steps_per_time: int
+    cpu_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,18 @@ def take_turns(
     repeats = int(min(max(1e3 * seconds / (many * sum(once)), rounds[0]), rounds[1]))
     times: list[list[float]] = []
     with _no_collection():
-        for done in range(repeats):
+        started, worked = time.perf_counter(), time.thread_time()
+        for done in range(1, repeats + 1):
             times.append([milliseconds(step, device, many) for step in steps.values()])
+            # On a busy machine the first steps may have been fast, and none after them.
+            late = done >= rounds[0] and time.perf_counter() - started > LATE * seconds
             if on_round is not None:
-                on_round(done + 1, repeats)
-    return Turns(list(steps), torch.tensor(times, dtype=torch.float64).T, many)
+                on_round(repeats if late else done, repeats)
+            if late:
+                break
+        share = (time.thread_time() - worked) / (time.perf_counter() - started)
+    cpu_share = min(share, 1.0) if device.type == "cpu" else None
+    return Turns(list(steps), torch.tensor(times, dtype=torch.float64).T, many, cpu_share)
 
 
 def compare_latencies(turns: Turns) -> dict[str, Latency]:

@@ -16,6 +16,7 @@ from foveate.report.theme import Figure, mechanism_colour, mechanism_names, numb
 
 __all__ = ["figures", "pareto_front"]
 
+LATENCY_RATIO = ("latency", "latency_ratio", "Latency of one pass, times plain's in the same round", 1.0)
 COSTS = (
     ("latency", "latency_ms_p50", "Latency of one pass, median, ms", 1.0),
     ("parameters", "parameters", "Parameters, millions", 1e-6),
@@ -31,7 +32,7 @@ CURVES = (
 
 def figures(summary: dict[str, Any], records: Records) -> list[Figure]:
     """Make every figure that the records have the data for."""
-    made = [_against_cost(summary, *cost) for cost in COSTS if any(row[cost[1]] for row in summary["rows"])]
+    made = [_against_cost(summary, *cost) for cost in _costs(summary)]
     to_plain = [test for test in summary["tests"] if test["a"] == PLAIN and test["n"]]
     if summary["study"]["design"]["contrasts"]:
         made += contrast_figures(summary, records)
@@ -45,6 +46,14 @@ def figures(summary: dict[str, Any], records: Records) -> list[Figure]:
     if len(records.study["data"]["classes"]) <= MANY_CLASSES:
         made += [confusion(label, number, records) for number, label in enumerate(records.finished)]
     return made
+
+
+def _costs(summary: dict[str, Any]) -> list[tuple[str, str, str, float]]:
+    """The costs that were measured; latencies are ranked by their ratios to plain, if there are any."""
+    latency, *counted = COSTS
+    if all(row["latency_ratio"] for row in summary["rows"]):
+        latency = LATENCY_RATIO
+    return [cost for cost in (latency, *counted) if any(row[cost[1]] for row in summary["rows"])]
 
 
 def pareto_front(costs: Sequence[float], accuracies: Sequence[float]) -> list[bool]:

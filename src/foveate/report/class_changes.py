@@ -11,8 +11,10 @@ from typing import Any
 import altair as alt
 
 from foveate.errors import shortened
+from foveate.evaluation.intervals import SHARE
 from foveate.evaluation.simultaneous import simultaneous_differences
-from foveate.report.notation import NOTHING, count, display_name, interval, listing, points
+from foveate.evaluation.statistics import ROUNDING
+from foveate.report.notation import NO_SPREAD, NOTHING, count, display_name, interval, listing, points
 from foveate.report.records import PLAIN
 from foveate.report.tables import Cell, Column, Table
 from foveate.report.theme import COLOURS, Figure, number_tip, specification
@@ -30,7 +32,6 @@ __all__ = [
 
 MANY_CLASSES = 30
 """Of more classes figures show the hardest, or those that change most, and no confusion matrices."""
-ROUNDING = 1e-6
 GAIN, LOSS = COLOURS[2], COLOURS[1]
 
 PerClass = Mapping[str, Mapping[Any, Sequence[Mapping[str, Any]]]]
@@ -61,8 +62,8 @@ def class_changes(per_class: PerClass, classes: Sequence[str]) -> list[dict[str,
     `untested_classes`). No rows where there is no plain to compare with.
 
     Returns a row a mechanism and class: {"attention", "class", "plain", "accuracy" (means over the seeds that
-    both have), "difference", "low", "high" (the simultaneous 95 % interval, cut at ±1, or None),
-    "p_adjusted", "n", "family", "shown"}.
+    both have), "difference", "low", "high" (the simultaneous 95 % interval, or None),
+    "p_adjusted", "n", "family", "shown"}. A change that is the same in each seed has no interval and no p.
     """
     if PLAIN not in per_class:
         return []
@@ -81,11 +82,9 @@ def class_changes(per_class: PerClass, classes: Sequence[str]) -> list[dict[str,
             pairs.append(([plain[seed][name] for seed in seeds], [by_seed[seed][name] for seed in seeds]))
     rows = []
     for (label, name), (before, after), change in zip(
-        asked, pairs, simultaneous_differences(pairs), strict=True
+        asked, pairs, simultaneous_differences(pairs, SHARE), strict=True
     ):
-        bounds = change["interval"]
-        # Beyond ±1, where few seeds make the interval wide, no difference of two accuracies can be.
-        low, high = (None, None) if bounds is None else (max(bounds[0], -1.0), min(bounds[1], 1.0))
+        low, high = change["interval"] or (None, None)
         difference = change["difference"] if abs(change["difference"]) > ROUNDING else 0.0
         rows.append(
             {
@@ -121,10 +120,11 @@ def class_changes_sentences(changes: Sequence[Mapping[str, Any]], untested: Sequ
     classes = len({row["class"] for row in changes})
     whole = f"{len(changes)} changes ({count(len(_labels(changes)), 'mechanism')} by {classes} classes)"
     if not shown:
-        tail = f" ({_bounds(largest)})" if largest["low"] is not None else ""
+        same = largest["low"] is None and largest["n"] > 1
+        tail = NO_SPREAD if same else _bounds(largest)
         return [
             f"No class's change is shown: of {whole} none has an interval, adjusted for their number, that "
-            f"leaves out 0. {seen}{tail}. {_reach(changes)}"
+            f"leaves out 0. {seen} ({tail}). {_reach(changes)}"
         ]
     sentences = [
         f"Of {whole} {len(shown)} {'is' if len(shown) == 1 else 'are'} shown, by intervals that are adjusted "
@@ -150,7 +150,10 @@ def class_changes_table(changes: Sequence[Mapping[str, Any]], name: str = "class
         return None
     labels, cells = _labels(changes), {(row["attention"], row["class"]): row for row in changes}
     family = changes[0]["family"]
-    note = f"Mean change in points; below, its interval at 95 % for all {family} changes together."
+    note = (
+        f"Mean change in points; below, its interval at 95 % for all {family} changes together. One that is "
+        "the same in each seed has none: there is no spread to test against."
+    )
     columns = [
         Column("Class"),
         Column("Plain, %", "Share of the class's test images that plain gets right, mean over seeds."),
@@ -258,7 +261,7 @@ def _reach(changes: Sequence[Mapping[str, Any]]) -> str:
 
 def _bounds(row: Mapping[str, Any], empty: str = NOTHING) -> str:
     if row["low"] is None:
-        return empty
-    if row["high"] - row["low"] >= 2:
+        return empty if row["n"] < 2 else "same in each seed"
+    if row["high"] - row["low"] > 1.999:
         return "±100"
     return interval([row["low"], row["high"]], 1, scale=100)

@@ -18,6 +18,7 @@ from foveate.report.notation import (
     spread,
 )
 from foveate.report.records import PLAIN
+from foveate.report.tables import latency_change
 
 __all__ = ["console_table"]
 
@@ -40,7 +41,7 @@ def console_table(summary: dict[str, Any]) -> Group:
             "" if plain else signed_percent(row["parameters_increase_percent"]),
             "" if plain else signed_percent(row["macs_increase_percent"]),
             decimals(row["latency_ms_p50"], 2),
-            "" if plain else signed_percent(row["latency_increase_percent"]),
+            latency_change(row, summary["study"]),
         )
     headline, *rest = summary["verdict"]
     theirs = [*conditions(summary), *claims(summary)] if "against" in summary else []

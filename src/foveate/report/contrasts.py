@@ -16,7 +16,7 @@ from foveate.report.notation import (
     signed_percent,
     spread,
 )
-from foveate.report.tables import Cell, Column, Table
+from foveate.report.tables import Cell, Column, Table, outcome_cell
 
 __all__ = ["contrasts_table", "search_sentences", "search_table", "values_table"]
 
@@ -48,7 +48,7 @@ def contrasts_table(summary: dict[str, Any]) -> Table | None:
             [
                 Cell(contrast_name(test), _pair(test)),
                 Cell(points(test["difference"]), interval(test["ci95"], 2, scale=100)),
-                Cell(p_value(test["p_adjusted"]), _outcome(test, settings["alpha"])),
+                outcome_cell(test, settings["alpha"], ("gain", "loss")),
                 *(_change(rows[test["a"]], rows[test["b"]], key) for key, _ in MEASURES),
                 Cell(detectable(test["detectable_difference"])),
             ]
@@ -137,14 +137,6 @@ def search_sentences(summary: dict[str, Any]) -> list[str]:
 
 def _pair(test: dict[str, Any]) -> str:
     return f"{display_name(test['a'])} → {display_name(test['b'])}"
-
-
-def _outcome(test: dict[str, Any], alpha: float) -> str:
-    if test["p_adjusted"] is None:
-        return "no test"
-    if test["p_adjusted"] >= alpha:
-        return "not shown"
-    return "gain" if test["difference"] > 0 else "loss"
 
 
 def _change(before: dict[str, Any], after: dict[str, Any], measure: str) -> Cell:

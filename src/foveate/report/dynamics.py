@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from statistics import fmean, stdev
 from typing import Any
 
+from foveate.evaluation.intervals import AMOUNT, SHARE, Bounds
 from foveate.report.records import Records
 
 __all__ = ["DYNAMICS", "epochs_to_95", "fluctuation", "learned_numbers", "waiting_share"]
@@ -33,12 +34,12 @@ def waiting_share(epochs: Epochs) -> float | None:
     return fmean(shares) if shares else None
 
 
-DYNAMICS: dict[str, Callable[[Epochs], float | None]] = {
-    "epochs_to_95": epochs_to_95,
-    "fluctuation": fluctuation,
-    "input_share": waiting_share,
+DYNAMICS: dict[str, tuple[Callable[[Epochs], float | None], Bounds]] = {
+    "epochs_to_95": (epochs_to_95, Bounds(low=1)),
+    "fluctuation": (fluctuation, AMOUNT),
+    "input_share": (waiting_share, SHARE),
 }
-"""What the summary describes over seeds, by its key there."""
+"""What the summary describes over seeds, by its key there, and the bounds of its values."""
 
 
 def learned_numbers(records: Records) -> Iterator[dict[str, Any]]:

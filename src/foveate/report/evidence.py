@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from foveate.report.notation import contrast_name, count, display_name, interval, listing, p_value, points
+from foveate.report.notation import (
+    NO_SPREAD,
+    contrast_name,
+    count,
+    display_name,
+    interval,
+    listing,
+    p_value,
+    points,
+)
 
 __all__ = ["Row", "Test", "evidence", "in_points", "is_shown", "largest", "limits", "price"]
 
@@ -36,10 +45,7 @@ def limits(unshown: list[Test], which: str, settings: dict[str, Any]) -> list[st
         if test["n"] < 2:
             sentences.append(f"{pair} share {count(test['n'], 'seed')}: no test of them is possible.")
         elif test["p"] is None:
-            sentences.append(
-                f"{pair} differ by the same {points(test['difference'])} points on each seed: without a "
-                "spread no test of them is possible."
-            )
+            sentences.append(f"{pair}: {points(test['difference'])} points, {NO_SPREAD}.")
     return sentences
 
 
@@ -73,7 +79,9 @@ def evidence(test: Test) -> str:
 def price(row: Row) -> str:
     """What a row costs beside plain."""
     changes = [
-        _change(row[f"{measure}_increase_percent"], noun, fewer)
+        "no latency that was shown to differ"
+        if measure == "latency" and is_latency_unshown(row)
+        else _change(row[f"{measure}_increase_percent"], noun, fewer)
         for measure, noun, fewer in (
             ("parameters", "parameters", "fewer"),
             ("macs", "multiply-adds", "fewer"),
@@ -82,6 +90,12 @@ def price(row: Row) -> str:
         if row[f"{measure}_increase_percent"] is not None
     ]
     return listing(changes) if changes else "not measured"
+
+
+def is_latency_unshown(row: Row) -> bool:
+    """Whether the interval of the ratio of latencies to plain's holds 1; records of 0.1.0 have none."""
+    bounds = row.get("latency_ratio_ci95")
+    return bounds is not None and bounds[0] <= 1 <= bounds[1]
 
 
 def _change(percent: float, noun: str, fewer: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from foveate.report.explained_summary import SCORES, summarise_explained
 from foveate.report.notation import (
+    NO_SPREAD,
     NOTHING,
     count,
     decimals,
@@ -16,7 +17,7 @@ from foveate.report.notation import (
 )
 from foveate.report.records import PLAIN
 from foveate.report.sections import Picture, Section
-from foveate.report.tables import Cell, Column, Table
+from foveate.report.tables import Cell, Column, Table, untested
 
 __all__ = ["explained_section", "summarise_explained"]
 
@@ -102,6 +103,8 @@ def _finding(summary: Summary) -> str:
         difference = decimals(test["difference"], 3).replace("−", "")
         way = "lower" if test["difference"] < 0 else "higher"
         parts.append(f"the {_score(test['score'])} of {display_name(test['b'])} is {difference} {way}{word}")
+    same = sum(test["p_adjusted"] is None and test["n"] > 1 for test in summary["tests"])
+    family += f", and {same} more with {NO_SPREAD}" if same else ""
     rest = f"The other {len(tested) - len(shown)} are not shown" if len(shown) < len(tested) else ""
     sentence = f"Of {family}, {len(shown)} {'is' if len(shown) == 1 else 'are'} shown: {listing(parts)}."
     return f"{sentence} {rest}.".removesuffix(" .")
@@ -115,6 +118,8 @@ def _why_untested(summary: Summary) -> str:
         return "There is no plain network among them to compare with"
     if all(row["runs"] == 1 for row in rows):
         return "One network of each is no sample of trainings"
+    if any(test["n"] > 1 for test in summary["tests"]):
+        return f"Each mechanism has {NO_SPREAD}"
     return "No mechanism has two seeds in common with plain"
 
 
@@ -169,7 +174,7 @@ def _tests_table(summary: Summary) -> Table:
             Cell(display_name(test["b"])),
             Cell(decimals(test["difference"], 3), interval(test["ci95"], 3) if test["ci95"] else ""),
             Cell(p_value(test["p"])),
-            Cell(p_value(test["p_adjusted"])),
+            Cell(p_value(test["p_adjusted"]), untested(test)),
             Cell(str(test["n"])),
         ]
         for test in tests

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from foveate.evaluation.intervals import AMOUNT, SHARE, Bounds
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
 from foveate.report.records import PLAIN
 
-__all__ = ["SCORES", "summarise_explained"]
+__all__ = ["SCORES", "SCORE_BOUNDS", "summarise_explained"]
 
 SCORES: dict[str, tuple[str, int]] = {
     "focus_ratio": ("Focus ratio", 1),
@@ -17,6 +18,8 @@ SCORES: dict[str, tuple[str, int]] = {
     "road": ("ROAD", 1),
 }
 """What tables call a score, and whether higher (1) or lower (-1) is better; 0 where neither is."""
+SCORE_BOUNDS = dict.fromkeys(SCORES, SHARE) | {"noise_suppression": AMOUNT, "road": Bounds(-0.5, 0.5)}
+"""What the values of a score lie between; maps have no values under 0, so a cosine of two has none either."""
 
 ALPHA = 0.05
 Rows = list[dict[str, Any]]
@@ -60,7 +63,7 @@ def _described(rows: Rows, name: str) -> dict[str, Any] | None:
     if len(found) == 1:
         over = "classes" if name == "class_consistency" else "images"
         return {**found[0], "over": over}
-    described = describe([score["mean"] for score in found])
+    described = describe([score["mean"] for score in found], SCORE_BOUNDS[name])
     described.pop("values")
     return {**described, "n": len(found), "undefined": sum(score["undefined"] for score in found)} | {
         "over": "seeds"
@@ -75,7 +78,8 @@ def _tests(rows: Rows, labels: list[str], names: list[str]) -> Rows:
             other = _by_seed(_of(rows, label), name)
             seeds = sorted(plain.keys() & other.keys())
             if label != PLAIN and seeds:
-                test = paired_test([plain[seed] for seed in seeds], [other[seed] for seed in seeds])
+                before, after = ([of_label[seed] for seed in seeds] for of_label in (plain, other))
+                test = paired_test(before, after, SCORE_BOUNDS[name])
                 tests.append({"score": name, "a": PLAIN, "b": label, **test})
     adjust_tests(tests)
     return tests

@@ -93,7 +93,11 @@ def _settings(records: Records) -> dict[str, dict[str, Any]]:
         "environment": study["environment"],
         # What its measurement rested on says the rest of this again, but for the path of the mechanisms.
         "cost": {
-            **{key: value for key, value in records.cost_setting.items() if key != "conditions"},
+            **{
+                key: value
+                for key, value in records.cost_setting.items()
+                if key not in ("conditions", "timing")
+            },
             "path": records.cost_setting.get("conditions", {}).get("path", "auto"),
         },
     }

@@ -23,7 +23,7 @@ from foveate.report.notation import (
     spread,
 )
 from foveate.report.records import PLAIN
-from foveate.report.tables import Cell, Column, Table
+from foveate.report.tables import Cell, Column, Table, latency_change
 
 __all__ = [
     "differences_table",
@@ -108,7 +108,7 @@ def joined_table(joined: dict[str, Any]) -> Table:
                 *_gain(tests.get(row["attention"])),
                 Cell(magnitude(row["parameters"]), _change(row, "parameters")),
                 Cell(magnitude(row["macs"]), _change(row, "macs")),
-                Cell(decimals(row["latency_ms_p50"], 2), _change(row, "latency")),
+                Cell(decimals(row["latency_ms_p50"], 2), latency_change(row, summary["study"])),
             ]
             if against:
                 cells.insert(2, article_cell(summary, row["attention"]))

@@ -6,6 +6,7 @@ from foveate.report.records import PLAIN
 
 __all__ = [
     "NOTHING",
+    "NO_SPREAD",
     "contrast_name",
     "count",
     "decimals",
@@ -23,6 +24,8 @@ __all__ = [
 
 NOTHING = "–"
 """Stands where a number cannot be given."""
+NO_SPREAD = "the same difference in each seed: no spread to test against"
+"""Why a comparison of several seeds has no p value and no interval."""
 
 
 def display_name(label: str) -> str:

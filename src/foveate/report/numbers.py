@@ -19,6 +19,8 @@ def row_numbers(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 low, high = value["ci95"] or (None, None)
                 flat |= {f"{key}_mean": value["mean"], f"{key}_std": value["std"]}
                 flat |= {f"{key}_ci95_low": low, f"{key}_ci95_high": high}
+            elif key.endswith("_ci95"):
+                flat[f"{key}_low"], flat[f"{key}_high"] = value or (None, None)
             else:
                 flat[key] = value
         yield flat

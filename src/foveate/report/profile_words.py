@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from foveate.evaluation.noise import BUSY
+from foveate.report.latency import noise_in_words, noise_of_rows
 from foveate.report.notation import count, decimals, display_name, listing, magnitude, signed_percent
 from foveate.report.records import PLAIN
 
 __all__ = [
+    "ROOM",
+    "arithmetic_share",
     "byte_size",
     "conditions",
     "doubtful",
@@ -18,8 +22,8 @@ __all__ = [
     "warnings_of",
 ]
 
-NOISY = 1.25
-"""Plain's own p95 over its p50, from which the machine counts as busy."""
+ROOM = 0.25
+"""Share of the measured arithmetic bound from which plain's own time needs no explanation."""
 
 Row = dict[str, Any]
 
@@ -50,16 +54,20 @@ def path_line(record: dict[str, Any]) -> str:
 
 
 def headline(record: dict[str, Any]) -> str:
-    """Say what each mechanism adds to the latency, the dearest first; what is not shown is not claimed."""
+    """Say what each mechanism adds to the latency, the dearest first; what is not shown is not claimed.
+
+    A difference is shown where the interval of the ratio leaves out 1, here as in every table.
+    """
     others = [row for row in record["rows"] if row["attention"] != PLAIN]
-    shown = sorted((row for row in others if not doubtful(row)), key=lambda row: -row["latency_ratio"])
+    shown = sorted((row for row in others if differs(row)), key=lambda row: -row["latency_ratio"])
     if not others:
         (plain,) = record["rows"]
         return f"Plain takes {milliseconds(plain['latency_ms_p50'])} ms; there is nothing to compare it with."
     if not shown:
         return "No mechanism was shown to differ from plain in latency."
     said = [
-        f"{row['attention']} {signed_percent(100 * (row['latency_ratio'] - 1))}{' latency' * (not index)}"
+        f"{row['attention']} {'about ' * is_rough(row)}{signed_percent(100 * (row['latency_ratio'] - 1))}"
+        f"{' latency' * (not index)}"
         for index, row in enumerate(shown)
     ]
     return f"Over plain: {listing(said)}."
@@ -69,36 +77,56 @@ def doubtful(row: Row) -> str | None:
     """Say why the difference of a row from plain is not to be relied on, or None where it is."""
     if row["attention"] == PLAIN:
         return None
-    interval, (low, high) = row["latency_ratio_ci95"], row["latency_ratio_quartiles"]
-    if not _differs(row):
+    if not differs(row):
         return (
-            f"the 95 % interval of its ratio ({ratio_range(interval)}) holds 1: no difference from plain is "
-            "shown"
+            f"the 95 % interval of its ratio ({ratio_range(row['latency_ratio_ci95'])}) holds 1: no "
+            "difference from plain is shown"
         )
-    if high - low > abs(row["latency_ratio"] - 1):
+    if is_rough(row):
         return (
-            f"its ratio spreads more between rounds (middle half {ratio_range([low, high])}) than it differs "
-            "from 1: take the figure as rough"
+            "its ratio spreads more between rounds (middle half "
+            f"{ratio_range(row['latency_ratio_quartiles'])}) than it differs from 1: take the figure as rough"
         )
     return None
 
 
 def warnings_of(record: dict[str, Any]) -> list[dict[str, Any]]:
     """List all that speaks against the figures: {"attention": a label, or None for all of them, "text"}."""
-    plain, *others = record["rows"]
+    rows = {row["attention"]: row for row in record["rows"]}
     found: list[dict[str, Any]] = []
-    unrest = plain["latency_ms_p95"] / plain["latency_ms_p50"]
-    if unrest > NOISY:
+    # Of several signs of one disturbance the clearest is enough.
+    for noise in noise_of_rows(rows, PLAIN, record["timing"].get("cpu_share"))[:1]:
         text = (
-            f"The machine was busy: plain's own p95 is {unrest:.2f} times its p50 (over {NOISY}). Measure "
-            "again when nothing else runs, or for longer with --seconds"
+            f"The machine was busy: {noise_in_words(noise)}. Measure again when nothing else runs, or for "
+            "longer with --seconds"
         )
         found.append({"attention": None, "text": text})
-    for row in others:
+    if slowed := _slowed_by_threads(record):
+        found.append({"attention": None, "text": slowed})
+    for row in record["rows"][1:]:
         reason = doubtful(row)
         if reason:
             found.append({"attention": row["attention"], "text": reason})
     return found
+
+
+def _slowed_by_threads(record: dict[str, Any]) -> str | None:
+    """Say that plain is faster with one thread than with all of them, if it is."""
+    one, plain = record["timing"].get("plain_one_thread_ms"), record["rows"][0]["latency_ms_p50"]
+    if one is None or plain <= BUSY * one:
+        return None
+    threads, share = record["settings"]["threads"], arithmetic_share(record["rows"][0], record)
+    return (
+        f"Plain takes {milliseconds(plain)} ms with {threads} threads, {100 * share:.0f} % of the measured "
+        f"arithmetic bound, and {milliseconds(one)} ms with one: another program holds a core, or the "
+        "network is too small for as many. Measure with --threads 1, or when nothing else runs"
+    )
+
+
+def arithmetic_share(row: Row, record: dict[str, Any]) -> float:
+    """The share of the measured arithmetic bound that a network's multiply-adds reach."""
+    operations = 2 * row["macs"] * record["settings"]["batch_size"]
+    return float(operations / (row["latency_ms_p50"] / 1e3) / record["machine"]["flops"])
 
 
 def roofline_lines(record: dict[str, Any]) -> list[str]:
@@ -122,7 +150,7 @@ def _roofline(row: Row, record: dict[str, Any]) -> str:
         passes = f"{count(reads, 'read')} and {count(writes, 'write')}"
         said.append(f"{passes} of its maps would take {milliseconds(roofline['least_ms'])} ms")
         factors.append(roofline["added_over_least"])
-    if row["latency_added_ms"] <= 0 or not _differs(row):
+    if row["latency_added_ms"] <= 0 or not differs(row):
         said.append("no added time is shown")
     else:
         times = " and ".join(f"{factor:.{1 if factor < 9.95 else 0}f}×" for factor in factors if factor)
@@ -130,7 +158,14 @@ def _roofline(row: Row, record: dict[str, Any]) -> str:
     return f"{display_name(row['attention'])}: bound by {roofline['bound']}; {'; '.join(said)}"
 
 
-def _differs(row: Row) -> bool:
+def is_rough(row: Row) -> bool:
+    """Whether the ratio spreads more between rounds than it differs from 1."""
+    low, high = row["latency_ratio_quartiles"]
+    return bool(high - low > abs(row["latency_ratio"] - 1))
+
+
+def differs(row: Row) -> bool:
+    """Whether a difference from plain is shown: the interval of the ratio leaves out 1."""
     interval = row["latency_ratio_ci95"]
     return interval is not None and not interval[0] <= 1 <= interval[1]
 

@@ -1,14 +1,16 @@
 """Reads the records of a study's folder: study.json, cost.json and the result.json of each finished run."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError, WorkError
+from foveate.report.run_record import check_run_record
 from foveate.version import __version__
 
-__all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records"]
+__all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records", "read_result"]
 
 FORMAT = 1
 PLAIN = "none"
@@ -54,8 +56,8 @@ class Records:
 def read_records(folder: Path) -> Records:
     """Read `folder`; what is not there is named in `missing`.
 
-    Raises RequestError where `folder` holds no study, or one of another format, and WorkError where no run of
-    the study has finished.
+    Raises RequestError where `folder` holds no study, or one of another format, or a record that is not that
+    of its run, and WorkError where no run of the study has finished.
     """
     if not (folder / "study.json").is_file():
         raise RequestError(
@@ -66,7 +68,7 @@ def read_records(folder: Path) -> Records:
     for run in study["runs"]:
         path = folder / "runs" / run["id"] / "result.json"
         if path.is_file():
-            results[run["attention"]][run["seed"]] = read_record(path)
+            results[run["attention"]][run["seed"]] = read_result(path, run["id"])
     if not any(results.values()):
         reasons = "".join(
             f" {run['attention']}, seed {run['seed']}: {run['error']}." for run in study["failed"]
@@ -81,9 +83,9 @@ def read_records(folder: Path) -> Records:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read one record; RequestError where it is no JSON, or of another format."""
+    """Read one record; RequestError where it is no JSON, or of another format, or has a number not finite."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
     except ValueError as error:
         raise RequestError(
             f"{path} is not readable as JSON ({error}). Take it away and start the study again: "
@@ -98,6 +100,25 @@ def read_record(path: Path) -> dict[str, Any]:
             "folder."
         )
     return record
+
+
+def read_result(path: Path, run: str | None = None) -> dict[str, Any]:
+    """Read the record of a finished run at `path`; `run` is the id that is expected there, if one is.
+
+    Raises:
+        RequestError: it is no record, that of another run, one that was changed, or has impossible values.
+    """
+    record = read_record(path)
+    check_run_record(record, path, run)
+    return record
+
+
+def _finite(text: str) -> float:
+    """Read a number of a record. JSON knows neither NaN nor infinity, which no version of foveate writes."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
 
 
 def _missing(study: dict[str, Any], results: dict[str, Any], cost: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
+from foveate.evaluation.intervals import AMOUNT, DIFFERENCE, SHARE, Bounds
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
 from foveate.report.records import PLAIN
 from foveate.report.robustness_measured import (
@@ -86,14 +87,18 @@ class _Study:
         return {
             "attention": label,
             "runs": len(runs),
-            "clean": _described(one.accuracy(CLEAN) for one in runs),
-            "corrupted": _described(self.corrupted(one) for one in runs),
-            "lost": _described(_minus(one.accuracy(CLEAN), self.corrupted(one)) for one in runs),
-            "mce": _described(self.mean_error(one, relative=False) for one in runs),
-            "relative_mce": _described(self.mean_error(one, relative=True) for one in runs),
-            "clean_ece": _described(one.conditions.get((CLEAN, None), {}).get("ece") for one in runs),
+            "clean": _described((one.accuracy(CLEAN) for one in runs), SHARE),
+            "corrupted": _described((self.corrupted(one) for one in runs), SHARE),
+            "lost": _described(
+                (_minus(one.accuracy(CLEAN), self.corrupted(one)) for one in runs), DIFFERENCE
+            ),
+            "mce": _described((self.mean_error(one, relative=False) for one in runs), AMOUNT),
+            "relative_mce": _described((self.mean_error(one, relative=True) for one in runs), None),
+            "clean_ece": _described(
+                (one.conditions.get((CLEAN, None), {}).get("ece") for one in runs), SHARE
+            ),
             "ece": _described(
-                _mean([self.mean_over(one, name, "ece") for name in self.averaged]) for one in runs
+                (_mean([self.mean_over(one, name, "ece") for name in self.averaged]) for one in runs), SHARE
             ),
         }
 
@@ -135,7 +140,7 @@ class _Study:
                     before.append(a)
                     after.append(b)
                     clean.append(_minus(one.accuracy(CLEAN), of_plain.accuracy(CLEAN)))
-            test = paired_test(before, after) | {"clean_difference": _mean(clean)}
+            test = paired_test(before, after, SHARE) | {"clean_difference": _mean(clean)}
             tests.append({"a": PLAIN, "b": label} | test)
         return tests
 
@@ -152,9 +157,11 @@ class _Study:
                     {
                         "attention": label,
                         "corruption": name,
-                        "accuracy": _described(self.mean_over(one, name, "accuracy") for one in runs),
+                        "accuracy": _described(
+                            (self.mean_over(one, name, "accuracy") for one in runs), SHARE
+                        ),
                         "error_ratio": _described(
-                            self.error_ratio(one, name, relative=False) for one in runs
+                            (self.error_ratio(one, name, relative=False) for one in runs), AMOUNT
                         ),
                         "test": of_label.get(label),
                     }
@@ -174,7 +181,11 @@ class _Study:
                 {"attention": label, "severity": level}
                 | {
                     score: _described(
-                        _mean([one.conditions.get(place, {}).get(score) for place in places]) for one in runs
+                        (
+                            _mean([one.conditions.get(place, {}).get(score) for place in places])
+                            for one in runs
+                        ),
+                        SHARE,
                     )
                     for score in ("accuracy", "ece")
                 }
@@ -195,7 +206,7 @@ def _attacks(by_label: dict[str, list[Measured]]) -> list[Row]:
         for label, runs in by_label.items():
             found = [one.attacks[name, eps] for one in runs if (name, eps) in one.attacks]
             if found:
-                accuracy = _described(row["accuracy"] for row in found)
+                accuracy = _described((row["accuracy"] for row in found), SHARE)
                 images = max(row["images"] for row in found)
                 rows.append(
                     {"attention": label, "attack": name, "eps": eps, "accuracy": accuracy, "images": images}
@@ -203,8 +214,8 @@ def _attacks(by_label: dict[str, list[Measured]]) -> list[Row]:
     return rows
 
 
-def _described(values: Iterable[float | None]) -> dict[str, Any]:
-    return describe([value for value in values if value is not None])
+def _described(values: Iterable[float | None], bounds: Bounds | None) -> dict[str, Any]:
+    return describe([value for value in values if value is not None], bounds)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -9,12 +9,11 @@ from foveate.report.notation import (
     deviation,
     display_name,
     interval,
-    p_value,
     points,
     spread,
 )
 from foveate.report.records import PLAIN
-from foveate.report.tables import Cell, Column, Table
+from foveate.report.tables import Cell, Column, Table, outcome_cell
 
 __all__ = ["condition_name", "robustness_tables"]
 
@@ -64,7 +63,7 @@ def _mechanisms(summary: dict[str, Any]) -> Table:
             Cell(spread(row["clean"], 2, scale=100)),
             Cell(spread(row["corrupted"], 2, scale=100), interval(row["corrupted"]["ci95"], 2, scale=100)),
             _difference(tests.get(row["attention"])),
-            _outcome(tests.get(row["attention"]), summary),
+            outcome_cell(tests.get(row["attention"]), summary["statistics"]["alpha"]),
             Cell(decimals(row["mce"]["mean"], 1, scale=100), deviation(row["mce"], 1, scale=100)),
             Cell(
                 decimals(row["relative_mce"]["mean"], 1, scale=100),
@@ -139,14 +138,6 @@ def _difference(test: dict[str, Any] | None) -> Cell:
     if test is None or test["difference"] is None:
         return Cell(NOTHING)
     return Cell(points(test["difference"]), interval(test["ci95"], 2, scale=100))
-
-
-def _outcome(test: dict[str, Any] | None, summary: dict[str, Any]) -> Cell:
-    if test is None or test["p_adjusted"] is None:
-        return Cell(NOTHING, "no test" if test else "")
-    if test["p_adjusted"] >= summary["statistics"]["alpha"]:
-        return Cell(p_value(test["p_adjusted"]), "not shown")
-    return Cell(p_value(test["p_adjusted"]), "better" if test["difference"] > 0 else "worse")
 
 
 def _accuracy(row: dict[str, Any], summary: dict[str, Any]) -> Cell:

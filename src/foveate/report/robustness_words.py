@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.report.notation import count, decimals, display_name, listing, p_value, points
+from foveate.report.notation import NO_SPREAD, count, decimals, display_name, listing, p_value, points
 from foveate.report.records import PLAIN
 from foveate.report.robustness_tables import attack_name, condition_name
 
@@ -11,7 +11,7 @@ __all__ = ["sentences"]
 
 Summary = dict[str, Any]
 
-UNTESTED = "the seeds in common are fewer than two, or their differences exactly the same"
+UNTESTED = f"fewer than two seeds in common, or {NO_SPREAD}"
 
 
 def sentences(summary: Summary) -> list[str]:

@@ -3,6 +3,7 @@
 from itertools import combinations
 from typing import Any
 
+from foveate.evaluation.intervals import AMOUNT, SHARE
 from foveate.evaluation.statistics import (
     adjust_tests,
     describe,
@@ -14,12 +15,21 @@ from foveate.evaluation.statistics import (
 )
 from foveate.report.class_changes import PerClass, class_changes, untested_classes
 from foveate.report.dynamics import DYNAMICS
+from foveate.report.latency import noise_in_words, noise_of_cost, ratio_to_plain
 from foveate.report.records import PLAIN, Records
 from foveate.report.verdict import verdict
 
 __all__ = ["METRICS", "planned_pairs", "summarise"]
 
-METRICS = ("accuracy", "loss", "precision", "recall", "f1", "ece")
+METRICS = {
+    "accuracy": SHARE,
+    "loss": AMOUNT,
+    "precision": SHARE,
+    "recall": SHARE,
+    "f1": SHARE,
+    "ece": SHARE,
+}
+"""What is measured on the test part, and the bounds of its values."""
 
 
 def summarise(records: Records) -> dict[str, Any]:
@@ -58,7 +68,7 @@ def summarise(records: Records) -> dict[str, Any]:
             },
             "pretrained": records.study.get("pretrained", False),
             "design": records.design,
-            "cost": records.cost_setting,
+            "cost": records.cost_setting | {"noise": _noise(records)},
             "foveate": records.study["foveate"],
             "statistics": {**settings, "comparisons": comparisons, "alpha_per_test": alpha},
         },
@@ -77,22 +87,30 @@ def summarise(records: Records) -> dict[str, Any]:
 def _row(records: Records, label: str, test: dict[str, Any] | None) -> dict[str, Any]:
     runs = [records.results[label][seed] for seed in sorted(records.results[label])]
     row: dict[str, Any] = {"attention": label, "runs": len(runs)}
-    row |= {metric: describe([run["test"][metric] for run in runs]) for metric in METRICS}
+    row |= {
+        metric: describe([run["test"][metric] for run in runs], bounds) for metric, bounds in METRICS.items()
+    }
     cost, plain = records.cost.get(label, {}), records.cost.get(PLAIN, {})
     for measure in ("parameters", "macs"):
         row[measure] = cost.get(measure)
         row[f"{measure}_increase_percent"] = _increase(cost.get(measure), plain.get(measure))
     row["latency_ms_p50"], row["latency_ms_p95"] = cost.get("latency_ms_p50"), cost.get("latency_ms_p95")
     # The ratio was measured side by side with plain: that of the medians would add the drift between them.
-    row["latency_increase_percent"] = _increase(cost.get("latency_ratio"), 1.0 if plain else None)
+    row["latency_ratio"], row["latency_ratio_ci95"] = ratio_to_plain(records.cost, label)
+    row["latency_increase_percent"] = _increase(row["latency_ratio"], 1.0)
     growth = row["parameters_increase_percent"]
     gain = test["difference"] if test else None
     row["efficiency_score"] = 100 * gain / growth if gain is not None and growth and growth > 0 else None
-    for name, measure_of in DYNAMICS.items():
+    for name, (measure_of, bounds) in DYNAMICS.items():
         of_runs = [measure_of(run["epochs"]) for run in runs]
-        row[name] = describe([value for value in of_runs if value is not None])
-    row["train_seconds"] = describe([run["seconds"] for run in runs])
+        row[name] = describe([value for value in of_runs if value is not None], bounds)
+    row["train_seconds"] = describe([run["seconds"] for run in runs], AMOUNT)
     return row
+
+
+def _noise(records: Records) -> list[str]:
+    found = noise_of_cost(records.cost, records.cost_setting.get("timing", {}))
+    return [noise_in_words(noise) for noise in found]
 
 
 def _class_changes(records: Records) -> list[dict[str, Any]]:
@@ -131,10 +149,8 @@ def _test_pairs(
     tests = []
     for a, b in pairs:
         seeds = sorted(records.results[a].keys() & records.results[b].keys())
-        test = paired_test(
-            *([records.results[x][seed]["test"]["accuracy"] for seed in seeds] for x in (a, b))
-        )
-        tests.append({"a": a, "b": b} | test)
+        before, after = ([records.results[x][seed]["test"]["accuracy"] for seed in seeds] for x in (a, b))
+        tests.append({"a": a, "b": b} | paired_test(before, after, SHARE))
     adjust_tests(tests, adjust)
     for test in tests:
         test["detectable_difference"] = detectable_difference(test["std"], test["n"], alpha, power)

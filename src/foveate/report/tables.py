@@ -1,8 +1,10 @@
 """The tables that people read, once for the page, Markdown and LaTeX."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from foveate.report.evidence import is_latency_unshown
 from foveate.report.notation import (
     NOTHING,
     count,
@@ -19,7 +21,17 @@ from foveate.report.notation import (
 )
 from foveate.report.records import PLAIN
 
-__all__ = ["Cell", "Column", "Table", "results_table", "tests_table", "training_table"]
+__all__ = [
+    "Cell",
+    "Column",
+    "Table",
+    "latency_change",
+    "outcome_cell",
+    "results_table",
+    "tests_table",
+    "training_table",
+    "untested",
+]
 
 
 class Cell(NamedTuple):
@@ -70,7 +82,9 @@ def results_table(summary: dict[str, Any]) -> Table:
         Column("Parameters", "Learned numbers of the network; below, the change to plain."),
         Column("Multiply-adds", "Of one image; below, the change to plain."),
         Column(
-            "Latency p50, ms", f"Median time of one pass measured here{where}; below, the change to plain."
+            "Latency p50, ms",
+            f"Median time of one pass measured here{where}; below, the change to plain: the median of the "
+            "ratios within rounds, in which all take turns. A ? marks one that is rough, or not shown.",
         ),
         Column("Efficiency score", "Accuracy gained in points per 1 % of parameters added."),
         Column(
@@ -91,9 +105,12 @@ def results_table(summary: dict[str, Any]) -> Table:
             ),
             Cell(magnitude(row["parameters"]), _change(row, "parameters")),
             Cell(magnitude(row["macs"]), _change(row, "macs")),
-            Cell(decimals(row["latency_ms_p50"], 2), _change(row, "latency")),
+            Cell(
+                decimals(row["latency_ms_p50"], 2),
+                latency_change(row, study),
+            ),
             Cell(decimals(row["efficiency_score"], 2)),
-            _outcome(to_plain.get(row["attention"]), alpha),
+            outcome_cell(to_plain.get(row["attention"]), alpha),
         ]
         for row in summary["rows"]
     ]
@@ -123,7 +140,7 @@ def tests_table(summary: dict[str, Any]) -> Table:
             Cell(f"{display_name(test['a'])} → {display_name(test['b'])}"),
             Cell(points(test["difference"]), interval(test["ci95"], 2, scale=100)),
             Cell(p_value(test["p"])),
-            Cell(p_value(test["p_adjusted"])),
+            Cell(p_value(test["p_adjusted"]), untested(test)),
             Cell(decimals(test["cohens_d"], 2)),
             Cell(str(test["n"])),
             Cell(detectable(test["detectable_difference"])),
@@ -167,9 +184,26 @@ def _change(row: dict[str, Any], measure: str) -> str:
     return "" if row["attention"] == PLAIN or percent is None else signed_percent(percent)
 
 
-def _outcome(test: dict[str, Any] | None, alpha: float) -> Cell:
+def latency_change(row: dict[str, Any], study: dict[str, Any]) -> str:
+    """The change to plain, behind a question mark where it is rough or its interval holds 0."""
+    change = _change(row, "latency")
+    rough = study["cost"].get("noise") or is_latency_unshown(row)
+    return f"? {change}" if change and rough else change
+
+
+def untested(test: Mapping[str, Any]) -> str:
+    """Say in a cell why a comparison has no p; nothing where it has one."""
+    if test["p"] is not None:
+        return ""
+    return "no test" if test["n"] < 2 else "no test: same in each seed"
+
+
+def outcome_cell(
+    test: Mapping[str, Any] | None, alpha: float, words: tuple[str, str] = ("better", "worse")
+) -> Cell:
+    """The adjusted p of a test; below, what it came to: one of `words`, not shown, or why there is none."""
     if test is None or test["p_adjusted"] is None:
-        return Cell(NOTHING, "no test" if test else "")
+        return Cell(NOTHING, untested(test) if test else "")
     if test["p_adjusted"] >= alpha:
         return Cell(p_value(test["p_adjusted"]), "not shown")
-    return Cell(p_value(test["p_adjusted"]), "better" if test["difference"] > 0 else "worse")
+    return Cell(p_value(test["p_adjusted"]), words[test["difference"] < 0])

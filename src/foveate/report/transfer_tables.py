@@ -14,7 +14,7 @@ from foveate.report.notation import (
     points,
     spread,
 )
-from foveate.report.tables import Cell, Column, Table
+from foveate.report.tables import Cell, Column, Table, outcome_cell
 
 __all__ = ["WAYS", "flat_row", "is_shown", "transfer_table", "way_title"]
 
@@ -84,16 +84,7 @@ def _outcome(test: Row | None) -> Sequence[Cell]:
     return [
         Cell(points(test["difference"]), interval(test["ci95"], 2, scale=100)),
         Cell(p_value(test["p"])),
-        Cell(
-            p_value(test["p_adjusted"]),
-            "no test"
-            if test["p_adjusted"] is None
-            else "not shown"
-            if not is_shown(test)
-            else "better"
-            if test["difference"] > 0
-            else "worse",
-        ),
+        outcome_cell(test, ALPHA),
     ]
 
 

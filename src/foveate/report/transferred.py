@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from foveate.evaluation.intervals import AMOUNT, SHARE
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
 from foveate.report.class_changes import (
     class_changes,
@@ -13,7 +14,7 @@ from foveate.report.class_changes import (
     class_changes_table,
     untested_classes,
 )
-from foveate.report.notation import count, display_name, listing, p_value, spread
+from foveate.report.notation import NO_SPREAD, count, display_name, listing, p_value, points, spread
 from foveate.report.records import PLAIN
 from foveate.report.sections import Section
 from foveate.report.tables import Table
@@ -84,11 +85,15 @@ def _row(label: str, by_label: dict[str, dict[Any, Row]]) -> dict[str, Any]:
     own, plain = by_label[label], by_label.get(PLAIN, {})
     test = None
     if label != PLAIN and (shared := [seed for seed in own if seed in plain]):
-        test = paired_test(*([runs[seed]["accuracy"] for seed in shared] for runs in (plain, own)))
+        before, after = ([runs[seed]["accuracy"] for seed in shared] for runs in (plain, own))
+        test = paired_test(before, after, SHARE)
     return {
         "attention": label,
         "runs": len(own),
-        **{score: describe([row[score] for row in own.values()]) for score in ("accuracy", "loss", "ece")},
+        **{
+            score: describe([row[score] for row in own.values()], bounds)
+            for score, bounds in (("accuracy", SHARE), ("loss", AMOUNT), ("ece", SHARE))
+        },
         "test": test,
     }
 
@@ -149,7 +154,11 @@ def _sentences(way: Row, title: str) -> list[str]:
             f"{row['attention']} is {verb} than plain by {abs(100 * row['test']['difference']):.2f} points "
             f"(adjusted p {_p(row['test'])})."
         )
-    unshown = [row["attention"] for row in tests if row not in shown]
+    same = [row for row in tests if row["test"]["n"] > 1 and row["test"]["p_adjusted"] is None]
+    sentences += [
+        f"{row['attention']}: {points(row['test']['difference'])} points, {NO_SPREAD}." for row in same
+    ]
+    unshown = [row["attention"] for row in tests if row not in shown and row not in same]
     if unshown:
         sentences.append(
             f"For {listing(unshown)} no difference from plain was shown, which does not mean that there is "

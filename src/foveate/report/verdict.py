@@ -41,6 +41,11 @@ def verdict(summary: dict[str, Any]) -> list[str]:
             f"{absent} of the {count(asked, 'run')} {'is' if absent == 1 else 'are'} missing; "
             "this rests on the others."
         )
+    if noise := study["cost"].get("noise"):
+        sentences.append(
+            f"Latencies were measured on a busy machine, and are rough: {noise[0]}. Give the command again "
+            "when nothing else runs: they are measured anew."
+        )
     sentences.append(
         f"This speaks for {study['backbone']} on {study['data']['name']} under this recipe. The intervals "
         "tell of chance between seeds, not of chance in the choice of the "
@@ -200,6 +205,9 @@ def _choice(better: list[Test], rows: dict[str, Row], tests: list[Test], setting
 
 
 def _expense(row: Row) -> tuple[float, ...]:
-    """Latency first, for it is paid with every image; what was not measured counts as dearest."""
-    measures = (row["latency_ms_p50"], row["macs"], row["parameters"])
+    """Latency first, for it is paid with every image; what was not measured counts as dearest.
+
+    Latencies are compared by their ratios to plain within rounds: medians are of the machine's states too.
+    """
+    measures = (row["latency_ratio"], row["macs"], row["parameters"])
     return tuple(math.inf if measure is None else measure for measure in measures)

@@ -1,6 +1,7 @@
 """`foveate compare`: mechanisms × seeds, resumable, from a spec to a report."""
 
 import contextlib
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
@@ -43,6 +44,8 @@ __all__ = [
 
 ALPHA, POWER = 0.05, 0.8
 """Level of the tests, and the chance at which a difference counts as detectable."""
+MEASURED_AGAIN_AFTER = 60.0
+"""Seconds of training beside which the some six of another measurement of latencies are little."""
 
 
 def compare(
@@ -75,7 +78,7 @@ def compare(
         runs, record = begin_study(study, data, out, machine, command, watch)
         waiting = [run for run in runs if find_result(out / RUNS / run.id) is None]
         watch.planned(len(runs), len(runs) - len(waiting))
-        failed = []
+        failed, started = [], time.monotonic()
         for run, error in _carry_out(waiting, data, out, machine, jobs, watch):
             failed.append(
                 {"id": run.id, "attention": run.attention.label, "seed": run.seed, "error": str(error)}
@@ -85,6 +88,8 @@ def compare(
             write_json(out / STUDY, record | {"failed": failed})
             if len(failed) == len(runs):
                 raise WorkError(f"no run could be finished. The first error: {failed[0]['error']}")
+        if time.monotonic() - started > MEASURED_AGAIN_AFTER:
+            measure_cost(study, data, out, machine, watch)  # if the machine was busy before
         # Here, when the runs' processes have ended, and not in them: drawing takes a lot of memory.
         from foveate.report.build import build_report
 

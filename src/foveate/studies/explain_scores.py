@@ -18,8 +18,10 @@ from foveate.evaluation.attention_scores import (
     view_consistency,
 )
 from foveate.evaluation.cam import cam_maps
+from foveate.evaluation.intervals import AMOUNT
 from foveate.evaluation.road import road
 from foveate.evaluation.statistics import describe
+from foveate.report.explained_summary import SCORE_BOUNDS
 from foveate.studies.explain_settings import ExplainSettings
 from foveate.studies.explain_subjects import Subjects
 from foveate.studies.trained import Trained
@@ -71,11 +73,11 @@ def score_maps(
                 ).tolist()
         on_progress(numbers.stop)
     suppression = _ratio_of_means(values.pop("outside", []), values.pop("inside", []))
-    scores = {name: _over_images(found) for name, found in values.items()}
+    scores = {name: _over_images(name, found) for name, found in values.items()}
     if suppression:
         scores["noise_suppression"] = suppression
     if of_classes := by_class.values():
-        scores["class_consistency"] = _over_images(of_classes)
+        scores["class_consistency"] = _over_images("class_consistency", of_classes)
     return scores
 
 
@@ -87,10 +89,10 @@ def _score_objects(values: dict[str, list[float]], maps: Tensor, objects: Tensor
     values["inside"] += inside.tolist()
 
 
-def _over_images(values: list[float]) -> dict[str, Any]:
-    """`describe` of the values that there are."""
+def _over_images(score: str, values: list[float]) -> dict[str, Any]:
+    """`describe` of the values of `score` that there are."""
     there = [value for value in values if math.isfinite(value)]
-    described = describe(there)
+    described = describe(there, SCORE_BOUNDS[score])
     return {key: described[key] for key in ("mean", "std", "ci95")} | {
         "n": len(there),
         "undefined": len(values) - len(there),
@@ -105,9 +107,9 @@ def _ratio_of_means(above: list[float], below: list[float]) -> dict[str, Any] | 
     pairs = [(a, b) for a, b in zip(above, below, strict=True) if math.isfinite(a) and math.isfinite(b)]
     total = sum(b for _, b in pairs)
     if not total:
-        return _over_images([math.nan] * len(above)) if above else None
+        return _over_images("noise_suppression", [math.nan] * len(above)) if above else None
     ratio, mean = sum(a for a, _ in pairs) / total, total / len(pairs)
-    described = describe([ratio + (a - ratio * b) / mean for a, b in pairs])
+    described = describe([ratio + (a - ratio * b) / mean for a, b in pairs], AMOUNT)
     return {
         "mean": ratio,
         "std": described["std"],

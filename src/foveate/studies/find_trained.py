@@ -1,6 +1,5 @@
 """Finds trained networks: runs of a study, files of weights from anywhere, names that timm knows."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,13 +11,16 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import nn
 
+from foveate.attention import list_attention
 from foveate.errors import RequestError, shortened
+from foveate.files import file_sha256
 from foveate.models import load, load_weights
 from foveate.models.backbones import check_backbone, create_backbone
 from foveate.models.metadata import read_about
 from foveate.models.rebuild import describe_attention
 from foveate.models.weight_files import read_safetensors
 from foveate.models.weights import WEIGHTS
+from foveate.report.notation import display_name
 from foveate.report.records import PLAIN, read_record
 from foveate.studies.record import RESULT, RUNS, STUDY, find_result
 from foveate.studies.spec import RunSpec
@@ -104,8 +106,10 @@ def _run(folder: Path) -> Trained:
     label = settings["attention"].pop("label")
     spec = RunSpec.model_validate(settings)
     study = folder.resolve().parent.parent
+    weights = _file(folder / WEIGHTS[0])
+    _check_weights(weights, spec, result)
     return replace(
-        _file(folder / WEIGHTS[0]),
+        weights,
         name=result["id"],
         label=label,
         backbone=spec.backbone,
@@ -113,6 +117,25 @@ def _run(folder: Path) -> Trained:
         spec=spec,
         folder=study if (study / STUDY).is_file() else None,
     )
+
+
+def _check_weights(weights: Trained, spec: RunSpec, result: dict[str, Any]) -> None:
+    """Refuse weights that are not those of the run; records of 0.1.0 have no checksum of them."""
+    assert weights.path is not None
+    run = f"run {result['id']} ({result['spec']['attention']['label']}, seed {spec.seed})"
+    remedy = "Put the run's own file there, or delete the run's folder and give the study's command again"
+    # A registered name such as resnet50_dmsca brings attention of its own.
+    own = {name for name in list_attention() if spec.backbone.partition(".")[0].endswith(f"_{name}")}
+    held, expected = set(weights.label.split("+")) - {PLAIN}, {spec.attention.name} - {PLAIN}
+    if held - own != expected - own:
+        raise RequestError(
+            f"{weights.path} holds weights of {display_name(weights.label)}, and it lies in the folder of "
+            f"{run}. {remedy}"
+        )
+    if result.get("weights_sha256") not in (None, file_sha256(weights.path)):
+        raise RequestError(
+            f"{weights.path} is not the file that {run} wrote: its checksum is another. {remedy}"
+        )
 
 
 def _file(path: Path) -> Trained:
@@ -202,5 +225,4 @@ def _classifier(network: Any) -> str:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return file_sha256(path)[:16]

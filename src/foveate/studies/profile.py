@@ -1,6 +1,7 @@
 """A profile: what each mechanism costs beside the plain backbone, counted and measured in one run."""
 
 from contextlib import nullcontext
+from statistics import median
 from typing import Any
 
 import torch
@@ -9,10 +10,10 @@ from foveate.evaluation.compiling import room_for, time_first_call
 from foveate.evaluation.parts import time_parts
 from foveate.evaluation.roofline import measure_bounds
 from foveate.evaluation.step import capture_graph, inference_step
-from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, take_turns
+from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, milliseconds, take_turns
 from foveate.kernels import only_reference
 from foveate.models.attach import IdentityGate, attached
-from foveate.report.profile_words import warnings_of
+from foveate.report.profile_words import ROOM, arithmetic_share, warnings_of
 from foveate.report.records import FORMAT
 from foveate.studies.environment import command_line, describe_environment
 from foveate.studies.profile_networks import Counted, Ready, count_candidate, make_ready, refusals
@@ -26,6 +27,7 @@ __all__ = ["profile"]
 
 ROUNDS = (11, 400)
 DETAIL_SECONDS, DETAIL_ROUNDS = 2.0, (5, 50)
+ONE_THREAD_STEPS = 3
 
 
 def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
@@ -62,7 +64,7 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> dic
         row = make_row(spec, candidate, measured, plain=rows[0] if rows else None, bounds=bounds)
         row["paths"] = ready[label].count_paths()
         rows.append(row | {"compile_seconds": compiling.get(label), "parts_ms": parts.get(label)})
-    record = {
+    record: dict[str, Any] = {
         "format": FORMAT,
         "foveate": __version__,
         "settings": spec.as_record(),
@@ -73,12 +75,36 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> dic
             "steps_per_time": turns.steps_per_time,
             "warm_up": WARM_UP,
             "clock": "device events" if spec.device.type == "cuda" else "wall clock",
+            "cpu_share": turns.cpu_share,
+            "plain_one_thread_ms": None,
         },
         "memory": {"account": _account(spec.device)},
         "machine": vars(bounds),
         "rows": rows,
     }
+    record["timing"] |= {"plain_one_thread_ms": _one_thread(spec, ready, record)}
     return {**record, "warnings": warnings_of(record)}
+
+
+def _one_thread(spec: ProfileSpec, ready: dict[str, Ready], record: dict[str, Any]) -> float | None:
+    """Time a step of plain with one thread, in ms, where several leave it far from what the machine can do.
+
+    A thread whose core another program holds keeps all others waiting. None where there is no such question:
+    on another device, with one thread, near the bound, and of compiled networks, which are made for a number
+    of threads.
+    """
+    plain = record["rows"][0]
+    if spec.device.type != "cpu" or spec.threads == 1 or spec.compile:
+        return None
+    if arithmetic_share(plain, record) >= ROOM:
+        return None
+    torch.set_num_threads(1)
+    try:
+        step = ready[plain["attention"]].step
+        step()
+        return median(milliseconds(step, spec.device) for _ in range(ONE_THREAD_STEPS))
+    finally:
+        torch.set_num_threads(spec.threads)
 
 
 def _first_calls(spec: ProfileSpec, on_progress: OnProgress) -> tuple[dict[str, Ready], dict[str, float]]:

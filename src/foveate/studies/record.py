@@ -6,7 +6,7 @@ from typing import Any
 
 from foveate.errors import RequestError
 from foveate.files import find_obstacle
-from foveate.report.records import FORMAT, read_record
+from foveate.report.records import FORMAT, read_result
 from foveate.version import __version__
 
 __all__ = ["COST", "FORMAT", "RESULT", "RUNS", "STUDY", "find_result", "refuse_unusable_folder"]
@@ -14,10 +14,18 @@ __all__ = ["COST", "FORMAT", "RESULT", "RUNS", "STUDY", "find_result", "refuse_u
 STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
 
 
-def find_result(folder: Path) -> dict[str, Any] | None:
-    """The record of a finished run, or None where the run is not finished."""
+def find_result(folder: Path, run: str | None = None) -> dict[str, Any] | None:
+    """Return the record of a finished run, or None where the run is not finished.
+
+    `run` is the id that it must have; without one, a folder among the runs of a study says it by its name.
+
+    Raises:
+        RequestError: the record is that of another run, was changed, or has values that cannot be.
+    """
     path = folder / RESULT
-    return read_record(path) if path.exists() else None
+    if run is None and folder.resolve().parent.name == RUNS:
+        run = folder.resolve().name
+    return read_result(path, run) if path.exists() else None
 
 
 def refuse_unusable_folder(out: Path) -> None:

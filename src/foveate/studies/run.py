@@ -17,7 +17,7 @@ from torch import nn
 from foveate.data import Augmentation, Data, Loader, make_loader
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.classification import classification_scores, predict
-from foveate.files import write_json, write_text
+from foveate.files import file_sha256, write_json, write_text
 from foveate.models.weights import WEIGHTS, save
 from foveate.studies.environment import describe_environment
 from foveate.studies.network import build_network
@@ -73,7 +73,7 @@ def execute(
         WorkError: whatever stopped it; of what was not foreseen, the traceback is in error.txt.
     """
     with at_work(folder, machine):
-        return find_result(folder) or _execute(spec, data, folder, machine, on_step, start)
+        return find_result(folder, spec.id) or _execute(spec, data, folder, machine, on_step, start)
 
 
 @contextmanager
@@ -192,7 +192,7 @@ def _execute(
     }
     _write_weights(folder, network, data)
     write_scores(folder, image_scores(spec.id, logits, labels))
-    write_json(folder / RESULT, result)
+    write_json(folder / RESULT, result | {"weights_sha256": file_sha256(folder / WEIGHTS[0])})
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return result
 

@@ -1,7 +1,5 @@
 """What a study runs, and what one run of it is; a run's hash is its name."""
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -9,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foveate.errors import RequestError, unknown_name
+from foveate.report.run_record import spec_id
 from foveate.studies.candidate import Candidate
 from foveate.studies.design import Design, Growth, Measure
 from foveate.studies.subject import SUBJECTS, read_subject
@@ -101,14 +100,8 @@ class RunSpec(BaseModel):
 
     @property
     def id(self) -> str:
-        """The hash that names the run's folder.
-
-        Where the images lie does not matter, what they are does; nor does what a candidate is called.
-        """
-        content = self.model_dump(mode="json")
-        del content["data"]["source"], content["attention"]["alias"], content["attention"]["backbone"]
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        """The hash that names the run's folder; see `foveate.report.run_record.spec_id`."""
+        return spec_id(self.model_dump(mode="json"))
 
 
 def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -> StudySpec:

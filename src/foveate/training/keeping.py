@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 
 from foveate.files import write_csv, write_whole
+from foveate.training.checksum import add_checksum, check_checksum
 from foveate.training.learned import learned_numbers
 from foveate.training.recipe import Recipe
 from foveate.training.task import ClassificationTask
@@ -25,17 +26,26 @@ many seconds at the latest: so much training is lost when a process is killed.""
 
 
 class WholeCheckpointIO(CheckpointIO):
-    """Checkpoints written whole or not at all; nothing but tensors and numbers is unpickled from them."""
+    """Checkpoints written whole or not at all, with a checksum that every reading compares.
+
+    Nothing but tensors and numbers is unpickled from them.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write to a temporary file, then rename."""
         with write_whole(Path(path)) as file:
             torch.save(checkpoint, file)
+            add_checksum(file)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read with torch's restricted unpickler, whatever the caller asked for."""
+        """Read with torch's restricted unpickler, whatever the caller asked for.
+
+        Raises:
+            ValueError: the file is not as it was written.
+        """
+        check_checksum(Path(path))
         checkpoint: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
         return checkpoint
 
