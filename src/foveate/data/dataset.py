@@ -10,6 +10,7 @@ import torch
 
 from foveate.data.digits import read_digits
 from foveate.data.folder import read_folder
+from foveate.data.greys import GreyRange
 from foveate.data.images import Header, broken_images
 from foveate.data.layout import Layout, check_sizes, describe_kinds, find_layout
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
@@ -42,6 +43,7 @@ class Data:
         train: the training part.
         test: the held-out part, looked at once.
         validation: the set's own validation part, if it has one.
+        greys: the values that become 0 and 255, where images have greys of more than 8 bits.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Data:
     train: ImageStore
     test: ImageStore
     validation: ImageStore | None
+    greys: GreyRange | None = None
 
     @property
     def validation_store(self) -> ImageStore:
@@ -135,13 +138,17 @@ def load_data(
     layout = find_layout(survey.healthy()[0], image_size, default_size, upscale)
     in_memory = layout.image_bytes * total <= memory_limit
     images: list[torch.Tensor] = []
-    while complete := in_memory or skip_broken:
+    # The range of greys wider than 8 bits is in the pixels alone, of all images.
+    wide = any(header.wide for header in survey.healthy()[0])
+    while complete := in_memory or skip_broken or wide:
         images, survey = decode_all(parts, layout, keep=in_memory)
         seen = find_layout(survey.healthy()[0], image_size, default_size, upscale)
-        if seen == layout:
+        misled, layout = seen != layout, seen
+        if not misled:
             break
-        layout = seen  # the sample misled: decode again, knowing all
-        in_memory = layout.image_bytes * total <= memory_limit
+        kept, in_memory = in_memory, layout.image_bytes * total <= memory_limit
+        if not (kept or in_memory):
+            break
 
     headers, rows = survey.healthy()
     notes = [*arranged.notes, *describe_kinds(headers, layout, sample=not complete)]
@@ -184,6 +191,7 @@ def load_data(
         train=train,
         test=test,
         validation=validation,
+        greys=layout.greys,
     )
 
 
@@ -222,7 +230,7 @@ def _channel_statistics(train: ImageStore) -> tuple[tuple[float, ...], tuple[flo
 
 
 def _fingerprint(found: Source, layout: Layout, parts: Sequence[Part]) -> str:
-    shape = (layout.channels, layout.image_size, layout.canvas, layout.padding)
+    shape = (layout.channels, layout.image_size, layout.canvas, layout.padding, *layout.own_greys)
     digest = hashlib.sha256(repr((found.identity, list(found.classes), shape)).encode())
     for part in parts:
         digest.update(repr(len(part)).encode() + part.labels.astype("<i8").tobytes())

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from foveate.data.corruptions import noise_sigma
 from foveate.data.folder import EXTENSIONS
+from foveate.data.greys import GreyRange
 from foveate.data.images import UnreadableImageError, decode, place
 from foveate.errors import RequestError, shortened
 
@@ -51,11 +52,16 @@ class PreparedCorruptions(ABC):
 
 
 def open_prepared(
-    folder: Path, classes: Sequence[str], image_size: int, channels: int
+    folder: Path,
+    classes: Sequence[str],
+    image_size: int,
+    channels: int,
+    greys: GreyRange | None = None,
 ) -> PreparedCorruptions:
     """Open a folder of CORRUPTION.npy with labels.npy, or of CORRUPTION/SEVERITY/CLASS/IMAGE.
 
-    Nothing is unpickled, and arrays are mapped, not read.
+    Nothing is unpickled, and arrays are mapped, not read. `greys` is the range of greys of more than 8 bits
+    of the set that the networks were trained on.
 
     Raises:
         RequestError: neither layout is there, its images or classes are others than the networks', or a name
@@ -65,6 +71,8 @@ def open_prepared(
         raise RequestError(f"there is no folder {folder}: give the folder of a prepared -C set")
     layout = ArrayCorruptions if (folder / LABELS).is_file() else FolderCorruptions
     prepared: PreparedCorruptions = layout(folder, classes, image_size, channels)
+    if isinstance(prepared, FolderCorruptions):
+        prepared.greys = greys
     for name in prepared.corruptions:
         if name == CLEAN or noise_sigma(name) is not None:
             raise RequestError(
@@ -134,6 +142,7 @@ class FolderCorruptions(PreparedCorruptions):
 
     def __init__(self, folder: Path, classes: Sequence[str], image_size: int, channels: int) -> None:
         self.folder, self.image_size, self.channels = folder, image_size, channels
+        self.greys: GreyRange | None = None
         found: dict[tuple[str, int], dict[str, list[Path]]] = {}
         for file in sorted(folder.glob("*/[1-5]/*/*")):
             corruption, severity, class_ = file.relative_to(folder).parts[:3]
@@ -192,7 +201,7 @@ class FolderCorruptions(PreparedCorruptions):
         for index in indices:
             file, label = self._files[corruption, severity][index]
             try:
-                pixels, _ = decode(file)
+                pixels, _ = decode(file, self.greys)
             except UnreadableImageError as error:
                 unreadable.append(f"{file.relative_to(self.folder).as_posix()}: {error}")
                 continue

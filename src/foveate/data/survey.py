@@ -86,7 +86,7 @@ def decode_all(parts: Sequence[Part], layout: Layout, *, keep: bool) -> tuple[li
     def read(k: int) -> Header | UnreadableImageError:
         part, index = rows[k]
         try:
-            pixels, header = decode(part[index])
+            pixels, header = decode(part[index], layout.greys or "own")
         except UnreadableImageError as error:
             return error.with_traceback(None)
         if keep:

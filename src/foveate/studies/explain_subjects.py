@@ -156,7 +156,8 @@ def _of_files(
         names,
         channels=trained.input_size[0],
         image_size=trained.input_size[-1],
-        layout=Layout(data.channels, data.image_size, data.canvas, 0, True) if data else None,
+        layout=Layout(data.channels, data.image_size, data.canvas, 0, True, data.greys) if data else None,
+        greys=trained.greys,
         classes=trained.classes,
     )
     rows = spread(pictures.store.labels, settings.limit)
@@ -187,7 +188,7 @@ def _of_files(
 
 def _fingerprint(root: Path, names: list[str], labels: np.ndarray, layout: Layout, regions: Regions) -> str:
     digest = hashlib.sha256(files_identity(root, names).encode() + labels.tobytes())
-    digest.update(repr(layout).encode())
+    digest.update(repr((layout, *layout.own_greys) if layout.own_greys else layout).encode())
     for name in names:
         if name in regions:
             digest.update(f"{name}\0{regions.identity(name)}\n".encode())

@@ -12,6 +12,7 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import nn
 
+from foveate.data.greys import GreyRange
 from foveate.errors import RequestError, shortened
 from foveate.models import load, load_weights
 from foveate.models.backbones import check_backbone, create_backbone
@@ -112,6 +113,7 @@ def _run(folder: Path) -> Trained:
         seed=spec.seed,
         spec=spec,
         folder=study if (study / STUDY).is_file() else None,
+        greys=GreyRange(*result["data"]["greys"]) if "greys" in result["data"] else None,
     )
 
 

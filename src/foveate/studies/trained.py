@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.data import Data, load_data
+from foveate.data.greys import GreyRange
 from foveate.errors import RequestError, shortened
 from foveate.studies.spec import RunSpec
 
@@ -32,6 +33,7 @@ class Trained:
         spec: of a run of a study.
         folder: of that study.
         path: of its file; None of a name.
+        greys: the values that became 0 and 255 in training, of a run on images with more than 8 bits.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Trained:
     spec: RunSpec | None = None
     folder: Path | None = None
     path: Path | None = None
+    greys: GreyRange | None = None
     build: Callable[[], nn.Module] = field(default=nn.Identity, repr=False, compare=False)
 
     @property
