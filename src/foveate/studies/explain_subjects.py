@@ -89,7 +89,7 @@ def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source:
             f"--images {settings.images} and --data {source} both say what to look at: give one of them"
         )
     known = check_alike(trained)
-    regions = read_regions(settings.boxes, settings.masks)
+    regions = read_regions(settings.boxes, settings.masks, settings.mask_object)
     if settings.images is not None:
         root, names = find_pictures(settings.images)
         return _of_files(root, names, regions, settings, known, None)
