@@ -16,6 +16,8 @@ from foveate.data.greys import GreyRange
 from foveate.errors import RequestError, shortened
 from foveate.models import load, load_weights
 from foveate.models.backbones import check_backbone, create_backbone
+from foveate.models.bounds import built_within
+from foveate.models.loading import check_weights
 from foveate.models.metadata import read_about
 from foveate.models.rebuild import describe_attention
 from foveate.models.weight_files import read_safetensors
@@ -121,7 +123,8 @@ def _file(path: Path) -> Trained:
     path = next((path / name for name in WEIGHTS if (path / name).is_file()), path)
     if path.is_dir():
         raise RequestError(f"{path} holds no study, no finished run and no {' or '.join(WEIGHTS)}")
-    about = read_about(read_safetensors(path)[1], path)
+    tensors, metadata = read_safetensors(path)
+    about = read_about(metadata, path, tensors)
     if about["backbone"] is None or about["preprocessing"] is None:
         raise RequestError(
             f"{path} does not say how its {about['network']} is built, or what images it takes: save it with "
@@ -153,6 +156,8 @@ def _weights(backbone: str, file: Path) -> Trained:
     if f"{classifier}.weight" not in tensors:
         raise RequestError(f"{file} has no {classifier}.weight: these are no weights of a {backbone}")
     classes = len(tensors[f"{classifier}.weight"])
+    with built_within(tensors), torch.device("meta"):
+        check_weights(create_backbone(backbone, classes=classes), tensors)
 
     def build() -> nn.Module:
         network = create_backbone(backbone, classes=classes)
