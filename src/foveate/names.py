@@ -14,7 +14,7 @@ TURNING = frozenset(
 
 
 def cleaned(name: str) -> str:
-    r"""Return `name` in one spelling (Unicode's NFC), each unprintable character written out, as "\x1b".
+    r"""Return `name` on one line and in one spelling (Unicode's NFC), unprintable characters as "\x1b".
 
     Unprintable are control characters, line and paragraph separators, marks that turn the direction of text,
     code points that are no characters, and what of a file's name is no Unicode (a lone surrogate).
@@ -23,8 +23,11 @@ def cleaned(name: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` for a terminal: what `cleaned` writes out is written out, but for line ends and tabs."""
-    return "".join(one if one in LINES else _written_out(one) for one in text)
+    """Return `text` as `cleaned` does, but with its line ends and tabs."""
+    if text.isascii() and text.isprintable():
+        return text
+    changed = "".join(one if one in LINES else _written_out(one) for one in text)
+    return unicodedata.normalize("NFC", changed)
 
 
 def map_strings(content: Any, change: Callable[[str], str]) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from foveate.data.class_names import unite_class_names
 from foveate.data.digits import read_digits
 from foveate.data.folder import read_folder
 from foveate.data.greys import GreyRange
@@ -18,6 +19,7 @@ from foveate.data.store import ImageStore, MemoryStore, StreamedStore
 from foveate.data.survey import decode_all, in_threads, probe_sample, spread
 from foveate.data.tables import is_hub_name, parquet_files, read_hub, read_parquet
 from foveate.errors import RequestError
+from foveate.names import printable
 
 __all__ = ["Data", "load_data"]
 
@@ -130,7 +132,7 @@ def load_data(
     if image_size is not None and image_size < 1:
         raise RequestError(f"--image-size must be a positive number of pixels, got {image_size}")
     found = _read_source(source, image_column, label_column)
-    arranged = arrange(found, test_fraction)
+    arranged = arrange(unite_class_names(found), test_fraction)
     parts = [part for part in (arranged.train, arranged.test, arranged.validation) if part is not None]
     total = sum(len(part) for part in parts)
 
@@ -186,7 +188,7 @@ def load_data(
         padding=layout.padding,
         mean=mean,
         std=std,
-        notes=tuple(notes),
+        notes=tuple(map(printable, notes)),
         fingerprint=_fingerprint(found, layout, parts),
         train=train,
         test=test,

@@ -1,6 +1,7 @@
 """A folder in ImageFolder layout: a folder a class, below train, val and test or without them."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,7 +36,7 @@ def files_identity(root: Path, files: Iterable[str]) -> str:
     """Hash sorted relative names and sizes in bytes: the same for a copy of the folder elsewhere."""
     digest = hashlib.sha256()
     for name in sorted(files):
-        digest.update(f"{name}\0{(root / name).stat().st_size}\n".encode())
+        digest.update(os.fsencode(name) + f"\0{(root / name).stat().st_size}\n".encode())
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ from foveate.data.parts import Part
 from foveate.data.store import StreamedStore
 from foveate.data.survey import in_threads
 from foveate.errors import RequestError
+from foveate.names import cleaned
 
 __all__ = ["UNLABELLED", "Pictures", "find_pictures", "open_pictures"]
 
@@ -104,6 +105,8 @@ def open_pictures(
         layout = replace(find_layout(headers, image_size, image_size, True), channels=channels)
         layout = replace(layout, greys=greys or layout.greys)
     numbers = {name: number for number, name in enumerate(classes)}
-    labels = np.array([numbers.get(Path(name).parent.name, UNLABELLED) for name in kept], dtype=np.int64)
+    labels = np.array(
+        [numbers.get(cleaned(Path(name).parent.name), UNLABELLED) for name in kept], dtype=np.int64
+    )
     part = Part(FileImages(root, kept), np.arange(len(kept)), labels)
     return Pictures(StreamedStore(part, replace(layout, upscale=True)), kept, sizes, left_out)

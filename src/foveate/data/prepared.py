@@ -1,6 +1,7 @@
 """Folders of images that were corrupted elsewhere, laid out as CIFAR-10-C and ImageNet-C are."""
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from foveate.data.folder import EXTENSIONS
 from foveate.data.greys import GreyRange
 from foveate.data.images import UnreadableImageError, decode, place
 from foveate.errors import RequestError, shortened
+from foveate.names import cleaned
 
 __all__ = ["ArrayCorruptions", "FolderCorruptions", "PreparedCorruptions", "open_prepared"]
 
@@ -147,7 +149,7 @@ class FolderCorruptions(PreparedCorruptions):
         for file in sorted(folder.glob("*/[1-5]/*/*")):
             corruption, severity, class_ = file.relative_to(folder).parts[:3]
             if file.suffix.lower() in EXTENSIONS:
-                found.setdefault((corruption, int(severity)), {}).setdefault(class_, []).append(file)
+                found.setdefault((corruption, int(severity)), {}).setdefault(cleaned(class_), []).append(file)
         if not found:
             raise RequestError(
                 f"{folder} holds no prepared -C set: expected {LABELS} with CORRUPTION.npy (as CIFAR-10-C) "
@@ -187,7 +189,8 @@ class FolderCorruptions(PreparedCorruptions):
             for severity in range(1, STRENGTHS + 1):
                 for file, label in self._files.get((corruption, severity), []):
                     found, name = file.stat(), file.relative_to(self.folder).as_posix()
-                    digest.update(f"\n{name}\0{label} {found.st_size} {found.st_mtime_ns}".encode())
+                    digest.update(b"\n" + os.fsencode(name))
+                    digest.update(f"\0{label} {found.st_size} {found.st_mtime_ns}".encode())
             self._identities[corruption] = digest.hexdigest()
         return self._identities[corruption]
 

@@ -17,6 +17,7 @@ from foveate.errors import RequestError
 from foveate.look.page import STYLE, build_page, gradio_library, look_theme
 from foveate.look.pictures import MOST_BYTES
 from foveate.look.viewer import Viewer
+from foveate.names import printable
 from foveate.studies.find_trained import find_trained
 from foveate.studies.run import Machine
 from foveate.studies.trained import Trained, open_images
@@ -29,6 +30,10 @@ THREADS = 4
 SWITCHED_OFF = ("GRADIO_ANALYTICS_ENABLED", "GRADIO_RUN_HISTORY", "GRADIO_SHARE", "GRADIO_MCP_SERVER")
 
 
+def _print(sentence: str) -> None:
+    print(printable(sentence))
+
+
 def serve(
     folder: str | Path,
     host: str = "127.0.0.1",
@@ -36,7 +41,7 @@ def serve(
     *,
     data: str | None = None,
     device: str = "auto",
-    tell: Callable[[str], None] = print,
+    tell: Callable[[str], None] = _print,
 ) -> None:
     """Serve the page of the study in `folder` until Ctrl-C.
 

@@ -1,10 +1,12 @@
 """The forms of what lies beside the page: tables as Markdown and LaTeX, figures as SVG and PDF."""
 
+import re
 from pathlib import Path
 
 import vl_convert
 
 from foveate.files import write_bytes, write_text
+from foveate.names import cleaned, map_strings, printable
 from foveate.report.tables import Cell, Table
 from foveate.report.theme import Figure, theme
 
@@ -24,6 +26,7 @@ LATEX = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "|": r"\textbar{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "±": r"$\pm$",
@@ -31,7 +34,7 @@ LATEX = {
     "→": r"$\to$",
     "–": "--",
 }
-MARKDOWN = {character: f"\\{character}" for character in r"\`*_[]<>|"}
+MARKDOWN = {character: f"\\{character}" for character in r"\`*_[]<>|&$~"}
 
 
 def as_markdown(table: Table) -> str:
@@ -68,8 +71,9 @@ def as_latex(table: Table) -> str:
 
 
 def as_svg(figure: Figure) -> str:
-    """Draw `figure` on white."""
-    return vl_convert.vegalite_to_svg({**figure.spec, "width": FIGURE_WIDTH}, config=theme("light"))
+    """Draw `figure` on white, its text `printable`: a control character would end the process."""
+    spec = map_strings(figure.spec, printable)
+    return vl_convert.vegalite_to_svg({**spec, "width": FIGURE_WIDTH}, config=theme("light"))
 
 
 def as_pdf(svg: str) -> bytes:
@@ -79,8 +83,10 @@ def as_pdf(svg: str) -> bytes:
 
 def _one_line(cell: Cell) -> str:
     if cell.detail.startswith("±"):
-        return f"{cell.main} {cell.detail}"
-    return f"{cell.main} ({cell.detail})" if cell.detail else cell.main
+        text = f"{cell.main} {cell.detail}"
+    else:
+        text = f"{cell.main} ({cell.detail})" if cell.detail else cell.main
+    return cleaned(re.sub(r"\s*[\n\r\t]\s*", " ", text))
 
 
 def _escaped(text: str, replacements: dict[str, str]) -> str:

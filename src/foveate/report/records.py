@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError, WorkError
+from foveate.names import map_strings, printable
 from foveate.version import __version__
 
-__all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records"]
+__all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records", "read_shown"]
 
 FORMAT = 1
 PLAIN = "none"
@@ -61,12 +62,12 @@ def read_records(folder: Path) -> Records:
         raise RequestError(
             f"{folder} holds no study: study.json is not there. Give a folder that `foveate compare` wrote."
         )
-    study = read_record(folder / "study.json")
+    study = read_shown(folder / "study.json")
     results: dict[str, dict[int, dict[str, Any]]] = {label: {} for label in study["attention"]}
     for run in study["runs"]:
         path = folder / "runs" / run["id"] / "result.json"
         if path.is_file():
-            results[run["attention"]][run["seed"]] = read_record(path)
+            results[run["attention"]][run["seed"]] = read_shown(path)
     if not any(results.values()):
         reasons = "".join(
             f" {run['attention']}, seed {run['seed']}: {run['error']}." for run in study["failed"]
@@ -75,7 +76,7 @@ def read_records(folder: Path) -> Records:
             f"no run of the study in {folder} has finished, so there is nothing to report.{reasons} "
             "Start the study again: it goes on where it stopped."
         )
-    setting = read_record(folder / "cost.json") if (folder / "cost.json").is_file() else {}
+    setting = read_shown(folder / "cost.json") if (folder / "cost.json").is_file() else {}
     cost = setting.pop("rows", {})
     return Records(folder, study, results, cost, setting, _missing(study, results, cost))
 
@@ -97,6 +98,15 @@ def read_record(path: Path) -> dict[str, Any]:
             f"format {FORMAT}. Read it with the version that wrote it, or run the study again in a new "
             "folder."
         )
+    return record
+
+
+def read_shown(path: Path) -> dict[str, Any]:
+    """Read one record as `read_record` does, its names and sentences `printable`.
+
+    A record may come from anywhere, and drawing ends the process at a control character.
+    """
+    record: dict[str, Any] = map_strings(read_record(path), printable)
     return record
 
 

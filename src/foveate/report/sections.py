@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
-from foveate.report.records import read_record
+from foveate.report.records import read_shown
 from foveate.report.tables import Table
 from foveate.report.theme import Figure
 
@@ -79,7 +79,7 @@ def read_examined(path: Path) -> Examined:
 
     Raises RequestError where it is no record of an examination, or of another format.
     """
-    record = read_record(path)
+    record = read_shown(path)
     for kind in KINDS:
         if str(record.get("kind", "")).startswith(kind):
             section = _maker(kind)(record, path.parent)

@@ -1,6 +1,7 @@
 """The images whose maps are looked at: of the test part, or of a folder; with their objects, where known."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -191,5 +192,5 @@ def _fingerprint(root: Path, names: list[str], labels: np.ndarray, layout: Layou
     digest.update(repr((layout, *layout.own_greys) if layout.own_greys else layout).encode())
     for name in names:
         if name in regions:
-            digest.update(f"{name}\0{regions.identity(name)}\n".encode())
+            digest.update(os.fsencode(name) + f"\0{regions.identity(name)}\n".encode())
     return digest.hexdigest()

@@ -22,6 +22,7 @@ from foveate.models.metadata import read_about
 from foveate.models.rebuild import describe_attention
 from foveate.models.weight_files import read_safetensors
 from foveate.models.weights import WEIGHTS
+from foveate.names import cleaned
 from foveate.report.records import PLAIN, read_record
 from foveate.studies.record import RESULT, RUNS, STUDY, find_result
 from foveate.studies.spec import RunSpec
@@ -139,7 +140,7 @@ def _file(path: Path) -> Trained:
         seed=None,
         digest=_digest(path),
         path=path,
-        classes=tuple(about["classes"] or map(str, range(outputs))),
+        classes=tuple(map(cleaned, about["classes"] or map(str, range(outputs)))),
         input_size=tuple(said["input_size"]),
         mean=tuple(said["mean"]),
         std=tuple(said["std"]),
@@ -191,7 +192,7 @@ def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
         backbone=backbone,
         seed=None,
         digest=backbone,
-        classes=tuple(names),
+        classes=tuple(map(cleaned, names)),
         input_size=tuple(said["input_size"]),
         mean=tuple(said["mean"]),
         std=tuple(said["std"]),
