@@ -59,9 +59,13 @@ def test_a_description_beyond_the_tensors_is_refused_first(small, tmp_path, chan
 def test_attention_at_more_places_than_there_are_is_refused(small, tmp_path):
     known = about(small)
     (group,) = known["attention"]
-    for groups in ([group] * 20_000, [group | {"at": {f"layer1.{n}": 16 for n in range(20_000)}}]):
+    for groups, said in (
+        ([group] * 20_000, "attention more than once at"),
+        ([group | {"at": {f"layer1.{n}": 16 for n in range(20_000)}}], "no module 'layer1.1' to put se at"),
+        ([group | {"at": {}}] * 20_000, "se.*they have and it does not know"),
+    ):
         write(tmp_path / "groups.safetensors", {**known, "attention": groups}, read_safetensors(small)[0])
-        with pytest.raises(RequestError, match="attention at more places than the .* modules of"):
+        with pytest.raises(RequestError, match=said):
             foveate.load(tmp_path / "groups.safetensors")
     wide = [group | {"at": dict.fromkeys(group["at"], 60_000)}]
     write(tmp_path / "wide.safetensors", {**known, "attention": wide}, read_safetensors(small)[0])

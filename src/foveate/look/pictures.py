@@ -56,6 +56,8 @@ def read_picture(
         RequestError: it is no image, is broken, or is too large; the message is for the person who gave it.
     """
     name = name or path.name
+    if not path.is_file():
+        raise RequestError(f"{name} has waited too long and was removed: give it again")
     if path.stat().st_size > MOST_BYTES:
         raise RequestError(f"{name} has more than {MOST_BYTES >> 20} MB: give a smaller file")
     try:

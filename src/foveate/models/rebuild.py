@@ -1,5 +1,6 @@
 """How a network is built: said as JSON, and done again."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ import timm
 import torch
 from torch import nn
 
-from foveate.errors import RequestError, unknown_name
+from foveate.errors import RequestError, shortened, unknown_name
 from foveate.models.attach import Placement, attached, detach, place, placements, with_tuples
 from foveate.models.bounds import TooLargeError
 from foveate.models.probe import input_channels
@@ -81,11 +82,9 @@ def put_attention(model: nn.Module, groups: Sequence[Mapping[str, Any]], *, devi
     The attention is built on `device`. The caller's random numbers stay as they are. Raises RequestError for
     attention that this foveate does not know, or that does not fit.
     """
-    modules = sum(1 for _ in model.modules())
-    if len(groups) > modules or sum(len(group["at"]) for group in groups) > modules:
-        raise RequestError(
-            f"it has attention at more places than the {modules:,} modules of {type(model).__name__}"
-        )
+    paths = Counter(path for group in groups for path in group["at"])
+    if twice := [path for path, times in paths.items() if times > 1]:
+        raise RequestError(f"it has attention more than once at {shortened(twice)}: a module has one at most")
     with torch.random.fork_rng(devices=[]), torch.device(device):
         try:
             return place(model, _placements(groups))
