@@ -5,12 +5,13 @@ from pathlib import Path
 
 import vl_convert
 
+from foveate.errors import RequestError
 from foveate.files import write_bytes, write_text
 from foveate.names import cleaned, map_strings, printable
 from foveate.report.tables import Cell, Table
 from foveate.report.theme import Figure, theme
 
-__all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg", "write_figures"]
+__all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg", "beside", "write_figures"]
 
 FIGURE_WIDTH = 560
 """In pixels of a figure's file, of 1/72 inch in PDF."""
@@ -93,10 +94,23 @@ def _escaped(text: str, replacements: dict[str, str]) -> str:
     return "".join(replacements.get(character, character) for character in text)
 
 
+def beside(folder: Path, name: str) -> Path:
+    """Return the path of the file `name` in `folder`.
+
+    Raises RequestError for a name that leads elsewhere: names are made of what a record says, which may come
+    from anywhere.
+    """
+    if Path(name).name != name:
+        raise RequestError(
+            f"a record names a file {name!r} with folders in it, which foveate does not: it is not written"
+        )
+    return folder / name
+
+
 def write_figures(folder: Path, figures: list[Figure]) -> list[tuple[Figure, str]]:
     """Write each figure as SVG and PDF into figures/ of `folder`, and return them with their SVG."""
     drawings = [(figure, as_svg(figure)) for figure in figures]
     for figure, svg in drawings:
-        write_text(folder / "figures" / f"{figure.name}.svg", svg)
-        write_bytes(folder / "figures" / f"{figure.name}.pdf", as_pdf(svg))
+        write_text(beside(folder / "figures", f"{figure.name}.svg"), svg)
+        write_bytes(beside(folder / "figures", f"{figure.name}.pdf"), as_pdf(svg))
     return drawings
