@@ -34,7 +34,7 @@ NOTES = {
 
 
 def explained_section(record: dict[str, Any], folder: Path) -> Section:
-    """Make the section of a record in `folder`; a picture that is not there or not to be shown is left out."""
+    """Make the section of a record in `folder`; a picture that is not there is left out, or refused."""
     summary = summarise_explained(record)
     tables = [_scores_table(summary), _tests_table(summary), _learned_table(summary)]
     pictures, refused = find_pictures(record, folder)
