@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -298,6 +299,17 @@ def test_the_object_is_outlined_and_not_covered():
     assert changed[8, 8:24].all()
     assert not changed[12:20, 12:20].any()
     assert not changed[:8].any()
+
+
+def test_images_whose_names_cannot_be_printed_are_drawn_and_recorded(networks, tmp_path):
+    (tmp_path / "any").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    for name in (os.fsdecode(b"caf\xe9.png"), "a\x1b[31m\x01.png"):
+        Image.fromarray(pixels).save(tmp_path / "any" / name)
+    (tmp_path / "any" / os.fsdecode(b"\xe9.png")).touch()
+    record = Run([networks["se"]], tmp_path / "out", images=tmp_path / "any").record
+    assert record["data"]["images"] == 2
+    assert record["left_out"] == ["\udce9.png: it is empty"]
 
 
 def test_the_object_of_masks_with_several_values_is_named_and_recorded(networks, tmp_path):

@@ -8,11 +8,13 @@ import torch
 from PIL import Image
 
 from command_line import foveate
+from foveate.data import load_data
 from foveate.data.pictures import open_pictures
 from foveate.errors import RequestError
 from foveate.look.pictures import read_picture
 from foveate.look.viewer import Viewer
 from foveate.studies.find_trained import find_trained
+from foveate.studies.trained import open_images
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,16 @@ def test_a_run_records_its_range_and_single_images_are_read_with_it(study, tmp_p
         RequestError, match="more bits than those of the images that it belongs to, 0 to 4,095"
     ):
         read_picture(tmp_path / "more.png", trained.input_size, greys=viewer.greys)
+
+
+def test_another_set_is_read_with_the_range_of_the_run(study, tmp_path):
+    for name in ("bright", "dark"):
+        (tmp_path / "other" / name).mkdir(parents=True)
+        for i in range(8):
+            Image.fromarray(np.full((8, 8), 819, np.uint16)).save(tmp_path / "other" / name / f"{i}.png")
+    trained = find_trained([str(study)])
+    assert open_images(trained, str(tmp_path / "other")).test.__getitems__([0])[0].unique() == 51
+    assert load_data(str(tmp_path / "other")).greys == (0, 1023)
 
 
 def test_images_of_no_known_range_share_one(tmp_path):

@@ -19,7 +19,7 @@ from foveate.data.store import ImageStore, MemoryStore, StreamedStore
 from foveate.data.survey import decode_all, in_threads, probe_sample, spread
 from foveate.data.tables import is_hub_name, parquet_files, read_hub, read_parquet
 from foveate.errors import RequestError
-from foveate.names import printable
+from foveate.names import cleaned, printable
 
 __all__ = ["Data", "load_data"]
 
@@ -110,6 +110,7 @@ def load_data(
     test_fraction: float = 0.2,
     image_column: str | None = None,
     label_column: str | None = None,
+    greys: GreyRange | None = None,
 ) -> Data:
     """Load a set of labelled images; classes, channels and size are found.
 
@@ -125,6 +126,7 @@ def load_data(
         test_fraction: share of the images held out where the set has no test part.
         image_column: of a table with several columns of images.
         label_column: of a table with several columns of labels.
+        greys: the values that become 0 and 255 of greys of more than 8 bits; found over all images if None.
 
     Raises:
         RequestError: nothing usable there; the message says what was looked for and what to do.
@@ -137,14 +139,14 @@ def load_data(
     total = sum(len(part) for part in parts)
 
     survey = probe_sample(parts, PROBED_IMAGES)
-    layout = find_layout(survey.healthy()[0], image_size, default_size, upscale)
+    layout = find_layout(survey.healthy()[0], image_size, default_size, upscale, greys)
     in_memory = layout.image_bytes * total <= memory_limit
     images: list[torch.Tensor] = []
     # The range of greys wider than 8 bits is in the pixels alone, of all images.
     wide = any(header.wide for header in survey.healthy()[0])
     while complete := in_memory or skip_broken or wide:
         images, survey = decode_all(parts, layout, keep=in_memory)
-        seen = find_layout(survey.healthy()[0], image_size, default_size, upscale)
+        seen = find_layout(survey.healthy()[0], image_size, default_size, upscale, greys)
         misled, layout = seen != layout, seen
         if not misled:
             break
@@ -180,7 +182,7 @@ def load_data(
     assert test is not None
     mean, std = _channel_statistics(train)
     return Data(
-        name=found.name,
+        name=cleaned(found.name),
         classes=arranged.classes,
         channels=layout.channels,
         image_size=layout.image_size,

@@ -48,9 +48,13 @@ class Layout:
 
 
 def find_layout(
-    headers: Sequence[Header], image_size: int | None, default_size: int, upscale: bool
+    headers: Sequence[Header],
+    image_size: int | None,
+    default_size: int,
+    upscale: bool,
+    greys: GreyRange | None = None,
 ) -> Layout:
-    """Find the layout from headers; `image_size` overrides what would be found.
+    """Find the layout from headers; `image_size` and `greys` override what would be found.
 
     Images of one size keep it, up to `LARGEST_NATIVE` or a larger `default_size`; images of many sizes are
     brought to `default_size`, or where they are smaller, to the median short side in steps of 32.
@@ -63,7 +67,8 @@ def find_layout(
         else:
             image_size = default_size if median >= default_size else max(median // 32 * 32, 32)
     channels = 1 if all(header.grey for header in headers) else 3
-    greys = find_range(_wide_values(headers))
+    found = find_range(_wide_values(headers))
+    greys = greys if greys and found else found
     if len(sizes) == 1 and median == image_size:
         return Layout(channels, image_size, image_size, image_size // 8, upscale, greys)
     # 224 of 256: the evaluation crop of the ImageNet recipes (Krizhevsky et al. 2012), kept at other sizes.

@@ -19,7 +19,7 @@ from foveate.look.page import STYLE, build_page, gradio_library, look_theme
 from foveate.look.pictures import MOST_BYTES
 from foveate.look.uploads import forgotten_removed
 from foveate.look.viewer import Viewer
-from foveate.names import printable
+from foveate.names import cleaned, printable
 from foveate.studies.find_trained import find_trained
 from foveate.studies.run import Machine
 from foveate.studies.trained import Trained, open_images
@@ -65,7 +65,7 @@ def serve(
         images, note = _examples(trained, data)
         if note:
             tell(note)
-        page = build_page(viewer, images, Path(folder).resolve().name, note)
+        page = build_page(viewer, images, cleaned(Path(folder).resolve().name), note)
         with _ended_by_signal() as ended, forgotten_removed(uploads):
             try:
                 _launch(page, host, port or _free_port(host))

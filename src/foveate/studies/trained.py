@@ -108,6 +108,7 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
         checked = [one for one in trained if one.spec]
     else:
         checked = []
+        chosen["greys"] = first.greys
     assert source is not None
     data = load_data(source, **(chosen | {"image_size": first.input_size[-1]} | options))
     for one in checked:
