@@ -139,6 +139,16 @@ def test_colours_of_16_bits_are_read_by_their_upper_8_and_say_so(tmp_path):
     assert not probe(tmp_path / "deep.png").wide
 
 
+def test_a_bitmap_of_16_bits_for_all_three_colours_is_not_deep(tmp_path):
+    header = struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 16, 3, 4, 0, 0, 0, 0)
+    masks, pixel = struct.pack("<III", 0xF800, 0x07E0, 0x001F), struct.pack("<HH", 0xF800, 0)
+    body = header + masks + pixel
+    (tmp_path / "r.bmp").write_bytes(b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 66) + body)
+    pixels, found = decode(tmp_path / "r.bmp")
+    assert pixels.tolist() == [[[255, 0, 0]]]
+    assert not found.deep
+
+
 def test_alpha_is_laid_over_white(save):
     rgba = np.array([[[255, 0, 10, 255], [255, 0, 10, 0], [190, 100, 0, 100]]], np.uint8)
     path = save("a.png", pixels=rgba)

@@ -1,5 +1,6 @@
 """One stored image to pixels: its header, its decoding to uint8, and its place on a square canvas."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -34,6 +35,8 @@ LOSSY = frozenset({"JPEG", "JPEG2000", "MPO", "WEBP"})
 MOST_PIXELS = 89_478_485
 """Pixels of an image, those at which Pillow warns; the same number bounds what one is enlarged to."""
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+SIXTEEN_BITS_STORED = re.compile(";16[BLN]")
+"""In "RGB;16B" and the like; "BGR;16" has 16 bits for all three colours."""
 GREY_VALUES = GREY_MODES - {"1", "LA", "La"}
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
@@ -112,9 +115,9 @@ def _too_large(found: str) -> str:
 def _header(image: Image.Image) -> Header:
     alpha = image.mode in ALPHA_MODES or "transparency" in image.info
     header = Header(*image.size, image.mode, alpha)
-    # Pillow's name of how pixels are stored, such as "RGB;16B", is among the arguments of the decoder.
+    # Pillow's name of how pixels are stored is among the arguments of the decoder.
     stored = str([tile[3] for tile in getattr(image, "tile", ())])
-    return header._replace(deep=";16" in stored and not header.wide)
+    return header._replace(deep=not header.wide and SIXTEEN_BITS_STORED.search(stored) is not None)
 
 
 def probe(encoded: Encoded) -> Header:
