@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foveate.errors import DiskError
-from foveate.files import write_csv, write_json, write_whole
+from foveate.files import write_csv, write_json, write_text, write_whole
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -49,3 +49,22 @@ def test_csv_has_a_header_and_empty_cells_for_none(tmp_path: Path) -> None:
     assert (tmp_path / "x.csv").read_text() == 'a,"b, c"\n1,\n2.5,\n'
     write_csv(tmp_path / "x.csv", [])
     assert (tmp_path / "x.csv").read_text() == ""
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet_and_a_number_stays_one(tmp_path: Path) -> None:
+    names = ["=1+1", "+a", "-a", "@a", "\ta", "a=b"]
+    rows: list[dict[str, object]] = [{"name": name, "number": -4.46} for name in names]
+    write_csv(tmp_path / "x.csv", [*rows, {"name": "-4.46", "number": "+1e3"}])
+    assert (tmp_path / "x.csv").read_text().splitlines() == [
+        "name,number",
+        *(f"'{name},-4.46" for name in names[:-1]),
+        "a=b,-4.46",
+        "-4.46,+1e3",
+    ]
+
+
+def test_what_is_no_unicode_is_written_out(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.md", "caf\udce9")
+    assert (tmp_path / "a.md").read_text() == "caf\\udce9"
+    write_json(tmp_path / "a.json", {"file": "caf\udce9"})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"file": "caf\udce9"}

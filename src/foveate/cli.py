@@ -11,6 +11,7 @@ from foveate.cli_flags import Json
 from foveate.cli_output import console_beside, finish, write_json_to
 from foveate.cli_studies import ablate, compare, plan, sweep
 from foveate.errors import RequestError, WorkError
+from foveate.names import printable
 from foveate.version import __version__
 
 __all__ = ["app", "main"]
@@ -182,7 +183,7 @@ def main() -> None:
 
 
 def _say(error: Exception) -> None:
-    print(f"foveate: {error}", file=sys.stderr)
+    print(f"foveate: {printable(str(error))}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,12 @@ def explain(
     ] = None,
     boxes: Annotated[Path | None, typer.Option(help="JSON: path of an image → [x0, y0, x1, y1].")] = None,
     masks: Annotated[Path | None, typer.Option(help="A folder of masks, named as the images.")] = None,
+    mask_object: Annotated[
+        str | None,
+        typer.Option(
+            help="Values of the masks that are the object: 1, 1,2 or 128-255.", show_default="not 0"
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option(min=1, help="Images that are scored, spread over the classes.")
     ] = 1000,
@@ -66,6 +72,7 @@ def explain(
         images=images,
         boxes=boxes,
         masks=masks,
+        mask_object=mask_object,
         limit=limit,
         show=show,
         road=road,

@@ -1,12 +1,15 @@
 """What every command prints, for people and as JSON."""
 
 import json
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from foveate.names import printable
 
 __all__ = ["console_beside", "finish", "write_json_to"]
 
@@ -15,9 +18,18 @@ WIDE = 100
 """Columns of a log or a pipe, for what has wide tables."""
 
 
+class _PrintableConsole(Console):
+    """A console that writes names from folders and files out, so that none of them commands the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render as rich does, with every text `printable`."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
 def console_beside(json_: Path | None, *, wide: bool = False) -> Console:
     """Where people read: standard output, unless that is to carry JSON; `wide` where it is no terminal."""
-    console = Console(stderr=json_ == Path("-"), highlight=False)
+    console = _PrintableConsole(stderr=json_ == Path("-"), highlight=False)
     if wide and not console.is_terminal:
         console.width = WIDE
     return console
@@ -39,7 +51,7 @@ def write_json_to(summary: dict[str, Any], json_: Path | None) -> None:
     from foveate.files import write_json
 
     if json_ == Path("-"):
-        json.dump(summary, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
-        print()
+        text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
+        print(text.encode(errors="backslashreplace").decode())
     elif json_ is not None:
         write_json(json_, summary)

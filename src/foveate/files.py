@@ -27,6 +27,9 @@ __all__ = [
 HASHED_AT_ONCE = 2**20
 """Bytes of a file that are in memory while it is hashed."""
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that spreadsheets compute."""
+
 
 def find_obstacle(folder: Path) -> Path | None:
     """Return what keeps `folder` from being made and written to: a file, or a folder without permission."""
@@ -80,19 +83,35 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to `path`, whole or not at all."""
-    write_bytes(path, text.encode())
+    """Write `text` as UTF-8 to `path`, whole or not at all.
+
+    What of a file's name is no Unicode is written out, as "\\udce9", which is how JSON writes it too.
+    """
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows of equal keys as CSV with a header; None is an empty cell, no rows an empty file."""
+    """Write rows of equal keys as CSV with a header; None is an empty cell, no rows an empty file.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay numbers.
+    """
     rows = list(rows)
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     write_text(path, text.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith(FORMULAS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def write_json(path: Path, content: Any) -> None:

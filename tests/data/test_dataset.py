@@ -1,6 +1,7 @@
 import os
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import torch
 from PIL import Image
 
 from foveate.data.dataset import load_data
+from foveate.data.greys import GreyRange
+from foveate.data.layout import Layout
 from foveate.data.store import MemoryStore, StreamedStore
 from foveate.errors import RequestError
 
@@ -175,6 +178,63 @@ def test_labels_in_another_order_of_the_classes(folder):
         assert data.with_classes(("a", "b", "c")) is data
 
 
+def test_greys_of_one_set_share_one_range(save, tmp_path):
+    """A dark image of a 12-bit camera stays dark beside a bright one, also streamed and in the test part."""
+    ramp = np.tile(np.arange(64, dtype=np.uint16), (64, 1))
+    for part in ("train", "test"):
+        for name, step in (("dark", 8), ("bright", 65)):
+            for i in range(4):
+                save(f"set/{part}/{name}/{i}.png", pixels=ramp * step)
+    kept = load_data(str(tmp_path / "set"))
+    assert kept.greys == (0, 4095)
+    for data in (kept, load_data(str(tmp_path / "set"), memory_limit=0)):
+        for part in (data.train, data.test):
+            dark, bright = (
+                part.__getitems__(np.flatnonzero(part.labels == label)[:1])[0] for label in (1, 0)
+            )
+            assert dark.max() == 31  # 504 of 4095
+            assert bright.max() == 255
+            assert len(bright.unique()) == 64
+        assert data.fingerprint == kept.fingerprint
+    assert kept.notes == (
+        "16 of 16 images are grey with more than 8 bits: 0 to 4,095 become 0 to 255, in every image alike.",
+    )
+
+
+def test_the_range_of_greys_identifies_a_set_unless_it_is_16_bits(save, tmp_path):
+    """One value decides the range, and with it the pixels; sets that use 16 bits keep their fingerprint."""
+    for name in "ab":
+        for i in range(4):
+            save(f"set/{name}/{i}.png", pixels=np.full((8, 8), 1000 + i, np.uint16))
+    save("set/a/0.png", pixels=np.full((8, 8), 4000, np.uint16))
+    twelve = load_data(str(tmp_path / "set"))
+    save("set/a/0.png", pixels=np.full((8, 8), 40_000, np.uint16))
+    sixteen = load_data(str(tmp_path / "set"))
+    assert (twelve.greys, sixteen.greys) == ((0, 4095), (0, 65535))
+    assert twelve.fingerprint != sixteen.fingerprint
+    layout = Layout(1, 8, 8, 1, False)
+    assert replace(layout, greys=GreyRange(0, 65535)).own_greys == layout.own_greys == ()
+    assert replace(layout, greys=GreyRange(0, 4095)).own_greys == ((0, 4095),)
+
+
+def test_a_few_bright_pixels_do_not_hide_that_levels_are_lost(save, tmp_path):
+    for name in "ab":
+        for i in range(4):
+            pixels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+            pixels[0, 0] = 65535  # a broken sensor element
+            save(f"set/{name}/{i}.png", pixels=pixels)
+    assert "keep at most 16 of 256 levels" in load_data(str(tmp_path / "set")).notes[-1]
+
+
+def test_a_wide_image_that_the_sample_of_a_streamed_set_missed_is_refused(folder, save, monkeypatch):
+    monkeypatch.setattr("foveate.data.dataset.PROBED_IMAGES", 2)
+    root = folder(PARTS, mode="L")
+    save("set/train/b/4.png", pixels=np.full((16, 16), 3000, np.uint16))
+    with pytest.raises(RequestError, match="4.png: it has greys of more than 8 bits, .*--skip-broken"):
+        load_data(str(root), memory_limit=0)
+    assert load_data(str(root), memory_limit=0, skip_broken=True).greys == (0, 4095)
+
+
 def test_split(folder):
     data = load_data(str(folder({"train/a": 40, "train/b": 60, "test/a": 1, "test/b": 1}, size=(4, 4))))
     labels = data.train.labels
@@ -211,8 +271,10 @@ def test_kinds_are_noted(folder, save):
     save("set/train/b/palette.png", pixels=Image.new("P", (16, 16)))
     assert load_data(str(root)).notes == (
         "1 of 22 images is greyscale: read as RGB.",
-        "1 of 22 images is grey with more than 8 bits: scaled to 8 bits.",
+        "1 of 22 images is grey with more than 8 bits: 0 to 1,023 become 0 to 255, in every image alike.",
         "1 of 22 images is stored with a palette: read as RGB.",
+        "Warning: the greys of more than 8 bits keep at most 1 of 256 levels, as nearly all of their values "
+        "lie close together: save them with 8 bits, scaled to the values that matter.",
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from foveate.data.greys import GreyRange
 from foveate.data.prepared import ArrayCorruptions, FolderCorruptions, open_prepared
 from foveate.errors import RequestError
 
@@ -104,6 +105,20 @@ def test_classes_and_images_that_cannot_be_taken_are_left_out_by_name(tmp_path):
     assert "zebra" in classes
     (image,) = unreadable
     assert image.startswith("fog/1/cat/0.png: it is not an image of a known format")
+
+
+def test_wide_greys_are_read_by_the_range_of_the_set_that_was_trained_on(tmp_path):
+    (tmp_path / "fog/1/cat").mkdir(parents=True)
+    Image.fromarray(np.full((8, 8), 819, np.uint16)).save(tmp_path / "fog/1/cat/0.png")
+    known = open_prepared(tmp_path, CLASSES, 8, 1, GreyRange(0, 4095))
+    assert (known.read("fog", 1, np.array([0]))[0] * 255).round().unique() == 51
+    _, _, unreadable = open_prepared(tmp_path, CLASSES, 8, 1).read("fog", 1, np.array([0]))
+    assert "more than 8 bits, and which values the images of its set have is not known" in unreadable[0]
+
+
+def test_classes_are_found_under_another_spelling(tmp_path):
+    write_folder(tmp_path, classes=("cafe\u0301", "cat"))
+    assert open_prepared(tmp_path, ("caf\xe9", "cat"), 8, 3).labels("fog", 1).tolist() == [0, 0, 1, 1]
 
 
 def test_numbered_classes_go_by_the_order_of_the_folders(tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from foveate.data.images import decode, place
 from foveate.data.regions import as_seen, read_regions
@@ -126,6 +127,87 @@ def test_masks_of_one_image_and_images_of_one_mask_are_named_and_not_used(boxes,
         "b.jpg: another image could be that of the mask b.png as well",
         "b.png: another image could be that of the mask b.png as well",
     )
+
+
+def masked(save, tmp_path, *masks, object_=None, suffix="png", **options):
+    """The regions of masks 0, 1, …, fitted to images of their sizes."""
+    for number, mask in enumerate(masks):
+        save(f"masks/{number}.{suffix}", pixels=mask, **options)
+    sizes = {f"{number}.jpg": np.shape(mask)[::-1] for number, mask in enumerate(masks)}
+    return read_regions(None, tmp_path / "masks", object_).fitting(sizes, as_it_is)
+
+
+def trimap(*values):
+    """A mask with the three values from outside to inside: ground, border, object."""
+    mask = np.full((12, 12), values[0], np.uint8)
+    mask[3:9, 3:9] = values[1]
+    mask[4:8, 4:8] = values[2]
+    return mask
+
+
+@pytest.mark.parametrize("values", [(2, 3, 1), (0, 255, 1), (0, 1, 255), (1, 1, 2)], ids=str)
+def test_masks_that_do_not_tell_the_object_are_refused_with_their_values(save, tmp_path, values):
+    mask = trimap(*values)
+    shares = {v: f"{v} \\({100 * (mask == v).mean():.1f} %\\)" for v in sorted(set(values))}
+    with pytest.raises(RequestError, match=f"values {', '.join(shares.values())}, with .* --mask-object 1"):
+        masked(save, tmp_path, mask)
+    regions = masked(save, tmp_path, mask, object_=str(values[2]))
+    assert np.array_equal(regions.inside("0.jpg", 12, 12), mask == values[2])
+    assert regions.describe().startswith(f"In the masks {values[2]} is the object, 11 % of their pixels")
+
+
+def test_values_count_over_all_masks_of_the_images(save, tmp_path):
+    """Each by itself would be two-valued, one of them with the ignored border as its object."""
+    with pytest.raises(RequestError, match=r"values 0 \(.*, 1 \(.*, 255 \("):
+        masked(save, tmp_path, trimap(0, 0, 1), trimap(0, 255, 0))
+    regions = masked(save, tmp_path, trimap(0, 0, 1), trimap(0, 255, 0), object_="1-255")
+    assert [regions.inside(f"{n}.jpg", 12, 12).sum() for n in (0, 1)] == [16, 20]
+
+
+def test_a_black_object_on_white_is_refused_and_named_by_its_value(save, tmp_path):
+    black = trimap(255, 255, 0)
+    with pytest.raises(RequestError, match=r"in 2 of 2 masks the value 255 covers .*--mask-object 0, or"):
+        masked(save, tmp_path, black, black)
+    assert masked(save, tmp_path, black, object_="0").inside("0.jpg", 12, 12).sum() == 16
+    assert masked(save, tmp_path, black, object_="255").inside("0.jpg", 12, 12).sum() == 128
+    filling = trimap(0, 255, 255)
+    assert masked(save, tmp_path, filling, filling, black).inside("0.jpg", 12, 12).sum() == 36
+
+
+def test_palettes_are_read_by_their_numbers_unless_they_are_greys(save, tmp_path):
+    numbers = Image.fromarray(trimap(0, 1, 1), "P")
+    numbers.putpalette([255, 0, 0, 0, 0, 255])
+    assert masked(save, tmp_path, numbers).inside("0.jpg", 12, 12).sum() == 36
+    numbers.putpalette([255, 255, 255, 0, 0, 0])  # 0 is white: a black object on white after all
+    with pytest.raises(RequestError, match="the value 255 covers most of the border"):
+        masked(save, tmp_path, numbers)
+
+
+def test_jpeg_masks_are_black_and_white_with_something_in_between(save, tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:41, 10:30] = 255
+    regions = masked(save, tmp_path, mask, suffix="jpg", quality=60)
+    assert (regions.inside("0.jpg", 64, 64) != (mask > 0)).mean() < 0.01
+    grey = np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))
+    with pytest.raises(RequestError, match="do not tell which is the object"):
+        masked(save, tmp_path, grey, suffix="jpg")
+
+
+def test_values_of_wide_masks_are_not_scaled(save, tmp_path):
+    mask = np.array([0, 300, 1000], np.uint16)[trimap(0, 1, 2)]
+    regions = masked(save, tmp_path, mask, object_="300-1000")
+    assert regions.inside("0.jpg", 12, 12).sum() == 36
+
+
+@pytest.mark.parametrize("text", ["", "white", "3-1", "1;2", "-1", "1-2-3"])
+def test_what_is_no_value_of_a_mask_is_refused(save, tmp_path, text):
+    with pytest.raises(RequestError, match="--mask-object .*: expected the values"):
+        masked(save, tmp_path, trimap(0, 0, 1), object_=text)
+
+
+def test_values_without_masks_are_refused(boxes):
+    with pytest.raises(RequestError, match="--mask-object 1 is for masks"):
+        read_regions(boxes({"a.png": [0, 0, 1, 1]}), None, "1")
 
 
 def test_an_object_that_is_small_is_still_seen():

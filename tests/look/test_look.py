@@ -2,15 +2,18 @@ import json
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -21,14 +24,17 @@ from PIL import Image
 from foveate.data import load_data
 from foveate.errors import RequestError
 from foveate.look import pictures
+from foveate.look.addresses import OwnAddress, own_names
 from foveate.look.cards import cards, escaped, fault
 from foveate.look.pictures import Picture, example_picture, read_picture
 from foveate.look.serve import serve
+from foveate.look.uploads import remove_forgotten
 from foveate.look.viewer import OwnMap, View, Viewer
 from foveate.studies.find_trained import find_trained
 
 CPU = torch.device("cpu")
 GREY = (1, 8, 8)
+KEPT_SECONDS = 10
 
 
 @pytest.fixture(scope="module")
@@ -222,14 +228,51 @@ def test_serving_refuses_what_cannot_be(
         serve(trained_bands)
 
 
+class Served(NamedTuple):
+    """The address of a page that is served, and the folder of what it keeps meanwhile."""
+
+    address: str
+    temporary: Path
+
+    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+        """The status and the content that a request is answered with; `Content_Type` is that header."""
+        request = urllib.request.Request(f"{self.address}{path}", data=body)
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def upload(self, content: bytes, **headers: str) -> tuple[int, bytes]:
+        """Upload `content` as x.png."""
+        edge = "edge"
+        body = (
+            f'--{edge}\r\nContent-Disposition: form-data; name="files"; filename="x.png"\r\n'
+            "Content-Type: image/png\r\n\r\n"
+        ).encode()
+        body += content + f"\r\n--{edge}--\r\n".encode()
+        kind = f"multipart/form-data; boundary={edge}"
+        return self.ask("gradio_api/upload", body, Content_Type=kind, **headers)
+
+    def kept(self) -> list[Path]:
+        """The uploads that are there."""
+        return [file for file in self.temporary.rglob("*.png") if file.is_file()]
+
+
 @pytest.fixture(scope="module")
-def served(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The page of a copy of the study with a hostile name, in a process of its own, ended at the end."""
     folder = tmp_path_factory.mktemp("served")
     study, temporary = folder / "${7*6}<b>study", folder / "temporary"
     shutil.copytree(trained_bands, study)
     temporary.mkdir()
-    code = "import sys; from foveate.look import serve; serve(sys.argv[1], port=0)"
+    code = (
+        "import sys; from foveate.look import serve, uploads; "
+        f"uploads.KEPT_SECONDS = {KEPT_SECONDS}; serve(sys.argv[1], port=0)"
+    )
     server = subprocess.Popen(
         [sys.executable, "-u", "-c", code, str(study)],
         stdout=subprocess.PIPE,
@@ -244,7 +287,7 @@ def served(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             assert line, f"the server has ended: {said}"
             said.append(line)
         assert any(temporary.iterdir())
-        yield line.split()[0]
+        yield Served(line.split()[0], temporary)
     finally:
         server.send_signal(signal.SIGTERM)
         try:
@@ -258,10 +301,10 @@ def served(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 def test_a_person_drops_an_image_and_sees_where_all_look(
-    served: str, photo: Path, bomb: Path, tmp_path: Path
+    served: Served, photo: Path, bomb: Path, tmp_path: Path
 ) -> None:
-    assert served.startswith("http://127.0.0.1:")
-    with opened(served, tmp_path / "profile") as page:
+    assert served.address.startswith("http://127.0.0.1:")
+    with opened(served.address, tmp_path / "profile") as page:
         page.wait_for("document.querySelector('#fv-upload input[type=file]') !== null")
         assert "${7*6}<b>study" in page.ask("document.querySelector('.fv-title').innerText")
 
@@ -299,7 +342,7 @@ def test_a_person_drops_an_image_and_sees_where_all_look(
         page.wait_for("document.querySelector('.fv-truth')?.innerText === 'high'")
         assert page.ask("document.querySelectorAll('.fv-right, .fv-wrong').length") == 2
 
-        others = {url for url in page.requests if not url.startswith((served, "data:", "blob:"))}
+        others = {url for url in page.requests if not url.startswith((served.address, "data:", "blob:"))}
         assert others == set()
         assert page.complaints == []
         fonts = page.ask("getComputedStyle(document.querySelector('.fv-title')).fontFamily")
@@ -307,41 +350,101 @@ def test_a_person_drops_an_image_and_sees_where_all_look(
 
 
 @pytest.mark.slow
-def test_uploads_are_bounded_and_nothing_else_is_handed_out(served: str, tmp_path: Path) -> None:
-    def post(content: bytes) -> int:
-        edge = "edge"
-        body = (
-            f'--{edge}\r\nContent-Disposition: form-data; name="files"; filename="x.png"\r\n'
-            "Content-Type: image/png\r\n\r\n"
-        ).encode() + content
-        body += f"\r\n--{edge}--\r\n".encode()
-        request = urllib.request.Request(
-            f"{served}gradio_api/upload",
-            data=body,
-            headers={"Content-Type": f"multipart/form-data; boundary={edge}"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status
-        except urllib.error.HTTPError as error:
-            error.close()
-            return error.code
-
-    assert post(bytes(1000)) == 200
-    assert post(bytes(pictures.MOST_BYTES + 1000)) == 413
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{served}gradio_api/file=/etc/passwd", timeout=30)
-    assert caught.value.code in (403, 404)
-    caught.value.close()
-    with urllib.request.urlopen(f"{served}config", timeout=30) as answer:
-        config = json.load(answer)
+def test_uploads_are_bounded_and_nothing_else_is_handed_out(served: Served) -> None:
+    assert served.upload(bytes(1000))[0] == 200
+    assert served.upload(bytes(pictures.MOST_BYTES + 1000))[0] == 413
+    assert served.ask("gradio_api/file=/etc/passwd")[0] in (403, 404)
+    status, content = served.ask("config")
+    assert status == 200
+    config = json.loads(content)
     assert config["analytics_enabled"] is False
     assert config.get("run_history", False) is False
 
 
 @pytest.mark.slow
-def test_an_address_that_is_taken_is_refused(trained_bands: Path, tmp_path: Path, served: str) -> None:
-    port = int(served.rstrip("/").rpartition(":")[2])
+def test_a_foreign_page_is_answered_by_nothing(served: Served) -> None:
+    """As after DNS rebinding: the request comes in at 127.0.0.1, under the name of a foreign page."""
+    port = served.address.rstrip("/").rpartition(":")[2]
+    before = served.kept()
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", f"127.0.0.1:{int(port) - 1}", ""):
+        for path in ("", "config", "gradio_api/info"):
+            status, said = served.ask(path, Host=host)
+            assert status == 403
+            assert b"gradio" not in said
+        assert served.upload(b"image", Host=host)[0] == 403
+    for origin in ("http://evil.example", f"http://evil.example:{port}", "null", "http://127.0.0.1:1"):
+        assert served.upload(b"image", Origin=origin)[0] == 403
+        assert served.ask("gradio_api/queue/join", b"{}", Origin=origin)[0] == 403
+    assert served.kept() == before
+    own = f"localhost:{port}"
+    assert served.ask("config", Host=own)[0] == 200
+    assert served.upload(b"image", Host=own, Origin=f"http://{own}")[0] == 200
+
+
+@pytest.mark.slow
+def test_an_upload_of_a_refused_request_is_removed(served: Served, photo: Path) -> None:
+    """The page itself is never asked: there is no such seed, which Gradio sees first."""
+    status, answer = served.upload(photo.read_bytes())
+    assert status == 200
+    (path,) = json.loads(answer)
+    assert Path(path) in served.kept()
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    asked = json.dumps({"data": [file, "no such seed", 1, "gradcam"]}).encode()
+    assert served.ask("gradio_api/call/upload", asked, Content_Type="application/json")[0] == 200
+    end = time.monotonic() + 6 * KEPT_SECONDS
+    while served.kept() and time.monotonic() < end:
+        time.sleep(0.5)
+    assert served.kept() == []
+    assert served.ask("config")[0] == 200
+
+
+def test_forgotten_uploads_are_removed_and_the_rest_is_not(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "kept.js").touch()
+    own = frozenset(tmp_path.rglob("*"))
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.png").touch()
+    for path in (tmp_path / "own" / "kept.js", tmp_path / "old" / "x.png", tmp_path / "old"):
+        os.utime(path, (0, 0))
+    remove_forgotten(tmp_path, own, 60)
+    os.utime(tmp_path / "old", (0, 0))
+    remove_forgotten(tmp_path, own, 60)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert left == {"own", "own/kept.js", "new", "new/x.png"}
+    with pytest.raises(RequestError, match=r"x\.png has waited too long and was removed: give it again"):
+        read_picture(tmp_path / "old" / "x.png", GREY)
+
+
+@pytest.mark.parametrize(
+    ("host", "asked", "allowed"),
+    [
+        ("127.0.0.1", "127.0.0.1:7860", True),
+        ("127.0.0.1", "LOCALHOST:7860", True),
+        ("127.0.0.1", "[::1]:7860", True),
+        ("127.0.0.1", "192.168.0.5:7860", False),
+        ("127.0.0.1", "foreign.example:7860", False),
+        ("127.0.0.1", "127.0.0.1.foreign.example:7860", False),
+        ("0.0.0.0", "192.168.0.5:7860", True),
+        ("0.0.0.0", f"{socket.gethostname()}:7860", True),
+        ("0.0.0.0", "foreign.example:7860", False),
+        ("box.example", "box.example:7860", True),
+    ],
+)
+def test_a_page_knows_its_own_names(host: str, asked: str, allowed: bool) -> None:
+    guard = OwnAddress(None, own_names(host), 7860)
+    head = [(b"host", asked.encode())]
+    assert guard.allows(head) is allowed
+    assert guard.allows([*head, (b"origin", f"http://{asked}".encode())]) is allowed
+    assert not guard.allows([*head, (b"origin", b"http://foreign.example:7860")])
+    assert not guard.allows([])
+    assert not guard.allows([*head, *head])
+    assert OwnAddress(None, own_names(host), 80).allows([(b"host", asked[:-5].encode())]) is allowed
+
+
+@pytest.mark.slow
+def test_an_address_that_is_taken_is_refused(trained_bands: Path, tmp_path: Path, served: Served) -> None:
+    port = int(served.address.rstrip("/").rpartition(":")[2])
     code = (
         "import sys\nfrom foveate.errors import RequestError\nfrom foveate.look import serve\n"
         "try: serve(sys.argv[1], port=int(sys.argv[2]))\nexcept RequestError as error: print(error)"

@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from foveate.report.explained import explained_section, summarise_explained
 from foveate.report.explained_summary import SCORE_BOUNDS, SCORES
@@ -160,11 +161,32 @@ def test_beside_seeds_an_interval_over_images_says_so(record, tmp_path):
     assert "over" not in plain[1].detail
 
 
+def test_a_picture_from_outside_of_the_folder_is_not_taken_in(record, tmp_path):
+    """A record may come from elsewhere and name any file that its reader can read."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    Image.new("L", (2, 2)).save(tmp_path / "private.png")
+    (folder / "link.png").symlink_to(tmp_path / "private.png")
+    (folder / "keys.png").write_text("secret")
+    for file, said in (
+        ("/etc/passwd", "names /etc/passwd, which lies outside of this folder."),
+        ("../private.png", "names ../private.png, which lies outside of this folder."),
+        (str(tmp_path / "private.png"), "which lies outside of this folder."),
+        ("link.png", "names link.png, which lies outside of this folder."),
+        ("keys.png", "keys.png is no PNG."),
+    ):
+        record["pictures"] = [{"title": "Where", "description": "In words.", "file": file}]
+        section = explained_section(record, folder)
+        assert section.pictures == []
+        assert section.sentences[-1].startswith("The picture “Where” is not shown: ")
+        assert section.sentences[-1].endswith(said)
+
+
 def test_tables_pictures_and_numbers(record, tmp_path):
     section = explained_section(record, tmp_path)
     assert section.pictures == []  # gone
     (tmp_path / "explain").mkdir()
-    (tmp_path / "explain" / "grid.png").touch()
+    Image.new("L", (2, 2)).save(tmp_path / "explain" / "grid.png")
     section = explained_section(record, tmp_path)
     assert [picture.title for picture in section.pictures] == ["Where"]
     scores, tests, learned = section.tables

@@ -4,9 +4,11 @@ import pytest
 from synthetic_study import write_study
 
 from foveate.errors import WorkError
+from foveate.names import cleaned
 from foveate.report.build import build_report
-from foveate.report.files import as_latex, as_markdown
+from foveate.report.files import as_latex, as_markdown, as_pdf, as_svg
 from foveate.report.tables import Cell, Column, Table
+from foveate.report.theme import Figure
 
 TABLE = Table(
     "t", "caption", [Column("Name"), Column("A, %")], [[Cell("a_b|c & <d>", "−1 %"), Cell("1", "± 2")]]
@@ -47,7 +49,32 @@ def test_csv_holds_the_numbers(hostile_report):
 
 
 def test_markdown_escapes():
-    assert as_markdown(TABLE) == ("| Name | A, % |\n| :-- | --: |\n| a\\_b\\|c & \\<d\\> (−1 %) | 1 ± 2 |\n")
+    assert as_markdown(TABLE) == (
+        "| Name | A, % |\n| :-- | --: |\n| a\\_b\\|c \\& \\<d\\> (−1 %) | 1 ± 2 |\n"
+    )
+
+
+def test_a_name_stays_in_its_cell_and_in_its_direction():
+    name = "a\nb \u202ec\x1b[31m $x$ ~~d~~"
+    table = Table("t", "caption", [Column("Name"), Column("A")], [[Cell(name), Cell("1")]])
+    assert as_markdown(table).splitlines()[2] == (r"| a b \\u202ec\\x1b\[31m \$x\$ \~\~d\~\~ | 1 |")
+    assert as_latex(table).splitlines()[5] == (
+        r"a b \textbackslash{}u202ec\textbackslash{}x1b[31m \$x\$ "
+        r"\textasciitilde{}\textasciitilde{}d\textasciitilde{}\textasciitilde{} & 1 \\"
+    )
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x01", "\x00", "\ufffe"], ids=ascii)
+def test_a_control_character_is_drawn_written_out(character):
+    """The drawing library ends the whole process at one, after all training."""
+    chart = {
+        "data": {"values": [{"a": f"cat{character}", "b": 1}]},
+        "mark": "bar",
+        "encoding": {"y": {"field": "a", "type": "nominal"}, "x": {"field": "b", "type": "quantitative"}},
+    }
+    svg = as_svg(Figure("f", "title", "description", "group", chart))
+    assert f"cat{cleaned(character)}" in svg
+    assert as_pdf(svg).startswith(b"%PDF")
 
 
 def test_latex_escapes():
@@ -57,7 +84,7 @@ def test_latex_escapes():
         r"\toprule",
         r"Name & A, \% \\",
         r"\midrule",
-        r"a\_b|c \& \textless{}d\textgreater{} ($-$1 \%) & 1 $\pm$ 2 \\",
+        r"a\_b\textbar{}c \& \textless{}d\textgreater{} ($-$1 \%) & 1 $\pm$ 2 \\",
         r"\bottomrule",
         r"\end{tabular}",
     ]

@@ -53,6 +53,14 @@ def test_a_study_has_the_section_its_tables_and_its_numbers(tmp_path):
     assert list((report / "figures").glob("transfer_insects*.svg"))
 
 
+def test_a_record_cannot_have_files_written_elsewhere(tmp_path):
+    (tmp_path / "study").mkdir()
+    write_record(tmp_path / "study", kind="transfer-/../../../escaped")
+    with pytest.raises(RequestError, match=r"names a file '.*escaped.*' with folders in it"):
+        build_examination(tmp_path / "study")
+    assert not list(tmp_path.rglob("*escaped*"))
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 def test_what_was_trained_elsewhere_has_a_page_that_opens_offline(tmp_path):
     folder = tmp_path / "examined"

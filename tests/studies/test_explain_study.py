@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -309,3 +310,35 @@ def test_the_object_is_outlined_and_not_covered():
     assert changed[8, 8:24].all()
     assert not changed[12:20, 12:20].any()
     assert not changed[:8].any()
+
+
+def test_images_whose_names_cannot_be_printed_are_drawn_and_recorded(networks, tmp_path):
+    (tmp_path / "any").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    for name in (os.fsdecode(b"caf\xe9.png"), "a\x1b[31m\x01.png"):
+        Image.fromarray(pixels).save(tmp_path / "any" / name)
+    (tmp_path / "any" / os.fsdecode(b"\xe9.png")).touch()
+    record = Run([networks["se"]], tmp_path / "out", images=tmp_path / "any").record
+    assert record["data"]["images"] == 2
+    assert record["left_out"] == ["\udce9.png: it is empty"]
+
+
+def test_the_object_of_masks_with_several_values_is_named_and_recorded(networks, tmp_path):
+    (tmp_path / "any").mkdir()
+    (tmp_path / "masks").mkdir()
+    trimap = np.full((20, 20), 2, np.uint8)
+    trimap[4:16, 4:16] = 3
+    trimap[5:15, 5:15] = 1
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "any" / "a.png")
+    Image.fromarray(trimap).save(tmp_path / "masks" / "a.png")
+    asked = {"images": tmp_path / "any", "masks": tmp_path / "masks"}
+    with pytest.raises(RequestError, match=r"values 1 \(25.0 %\), 2 \(64.0 %\), 3 \(11.0 %\)"):
+        Run([networks["se"]], tmp_path / "out", **asked)
+    record = Run([networks["se"]], tmp_path / "out", **asked, mask_object="1").record
+    assert record["data"]["with_object"] == 1
+    assert record["warnings"] == [
+        "In the masks 1 is the object, 25 % of their pixels (--mask-object says otherwise)."
+    ]
+    other = Run([networks["se"]], tmp_path / "out", **asked, mask_object="1,3").record
+    assert other["data"]["fingerprint"] != record["data"]["fingerprint"]

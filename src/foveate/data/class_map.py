@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from foveate.errors import RequestError, shortened, unknown_name
+from foveate.names import cleaned
 
 __all__ = ["ClassMap", "Match", "match_classes", "read_class_map", "read_class_names"]
 
@@ -163,4 +164,4 @@ def _joined(pairs: Sequence[tuple[str, str]], target: Sequence[str], source: Seq
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_\-]+", " ", name).strip().casefold()
+    return re.sub(r"[\s_\-]+", " ", cleaned(name)).strip().casefold()

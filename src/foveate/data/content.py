@@ -69,5 +69,5 @@ def names_fingerprint(found: Source, layout: Layout, parts: Sequence[Part]) -> s
     return hashed.hexdigest()
 
 
-def _shape(layout: Layout) -> tuple[int, int, int, int]:
-    return layout.channels, layout.image_size, layout.canvas, layout.padding
+def _shape(layout: Layout) -> tuple[object, ...]:
+    return layout.channels, layout.image_size, layout.canvas, layout.padding, *layout.own_greys

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from foveate.data.class_names import unite_class_names
 from foveate.data.content import content_fingerprint, names_fingerprint
 from foveate.data.digits import read_digits
 from foveate.data.folder import FileImages, read_folder
+from foveate.data.greys import GreyRange
 from foveate.data.images import Header, broken_images
 from foveate.data.layout import check_sizes, describe_kinds, find_layout
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
@@ -17,6 +19,7 @@ from foveate.data.store import ImageStore, MemoryStore, StreamedStore
 from foveate.data.survey import decode_all, in_threads, probe_sample, spread
 from foveate.data.tables import is_hub_name, parquet_files, read_hub, read_parquet
 from foveate.errors import RequestError
+from foveate.names import cleaned, printable
 
 __all__ = ["Data", "load_data"]
 
@@ -46,6 +49,7 @@ class Data:
         train: the training part.
         test: the held-out part, looked at once.
         validation: the set's own validation part, if it has one.
+        greys: the values that become 0 and 255, where images have greys of more than 8 bits.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Data:
     content_fingerprint: str = ""
     names_fingerprint: str = ""
     parts: tuple[Part, ...] = ()
+    greys: GreyRange | None = None
 
     @property
     def validation_store(self) -> ImageStore:
@@ -145,6 +150,7 @@ def load_data(
     test_fraction: float = 0.2,
     image_column: str | None = None,
     label_column: str | None = None,
+    greys: GreyRange | None = None,
 ) -> Data:
     """Load a set of labelled images; classes, channels and size are found.
 
@@ -160,6 +166,7 @@ def load_data(
         test_fraction: share of the images held out where the set has no test part.
         image_column: of a table with several columns of images.
         label_column: of a table with several columns of labels.
+        greys: the values that become 0 and 255 of greys of more than 8 bits; found over all images if None.
 
     Raises:
         RequestError: nothing usable there; the message says what was looked for and what to do.
@@ -167,22 +174,26 @@ def load_data(
     if image_size is not None and image_size < 1:
         raise RequestError(f"--image-size must be a positive number of pixels, got {image_size}")
     found = _read_source(source, image_column, label_column)
-    arranged = arrange(found, test_fraction)
+    arranged = arrange(unite_class_names(found), test_fraction)
     parts = [part for part in (arranged.train, arranged.test, arranged.validation) if part is not None]
     total = sum(len(part) for part in parts)
 
     survey = probe_sample(parts, PROBED_IMAGES)
-    layout = find_layout(survey.healthy()[0], image_size, default_size, upscale)
+    layout = find_layout(survey.healthy()[0], image_size, default_size, upscale, greys)
     in_memory = layout.image_bytes * total <= memory_limit
     images: list[torch.Tensor] = []
     digests = None
-    while complete := in_memory or skip_broken:
+    # The range of greys wider than 8 bits is in the pixels alone, of all images.
+    wide = any(header.wide for header in survey.healthy()[0])
+    while complete := in_memory or skip_broken or wide:
         images, survey, digests = decode_all(parts, layout, keep=in_memory)
-        seen = find_layout(survey.healthy()[0], image_size, default_size, upscale)
-        if seen == layout:
+        seen = find_layout(survey.healthy()[0], image_size, default_size, upscale, greys)
+        misled, layout = seen != layout, seen
+        if not misled:
             break
-        layout = seen  # the sample misled: decode again, knowing all
-        in_memory = layout.image_bytes * total <= memory_limit
+        kept, in_memory = in_memory, layout.image_bytes * total <= memory_limit
+        if not (kept or in_memory):
+            break
 
     headers, rows = survey.healthy()
     notes = [*arranged.notes, *describe_kinds(headers, layout, sample=not complete)]
@@ -214,7 +225,7 @@ def load_data(
     mean, std = _channel_statistics(train)
     fingerprint = content_fingerprint(found, layout, parts, digests, in_memory=in_memory)
     return Data(
-        name=found.name,
+        name=cleaned(found.name),
         classes=arranged.classes,
         channels=layout.channels,
         image_size=layout.image_size,
@@ -222,7 +233,7 @@ def load_data(
         padding=layout.padding,
         mean=mean,
         std=std,
-        notes=tuple(notes),
+        notes=tuple(map(printable, notes)),
         fingerprint=fingerprint,
         train=train,
         test=test,
@@ -230,6 +241,7 @@ def load_data(
         content_fingerprint=fingerprint,
         names_fingerprint=names_fingerprint(found, layout, parts),
         parts=tuple(parts),
+        greys=layout.greys,
     )
 
 

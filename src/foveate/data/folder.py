@@ -1,6 +1,7 @@
 """A folder in ImageFolder layout: a folder a class, below train, val and test or without them."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -73,7 +74,7 @@ def files_identity(root: Path, files: Iterable[str], stamps: np.ndarray | None =
     sizes = (files_stamps(root, files) if stamps is None else stamps)[:, 0].tolist()
     digest = hashlib.sha256()
     for name, size in sorted(zip(files, sizes, strict=True)):
-        digest.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
+        digest.update(os.fsencode(name) + f"\0{size}\n".encode())
     return digest.hexdigest()
 
 

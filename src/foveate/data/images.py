@@ -1,22 +1,43 @@
 """One stored image to pixels: its header, its decoding to uint8, and its place on a square canvas."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from foveate.data.greys import GreyRange, GreyValues, find_range, scale_to_8_bits, values_of
 from foveate.errors import RequestError
 
-__all__ = ["Encoded", "Header", "UnreadableImageError", "broken_images", "decode", "place", "probe"]
+__all__ = [
+    "MOST_PIXELS",
+    "Encoded",
+    "Header",
+    "UnreadableImageError",
+    "broken_images",
+    "decode",
+    "place",
+    "probe",
+    "read_values",
+]
 
 Encoded = Path | bytes | np.ndarray
 """An image as its source stores it: a file, a file's bytes, or the uint8 array of an embedded set."""
 
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""The formats, as Pillow calls them, of the suffixes that images have. It reads many more by itself, whatever
+a file is called, and starts Ghostscript for one of them."""
+LOSSY = frozenset({"JPEG", "JPEG2000", "MPO", "WEBP"})
+MOST_PIXELS = 89_478_485
+"""Pixels of an image, those at which Pillow warns; the same number bounds what one is enlarged to."""
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+SIXTEEN_BITS_STORED = re.compile(";16[BLN]")
+"""In "RGB;16B" and the like; "BGR;16" has 16 bits for all three colours."""
+GREY_VALUES = GREY_MODES - {"1", "LA", "La"}
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 
@@ -25,12 +46,18 @@ class UnreadableImageError(RequestError):
 
 
 class Header(NamedTuple):
-    """What an image says of itself before its pixels are read; `mode` is Pillow's."""
+    """What an image says of itself before its pixels are read; `mode` is Pillow's.
+
+    `deep` says that it has colour, or grey with alpha, of 16 bits, of which Pillow reads the upper 8. `greys`
+    are the values of a `wide` or deep image (of the latter those upper 8 bits), where its pixels were read.
+    """
 
     width: int
     height: int
     mode: str
     alpha: bool
+    deep: bool = False
+    greys: GreyValues | None = None
 
     @property
     def short_side(self) -> int:
@@ -47,6 +74,11 @@ class Header(NamedTuple):
         """Whether the image stores one brightness a pixel and no colour."""
         return self.mode in GREY_MODES
 
+    @property
+    def wide(self) -> bool:
+        """Whether its greys are whole numbers of more than 8 bits."""
+        return self.mode.startswith("I")
+
 
 @contextmanager
 def _opened(encoded: Encoded) -> Iterator[Image.Image]:
@@ -56,7 +88,12 @@ def _opened(encoded: Encoded) -> Iterator[Image.Image]:
         if isinstance(encoded, np.ndarray):
             yield Image.fromarray(encoded)
         else:
-            with Image.open(BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
+            if isinstance(encoded, Path) and encoded.exists() and not encoded.is_file():
+                raise UnreadableImageError("it is no regular file")
+            source = BytesIO(encoded) if isinstance(encoded, bytes) else encoded
+            with Image.open(source, formats=FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise UnreadableImageError(_too_large(f"{image.width:,}×{image.height:,} pixels"))
                 yield image
     except (UnreadableImageError, MemoryError):
         raise
@@ -65,12 +102,22 @@ def _opened(encoded: Encoded) -> Iterator[Image.Image]:
         raise UnreadableImageError(
             "it is empty" if empty else "it is not an image of a known format"
         ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImageError(_too_large("too many pixels")) from error
     except Exception as error:  # damaged bytes make codecs raise nearly every type there is
         raise UnreadableImageError(str(error) or type(error).__name__) from error
 
 
+def _too_large(found: str) -> str:
+    return f"it has {found}, and {MOST_PIXELS:,} are the most: make it smaller, or cut it up"
+
+
 def _header(image: Image.Image) -> Header:
-    return Header(*image.size, image.mode, image.mode in ALPHA_MODES or "transparency" in image.info)
+    alpha = image.mode in ALPHA_MODES or "transparency" in image.info
+    header = Header(*image.size, image.mode, alpha)
+    # Pillow's name of how pixels are stored is among the arguments of the decoder.
+    stored = str([tile[3] for tile in getattr(image, "tile", ())])
+    return header._replace(deep=not header.wide and SIXTEEN_BITS_STORED.search(stored) is not None)
 
 
 def probe(encoded: Encoded) -> Header:
@@ -83,38 +130,80 @@ def probe(encoded: Encoded) -> Header:
         return _header(image)
 
 
-def decode(encoded: Encoded) -> tuple[np.ndarray, Header]:
+def decode(encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own") -> tuple[np.ndarray, Header]:
     """Decode an image to uint8, (H, W) if it is grey and (H, W, 3) RGB if not, and give its header too.
 
-    EXIF orientation is applied, alpha composited over white, palettes, CMYK and the rest become RGB.
-    Integer greys wider than 8 bits are scaled from their full range (see `_scale_to_8_bits`).
+    EXIF orientation is applied, alpha composited over white, palettes, CMYK and the rest become RGB. Whole
+    greys of more than 8 bits are scaled from `greys`, the range of the set that the image belongs to; "own"
+    takes the range of this image, None refuses such an image. Floats are scaled from 0..1.
 
     Raises:
-        UnreadableImageError: the file is missing, empty, truncated, corrupt, no image, or unreasonably large.
+        UnreadableImageError: the file is missing, empty, truncated, corrupt, no image, unreasonably large, or
+            has values that `greys` does not have.
     """
     with _opened(encoded) as image:
         header = _header(image)
         ImageOps.exif_transpose(image, in_place=True)
         if header.mode == "F":
-            raise UnreadableImageError(
-                "its pixels are floats, which have no fixed range: save it with 8 or 16 bits"
-            )
-        if header.mode.startswith("I"):
-            return _scale_to_8_bits(np.asarray(image)), header
+            return _scale_floats(np.asarray(image)), header
+        if header.wide:
+            return _scale_wide(np.asarray(image), header, greys)
         if header.alpha:
-            return _over_white(np.asarray(image.convert("LA" if header.grey else "RGBA"))), header
-        return np.asarray(image.convert("L" if header.grey else "RGB")), header
+            pixels = _over_white(np.asarray(image.convert("LA" if header.grey else "RGBA")))
+        else:
+            pixels = np.asarray(image.convert("L" if header.grey else "RGB"))
+        return pixels, header._replace(greys=values_of(pixels)) if header.deep else header
 
 
-def _scale_to_8_bits(pixels: np.ndarray) -> np.ndarray:
-    """Scale integer greys to 0..255: from 65535, or from 2³¹ - 1 if any pixel is beyond 16 bits.
+def read_values(path: Path) -> tuple[np.ndarray, bool]:
+    """Read the values that an image stores, (H, W) and unscaled: those of a mask, which are no brightness.
 
-    Pillow gives both 16-bit PNGs (before its version 11.3) and 32-bit TIFFs the same 32-bit mode, so that
-    only the values can tell them apart.
+    Also says whether its format may have changed them, as JPEG does.
+
+    EXIF orientation is applied. A palette of greys gives the greys, one of colours their numbers in it;
+    images of colour without a palette give their luminance, as do images with alpha.
+
+    Raises:
+        UnreadableImageError: as of `decode`.
     """
-    wide = np.clip(pixels.astype(np.int64), 0, None)
-    full = 65535 if wide.max() <= 65535 else 2**31 - 1
-    return ((wide * 255 + full // 2) // full).astype(np.uint8)
+    with _opened(path) as image:
+        lossy = image.format in LOSSY
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode == "P":
+            numbers = np.asarray(image)
+            palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+            used = palette[np.unique(numbers[numbers < len(palette)])]
+            return (np.asarray(image.convert("L")) if (used == used[:, :1]).all() else numbers), lossy
+        return np.asarray(image if image.mode in GREY_VALUES else image.convert("L")), lossy
+
+
+def _scale_wide(
+    pixels: np.ndarray, header: Header, greys: GreyRange | Literal["own"] | None
+) -> tuple[np.ndarray, Header]:
+    values = values_of(pixels)
+    if greys is None:
+        raise UnreadableImageError(
+            "it has greys of more than 8 bits, and which values the images of its set have is not known: "
+            "save it with 8 bits. Of a set that is too large for memory, --skip-broken reads all images first"
+        )
+    scale = find_range([values]) if greys == "own" else greys
+    assert scale is not None
+    if values.low < scale.low or values.high > scale.high:
+        raise UnreadableImageError(
+            f"its values are {values.low:,} to {values.high:,}, and have more bits than those of the images "
+            f"that it belongs to, {scale.low:,} to {scale.high:,}: save it as those are saved"
+        )
+    return scale_to_8_bits(pixels, scale), header._replace(greys=values)
+
+
+def _scale_floats(pixels: np.ndarray) -> np.ndarray:
+    low, high = float(pixels.min()), float(pixels.max())
+    if not 0 <= low <= high <= 1:
+        raise UnreadableImageError(
+            f"its pixels are floats from {low:g} to {high:g}, and only 0 to 1 have a known meaning: save it "
+            "with 8 or 16 bits, or with floats from 0 to 1"
+        )
+    return np.rint(pixels.astype(np.float64) * 255).astype(np.uint8)
 
 
 def _over_white(pixels: np.ndarray) -> np.ndarray:
@@ -127,9 +216,10 @@ def _over_white(pixels: np.ndarray) -> np.ndarray:
 def place(pixels: np.ndarray, channels: int, side: int) -> np.ndarray:
     """Bring decoded pixels, (H, W) or (H, W, 3), onto the canvas: uint8 (channels, side, side).
 
-    The short side is resized to `side` (bilinear, antialiased), then the middle is cut out.
+    The short side is resized to `side` (bilinear, antialiased), then the middle is cut out. Of a strip that
+    would have more than `MOST_PIXELS` then, the middle is cut out first.
     """
-    image = Image.fromarray(pixels)
+    image = _without_ends(Image.fromarray(pixels), side)
     if channels == 1:
         image = image.convert("L")
     short = min(image.size)
@@ -140,6 +230,15 @@ def place(pixels: np.ndarray, channels: int, side: int) -> np.ndarray:
     square = np.asarray(image)[top : top + side, left : left + side]
     planes = square[None] if square.ndim == 2 else square.transpose(2, 0, 1)
     return np.broadcast_to(planes, (channels, side, side))
+
+
+def _without_ends(image: Image.Image, side: int) -> Image.Image:
+    short, long = sorted(image.size)
+    if side * side * long <= MOST_PIXELS * short:
+        return image
+    kept = min(3 * short, long)
+    left, top = ((length - min(kept, length)) // 2 for length in image.size)
+    return image.crop((left, top, left + min(kept, image.width), top + min(kept, image.height)))
 
 
 def broken_images(found: Sequence[tuple[str, UnreadableImageError]]) -> RequestError:

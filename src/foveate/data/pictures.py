@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from foveate.data.folder import EXTENSIONS, FileImages
+from foveate.data.greys import GreyRange
 from foveate.data.images import Header, UnreadableImageError, decode
 from foveate.data.layout import Layout, find_layout
 from foveate.data.parts import Part
 from foveate.data.store import StreamedStore
 from foveate.data.survey import in_threads
 from foveate.errors import RequestError
+from foveate.names import cleaned
 
 __all__ = ["UNLABELLED", "Pictures", "find_pictures", "open_pictures"]
 
@@ -61,21 +63,26 @@ def open_pictures(
     image_size: int,
     layout: Layout | None = None,
     classes: Sequence[str] = (),
+    greys: GreyRange | None = None,
 ) -> Pictures:
     """Open the images `names` below `root` for a network that sees (channels, image_size, image_size).
 
     Every image is decoded once, to see whether it can be; none is kept. `layout` is that of a data set whose
     images these are; without, they are brought to the size as a data set of them would be, by `find_layout`.
+    `greys` is the range of greys of more than 8 bits that the network was trained with, if that is known;
+    without, the images share one of their own.
     An image in a folder that is called as one of `classes` has that label, any other `UNLABELLED`.
 
     Raises RequestError where not one can be used, with the reasons.
     """
 
+    known: GreyRange | Literal["own"] = (layout and layout.greys) or greys or "own"
+
     def read(number: int) -> tuple[Header, tuple[int, int]] | UnreadableImageError:
         try:
             if Path(names[number]).suffix.lower() not in EXTENSIONS:
                 raise UnreadableImageError("it does not end as an image does")
-            pixels, header = decode(root / names[number])
+            pixels, header = decode(root / names[number], known)
             if min(pixels.shape[:2]) < SMALLEST:
                 height, width = pixels.shape[:2]
                 raise UnreadableImageError(f"it has {width}×{height} pixels, and no places to look at")
@@ -96,7 +103,10 @@ def open_pictures(
         raise RequestError(f"none of the {len(names):,} images in {root} can be used:{reasons}")
     if layout is None:
         layout = replace(find_layout(headers, image_size, image_size, True), channels=channels)
+        layout = replace(layout, greys=greys or layout.greys)
     numbers = {name: number for number, name in enumerate(classes)}
-    labels = np.array([numbers.get(Path(name).parent.name, UNLABELLED) for name in kept], dtype=np.int64)
+    labels = np.array(
+        [numbers.get(cleaned(Path(name).parent.name), UNLABELLED) for name in kept], dtype=np.int64
+    )
     part = Part(FileImages(root, kept), np.arange(len(kept)), labels)
     return Pictures(StreamedStore(part, replace(layout, upscale=True)), kept, sizes, left_out)

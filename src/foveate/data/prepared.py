@@ -1,6 +1,7 @@
 """Folders of images that were corrupted elsewhere, laid out as CIFAR-10-C and ImageNet-C are."""
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,11 @@ from torch import Tensor
 from foveate.data.class_map import read_class_names
 from foveate.data.corruptions import noise_sigma
 from foveate.data.folder import EXTENSIONS
+from foveate.data.greys import GreyRange
 from foveate.data.images import UnreadableImageError, decode, place
 from foveate.data.numbering import Numbering, are_numbers, number_classes
 from foveate.errors import RequestError, shortened
+from foveate.names import cleaned
 
 __all__ = ["ArrayCorruptions", "FolderCorruptions", "PreparedCorruptions", "open_prepared"]
 
@@ -55,13 +58,19 @@ class PreparedCorruptions(ABC):
 
 
 def open_prepared(
-    folder: Path, classes: Sequence[str], image_size: int, channels: int, naming: Path | None = None
+    folder: Path,
+    classes: Sequence[str],
+    image_size: int,
+    channels: int,
+    naming: Path | None = None,
+    greys: GreyRange | None = None,
 ) -> PreparedCorruptions:
     """Open a folder of CORRUPTION.npy with labels.npy, or of CORRUPTION/SEVERITY/CLASS/IMAGE.
 
     `naming` is a file that says which of `classes` each label or class folder is (see `read_class_names`);
     without it folders go by name and labels by number (see `number_classes`). Nothing is unpickled, and
-    arrays are mapped, not read.
+    arrays are mapped, not read. `greys` is the range of greys of more than 8 bits of the set that the
+    networks were trained on.
 
     Raises:
         RequestError: neither layout is there, its images or classes are others than the networks', or a name
@@ -71,6 +80,8 @@ def open_prepared(
         raise RequestError(f"there is no folder {folder}: give the folder of a prepared -C set")
     layout = ArrayCorruptions if (folder / LABELS).is_file() else FolderCorruptions
     prepared: PreparedCorruptions = layout(folder, classes, image_size, channels, naming)
+    if isinstance(prepared, FolderCorruptions):
+        prepared.greys = greys
     for name in prepared.corruptions:
         if name == CLEAN or noise_sigma(name) is not None:
             raise RequestError(
@@ -156,11 +167,12 @@ class FolderCorruptions(PreparedCorruptions):
         naming: Path | None = None,
     ) -> None:
         self.folder, self.image_size, self.channels = folder, image_size, channels
+        self.greys: GreyRange | None = None
         found: dict[tuple[str, int], dict[str, list[Path]]] = {}
         for file in sorted(folder.glob("*/[1-5]/*/*")):
             corruption, severity, class_ = file.relative_to(folder).parts[:3]
             if file.suffix.lower() in EXTENSIONS:
-                found.setdefault((corruption, int(severity)), {}).setdefault(class_, []).append(file)
+                found.setdefault((corruption, int(severity)), {}).setdefault(cleaned(class_), []).append(file)
         if not found:
             raise RequestError(
                 f"{folder} holds no prepared -C set: expected {LABELS} with CORRUPTION.npy (as CIFAR-10-C) "
@@ -200,7 +212,8 @@ class FolderCorruptions(PreparedCorruptions):
             for severity in range(1, STRENGTHS + 1):
                 for file, label in self._files.get((corruption, severity), []):
                     found, name = file.stat(), file.relative_to(self.folder).as_posix()
-                    digest.update(f"\n{name}\0{label} {found.st_size} {found.st_mtime_ns}".encode())
+                    digest.update(b"\n" + os.fsencode(name))
+                    digest.update(f"\0{label} {found.st_size} {found.st_mtime_ns}".encode())
             self._identities[corruption] = digest.hexdigest()
         return self._identities[corruption]
 
@@ -214,7 +227,7 @@ class FolderCorruptions(PreparedCorruptions):
         for index in indices:
             file, label = self._files[corruption, severity][index]
             try:
-                pixels, _ = decode(file)
+                pixels, _ = decode(file, self.greys)
             except UnreadableImageError as error:
                 unreadable.append(f"{file.relative_to(self.folder).as_posix()}: {error}")
                 continue

@@ -10,10 +10,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from foveate.data.folder import EXTENSIONS
-from foveate.data.images import UnreadableImageError, decode, place
+from foveate.data.images import UnreadableImageError, place
+from foveate.data.masks import (
+    ObjectValues,
+    describe_masks,
+    inside_mask,
+    parse_object_values,
+    refuse_unclear_masks,
+)
 from foveate.errors import RequestError
 
 __all__ = ["Regions", "as_seen", "read_regions"]
@@ -30,6 +36,8 @@ class UnfitRegionError(RequestError):
 class Regions:
     """The object of each image, by the image's name; what could not be read is in `left_out`.
 
+    `object_values` are those of a mask's values that are the object; () where masks tell it by themselves.
+
     Of boxes the name is the path that the file gives. A mask belongs to the image of the same name, whatever
     its extension; one that several images or several masks claim belongs to none. Where an image has both,
     the box is its object, and the mask stands in for a box that does not fit.
@@ -38,6 +46,7 @@ class Regions:
     boxes: Mapping[str, Box] = field(default_factory=dict)
     masks: Mapping[str, Path] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    object_values: ObjectValues = ()
 
     def __contains__(self, name: str) -> bool:
         return name in self.boxes or _stem(name) in self.masks
@@ -46,7 +55,8 @@ class Regions:
         """What decides the region of an image, in few letters."""
         if name in self.boxes:
             return repr(self.boxes[name])
-        return hashlib.sha256(self.masks[_stem(name)].read_bytes()).hexdigest()
+        content = hashlib.sha256(self.masks[_stem(name)].read_bytes()).hexdigest()
+        return f"{content} {self.object_values}" if self.object_values else content
 
     def strangers(self, names: list[str]) -> list[str]:
         """What has a region here and is none of the images `names`."""
@@ -64,7 +74,7 @@ class Regions:
         """
         if name in self.boxes:
             return _inside_box(self.boxes[name], width, height)
-        return _inside_mask(self.masks[_stem(name)], width, height)
+        return _inside_mask(self.masks[_stem(name)], width, height, self.object_values)
 
     def fitting(
         self, sizes: Mapping[str, tuple[int, int]], seen: Callable[[np.ndarray], np.ndarray]
@@ -73,8 +83,12 @@ class Regions:
 
         `sizes` are (width, height) of the images by name, `seen` gives of an object (H, W) what a network
         sees, or raises RequestError with the reason.
+
+        Raises RequestError where which of the masks' values is the object is not known.
         """
         claims = Counter(_stem(name) for name in sizes)
+        if not self.object_values:
+            refuse_unclear_masks([self.masks[stem] for stem in claims if stem in self.masks])
         boxes: dict[str, Box] = {}
         masks: dict[str, Path] = {}
         unfit: list[str] = []
@@ -95,23 +109,32 @@ class Regions:
                     continue
             if mask:
                 try:
-                    seen(_inside_mask(mask, *size))
+                    seen(_inside_mask(mask, *size, self.object_values))
                 except RequestError as error:
                     unfit.append(f"{name}: {error}")
                 else:
                     masks[_stem(name)] = mask
-        return Regions(boxes, masks, (*self.left_out, *unfit))
+        return Regions(boxes, masks, (*self.left_out, *unfit), self.object_values)
+
+    def describe(self) -> str:
+        """Say in a sentence which values of the masks are the object; "" where there are no masks."""
+        return describe_masks(list(self.masks.values()), self.object_values)
 
 
-def read_regions(boxes: Path | None, masks: Path | None) -> Regions:
+def read_regions(boxes: Path | None, masks: Path | None, mask_object: str | None = None) -> Regions:
     """Read boxes from a JSON object, path → [x0, y0, x1, y1], and list the masks of a folder.
+
+    `mask_object` says which values of the masks are the object: "1", "1,2" or "128-255".
 
     Raises RequestError for what is not there, is no such JSON, or holds none; a single entry that is no box
     is left out.
     """
     found, left_out = _read_boxes(boxes) if boxes else ({}, [])
     named, claimed = _list_masks(masks) if masks else ({}, [])
-    return Regions(found, named, (*left_out, *claimed))
+    values = parse_object_values(mask_object) if mask_object is not None else ()
+    if values and not masks:
+        raise RequestError(f"--mask-object {mask_object} is for masks: give their folder with --masks")
+    return Regions(found, named, (*left_out, *claimed), values)
 
 
 def as_seen(inside: np.ndarray, canvas: int, image_size: int) -> np.ndarray:
@@ -187,21 +210,19 @@ def _list_masks(folder: Path) -> tuple[dict[str, Path], list[str]]:
     return {stem: files[0] for stem, files in found.items() if len(files) == 1}, several
 
 
-def _inside_mask(path: Path, width: int, height: int) -> np.ndarray:
+def _inside_mask(path: Path, width: int, height: int, values: ObjectValues) -> np.ndarray:
     try:
-        pixels, _ = decode(path)
+        inside = inside_mask(path, values)
     except UnreadableImageError as error:
         raise UnfitRegionError(f"its mask {path.name} cannot be read: {error}") from error
-    if pixels.shape[:2] != (height, width):
+    if inside.shape != (height, width):
         raise UnfitRegionError(
-            f"its mask {path.name} has {pixels.shape[1]}×{pixels.shape[0]} pixels and the image has "
+            f"its mask {path.name} has {inside.shape[1]}×{inside.shape[0]} pixels and the image has "
             f"{width}×{height}"
         )
-    grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    # Masks hold 0 and 1, or 0 and 255, and a JPEG something near; 1 beside 255 is no object.
-    if not grey.any():
+    if not inside.any():
         raise UnfitRegionError(f"its mask {path.name} marks nothing")
-    return grey > grey.max() / 2
+    return inside
 
 
 def _stem(name: str) -> str:

@@ -67,7 +67,7 @@ class StreamedStore(ImageStore):
         images = np.empty((len(indices), channels, side, side), np.uint8)
         for k, index in enumerate(map(int, indices)):
             try:
-                pixels, header = decode(self.part[index])
+                pixels, header = decode(self.part[index], self.layout.greys)
             except UnreadableImageError as error:
                 raise broken_images([(self.part.where(index), error)]) from error
             check_sizes([header], [(self.part, index)], self.layout)

@@ -117,7 +117,7 @@ def decode_all(
         part, index = rows[k]
         try:
             stored = part[index]
-            pixels, header = decode(stored)
+            pixels, header = decode(stored, layout.greys or "own")
             digests[k] = np.frombuffer(digest(stored), np.uint8)
         except UnreadableImageError as error:
             return error.with_traceback(None)

@@ -132,7 +132,7 @@ class _Handlers:
             return None, None, fault("there was no file")
         file = Path(path)
         try:
-            picture = read_picture(file, self.viewer.input_size)
+            picture = read_picture(file, self.viewer.input_size, greys=self.viewer.greys)
         except RequestError as error:
             return None, None, fault(str(error))
         finally:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from foveate.data import Data, centre
+from foveate.data.greys import GreyRange
 from foveate.data.images import decode, place, probe
 from foveate.data.survey import spread
 from foveate.errors import RequestError
@@ -38,8 +39,16 @@ class Picture:
     truth: str | None = None
 
 
-def read_picture(path: Path, input_size: tuple[int, int, int], name: str | None = None) -> Picture:
+def read_picture(
+    path: Path,
+    input_size: tuple[int, int, int],
+    name: str | None = None,
+    greys: GreyRange | None = None,
+) -> Picture:
     """Read an image file for networks that take (C, H, W): its middle square.
+
+    `greys` is the range of greys of more than 8 bits that the networks were trained with; None takes the
+    image's own.
 
     Its size is read from its header and bounded before any pixel is decoded.
 
@@ -47,6 +56,8 @@ def read_picture(path: Path, input_size: tuple[int, int, int], name: str | None 
         RequestError: it is no image, is broken, or is too large; the message is for the person who gave it.
     """
     name = name or path.name
+    if not path.is_file():
+        raise RequestError(f"{name} has waited too long and was removed: give it again")
     if path.stat().st_size > MOST_BYTES:
         raise RequestError(f"{name} has more than {MOST_BYTES >> 20} MB: give a smaller file")
     try:
@@ -56,7 +67,7 @@ def read_picture(path: Path, input_size: tuple[int, int, int], name: str | None 
                 f"it has {header.width:,}×{header.height:,} pixels, and {MOST_PIXELS // 10**6} million are "
                 "the most: give a smaller image"
             )
-        pixels, _ = decode(path)
+        pixels, _ = decode(path, greys or "own")
     except RequestError as error:
         raise RequestError(f"{name} cannot be shown: {error}") from error
     # Before it is resized: a strip of 1×40,000,000 pixels would become hundreds of times as many.

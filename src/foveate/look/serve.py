@@ -14,9 +14,12 @@ from typing import Any
 
 from foveate.data import Data
 from foveate.errors import RequestError
+from foveate.look.addresses import LOOPBACK, OwnAddress, own_names
 from foveate.look.page import STYLE, build_page, gradio_library, look_theme
 from foveate.look.pictures import MOST_BYTES
+from foveate.look.uploads import forgotten_removed
 from foveate.look.viewer import Viewer
+from foveate.names import cleaned, printable
 from foveate.studies.find_trained import find_trained
 from foveate.studies.run import Machine
 from foveate.studies.trained import Trained, open_images
@@ -24,9 +27,12 @@ from foveate.training.fit import lightning_device
 
 __all__ = ["serve"]
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 THREADS = 4
 SWITCHED_OFF = ("GRADIO_ANALYTICS_ENABLED", "GRADIO_RUN_HISTORY", "GRADIO_SHARE", "GRADIO_MCP_SERVER")
+
+
+def _print(sentence: str) -> None:
+    print(printable(sentence))
 
 
 def serve(
@@ -36,7 +42,7 @@ def serve(
     *,
     data: str | None = None,
     device: str = "auto",
-    tell: Callable[[str], None] = print,
+    tell: Callable[[str], None] = _print,
 ) -> None:
     """Serve the page of the study in `folder` until Ctrl-C.
 
@@ -51,7 +57,7 @@ def serve(
     if not 0 <= port < 65536:
         raise RequestError(f"--port must be from 0 to 65535, got {port}")
     lightning_device(device)
-    with _private_folder():
+    with _private_folder() as uploads:
         gradio_library()  # here, as it makes its folder when it is imported; first, as it may be missing
         trained = find_trained([str(folder)])
         viewer = Viewer(trained, Machine(device).torch_device)
@@ -59,8 +65,8 @@ def serve(
         images, note = _examples(trained, data)
         if note:
             tell(note)
-        page = build_page(viewer, images, Path(folder).resolve().name, note)
-        with _ended_by_signal() as ended:
+        page = build_page(viewer, images, cleaned(Path(folder).resolve().name), note)
+        with _ended_by_signal() as ended, forgotten_removed(uploads):
             try:
                 _launch(page, host, port or _free_port(host))
                 if host not in LOOPBACK:
@@ -72,6 +78,8 @@ def serve(
 
 
 def _launch(page: Any, host: str, port: int) -> None:
+    from starlette.middleware import Middleware  # of what Gradio is built on, and may not be there
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what Gradio is built on
         try:
@@ -90,6 +98,7 @@ def _launch(page: Any, host: str, port: int) -> None:
                 theme=look_theme(),
                 css_paths=STYLE,
                 inbrowser=False,
+                app_kwargs={"middleware": [Middleware(OwnAddress, names=own_names(host), port=port)]},
             )
         except (OSError, ValueError) as error:  # the latter where a proxy stands before this machine itself
             raise RequestError(
@@ -114,13 +123,13 @@ def _examples(trained: list[Trained], source: str | None) -> tuple[Data | None, 
 
 
 @contextmanager
-def _private_folder() -> Iterator[None]:
+def _private_folder() -> Iterator[Path]:
     """Let Gradio keep what it keeps in a folder of our own, gone at the end; and let it call nobody."""
     kept = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", *SWITCHED_OFF)}
     with tempfile.TemporaryDirectory(prefix="foveate-look-") as folder:
         os.environ |= {"GRADIO_TEMP_DIR": folder} | dict.fromkeys(SWITCHED_OFF, "False")
         try:
-            yield
+            yield Path(folder)
         finally:
             for name, value in kept.items():
                 os.environ.pop(name, None)

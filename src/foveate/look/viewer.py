@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foveate.data.greys import GreyRange
 from foveate.errors import RequestError
 from foveate.evaluation.cam import METHODS, cam_maps
 from foveate.look.pictures import Picture
@@ -83,6 +84,11 @@ class Viewer:
     def input_size(self) -> tuple[int, int, int]:
         """(C, H, W) of what the networks take."""
         return self.trained[0].input_size
+
+    @property
+    def greys(self) -> GreyRange | None:
+        """The range of greys of more than 8 bits that the networks were trained with, where a run says it."""
+        return next((one.greys for one in self.trained if one.greys), None)
 
     def look(self, picture: Picture, seed: str, layer: int, method: str = "gradcam++") -> list[View]:
         """How each network of `seed` sees `picture`, its heat map made at the `layer`-th of `layers`.

@@ -3,26 +3,39 @@
 import json
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from foveate.errors import RequestError, unknown_name
 
 __all__ = ["FORMAT", "check_about", "check_classes", "check_preprocessing", "read_about"]
 
 FORMAT = 1
+MOST_TEXT = 16 << 20
+"""Characters of a description: names of some hundred thousand classes."""
+MOST_NUMBER = 1_000_000
+FEWEST_BOUNDED = 100_000
+MOST_SIDE = 8_192
 PREPROCESSING = ("input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode")
 CROP_MODES = ("center", "squash", "border")  # timm's
 PARTS = ("network", "backbone", "attention", "classes", "preprocessing")
 GROUP = ("name", "position", "identity_init", "options", "at")
 
 
-def read_about(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+def read_about(metadata: Mapping[str, str], path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return what the `metadata` of the file at `path` say of its network, every part in its type.
 
-    Raises RequestError for metadata that are not foveate's, of another format, or malformed.
+    Raises RequestError for metadata that are not foveate's, of another format, malformed, or far beyond what
+    the file's `tensors` could be of.
     """
+    if len(metadata.get("foveate", "")) > MOST_TEXT:
+        raise RequestError(
+            f"{path} has {len(metadata['foveate']):,} characters on its network, and {MOST_TEXT:,} are the "
+            "most: foveate.save did not write it"
+        )
     try:
         about = json.loads(metadata["foveate"])
         known = about["format"] == FORMAT
@@ -37,6 +50,9 @@ def read_about(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
         )
     try:
         check_about(about)
+        _check_numbers(about["backbone"], tensors)
+    except RecursionError as error:
+        raise RequestError(f"{path} describes its network in lists within lists without end") from error
     except RequestError as error:
         raise RequestError(
             f"{path} is described in a way that foveate.save does not: {error}. Save the network again, or "
@@ -64,6 +80,27 @@ def check_about(about: Mapping[str, Any]) -> None:
         check_preprocessing(about["preprocessing"], None)
 
 
+def _check_numbers(backbone: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Raise RequestError for widths, depths or numbers of classes that no network with these tensors has."""
+    held = sum(tensor.numel() for tensor in tensors.values())
+    most = min(max(held, FEWEST_BOUNDED), MOST_NUMBER)
+    for name, value in (backbone["args"] if backbone else {}).items():
+        for number in _flat(value):
+            if type(number) in (int, float) and not -most <= number <= most:
+                raise RequestError(
+                    f"backbone's {name}: given {reprlib.repr(value)}, expected numbers up to {most:,}, as "
+                    f"the file holds {held:,}"
+                )
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, list):
+            yield from _flat(one)
+        else:
+            yield one
+
+
 def check_classes(classes: Any, outputs: int | None) -> None:
     """Raise RequestError unless `classes` are names, one for each of the `outputs`, where these are known."""
     _expect(
@@ -89,6 +126,7 @@ def check_preprocessing(said: Any, channels: int | None) -> None:
         size = said["input_size"]
         whole = isinstance(size, list | tuple) and all(type(side) is int and side > 0 for side in size)
         _expect(whole and len(size) == 3, "input_size", size, "(C, H, W), three whole numbers above 0")
+        _expect(max(size) <= MOST_SIDE, "input_size", size, f"(C, H, W), none above {MOST_SIDE:,}")
         if channels is not None and size[0] != channels:
             raise RequestError(
                 f"input_size is {tuple(size)}, and the network takes {channels} channels: expected (C, H, W) "

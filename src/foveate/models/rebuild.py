@@ -1,5 +1,6 @@
 """How a network is built: said as JSON, and done again."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -8,8 +9,9 @@ import timm
 import torch
 from torch import nn
 
-from foveate.errors import RequestError, unknown_name
+from foveate.errors import RequestError, shortened, unknown_name
 from foveate.models.attach import Placement, attached, detach, place, placements, with_tuples
+from foveate.models.bounds import TooLargeError
 from foveate.models.probe import input_channels
 from foveate.models.scaling import create_timm
 from foveate.models.torchvision_backbones import TORCHVISION, create_torchvision
@@ -74,13 +76,16 @@ def describe_attention(model: nn.Module) -> list[dict[str, Any]]:
     return groups
 
 
-def put_attention(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> nn.Module:
+def put_attention(model: nn.Module, groups: Sequence[Mapping[str, Any]], *, device: str = "cpu") -> nn.Module:
     """Do to `model` what `describe_attention` said, all or none of it, and return it.
 
-    The caller's random numbers stay as they are. Raises RequestError for attention that this foveate does
-    not know, or that does not fit.
+    The attention is built on `device`. The caller's random numbers stay as they are. Raises RequestError for
+    attention that this foveate does not know, or that does not fit.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    paths = Counter(path for group in groups for path in group["at"])
+    if twice := [path for path, times in paths.items() if times > 1]:
+        raise RequestError(f"it has attention more than once at {shortened(twice)}: a module has one at most")
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         try:
             return place(model, _placements(groups))
         except RequestError:
@@ -97,22 +102,24 @@ def _placements(groups: Sequence[Mapping[str, Any]]) -> Iterator[Placement]:
             yield Placement(**rest, path=path, channels=channels)
 
 
-def rebuild(about: Mapping[str, Any]) -> nn.Module:
-    """Build the network that `about` describes, with weights drawn anew.
+def rebuild(about: Mapping[str, Any], *, device: str = "cpu") -> nn.Module:
+    """Build the network that `about` describes, with weights drawn anew; on "meta", its shapes alone.
 
     Raises RequestError where timm or torchvision cannot build it, or would open other files for it.
     """
     build = _builder(**about["backbone"])
     # The caller's random numbers stay as they are.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         try:
             network = build()
+        except TooLargeError:
+            raise
         except Exception as error:  # timm and torchvision raise what they like
             raise RequestError(f"cannot build {call_form(about['backbone'])}: {error}") from error
         remember(network, **about["backbone"])
         if attached(network):  # a registered name brings its own, at the default place
             detach(network)
-        return put_attention(network, about["attention"])
+        return put_attention(network, about["attention"], device=device)
 
 
 def _builder(name: str, args: Mapping[str, Any]) -> Callable[[], nn.Module]:

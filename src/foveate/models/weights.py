@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from foveate.errors import RequestError, first_line
 from foveate.files import write_bytes
 from foveate.models.attach import attached, detach, with_tuples
+from foveate.models.bounds import TooLargeError, built_within
 from foveate.models.likeness import check_rebuild
 from foveate.models.loading import check_weights, fill, unwrap
 from foveate.models.metadata import FORMAT, check_about, check_classes, check_preprocessing, read_about
@@ -108,7 +109,7 @@ def load(
     _refuse_device(device)
     path = _find(Path(path))
     tensors, metadata = read_safetensors(path)
-    about = read_about(metadata, path)
+    about = read_about(metadata, path, tensors)
     if model is None and about["backbone"] is None:
         raise RequestError(
             f"{path} holds a {about['network']}, which foveate cannot build: pass the plain network, as in "
@@ -120,7 +121,12 @@ def load(
             "plain network, to which the file's attention is attached"
         )
     try:
-        network = rebuild(about) if model is None else put_attention(model, about["attention"])
+        with built_within(tensors):
+            if model is None:
+                _compare_shapes(about, tensors)
+                network = rebuild(about)
+            else:
+                network = put_attention(model, about["attention"])
         if check_weights(network, tensors):
             raise RequestError("it describes attention whose weights it does not hold: save it again")
         fill(network, tensors)
@@ -141,6 +147,20 @@ def _find(path: Path) -> Path:
     runs = sorted(found.parent for found in path.glob(f"runs/*/{WEIGHTS[0]}"))
     one = f", such as the run {runs[0]}" if runs else ""
     raise RequestError(f"{path} has no {' and no '.join(WEIGHTS)}: expected a finished run, or a file{one}")
+
+
+def _compare_shapes(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Raise RequestError where the network that is described is not that of `tensors`, before it has memory.
+
+    A network that cannot be built without memory is compared once it is built.
+    """
+    try:
+        shapes = rebuild(about, device="meta")
+    except TooLargeError:
+        raise
+    except RequestError:
+        return
+    check_weights(shapes, tensors)
 
 
 def _refuse_device(device: str | torch.device) -> None:

@@ -11,7 +11,7 @@ from foveate.report.claims import with_article, with_points
 from foveate.report.class_changes import class_changes_table
 from foveate.report.contrasts import contrasts_table, search_table, values_table
 from foveate.report.dynamics import learned_numbers
-from foveate.report.files import as_latex, as_markdown, write_figures
+from foveate.report.files import as_latex, as_markdown, beside, write_figures
 from foveate.report.frame import render
 from foveate.report.notation import display_name
 from foveate.report.numbers import (
@@ -111,10 +111,10 @@ def _write_beside(
     report: Path, tables: list[Table], numbers: Mapping[str, Iterable[Mapping[str, Any]]]
 ) -> None:
     for table in tables:
-        write_text(report / f"{table.name}.md", as_markdown(table))
-        write_text(report / f"{table.name}.tex", as_latex(table))
+        write_text(beside(report, f"{table.name}.md"), as_markdown(table))
+        write_text(beside(report, f"{table.name}.tex"), as_latex(table))
     for name, rows in numbers.items():
-        write_csv(report / f"{name}.csv", rows)
+        write_csv(beside(report, f"{name}.csv"), rows)
 
 
 def _take_away_others(report: Path, tables: list[str], figures: list[str]) -> None:

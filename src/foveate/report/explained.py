@@ -16,7 +16,7 @@ from foveate.report.notation import (
     spread,
 )
 from foveate.report.records import PLAIN
-from foveate.report.sections import Picture, Section
+from foveate.report.sections import Section, find_pictures
 from foveate.report.tables import Cell, Column, Table, untested
 
 __all__ = ["explained_section", "summarise_explained"]
@@ -35,18 +35,14 @@ NOTES = {
 
 
 def explained_section(record: dict[str, Any], folder: Path) -> Section:
-    """Make the section of a record in `folder`; a picture that is no longer there is left out."""
+    """Make the section of a record in `folder`; a picture that is not there is left out, or refused."""
     summary = summarise_explained(record)
     tables = [_scores_table(summary), _tests_table(summary), _learned_table(summary)]
-    pictures = [
-        Picture(one["title"], one["description"], folder / one["file"])
-        for one in record.get("pictures", [])
-        if (folder / one["file"]).is_file()
-    ]
+    pictures, refused = find_pictures(record, folder)
     return Section(
         "explain",
         "Where the networks look",
-        sentences(summary),
+        [*sentences(summary), *refused],
         tables=[table for table in tables if table.rows],
         pictures=pictures,
         numbers=_numbers(record, summary),

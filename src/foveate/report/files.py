@@ -1,14 +1,17 @@
 """The forms of what lies beside the page: tables as Markdown and LaTeX, figures as SVG and PDF."""
 
+import re
 from pathlib import Path
 
 import vl_convert
 
+from foveate.errors import RequestError
 from foveate.files import write_bytes, write_text
+from foveate.names import cleaned, map_strings, printable
 from foveate.report.tables import Cell, Table
 from foveate.report.theme import Figure, theme
 
-__all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg", "write_figures"]
+__all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg", "beside", "write_figures"]
 
 FIGURE_WIDTH = 560
 """In pixels of a figure's file, of 1/72 inch in PDF."""
@@ -24,6 +27,7 @@ LATEX = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "|": r"\textbar{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "±": r"$\pm$",
@@ -31,7 +35,7 @@ LATEX = {
     "→": r"$\to$",
     "–": "--",
 }
-MARKDOWN = {character: f"\\{character}" for character in r"\`*_[]<>|"}
+MARKDOWN = {character: f"\\{character}" for character in r"\`*_[]<>|&$~"}
 
 
 def as_markdown(table: Table) -> str:
@@ -68,8 +72,9 @@ def as_latex(table: Table) -> str:
 
 
 def as_svg(figure: Figure) -> str:
-    """Draw `figure` on white."""
-    return vl_convert.vegalite_to_svg({**figure.spec, "width": FIGURE_WIDTH}, config=theme("light"))
+    """Draw `figure` on white, its text `printable`: a control character would end the process."""
+    spec = map_strings(figure.spec, printable)
+    return vl_convert.vegalite_to_svg({**spec, "width": FIGURE_WIDTH}, config=theme("light"))
 
 
 def as_pdf(svg: str) -> bytes:
@@ -79,18 +84,33 @@ def as_pdf(svg: str) -> bytes:
 
 def _one_line(cell: Cell) -> str:
     if cell.detail.startswith("±"):
-        return f"{cell.main} {cell.detail}"
-    return f"{cell.main} ({cell.detail})" if cell.detail else cell.main
+        text = f"{cell.main} {cell.detail}"
+    else:
+        text = f"{cell.main} ({cell.detail})" if cell.detail else cell.main
+    return cleaned(re.sub(r"\s*[\n\r\t]\s*", " ", text))
 
 
 def _escaped(text: str, replacements: dict[str, str]) -> str:
     return "".join(replacements.get(character, character) for character in text)
 
 
+def beside(folder: Path, name: str) -> Path:
+    """Return the path of the file `name` in `folder`.
+
+    Raises RequestError for a name that leads elsewhere: names are made of what a record says, which may come
+    from anywhere.
+    """
+    if Path(name).name != name:
+        raise RequestError(
+            f"a record names a file {name!r} with folders in it, which foveate does not: it is not written"
+        )
+    return folder / name
+
+
 def write_figures(folder: Path, figures: list[Figure]) -> list[tuple[Figure, str]]:
     """Write each figure as SVG and PDF into figures/ of `folder`, and return them with their SVG."""
     drawings = [(figure, as_svg(figure)) for figure in figures]
     for figure, svg in drawings:
-        write_text(folder / "figures" / f"{figure.name}.svg", svg)
-        write_bytes(folder / "figures" / f"{figure.name}.pdf", as_pdf(svg))
+        write_text(beside(folder / "figures", f"{figure.name}.svg"), svg)
+        write_bytes(beside(folder / "figures", f"{figure.name}.pdf"), as_pdf(svg))
     return drawings

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError, WorkError
+from foveate.names import map_strings, printable
 from foveate.report.run_record import check_run_record
 from foveate.version import __version__
 
-__all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records", "read_result"]
+__all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records", "read_result", "read_shown"]
 
 FORMAT = 1
 PLAIN = "none"
@@ -63,12 +64,12 @@ def read_records(folder: Path) -> Records:
         raise RequestError(
             f"{folder} holds no study: study.json is not there. Give a folder that `foveate compare` wrote."
         )
-    study = read_record(folder / "study.json")
+    study = read_shown(folder / "study.json")
     results: dict[str, dict[int, dict[str, Any]]] = {label: {} for label in study["attention"]}
     for run in study["runs"]:
         path = folder / "runs" / run["id"] / "result.json"
         if path.is_file():
-            results[run["attention"]][run["seed"]] = read_result(path, run["id"])
+            results[run["attention"]][run["seed"]] = map_strings(read_result(path, run["id"]), printable)
     if not any(results.values()):
         reasons = "".join(
             f" {run['attention']}, seed {run['seed']}: {run['error']}." for run in study["failed"]
@@ -77,7 +78,7 @@ def read_records(folder: Path) -> Records:
             f"no run of the study in {folder} has finished, so there is nothing to report.{reasons} "
             "Start the study again: it goes on where it stopped."
         )
-    setting = read_record(folder / "cost.json") if (folder / "cost.json").is_file() else {}
+    setting = read_shown(folder / "cost.json") if (folder / "cost.json").is_file() else {}
     cost = setting.pop("rows", {})
     return Records(folder, study, results, cost, setting, _missing(study, results, cost))
 
@@ -119,6 +120,15 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a finite number")
     return value
+
+
+def read_shown(path: Path) -> dict[str, Any]:
+    """Read one record as `read_record` does, its names and sentences `printable`.
+
+    A record may come from anywhere, and drawing ends the process at a control character.
+    """
+    record: dict[str, Any] = map_strings(read_record(path), printable)
+    return record
 
 
 def _missing(study: dict[str, Any], results: dict[str, Any], cost: dict[str, Any]) -> list[str]:

@@ -6,15 +6,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
-from foveate.report.records import read_record
+from foveate.report.records import read_shown
 from foveate.report.tables import Table
 from foveate.report.theme import Figure
 
-__all__ = ["Examined", "Picture", "Section", "find_examined", "find_sections", "read_examined"]
+__all__ = [
+    "Examined",
+    "Picture",
+    "Section",
+    "find_examined",
+    "find_pictures",
+    "find_sections",
+    "read_examined",
+]
 
 KINDS = {"robustness": "robustness.json", "explain": "explain.json", "transfer": "transfer-*.json"}
 """Where the records are: what was carried over to several sets has one for each."""
 
+PNG = b"\x89PNG\r\n\x1a\n"
+"""How every PNG begins."""
 NAMED = 10
 """So many of what was left out are named; the record names all."""
 
@@ -79,7 +89,7 @@ def read_examined(path: Path) -> Examined:
 
     Raises RequestError where it is no record of an examination, or of another format.
     """
-    record = read_record(path)
+    record = read_shown(path)
     for kind in KINDS:
         if str(record.get("kind", "")).startswith(kind):
             section = _maker(kind)(record, path.parent)
@@ -89,6 +99,29 @@ def read_examined(path: Path) -> Examined:
             section = replace(section, sentences=[*section.sentences, *record["warnings"], *said])
             return Examined(record, section)
     raise RequestError(f"{path} is no record of an examination: its kind is {record.get('kind')!r}")
+
+
+def find_pictures(record: dict[str, Any], folder: Path) -> tuple[list[Picture], list[str]]:
+    """Return the pictures that `record` names in `folder`, and sentences on those that are not to be shown.
+
+    A record may come from anywhere, and a page takes its pictures in: only a PNG that lies in `folder`, also
+    where links lead to it, is one. A picture that is no longer there is passed over.
+    """
+    pictures, refused = [], []
+    for one in record.get("pictures", []):
+        picture = Picture(one["title"], one["description"], folder / one["file"])
+        if not picture.file.resolve().is_relative_to(folder.resolve()):
+            refused.append(
+                f"The picture “{picture.title}” is not shown: the record names {one['file']}, which lies "
+                "outside of this folder."
+            )
+        elif picture.file.is_file():
+            with picture.file.open("rb") as file:
+                if file.read(len(PNG)) == PNG:
+                    pictures.append(picture)
+                else:
+                    refused.append(f"The picture “{picture.title}” is not shown: {one['file']} is no PNG.")
+    return pictures, refused
 
 
 def _maker(kind: str) -> Callable[[dict[str, Any], Path], Section]:

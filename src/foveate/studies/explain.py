@@ -61,6 +61,7 @@ def explain(work: Work, settings: ExplainSettings, source: str | None = None) ->
         record.say(warning=assumed_order(work.trained, subjects.classes))
         for sentence in subjects.left_out:
             record.say(left_out=sentence)
+        record.say(warning=subjects.regions.describe() or None)
         first = _first_seeds(work.trained)
         shown = subjects.some(settings.show)
         looked: list[Looked] = []

@@ -19,6 +19,7 @@ class ExplainSettings:
         images: a folder of images, or one; None: the test part, or of it what `boxes` and `masks` name.
         boxes: a JSON file, path of an image → [x0, y0, x1, y1].
         masks: a folder of masks, called as the images.
+        mask_object: the values of the masks that are the object, such as "1" or "128-255"; None: all but 0.
         limit: at most so many images are scored, spread over the classes.
         show: so many of them are in the picture.
         road: so many of them are taken to pieces for ROAD, which asks for ten forwards each.
@@ -30,6 +31,7 @@ class ExplainSettings:
     images: Path | None = None
     boxes: Path | None = None
     masks: Path | None = None
+    mask_object: str | None = None
     limit: int = 1000
     show: int = 8
     road: int = 100

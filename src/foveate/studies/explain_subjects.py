@@ -1,6 +1,7 @@
 """The images whose maps are looked at: of the test part, or of a folder; with their objects, where known."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source:
             f"--images {settings.images} and --data {source} both say what to look at: give one of them"
         )
     known = check_alike(trained)
-    regions = read_regions(settings.boxes, settings.masks)
+    regions = read_regions(settings.boxes, settings.masks, settings.mask_object)
     if settings.images is not None:
         root, names = find_pictures(settings.images)
         return _of_files(root, names, regions, settings, known, None)
@@ -151,7 +152,8 @@ def _of_files(
         names,
         channels=trained.input_size[0],
         image_size=trained.input_size[-1],
-        layout=Layout(data.channels, data.image_size, data.canvas, 0, True) if data else None,
+        layout=Layout(data.channels, data.image_size, data.canvas, 0, True, data.greys) if data else None,
+        greys=trained.greys,
         classes=trained.classes,
     )
     rows = spread(pictures.store.labels, settings.limit)
@@ -182,9 +184,9 @@ def _of_files(
 
 def _fingerprint(root: Path, names: list[str], labels: np.ndarray, layout: Layout, regions: Regions) -> str:
     hashed = hashlib.sha256(files_identity(root, names).encode() + labels.tobytes())
-    hashed.update(repr(layout).encode())
+    hashed.update(repr((layout, *layout.own_greys) if layout.own_greys else layout).encode())
     for name in names:
         hashed.update(digest(root / name))
         if name in regions:
-            hashed.update(f"{name}\0{regions.identity(name)}\n".encode(errors="surrogateescape"))
+            hashed.update(os.fsencode(name) + f"\0{regions.identity(name)}\n".encode())
     return hashed.hexdigest()

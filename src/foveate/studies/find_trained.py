@@ -12,14 +12,18 @@ from timm.data import resolve_model_data_config
 from torch import nn
 
 from foveate.attention import list_attention
+from foveate.data.greys import GreyRange
 from foveate.errors import RequestError, shortened
 from foveate.files import file_sha256
 from foveate.models import load, load_weights
 from foveate.models.backbones import check_backbone, create_backbone
+from foveate.models.bounds import built_within
+from foveate.models.loading import check_weights
 from foveate.models.metadata import read_about
 from foveate.models.rebuild import describe_attention
 from foveate.models.weight_files import read_safetensors
 from foveate.models.weights import WEIGHTS
+from foveate.names import cleaned
 from foveate.report.notation import display_name
 from foveate.report.records import PLAIN, read_record
 from foveate.studies.record import RESULT, RUNS, STUDY, find_result
@@ -116,6 +120,7 @@ def _run(folder: Path) -> Trained:
         seed=spec.seed,
         spec=spec,
         folder=study if (study / STUDY).is_file() else None,
+        greys=GreyRange(*result["data"]["greys"]) if "greys" in result["data"] else None,
     )
 
 
@@ -142,7 +147,8 @@ def _file(path: Path) -> Trained:
     path = next((path / name for name in WEIGHTS if (path / name).is_file()), path)
     if path.is_dir():
         raise RequestError(f"{path} holds no study, no finished run and no {' or '.join(WEIGHTS)}")
-    about = read_about(read_safetensors(path)[1], path)
+    tensors, metadata = read_safetensors(path)
+    about = read_about(metadata, path, tensors)
     if about["backbone"] is None or about["preprocessing"] is None:
         raise RequestError(
             f"{path} does not say how its {about['network']} is built, or what images it takes: save it with "
@@ -157,7 +163,7 @@ def _file(path: Path) -> Trained:
         seed=None,
         digest=_digest(path),
         path=path,
-        classes=tuple(about["classes"] or map(str, range(outputs))),
+        classes=tuple(map(cleaned, about["classes"] or map(str, range(outputs)))),
         input_size=tuple(said["input_size"]),
         mean=tuple(said["mean"]),
         std=tuple(said["std"]),
@@ -174,6 +180,8 @@ def _weights(backbone: str, file: Path) -> Trained:
     if f"{classifier}.weight" not in tensors:
         raise RequestError(f"{file} has no {classifier}.weight: these are no weights of a {backbone}")
     classes = len(tensors[f"{classifier}.weight"])
+    with built_within(tensors), torch.device("meta"):
+        check_weights(create_backbone(backbone, classes=classes), tensors)
 
     def build() -> nn.Module:
         network = create_backbone(backbone, classes=classes)
@@ -207,7 +215,7 @@ def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
         backbone=backbone,
         seed=None,
         digest=backbone,
-        classes=tuple(names),
+        classes=tuple(map(cleaned, names)),
         input_size=tuple(said["input_size"]),
         mean=tuple(said["mean"]),
         std=tuple(said["std"]),

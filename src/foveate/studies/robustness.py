@@ -51,7 +51,7 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
     prepared = None
     if settings.prepared is not None:
         prepared = open_prepared(
-            settings.prepared, data.classes, data.image_size, data.channels, settings.classes
+            settings.prepared, data.classes, data.image_size, data.channels, settings.classes, data.greys
         )
     asked = settings.conditions(prepared.corruptions if prepared else None)
     conditions = [place for place in asked if prepared is None or _is_there(prepared, *place)]

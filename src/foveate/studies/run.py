@@ -182,7 +182,8 @@ def _execute(
         "foveate": __version__,
         "id": spec.id,
         "spec": spec.model_dump(mode="json") | {"attention": _attention(spec)},
-        "data": {"train": len(training), "validation": len(validation), "test": len(labels)},
+        "data": {"train": len(training), "validation": len(validation), "test": len(labels)}
+        | ({"greys": list(data.greys)} if data.greys else {}),
         "test": classification_scores(logits, labels, data.classes),
         "best_epoch": fitted.chosen_epoch,
         "stopped_early": fitted.stopped_early,

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from foveate.names import cleaned
+
 __all__ = ["Tile", "draw_sheet", "enlarged", "outlined"]
 
 WIDTH = 1040
@@ -101,7 +103,7 @@ def _font(kind: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _name_width(names: Sequence[str]) -> int:
     lines = [line for name in names for line in name.splitlines()]
-    longest = max((_font("body").getlength(line) for line in lines), default=0)
+    longest = max((_font("body").getlength(cleaned(line)) for line in lines), default=0)
     return min(round(longest) + 2 * GAP, 170) if longest else 0
 
 
@@ -109,6 +111,7 @@ def _write(
     draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, room: int, colour: str, kind: str
 ) -> None:
     """Write a line, and what does not fit as "…"."""
+    text = cleaned(text)
     font, short = _font(kind), text
     while short and font.getlength(short + "…" * (short != text)) > room:
         short = short[:-1]

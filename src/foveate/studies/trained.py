@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.data import Data, load_data
+from foveate.data.greys import GreyRange
 from foveate.data.numbering import are_numbers, number_classes
 from foveate.errors import RequestError, shortened
 from foveate.report.records import read_record
@@ -36,6 +37,7 @@ class Trained:
         spec: of a run of a study.
         folder: of that study.
         path: of its file; None of a name.
+        greys: the values that became 0 and 255 in training, of a run on images with more than 8 bits.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Trained:
     spec: RunSpec | None = None
     folder: Path | None = None
     path: Path | None = None
+    greys: GreyRange | None = None
     build: Callable[[], nn.Module] = field(default=nn.Identity, repr=False, compare=False)
 
     @property
@@ -109,6 +112,7 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
         checked = [one for one in trained if one.spec]
     else:
         checked = []
+        chosen["greys"] = first.greys
     assert source is not None
     data = load_data(source, **(chosen | {"image_size": first.input_size[-1]} | options))
     opened = data

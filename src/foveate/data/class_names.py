@@ -1,0 +1,49 @@
+"""Names of classes as they come from folders and tables, made fit to be printed, drawn and compared."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from foveate.data.parts import Part, Source
+from foveate.errors import RequestError, shortened
+from foveate.names import cleaned
+
+__all__ = ["unite_class_names"]
+
+
+def unite_class_names(source: Source) -> Source:
+    """Return `source` with every class name `cleaned`, and as one class what is spelled in two ways.
+
+    "é" is one character or two in Unicode, and parts from different machines may differ in that.
+
+    Raises:
+        RequestError: one part has both spellings, so that they may be two classes.
+    """
+    names = [cleaned(name) for name in source.classes]
+    if names == list(source.classes):
+        return source
+    classes = list(dict.fromkeys(names))
+    numbers = np.array([classes.index(name) for name in names], dtype=np.int64)
+    for role, part in source.parts.items():
+        _refuse_two_spellings(role, part, source.classes, numbers)
+    parts = {role: replace(part, labels=numbers[part.labels]) for role, part in source.parts.items()}
+    written = [name for name, given in zip(names, source.classes, strict=True) if name != given]
+    notes = [
+        *source.notes,
+        f"{len(written)} of {len(names)} class names had characters that cannot be printed, or more than one "
+        f"spelling in Unicode, and are written as {shortened(dict.fromkeys(written))}.",
+    ]
+    return source._replace(parts=parts, classes=classes, notes=notes)
+
+
+def _refuse_two_spellings(role: str, part: Part, given: Sequence[str], numbers: np.ndarray) -> None:
+    present = np.unique(part.labels)
+    united = numbers[present]
+    for number in np.unique(united):
+        spellings = [given[label] for label in present[united == number]]
+        if len(spellings) > 1:
+            raise RequestError(
+                f"the {role} part has {len(spellings)} classes whose names look the same, "
+                f"{' and '.join(ascii(name) for name in spellings)}: unite or rename them"
+            )

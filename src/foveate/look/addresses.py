@@ -1,0 +1,73 @@
+"""Whom the page answers: requests for its own address that come from its own page.
+
+A foreign page can make a browser send requests here, under a name that its owner points at this machine (DNS
+rebinding), and would read the answers. The names in the request's own head tell such a request.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+__all__ = ["LOOPBACK", "OwnAddress", "own_names"]
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+Message = MutableMapping[str, Any]
+
+
+def own_names(host: str) -> frozenset[str]:
+    """The names under which a page served at `host` is asked for; "" stands for any number (IP address).
+
+    A number can be no foreign name, so that a page for other machines answers to all of this one's.
+    """
+    names = {"127.0.0.1", "localhost", "[::1]"}
+    if host not in LOOPBACK:
+        names |= {"", host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+    return frozenset(names)
+
+
+class OwnAddress:
+    """ASGI middleware that passes on requests whose Host, and Origin if any, is one of `names` at `port`."""
+
+    def __init__(self, app: Any, names: frozenset[str], port: int) -> None:
+        self.app, self.names, self.port = app, names, port
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Answer what is not allowed with status 403, before anything of its body is read."""
+        if scope["type"] not in ("http", "websocket") or self.allows(scope["headers"]):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            said = f"This page answers at its own address alone, with port {self.port}, and no other page."
+            head = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 403, "headers": head})
+            await send({"type": "http.response.body", "body": said.encode()})
+
+    def allows(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether `headers` of a request name this page as where it goes to, and as where it comes from."""
+        hosts = [value.decode("latin-1").lower() for key, value in headers if key == b"host"]
+        origins = [value.decode("latin-1").lower() for key, value in headers if key == b"origin"]
+        if len(hosts) != 1 or not self._is_own(hosts[0]):
+            return False
+        return all(origin in (f"http://{hosts[0]}", f"https://{hosts[0]}") for origin in origins)
+
+    def _is_own(self, host: str) -> bool:
+        # Browsers leave port 80 out.
+        name, _, port = host.rpartition(":") if self.port != 80 or host.endswith(":80") else (host, "", "80")
+        if port != str(self.port):
+            return False
+        return name in self.names or ("" in self.names and _is_number(name))
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
