@@ -1,5 +1,6 @@
 """The command line: parse, call, print."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,14 +10,22 @@ import typer
 from foveate.cli_examine import explain, look, robustness, transfer
 from foveate.cli_flags import Json
 from foveate.cli_output import console_beside, finish, write_json_to
+from foveate.cli_process import (
+    INTERRUPTED,
+    TERMINATED,
+    Terminated,
+    escape_what_no_terminal_shows,
+    fault_in_words,
+    flush_streams,
+    say,
+    terminable,
+)
 from foveate.cli_studies import ablate, compare, plan, sweep
-from foveate.errors import RequestError, WorkError
+from foveate.errors import RequestError, WorkError, answering_a_command
 from foveate.version import __version__
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130
-"""Typer's exit status after Ctrl-C."""
 RESUMING = ("compare", "ablate", "sweep", "explain", "robustness", "transfer")
 """Commands that go on where they were stopped."""
 
@@ -165,24 +174,40 @@ def list_(json_: Json = None) -> None:
 
 
 def main() -> None:
-    """Run the command line: status 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted."""
+    """Run the command line and exit.
+
+    Status 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted, 143 terminated.
+    """
+    with terminable(), answering_a_command():
+        status = _run()
+    sys.exit(flush_streams(status))
+
+
+def _run() -> int:
+    escape_what_no_terminal_shows()
     try:
         app()
     except RequestError as error:
-        _say(error)
-        sys.exit(2)
+        say(error)
+        return 2
     except WorkError as error:
-        _say(error)
-        sys.exit(1)
+        say(error)
+        return 1
+    except OSError as error:  # a path that no file system takes, a folder that may not be read
+        say(fault_in_words(error))
+        return 2 if error.errno == errno.ENAMETOOLONG else 1
+    except Terminated:
+        say(f"terminated{_goes_on()}")
+        return TERMINATED
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            goes_on = "; the same command goes on from here" * bool(set(sys.argv[1:2]) & set(RESUMING))
-            print(f"foveate: interrupted{goes_on}", file=sys.stderr)
-        raise
+            say(f"interrupted{_goes_on()}")
+        return int(end.code or 0)
+    return 0
 
 
-def _say(error: Exception) -> None:
-    print(f"foveate: {error}", file=sys.stderr)
+def _goes_on() -> str:
+    return "; the same command goes on from here" * bool(set(sys.argv[1:2]) & set(RESUMING))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from foveate.errors import DiskError
+
 __all__ = ["console_beside", "finish", "write_json_to"]
 
 
@@ -39,6 +41,8 @@ def write_json_to(summary: dict[str, Any], json_: Path | None) -> None:
     from foveate.files import write_json
 
     if json_ == Path("-"):
+        if sys.stdout is None:
+            raise DiskError("cannot write to standard output: it is closed. Give --json FILE")
         json.dump(summary, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
         print()
     elif json_ is not None:

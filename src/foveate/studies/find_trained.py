@@ -15,6 +15,7 @@ from torch import nn
 from foveate.errors import RequestError, shortened
 from foveate.models import load, load_weights
 from foveate.models.backbones import check_backbone, create_backbone
+from foveate.models.loading import without_wrappers
 from foveate.models.metadata import read_about
 from foveate.models.rebuild import describe_attention
 from foveate.models.weight_files import read_safetensors
@@ -145,9 +146,10 @@ def _file(path: Path) -> Trained:
 def _weights(backbone: str, file: Path) -> Trained:
     """Weights alone: of a registered name, which may have attention (resnet50_dmsca)."""
     check_backbone(backbone)
-    tensors, _ = read_safetensors(file)
+    named, _ = read_safetensors(file)
     with torch.device("meta"):
-        classifier = _classifier(create_backbone(backbone, classes=2))
+        network = create_backbone(backbone, classes=2)
+    classifier, tensors = _classifier(network), without_wrappers(named, network)
     if f"{classifier}.weight" not in tensors:
         raise RequestError(f"{file} has no {classifier}.weight: these are no weights of a {backbone}")
     classes = len(tensors[f"{classifier}.weight"])
