@@ -1,6 +1,5 @@
 """The command line: parse, call, print."""
 
-import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from foveate.cli_process import (
     escape_what_no_terminal_shows,
     fault_in_words,
     flush_streams,
+    names_what_cannot_be_read,
     say,
     terminable,
 )
@@ -195,7 +195,7 @@ def _run() -> int:
         return 1
     except OSError as error:  # a path that no file system takes, a folder that may not be read
         say(fault_in_words(error))
-        return 2 if error.errno == errno.ENAMETOOLONG else 1
+        return 2 if names_what_cannot_be_read(error) else 1
     except Terminated:
         say(f"terminated{_goes_on()}")
         return TERMINATED

@@ -8,7 +8,8 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from foveate.errors import DiskError
+from foveate.errors import DiskError, RequestError
+from foveate.files import find_obstacle, write_json
 
 __all__ = ["console_beside", "finish", "write_json_to"]
 
@@ -18,11 +19,24 @@ WIDE = 100
 
 
 def console_beside(json_: Path | None, *, wide: bool = False) -> Console:
-    """Where people read: standard output, unless that is to carry JSON; `wide` where it is no terminal."""
+    """Where people read: standard output, unless that is to carry JSON; `wide` where it is no terminal.
+
+    Raises RequestError, before any work is done, where the file of `json_` cannot be written.
+    """
+    if json_ is not None and json_ != Path("-"):
+        _refuse_unwritable(json_)
     console = Console(stderr=json_ == Path("-"), highlight=False)
     if wide and not console.is_terminal:
         console.width = WIDE
     return console
+
+
+def _refuse_unwritable(json_: Path) -> None:
+    if json_.is_dir():
+        raise RequestError(f"--json {json_} is a folder: give the path of a file")
+    there = None if json_.exists() else find_obstacle(json_.absolute().parent)
+    if there:
+        raise RequestError(f"--json {json_}: {there} is no folder that can be written to. Give another")
 
 
 def finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:
@@ -38,8 +52,6 @@ def finish(summary: dict[str, Any], json_: Path | None, console: Console) -> Non
 
 def write_json_to(summary: dict[str, Any], json_: Path | None) -> None:
     """Write what `--json` asked for: into a file, or to standard output."""
-    from foveate.files import write_json
-
     if json_ == Path("-"):
         if sys.stdout is None:
             raise DiskError("cannot write to standard output: it is closed. Give --json FILE")

@@ -1,5 +1,6 @@
 """The command as a process: its signals, its standard streams, its last words."""
 
+import errno
 import os
 import signal
 import sys
@@ -15,12 +16,15 @@ __all__ = [
     "escape_what_no_terminal_shows",
     "fault_in_words",
     "flush_streams",
+    "names_what_cannot_be_read",
     "say",
     "terminable",
 ]
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit statuses after Ctrl-C (it is Typer's, too) and after SIGTERM: 128 and the signal's number."""
+
+OF_THE_REQUEST = (errno.ENAMETOOLONG, errno.EACCES, errno.ENOTDIR, errno.ELOOP)
 
 
 class Terminated(BaseException):
@@ -66,6 +70,11 @@ def fault_in_words(error: OSError) -> str:
         return f"cannot write to standard output: {words}" if _fails(sys.stdout) else words
     name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
     return f"{words}: {name if len(name) < 500 else name[:500] + '…'}"
+
+
+def names_what_cannot_be_read(error: OSError) -> bool:
+    """Whether the request is at fault: its path is too long or leads nowhere, or may not be read."""
+    return error.filename is not None and error.errno in OF_THE_REQUEST
 
 
 def flush_streams(status: int) -> int:

@@ -35,7 +35,7 @@ def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watc
     path = out / COST
     if path.exists():
         known = read_record(path)
-        if known["conditions"] == conditions and set(labels) <= set(known["rows"]):
+        if known.get("conditions") == conditions and set(labels) <= set(known["rows"]):
             return
     networks = {
         candidate.label: build_network(

@@ -20,6 +20,7 @@ from foveate.models.metadata import read_about
 from foveate.models.rebuild import describe_attention
 from foveate.models.weight_files import read_safetensors
 from foveate.models.weights import WEIGHTS
+from foveate.report.record_types import reading
 from foveate.report.records import PLAIN, read_record
 from foveate.studies.record import RESULT, RUNS, STUDY, find_result
 from foveate.studies.spec import RunSpec
@@ -101,9 +102,10 @@ def _runs(study: Path) -> Iterator[Trained]:
 def _run(folder: Path) -> Trained:
     result = find_result(folder)
     assert result is not None
-    settings = result["spec"] | {"attention": {**result["spec"]["attention"]}}
-    label = settings["attention"].pop("label")
-    spec = RunSpec.model_validate(settings)
+    with reading(folder / RESULT):
+        settings = result["spec"] | {"attention": {**result["spec"]["attention"]}}
+        label = str(settings["attention"].pop("label"))
+        spec = RunSpec.model_validate(settings)
     study = folder.resolve().parent.parent
     return replace(
         _file(folder / WEIGHTS[0]),
