@@ -53,7 +53,7 @@ for command in (compare, ablate, sweep, plan, explain, robustness, transfer, loo
 
 @app.command()
 def profile(
-    backbone: Annotated[str, typer.Option(help="A timm name: resnet50, convnext_tiny, cifar_resnet20 …")],
+    backbone: Annotated[str, typer.Option(help="A timm name: resnet50 …, or torchvision/NAME.")],
     attention: Annotated[str, typer.Option(help="For example none,se,'dmsca(reduction=8)'.")],
     image_size: Annotated[
         int | None, typer.Option(min=1, help="Side in pixels.", show_default="the backbone's")

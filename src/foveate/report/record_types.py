@@ -6,10 +6,10 @@ Keys that are not named here are taken as they are; a newer foveate may write mo
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, NotRequired
 
-from pydantic import AllowInfNan, Field, Strict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AllowInfNan, Field, Strict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from foveate.errors import RequestError
@@ -21,8 +21,17 @@ Count = Annotated[int, Strict(), Field(ge=0)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Share = Annotated[float, Strict(), Field(gt=0, lt=1)]
 Switch = Annotated[bool, Strict()]
-FolderName = Annotated[str, Strict(), Field(pattern=r"^[^/\\]*[^/\\.][^/\\]*$")]
 SHOWN = 3
+
+
+def _below(name: str) -> str:
+    parts = PurePath(name).parts
+    if not parts or ".." in parts or PurePath(name).is_absolute():
+        raise ValueError("expected the name of a folder within the study's")
+    return name
+
+
+FolderName = Annotated[str, Strict(), AfterValidator(_below)]
 
 
 class Run(TypedDict):
