@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError, WorkError
-from foveate.report.record_types import check_types
+from foveate.report.record_check import check_types
 from foveate.version import __version__
 
 __all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records"]

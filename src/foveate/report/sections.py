@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
-from foveate.report.record_types import reading
+from foveate.report.record_check import reading
 from foveate.report.records import read_record
 from foveate.report.tables import Table
 from foveate.report.theme import Figure

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.data import Data
-from foveate.report.record_types import reading
+from foveate.report.record_check import reading
 from foveate.report.records import read_record
 from foveate.studies.candidate import parse_candidates
 from foveate.studies.design import Contrast, Control

@@ -20,7 +20,7 @@ from foveate.models.metadata import read_about
 from foveate.models.rebuild import describe_attention
 from foveate.models.weight_files import read_safetensors
 from foveate.models.weights import WEIGHTS
-from foveate.report.record_types import reading
+from foveate.report.record_check import reading
 from foveate.report.records import PLAIN, read_record
 from foveate.studies.record import RESULT, RUNS, STUDY, find_result
 from foveate.studies.spec import RunSpec

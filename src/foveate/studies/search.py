@@ -15,7 +15,7 @@ from filelock import FileLock
 from foveate.data import Data
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.files import write_json
-from foveate.report.record_types import reading
+from foveate.report.record_check import reading
 from foveate.report.records import PLAIN
 from foveate.studies.compare import open_data, open_study, own_gpu, sole_user
 from foveate.studies.design import Contrast, Design, Search, Trial
