@@ -124,8 +124,17 @@ def test_workers_end_with_a_killed_study(tmp_path: Path) -> None:
     assert marked(tmp_path) == []
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path: Path, jobs: str) -> None:
+@pytest.mark.parametrize(
+    ("jobs", "signum", "status", "word"),
+    [
+        ("1", signal.SIGINT, 130, "interrupted"),
+        ("2", signal.SIGINT, 130, "interrupted"),
+        ("2", signal.SIGTERM, 143, "terminated"),
+    ],
+)
+def test_a_signal_ends_it_at_once_and_it_says_how_to_go_on(
+    tmp_path: Path, jobs: str, signum: int, status: int, word: str
+) -> None:
     process = subprocess.Popen(
         [*FOVEATE, *DIGITS, "--attention", "none", "--seeds", "2", "--epochs", "500", "--jobs", jobs],
         cwd=tmp_path,
@@ -139,11 +148,15 @@ def test_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path: Path, jobs: str) ->
     deadline = time.monotonic() + 120
     while not list(runs.glob("*/epochs.csv")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+    if signum == signal.SIGINT:
+        os.killpg(process.pid, signum)  # as a terminal does: to the workers, too
+    else:
+        process.send_signal(signum)
     said = process.communicate(timeout=20)[1]
-    assert process.returncode == 130
-    assert said.splitlines()[-1] == "foveate: interrupted; the same command goes on from here"
+    assert process.returncode == status
+    assert said.splitlines()[-1] == f"foveate: {word}; the same command goes on from here"
     assert "Traceback" not in said
+    assert "leaked" not in said
 
 
 def marked(mark: Path) -> list[int]:
@@ -168,6 +181,10 @@ def marked(mark: Path) -> list[int]:
         ([*DIGITS, "--attention", "none", "--image-size", "64"], 2, "smaller than the crop"),
         (["compare", "missing.yaml"], 2, "cannot read missing.yaml: No such file"),
         (["report", "nowhere"], 2, "nowhere"),
+        ([*DIGITS, "--attention", "se", "--threads", "100000"], 2, "--threads 100000: expected at most"),
+        ([*DIGITS, "--attention", "se", "--jobs", "900"], 2, "--jobs 900 × --threads 1 = 900: expected"),
+        ([*DIGITS, "--attention", "dmsca(kernel_sizes=[100001])"], 2, "kernel_sizes must be at most 255"),
+        ([*DIGITS, "--attention", "none", "--set", "epochs=true"], 2, "true and false are none"),
         (
             [*DIGITS, "--attention", "none", "--seeds", "1", "--lr", "1e30", "--set", "warmup_ratio=0"],
             1,

@@ -9,15 +9,23 @@ import typer
 from foveate.cli_examine import explain, look, robustness, transfer
 from foveate.cli_flags import Json
 from foveate.cli_output import console_beside, finish, write_json_to
+from foveate.cli_process import (
+    INTERRUPTED,
+    TERMINATED,
+    Terminated,
+    escape_what_no_terminal_shows,
+    fault_in_words,
+    flush_streams,
+    names_what_cannot_be_read,
+    say,
+    terminable,
+)
 from foveate.cli_studies import ablate, compare, plan, sweep
-from foveate.errors import RequestError, WorkError
-from foveate.names import printable
+from foveate.errors import RequestError, WorkError, answering_a_command
 from foveate.version import __version__
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130
-"""Typer's exit status after Ctrl-C."""
 RESUMING = ("compare", "ablate", "sweep", "explain", "robustness", "transfer")
 """Commands that go on where they were stopped."""
 
@@ -45,7 +53,7 @@ for command in (compare, ablate, sweep, plan, explain, robustness, transfer, loo
 
 @app.command()
 def profile(
-    backbone: Annotated[str, typer.Option(help="A timm name: resnet50, convnext_tiny, cifar_resnet20 …")],
+    backbone: Annotated[str, typer.Option(help="A timm name: resnet50 …, or torchvision/NAME.")],
     attention: Annotated[str, typer.Option(help="For example none,se,'dmsca(reduction=8)'.")],
     image_size: Annotated[
         int | None, typer.Option(min=1, help="Side in pixels.", show_default="the backbone's")
@@ -166,24 +174,40 @@ def list_(json_: Json = None) -> None:
 
 
 def main() -> None:
-    """Run the command line: status 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted."""
+    """Run the command line and exit.
+
+    Status 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted, 143 terminated.
+    """
+    with terminable(), answering_a_command():
+        status = _run()
+    sys.exit(flush_streams(status))
+
+
+def _run() -> int:
+    escape_what_no_terminal_shows()
     try:
         app()
     except RequestError as error:
-        _say(error)
-        sys.exit(2)
+        say(error)
+        return 2
     except WorkError as error:
-        _say(error)
-        sys.exit(1)
+        say(error)
+        return 1
+    except OSError as error:  # a path that no file system takes, a folder that may not be read
+        say(fault_in_words(error))
+        return 2 if names_what_cannot_be_read(error) else 1
+    except Terminated:
+        say(f"terminated{_goes_on()}")
+        return TERMINATED
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            goes_on = "; the same command goes on from here" * bool(set(sys.argv[1:2]) & set(RESUMING))
-            print(f"foveate: interrupted{goes_on}", file=sys.stderr)
-        raise
+            say(f"interrupted{_goes_on()}")
+        return int(end.code or 0)
+    return 0
 
 
-def _say(error: Exception) -> None:
-    print(f"foveate: {printable(str(error))}", file=sys.stderr)
+def _goes_on() -> str:
+    return "; the same command goes on from here" * bool(set(sys.argv[1:2]) & set(RESUMING))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What every command prints, for people and as JSON."""
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from foveate.errors import DiskError, RequestError
+from foveate.files import find_obstacle, write_json
 from foveate.names import printable
 
 __all__ = ["console_beside", "finish", "write_json_to"]
@@ -28,11 +31,24 @@ class _PrintableConsole(Console):
 
 
 def console_beside(json_: Path | None, *, wide: bool = False) -> Console:
-    """Where people read: standard output, unless that is to carry JSON; `wide` where it is no terminal."""
+    """Where people read: standard output, unless that is to carry JSON; `wide` where it is no terminal.
+
+    Raises RequestError, before any work is done, where the file of `json_` cannot be written.
+    """
+    if json_ is not None and json_ != Path("-"):
+        _refuse_unwritable(json_)
     console = _PrintableConsole(stderr=json_ == Path("-"), highlight=False)
     if wide and not console.is_terminal:
         console.width = WIDE
     return console
+
+
+def _refuse_unwritable(json_: Path) -> None:
+    if json_.is_dir():
+        raise RequestError(f"--json {json_} is a folder: give the path of a file")
+    there = None if json_.exists() else find_obstacle(json_.absolute().parent)
+    if there:
+        raise RequestError(f"--json {json_}: {there} is no folder that can be written to. Give another")
 
 
 def finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:
@@ -48,9 +64,9 @@ def finish(summary: dict[str, Any], json_: Path | None, console: Console) -> Non
 
 def write_json_to(summary: dict[str, Any], json_: Path | None) -> None:
     """Write what `--json` asked for: into a file, or to standard output."""
-    from foveate.files import write_json
-
     if json_ == Path("-"):
+        if sys.stdout is None:
+            raise DiskError("cannot write to standard output: it is closed. Give --json FILE")
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
         print(text.encode(errors="backslashreplace").decode())
     elif json_ is not None:

@@ -1,7 +1,9 @@
 """The two ways in which a command ends badly, and words for what others raise and for unknown names."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 __all__ = [
     "DiskError",
@@ -9,7 +11,9 @@ __all__ = [
     "RequestError",
     "WorkError",
     "WorkersLostError",
+    "answering_a_command",
     "first_line",
+    "remedy",
     "shortened",
     "unknown_name",
 ]
@@ -33,6 +37,24 @@ class WorkersLostError(WorkError):
 
 class ImagesChangedError(WorkError):
     """Images were changed or taken away while a study was at work on them; what was finished is kept."""
+
+
+_answers_a_command = ContextVar("answers_a_command", default=False)
+
+
+@contextmanager
+def answering_a_command() -> Iterator[None]:
+    """Let errors that are raised meanwhile propose what a person can type as a command, and no Python."""
+    token = _answers_a_command.set(True)
+    try:
+        yield
+    finally:
+        _answers_a_command.reset(token)
+
+
+def remedy(*, python: str, command: str) -> str:
+    """Return the remedy that fits whoever asked: a caller of functions, or a person at a command line."""
+    return command if _answers_a_command.get() else python
 
 
 def first_line(error: BaseException) -> str:

@@ -7,6 +7,8 @@ import io
 import json
 import math
 import os
+import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +19,7 @@ from foveate.errors import DiskError
 __all__ = [
     "file_sha256",
     "find_obstacle",
+    "remove_parts",
     "write_bytes",
     "write_csv",
     "write_json",
@@ -29,6 +32,9 @@ HASHED_AT_ONCE = 2**20
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that spreadsheets compute."""
+
+PART = ".part"
+"""How the name of a temporary file ends; before it stands the number of the process that writes it."""
 
 
 def find_obstacle(folder: Path) -> Path | None:
@@ -51,29 +57,99 @@ def file_sha256(path: Path, size: int | None = None) -> str:
 def write_whole(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` and rename it to `path` once its bytes are on the disk.
 
-    Whoever reads `path` sees the old file or the new one, never a part, whatever ends this process.
+    Whoever reads `path` sees the old file or the new one, never a part, whatever ends this process. A
+    symbolic link stays, and the file that it points to is replaced. What exists and is no regular file (a
+    device, a FIFO) cannot be replaced: it is written in place, as is the file that standard output goes to.
 
     Raises:
         DiskError: the file cannot be written (a full disk, no permission); `path` is as it was.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    writing = None
+    part = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        if _is_written_in_place(path):
+            writing = _Writing(path, "ab")
+            with io.BufferedWriter(writing) as file:
+                yield file
+            return
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        part = target.with_name(f"{target.name}.{os.getpid()}{PART}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        writing = _Writing(part, "wb")
+        with io.BufferedWriter(writing) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        part.replace(target)
+    except Exception as error:
+        fault = error if isinstance(error, OSError) else writing and writing.fault
+        if not isinstance(fault, OSError):
+            raise
+        full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
         cure = "free some space" if full else "see to it that it can be written"
         raise DiskError(
-            f"cannot write {path}: {error.strerror or error}. What was finished is kept: {cure}, "
+            f"cannot write {path}: {fault.strerror or fault}. What was finished is kept: {cure}, "
             "then give the same command again"
         ) from error
     finally:
-        with suppress(OSError):
+        if part is not None:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+class _Writing(io.FileIO):
+    """A file that keeps the error of a write: torch and zipfile raise errors of their own in its place."""
+
+    fault: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            self.fault = error
+            raise
+
+
+def _is_written_in_place(path: Path) -> bool:
+    """Whether a rename to `path` would replace a device, a FIFO, or the file of a standard stream."""
+    try:
+        there = path.stat()
+    except OSError:
+        return False
+    if stat.S_ISDIR(there.st_mode):
+        return False
+    return not stat.S_ISREG(there.st_mode) or any(
+        os.path.samestat(there, os.fstat(stream)) for stream in (1, 2) if _is_open(stream)
+    )
+
+
+def _is_open(stream: int) -> bool:
+    try:
+        os.fstat(stream)
+    except OSError:
+        return False
+    return True
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the temporary files below `folder` of processes that were killed while they wrote."""
+    for part in folder.rglob(f"*{PART}"):
+        writer = part.name.removesuffix(PART).rpartition(".")[2]
+        if writer.isdecimal() and not _is_alive(int(writer)):
             part.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    if sys.platform == "win32":  # there, os.kill would end it
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -40,6 +40,9 @@ def test_unknown_mechanism_names_the_nearest_and_the_choices():
             {"kernel_sizes": (3, 4)},
             "kernel_sizes must be odd to keep the map's size, got 4: pass 3 or 5",
         ),
+        ("dmsca", {"kernel_sizes": (100001,)}, "kernel_sizes must be at most 255, got 100001"),
+        ("bam", {"dilation": 10**9}, "dilation must be at most 255, got 1000000000"),
+        ("dmsca", {"mid_channels": 10**9}, "mid_channels must be at most 65536, got 1000000000"),
         ("dmsca", {"kernel_sizes": ()}, "kernel_sizes must name at least one kernel"),
         (
             "dmsca",

@@ -60,7 +60,7 @@ def test_several_source_classes_for_one_and_chains_of_them(tmp_path: Path) -> No
         ("convertible: automobil", "unknown class of the source 'automobil'. Did you mean 'automobile'"),
         ("- convertible", "expected a mapping of target classes to source classes, found a list"),
         ("convertible: {a: b}", "expected the name of a class, or a list"),
-        ("convertible: [", "neither YAML nor JSON"),
+        ("convertible: [", "is not YAML"),
         ("", "maps no class"),
     ],
 )
@@ -98,3 +98,9 @@ def test_other_names_that_are_wrong(tmp_path: Path, text: str, said: str) -> Non
 def test_numbers_as_names_are_read_as_text(tmp_path: Path) -> None:
     found = read_class_map(written(tmp_path, "3: 1\n"), ["3", "4"], ["0", "1"])
     assert found.matches == (Match(("3",), ("1",)),)
+
+
+def test_names_that_yaml_takes_for_something_else_are_names(tmp_path: Path) -> None:
+    path = written(tmp_path, "no: 007\n7: [on, 1e3]\n")
+    found = read_class_map(path, ["no", "7"], ["007", "on", "1e3", "7"])
+    assert found.matches == (Match(("no",), ("007",)), Match(("7",), ("on", "1e3")))

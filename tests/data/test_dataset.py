@@ -372,7 +372,7 @@ def test_paths_that_cannot_be_used(save, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match="there are no images in class folders"):
         load_data(str(tmp_path / "empty"))
-    with pytest.raises(RequestError, match="positive number of pixels, got 0"):
+    with pytest.raises(RequestError, match="at least 4 pixels, got 0"):
         load_data("digits", image_size=0)
 
 

@@ -8,9 +8,10 @@ import safetensors.torch
 import timm
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 import foveate
-from foveate.errors import RequestError
+from foveate.errors import RequestError, answering_a_command
 from foveate.models import attached
 
 
@@ -101,6 +102,45 @@ def test_pickle_is_refused_unless_trusted(network, backbone, tmp_path, zipped):
     with pytest.raises(RequestError, match=r"is a pickle, which can run code.*trust_pickle=True"):
         foveate.load_weights(network, path)
     assert len(foveate.load_weights(network, str(path), trust_pickle=True)) == 24
+    assert same(network, backbone.state_dict())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_whole_pickled_network_is_named_and_never_built(network, backbone, tmp_path, zipped):
+    path = tmp_path / "whole.pth"
+    torch.save(backbone, path, _use_new_zipfile_serialization=zipped)
+    for trust_pickle in (False, True):
+        with pytest.raises(
+            RequestError, match=r"is a pickled CifarResNet, a whole object .*model\.state_dict\(\)"
+        ):
+            foveate.load_weights(network, path, trust_pickle=trust_pickle)
+
+
+def test_a_pickle_is_answered_in_words_of_the_command_line(tmp_path, backbone):
+    path = tmp_path / "backbone.pth"
+    torch.save(backbone.state_dict(), path)
+    with (
+        answering_a_command(),
+        pytest.raises(RequestError, match="write its tensors to a safetensors") as said,
+    ):
+        foveate.load_weights(backbone, path)
+    assert "foveate.load_weights" not in str(said.value)
+
+
+def test_weights_of_an_averaged_model_are_taken(network, backbone):
+    averaged = AveragedModel(backbone).state_dict()
+    assert "n_averaged" in averaged
+    assert len(foveate.load_weights(network, averaged)) == 24
+    assert same(network, backbone.state_dict())
+
+
+def test_weights_of_lightning_are_taken_and_its_checkpoint_named(network, backbone):
+    weights = {f"model.{key}": value for key, value in backbone.state_dict().items()}
+    with pytest.raises(
+        RequestError, match=r"a whole checkpoint with epoch, state_dict: pass its \['state_dict'\]"
+    ):
+        foveate.load_weights(network, {"epoch": 3, "state_dict": weights})
+    assert len(foveate.load_weights(network, weights)) == 24
     assert same(network, backbone.state_dict())
 
 

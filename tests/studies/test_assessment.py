@@ -12,7 +12,8 @@ ONE = Trained("one", "se", "resnet18", 0, "0123", ("a", "b"), (3, 8, 8), (0.5,),
 
 
 def open_record(folder: Path, **settings: object):
-    return assessment(folder, "robustness", [ONE], {"settings": settings})
+    about = {"command": "foveate robustness", "environment": {}, "data": {}, "settings": settings}
+    return assessment(folder, "robustness", [ONE], about)
 
 
 def read(folder: Path) -> dict:

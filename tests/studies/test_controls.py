@@ -16,6 +16,7 @@ from foveate.models import attach
 from foveate.models.backbones import create_backbone
 from foveate.studies import matching
 from foveate.studies.candidate import parse_candidates
+from foveate.studies.compare import describe_data
 from foveate.studies.controls import match_controls, with_controls
 from foveate.studies.design import Contrast, Control
 from foveate.studies.network import check_networks
@@ -233,8 +234,20 @@ def test_a_resumed_study_measures_nothing_anew(
     first = with_controls(small(attention="none,se"), digits, tmp_path, Machine("cpu"))
     record = {
         "format": FORMAT,
+        "foveate": "0.1.0",
+        "name": first.name,
         "backbone": first.backbone,
-        "data": {"channels": digits.channels, "image_size": digits.image_size, "classes": digits.classes},
+        "data": describe_data(first, digits),
+        "seeds": list(first.seeds),
+        "recipe": first.recipe.model_dump(mode="json"),
+        "statistics": {"adjust": "holm", "alpha": 0.05, "power": 0.8},
+        "command": "foveate compare",
+        "environment": {},
+        "runs": [
+            {"id": run.id, "attention": run.attention.label, "seed": run.seed}
+            for run in first.runs(digits.fingerprint)
+        ],
+        "failed": [],
         "attention": [one.label for one in first.attention],
         "design": first.design.model_dump(mode="json"),
     }

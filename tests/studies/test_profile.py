@@ -93,6 +93,8 @@ def test_what_is_not_given_is_the_backbones(monkeypatch):
         ({"memory_format": "nhwc"}, "unknown memory format 'nhwc'"),
         ({"mode": "train"}, "unknown mode 'train'. Did you mean 'training'?"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"threads": 100_000}, "--threads 100000: expected at most"),
+        ({"backbone": "torchvision/resnet81"}, "Did you mean 'torchvision/resnet18'"),
         ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
         ({"graph": True}, "--graph captures CUDA graphs, and the device is cpu: leave out --graph"),
         ({"mode": "training", "detail": True}, "leave out --detail, or --mode training"),
@@ -114,6 +116,10 @@ def test_wrong_requests_say_what_to_do(changes, message):
             "give another --image-size",
         ),
         ({"mode": "training", "image_size": 1}, "give another --image-size or --batch-size"),
+        (
+            {"backbone": "resnet50", "attention": "gam(kernel_size=101,reduction=1)"},
+            "billion parameters; expected at most 1 billion: give smaller options",
+        ),
     ],
 )
 def test_networks_that_cannot_be_are_refused_before_anything_is_measured(changes, message):
@@ -186,6 +192,13 @@ def test_work_of_an_image_is_that_of_every_batch():
     assert one.bytes_moved < four.bytes_moved < 4 * one.bytes_moved  # weights are read once a batch
     half = count_candidate(spec_with(dtype="bfloat16"), Candidate(name="se")).work
     assert half.bytes_moved == count_candidate(spec, Candidate(name="se")).work.bytes_moved / 2
+
+
+def test_networks_of_torchvision_are_taken_as_compare_takes_them():
+    spec = spec_with(backbone="torchvision/resnet18", attention="se")
+    assert spec.input_shape == (1, 3, 224, 224)
+    counted = count_candidate(spec, spec.attention[1])
+    assert (counted.sites, counted.parameters) == (8, 11_689_512 + 89_080)
 
 
 def test_candidates_have_the_backbones_weights_alike_and_no_map_of_zeros():

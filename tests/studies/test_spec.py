@@ -69,11 +69,17 @@ def test_data_has_its_recipe_and_changes_win() -> None:
         ({"seeds": [1, 1]}, "none twice"),
         ({"seeds": [2**40]}, "each from 0 to"),
         ({"seeds": [True]}, "expected how many"),
+        ({"seeds": 10**9}, "1000000000 seeds: expected at most 1000"),
         ({"seeds": "two"}, "expected how many, or a list"),
         ({"train_fraction": 1.5}, "train_fraction = 1.5: Input should be less than or equal to 1"),
         ({"image_size": 2}, "image_size = 2"),
         ({"adjust": "fdr"}, "adjust = 'fdr': Input should be 'holm' or 'bonferroni'"),
         ({"recipe": {"epoch": 1}}, "unknown recipe key 'epoch'"),
+        ({"recipe": {"epochs": True}}, "epochs = True: .*expected a number, and true and false are none"),
+        ({"recipe": {"learning_rate": True}}, "learning_rate = True"),
+        ({"recipe": {"optimizer": False}}, "optimizer = False: .*put it in quotes"),
+        ({"train_fraction": True}, "train_fraction = True"),
+        ({"data": 7}, "data = 7: .*put the name in quotes"),
     ],
 )
 def test_what_cannot_be_is_named(settings: dict[str, Any], message: str) -> None:

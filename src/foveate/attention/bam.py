@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention.norm import AnySizeBatchNorm2d
-from foveate.attention.options import check_count, hidden_channels
+from foveate.attention.options import LARGEST_KERNEL, check_count, hidden_channels
 from foveate.attention.shown import shown
 
 
@@ -66,7 +66,9 @@ class BAM(nn.Module):
         super().__init__()
         hidden = hidden_channels(channels, reduction)
         self.channel = ChannelBranch(channels, hidden)
-        self.spatial = SpatialBranch(channels, hidden, check_count("dilation", dilation))
+        self.spatial = SpatialBranch(
+            channels, hidden, check_count("dilation", dilation, at_most=LARGEST_KERNEL)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to x what both branches together keep of it."""

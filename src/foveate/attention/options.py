@@ -5,17 +5,23 @@ from collections.abc import Sequence
 
 from foveate.errors import RequestError
 
+LARGEST_COUNT = 1 << 16
+LARGEST_KERNEL = 255
+"""Side of a kernel, and distance of its taps, in pixels of a map; beyond it memory is what gives out."""
 
-def check_count(name: str, value: int) -> int:
-    """Return `value` if it is a whole number of at least 1, else raise RequestError; True is no number."""
+
+def check_count(name: str, value: int, *, at_most: int = LARGEST_COUNT) -> int:
+    """Return `value` if it is a whole number from 1 to `at_most`, else raise RequestError; True is none."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise RequestError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if value > at_most:
+        raise RequestError(f"{name} must be at most {at_most}, got {value}")
     return value
 
 
 def check_kernel_size(name: str, value: int) -> int:
     """Return `value` if it is an odd whole number: an even kernel would change the size of the map."""
-    if check_count(name, value) % 2 == 0:
+    if check_count(name, value, at_most=LARGEST_KERNEL) % 2 == 0:
         raise RequestError(
             f"{name} must be odd to keep the map's size, got {value}: pass {value - 1} or {value + 1}"
         )

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from foveate.errors import RequestError, shortened, unknown_name
 from foveate.names import cleaned
+from foveate.yaml_text import read_yaml
 
 __all__ = ["ClassMap", "Match", "match_classes", "read_class_map", "read_class_names"]
 
@@ -82,7 +81,7 @@ def read_class_map(path: Path, target: Sequence[str], source: Sequence[str]) -> 
     for key, given in _mapping(path).items():
         name = _known(str(key), target, "class of the target", path)
         for twin in given if isinstance(given, list) else [given]:
-            if not isinstance(twin, str | int):
+            if not isinstance(twin, str):
                 raise RequestError(f"{path}: {key!r}: expected the name of a class, or a list, got {twin!r}")
             pairs.append((name, _known(str(twin), source, "class of the source", path)))
     if not pairs:
@@ -113,12 +112,8 @@ def read_class_names(path: Path, given: Sequence[str], classes: Sequence[str]) -
 
 
 def _mapping(path: Path) -> Mapping[Any, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} is neither YAML nor JSON: {error}") from error
+    # JSON is YAML. Names only: a class may be called no, 007 or 1e3.
+    content = read_yaml(path, names_only=True)
     if not isinstance(content, dict | None):
         raise RequestError(
             f"{path}: expected a mapping of target classes to source classes, found a "

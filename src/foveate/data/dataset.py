@@ -13,7 +13,7 @@ from foveate.data.digits import read_digits
 from foveate.data.folder import FileImages, read_folder
 from foveate.data.greys import GreyRange
 from foveate.data.images import Header, broken_images
-from foveate.data.layout import check_sizes, describe_kinds, find_layout
+from foveate.data.layout import SMALLEST_IMAGE, check_sizes, describe_kinds, find_layout
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
 from foveate.data.store import ImageStore, MemoryStore, StreamedStore
 from foveate.data.survey import decode_all, in_threads, probe_sample, spread
@@ -171,8 +171,8 @@ def load_data(
     Raises:
         RequestError: nothing usable there; the message says what was looked for and what to do.
     """
-    if image_size is not None and image_size < 1:
-        raise RequestError(f"--image-size must be a positive number of pixels, got {image_size}")
+    if image_size is not None and image_size < SMALLEST_IMAGE:
+        raise RequestError(f"--image-size must be at least {SMALLEST_IMAGE} pixels, got {image_size}")
     found = _read_source(source, image_column, label_column)
     arranged = arrange(unite_class_names(found), test_fraction)
     parts = [part for part in (arranged.train, arranged.test, arranged.validation) if part is not None]

@@ -9,8 +9,10 @@ from foveate.data.images import Header
 from foveate.data.parts import Part
 from foveate.errors import RequestError
 
-__all__ = ["Layout", "check_sizes", "describe_kinds", "find_layout"]
+__all__ = ["SMALLEST_IMAGE", "Layout", "check_sizes", "describe_kinds", "find_layout"]
 
+SMALLEST_IMAGE = 4
+"""Side in pixels of the smallest square that a network may be given."""
 LARGEST_NATIVE = 224
 """Pixels up to which images of one size are taken as they are, whatever size a backbone was made for."""
 
@@ -84,13 +86,13 @@ def check_sizes(headers: Sequence[Header], rows: Sequence[tuple[Part, int]], lay
     small = [i for i, header in enumerate(headers) if header.short_side < layout.image_size]
     if not small or layout.upscale:
         return
-    smallest = min(small, key=lambda i: headers[i].size)
+    smallest = min(small, key=lambda i: (headers[i].short_side, headers[i].size))
     header, (part, index) = headers[smallest], rows[smallest]
+    crop = f"--image-size {header.short_side} or less, or " * (header.short_side >= SMALLEST_IMAGE)
     count = f"{len(small):,} of {len(headers):,} images" if len(headers) > 1 else "an image"
     raise RequestError(
         f"{count} smaller than the crop of {layout.image_size} pixels: the smallest is {part.where(index)} "
-        f"with {header.width}×{header.height}. Pass --image-size {header.short_side} or less, "
-        "or --upscale to enlarge"
+        f"with {header.width}×{header.height}. Pass {crop}--upscale to enlarge"
     )
 
 

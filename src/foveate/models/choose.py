@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from foveate.attention import Mechanism
-from foveate.errors import RequestError, unknown_name
+from foveate.errors import RequestError, remedy, unknown_name
 from foveate.models.architectures import JOINTS, RUNS, STAGES
 from foveate.models.hooking import CHILD
 from foveate.models.probe import NotRunError, measure_channels
@@ -61,7 +61,10 @@ def check_free(path: str, owner: nn.Module) -> None:
     if hasattr(owner, CHILD):
         raise RequestError(
             f"{path!r} has a child {CHILD!r} already: attention goes to a site once. "
-            "Call foveate.detach(model) first, or choose other sites."
+            + remedy(
+                python="Call foveate.detach(model) first, or choose other sites.",
+                command="Name a backbone that has none of its own, or choose other sites with at.",
+            )
         )
 
 
@@ -126,7 +129,10 @@ def _at_papers_stages(found: list[Site], stages: tuple[int, ...]) -> list[Site]:
 
 def _refuse_unknown(model: nn.Module, where: str) -> NoReturn:
     name = type(model).__name__
-    cure = 'name modules with at=[…], as in foveate.attach(model, "se", at=["features.3"])'
+    cure = "name modules with at=[…], as in " + remedy(
+        python='foveate.attach(model, "se", at=["features.3"])',
+        command="--attention 'se(at=[\"features.3\"])'",
+    )
     if sites(model):
         other = "stage" if where == "block" else "block"
         raise RequestError(

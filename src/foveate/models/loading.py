@@ -7,14 +7,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from foveate.errors import RequestError
+from foveate.errors import RequestError, shortened
 from foveate.models.attach import attached
 from foveate.models.weight_files import read_weights
 
-__all__ = ["check_weights", "fill", "load_weights", "misfits", "tensors_of", "unwrap"]
+__all__ = ["check_weights", "fill", "load_weights", "misfits", "tensors_of", "unwrap", "without_wrappers"]
 
-WRAPPERS = ("module.", "_orig_mod.")
-"""What parallel training and compiling put before every key."""
+WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What parallel training, compiling and Lightning put before every key."""
+AVERAGED = "n_averaged"
+"""The count that torch's AveragedModel keeps beside the network, which it calls `module`."""
 SHOWN = 4
 
 
@@ -26,8 +28,9 @@ def load_weights(
     `weights` is a state dict or a safetensors file, of the plain backbone or of the network with its
     attention. `trust_pickle` also reads torch's own files, such as a .pth, which can run any code that their
     author put in; a checkpoint's state dict is found in them as timm does. A compiled or parallel `model` is
-    filled inside, and "module." or "_orig_mod.", where every key of the weights has it before the network's
-    own name, is taken off. A tensor that the network has under two names need be there under one.
+    filled inside, and "module.", "_orig_mod." or "model.", where every key of the weights has it before the
+    network's own name, is taken off, as is the count of torch's AveragedModel. A tensor that the network has
+    under two names need be there under one.
 
     Raises RequestError for any other difference in names, shapes or kinds of values, for a network without
     memory, and for files that are neither; then `model` is as it was.
@@ -39,7 +42,11 @@ def load_weights(
         raise RequestError(
             f"weights are a {type(weights).__name__}: expected a state dict, or the path of a file"
         )
-    weights = _without_wrappers(weights, model)
+    if isinstance(weights.get("state_dict"), Mapping):
+        raise RequestError(
+            f"weights are a whole checkpoint with {shortened(weights)}: pass its ['state_dict'] alone"
+        )
+    weights = without_wrappers(weights, model)
     new = check_weights(model, weights)
     own = tensors_of(model)
     if any(value.is_meta for value in own.values()):
@@ -144,8 +151,12 @@ def unwrap(model: nn.Module) -> nn.Module:
     return unwrap(inner) if isinstance(inner, nn.Module) else model
 
 
-def _without_wrappers(weights: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+def without_wrappers(weights: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+    """Return `weights` by the names that `model` has, without what wrappers of it put before every key."""
     own = [*model.state_dict()]
+    rest = {key: value for key, value in weights.items() if key != AVERAGED}
+    if AVERAGED not in own and _all_begin(rest, "module."):
+        weights = rest
     foreign = [prefix for prefix in WRAPPERS if not any(key.startswith(prefix) for key in own)]
     while prefix := next((prefix for prefix in foreign if _all_begin(weights, prefix)), None):
         weights = {key.removeprefix(prefix): value for key, value in weights.items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from foveate.errors import RequestError, unknown_name
+from foveate.errors import RequestError, remedy, unknown_name
 
 __all__ = ["FORMAT", "check_about", "check_classes", "check_preprocessing", "read_about"]
 
@@ -41,8 +41,11 @@ def read_about(metadata: Mapping[str, str], path: Path, tensors: Mapping[str, Te
         known = about["format"] == FORMAT
     except (KeyError, TypeError, ValueError, RecursionError):
         raise RequestError(
-            f"{path} does not say what network it holds: foveate.save did not write it. Build the network, "
-            "and give it the weights with foveate.load_weights(model, path)"
+            f"{path} does not say what network it holds: foveate.save did not write it. "
+            + remedy(
+                python="Build the network, and give it the weights with foveate.load_weights(model, path)",
+                command=f"Where a command takes BACKBONE=FILE, name its network: resnet50={path}",
+            )
         ) from None
     if not known:
         raise RequestError(

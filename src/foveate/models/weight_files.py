@@ -1,14 +1,24 @@
 """Files of weights: safetensors are read, pickles named, and read only where the caller trusts them."""
 
+import pickletools
+import zipfile
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import safetensors
 import timm.models
 from torch import Tensor
 
-from foveate.errors import RequestError
+from foveate.errors import RequestError, remedy
 
 __all__ = ["read_safetensors", "read_weights"]
+
+BEFORE_THE_OBJECT = 3
+"""Pickles in torch's older files before the object: a magic number, a version, and what the machine was."""
+FIRST_CODES = 8
+STATE_DICT = "collections OrderedDict"
 
 PICKLES = (b"PK\x03\x04", b"\x80")
 """How torch's files begin, today's (a zip of pickles) and the older ones."""
@@ -21,6 +31,8 @@ def read_weights(path: Path, *, trust_pickle: bool) -> dict[str, Tensor]:
     """
     if not (trust_pickle and _is_pickle(path)):
         return read_safetensors(path)[0]
+    if whole := _pickled_class(path):
+        raise RequestError(_whole_network(path, whole))
     try:
         return timm.models.load_state_dict(str(path), device="cpu", weights_only=False)
     except Exception as error:  # whatever unpickling runs into
@@ -33,9 +45,15 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises RequestError where there is none, and says so of a pickle.
     """
     if _is_pickle(path):
+        if whole := _pickled_class(path):
+            raise RequestError(_whole_network(path, whole))
+        cure = remedy(
+            python="foveate.load_weights(model, path, trust_pickle=True) reads it",
+            command="write its tensors to a safetensors file: safetensors.torch.save_file(state_dict, …)",
+        )
         raise RequestError(
             f"{path} is a pickle, which can run code when it is read, and is not opened. If you trust where "
-            "it comes from, foveate.load_weights(model, path, trust_pickle=True) reads it"
+            f"it comes from, {cure}"
         )
     try:
         with safetensors.safe_open(path, "pt") as file:
@@ -60,3 +78,41 @@ def _is_pickle(path: Path) -> bool:
     if start[8:] == b"{" and header <= path.stat().st_size - 8:
         return False
     return start.startswith(PICKLES)
+
+
+def _whole_network(path: Path, name: str) -> str:
+    return (
+        f"{path} is a pickled {name}, a whole object and not its weights, and is not opened: to build it "
+        "again, its code would run. Where it was made, save its weights alone, with "
+        "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+    )
+
+
+def _pickled_class(path: Path) -> str | None:
+    """Return the class of the object in a pickle, from its first codes; it is not run. None for a dict."""
+    with (
+        suppress(OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, RuntimeError),
+        path.open("rb") as file,
+    ):
+        if not zipfile.is_zipfile(file):
+            file.seek(0)
+            for _ in range(BEFORE_THE_OBJECT):
+                for _ in pickletools.genops(file):
+                    pass
+            return _first_class(file)
+        with zipfile.ZipFile(file) as archive:
+            inner = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
+            if inner is not None:
+                with archive.open(inner) as pickled:
+                    return _first_class(pickled)
+    return None
+
+
+def _first_class(pickled: IO[bytes]) -> str | None:
+    for code, argument, _ in islice(pickletools.genops(pickled), FIRST_CODES):
+        if code.name == "GLOBAL":
+            return None if argument == STATE_DICT else str(argument).partition(" ")[2]
+        # Older files have before a network's class: ("module", class, …), their persistent id.
+        if code.name not in ("PROTO", "FRAME", "MARK", "BINPUT") and argument != "module":
+            return None
+    return None

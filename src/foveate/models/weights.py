@@ -10,7 +10,7 @@ import torch
 from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
-from foveate.errors import RequestError, first_line
+from foveate.errors import RequestError, first_line, remedy
 from foveate.files import write_bytes
 from foveate.models.attach import attached, detach, with_tuples
 from foveate.models.bounds import TooLargeError, built_within
@@ -112,8 +112,11 @@ def load(
     about = read_about(metadata, path, tensors)
     if model is None and about["backbone"] is None:
         raise RequestError(
-            f"{path} holds a {about['network']}, which foveate cannot build: pass the plain network, as in "
-            f"foveate.load(path, model={about['network']}(…))"
+            f"{path} holds a {about['network']}, which foveate cannot build: "
+            + remedy(
+                python=f"pass the plain network, as in foveate.load(path, model={about['network']}(…))",
+                command="commands take networks that were saved with the name of a backbone",
+            )
         )
     if model is not None and (unwrap(model) is not model or attached(model)):
         raise RequestError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from foveate.errors import RequestError, WorkError
 from foveate.names import map_strings, printable
+from foveate.report.record_check import check_types
 from foveate.report.run_record import check_run_record
 from foveate.version import __version__
 
@@ -84,23 +85,25 @@ def read_records(folder: Path) -> Records:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read one record; RequestError where it is no JSON, or of another format, or has a number not finite."""
+    """Read one record; RequestError where it is no JSON, of another format, or has other types."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(
             f"{path} is not readable as JSON ({error}). Take it away and start the study again: "
             "what is missing is made anew."
         ) from None
     # cost.json is a measurement and carries no format of its own.
-    if path.name != "cost.json" and record.get("format") != FORMAT:
+    if isinstance(record, dict) and path.name != "cost.json" and record.get("format") != FORMAT:
         writer = f" by foveate {record['foveate']}" if "foveate" in record else ""
         raise RequestError(
             f"{path} was written{writer} in format {record.get('format')}, and foveate {__version__} reads "
             f"format {FORMAT}. Read it with the version that wrote it, or run the study again in a new "
             "folder."
         )
-    return record
+    check_types(record, path)
+    checked: dict[str, Any] = record
+    return checked
 
 
 def read_result(path: Path, run: str | None = None) -> dict[str, Any]:

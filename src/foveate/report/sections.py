@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
+from foveate.report.record_check import reading
 from foveate.report.records import read_shown
 from foveate.report.tables import Table
 from foveate.report.theme import Figure
@@ -92,7 +93,8 @@ def read_examined(path: Path) -> Examined:
     record = read_shown(path)
     for kind in KINDS:
         if str(record.get("kind", "")).startswith(kind):
-            section = _maker(kind)(record, path.parent)
+            with reading(path):
+                section = _maker(kind)(record, path.parent)
             said = [f"Left out: {sentence}" for sentence in record["left_out"][:NAMED]]
             if (more := len(record["left_out"]) - NAMED) > 0:
                 said.append(f"Left out, and named in {path.name}: {more:,} more.")

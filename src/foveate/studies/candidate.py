@@ -2,6 +2,8 @@
 
 import ast
 import json
+import math
+import reprlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,11 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from foveate.attention import list_attention
 from foveate.errors import RequestError, unknown_name
 from foveate.report.records import PLAIN
+from foveate.training.recipe import Number, Whole
 
 __all__ = ["PLACEMENT", "Candidate", "make_candidate", "parse_candidates", "read_candidate", "spell"]
 
 PLACEMENT = ("where", "stages", "at", "identity_init")
 SIZE = ("width", "extra_blocks")
+LONGEST_SHOWN = 200
+"""Characters of what was given that an error repeats whole."""
 
 
 class Candidate(BaseModel):
@@ -29,11 +34,11 @@ class Candidate(BaseModel):
     name: str
     options: dict[str, Any] = {}
     where: Literal["block", "stage"] | None = None
-    stages: tuple[int, ...] | None = None
+    stages: tuple[Whole, ...] | None = None
     at: tuple[str, ...] | None = None
     identity_init: bool = False
-    width: float = Field(default=1.0, gt=0)
-    extra_blocks: int = Field(default=0, ge=0)
+    width: Number = Field(default=1.0, gt=0)
+    extra_blocks: Whole = Field(default=0, ge=0)
     backbone: str | None = None
     alias: str | None = None
 
@@ -91,6 +96,12 @@ def read_candidate(item: Any) -> Candidate:
         options = dict(given)
     else:
         raise RequestError(f"attention {item!r}: expected a name, or one name with its options")
+    for option, value in options.items():
+        if not _is_plain(value):
+            raise RequestError(
+                f"attention {_cut(item)}: {option} is {_cut(value)}; expected a finite number, a word, true, "
+                "false, or a list of these"
+            )
     if name != PLAIN and name not in list_attention():
         raise RequestError(unknown_name("attention", str(name), [PLAIN, *list_attention()]))
     kept = SIZE if name == PLAIN else PLACEMENT
@@ -118,15 +129,35 @@ def _read_call(text: str) -> tuple[str, dict[str, Any]]:
         call = ast.parse(text, mode="eval").body
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
             raise ValueError(text)
-        return call.func.id, {str(keyword.arg): _value(keyword.value) for keyword in call.keywords}
-    except (SyntaxError, ValueError) as error:
+        given = [(keyword.arg, _value(keyword.value)) for keyword in call.keywords]
+        if any(option is None for option, _ in given):  # **
+            raise ValueError(text)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:  # nested too deeply
         raise RequestError(
-            f"attention {text!r}: expected for example dmsca(reduction=8,where=stage)"
+            f"attention {_cut(text)}: expected for example dmsca(reduction=8,where=stage)"
         ) from error
+    names = [str(option) for option, _ in given]
+    twice = sorted({option for option in names if names.count(option) > 1})
+    if twice:
+        raise RequestError(f"attention {_cut(text)} gives {', '.join(twice)} more than once: give it once")
+    return call.func.id, {str(option): value for option, value in given}
 
 
 def _value(node: ast.expr) -> Any:
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an option's value can be written in a record: JSON has it, and is finite."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return (
+        value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    )
+
+
+def _cut(given: object) -> str:
+    return reprlib.repr(given) if len(repr(given)) > LONGEST_SHOWN else repr(given)
 
 
 def _split(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from foveate.errors import RequestError, unknown_name
 from foveate.files import find_obstacle
 from foveate.report.articles import find_article
 from foveate.studies.compare import compare
-from foveate.studies.environment import available_cores, command_line
+from foveate.studies.environment import available_cores, check_threads, command_line
 from foveate.studies.plan import plan
 from foveate.studies.profile import profile
 from foveate.studies.profile_progress import shown_on
@@ -106,4 +106,6 @@ def _machine(settings: Mapping[str, Any], jobs: int) -> Machine:
         raise RequestError(unknown_name("log", settings["logs"], get_args(Logs)))
     lightning_device(settings["device"])
     threads = settings["threads"] or max(available_cores() // jobs, 1)
+    check_threads("--workers", settings["workers"])
+    check_threads(f"--jobs {jobs} × --threads {threads} =" if jobs > 1 else "--threads", jobs * threads)
     return Machine(settings["device"], threads, settings["workers"], settings["logs"])

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from foveate.data import Data, load_data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError, WorkersLostError
-from foveate.files import write_json
+from foveate.files import remove_parts, write_json
 from foveate.models.backbones import own_image_size
 from foveate.report.dynamics import waiting_share
 from foveate.studies.begun import as_begun, as_seen_by_parent, changed_images, describe_fingerprint
@@ -157,10 +157,14 @@ def _split(study: StudySpec, data: Data) -> tuple[np.ndarray, np.ndarray]:
 
 @contextlib.contextmanager
 def sole_user(out: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it when this process ends, however it ends."""
+    """Hold the folder's lock; the system frees it when this process ends, however it ends.
+
+    Temporary files of processes that were killed while they wrote are removed.
+    """
     out.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(out / ".lock", timeout=0):
+            remove_parts(out)
             yield
     except Timeout as error:
         raise RequestError(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.data import Data
+from foveate.report.record_check import reading
 from foveate.report.records import read_record
 from foveate.studies.candidate import parse_candidates
 from foveate.studies.design import Contrast, Control
@@ -61,10 +62,11 @@ def _known_controls(study: StudySpec, data: Data, out: Path) -> dict[str, Contro
     if study.control != "latency" or not path.exists():
         return {}
     record: dict[str, Any] = read_record(path)
+    with reading(path):
+        controls = [Control(**control) for control in record.get("design", {}).get("controls", ())]
     before = record["backbone"], *(record["data"][key] for key in ("channels", "image_size", "classes"))
     if before != (study.backbone, data.channels, data.image_size, list(data.classes)):
         return {}
     grown = "extra_blocks" if study.grow == "depth" else "width"
-    controls = [Control(**control) for control in record.get("design", {}).get("controls", ())]
     known = {one.of: one for one in controls if one.measure == study.control and grown in one.label}
     return {label: known.get(label) for label in record["attention"]} if known else {}

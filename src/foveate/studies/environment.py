@@ -11,9 +11,13 @@ from typing import Any
 
 import torch
 
+from foveate.errors import RequestError
 from foveate.version import __version__
 
-__all__ = ["available_cores", "command_line", "describe_environment", "without_password"]
+__all__ = ["available_cores", "check_threads", "command_line", "describe_environment", "without_password"]
+
+MOST_THREADS = 256
+"""On any machine: a study is resumed with the threads it began with, also where there are fewer cores."""
 
 
 def describe_environment(device: torch.device, threads: int) -> dict[str, Any]:
@@ -35,6 +39,18 @@ def describe_environment(device: torch.device, threads: int) -> dict[str, Any]:
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_threads(flag: str, number: int) -> None:
+    """Raise RequestError for more threads or processes than a machine of so many cores can use.
+
+    Too many end the process: the system refuses to start them, and OpenMP does not survive that.
+    """
+    most = max(MOST_THREADS, 4 * available_cores())
+    if number > most:
+        raise RequestError(
+            f"{flag} {number}: expected at most {most} on a machine of {available_cores()} cores"
+        )
 
 
 def command_line() -> str:

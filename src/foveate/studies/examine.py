@@ -12,7 +12,7 @@ from foveate.errors import RequestError, WorkError
 from foveate.files import find_obstacle
 from foveate.report.build import build_examination, build_report
 from foveate.report.sections import Examined, read_examined
-from foveate.studies.environment import available_cores, command_line, describe_environment
+from foveate.studies.environment import available_cores, check_threads, command_line, describe_environment
 from foveate.studies.find_trained import find_trained
 from foveate.studies.profile_progress import shown_on
 from foveate.studies.record import STUDY
@@ -62,6 +62,7 @@ def examine(asked: Examination, console: Console, engine: Callable[[Work], Path]
     folder = asked.out or study_of(trained) or Path("studies") / trained[0].name
     if there := find_obstacle(folder):
         raise RequestError(f"--out {folder}: {there} is no folder that can be written to. Give another")
+    check_threads("--threads", asked.threads or 1)
     machine = Machine(asked.device, asked.threads or available_cores())
     torch.set_num_threads(machine.threads)
     about = {

@@ -18,13 +18,14 @@ from foveate.files import file_sha256
 from foveate.models import load, load_weights
 from foveate.models.backbones import check_backbone, create_backbone
 from foveate.models.bounds import built_within
-from foveate.models.loading import check_weights
+from foveate.models.loading import check_weights, without_wrappers
 from foveate.models.metadata import read_about
 from foveate.models.rebuild import describe_attention
 from foveate.models.weight_files import read_safetensors
 from foveate.models.weights import WEIGHTS
 from foveate.names import cleaned
 from foveate.report.notation import display_name
+from foveate.report.record_check import reading
 from foveate.report.records import PLAIN, read_record
 from foveate.studies.record import RESULT, RUNS, STUDY, find_result
 from foveate.studies.spec import RunSpec
@@ -106,9 +107,10 @@ def _runs(study: Path) -> Iterator[Trained]:
 def _run(folder: Path) -> Trained:
     result = find_result(folder)
     assert result is not None
-    settings = result["spec"] | {"attention": {**result["spec"]["attention"]}}
-    label = settings["attention"].pop("label")
-    spec = RunSpec.model_validate(settings)
+    with reading(folder / RESULT):
+        settings = result["spec"] | {"attention": {**result["spec"]["attention"]}}
+        label = str(settings["attention"].pop("label"))
+        spec = RunSpec.model_validate(settings)
     study = folder.resolve().parent.parent
     weights = _file(folder / WEIGHTS[0])
     _check_weights(weights, spec, result)
@@ -174,9 +176,10 @@ def _file(path: Path) -> Trained:
 def _weights(backbone: str, file: Path) -> Trained:
     """Weights alone: of a registered name, which may have attention (resnet50_dmsca)."""
     check_backbone(backbone)
-    tensors, _ = read_safetensors(file)
+    named, _ = read_safetensors(file)
     with torch.device("meta"):
-        classifier = _classifier(create_backbone(backbone, classes=2))
+        network = create_backbone(backbone, classes=2)
+    classifier, tensors = _classifier(network), without_wrappers(named, network)
     if f"{classifier}.weight" not in tensors:
         raise RequestError(f"{file} has no {classifier}.weight: these are no weights of a {backbone}")
     classes = len(tensors[f"{classifier}.weight"])

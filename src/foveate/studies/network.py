@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError
-from foveate.models import attach
+from foveate.models import attach, attached
 from foveate.models.backbones import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.scaling import scaled_arguments
 from foveate.report.records import PLAIN
@@ -12,6 +12,9 @@ from foveate.studies.candidate import Candidate
 from foveate.studies.spec import StudySpec
 
 __all__ = ["attach_candidate", "build_network", "check_forward", "check_networks"]
+
+MOST_ADDED = 10**9
+"""Parameters of attention, counted before memory is asked for: options can ask for any amount."""
 
 
 def build_network(
@@ -53,7 +56,7 @@ def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> n
     if candidate.name == PLAIN:
         return network
     try:
-        return attach(
+        attach(
             network,
             candidate.name,
             where=candidate.where,
@@ -64,6 +67,13 @@ def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> n
         )
     except (TypeError, ValueError) as error:
         raise RequestError(f"{candidate.label} on {called}: {error}") from error
+    added = sum(weight.numel() for module in attached(network).values() for weight in module.parameters())
+    if added > MOST_ADDED:
+        raise RequestError(
+            f"{candidate.label} on {called} adds {added / 1e9:.1f} billion parameters; expected at most "
+            f"{MOST_ADDED / 1e9:.0f} billion: give smaller options"
+        )
+    return network
 
 
 def check_networks(study: StudySpec) -> None:

@@ -13,6 +13,7 @@ from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from foveate.errors import RequestError, WorkError, WorkersLostError, first_line
+from foveate.studies.reaper import reaper, watch_over
 from foveate.studies.watch import QueuedWatch, Watch
 
 __all__ = ["Outcome", "run_in_processes"]
@@ -35,7 +36,7 @@ def run_in_processes(
     """Carry out `runs`, `jobs` at a time, and yield each as it ends.
 
     The worker processes live no longer than this generator, nor than this process, however it ends: they
-    watch the other end of a pipe that only this process holds.
+    watch the other end of a pipe that only this process holds, and while they start, a reaper does.
     """
     context = multiprocessing.get_context("spawn")
     held, watched = context.Pipe(duplex=False)[::-1]
@@ -45,9 +46,15 @@ def run_in_processes(
     listener = threading.Thread(target=_pass_on, args=(steps, watch), daemon=True)
     listener.start()
     start = (watched, places, steps, make_runner, arguments)
-    with ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
+    with (
+        reaper() as listening,
+        ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool,
+    ):
+        others = set(multiprocessing.active_children())
         with _ctrl_c_ignored():  # by the processes that start here; it is this one that ends them
             futures = {pool.submit(_work, run): run for run in runs}
+        started = set(multiprocessing.active_children()) - others
+        watch_over(listening, [process.pid for process in started if process.pid is not None])
         try:
             for future in as_completed(futures):
                 yield futures[future], partial(_result, future)
@@ -70,7 +77,7 @@ def _result(future: Future[dict[str, Any]]) -> dict[str, Any]:
 
 @contextmanager
 def _ctrl_c_ignored() -> Iterator[None]:
-    """Child processes inherit what is ignored."""
+    """Ignore Ctrl-C; child processes inherit what is ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -11,9 +11,11 @@ import torch
 from foveate.errors import RequestError, unknown_name
 from foveate.evaluation.step import Mode
 from foveate.kernels import PATHS
+from foveate.models.backbones import check_backbone, own_image_size
+from foveate.models.torchvision_backbones import TORCHVISION
 from foveate.report.records import PLAIN
 from foveate.studies.candidate import Candidate, parse_candidates
-from foveate.studies.environment import available_cores
+from foveate.studies.environment import available_cores, check_threads
 from foveate.studies.run import Machine
 from foveate.training.fit import lightning_device
 
@@ -78,8 +80,7 @@ def make_profile(settings: Mapping[str, Any]) -> ProfileSpec:
     """
     given = dict(settings)
     backbone = given["backbone"]
-    if not timm.is_model(backbone):
-        raise RequestError(unknown_name("backbone", backbone, timm.list_models()))
+    check_backbone(backbone)
     for key, flag, choices in (
         ("dtype", "dtype", DTYPES),
         ("memory_format", "memory format", MEMORY_FORMATS),
@@ -100,14 +101,12 @@ def make_profile(settings: Mapping[str, Any]) -> ProfileSpec:
     if given["mode"] == "training" and (given["graph"] or given["detail"]):
         flag = "--graph" if given["graph"] else "--detail"
         raise RequestError(f"{flag} looks at inference alone: leave out {flag}, or --mode training")
-    try:
-        config = timm.get_pretrained_cfg(backbone)
-    except RuntimeError as error:
-        raise RequestError(f"backbone {backbone}: {error} Leave out what follows the dot") from error
-    shape = config.input_size if config else (3, 224, 224)
-    given["image_size"] = given["image_size"] or shape[-1]
+    config = None if backbone.startswith(TORCHVISION) else timm.get_pretrained_cfg(backbone)
+    given["image_size"] = given["image_size"] or own_image_size(backbone)
     given["threads"] = given["threads"] or _threads()
-    return ProfileSpec(**given, channels=shape[0], classes=(config and config.num_classes) or 1000)
+    check_threads("--threads", given["threads"])
+    channels = config.input_size[0] if config else 3
+    return ProfileSpec(**given, channels=channels, classes=(config and config.num_classes) or 1000)
 
 
 def _threads() -> int:

@@ -15,6 +15,7 @@ from filelock import FileLock
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError
 from foveate.files import write_json
+from foveate.report.record_check import reading
 from foveate.report.records import PLAIN
 from foveate.studies.begun import changed_images
 from foveate.studies.compare import open_again, open_study, own_gpu, sole_user
@@ -163,7 +164,14 @@ def _carry_out(
     path = folder / TRIAL
     with at_work(folder, machine):
         if path.exists():
-            seen: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            with reading(path):
+                seen: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                seen = {
+                    "accuracies": [float(accuracy) for accuracy in seen["accuracies"]],
+                    "pruned": bool(seen["pruned"]),
+                    "seconds": float(seen["seconds"]),
+                }
+                max(seen["accuracies"])
             for epoch, accuracy in enumerate(seen["accuracies"], start=1):
                 trial.report(accuracy, epoch)
             return seen

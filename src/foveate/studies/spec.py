@@ -6,17 +6,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from foveate.data.layout import SMALLEST_IMAGE
 from foveate.errors import RequestError, unknown_name
 from foveate.report.run_record import spec_id
 from foveate.studies.candidate import Candidate
 from foveate.studies.design import Design, Growth, Measure
 from foveate.studies.subject import SUBJECTS, read_subject
-from foveate.training.recipe import Recipe, faults_in_words, make_recipe, read_recipe
+from foveate.training.recipe import Number, Recipe, Whole, faults_in_words, make_recipe, read_recipe
 
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
 DEFAULT_RECIPE = "default"
 RECIPE_OF_DATA = {"digits": "digits"}
+MOST_SEEDS = 1000
 
 
 class DataChoice(BaseModel):
@@ -25,10 +27,10 @@ class DataChoice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    image_size: int | None = Field(None, ge=4)
+    image_size: Whole | None = Field(None, ge=SMALLEST_IMAGE)
     upscale: bool = False
     skip_broken: bool = False
-    train_fraction: float = Field(1.0, gt=0, le=1)
+    train_fraction: Number = Field(1.0, gt=0, le=1)
     image_column: str | None = None
     label_column: str | None = None
 
@@ -127,7 +129,12 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     if not settings.get("data"):
         raise RequestError("the study names no data: give --data or the key data in the study file")
     backbone, candidates, design = read_subject(settings)
-    source = str(settings["data"])
+    source = settings["data"]
+    if not isinstance(source, str):
+        raise RequestError(
+            f"data = {source!r}: expected digits, a folder or a hub name. YAML reads names such as 007 and "
+            'no as numbers and switches: put the name in quotes, "007"'
+        )
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
     kept = ("pretrained", "adjust", "control", "grow")
     try:
@@ -153,11 +160,15 @@ def _recipe(given: Any, source: str, changes: Mapping[str, Any]) -> Recipe:
 def _seeds(given: Any) -> tuple[int, ...]:
     """Read a number of seeds (0, 1, …) or a list of the very seeds."""
     if isinstance(given, int) and not isinstance(given, bool):
-        seeds = tuple(range(given))
+        seeds = tuple(range(min(given, MOST_SEEDS + 1)))
     elif isinstance(given, list | tuple) and all(type(seed) is int for seed in given):
         seeds = tuple(given)
     else:
         raise RequestError(f"seeds = {given!r}: expected how many, or a list of numbers")
+    if len(seeds) > MOST_SEEDS:
+        raise RequestError(
+            f"{given if isinstance(given, int) else len(seeds)} seeds: expected at most {MOST_SEEDS}"
+        )
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**32 or len(set(seeds)) < len(seeds):
         raise RequestError(f"seeds = {given!r}: expected at least one, each from 0 to 2³² - 1, none twice")
     return seeds

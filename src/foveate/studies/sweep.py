@@ -5,13 +5,12 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from foveate.attention import find_mechanism
 from foveate.errors import RequestError, unknown_name
 from foveate.report.records import PLAIN
 from foveate.studies.candidate import PLACEMENT, Candidate, make_candidate, spell
 from foveate.studies.design import Contrast, Design, Value
+from foveate.yaml_text import parse_yaml
 
 __all__ = ["combine", "parse_values", "plan_sweep", "swept_values", "usual_values"]
 
@@ -114,13 +113,13 @@ def parse_values(given: Candidate, text: str) -> tuple[str, list[Any]]:
         raise RequestError(f"sweep {text!r}: a value is empty; expected for example {EXAMPLE}")
     try:
         return option, [_read(f"[{part}]" if of_lists else part) for part in parts]
-    except yaml.YAMLError as error:
+    except RequestError as error:
         raise RequestError(f"sweep {text!r}: expected for example {EXAMPLE}") from error
 
 
 def _read(text: str) -> Any:
     """As YAML has it, and 1e-3, which YAML takes for a word, as the number that a person means."""
-    value = yaml.safe_load(text)
+    value = parse_yaml(text)
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             return float(value)

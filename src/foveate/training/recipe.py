@@ -4,18 +4,44 @@ A recipe is validated before anything runs and is written whole into each result
 files in `foveate/recipes/`.
 """
 
+import reprlib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import timm.optim
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
+from foveate import yaml_text
 from foveate.errors import RequestError, unknown_name
 
-__all__ = ["Recipe", "faults_in_words", "make_recipe", "named_recipes", "parse_setting", "read_recipe"]
+__all__ = [
+    "Number",
+    "Recipe",
+    "Whole",
+    "faults_in_words",
+    "make_recipe",
+    "named_recipes",
+    "parse_setting",
+    "read_recipe",
+    "read_yaml",
+]
+
+TEXT_FAULTS = ("string_type", "literal_error")
+"""Pydantic's names of faults that a word can have which YAML took for something else."""
+
+
+def _refuse_switch(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise ValueError("expected a number, and true and false are none")
+    return given
+
+
+Whole = Annotated[int, BeforeValidator(_refuse_switch)]
+Number = Annotated[float, BeforeValidator(_refuse_switch)]
+"""Numbers of settings; pydantic alone takes true for 1."""
 
 
 class Recipe(BaseModel):
@@ -23,30 +49,30 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: int = Field(30, ge=1, description="passes over the training part")
-    batch_size: int = Field(64, ge=2, description="images per step")
+    epochs: Whole = Field(30, ge=1, description="passes over the training part")
+    batch_size: Whole = Field(64, ge=2, description="images per step")
     optimizer: str = Field(
         "sgd", description="any of timm's; 'sgd' has Nesterov momentum, 'momentum' has not"
     )
-    learning_rate: float = Field(0.1, gt=0, description="peak of the schedule")
-    momentum: float = Field(0.9, ge=0, lt=1, description="for the optimisers that have one")
-    weight_decay: float = Field(5e-4, ge=0)
+    learning_rate: Number = Field(0.1, gt=0, description="peak of the schedule")
+    momentum: Number = Field(0.9, ge=0, lt=1, description="for the optimisers that have one")
+    weight_decay: Number = Field(5e-4, ge=0)
     decay_norm_and_bias: bool = Field(False, description="weight decay on 1-d parameters too")
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps that climb to the peak")
-    final_learning_rate: float = Field(0.0, ge=0, description="where cosine and linear end")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    clip_grad_norm: float | None = Field(None, gt=0)
-    ema_decay: float | None = Field(
+    warmup_ratio: Number = Field(0.1, ge=0, lt=1, description="share of the steps that climb to the peak")
+    final_learning_rate: Number = Field(0.0, ge=0, description="where cosine and linear end")
+    label_smoothing: Number = Field(0.0, ge=0, lt=1)
+    clip_grad_norm: Number | None = Field(None, gt=0)
+    ema_decay: Number | None = Field(
         None, gt=0, lt=1, description="average the weights; the average is judged"
     )
     augmentation: tuple[str, ...] = Field(
         ("crop", "flip"), description="crop, flip, resized_crop, jitter, erase"
     )
-    validation_fraction: float = Field(0.1, gt=0, lt=1, description="of the training part, by seed")
+    validation_fraction: Number = Field(0.1, gt=0, lt=1, description="of the training part, by seed")
     choose: Literal["best", "last"] = Field("best", description="which epoch's weights are tested")
     monitor: Literal["accuracy", "loss"] = Field("accuracy", description="what 'best' means, on validation")
-    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better one")
+    patience: Whole | None = Field(None, ge=1, description="stop after so many epochs without a better one")
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
     compile: bool = Field(False, description="torch.compile the network")
@@ -86,9 +112,14 @@ def make_recipe(settings: Mapping[str, Any], origin: str = "the recipe") -> Reci
 
 def faults_in_words(error: ValidationError) -> str:
     """What was given and what was expected, for each value that was refused."""
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {fault['msg']}" for fault in error.errors()
-    )
+    return "; ".join(_fault_in_words(fault) for fault in error.errors())
+
+
+def _fault_in_words(fault: ErrorDetails) -> str:
+    given = fault["input"]
+    taken_for_else = fault["type"] in TEXT_FAULTS and isinstance(given, bool | int | float)
+    quotes = ". YAML reads it as no word: put it in quotes" * taken_for_else
+    return f"{'.'.join(map(str, fault['loc']))} = {reprlib.repr(given)}: {fault['msg']}{quotes}"
 
 
 def named_recipes() -> dict[str, Path]:
@@ -108,12 +139,7 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} is not YAML: {error}") from error
-    except OSError as error:
-        raise RequestError(f"cannot read {path}: {error.strerror}") from error
+    content = yaml_text.read_yaml(path)
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -125,8 +151,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Read one KEY=VALUE of the command line; a list is written with commas (augmentation=crop,flip)."""
     key, equals, value = text.partition("=")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
+        parsed = yaml_text.parse_yaml(value)
+    except RequestError:
         equals = ""
     if not equals:
         raise RequestError(
