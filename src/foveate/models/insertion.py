@@ -1,0 +1,194 @@
+"""How attention becomes part of the module at its site: that module gets a class of its own.
+
+The class is a subclass of the module's class. Its `forward` is the original one followed by the attention, or
+preceded by it. The attention is a child called `attention`, so the keys of the network's own weights stay.
+
+A forward hook would compute the same in eager mode, but a hook is not part of what a module is, and tools look
+at what a module is. `torch.compile` does not guard on hooks: it reuses the graph that it made of the network
+without attention. Tools that fuse, quantise or count recognise a norm by its class, and drop or ignore its
+hooks. The class of its own is what they look at: the compiler guards on it, and fusers do not match it. In
+`torch.fx` the module is a leaf if its original class is one, and runs its attention inside of the leaf.
+
+Tools that put a new module in the place of the one at the site (synchronised and frozen norms, say) still drop
+the class. Therefore the module whose forward runs the site has a class of its own as well. It checks its sites
+at each forward: attention that was kept as a child is inserted again, and attention that is gone raises.
+"""
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from foveate.errors import RequestError
+
+__all__ = ["CHILD", "check_class", "has_attention", "insert", "original_class", "remove"]
+
+CHILD = "attention"
+GUARDED = "attention_guarded"  # attribute of the module around sites: their paths in the network, by path in it
+ORIGINAL = "class_without_attention"  # attribute of the classes made here
+Position = Literal["after", "before"]
+
+
+def insert(model: nn.Module, path: str, attention: nn.Module) -> None:
+    """Apply `attention`, which carries its `placement`, at the module at `path` from now on."""
+    owner = model.get_submodule(path)
+    owner.add_module(CHILD, attention)
+    _set_class(owner)
+    for around, inner in _modules_around(model, path):
+        if original_class(around).forward is not nn.Module.forward:  # lists of modules do not run
+            setattr(around, GUARDED, {**getattr(around, GUARDED, {}), inner: path})
+            _set_class(around)
+            break
+
+
+def remove(model: nn.Module) -> None:
+    """Undo all that `insert` did to `model`.
+
+    Raises RequestError, and changes nothing, where a module got another class after `insert`.
+    """
+    for path, module in model.named_modules():
+        _refuse_later_class(path, module)
+    for module in model.modules():
+        if has_attention(module):
+            delattr(module, CHILD)
+        if GUARDED in vars(module):
+            delattr(module, GUARDED)
+        _set_class(module)
+
+
+def has_attention(module: nn.Module) -> bool:
+    """Whether `insert` put attention into `module`."""
+    return hasattr(module._modules.get(CHILD), "placement")
+
+
+def original_class(module: nn.Module) -> Any:
+    """Return the class of `module` without attention."""
+    return vars(type(module)).get(ORIGINAL, type(module))
+
+
+def check_class(path: str, module: nn.Module) -> None:
+    """Raise RequestError if a class of its own would not make the module at `path` run attention."""
+    _refuse_later_class(path, module)
+    name = type(module).__name__
+    if isinstance(module, torch.fx.GraphModule):
+        raise RequestError(
+            f"{path!r} is a {name}, whose forward torch.fx writes anew: attach to a module inside of it, or to "
+            "the network that was traced"
+        )
+    if "forward" in vars(module):
+        raise RequestError(
+            f"{path!r} ({name}) has a forward that was set on the module itself, and would run without the "
+            "attention: attach before it is set"
+        )
+
+
+def _refuse_later_class(path: str, module: nn.Module) -> None:
+    if hasattr(type(module), ORIGINAL) and ORIGINAL not in vars(type(module)):
+        raise RequestError(
+            f"the class of {path!r} was changed to {type(module).__name__} after attention was attached: undo "
+            "that first, as torch.nn.utils.parametrize.remove_parametrizations does"
+        )
+
+
+def _set_class(module: nn.Module) -> None:
+    """Give `module` the class that fits the attention in it and the sites inside of it."""
+    position = module.get_submodule(CHILD).placement.position if has_attention(module) else None
+    original, guards = original_class(module), GUARDED in vars(module)
+    wanted = _make_class(original, position, guards) if position or guards else original
+    if type(module) is not wanted:
+        module.__class__ = wanted
+
+
+@functools.cache
+def _make_class(original: type[nn.Module], position: Position | None, guards: bool) -> type[nn.Module]:
+    """Make the subclass of `original` with attention at `position`, or that checks the sites inside of it.
+
+    All modules of one kind share it: the class of the attention is told apart by the child.
+    """
+
+    @functools.wraps(original.forward)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if guards:
+            _check_sites(self)
+        if position == "before":
+            args = (self.attention(args[0]), *args[1:])
+        output = original.forward(self, *args, **kwargs)
+        return self.attention(output) if position == "after" else output
+
+    def __reduce_ex__(self: Any, protocol: Any) -> tuple[Any, ...]:  # noqa: N807
+        build, arguments, *rest = super(made, self).__reduce_ex__(max(int(protocol), 2))
+        arguments = tuple(original if one is made else one for one in arguments)
+        return _build_again, (build, arguments, position, guards), *rest
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
+        if name == "forward":
+            _refuse_other_forward(self, value)
+        super(made, self).__setattr__(name, value)
+
+    name = original.__name__ + ("WithAttention" if position else "")
+    members = {
+        "__doc__": original.__doc__,
+        "__module__": original.__module__,  # torch.fx decides by it what a leaf is
+        "__qualname__": original.__qualname__.removesuffix(original.__name__) + name,
+        "__reduce_ex__": __reduce_ex__,
+        "__setattr__": __setattr__,
+        "forward": forward,
+        ORIGINAL: original,
+    }
+    made = types.new_class(name, (original,), exec_body=lambda namespace: namespace.update(members))
+    return made
+
+
+def _build_again(
+    build: Callable[..., Any], arguments: tuple[Any, ...], position: Position | None, guards: bool
+) -> Any:
+    """Build a module for copy and pickle, which find no class of this file by its name."""
+    module = build(*arguments)
+    module.__class__ = _make_class(type(module), position, guards)
+    return module
+
+
+def _refuse_other_forward(module: Any, forward: Any) -> None:
+    """Raise RequestError where another method of `module` becomes its forward, as in fused blocks."""
+    function = getattr(forward, "__func__", None)
+    if getattr(forward, "__self__", None) is module and function is not type(module).forward:
+        sites = list(vars(module).get(GUARDED, {}).values()) or [module.attention.placement.path]
+        raise RequestError(
+            f"the forward of a {type(module).__name__} would become {forward.__name__}, which runs without the "
+            f"attention at {', '.join(sites)}: change the network first, then attach"
+        )
+
+
+@torch.compiler.assume_constant_result  # a compiler checks once a graph: it guards on the classes itself
+def _check_sites(around: Any) -> bool:
+    for inner, path in getattr(around, GUARDED, {}).items():
+        owner = _find(around, inner)
+        if owner is not None and has_attention(owner):
+            if not hasattr(type(owner), ORIGINAL):
+                _set_class(owner)
+        elif owner is None or not any(map(has_attention, owner.modules())):  # else it was wrapped
+            what = "removed it" if owner is None else f"put in a {type(owner).__name__} left it out"
+            raise RequestError(
+                f"the attention at {path!r} is gone: what {what}. "
+                "Freeze, convert or fuse the modules of the network first, then attach"
+            )
+    return True
+
+
+def _find(module: nn.Module, path: str) -> nn.Module | None:
+    try:
+        return module.get_submodule(path)
+    except AttributeError:
+        return None
+
+
+def _modules_around(model: nn.Module, path: str) -> list[tuple[nn.Module, str]]:
+    """Each module around the one at `path`, from the innermost, with the path of the site inside of it."""
+    steps = path.split(".") if path else []
+    return [
+        (model.get_submodule(".".join(steps[:count])), ".".join(steps[count:]))
+        for count in reversed(range(len(steps)))
+    ]
