@@ -10,12 +10,14 @@ hooks. The class of its own is what they look at: the compiler guards on it, and
 `torch.fx` the module is a leaf if its original class is one, and runs its attention inside of the leaf.
 
 Tools that put a new module in the place of the one at the site (synchronised and frozen norms, say) still drop
-the class. Therefore the module whose forward runs the site has a class of its own as well. It checks its sites
-at each forward: attention that was kept as a child is inserted again, and attention that is gone raises.
+the class. Therefore the module around, whose forward runs the site, has a class of its own as well. It checks
+its sites at each forward: attention that was kept as a child is inserted again, and attention that is gone
+raises.
 """
 
 import functools
 import types
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -24,7 +26,7 @@ from torch import nn
 
 from foveate.errors import RequestError
 
-__all__ = ["CHILD", "check_class", "has_attention", "insert", "original_class", "remove"]
+__all__ = ["CHILD", "check_class", "has_attention", "insert", "is_frozen", "original_class", "remove"]
 
 CHILD = "attention"
 GUARDED = "attention_guarded"  # attribute of the module around sites: their paths in the network, by path in it
@@ -62,6 +64,12 @@ def remove(model: nn.Module) -> None:
 def has_attention(module: nn.Module) -> bool:
     """Whether `insert` put attention into `module`."""
     return hasattr(module._modules.get(CHILD), "placement")
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether `module` has parameters and none of them can learn."""
+    trained = [parameter.requires_grad for parameter in module.parameters()]
+    return bool(trained) and not any(trained)
 
 
 def original_class(module: nn.Module) -> Any:
@@ -111,8 +119,7 @@ def _make_class(original: type[nn.Module], position: Position | None, guards: bo
 
     @functools.wraps(original.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if guards:
-            _check_sites(self)
+        _check(self)
         if position == "before":
             args = (self.attention(args[0]), *args[1:])
         output = original.forward(self, *args, **kwargs)
@@ -162,20 +169,31 @@ def _refuse_other_forward(module: Any, forward: Any) -> None:
         )
 
 
-@torch.compiler.assume_constant_result  # a compiler checks once a graph: it guards on the classes itself
-def _check_sites(around: Any) -> bool:
-    for inner, path in getattr(around, GUARDED, {}).items():
-        owner = _find(around, inner)
-        if owner is not None and has_attention(owner):
-            if not hasattr(type(owner), ORIGINAL):
-                _set_class(owner)
-        elif owner is None or not any(map(has_attention, owner.modules())):  # else it was wrapped
-            what = "removed it" if owner is None else f"put in a {type(owner).__name__} left it out"
-            raise RequestError(
-                f"the attention at {path!r} is gone: what {what}. "
-                "Freeze, convert or fuse the modules of the network first, then attach"
-            )
+@torch.compiler.assume_constant_result  # a compiler checks once a graph: it guards on classes and parameters
+def _check(module: Any) -> bool:
+    for inner, path in vars(module).get(GUARDED, {}).items():
+        _check_site(path, _find(module, inner))
+    if module.training and torch.is_grad_enabled() and has_attention(module) and is_frozen(module.attention):
+        warnings.warn(  # the same words at every site: Python shows them once
+            "attention runs in training, and its parameters are frozen (requires_grad=False), as in the stages "
+            "that a detector's constructor freezes: it will not learn. To let it learn: for module in "
+            "foveate.attached(model).values(): module.requires_grad_(True)",
+            stacklevel=2,
+        )
     return True
+
+
+def _check_site(path: str, owner: nn.Module | None) -> None:
+    """Insert the attention at `path` again if its module lost the class of its own; raise if it is gone."""
+    if owner is not None and has_attention(owner):
+        if not hasattr(type(owner), ORIGINAL):
+            _set_class(owner)
+    elif owner is None or not any(map(has_attention, owner.modules())):  # else it was wrapped
+        what = "removed it" if owner is None else f"put in a {type(owner).__name__} left it out"
+        raise RequestError(
+            f"the attention at {path!r} is gone: what {what}. "
+            "Freeze, convert or fuse the modules of the network first, then attach"
+        )
 
 
 def _find(module: nn.Module, path: str) -> nn.Module | None:
