@@ -1,7 +1,7 @@
 """Put attention into a network that exists, and take it out again.
 
-The mechanism becomes a child called `attention` of the module at the site, and the forward of that module runs
-it (see insertion.py). So the network's own state-dict keys stay as they are, and its weights load before or
+The mechanism becomes a child called `attention` of the module at the site, whose forward runs it from then on
+(see insertion.py). So the network's own state-dict keys stay as they are, and its weights load before or
 after.
 """
 

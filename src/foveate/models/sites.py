@@ -137,9 +137,9 @@ def _refuse_frozen_attention(network: nn.Module, prefix: str) -> None:
     for path, module in network.named_modules(prefix=prefix.rstrip(".")):
         if has_attention(module) and is_frozen(module.get_submodule(CHILD)):
             raise RequestError(
-                f"the attention at {path!r} is frozen (requires_grad=False), as the stage that it was attached "
-                "to: it could never learn. Attach after the detector is built, or let it learn: for module in "
-                "foveate.attached(model).values(): module.requires_grad_(True)"
+                f"the attention at {path!r} is frozen (requires_grad=False), as the stage that it was "
+                "attached to: it could never learn. Attach after the detector is built, or let it learn: for "
+                "module in foveate.attached(model).values(): module.requires_grad_(True)"
             )
 
 
