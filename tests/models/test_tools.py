@@ -1,6 +1,6 @@
 """Whatever a tool makes of a network with attention answers like that network, or the tool raises by name.
 
-Never like the network without attention. docs/plugging-in.md has the table; the last test holds it to this file.
+It never answers like the network without attention. The table in docs/plugging-in.md is held to this file.
 """
 
 import copy
@@ -10,7 +10,6 @@ import io
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import timm
@@ -19,7 +18,18 @@ import timm.utils
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.ao.quantization import (
+    fuse_modules,
+    get_default_qconfig_mapping,
+    quantize_dynamic,
+    quantize_fx,
+)
 from torch.func import functional_call
+from torch.fx.experimental.optimization import fuse
+from torch.nn.utils import fuse_conv_bn_eval, prune
+from torch.nn.utils.parametrize import register_parametrization
+from torch.optim.swa_utils import AveragedModel
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 import foveate
 from foveate.models import sites
@@ -68,13 +78,7 @@ def run(model: Callable[[Tensor], Tensor]) -> Tensor:
         return model(images())
 
 
-def fuse(model: nn.Module) -> nn.Module:
-    return torch.fx.experimental.optimization.fuse(model)
-
-
 def quantise_fx(model: nn.Module) -> nn.Module:
-    from torch.ao.quantization import get_default_qconfig_mapping, quantize_fx
-
     prepared = quantize_fx.prepare_fx(model, get_default_qconfig_mapping("x86"), (images(),))
     run(prepared)
     return quantize_fx.convert_fx(prepared)
@@ -96,10 +100,6 @@ def quantise_pt2e(model: nn.Module) -> nn.Module:
     pytest.skip("this torch has no PT2E, and torchao is not installed")
 
 
-def fuse_fx(model: nn.Module) -> nn.Module:
-    return torch.ao.quantization.quantize_fx.fuse_fx(model)
-
-
 def at_the_site(model: nn.Module) -> tuple[nn.Module, str, str]:
     """The module around the last site of the third stage, and the names of its convolution and its norm."""
     site = [site for site in sites(model, "block") if site.stage == 3][-1]
@@ -109,16 +109,16 @@ def at_the_site(model: nn.Module) -> tuple[nn.Module, str, str]:
     return block, names[names.index(norm) - 1], norm
 
 
-def fuse_modules(model: nn.Module) -> nn.Module:
+def fuse_at_a_site(model: nn.Module) -> nn.Module:
     block, convolution, norm = at_the_site(model)
-    torch.ao.quantization.fuse_modules(block, [convolution, norm], inplace=True)
+    fuse_modules(block, [convolution, norm], inplace=True)
     return model
 
 
 def fuse_by_hand(model: nn.Module) -> nn.Module:
     block, convolution, norm = at_the_site(model)
     pair = block.get_submodule(convolution), block.get_submodule(norm)
-    setattr(block, convolution, nn.utils.fusion.fuse_conv_bn_eval(*pair))
+    setattr(block, convolution, fuse_conv_bn_eval(*pair))
     setattr(block, norm, nn.Identity())
     return model
 
@@ -143,17 +143,17 @@ def freeze_as_detectors(model: nn.Module) -> nn.Module:
     return model
 
 
-def prune(model: nn.Module) -> nn.Module:
+def prune_all(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
-            nn.utils.prune.identity(module, "weight")
+            prune.identity(module, "weight")
     return model
 
 
 def parametrize(model: nn.Module) -> nn.Module:
     for module in list(model.modules()):
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
-            nn.utils.parametrize.register_parametrization(module, "weight", nn.Identity())
+            register_parametrization(module, "weight", nn.Identity())
     return model
 
 
@@ -167,9 +167,8 @@ def call_functionally(model: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def extract(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    feature_extraction = torchvision.models.feature_extraction
-    last = feature_extraction.get_graph_node_names(model)[1][-1]
-    extractor = feature_extraction.create_feature_extractor(model, [last])
+    last = get_graph_node_names(model)[1][-1]
+    extractor = create_feature_extractor(model, [last])
     return lambda x: extractor(x)[last]
 
 
@@ -206,11 +205,11 @@ TOOLS: dict[str, tuple[Callable[[nn.Module], Callable[[Tensor], Tensor]], dict[s
     "`torch.jit.script`": (torch.jit.script, by_name),
     "`torch.fx.symbolic_trace`": (torch.fx.symbolic_trace, everywhere),
     "`torch.fx.experimental.optimization.fuse`": (fuse, everywhere),
-    "`fuse_fx`": (fuse_fx, everywhere),
+    "`fuse_fx`": (quantize_fx.fuse_fx, everywhere),
     "`prepare_fx`, `convert_fx`": (quantise_fx, everywhere),
     "`prepare_pt2e`, `convert_pt2e`": (quantise_pt2e, everywhere),
-    "`quantize_dynamic`": (torch.ao.quantization.quantize_dynamic, everywhere),
-    "`fuse_modules` at a site": (fuse_modules, of_pairs),
+    "`quantize_dynamic`": (quantize_dynamic, everywhere),
+    "`fuse_modules` at a site": (fuse_at_a_site, of_pairs),
     "`fuse_conv_bn_eval` at a site": (fuse_by_hand, of_pairs),
     "`nn.SyncBatchNorm.convert_sync_batchnorm`": (nn.SyncBatchNorm.convert_sync_batchnorm, everywhere),
     "`timm.layers.convert_sync_batchnorm`": (timm.layers.convert_sync_batchnorm, everywhere),
@@ -218,20 +217,20 @@ TOOLS: dict[str, tuple[Callable[[nn.Module], Callable[[Tensor], Tensor]], dict[s
     "`timm.utils.freeze`": (freeze, of_norms),
     "`timm.layers.freeze_batch_norm_2d`, `unfreeze_batch_norm_2d`": (freeze_and_unfreeze, of_norms),
     "`torchvision.ops.FrozenBatchNorm2d` for every norm": (freeze_as_detectors, of_norms),
-    "`nn.utils.prune`": (prune, everywhere),
+    "`nn.utils.prune`": (prune_all, everywhere),
     "`nn.utils.parametrize`": (parametrize, everywhere),
     "`torch.func.functional_call`": (call_functionally, everywhere),
     "torchvision's `create_feature_extractor`": (extract, everywhere),
     "`nn.DataParallel`": (nn.DataParallel, everywhere),
     "`timm.utils.ModelEmaV3`": (timm.utils.ModelEmaV3, everywhere),
-    "`torch.optim.swa_utils.AveragedModel`": (torch.optim.swa_utils.AveragedModel, everywhere),
+    "`torch.optim.swa_utils.AveragedModel`": (AveragedModel, everywhere),
     "`copy.deepcopy`": (copy.deepcopy, everywhere),
     "`pickle`": (lambda model: pickle.loads(pickle.dumps(model)), everywhere),
     "`torch.save` of the whole module": (through_a_file, everywhere),
 }
 CONVERTERS = {name for name in TOOLS if "convert_s" in name}
 """What these make of a norm need not be the norm: torch's drops the activation inside of one of timm's."""
-ROUNDING = {name for name in TOOLS if name.startswith("`prepare_")}
+ROUNDING = {name for name in TOOLS if name.startswith(("`prepare_", "`quantize_"))}
 """The weights and maps of these have 8 bits."""
 CELLS = [
     (tool, network, mechanism)
