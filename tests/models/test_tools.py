@@ -207,7 +207,7 @@ TOOLS: dict[str, tuple[Callable[[nn.Module], Callable[[Tensor], Tensor]], dict[s
     "`torch.fx.experimental.optimization.fuse`": (fuse, everywhere),
     "`fuse_fx`": (quantize_fx.fuse_fx, everywhere),
     "`prepare_fx`, `convert_fx`": (quantise_fx, everywhere),
-    "`prepare_pt2e`, `convert_pt2e`": (quantise_pt2e, everywhere),
+    "`prepare_pt2e`, `convert_pt2e` (skipped without torchao)": (quantise_pt2e, everywhere),
     "`quantize_dynamic`": (quantize_dynamic, everywhere),
     "`fuse_modules` at a site": (fuse_at_a_site, of_pairs),
     "`fuse_conv_bn_eval` at a site": (fuse_by_hand, of_pairs),
@@ -247,6 +247,8 @@ def test_what_a_tool_makes_has_its_attention_or_the_tool_raises(tool, network, m
     use, outcomes = TOOLS[tool]
     model = attend(plain(network), mechanism)
     if "compile" in tool:
+        torch._dynamo.reset()
+    if "after the plain network" in tool:
         run(use(plain(network)))
     if outcomes[network] == RAISES:
         with pytest.raises(Exception, match=r"(?i)attention"):
@@ -259,8 +261,11 @@ def test_what_a_tool_makes_has_its_attention_or_the_tool_raises(tool, network, m
     made = use(model)
     if tool in CONVERTERS:
         made.eval()
-    difference = (run(made) - expected).abs().max()
-    assert difference < away * (0.3 if tool in ROUNDING else 1e-3)
+    got = run(made)
+    if tool in ROUNDING:
+        assert (got - expected).norm() < 0.8 * (got - without).norm()
+    else:
+        assert (got - expected).abs().max() < away * 1e-3
 
 
 def test_docs_have_the_table():
