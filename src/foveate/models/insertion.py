@@ -72,8 +72,12 @@ def has_attention(module: nn.Module) -> bool:
 
 def is_frozen(module: nn.Module) -> bool:
     """Whether `module` has parameters and none of them can learn."""
-    learns = [parameter.requires_grad for parameter in module.parameters()]
-    return bool(learns) and not any(learns)
+    found = False
+    for parameter in module.parameters():  # it runs at every training step: the first one mostly learns
+        if parameter.requires_grad:
+            return False
+        found = True
+    return found
 
 
 def original_class(module: nn.Module) -> Any:
