@@ -172,8 +172,9 @@ def test_compiled_training_step_has_the_gradients_of_the_attention():
 
 def test_network_compiled_in_place_is_saved(tmp_path):
     torch._dynamo.reset()
-    small(None).compile(backend="eager")
-    model = small("eca")
+    plain, model = small(None), small("eca")
+    plain.compile(backend="eager")
+    run(plain)
     model.compile(backend="eager")
     expected = run(model)
     foveate.save(model, tmp_path / "model.safetensors", backbone_args={"zero_init_last": False})
