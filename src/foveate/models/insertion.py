@@ -146,7 +146,7 @@ def _make_class(original: Any, position: Position | None, around: bool) -> Any:
 
     def __prepare_scriptable__(self: Any) -> Any:  # noqa: N807  torch.jit.script would read the original forward
         raise RequestError(
-            f"TorchScript cannot script the attention at a {original.__name__}: use torch.export, or "
+            f"TorchScript cannot script a {original.__name__} with attention: use torch.export, or "
             "torch.jit.trace, or call foveate.detach(model) first"
         )
 
