@@ -11,7 +11,7 @@ from torch import nn
 
 from foveate.evaluation.step import Mode
 from foveate.models import attached
-from foveate.models.hooking import CHILD
+from foveate.models.insertion import CHILD
 from foveate.studies.profile_networks import Ready, make_ready
 from foveate.studies.profile_spec import ProfileSpec, make_profile
 

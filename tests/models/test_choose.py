@@ -350,11 +350,11 @@ def test_scripted_network(script):
 
 
 @pytest.mark.parametrize("in_place", [True, False])
-def test_compiled_network_would_not_see_the_hooks(in_place):
+def test_compiled_network_is_refused(in_place):
     model = timm.create_model("resnet18")
     if in_place:
         model.compile()
     else:
         model = torch.compile(model)
-    with pytest.raises(RequestError, match="is compiled and would run without it: attach, then compile"):
+    with pytest.raises(RequestError, match="is compiled: attach to the network itself, before"):
         foveate.attach(model, "se")

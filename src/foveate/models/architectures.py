@@ -7,7 +7,7 @@ are new. In a path, a negative number counts the children of a module from its e
 
 from typing import Literal, NamedTuple
 
-__all__ = ["BLOCKS", "JOINTS", "NO_BLOCK", "RUNS", "STAGES", "Block"]
+__all__ = ["BLOCKS", "GROUPED_BY_SIZE", "JOINTS", "NO_BLOCK", "RUNS", "STAGES", "TAKEN_APART", "Block"]
 
 
 class Block(NamedTuple):
@@ -63,11 +63,27 @@ STAGES: dict[str, tuple[str, ...]] = {
 # Networks whose code does not group its blocks by map size: those of one size in a row are a stage.
 RUNS: dict[str, tuple[str, ...]] = {
     "timm.models.efficientnet.EfficientNet": ("blocks",),
+    "timm.models.efficientnet.EfficientNetFeatures": ("blocks",),
     "timm.models.mobilenetv3.MobileNetV3": ("blocks",),
+    "timm.models.mobilenetv3.MobileNetV3Features": ("blocks",),
     "torchvision.models.efficientnet.EfficientNet": ("features",),
     "torchvision.models.mobilenetv2.MobileNetV2": ("features",),
     "torchvision.models.mobilenetv3.MobileNetV3": ("features",),
 }
+
+# Dicts of a network's children, as detectors and feature extractors make them: the network's class is gone.
+# Each child with blocks is a stage, unless the blocks are those of the networks in `RUNS`.
+TAKEN_APART: dict[str, bool] = {
+    "timm.models._features.FeatureDictNet": True,
+    "torchvision.models._utils.IntermediateLayerGetter": True,
+}
+GROUPED_BY_SIZE = (
+    "timm.models._efficientnet_blocks",
+    "torchvision.models.efficientnet",
+    "torchvision.models.mobilenetv2",
+    "torchvision.models.mobilenetv3",
+)
+"""Where the classes of blocks are defined of which those of one map size in a row are a stage."""
 
 # Networks without residual blocks: each stage, and the norm that takes its output.
 _DENSENET = {

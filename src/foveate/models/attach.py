@@ -1,7 +1,7 @@
 """Put attention into a network that exists, and take it out again.
 
-The mechanism becomes a child called `attention` of the module at the site, and a hook on that module applies
-it (see hooking.py). So the network's own state-dict keys stay as they are, and its weights load before or
+The mechanism becomes a child called `attention` of the module at the site, whose forward runs it from then on
+(see insertion.py). So the network's own state-dict keys stay as they are, and its weights load before or
 after.
 """
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from foveate.attention import create_attention, find_mechanism
 from foveate.errors import RequestError
 from foveate.models.choose import check_free, choose_sites, refuse_parallel
-from foveate.models.hooking import CHILD, hang, has_attention, take_down
+from foveate.models.insertion import CHILD, has_attention, insert, remove
 from foveate.models.sites import Site
 
 __all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements", "with_tuples"]
@@ -108,7 +108,7 @@ def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
         torch.set_rng_state(random)
         raise
     for placement, module in zip(placements, built, strict=True):
-        hang(model, placement.path, module)
+        insert(model, placement.path, module)
     return model
 
 
@@ -122,7 +122,7 @@ def detach(model: nn.Module) -> nn.Module:
         raise RequestError(
             f"{type(model).__name__} has no attention that foveate.attach put in: nothing to detach"
         )
-    take_down(model)
+    remove(model)
     return model
 
 

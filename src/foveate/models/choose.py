@@ -10,7 +10,7 @@ from torch.nn.parameter import is_lazy
 from foveate.attention import Mechanism
 from foveate.errors import RequestError, remedy, unknown_name
 from foveate.models.architectures import JOINTS, RUNS, STAGES
-from foveate.models.hooking import CHILD
+from foveate.models.insertion import CHILD, check_class, original_class
 from foveate.models.probe import NotRunError, measure_channels
 from foveate.models.sites import Site, check_model, is_known, sites
 
@@ -57,7 +57,7 @@ def choose_sites(
 
 
 def check_free(path: str, owner: nn.Module) -> None:
-    """Raise RequestError if the module at `path` has attention, or a child of that name."""
+    """Raise RequestError if the module at `path` has attention, a child of that name, or cannot have it."""
     if hasattr(owner, CHILD):
         raise RequestError(
             f"{path!r} has a child {CHILD!r} already: attention goes to a site once. "
@@ -66,6 +66,7 @@ def check_free(path: str, owner: nn.Module) -> None:
                 command="Name a backbone that has none of its own, or choose other sites with at.",
             )
         )
+    check_class(path, owner)
 
 
 def refuse_parallel(model: nn.Module) -> None:
@@ -85,7 +86,7 @@ def _refuse_other_forwards(model: nn.Module) -> None:
         if isinstance(module, torch.jit.ScriptModule):
             raise RequestError(f"{name} is scripted and cannot change: attach to the model it was made from")
         if hasattr(module, "_orig_mod") or module._compiled_call_impl:
-            raise RequestError(f"{name} is compiled and would run without it: attach, then compile")
+            raise RequestError(f"{name} is compiled: attach to the network itself, before it is compiled")
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         raise RequestError(f"{name} has parameters that have no shape yet: run it once, then attach")
 
@@ -162,10 +163,10 @@ def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list
     for path in paths:
         if path not in modules:
             raise RequestError(unknown_name(f"module of {type(model).__name__}", path, filter(None, modules)))
-        while type(modules[path]).forward is nn.Sequential.forward and len(modules[path]._modules):
+        while original_class(modules[path]).forward is nn.Sequential.forward and len(modules[path]._modules):
             # It would run a child of its own accord: take its last.
             path = f"{path}.{list(modules[path]._modules)[-1]}".lstrip(".")
-        if type(modules[path]).forward is nn.Module.forward:
+        if original_class(modules[path]).forward is nn.Module.forward:
             raise RequestError(
                 f"{path!r} is a {type(modules[path]).__name__}, which does not run: name its children"
             )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from foveate.errors import RequestError
-from foveate.models.hooking import CHILD
+from foveate.models.insertion import CHILD
 
 __all__ = ["NotRunError", "input_channels", "measure_channels"]
 

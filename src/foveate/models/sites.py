@@ -7,7 +7,17 @@ from typing import Any, Literal, TypeVar
 from torch import nn
 
 from foveate.errors import RequestError, unknown_name
-from foveate.models.architectures import BLOCKS, JOINTS, NO_BLOCK, RUNS, STAGES, Block
+from foveate.models.architectures import (
+    BLOCKS,
+    GROUPED_BY_SIZE,
+    JOINTS,
+    NO_BLOCK,
+    RUNS,
+    STAGES,
+    TAKEN_APART,
+    Block,
+)
+from foveate.models.insertion import CHILD, has_attention, is_frozen, original_class
 
 __all__ = ["Site", "check_model", "is_known", "sites"]
 
@@ -30,8 +40,11 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
     "block": at the end of every residual branch, after its last norm and before the addition; in ConvNeXt
     after the layer scale and before stochastic depth. Blocks whose stride leaves nothing to add count too.
     "stage": at every stage's end, before the next downsampling; in MobileNets and EfficientNets a stage is
-    what runs at one map size. Networks inside of other modules are found too; a model without any that is
-    known has no sites.
+    what runs at one map size. Networks inside of other modules are found too, as are those that a detector or
+    a feature extractor has taken apart; a model without any that is known has no sites.
+
+    Raises RequestError for an unknown `where`, and where a detector's constructor has frozen attention that
+    was attached before, so that it could never learn.
     """
     if where not in (None, "block", "stage"):
         raise RequestError(unknown_name("place", str(where), ("block", "stage")))
@@ -39,6 +52,8 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
     found: list[Site] = []
     for prefix, network in model.named_modules():
         prefix = f"{prefix}." if prefix else ""
+        if _find(TAKEN_APART, network, False):
+            _refuse_frozen_attention(network, prefix)
         for number, (name, blocks) in enumerate(_stages(network, prefix), start=1):
             found += [_block_site(block, number, path) for path, block in blocks]
             # Behind the last block: some stages run each of their children, and attention is a child.
@@ -59,7 +74,7 @@ def check_model(model: nn.Module) -> None:
 
 def is_known(module: nn.Module) -> bool:
     """Whether the tables name the network that `module` is."""
-    return any(_find(table, module, None) for table in (STAGES, RUNS, JOINTS))
+    return any(_find(table, module, None) for table in (STAGES, RUNS, JOINTS, TAKEN_APART))
 
 
 Blocks = list[tuple[str, nn.Module]]  # by path
@@ -92,19 +107,46 @@ def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
         if stage in modules and (blocks := _blocks(modules[stage], prefix + stage)):
             yield prefix + stage, blocks
     for whole in _find(RUNS, network, ()):
-        run: Blocks = []
-        for path, block in _blocks(modules[whole], prefix + whole):
-            if run and _shrinks(block):
-                yield run[-1][0], run
-                run = []
-            run.append((path, block))
-        if run:
+        yield from _runs(_blocks(modules[whole], prefix + whole))
+    if _find(TAKEN_APART, network, False):
+        blocks = _blocks(network, prefix.rstrip("."))
+        if any(original_class(block).__module__ in GROUPED_BY_SIZE for _, block in blocks):
+            yield from _runs(blocks)
+            return
+        for name, child in network.named_children():
+            if blocks := _blocks(child, prefix + name):
+                yield prefix + name, blocks
+
+
+def _runs(blocks: Blocks) -> Iterator[tuple[str, Blocks]]:
+    """Group blocks that run at one map size, and name each group as its last block."""
+    run: Blocks = []
+    for path, block in blocks:
+        if run and _shrinks(block):
             yield run[-1][0], run
+            run = []
+        run.append((path, block))
+    if run:
+        yield run[-1][0], run
+
+
+def _refuse_frozen_attention(network: nn.Module, prefix: str) -> None:
+    """Raise RequestError where attention is frozen, and the rest of a network that is in training is not."""
+    if not network.training or not any(parameter.requires_grad for parameter in network.parameters()):
+        return
+    for path, module in network.named_modules(prefix=prefix.rstrip(".")):
+        if has_attention(module) and is_frozen(module.get_submodule(CHILD)):
+            raise RequestError(
+                f"the attention at {path!r} is frozen (requires_grad=False), as the stage that it was "
+                "attached to: it could never learn. Attach after the detector is built, or let it learn: for "
+                "module in foveate.attached(model).values(): module.requires_grad_(True)"
+            )
 
 
 def _shrinks(block: nn.Module) -> bool:
-    """Whether any layer of the block has a stride."""
-    return any(getattr(module, "stride", 1) not in (1, (1, 1)) for module in block.modules())
+    """Whether any layer of the block, not of the attention in it, has a stride."""
+    layers = (module for path, module in block.named_modules() if CHILD not in path.split("."))
+    return any(getattr(layer, "stride", 1) not in (1, (1, 1)) for layer in layers)
 
 
 def _block_site(block: nn.Module, stage: int, path: str) -> Site:

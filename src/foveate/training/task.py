@@ -54,6 +54,7 @@ class ClassificationTask(lightning.LightningModule):
         self.random = torch.Generator()
         self.means: dict[str, float] = {}
         if recipe.compile:
+            torch.compiler.reset()  # networks of earlier runs count for its limit of recompilations
             self.network.compile()
 
     @property

@@ -1,0 +1,220 @@
+"""How attention becomes part of the module at its site: that module gets a class of its own.
+
+The class is a subclass of the module's class. Its `forward` is the original one followed by the attention, or
+preceded by it. The attention is a child called `attention`, so the keys of the network's own weights stay.
+
+A forward hook would compute the same in eager mode. But a hook is not part of what a module is, and tools
+look at what a module is. `torch.compile` does not guard on hooks: it reuses the graph that it made of the
+network without attention. Tools that fuse, quantise or count recognise a norm by its class, and drop or
+ignore its hooks. The class of its own is what they see: the compiler guards on it, and fusers do not match
+it. To `torch.fx` the module is a leaf if its original class is one, and the attention is a leaf everywhere.
+
+Tools that put another module in the place of the one at the site (a synchronised or a frozen norm) still drop
+the class. Therefore the module around, whose forward runs the site, has a class of its own as well. It checks
+its sites at each forward: attention that was kept as a child is inserted again, and attention that is gone
+raises.
+"""
+
+import functools
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from foveate.errors import RequestError
+
+__all__ = ["CHILD", "check_class", "has_attention", "insert", "is_frozen", "original_class", "remove"]
+
+CHILD = "attention"
+SITES = "attention_sites"  # attribute of the module around sites: their path in it, and in the network
+ORIGINAL = "class_without_attention"  # attribute of the classes that are made here
+LEAF = "torch.nn.modules"  # torch.fx traces into no module from there; not all attention can be traced
+Position = Literal["after", "before"]
+
+
+def insert(model: nn.Module, path: str, attention: nn.Module) -> None:
+    """Apply `attention`, which carries its `placement`, at the module at `path` from now on."""
+    owner = model.get_submodule(path)
+    vars(attention)["__module__"] = LEAF
+    owner.add_module(CHILD, attention)
+    _set_class(owner)
+    steps = path.split(".") if path else []
+    for count in reversed(range(len(steps))):
+        around = model.get_submodule(".".join(steps[:count]))
+        if original_class(around).forward is not nn.Module.forward:  # a list of modules does not run
+            setattr(around, SITES, {**getattr(around, SITES, {}), ".".join(steps[count:]): path})
+            _set_class(around)
+            break
+
+
+def remove(model: nn.Module) -> None:
+    """Undo all that `insert` did to `model`.
+
+    Raises RequestError, and changes nothing, where a module got another class after `insert`.
+    """
+    for path, module in model.named_modules():
+        _refuse_later_class(path, module)
+    for module in model.modules():
+        if has_attention(module):
+            delattr(module, CHILD)
+        if SITES in vars(module):
+            delattr(module, SITES)
+        _set_class(module)
+
+
+def has_attention(module: nn.Module) -> bool:
+    """Whether `insert` put attention into `module`."""
+    return hasattr(module._modules.get(CHILD), "placement")
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether `module` has parameters and none of them can learn."""
+    found = False
+    for parameter in module.parameters():  # it runs at every training step: the first one mostly learns
+        if parameter.requires_grad:
+            return False
+        found = True
+    return found
+
+
+def original_class(module: nn.Module) -> Any:
+    """Return the class of `module` without attention."""
+    return vars(type(module)).get(ORIGINAL, type(module))
+
+
+def check_class(path: str, module: nn.Module) -> None:
+    """Raise RequestError if a class of its own would not make the module at `path` run attention."""
+    _refuse_later_class(path, module)
+    name = type(module).__name__
+    if isinstance(module, torch.fx.GraphModule):
+        raise RequestError(
+            f"{path!r} is a {name}, whose forward torch.fx writes anew: attach to a module inside of it, or "
+            "to the network that was traced"
+        )
+    if "forward" in vars(module):
+        raise RequestError(
+            f"{path!r} ({name}) has a forward that was set on the module itself, and would run without the "
+            "attention: attach before it is set"
+        )
+
+
+def _refuse_later_class(path: str, module: nn.Module) -> None:
+    if hasattr(type(module), ORIGINAL) and ORIGINAL not in vars(type(module)):
+        raise RequestError(
+            f"the class of {path!r} was changed to {type(module).__name__} after attention was attached: "
+            "undo that first, as torch.nn.utils.parametrize.remove_parametrizations does"
+        )
+
+
+def _set_class(module: Any) -> None:
+    """Give `module` the class that fits the attention in it and the sites inside of it."""
+    attention: Any = module._modules.get(CHILD)
+    position = attention.placement.position if has_attention(module) else None
+    original, around = original_class(module), SITES in vars(module)
+    wanted = _make_class(original, position, around) if position or around else original
+    if type(module) is not wanted:
+        module.__class__ = wanted
+
+
+@functools.cache
+def _make_class(original: Any, position: Position | None, around: bool) -> Any:
+    """Make the subclass of `original` that runs attention at `position`, or is around sites.
+
+    All modules of one kind share it: those with other attention differ in the class of the child.
+    """
+
+    @functools.wraps(original.forward)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _check(self)
+        if position == "before":
+            args = (self.attention(args[0]), *args[1:])
+        output = original.forward(self, *args, **kwargs)
+        return self.attention(output) if position == "after" else output
+
+    def __reduce_ex__(self: Any, protocol: Any) -> tuple[Any, ...]:  # noqa: N807
+        build, arguments, *rest = original.__reduce_ex__(self, max(int(protocol), 2))
+        arguments = tuple(original if one is made else one for one in arguments)
+        return _build_again, (build, arguments, position, around), *rest
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807
+        if name == "forward":
+            _refuse_other_forward(self, value)
+        original.__setattr__(self, name, value)
+
+    def __prepare_scriptable__(self: Any) -> Any:  # noqa: N807  torch.jit.script would read the original forward
+        raise RequestError(
+            f"TorchScript cannot script a {original.__name__} with attention: use torch.export, or "
+            "torch.jit.trace, or call foveate.detach(model) first"
+        )
+
+    name = original.__name__ + ("WithAttention" if position else "")
+    members = {
+        "__doc__": original.__doc__,
+        "__module__": original.__module__,  # torch.fx decides by it what a leaf is
+        "__qualname__": original.__qualname__.removesuffix(original.__name__) + name,
+        "__prepare_scriptable__": __prepare_scriptable__,
+        "__reduce_ex__": __reduce_ex__,
+        "__setattr__": __setattr__,
+        "forward": forward,
+        ORIGINAL: original,
+    }
+    made = types.new_class(name, (original,), exec_body=lambda namespace: namespace.update(members))
+    return made
+
+
+def _build_again(
+    build: Callable[..., Any], arguments: tuple[Any, ...], position: Position | None, around: bool
+) -> Any:
+    """Build a module for copy and pickle, which find no class that is made here by its name."""
+    module = build(*arguments)
+    kind: Any = type(module)
+    module.__class__ = _make_class(kind, position, around)
+    return module
+
+
+def _refuse_other_forward(module: Any, forward: Any) -> None:
+    """Raise RequestError where another method of `module` becomes its forward, as in fused blocks."""
+    other = getattr(forward, "__func__", type(module).forward) is not type(module).forward
+    if other and forward.__self__ is module:
+        sites = list(vars(module).get(SITES, {}).values()) or [module.attention.placement.path]
+        raise RequestError(
+            f"the forward of a {type(module).__name__} would become {forward.__name__}, which runs without "
+            f"the attention at {', '.join(sites)}: change the network first, then attach"
+        )
+
+
+@torch.compiler.assume_constant_result  # a compiler checks once a graph: it guards on classes and parameters
+def _check(module: Any) -> bool:
+    for inner, path in vars(module).get(SITES, {}).items():
+        _check_site(path, _find(module, inner))
+    if module.training and torch.is_grad_enabled() and has_attention(module) and is_frozen(module.attention):
+        warnings.warn(  # the same words at every site: Python shows them once
+            "attention runs in training, and its parameters are frozen (requires_grad=False), as in the "
+            "stages that a detector's constructor freezes: it will not learn. To let it learn: for module in "
+            "foveate.attached(model).values(): module.requires_grad_(True)",
+            stacklevel=2,
+        )
+    return True
+
+
+def _check_site(path: str, owner: nn.Module | None) -> None:
+    """Insert the attention at `path` again if its module lost the class of its own; raise if it is gone."""
+    if owner is not None and has_attention(owner):
+        if not hasattr(type(owner), ORIGINAL):
+            _set_class(owner)
+    elif owner is None or not any(map(has_attention, owner.modules())):  # else it was wrapped
+        what = "removed it" if owner is None else f"put in a {type(owner).__name__} left it out"
+        raise RequestError(
+            f"the attention at {path!r} is gone: what {what}. "
+            "Freeze, convert or fuse the modules of the network first, then attach"
+        )
+
+
+def _find(module: nn.Module, path: str) -> nn.Module | None:
+    try:
+        return module.get_submodule(path)
+    except AttributeError:
+        return None

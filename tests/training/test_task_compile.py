@@ -1,0 +1,35 @@
+"""A training that compiles starts from nothing, whatever was compiled before in the process."""
+
+import torch
+from torch import nn
+
+from foveate.training.recipe import Recipe
+from foveate.training.task import ClassificationTask
+
+
+class Untouched(nn.Module):
+    def forward(self, images, generator):
+        return images
+
+    def plain(self, images):
+        return images
+
+
+def test_graphs_of_earlier_runs_do_not_count_for_the_limit_of_recompilations():
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    earlier, x = torch.compile(nn.Linear(2, 2), backend=backend), torch.rand(3, 2)
+    earlier(x)
+    earlier(x)
+    assert len(graphs) == 1
+    ClassificationTask(nn.Linear(2, 2), Recipe(compile=False), Untouched(), 1, 0)
+    earlier(x)
+    assert len(graphs) == 1
+    ClassificationTask(nn.Linear(2, 2), Recipe(compile=True), Untouched(), 1, 0)
+    earlier(x)
+    assert len(graphs) == 2
