@@ -1,3 +1,4 @@
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,14 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(tmp_path: Path, sett
     assert same(expected, got)
     assert learned(whole) == learned(resumed)
     assert whole.chosen_epoch == resumed.chosen_epoch
+
+
+def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    train(tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    shutil.copy(tmp_path / "one" / CHECKPOINT, tmp_path / "two")
+    with pytest.raises(WorkError, match=r"two/last\.ckpt is the checkpoint of another run, one: delete it"):
+        train(tmp_path / "two")
 
 
 def test_a_training_that_had_ended_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ def _read_checkpoint(checkpoint: Path, keeper: RunKeeper) -> None:
     try:
         saved = WholeCheckpointIO().load_checkpoint(checkpoint, map_location="cpu")
         keeper.load_state_dict(saved["callbacks"][keeper.state_key])
+    except WorkError:
+        raise
     except Exception as error:  # whatever a file that is no checkpoint makes torch raise
         raise WorkError(
             f"{checkpoint} is no checkpoint to go on from ({type(error).__name__}): delete it, and the run "

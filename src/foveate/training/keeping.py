@@ -11,6 +11,7 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 
+from foveate.errors import WorkError
 from foveate.files import write_csv, write_whole
 from foveate.training.checksum import add_checksum, check_checksum
 from foveate.training.learned import learned_numbers
@@ -161,12 +162,22 @@ class RunKeeper(Checkpoint):
         return small or waited >= min(self._saving_took / SHARE, LONGEST_SECONDS)
 
     def state_dict(self) -> dict[str, Any]:
-        """What goes into the checkpoint."""
+        """What goes into the checkpoint; `run` is the name of its folder, which is a run's id in a study."""
         weights = {key: value.cpu() for key, value in self.weights.items()}
-        return {"epochs": self.epochs, "chosen_epoch": self.chosen_epoch, "weights": weights}
+        return {
+            "run": self.folder.name,
+            "epochs": self.epochs,
+            "chosen_epoch": self.chosen_epoch,
+            "weights": weights,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What a run goes on with."""
+        """What a run resumes with. WorkError where it is another run's; 0.1.0 did not say whose it is."""
+        if state_dict.get("run", self.folder.name) != self.folder.name:
+            raise WorkError(
+                f"{self.folder / CHECKPOINT} is the checkpoint of another run, {state_dict['run']}: delete "
+                "it, and the run starts anew"
+            )
         self.epochs = state_dict["epochs"]
         self.chosen_epoch = state_dict["chosen_epoch"]
         self.weights = state_dict["weights"]
