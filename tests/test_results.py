@@ -14,7 +14,7 @@ from foveate.report.notation import NOTHING, display_name, points, spread
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests" / "report"))
-from synthetic_study import edit_json, write_study  # noqa: E402
+from synthetic_study import edit_json, run_record, write_study  # noqa: E402
 from synthetic_transfer import write_record  # noqa: E402
 
 
@@ -208,11 +208,11 @@ def test_an_extended_study_keeps_what_was_examined(root):
 def test_slices_add_up_to_a_study(tmp_path):
     whole = write_study(tmp_path / "whole", seeds=4)
     slices = [write_study(tmp_path / name, seeds=4) for name in ("a", "b")]
-    for folder, seeds in zip(slices, ("01", "123"), strict=True):
-        for run in (folder / "runs").iterdir():
-            if run.name[-1] not in seeds:
-                (run / "result.json").unlink()
-    edit_json(slices[1] / "runs" / "se-1" / "result.json", seconds=12345)  # the first slice's counts
+    for folder, seeds in zip(slices, ({0, 1}, {1, 2, 3}), strict=True):
+        for run in json.loads((folder / "study.json").read_text())["runs"]:
+            if run["seed"] not in seeds:
+                run_record(folder, run["attention"], run["seed"]).unlink()
+    edit_json(run_record(slices[1], "se", 1), seconds=12345)  # the first slice's counts
     joined = tmp_path / "joined"
     runs = len(list((whole / "runs").iterdir()))
     assert results.merge_slices(slices, joined) == (runs, runs)

@@ -85,7 +85,8 @@ def test_other_names_of_classes(tmp_path: Path) -> None:
     [
         ("4: cat", "unknown label or class folder of the prepared set '4'"),
         ("3: catt", "unknown class of the networks 'catt'. Did you mean 'cat'"),
-        ("3: true", "expected the name of one class, got True"),
+        ("3: true", "unknown class of the networks 'true'"),  # names are read as text
+        ("3: [cat]", "expected the name of one class, got ['cat']"),
         ("", "maps nothing"),
     ],
 )

@@ -110,7 +110,7 @@ def test_classes_and_images_that_cannot_be_taken_are_left_out_by_name(tmp_path):
 def test_wide_greys_are_read_by_the_range_of_the_set_that_was_trained_on(tmp_path):
     (tmp_path / "fog/1/cat").mkdir(parents=True)
     Image.fromarray(np.full((8, 8), 819, np.uint16)).save(tmp_path / "fog/1/cat/0.png")
-    known = open_prepared(tmp_path, CLASSES, 8, 1, GreyRange(0, 4095))
+    known = open_prepared(tmp_path, CLASSES, 8, 1, greys=GreyRange(0, 4095))
     assert (known.read("fog", 1, np.array([0]))[0] * 255).round().unique() == 51
     _, _, unreadable = open_prepared(tmp_path, CLASSES, 8, 1).read("fog", 1, np.array([0]))
     assert "more than 8 bits, and which values the images of its set have is not known" in unreadable[0]

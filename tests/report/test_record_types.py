@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import synthetic_transfer
-from synthetic_study import write_study
+from synthetic_study import run_record, write_study
 
 from foveate.errors import RequestError, WorkError
 from foveate.report.build import build_report
@@ -57,10 +57,11 @@ def refusals(file: Path, read: Callable[[], object]) -> dict[str, int]:
     return counted
 
 
-@pytest.mark.parametrize("name", ["study.json", "cost.json", "runs/se-0/result.json"])
+@pytest.mark.parametrize("name", ["study.json", "cost.json", "result.json"])
 def test_a_changed_record_of_a_study_is_read_or_refused(tmp_path: Path, name: str) -> None:
     folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.01}, seeds=1, epochs=2, classes=["a", "b"])
-    counted = refusals(folder / name, lambda: read_records(folder))
+    file = run_record(folder, "se", 0) if name == "result.json" else folder / name
+    counted = refusals(file, lambda: read_records(folder))
     assert counted["refused"] > counted["read"]
 
 
@@ -80,7 +81,7 @@ def test_what_is_no_object_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_a_refusal_names_the_key_and_what_was_expected(tmp_path: Path) -> None:
     folder = write_study(tmp_path, gains={"none": 0.0}, seeds=1)
-    path = folder / "runs/none-0/result.json"
+    path = run_record(folder, "none", 0)
     good = json.loads(path.read_text())
     path.write_text(json.dumps(changed(good, ("test", "accuracy"), "high")))
     with pytest.raises(RequestError, match=r"result\.json is not as foveate .* test\.accuracy: .*number"):

@@ -84,7 +84,13 @@ def test_a_study_ends_in_its_records_and_its_report(finished: tuple[Path, dict[s
     assert len(runs) == 4
     for run in runs:
         names = {path.name for path in run.iterdir()} - {".lock"}
-        assert names == {"spec.json", "epochs.csv", "weights.safetensors", "result.json"}
+        assert names == {
+            "spec.json",
+            "epochs.csv",
+            "scores.safetensors",
+            "weights.safetensors",
+            "result.json",
+        }
     recipe = json.loads((runs[0] / "result.json").read_text())["spec"]["recipe"]
     assert recipe["epochs"] == 2
     assert recipe["schedule"] == "cosine"
