@@ -20,6 +20,7 @@ import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
+from concurrent.futures import ThreadPoolExecutor  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # else asking for a GPU would keep forks from it
@@ -41,7 +42,9 @@ SHARES = {proof.STEP: 0.25, price.STEP: 0.40, breakdown.STEP: 0.07, speed.STEP: 
 RESERVE = 10.0
 """Seconds kept back at the end, for the archive and the table."""
 LEAST = 5.0
-"""Seconds that must be left to begin anything."""
+"""Seconds that must be left to begin a training."""
+AT_A_TIME = 8
+"""Proofs that run side by side: most of their time goes into compiling, and none is timed."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -114,19 +117,36 @@ def _slice(settings: Settings, records: Records, units: list[Unit], ends: float,
     """Give each step its share of the time, the study the rest, and the steps what the study leaves."""
     choose_processes(settings)
     for step, share in SHARES.items():
-        _carry_out(settings, records, [unit for unit in units if unit.step == step], share * seconds, ends)
+        of_step = [unit for unit in units if unit.step == step]
+        _carry_out(settings, records, of_step, share * seconds, ends)
+        pack(records.folder, weights=False)  # whatever ends this process, what was found can be taken away
     _study(settings, records.folder / accuracy.STEP, ends)
     _carry_out(settings, records, units, seconds, ends)
 
 
 def _carry_out(settings: Settings, records: Records, units: list[Unit], seconds: float, ends: float) -> None:
+    """Do what is not done: proofs side by side on a GPU, whatever is timed by itself."""
     until = min(time.monotonic() + seconds, ends)
-    for unit in records.waiting(units):
+
+    def do(unit: Unit) -> None:
         left = until - time.monotonic()
-        if left < LEAST:
+        if left < unit.least:
             return
         say(f"{ends - time.monotonic():5.0f} s left: {unit.step}, {unit.title}")
-        say(f"{'':14}{records.carry_out(unit, settings, left)}")
+        say(f"{records.carry_out(unit, settings, left):>14}: {unit.title}")
+
+    waiting = records.waiting(units)
+    proofs = [unit for unit in waiting if unit.step == proof.STEP]
+    with ThreadPoolExecutor(AT_A_TIME if settings.device == "cuda" else 1) as pool:
+        try:
+            list(pool.map(do, proofs))
+            for unit in waiting:
+                if unit.step != proof.STEP:
+                    do(unit)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            records.stop_all()
+            raise
 
 
 def _study(settings: Settings, folder: Path, ends: float) -> None:

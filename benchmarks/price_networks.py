@@ -109,6 +109,7 @@ def _swap(ready: Ready, layer: Callable[..., nn.Module], hidden: Callable[[Any],
         other = other.to(like.device, like.dtype).train(module.training)
         if ready.images.is_contiguous(memory_format=torch.channels_last):
             other = other.to(memory_format=torch.channels_last)
+        other.placement = module.placement  # it stands for attention, and is run as attention
         setattr(ready.network.get_submodule(path.removesuffix(CHILD).rstrip(".")), CHILD, other)
         if ready.optimizer is not None:
             ready.optimizer.add_param_group({"params": list(other.parameters())})

@@ -17,11 +17,13 @@ sys.path.append(str(ROOT / "benchmarks"))
 from bare_machine import THERE, WHEELS, cut, pinned  # noqa: E402
 from foveate.data import load_data  # noqa: E402
 from foveate.errors import RequestError  # noqa: E402
+from gpu_steps import price  # noqa: E402
 from gpu_steps.accuracy import Progress, expected_seconds, progress  # noqa: E402
 from gpu_steps.packing import PACKED, unpack  # noqa: E402
 from gpu_steps.settings import dry_run, on_a_gpu  # noqa: E402
 from gpu_steps.units import CUT, DONE, FAILED, Records, Unit, plain  # noqa: E402
 
+pytestmark = pytest.mark.xdist_group("on_gpu")  # one slice serves them all
 ALL_DONE = "done: 21 of 21 units; left: 0, and 0 runs of the study of 6"
 SCRIPT = [sys.executable, str(ROOT / "benchmarks" / "on_gpu.py")]
 
@@ -128,6 +130,7 @@ def test_a_slice_does_everything_on_a_bare_machine(
     assert {record["status"] for record in records} == {"done"}
     kernel = json.loads((out / "proof" / "kernel-fuse.json").read_text())["found"]
     assert kernel["checked"] == kernel["of"] == 6
+    assert kernel["faults"] == []
     assert set(kernel["worst"]) == {"float32", "bfloat16", "float16"}
     assert 0 < kernel["worst"]["bfloat16"]["gradient"] <= kernel["worst"]["bfloat16"]["allowed"] == 4e-3
     compiled = json.loads((out / "proof" / "torch-compile-of-cifar-resnet8-with-dmsca.json").read_text())
@@ -247,6 +250,10 @@ def test_failures_are_recorded_and_come_last_in_the_next_slice(
 
 def test_the_real_slice_has_the_rows_of_a_gpu_in_order() -> None:
     settings = on_a_gpu("data", whole_runs=False)
+    titles = [unit.title for unit in price.units(settings)]
+    assert [title.startswith("compiled") for title in titles] == [False] * 17 + [True] * 22
+    assert titles[17].startswith("compiled plain in resnet50, inference, batch 256")
+    assert titles[22].startswith("compiled dmsca in resnet50, inference, batch 256")
     assert [(case.mechanism, case.mode, case.batch_size, case.graph) for case in settings.cases[:5]] == [
         ("dmsca", "inference", 256, False),
         ("dmsca", "inference", 1, True),

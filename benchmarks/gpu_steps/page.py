@@ -14,14 +14,29 @@ from price_networks import EQUATIONS, PLAIN
 
 
 def write_page(path: Path, records: Records, settings: Settings) -> None:
-    """Put the section of the GPU that `records` are from into the page at `path`.
+    """Put a section for each GPU that `records` are from into the page at `path`.
 
     Raises:
         RequestError: no comparison was measured yet, or the file is another's.
     """
     page = path.read_text(encoding="utf-8") if path.exists() else ""
-    measured = {unit.title: records.read(unit) for unit in price.units(settings)}
-    measured = {title: record for title, record in measured.items() if record["status"] == DONE}
+    found = {unit.title: records.read(unit) for unit in price.units(settings)}
+    done = {title: record for title, record in found.items() if record["status"] == DONE}
+    gpus = sorted({record["environment"]["accelerator"] for record in done.values()})
+    written = False
+    for gpu in gpus:
+        own = {title: one for title, one in done.items() if one["environment"]["accelerator"] == gpu}
+        if comparisons := _comparisons(own, settings):
+            awaited = [case for case in settings.cases if case.name not in own]
+            record = _record(next(iter(own.values())), comparisons, records, settings)
+            page, written = performance_page.put_section(page, record, awaited), True
+    if not written:
+        raise RequestError(f"{records.folder} has no measured comparison yet: there is nothing to write")
+    write_text(path, page)
+
+
+def _comparisons(measured: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    """The comparisons that were measured on one GPU, each with what was compiled there in its form."""
     comparisons = []
     for case in settings.cases:
         if case.name in measured:
@@ -30,10 +45,13 @@ def write_page(path: Path, records: Records, settings: Settings) -> None:
                 for name, of in ((PLAIN, case._replace(mechanism=PLAIN)), (EQUATIONS, case))
             }
             comparisons.append(measured[case.name]["found"] | {"compiled": compiled})
-    if not comparisons:
-        raise RequestError(f"{records.folder} has no measured comparison yet: there is nothing to write")
-    first = next(iter(measured.values()))
-    record: dict[str, Any] = {
+    return comparisons
+
+
+def _record(
+    first: dict[str, Any], comparisons: list[dict[str, Any]], records: Records, settings: Settings
+) -> dict[str, Any]:
+    return {
         "environment": first["environment"],
         "date": date.today().isoformat(),
         "command": "python benchmarks/on_gpu.py --minutes 10 --out DIR",
@@ -42,8 +60,6 @@ def write_page(path: Path, records: Records, settings: Settings) -> None:
         "comparisons": comparisons,
         "first_use_seconds": {},
     }
-    awaited = [case for case in settings.cases if case.name not in measured]
-    write_text(path, performance_page.put_section(page, record, awaited))
 
 
 def _proof(records: Records, settings: Settings) -> str:

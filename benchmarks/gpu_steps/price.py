@@ -25,17 +25,21 @@ FAR = 0.25
 
 
 def units(settings: Settings) -> list[Unit]:
-    """List the units: each comparison is followed by its compiled companions, which plain shares by form."""
-    found: list[Unit] = []
-    forms = set()
-    for case in settings.cases:
-        found.append(Unit(STEP, case.name, compare, (case,), 120.0))
-        form = case._replace(mechanism=PLAIN)
-        if form not in forms:
-            forms.add(form)
-            found.append(Unit(STEP, title_of_compiled(form), compare_compiled, (case, PLAIN), 180.0))
-        found.append(Unit(STEP, title_of_compiled(case), compare_compiled, (case, EQUATIONS), 180.0))
-    return found
+    """List the units: the comparisons, then plain compiled in each form, then the compiled equations.
+
+    Within each kind the most important come first; compiling takes longest, so it comes last.
+    """
+    found = [
+        Unit(STEP, case.name, compare, (case,), 200.0 if case.mode == "training" else 120.0, 30.0)
+        for case in settings.cases
+    ]
+    forms = {case._replace(mechanism=PLAIN): case for case in reversed(settings.cases)}
+    for form, case in reversed(forms.items()):
+        found.append(Unit(STEP, title_of_compiled(form), compare_compiled, (case, PLAIN), 180.0, 60.0))
+    return found + [
+        Unit(STEP, title_of_compiled(case), compare_compiled, (case, EQUATIONS), 180.0, 60.0)
+        for case in settings.cases
+    ]
 
 
 def title_of_compiled(case: Case) -> str:
@@ -49,24 +53,40 @@ def compare(settings: Settings, case: Case, *, seconds: float) -> dict[str, Any]
     Where the memory is too small for it (the equations of DMSCA in training need most), the batch is halved:
     the record has the batch that was measured.
     """
-    torch.backends.cudnn.benchmark = True  # plain too is to be as fast as it can
     try:
         spec = case.spec(settings.torch_device, None, settings.seconds)
+        torch.backends.cudnn.benchmark = False  # it would search for the fastest float64 convolution
         price_proof.check_network(spec, spec.attention[1])
+        torch.backends.cudnn.benchmark = True  # plain too is to be as fast as it can
         return measure(case, spec)
     except WorkError as error:
         if not isinstance(error.__cause__, torch.OutOfMemoryError) or case.batch_size == 1:
             raise
+    return compare(settings, _halved(case), seconds=seconds)
+
+
+def _halved(case: Case) -> Case:
+    """Return the case with half of its images, when what the whole had taken is free again."""
     gc.collect()
     torch.cuda.empty_cache()
-    return compare(settings, case._replace(batch_size=case.batch_size // 2), seconds=seconds)
+    return case._replace(batch_size=case.batch_size // 2)
 
 
 def compare_compiled(settings: Settings, case: Case, which: str, *, seconds: float) -> dict[str, Any]:
     """Compile plain, or the equations of a case, and let it take turns with plain as it is.
 
     The process is this network's own, and its output is compared with the uncompiled one before it is timed.
+    The batch is halved where the memory is too small, as in `compare`.
     """
+    try:
+        return _compare_compiled(settings, case, which)
+    except torch.OutOfMemoryError:
+        if case.batch_size == 1:
+            raise
+    return compare_compiled(settings, _halved(case), which, seconds=seconds)
+
+
+def _compare_compiled(settings: Settings, case: Case, which: str) -> dict[str, Any]:
     torch.backends.cudnn.benchmark = True
     spec = case.spec(settings.torch_device, None, settings.seconds)
     plain, candidate = spec.attention
@@ -89,6 +109,7 @@ def compare_compiled(settings: Settings, case: Case, which: str, *, seconds: flo
     over = latency[COMPILED]
     return {
         "what": which,
+        "batch_size": case.batch_size,
         "over_plain": {"ratio": over.ratio, "quartiles": over.quartiles, "interval": over.interval},
         "ms_p50": {name: found.p50 for name, found in latency.items()},
         "compile_seconds": round(took, 1),

@@ -34,6 +34,7 @@ def units(settings: Settings) -> list[Unit]:
             measure_training,
             (mechanism, compiled),
             120.0,
+            60.0 if compiled else 20.0,
         )
         for compiled in settings.training_forms
         for mechanism in ("none", "dmsca")
@@ -54,7 +55,7 @@ def measure_training(settings: Settings, mechanism: str, compiled: bool, *, seco
     )
     indices = np.arange(images)
     training = make_loader(store, indices, recipe.batch_size, shuffle_seed=0, drop_last=True, device=device)
-    few = indices[: images // 50 + 1]
+    few = indices[: recipe.batch_size]  # of one size with training's: compiled, another one is compiled anew
     validation = make_loader(store, few, recipe.batch_size, shuffle_seed=None, device=device)
     prepare = Augmentation(recipe.augmentation, SIDE, PADDING, [0.5] * 3, [0.25] * 3)
     with tempfile.TemporaryDirectory() as folder, _waits_counted(device) as waits:
@@ -94,5 +95,5 @@ def _waits_counted(device: torch.device) -> Iterator[Counter[str]]:
             yield places
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    found = [one for one in said if "synchronizing" in str(one.message)]
+    found = [one for one in said if "called a synchronizing" in str(one.message)]
     places.update(f"{Path(one.filename).name}:{one.lineno}" for one in found)

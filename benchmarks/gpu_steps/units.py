@@ -30,13 +30,17 @@ NEVER, CUT, FAILED, DONE = "left", "cut short", "failed", "done"
 
 @dataclass(frozen=True)
 class Unit:
-    """Something that is measured in one go: `work(settings, *arguments, seconds)` gives what was found."""
+    """Something that is measured in one go: `work(settings, *arguments, seconds)` gives what was found.
+
+    It is ended after `seconds`, and not begun with less than `least` seconds left.
+    """
 
     step: str
     title: str
     work: Callable[..., dict[str, Any]]
     arguments: tuple[Any, ...] = ()
     seconds: float = 60.0
+    least: float = 5.0
 
     @property
     def name(self) -> str:
@@ -50,6 +54,7 @@ class Records:
 
     folder: Path
     code: str = field(default_factory=lambda: digest_of_code())
+    processes: set[Any] = field(default_factory=set)
 
     def path(self, unit: Unit) -> Path:
         """Return the place of a unit's record."""
@@ -77,13 +82,12 @@ class Records:
         limit = min(unit.seconds, seconds)
         tries = before["tries"] + 1
         process = start(_do, unit, settings, self.path(unit), limit, tries, self.code)
-        try:
-            process.join(limit + 2)
-        except KeyboardInterrupt:
-            stop(process)
-            raise
-        if process.is_alive():
-            stop(process)
+        self.processes.add(process)
+        process.join(limit + _grace())
+        alive = process.is_alive()
+        stop(process)
+        self.processes.discard(process)
+        if alive:
             said = f"it was stopped after {time.monotonic() - started:.0f} s"
             status = FAILED if limit == unit.seconds else CUT
             self._write(unit, before, status, said, tries)
@@ -91,6 +95,11 @@ class Records:
             said = f"its process ended with status {process.exitcode} and left no record"
             self._write(unit, before, FAILED, said, tries)
         return str(self.read(unit)["status"])
+
+    def stop_all(self) -> None:
+        """End the units that are under way, as when the command is interrupted."""
+        for process in list(self.processes):
+            stop(process)
 
     def _write(self, unit: Unit, before: dict[str, Any], status: str, said: str, tries: int) -> None:
         record = before | {"title": unit.title, "status": status, "error": said, "tries": tries}
@@ -113,6 +122,11 @@ def choose_processes(settings: Settings) -> None:
 
 def _touch_gpu() -> None:
     torch.ones(1, device="cuda").add_(1).item()
+
+
+def _grace() -> float:
+    """Seconds beyond a unit's limit: for its last case, and for imports where it starts from nothing."""
+    return 30.0 if os.environ.get(PROCESSES) == "spawn" else 10.0
 
 
 def start(function: Callable[..., None], *arguments: Any) -> Any:

@@ -1,8 +1,12 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import torch
 from torch import nn
 
 from foveate.training.recipe import make_recipe
-from foveate.training.schedule import learning_rate_factor, make_optimizer
+from foveate.training.schedule import _can_be_fused, learning_rate_factor, make_optimizer
 
 
 def factors(steps_per_epoch: int = 10, **settings: object) -> list[float]:
@@ -41,3 +45,20 @@ def test_weight_decay_leaves_norms_and_biases_alone_unless_asked(decay_all: bool
     recipe = make_recipe({"weight_decay": 0.5, "decay_norm_and_bias": decay_all})
     groups = make_optimizer(network, recipe).param_groups
     assert {group["weight_decay"]: len(group["params"]) for group in groups} == decays
+
+
+@pytest.mark.parametrize(
+    ("device", "settings", "fused"),
+    [
+        ("cuda", {"optimizer": "sgd"}, True),
+        ("cuda", {"optimizer": "adamw", "precision": "bf16-mixed"}, True),
+        ("cuda", {"optimizer": "lion"}, False),  # timm's own
+        ("cuda", {"optimizer": "sgd", "precision": "bf16-mixed", "clip_grad_norm": 1.0}, False),
+        ("cuda", {"optimizer": "sgd", "clip_grad_norm": 1.0}, True),
+        ("cpu", {"optimizer": "sgd"}, False),
+    ],
+)
+def test_the_step_is_one_kernel_on_a_gpu_where_it_can_be(device: str, settings: dict, fused: bool) -> None:
+    parameter = SimpleNamespace(device=torch.device(device))
+    network: Any = SimpleNamespace(parameters=lambda: [parameter])
+    assert _can_be_fused(network, make_recipe(settings)) is fused

@@ -23,7 +23,7 @@ def room_for(networks: int) -> Iterator[None]:
         yield
 
 
-def compile_whole(network: nn.Module, backend: str = "inductor") -> Callable[..., Any]:
+def compile_whole(network: nn.Module, backend: str | Callable[..., Any] = "inductor") -> Callable[..., Any]:
     """Give `network` to torch.compile as one graph: where the graph breaks, the first call raises."""
     return torch.compile(network, fullgraph=True, backend=backend)
 

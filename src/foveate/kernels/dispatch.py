@@ -207,7 +207,9 @@ def _why_plain(x: Any) -> str | None:
     return None
 
 
-_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # torch 2.7 and later
+@torch.compiler.assume_constant_result  # torch 2.11 would take it for True in every compilation
+def _is_exporting() -> bool:
+    return bool(getattr(torch.compiler, "is_exporting", bool)())  # torch 2.7 and later
 
 
 def _look_for(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts | str | None:

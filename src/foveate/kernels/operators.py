@@ -30,13 +30,18 @@ def why_not(x: Tensor) -> str | None:
         return f"x is on {x.device.type}, and the Triton kernels run on a GPU"
     if not TRITON:
         return "Triton is not installed"
-    if torch.version.hip is None and torch.cuda.get_device_capability(x.device) < (7, 0):
+    if torch.version.hip is None and _capability(x.device) < (7, 0):
         return "the GPU's compute capability is below 7.0, the least that Triton compiles for"
     if x.dtype not in DTYPES:
         return f"x is {x.dtype}, and the Triton kernels take float32, bfloat16 and float16"
     if x.shape[1:].numel() >= 2**31:
         return "one image of x has 2³¹ elements or more, beyond the Triton kernels' offsets"
     return None
+
+
+@torch.compiler.assume_constant_result
+def _capability(device: torch.device) -> tuple[int, int]:
+    return torch.cuda.get_device_capability(device)
 
 
 def wide(arguments: Sequence[Any]) -> list[Any]:

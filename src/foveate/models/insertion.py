@@ -128,11 +128,16 @@ def _make_class(original: Any, position: Position | None, around: bool) -> Any:
 
     @functools.wraps(original.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _check(self)
+        self.check_attention()
         if position == "before":
             args = (self.attention(args[0]), *args[1:])
         output = original.forward(self, *args, **kwargs)
         return self.attention(output) if position == "after" else output
+
+    # As a method: until torch 2.11 the compiler takes no module as the argument of such a function.
+    @torch.compiler.assume_constant_result  # it checks once a graph: it guards on classes and parameters
+    def check_attention(self: Any) -> bool:
+        return _check(self)
 
     def __reduce_ex__(self: Any, protocol: Any) -> tuple[Any, ...]:  # noqa: N807
         build, arguments, *rest = original.__reduce_ex__(self, max(int(protocol), 2))
@@ -158,6 +163,7 @@ def _make_class(original: Any, position: Position | None, around: bool) -> Any:
         "__prepare_scriptable__": __prepare_scriptable__,
         "__reduce_ex__": __reduce_ex__,
         "__setattr__": __setattr__,
+        "check_attention": check_attention,
         "forward": forward,
         ORIGINAL: original,
     }
@@ -186,7 +192,6 @@ def _refuse_other_forward(module: Any, forward: Any) -> None:
         )
 
 
-@torch.compiler.assume_constant_result  # a compiler checks once a graph: it guards on classes and parameters
 def _check(module: Any) -> bool:
     for inner, path in vars(module).get(SITES, {}).items():
         _check_site(path, _find(module, inner))

@@ -32,11 +32,11 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _can_be_fused(network: nn.Module, recipe: Recipe) -> bool:
-    """Tell whether one kernel can do the whole step: Lightning does not clip what it would scale itself."""
+    """Tell whether one kernel can do the whole step: with mixed precision Lightning clips for no such one."""
     on_gpu = all(parameter.device.type == "cuda" for parameter in network.parameters())
-    clipped_and_scaled = recipe.precision == "16-mixed" and recipe.clip_grad_norm is not None
+    clipped = recipe.precision != "32-true" and recipe.clip_grad_norm is not None
     known = inspect.signature(timm.optim.get_optimizer_class(recipe.optimizer)).parameters
-    return on_gpu and not clipped_and_scaled and "fused" in known
+    return on_gpu and not clipped and "fused" in known
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
