@@ -33,8 +33,10 @@ def units(settings: Settings) -> list[Unit]:
         Unit(STEP, case.name, compare, (case,), 200.0 if case.mode == "training" else 120.0, 30.0)
         for case in settings.cases
     ]
-    forms = {case._replace(mechanism=PLAIN): case for case in reversed(settings.cases)}
-    for form, case in reversed(forms.items()):
+    forms: dict[Case, Case] = {}
+    for case in settings.cases:
+        forms.setdefault(case._replace(mechanism=PLAIN), case)
+    for form, case in forms.items():
         found.append(Unit(STEP, title_of_compiled(form), compare_compiled, (case, PLAIN), 180.0, 60.0))
     return found + [
         Unit(STEP, title_of_compiled(case), compare_compiled, (case, EQUATIONS), 180.0, 60.0)
