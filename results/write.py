@@ -81,8 +81,8 @@ def _examined_before(kept: Path, summary: Summary) -> tuple[list[Any], dict[str,
     if not (kept / "summary.json").is_file():
         return [], {}
     before = json.loads((kept / "summary.json").read_text(encoding="utf-8"))
-    now = {row["attention"]: row["accuracy"] for row in summary["rows"]}
-    if any(now.get(row["attention"]) != row["accuracy"] for row in before["rows"]):
+    now = {row["attention"]: row["accuracy"]["values"] for row in summary["rows"]}
+    if any(now.get(row["attention"]) != row["accuracy"]["values"] for row in before["rows"]):
         return [], {}
     tables = {
         file.name: file.read_text(encoding="utf-8") for file in kept.glob("*.md") if file.name not in TABLES
