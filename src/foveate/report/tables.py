@@ -72,7 +72,7 @@ def results_table(summary: dict[str, Any]) -> Table:
         Column(
             "Accuracy, %",
             "Mean ± standard deviation over seeds on the test part; below, the 95 % interval of the mean "
-            "(t distribution).",
+            "(Wilson's, with Student's quantile: within 0 and 100).",
         ),
         Column("Loss", "Cross-entropy on the test part; below, ± standard deviation over seeds."),
         Column("Precision, %", "Share of the answers naming a class that are right, averaged over classes."),
