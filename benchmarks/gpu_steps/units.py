@@ -83,7 +83,7 @@ class Records:
         tries = before["tries"] + 1
         process = start(_do, unit, settings, self.path(unit), limit, tries, self.code)
         self.processes.add(process)
-        process.join(limit + _grace())
+        process.join(min(limit + _grace(), seconds))  # never beyond what is left of the step or the slice
         alive = process.is_alive()
         stop(process)
         self.processes.discard(process)

@@ -1,7 +1,6 @@
 """Reads the records of a study's folder: study.json, cost.json and the result.json of each finished run."""
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ def read_records(folder: Path) -> Records:
 def read_record(path: Path) -> dict[str, Any]:
     """Read one record; RequestError where it is no JSON, of another format, or has other types."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise RequestError(
             f"{path} is not readable as JSON ({error}). Take it away and start the study again: "
@@ -115,14 +114,6 @@ def read_result(path: Path, run: str | None = None) -> dict[str, Any]:
     record = read_record(path)
     check_run_record(record, path, run)
     return record
-
-
-def _finite(text: str) -> float:
-    """Read a number of a record. JSON knows neither NaN nor infinity, which no version of foveate writes."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
-    return value
 
 
 def read_shown(path: Path) -> dict[str, Any]:
