@@ -21,8 +21,8 @@ from torch import nn
 import foveate  # noqa: F401  registers the CIFAR networks
 from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
-from foveate.studies.environment import describe_environment
-from foveate.studies.run import AUTOCAST, Machine
+from foveate.studies.engine.environment import describe_environment
+from foveate.studies.engine.run import AUTOCAST, Machine
 from foveate.training.fit import fit
 from foveate.training.recipe import Recipe, make_recipe
 from foveate.training.schedule import make_optimizer

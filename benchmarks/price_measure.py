@@ -13,8 +13,8 @@ import torch
 from foveate import explain
 from foveate.evaluation.step import capture_graph
 from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, take_turns
-from foveate.studies.profile_networks import Ready, refusals
-from foveate.studies.profile_spec import ProfileSpec
+from foveate.profiling.networks import Ready, refusals
+from foveate.profiling.settings import ProfileSpec
 from price_networks import AGAIN, EQUATIONS, FOVEATE, PLAIN, TIMM, Case, make_contenders
 
 ROUNDS = (11, 2000)

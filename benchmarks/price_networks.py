@@ -11,9 +11,9 @@ from torch import nn
 
 from foveate.evaluation.step import Mode
 from foveate.models import attached
-from foveate.models.insertion import CHILD
-from foveate.studies.profile_networks import Ready, make_ready
-from foveate.studies.profile_spec import ProfileSpec, make_profile
+from foveate.models.sites.insertion import CHILD
+from foveate.profiling.networks import Ready, make_ready
+from foveate.profiling.settings import ProfileSpec, make_profile
 
 MECHANISMS = ("dmsca", "sgfa", "se", "cbam", "ca", "simam")
 PLAIN, AGAIN, FOVEATE, EQUATIONS, TIMM = "plain", "plain, again", "foveate", "equations", "timm"

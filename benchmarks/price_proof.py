@@ -16,9 +16,9 @@ from foveate.attention import create_attention
 from foveate.errors import RequestError, WorkError
 from foveate.kernels import only_reference
 from foveate.models import attached, set_path
-from foveate.studies.candidate import Candidate
-from foveate.studies.profile_networks import make_ready, refusals
-from foveate.studies.profile_spec import ProfileSpec
+from foveate.profiling.networks import make_ready, refusals
+from foveate.profiling.settings import ProfileSpec
+from foveate.studies.spec.candidate import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "kernels"))

@@ -19,15 +19,15 @@ from typing import Any
 
 from foveate.errors import RequestError, WorkError
 from foveate.files import write_json, write_text
-from foveate.report.build import build_report
-from foveate.report.claims import claims, conditions, with_points
-from foveate.report.contrasts import contrasts_table, values_table
-from foveate.report.files import as_markdown
-from foveate.report.joined_tables import joined_table
-from foveate.report.notation import count, p_value, points
-from foveate.report.records import PLAIN, read_record
-from foveate.report.sections import Examined, find_examined
-from foveate.report.tables import Cell, Table
+from foveate.records.study import PLAIN, read_record
+from foveate.report.core.files import as_markdown
+from foveate.report.core.notation import count, p_value, points
+from foveate.report.core.sections import Examined, find_examined
+from foveate.report.joined.tables import joined_table
+from foveate.report.study.build import build_report
+from foveate.report.study.claims import claims, conditions, with_points
+from foveate.report.study.contrasts import contrasts_table, values_table
+from foveate.report.study.tables import Cell, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"

@@ -11,11 +11,11 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line (see foveate.cli); Ctrl-C before it has started ends with status 130."""
+    """Run the command line (see foveate.cli.main); Ctrl-C before it has started ends with status 130."""
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
-    from foveate.cli import main as run
+    from foveate.cli.main import main as run
 
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -36,8 +36,8 @@ def trained_bands(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The folder of a finished study, plain and SE on two seeds; for reading: whoever writes makes a copy."""
     # Not above: whoever asks for no study has nothing to do with it.
     from foveate.studies.compare import compare
-    from foveate.studies.run import Machine
-    from foveate.studies.spec import make_study
+    from foveate.studies.engine.run import Machine
+    from foveate.studies.spec.study import make_study
 
     settings = {"data": str(bands), "backbone": "cifar_resnet8", "attention": "none,se", "seeds": 2}
     out = tmp_path_factory.mktemp("studies") / "bands"
@@ -50,7 +50,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """The command line without a process of its own, which saves the imports; gives the exit status."""
     import torch
 
-    from foveate.cli import main
+    from foveate.cli.main import main
 
     threads = torch.get_num_threads()
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from foveate.errors import RequestError
-from foveate.kernels import plain, rearranged
-from foveate.kernels.cpu import team
+from foveate.kernels import rearranged, reference
+from foveate.kernels.numba import team
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SMALL = ["--device", "cpu", "--threads", "1", "--seconds", "0", "--quick-check", "--skip-first-use"]
@@ -79,7 +79,7 @@ def test_figures_go_to_the_terminal_the_page_and_the_record(
 def test_no_figure_where_a_kernel_is_wrong(
     stage: str, price: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    carry_out, fuse = team.Plan.carry_out, plain.fuse
+    carry_out, fuse = team.Plan.carry_out, reference.fuse
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(team.Plan, "carry_out", lambda plan, x: carry_out(plan, x) * 1.01)
         patch.setattr(rearranged.plain, "fuse", lambda *given: fuse(*given) * 1.01)
@@ -110,7 +110,7 @@ def test_gradients_are_checked_where_training_is_timed(price: ModuleType, monkey
     case = price.Case("dmsca", "cifar_resnet20", 32, 2, "channels_last", "float32", "training", graph=False)
     spec = case.spec(torch.device("cpu"), 1, 0)
     price.price_proof.check_network(spec, spec.attention[1])
-    pool = plain.pool
+    pool = reference.pool
 
     def wrong_backward(x: torch.Tensor) -> Any:
         rows, columns, top = pool(x)

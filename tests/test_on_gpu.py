@@ -270,8 +270,8 @@ def test_a_run_is_expected_to_take_as_long_as_those_of_its_mechanism(
     whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path
 ) -> None:
     from foveate.studies.compare import open_study
-    from foveate.studies.run import Machine
-    from foveate.studies.watch import Watch
+    from foveate.studies.engine.run import Machine
+    from foveate.studies.engine.watch import Watch
     from gpu_steps.accuracy import study_of
 
     study = study_of(dry_run(str(parquet), True))

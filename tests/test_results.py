@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from foveate.errors import RequestError, WorkError
-from foveate.report.notation import NOTHING, display_name, points, spread
+from foveate.report.core.notation import NOTHING, display_name, points, spread
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests" / "report"))

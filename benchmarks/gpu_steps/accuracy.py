@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from foveate.errors import RequestError
 from foveate.files import write_json
 from foveate.studies.compare import begin_study, open_study, sole_user
-from foveate.studies.record import RESULT, RUNS, STUDY, find_result
-from foveate.studies.run import Machine, execute
-from foveate.studies.spec import RunSpec, StudySpec, make_study
-from foveate.studies.watch import Watch
+from foveate.studies.engine.folder import RESULT, RUNS, STUDY, find_result
+from foveate.studies.engine.run import Machine, execute
+from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.study import RunSpec, StudySpec, make_study
 from foveate.training.keeping import CHECKPOINT
 from gpu_steps.settings import Settings
 from gpu_steps.units import plain

@@ -15,7 +15,7 @@ from foveate.errors import RequestError
 from foveate.evaluation.element_wise import bytes_moved
 from foveate.evaluation.roofline import measure_bounds
 from foveate.models import attached, set_path
-from foveate.studies.profile_networks import make_ready
+from foveate.profiling.networks import make_ready
 from gpu_steps.settings import Settings
 from gpu_steps.units import Unit
 from price_networks import Case

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from foveate.errors import RequestError
-from foveate.models.weights import WEIGHTS
+from foveate.models.checkpoint.save_load import WEIGHTS
 
 PACKED = "slice.tar.gz"
 KEPT = (".json", ".csv", ".safetensors")

@@ -12,7 +12,7 @@ import price_proof
 from foveate.errors import WorkError
 from foveate.evaluation.step import capture_graph
 from foveate.evaluation.timing import WARM_UP, compare_latencies, take_turns
-from foveate.studies.profile_networks import Ready, make_ready
+from foveate.profiling.networks import Ready, make_ready
 from gpu_steps.settings import Settings
 from gpu_steps.units import Unit
 from price_measure import ROUNDS, measure

@@ -15,11 +15,11 @@ from foveate.errors import RequestError
 from foveate.evaluation.compiling import compile_whole
 from foveate.kernels import has_path, only_reference, operators
 from foveate.models import attached
-from foveate.models.attach import detach
-from foveate.models.paths import explain
-from foveate.studies.candidate import Candidate
-from foveate.studies.network import build_network
-from foveate.studies.profile_networks import fill_zero_scales
+from foveate.models.sites.attach import detach
+from foveate.models.sites.kernel_paths import explain
+from foveate.profiling.networks import fill_zero_scales
+from foveate.studies.engine.network import build_network
+from foveate.studies.spec.candidate import Candidate
 from gpu_steps.settings import Settings
 from gpu_steps.units import Unit
 from price_proof import ROOM, pass_cases

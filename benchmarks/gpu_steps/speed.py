@@ -13,8 +13,8 @@ import torch
 
 from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
-from foveate.studies.candidate import Candidate
-from foveate.studies.network import build_network
+from foveate.studies.engine.network import build_network
+from foveate.studies.spec.candidate import Candidate
 from foveate.training.fit import fit
 from foveate.training.recipe import make_recipe, read_recipe
 from gpu_steps.settings import Settings

@@ -160,7 +160,7 @@ def _with_parent(function: Callable[..., None], *arguments: Any) -> None:
 
 
 def _do(unit: Unit, settings: Settings, path: Path, seconds: float, tries: int, code: str) -> None:
-    from foveate.studies.environment import describe_environment
+    from foveate.studies.engine.environment import describe_environment
     from price_measure import find_version
 
     versions = {name: find_version(name) for name in ("numba", "triton")}

@@ -21,7 +21,7 @@ from foveate.models import (
     set_path,
     sites,
 )
-from foveate.models.export import export
+from foveate.models.export.export import export
 from foveate.version import __version__
 
 __all__ = [

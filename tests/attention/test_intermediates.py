@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from foveate import create_attention, list_attention
-from foveate.attention.shown import showing, shown
+from foveate.attention.intermediates import showing, shown
 from foveate.kernels import only_reference
 
 # By name: the shapes for a map (2, 8, 5, 4), C_mid = 8 and bottlenecks of 2 channels.

@@ -10,7 +10,7 @@ import timm
 import torch
 
 from command_line import foveate
-from foveate.models.weights import load, save
+from foveate.models.checkpoint.save_load import load, save
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from command_line import foveate
-from foveate.cli_output import console_beside
+from foveate.cli.output import console_beside
 
 RED, TURNED = "\x1b[31mred", "a\u202eb\x01\ufffe"
 SMALL = ("--backbone", "cifar_resnet8", "--attention", "none", "--seeds", "1", "--epochs", "1")

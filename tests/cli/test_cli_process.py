@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from foveate.cli_process import Terminated, fault_in_words, flush_streams, say, terminable
-from foveate.studies.reaper import reaper, watch_over
+from foveate.cli.process import Terminated, fault_in_words, flush_streams, say, terminable
+from foveate.studies.engine.reaper import reaper, watch_over
 
 FULL = Path("/dev/full")
 needs_dev_full = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")

@@ -5,8 +5,8 @@ import pytest
 from filelock import FileLock
 
 from foveate.errors import RequestError
-from foveate.studies.assessment import assessment
-from foveate.studies.trained import Trained
+from foveate.inspection.assessment import assessment
+from foveate.inspection.trained import Trained
 
 ONE = Trained("one", "se", "resnet18", 0, "0123", ("a", "b"), (3, 8, 8), (0.5,), (0.2,))
 

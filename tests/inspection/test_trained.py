@@ -9,9 +9,9 @@ from PIL import Image
 
 import foveate
 from foveate.errors import RequestError
-from foveate.models.backbones import create_backbone
-from foveate.studies.find_trained import find_trained
-from foveate.studies.trained import assumed_order, open_images, study_of
+from foveate.inspection.find_trained import find_trained
+from foveate.inspection.trained import assumed_order, open_images, study_of
+from foveate.models.backbones.create import create_backbone
 
 CPU = torch.device("cpu")
 PREPROCESSING = {

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foveate.kernels import plain
+from foveate.kernels import reference
 
 # Compared is the largest difference over the largest absolute value of the float64 tensor, for every output
 # and gradient. All arithmetic is float32 or wider. What is left is:
@@ -110,8 +110,8 @@ def arguments(
     raise KeyError(name)
 
 
-def form(name: str, of: Any = plain) -> Callable[..., Any]:
-    """The function of a pass in a module that has the names of `plain`."""
+def form(name: str, of: Any = reference) -> Callable[..., Any]:
+    """The function of a pass in a module that has the names of `reference`."""
     return getattr(of, name.split()[0])
 
 

@@ -1,4 +1,4 @@
-"""The CPU passes against plain.py, and SE, CBAM, CA and SimAM made of them against the modules in float64."""
+"""The CPU passes against reference.py; SE, CBAM, CA and SimAM of them against their modules in float64."""
 
 from types import SimpleNamespace
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 pytest.importorskip("numba")
 
 import foveate
-from foveate.kernels import inference, plain
-from foveate.kernels.cpu import lines as line_passes
-from foveate.kernels.cpu import maths, pixels, planes, simam
-from foveate.kernels.cpu.planes import EMBEDDED, STRIDE
+from foveate.kernels import inference, reference
+from foveate.kernels.numba import lines as line_passes
+from foveate.kernels.numba import maths, pixels, planes, simam
+from foveate.kernels.numba.planes import EMBEDDED, STRIDE
 
 # Float32 sums of up to 2048 products in another order, and the sigmoid's own error of 9e-7, over the largest.
 TOLERANCE = 2e-5
@@ -84,7 +84,7 @@ def test_channel_statistics(case, layout):
     for begin, end in parts(case.C):
         PASSES[layout].channel_statistics(x, means, maxima, begin, end)
         PASSES[layout].channel_means(x, only, begin, end)
-    rows, _, wanted = plain.pool(case.x.double())
+    rows, _, wanted = reference.pool(case.x.double())
     check(torch.from_numpy(means), rows.mean(dim=2)[0])
     check(torch.from_numpy(only), rows.mean(dim=2)[0])
     assert torch.equal(torch.from_numpy(maxima).double(), wanted[0])
@@ -106,7 +106,7 @@ def test_pixel_statistics(case, layout, count):
             begin,
             end,
         )
-    wanted = plain.pool_channels(case.x.double(), scale.double()[None])[0].flatten(1)
+    wanted = reference.pool_channels(case.x.double(), scale.double()[None])[0].flatten(1)
     check(pooled[0], wanted[0])
     check(pooled[1], wanted[1])
     if count:
@@ -140,7 +140,7 @@ def test_fuse(case, layout):
             end,
         )
     maps = (multi.view(1, 1, case.H, case.W), product.view(1, EMBEDDED, case.H, case.W))
-    wanted = plain.fuse(
+    wanted = reference.fuse(
         *(t.double() for t in (case.x, scale[None], *maps, project, dff, dff_bias, aa, aa_bias))
     )
     check(read(y, layout, case.x), wanted)
@@ -154,7 +154,7 @@ def test_gate(case, layout, everywhere):
     for begin, end in parts(case.P):
         PASSES[layout].gate(lay(case.x, layout), y, channels.numpy(), positions.numpy(), begin, end)
     given = None if everywhere else positions.double().view(1, 1, case.H, case.W)
-    check(read(y, layout, case.x), plain.gate(case.x.double(), channels.double()[None], positions=given))
+    check(read(y, layout, case.x), reference.gate(case.x.double(), channels.double()[None], positions=given))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -166,7 +166,7 @@ def test_line_statistics(case, layout):
             line_passes.line_statistics_planes(x, lines.numpy(), case.H, line, begin, end)
         else:
             line_passes.line_statistics_pixels(x, lines.numpy(), case.H, case.W, begin, end)
-    rows, columns, _ = plain.pool(case.x.double())
+    rows, columns, _ = reference.pool(case.x.double())
     check(lines[:, : case.C], torch.cat([rows[0].T, columns[0].T]))
     assert lines[:, case.C :].isnan().all()
 
@@ -182,7 +182,7 @@ def test_gate_lines(case, layout):
         else:
             line_passes.gate_lines_pixels(x, y, lines.numpy(), case.H, case.W, begin, end)
     rows, columns = lines[:, : case.C].double().T[None].split([case.H, case.W], dim=2)
-    check(read(y, layout, case.x), plain.gate(case.x.double(), rows=rows, columns=columns))
+    check(read(y, layout, case.x), reference.gate(case.x.double(), rows=rows, columns=columns))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -196,7 +196,7 @@ def test_simam(case, layout, e_lambda):
         else:
             scratch = poisoned(512).numpy(), poisoned(512).numpy()
             simam.simam_pixels(x, y, e_lambda, *scratch, begin, end)
-    check(read(y, layout, case.x), plain.simam(case.x.double(), e_lambda))
+    check(read(y, layout, case.x), reference.simam(case.x.double(), e_lambda))
 
 
 MECHANISMS = ("se", "cbam", "ca", "simam")

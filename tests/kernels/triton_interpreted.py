@@ -8,14 +8,14 @@ from importlib import import_module
 from types import SimpleNamespace
 from unittest import mock
 
-from foveate.kernels import gpu
+from foveate.kernels import triton as gpu
 
 MODULES = ("map", "pool", "channels", "gate", "simam", "fuse", "fuse_backward")
 
 
 def dropped() -> dict[str, object]:
     """Take the Triton kernels' modules out, as if they had not been imported."""
-    names = [f"foveate.kernels.gpu.{name}" for name in MODULES]
+    names = [f"foveate.kernels.triton.{name}" for name in MODULES]
     for name in names:
         vars(gpu).pop(name.rpartition(".")[2], None)
     return {name: sys.modules.pop(name) for name in names if name in sys.modules}
@@ -39,7 +39,7 @@ def interpreted() -> Iterator[SimpleNamespace]:
         with mock.patch.multiple(
             tl, **{name: InterpretedFunction(part.fn) for name, part in compiled.items()}
         ):
-            modules = {name: import_module(f"foveate.kernels.gpu.{name}") for name in MODULES}
+            modules = {name: import_module(f"foveate.kernels.triton.{name}") for name in MODULES}
             passes = {
                 "pool": "pool",
                 "pool_channels": "channels",

@@ -23,6 +23,7 @@ from PIL import Image
 
 from foveate.data import load_data
 from foveate.errors import RequestError
+from foveate.inspection.find_trained import find_trained
 from foveate.look import pictures
 from foveate.look.addresses import OwnAddress, own_names
 from foveate.look.cards import cards, escaped, fault
@@ -30,7 +31,6 @@ from foveate.look.pictures import Picture, example_picture, read_picture
 from foveate.look.serve import serve
 from foveate.look.uploads import remove_forgotten
 from foveate.look.viewer import OwnMap, View, Viewer
-from foveate.studies.find_trained import find_trained
 
 CPU = torch.device("cpu")
 GREY = (1, 8, 8)

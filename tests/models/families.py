@@ -11,7 +11,7 @@ from torch import nn
 
 import foveate
 from foveate.attention import MECHANISMS
-from foveate.models.sites import Site, sites
+from foveate.models.sites.find import Site, sites
 
 FAMILIES: dict[tuple[str, str], str] = {
     ("ResNet", "timm"): "resnet18",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import foveate
 from foveate.models import attached
-from foveate.report.notation import magnitude
+from foveate.report.core.notation import magnitude
 
 DOCS = Path(__file__).parents[2] / "docs" / "contract.md"
 

@@ -12,7 +12,7 @@ from torchvision.models.detection.backbone_utils import _mobilenet_extractor, _r
 import foveate
 from foveate.errors import RequestError
 from foveate.models import attached
-from foveate.models.sites import sites
+from foveate.models.sites.find import sites
 
 
 def places(model: nn.Module, prefix: str = "") -> list[tuple[str, int, int]]:

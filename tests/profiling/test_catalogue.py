@@ -9,7 +9,7 @@ from rich.console import Console
 
 import foveate
 from foveate.attention import MECHANISMS
-from foveate.studies.catalogue import _place, catalogue, catalogue_table
+from foveate.profiling.catalogue import _place, catalogue, catalogue_table
 
 # ResNet-50: the widths of its blocks' ends, and how many blocks there are of each.
 BLOCKS = {256: 3, 512: 4, 1024: 6, 2048: 3}

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from foveate.errors import RequestError, WorkError
-from foveate.studies.candidate import Candidate
-from foveate.studies.profile import profile
-from foveate.studies.profile_networks import count_candidate, make_ready, refusals
-from foveate.studies.profile_spec import make_profile
+from foveate.profiling.engine import profile
+from foveate.profiling.networks import count_candidate, make_ready, refusals
+from foveate.profiling.settings import make_profile
+from foveate.studies.spec.candidate import Candidate
 
 SETTINGS = {
     "backbone": "cifar_resnet20",

@@ -11,9 +11,9 @@ import synthetic_transfer
 from synthetic_study import run_record, write_study
 
 from foveate.errors import RequestError, WorkError
-from foveate.report.build import build_report
-from foveate.report.records import read_record, read_records
-from foveate.report.sections import read_examined
+from foveate.records.study import read_record, read_records
+from foveate.report.core.sections import read_examined
+from foveate.report.study.build import build_report
 
 REMOVED = object()
 VALUES = (REMOVED, None, "x", [], {}, -1, float("inf"), True)

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from foveate.errors import RequestError
-from foveate.studies.record import RUNS, find_result
-from foveate.studies.scores import SCORES, image_scores, read_scores, write_scores
+from foveate.records.scores import SCORES, image_scores, read_scores, write_scores
+from foveate.studies.engine.folder import RUNS, find_result
 
 LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0], [1e5, 0.0, 0.0]])
 LABELS = torch.tensor([0, 1, 1])

@@ -6,7 +6,7 @@ import pytest
 from synthetic_study import edit_json, run_record, write_study
 
 from foveate.errors import RequestError, WorkError
-from foveate.report.records import read_records
+from foveate.records.study import read_records
 
 
 def test_reads_finished_runs_and_names_what_is_missing(tmp_path):

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -30,3 +31,22 @@ def open_page(page: Path, profile: Path, *flags: str, width: int = 1400) -> subp
         timeout=120,
         check=True,
     )
+
+
+class Outline(HTMLParser):
+    """The tags, the addresses that a browser would fetch, and the text outside of scripts and styles."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags = [""]
+        self.fetched: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.fetched += [value for key, value in attrs if key == "src" or (tag == "link" and key == "href")]
+
+    def handle_data(self, data):
+        if self.tags[-1] not in ("script", "style"):
+            self.text += data

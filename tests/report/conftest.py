@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from synthetic_study import DIGITS, write_study
 
-from foveate.report.build import build_report
+from foveate.report.study.build import build_report
 
 
 @pytest.fixture(scope="session")

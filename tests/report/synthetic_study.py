@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from foveate.report.run_record import spec_id
+from foveate.records.run import spec_id
 
 DIGITS = [str(digit) for digit in range(10)]
 COSTS = {

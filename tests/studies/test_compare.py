@@ -13,16 +13,16 @@ from filelock import FileLock
 import foveate
 from foveate.data import load_data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError, WorkersLostError
-from foveate.report.build import build_report
-from foveate.studies.begun import BY_NAMES
+from foveate.inspection.find_trained import find_trained
+from foveate.inspection.trained import open_images
+from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
-from foveate.studies.find_trained import find_trained
-from foveate.studies.network import build_network
-from foveate.studies.pool import run_in_processes
-from foveate.studies.run import Machine
-from foveate.studies.spec import StudySpec, make_study
-from foveate.studies.trained import open_images
-from foveate.studies.watch import Watch
+from foveate.studies.engine.fingerprints import BY_NAMES
+from foveate.studies.engine.network import build_network
+from foveate.studies.engine.pool import run_in_processes
+from foveate.studies.engine.run import Machine
+from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.study import StudySpec, make_study
 
 CPU = Machine("cpu", threads=1)
 CLOCKS = ("latency", "seconds", "efficiency", "input_share")

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from foveate.errors import RequestError
 from foveate.evaluation.statistics import detectable_difference
+from foveate.report.plan.console import duration, plan_table
 from foveate.studies.compare import compare
+from foveate.studies.engine.run import Machine
 from foveate.studies.plan import plan
-from foveate.studies.plan_console import duration, plan_table
-from foveate.studies.run import Machine
-from foveate.studies.spec import StudySpec, make_study
+from foveate.studies.spec.study import StudySpec, make_study
 
 CPU = Machine("cpu", threads=1)
 

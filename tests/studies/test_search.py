@@ -7,10 +7,10 @@ import pytest
 
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.studies.compare import compare
-from foveate.studies.run import Machine
+from foveate.studies.engine.run import Machine
+from foveate.studies.engine.watch import Watch
 from foveate.studies.search import SearchSettings, search
-from foveate.studies.spec import StudySpec, make_study
-from foveate.studies.watch import Watch
+from foveate.studies.spec.study import StudySpec, make_study
 
 CPU = Machine("cpu", threads=1)
 

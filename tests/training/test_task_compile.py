@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
+from foveate.training.module import ClassificationTask
 from foveate.training.recipe import Recipe
-from foveate.training.task import ClassificationTask
 
 
 class Untouched(nn.Module):

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
+from foveate.attention.intermediates import shown
 from foveate.attention.options import hidden_channels
-from foveate.attention.shown import shown
 
 
 class DoubleAttention(nn.Module):

@@ -8,9 +8,9 @@ high, so that it needs square maps. Its ReLUs between the layers, which the equa
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.intermediates import shown
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import LARGEST_KERNEL, check_count, hidden_channels
-from foveate.attention.shown import shown
 
 
 class ChannelBranch(nn.Module):

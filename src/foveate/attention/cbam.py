@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.intermediates import shown
 from foveate.attention.options import check_kernel_size, hidden_channels
-from foveate.attention.shown import shown
 from foveate.kernels import fast_paths
 
 

@@ -6,9 +6,9 @@ arXiv:2103.02907.
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.intermediates import shown
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count
-from foveate.attention.shown import shown
 from foveate.kernels import fast_paths
 
 

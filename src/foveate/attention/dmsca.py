@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import options
+from foveate.attention.intermediates import shown
 from foveate.attention.norm import AnySizeBatchNorm2d
-from foveate.attention.shown import shown
 from foveate.errors import RequestError
 from foveate.kernels import fast_paths
 

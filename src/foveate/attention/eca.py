@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.intermediates import shown
 from foveate.attention.options import check_count, check_kernel_size
-from foveate.attention.shown import shown
 
 
 def adaptive_kernel_size(channels: int) -> int:

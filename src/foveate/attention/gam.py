@@ -6,9 +6,9 @@ The plain form, without the group convolutions and the channel shuffle that the 
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.intermediates import shown
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_kernel_size, hidden_channels
-from foveate.attention.shown import shown
 
 
 class GAM(nn.Module):

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.intermediates import shown
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count
-from foveate.attention.shown import shown
 
 
 class NAM(nn.Module):

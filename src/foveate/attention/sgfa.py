@@ -8,8 +8,8 @@ import torch
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
+from foveate.attention.intermediates import shown
 from foveate.attention.options import check_count, check_kernel_size, hidden_channels
-from foveate.attention.shown import shown
 from foveate.attention.spatial import SpatialMask
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from foveate.cli_flags import Json
-from foveate.cli_output import console_beside, write_json_to
+from foveate.cli.flags import Json
+from foveate.cli.output import console_beside, write_json_to
 from foveate.errors import RequestError
 
 __all__ = ["explain", "look", "robustness", "transfer"]
@@ -63,8 +63,8 @@ def explain(
     Grad-CAM++ of each network on the same images, the mechanisms' own maps, and how well the maps keep to the
     object, to themselves, and to what the network answers by. Goes on where it was stopped.
     """
-    from foveate.studies.explain import ExplainSettings
-    from foveate.studies.explain import explain as engine
+    from foveate.inspection.explain.engine import ExplainSettings
+    from foveate.inspection.explain.engine import explain as engine
 
     settings = ExplainSettings(
         method=method,
@@ -113,8 +113,8 @@ def robustness(
     Accuracy and calibration by corruption and severity, the mean corruption error relative to plain, paired
     tests by seed. Goes on where it was stopped.
     """
-    from foveate.studies.robustness import RobustnessSettings
-    from foveate.studies.robustness import robustness as engine
+    from foveate.inspection.robustness.engine import RobustnessSettings
+    from foveate.inspection.robustness.engine import robustness as engine
 
     settings = RobustnessSettings(
         corruptions=_names(corruptions),
@@ -164,9 +164,9 @@ def transfer(
     Directly where classes map, by name or by a file. Which mechanism knows more of what it has not seen, and
     which classes gain and lose. Goes on where it was stopped.
     """
-    from foveate.studies.candidate import parse_candidates
-    from foveate.studies.transfer import TransferSettings
-    from foveate.studies.transfer import transfer as engine
+    from foveate.inspection.transfer.engine import TransferSettings
+    from foveate.inspection.transfer.engine import transfer as engine
+    from foveate.studies.spec.candidate import parse_candidates
     from foveate.training.recipe import parse_setting
 
     changes = dict(parse_setting(text) for text in set_ or ())
@@ -226,8 +226,8 @@ def _examine(
     threads: int | None,
     json_: Path | None,
 ) -> None:
-    from foveate.report.section_console import section_console
-    from foveate.studies.examine import Examination, examine
+    from foveate.inspection.examine import Examination, examine
+    from foveate.report.core.section_console import section_console
 
     console = console_beside(json_, wide=True)
     examined, page = examine(Examination(runs, out, device, threads), console, engine)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from foveate.studies.request import StudyRequest
+from foveate.studies.spec.request import StudyRequest
 
 __all__ = ["Json", "with_study_flags"]
 

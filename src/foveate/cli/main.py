@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from foveate.cli_examine import explain, look, robustness, transfer
-from foveate.cli_flags import Json
-from foveate.cli_output import console_beside, finish, write_json_to
-from foveate.cli_process import (
+from foveate.cli.examine import explain, look, robustness, transfer
+from foveate.cli.flags import Json
+from foveate.cli.output import console_beside, finish, write_json_to
+from foveate.cli.process import (
     INTERRUPTED,
     TERMINATED,
     Terminated,
@@ -20,7 +20,7 @@ from foveate.cli_process import (
     say,
     terminable,
 )
-from foveate.cli_studies import ablate, compare, plan, sweep
+from foveate.cli.studies import ablate, compare, plan, sweep
 from foveate.errors import RequestError, WorkError, answering_a_command
 from foveate.version import __version__
 
@@ -81,14 +81,14 @@ def profile(
     """
     settings = {"compile" if key == "compile_" else key: value for key, value in locals().items()}
     del settings["out"], settings["json_"]
-    from foveate.report.profile_console import profile_console
+    from foveate.report.profile.console import profile_console
     from foveate.studies.commands import run_profile
 
     console = console_beside(json_, wide=True)
     record = run_profile(settings, out, console)
     console.print(profile_console(record))
     if out:
-        from foveate.report.profile_build import write_profile
+        from foveate.report.profile.build import write_profile
 
         console.print(f"Report: {write_profile(record, out)}", soft_wrap=True, markup=False)
     write_json_to(record, json_)
@@ -113,14 +113,14 @@ def report(
     """
     console = console_beside(json_)
     if len(folders) == 1:
-        from foveate.report.build import build_report
+        from foveate.report.study.build import build_report
 
         if out:
             raise RequestError("--out is for several studies: the report of one lies in its own folder")
         finish(build_report(folders[0], against), json_, console)
         return
-    from foveate.report.joined import join_reports
-    from foveate.report.joined_tables import joined_console
+    from foveate.report.joined.build import join_reports
+    from foveate.report.joined.tables import joined_console
 
     joined = join_reports(folders, out, against)
     console.print(joined_console(joined))
@@ -148,7 +148,7 @@ def export(
 
     Takes any batch, and any height and width wherever the network does; it says so where not.
     """
-    from foveate.models.export import export_file, in_lines
+    from foveate.models.export.export import export_file, in_lines
 
     console = console_beside(json_)
     done = export_file(
@@ -166,7 +166,7 @@ def export(
 @app.command("list")
 def list_(json_: Json = None) -> None:
     """Show every mechanism: paper, default place, options, and what it adds to a ResNet-50 at 224×224."""
-    from foveate.studies.catalogue import catalogue, catalogue_table
+    from foveate.profiling.catalogue import catalogue, catalogue_table
 
     described = catalogue()
     console_beside(json_).print(catalogue_table(described))
@@ -208,7 +208,3 @@ def _run() -> int:
 
 def _goes_on() -> str:
     return "; the same command goes on from here" * bool(set(sys.argv[1:2]) & set(RESUMING))
-
-
-if __name__ == "__main__":
-    main()

@@ -53,7 +53,7 @@ def _refuse_unwritable(json_: Path) -> None:
 
 def finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:
     """Print the table and the verdict of a study; what is missing of it makes the exit status 1."""
-    from foveate.report.console import console_table
+    from foveate.report.study.console import console_table
 
     console.print(console_table(summary))
     console.print(f"Report: {summary['report']}", soft_wrap=True, markup=False)

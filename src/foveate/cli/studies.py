@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from foveate.cli_flags import with_study_flags
-from foveate.cli_output import console_beside, finish, write_json_to
-from foveate.studies.request import StudyRequest
+from foveate.cli.flags import with_study_flags
+from foveate.cli.output import console_beside, finish, write_json_to
+from foveate.studies.spec.request import StudyRequest
 
 __all__ = ["ablate", "compare", "plan", "sweep"]
 
@@ -98,8 +98,8 @@ def plan(
 
     Times are reckoned from training steps measured here. Nothing is trained and nothing is written.
     """
+    from foveate.report.plan.console import plan_table
     from foveate.studies.commands import run_plan
-    from foveate.studies.plan_console import plan_table
 
     subject = {"attention": attention, "backbones": backbones, "ablate": ablate_, "sweep": sweep_}
     console = console_beside(asked.json)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from foveate.files import write_json
-from foveate.report.records import FORMAT, read_record
+from foveate.inspection.trained import Trained
+from foveate.records.study import FORMAT, read_record
 from foveate.studies.compare import sole_user
-from foveate.studies.trained import Trained
 from foveate.version import __version__
 
 __all__ = ["Assessment", "assessment"]

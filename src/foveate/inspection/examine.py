@@ -10,15 +10,20 @@ from rich.console import Console
 
 from foveate.errors import RequestError, WorkError
 from foveate.files import find_obstacle
-from foveate.report.build import build_examination, build_report
-from foveate.report.sections import Examined, read_examined
-from foveate.studies.environment import available_cores, check_threads, command_line, describe_environment
-from foveate.studies.find_trained import find_trained
-from foveate.studies.profile_progress import shown_on
-from foveate.studies.record import STUDY
-from foveate.studies.run import Machine
-from foveate.studies.trained import Trained, study_of
-from foveate.studies.watch import OnProgress
+from foveate.inspection.find_trained import find_trained
+from foveate.inspection.trained import Trained, study_of
+from foveate.report.core.sections import Examined, read_examined
+from foveate.report.study.build import build_examination, build_report
+from foveate.studies.engine.bar import shown_on
+from foveate.studies.engine.environment import (
+    available_cores,
+    check_threads,
+    command_line,
+    describe_environment,
+)
+from foveate.studies.engine.folder import STUDY
+from foveate.studies.engine.run import Machine
+from foveate.studies.engine.watch import OnProgress
 from foveate.training.fit import lightning_device
 
 __all__ = ["Examination", "Work", "examine"]

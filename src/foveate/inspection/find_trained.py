@@ -15,21 +15,21 @@ from foveate.attention import list_attention
 from foveate.data.greys import GreyRange
 from foveate.errors import RequestError, shortened
 from foveate.files import file_sha256
+from foveate.inspection.trained import Trained
 from foveate.models import load, load_weights
-from foveate.models.backbones import check_backbone, create_backbone
-from foveate.models.bounds import built_within
-from foveate.models.loading import check_weights, without_wrappers
-from foveate.models.metadata import read_about
-from foveate.models.rebuild import describe_attention
-from foveate.models.weight_files import read_safetensors
-from foveate.models.weights import WEIGHTS
+from foveate.models.backbones.create import check_backbone, create_backbone
+from foveate.models.checkpoint.bounds import built_within
+from foveate.models.checkpoint.metadata import read_about
+from foveate.models.checkpoint.rebuild import describe_attention
+from foveate.models.checkpoint.save_load import WEIGHTS
+from foveate.models.checkpoint.state_dicts import check_weights, without_wrappers
+from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
-from foveate.report.notation import display_name
-from foveate.report.record_check import reading
-from foveate.report.records import PLAIN, read_record
-from foveate.studies.record import RESULT, RUNS, STUDY, find_result
-from foveate.studies.spec import RunSpec
-from foveate.studies.trained import Trained
+from foveate.records.check import reading
+from foveate.records.study import PLAIN, read_record
+from foveate.report.core.notation import display_name
+from foveate.studies.engine.folder import RESULT, RUNS, STUDY, find_result
+from foveate.studies.spec.study import RunSpec
 
 __all__ = ["find_trained"]
 

@@ -12,10 +12,10 @@ from foveate.data import Data, load_data
 from foveate.data.greys import GreyRange
 from foveate.data.numbering import are_numbers, number_classes
 from foveate.errors import RequestError, shortened
-from foveate.report.records import read_record
-from foveate.studies.begun import under
-from foveate.studies.record import STUDY
-from foveate.studies.spec import RunSpec
+from foveate.records.study import read_record
+from foveate.studies.engine.fingerprints import under
+from foveate.studies.engine.folder import STUDY
+from foveate.studies.spec.study import RunSpec
 
 __all__ = ["Trained", "assumed_order", "check_alike", "open_images", "study_of"]
 

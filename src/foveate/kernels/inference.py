@@ -39,7 +39,7 @@ def _describe(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism:
 
 @functools.cache
 def _planner(mechanism: str) -> Callable[..., Any]:
-    return import_module(f"foveate.kernels.cpu.{mechanism}").plan
+    return import_module(f"foveate.kernels.numba.{mechanism}").plan
 
 
 def _plan(mechanism: str, shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.library import define, impl, register_autograd, register_fake
 
 from foveate.errors import RequestError
-from foveate.kernels import plain
+from foveate.kernels import reference
 
 __all__ = ["fuse", "gate", "pool", "pool_channels", "simam", "why_not"]
 
@@ -96,7 +96,7 @@ def like(x: Tensor, *others: Any) -> Tensor:
 
 def run_triton(module: str, name: str, *arguments: Any) -> Any:
     """Carry out a Triton launcher; nothing of Triton is imported before."""
-    return getattr(import_module(f"foveate.kernels.gpu.{module}"), name)(*arguments)
+    return getattr(import_module(f"foveate.kernels.triton.{module}"), name)(*arguments)
 
 
 def declare(
@@ -175,22 +175,22 @@ def fake_pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
 FACTORS = "Tensor? channels, Tensor? rows, Tensor? columns, Tensor? positions"
 WEIGHTS = "Tensor project, Tensor dff_weight, Tensor dff_bias, Tensor aa_weight, Tensor aa_bias"
 MAPS = "Tensor x, Tensor scale, Tensor multi, Tensor product"
-declare("pool", "Tensor x", "(Tensor, Tensor, Tensor)", plain.pool, "pool", fake_pool, kept=2)
+declare("pool", "Tensor x", "(Tensor, Tensor, Tensor)", reference.pool, "pool", fake_pool, kept=2)
 declare(
     "pool_channels",
     "Tensor x, Tensor? scale",
     "Tensor",
-    plain.pool_channels,
+    reference.pool_channels,
     "channels",
     fake_pool_channels,
 )
-declare("gate", f"Tensor x, {FACTORS}", "Tensor", plain.gate, "gate", like)
-declare("simam", "Tensor x, float e_lambda", "Tensor", plain.simam, "simam", like)
+declare("gate", f"Tensor x, {FACTORS}", "Tensor", reference.gate, "gate", like)
+declare("simam", "Tensor x, float e_lambda", "Tensor", reference.simam, "simam", like)
 declare(
     "fuse",
     f"{MAPS}, {WEIGHTS}",
     "Tensor",
-    plain.fuse,
+    reference.fuse,
     "fuse",
     like,
     backward_module="fuse_backward",
@@ -234,6 +234,6 @@ def fuse(
     aa_weight: Tensor,
     aa_bias: Tensor,
 ) -> Tensor:
-    """All of DMSCA behind its small maps, α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x: see `plain.fuse`."""
+    """DMSCA behind its small maps, α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x: see `reference.fuse`."""
     weights = (project, dff_weight, dff_bias, aa_weight, aa_bias)
     return torch.ops.foveate.fuse(x, scale, multi, product, *weights)

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foveate.kernels import plain
+from foveate.kernels import reference
 
 __all__ = ["cbam", "coordinate", "dmsca", "simam", "spatial_mask"]
 
 
-def dmsca(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+def dmsca(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
     """DMSCA in three passes: statistics of the channels, statistics of the pixels, the fusion."""
     rows, columns, maximum = passes.pool(x)
     f = module.gce.encode(rows.mean(dim=2)[:, :, None, None], maximum[:, :, None, None])
@@ -33,7 +33,7 @@ def dmsca(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
     )
 
 
-def cbam(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+def cbam(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
     """CBAM in three passes: both gates are applied in one, and the map between them is never written."""
     rows, _, maximum = passes.pool(x)
     mlp = module.channel.mlp
@@ -42,19 +42,19 @@ def cbam(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
     return passes.gate(x, channels=M_c, positions=M_s)
 
 
-def coordinate(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+def coordinate(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
     """Coordinate attention in two passes: both means in one, both gates in one."""
     rows, columns, _ = passes.pool(x)
     g_h, g_w = module.gates(rows.unsqueeze(3), columns.unsqueeze(3))
     return passes.gate(x, rows=g_h.squeeze(3), columns=g_w.squeeze(3))
 
 
-def simam(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+def simam(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
     """SimAM in one pass: statistics and gate of a channel while it is at hand."""
     return passes.simam(x, module.e_lambda)
 
 
-def spatial_mask(module: Any, x: Tensor, passes: ModuleType = plain) -> Tensor:
+def spatial_mask(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
     """SGFA's spatial gate in two passes."""
     mean_and_maximum = passes.pool_channels(x, None)
     M_s = torch.sigmoid(module.norm(module.conv(mean_and_maximum.flip(1))))  # its maximum comes first

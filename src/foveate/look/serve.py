@@ -14,15 +14,15 @@ from typing import Any
 
 from foveate.data import Data
 from foveate.errors import RequestError
+from foveate.inspection.find_trained import find_trained
+from foveate.inspection.trained import Trained, open_images
 from foveate.look.addresses import LOOPBACK, OwnAddress, own_names
 from foveate.look.page import STYLE, build_page, gradio_library, look_theme
 from foveate.look.pictures import MOST_BYTES
 from foveate.look.uploads import forgotten_removed
 from foveate.look.viewer import Viewer
 from foveate.names import cleaned, printable
-from foveate.studies.find_trained import find_trained
-from foveate.studies.run import Machine
-from foveate.studies.trained import Trained, open_images
+from foveate.studies.engine.run import Machine
 from foveate.training.fit import lightning_device
 
 __all__ = ["serve"]

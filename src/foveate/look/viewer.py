@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from foveate.data.greys import GreyRange
 from foveate.errors import RequestError
 from foveate.evaluation.cam import METHODS, cam_maps
+from foveate.inspection.trained import Trained
 from foveate.look.pictures import Picture
-from foveate.models.capture import attention_modules, capture
-from foveate.models.sites import sites
-from foveate.models.target_layers import default_layer
-from foveate.report.records import PLAIN
-from foveate.studies.trained import Trained
+from foveate.models.sites.capture import attention_modules, capture
+from foveate.models.sites.find import sites
+from foveate.models.sites.target_layers import default_layer
+from foveate.records.study import PLAIN
 
 __all__ = ["OwnMap", "View", "Viewer"]
 

@@ -1,13 +1,13 @@
 """Networks: where attention goes in them, how it gets in and out, how they are kept, and timm's names."""
 
-from foveate.models import registry  # noqa: F401  registers the names
-from foveate.models.attach import IdentityGate, attach, attached, detach
-from foveate.models.capture import capture
-from foveate.models.hub import from_pretrained, push_to_hub, save_pretrained
-from foveate.models.loading import load_weights
-from foveate.models.paths import SitePath, explain, set_path
-from foveate.models.sites import Site, sites
-from foveate.models.weights import load, save
+from foveate.models.backbones import registered  # noqa: F401  registers the names
+from foveate.models.checkpoint.hub import from_pretrained, push_to_hub, save_pretrained
+from foveate.models.checkpoint.save_load import load, save
+from foveate.models.checkpoint.state_dicts import load_weights
+from foveate.models.sites.attach import IdentityGate, attach, attached, detach
+from foveate.models.sites.capture import capture
+from foveate.models.sites.find import Site, sites
+from foveate.models.sites.kernel_paths import SitePath, explain, set_path
 
 __all__ = [
     "IdentityGate",

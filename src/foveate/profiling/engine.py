@@ -12,14 +12,14 @@ from foveate.evaluation.roofline import measure_bounds
 from foveate.evaluation.step import capture_graph, inference_step
 from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, milliseconds, take_turns
 from foveate.kernels import only_reference
-from foveate.models.attach import IdentityGate, attached
-from foveate.report.profile_words import ROOM, arithmetic_share, warnings_of
-from foveate.report.records import FORMAT
-from foveate.studies.environment import command_line, describe_environment
-from foveate.studies.profile_networks import Counted, Ready, count_candidate, make_ready, refusals
-from foveate.studies.profile_rows import Measured, make_row
-from foveate.studies.profile_spec import ProfileSpec
-from foveate.studies.watch import OnProgress
+from foveate.models.sites.attach import IdentityGate, attached
+from foveate.profiling.networks import Counted, Ready, count_candidate, make_ready, refusals
+from foveate.profiling.rows import Measured, make_row
+from foveate.profiling.settings import ProfileSpec
+from foveate.records.study import FORMAT
+from foveate.report.profile.words import ROOM, arithmetic_share, warnings_of
+from foveate.studies.engine.environment import command_line, describe_environment
+from foveate.studies.engine.watch import OnProgress
 from foveate.version import __version__
 
 __all__ = ["profile"]

@@ -16,11 +16,11 @@ from foveate.evaluation.element_wise import Work, count_work
 from foveate.evaluation.memory import count_held_bytes, measure_step_peak
 from foveate.evaluation.step import inference_step, training_step
 from foveate.kernels import only_reference
-from foveate.models.attach import attached
-from foveate.models.paths import explain, set_path
-from foveate.studies.candidate import Candidate
-from foveate.studies.network import build_network
-from foveate.studies.profile_spec import ProfileSpec
+from foveate.models.sites.attach import attached
+from foveate.models.sites.kernel_paths import explain, set_path
+from foveate.profiling.settings import ProfileSpec
+from foveate.studies.engine.network import build_network
+from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["Counted", "Ready", "count_candidate", "fill_zero_scales", "make_ready", "refusals"]
 

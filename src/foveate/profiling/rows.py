@@ -5,9 +5,9 @@ from typing import Any
 
 from foveate.evaluation.roofline import Bounds
 from foveate.evaluation.timing import Latency
-from foveate.studies.candidate import Candidate
-from foveate.studies.profile_networks import Counted
-from foveate.studies.profile_spec import ProfileSpec
+from foveate.profiling.networks import Counted
+from foveate.profiling.settings import ProfileSpec
+from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["Measured", "make_row"]
 

@@ -11,12 +11,12 @@ import torch
 from foveate.errors import RequestError, unknown_name
 from foveate.evaluation.step import Mode
 from foveate.kernels import PATHS
-from foveate.models.backbones import check_backbone, own_image_size
-from foveate.models.torchvision_backbones import TORCHVISION
-from foveate.report.records import PLAIN
-from foveate.studies.candidate import Candidate, parse_candidates
-from foveate.studies.environment import available_cores, check_threads
-from foveate.studies.run import Machine
+from foveate.models.backbones.create import check_backbone, own_image_size
+from foveate.models.backbones.torchvision import TORCHVISION
+from foveate.records.study import PLAIN
+from foveate.studies.engine.environment import available_cores, check_threads
+from foveate.studies.engine.run import Machine
+from foveate.studies.spec.candidate import Candidate, parse_candidates
 from foveate.training.fit import lightning_device
 
 __all__ = ["ProfileSpec", "make_profile"]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from foveate.errors import RequestError
-from foveate.report.record_types import EXAMINATION, TYPES
+from foveate.records.types import EXAMINATION, TYPES
 
 __all__ = ["check_types", "reading"]
 

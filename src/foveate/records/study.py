@@ -7,8 +7,8 @@ from typing import Any
 
 from foveate.errors import RequestError, WorkError
 from foveate.names import map_strings, printable
-from foveate.report.record_check import check_types
-from foveate.report.run_record import check_run_record
+from foveate.records.check import check_types
+from foveate.records.run import check_run_record
 from foveate.version import __version__
 
 __all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records", "read_result", "read_shown"]

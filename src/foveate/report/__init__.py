@@ -1,4 +1,4 @@
 """The report of a study, from its records alone: a page, tables and figures, and the words for a terminal.
 
-Nothing is imported here: drawing takes heavy libraries, which only `foveate.report.build` needs.
+Nothing is imported here: drawing takes heavy libraries, which only `foveate.report.study.build` needs.
 """

@@ -8,19 +8,19 @@ from rich.console import Console
 
 from foveate.errors import RequestError, unknown_name
 from foveate.files import find_obstacle
-from foveate.report.articles import find_article
+from foveate.profiling.engine import profile
+from foveate.profiling.settings import make_profile
+from foveate.report.study.articles import find_article
 from foveate.studies.compare import compare
-from foveate.studies.environment import available_cores, check_threads, command_line
+from foveate.studies.engine.bar import shown_on
+from foveate.studies.engine.environment import available_cores, check_threads, command_line
+from foveate.studies.engine.folder import refuse_unusable_folder
+from foveate.studies.engine.progress import ProgressWatch
+from foveate.studies.engine.run import Machine
 from foveate.studies.plan import plan
-from foveate.studies.profile import profile
-from foveate.studies.profile_progress import shown_on
-from foveate.studies.profile_spec import make_profile
-from foveate.studies.progress import ProgressWatch
-from foveate.studies.record import refuse_unusable_folder
-from foveate.studies.request import StudyRequest
-from foveate.studies.run import Machine
 from foveate.studies.search import SearchSettings, search
-from foveate.studies.spec import StudySpec, make_study
+from foveate.studies.spec.request import StudyRequest
+from foveate.studies.spec.study import StudySpec, make_study
 from foveate.training.fit import Logs, lightning_device
 from foveate.training.recipe import parse_setting, read_yaml
 

@@ -15,18 +15,23 @@ from filelock import FileLock, Timeout
 from foveate.data import Data, load_data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError, WorkersLostError
 from foveate.files import remove_parts, write_json
-from foveate.models.backbones import own_image_size
-from foveate.report.dynamics import waiting_share
-from foveate.studies.begun import as_begun, as_seen_by_parent, changed_images, describe_fingerprint
-from foveate.studies.controls import with_controls
-from foveate.studies.cost import measure_cost
-from foveate.studies.environment import describe_environment
-from foveate.studies.network import check_forward, check_networks
-from foveate.studies.pool import Outcome, run_in_processes
-from foveate.studies.record import FORMAT, RUNS, STUDY, find_result, refuse_unusable_folder
-from foveate.studies.run import Machine, execute, make_augmentation
-from foveate.studies.spec import DataChoice, RunSpec, StudySpec
-from foveate.studies.watch import Watch
+from foveate.models.backbones.create import own_image_size
+from foveate.report.study.dynamics import waiting_share
+from foveate.studies.engine.controls import with_controls
+from foveate.studies.engine.cost import measure_cost
+from foveate.studies.engine.environment import describe_environment
+from foveate.studies.engine.fingerprints import (
+    as_begun,
+    as_seen_by_parent,
+    changed_images,
+    describe_fingerprint,
+)
+from foveate.studies.engine.folder import FORMAT, RUNS, STUDY, find_result, refuse_unusable_folder
+from foveate.studies.engine.network import check_forward, check_networks
+from foveate.studies.engine.pool import Outcome, run_in_processes
+from foveate.studies.engine.run import Machine, execute, make_augmentation
+from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.study import DataChoice, RunSpec, StudySpec
 from foveate.version import __version__
 
 __all__ = [
@@ -91,7 +96,7 @@ def compare(
         if time.monotonic() - started > MEASURED_AGAIN_AFTER:
             measure_cost(study, data, out, machine, watch)  # if the machine was busy before
         # Here, when the runs' processes have ended, and not in them: drawing takes a lot of memory.
-        from foveate.report.build import build_report
+        from foveate.report.study.build import build_report
 
         return build_report(out, against=against)
 

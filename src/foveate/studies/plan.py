@@ -17,16 +17,16 @@ from foveate.data import Data, make_loader
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.cost import count_parameters
 from foveate.evaluation.statistics import detectable_difference, pooled_std
-from foveate.report.records import read_records
-from foveate.report.summary import planned_pairs, summarise
-from foveate.studies.candidate import Candidate
+from foveate.records.study import read_records
+from foveate.report.study.summary import planned_pairs, summarise
 from foveate.studies.compare import ALPHA, POWER, describe_data, open_study
-from foveate.studies.controls import with_controls
-from foveate.studies.network import build_network
-from foveate.studies.record import RESULT, RUNS
-from foveate.studies.run import AUTOCAST, Machine, make_augmentation
-from foveate.studies.spec import StudySpec
-from foveate.studies.watch import Watch
+from foveate.studies.engine.controls import with_controls
+from foveate.studies.engine.folder import RESULT, RUNS
+from foveate.studies.engine.network import build_network
+from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
+from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.study import StudySpec
 from foveate.training.schedule import make_optimizer
 
 __all__ = ["plan"]

@@ -15,17 +15,17 @@ from filelock import FileLock
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError
 from foveate.files import write_json
-from foveate.report.record_check import reading
-from foveate.report.records import PLAIN
-from foveate.studies.begun import changed_images
+from foveate.records.check import reading
+from foveate.records.design import Contrast, Design, Search, Trial
+from foveate.records.study import PLAIN
 from foveate.studies.compare import open_again, open_study, own_gpu, sole_user
-from foveate.studies.design import Contrast, Design, Search, Trial
-from foveate.studies.pool import Outcome, run_in_processes
-from foveate.studies.run import Cancelled, Machine, at_work, train
-from foveate.studies.spec import RunSpec, StudySpec
-from foveate.studies.sweep import combine, swept_values, usual_values
+from foveate.studies.engine.fingerprints import changed_images
+from foveate.studies.engine.pool import Outcome, run_in_processes
+from foveate.studies.engine.run import Cancelled, Machine, at_work, train
+from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.study import RunSpec, StudySpec
+from foveate.studies.spec.sweep import combine, swept_values, usual_values
 from foveate.studies.trials import ask, ended_trials, importance, open_trials, trial_state
-from foveate.studies.watch import Watch
 from foveate.training.keeping import CHECKPOINT
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from foveate.errors import RequestError, first_line
-from foveate.studies.environment import without_password
+from foveate.studies.engine.environment import without_password
 
 if TYPE_CHECKING:
     import optuna

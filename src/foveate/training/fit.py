@@ -18,8 +18,8 @@ from torch import nn
 from foveate.data import Loader
 from foveate.errors import RequestError, WorkError
 from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
+from foveate.training.module import ClassificationTask, Prepare
 from foveate.training.recipe import Recipe
-from foveate.training.task import ClassificationTask, Prepare
 
 __all__ = ["Fitted", "Logs", "OnEpoch", "OnStep", "fit"]
 

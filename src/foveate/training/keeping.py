@@ -15,8 +15,8 @@ from foveate.errors import WorkError
 from foveate.files import write_csv, write_whole
 from foveate.training.checksum import add_checksum, check_checksum
 from foveate.training.learned import learned_numbers
+from foveate.training.module import ClassificationTask
 from foveate.training.recipe import Recipe
-from foveate.training.task import ClassificationTask
 
 __all__ = ["CHECKPOINT", "RunKeeper", "WholeCheckpointIO"]
 

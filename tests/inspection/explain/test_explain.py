@@ -15,11 +15,11 @@ from torch import nn
 
 import foveate
 from foveate.errors import RequestError
-from foveate.studies.examine import Work
-from foveate.studies.explain import ExplainSettings, explain
-from foveate.studies.explain_subjects import find_subjects
-from foveate.studies.find_trained import find_trained
-from foveate.studies.sheets import Tile, draw_sheet, outlined
+from foveate.inspection.examine import Work
+from foveate.inspection.explain.engine import ExplainSettings, explain
+from foveate.inspection.explain.sheets import Tile, draw_sheet, outlined
+from foveate.inspection.explain.subjects import find_subjects
+from foveate.inspection.find_trained import find_trained
 
 pytest.importorskip("pytorch_grad_cam")
 
@@ -154,7 +154,7 @@ def test_maps_of_nothing_are_counted_as_undefined(networks, images, tmp_path):
 
 
 def test_a_map_of_nothing_is_not_in_the_noise_suppression_but_counted():
-    from foveate.studies import explain_scores
+    from foveate.inspection.explain import scores as explain_scores
 
     maps, objects = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4, dtype=torch.bool)
     objects[:, :2] = True

@@ -15,12 +15,12 @@ from torch import nn
 from foveate.data.corruptions import corrupt
 from foveate.data.survey import spread
 from foveate.errors import RequestError, WorkError
-from foveate.report.robustness import robustness_section
-from foveate.studies.attacking import _images, _split_of
-from foveate.studies.examine import Work
-from foveate.studies.find_trained import find_trained
-from foveate.studies.robustness import RobustnessSettings, robustness
-from foveate.studies.trained import Trained, open_images
+from foveate.inspection.examine import Work
+from foveate.inspection.find_trained import find_trained
+from foveate.inspection.robustness.attacking import _images, _split_of
+from foveate.inspection.robustness.engine import RobustnessSettings, robustness
+from foveate.inspection.trained import Trained, open_images
+from foveate.report.robustness.section import robustness_section
 
 FEW = {"corruptions": ("contrast", "gaussian_noise"), "severities": (1, 5)}
 
@@ -301,7 +301,7 @@ def test_a_prepared_set_with_nothing_of_what_is_asked_is_refused(measure, tmp_pa
 
 def test_rows_of_other_definitions_are_not_taken(measure, monkeypatch):
     first = measure()
-    monkeypatch.setattr("foveate.studies.corrupting.DEFINITIONS", 99)
+    monkeypatch.setattr("foveate.inspection.robustness.corrupting.DEFINITIONS", 99)
     assert len(measure()["kept"]) == len(first["rows"])
 
 
@@ -344,7 +344,7 @@ def test_a_device_without_memory_ends_the_work_with_what_to_do(measure, build):
 
 def test_a_device_without_memory_ends_attacks_too(measure, monkeypatch):
     pytest.importorskip("art")
-    monkeypatch.setattr("foveate.studies.attacking.attack", lambda *_, **__: too_large())
+    monkeypatch.setattr("foveate.inspection.robustness.attacking.attack", lambda *_, **__: too_large())
     with pytest.raises(WorkError, match="fewer networks at a time"):
         measure(corruptions=(), attacks=("fgsm",), attack_images=3)
 

@@ -14,18 +14,18 @@ import foveate
 from foveate.data import load_data
 from foveate.data.class_map import match_classes
 from foveate.errors import RequestError
-from foveate.models.backbones import create_backbone
-from foveate.studies.candidate import parse_candidates
+from foveate.inspection.examine import Work
+from foveate.inspection.find_trained import find_trained
+from foveate.inspection.trained import Trained
+from foveate.inspection.transfer.direct_answers import direct_scores
+from foveate.inspection.transfer.engine import TransferSettings, transfer
+from foveate.inspection.transfer.fine_tuning import Tuning
+from foveate.inspection.transfer.target import open_target
+from foveate.models.backbones.create import create_backbone
 from foveate.studies.compare import compare
-from foveate.studies.direct_answers import direct_scores
-from foveate.studies.examine import Work
-from foveate.studies.find_trained import find_trained
-from foveate.studies.fine_tuning import Tuning
-from foveate.studies.run import Machine
-from foveate.studies.spec import DataChoice, make_study
-from foveate.studies.trained import Trained
-from foveate.studies.transfer import TransferSettings, transfer
-from foveate.studies.transfer_target import open_target
+from foveate.studies.engine.run import Machine
+from foveate.studies.spec.candidate import parse_candidates
+from foveate.studies.spec.study import DataChoice, make_study
 
 CPU = torch.device("cpu")
 SHORT = {"epochs": 2, "batch_size": 8, "augmentation": ("crop",)}

@@ -12,14 +12,14 @@ from torch import nn
 
 import foveate
 from foveate.errors import RequestError, WorkError
-from foveate.models import backbones
-from foveate.models.backbones import (
+from foveate.models.backbones.create import (
     check_backbone,
     check_image_size,
     create_backbone,
     has_pretrained_weights,
     own_image_size,
 )
+from foveate.models.backbones.create import create as backbones
 
 SHUFFLENET = "torchvision/shufflenet_v2_x0_5"
 

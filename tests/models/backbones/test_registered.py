@@ -11,7 +11,7 @@ import torch
 import foveate
 from foveate.errors import RequestError
 from foveate.models import attached
-from foveate.models.registry import BACKBONES
+from foveate.models.backbones.registered import BACKBONES
 
 NAMES = [f"{backbone}_{mechanism}" for backbone in BACKBONES for mechanism in foveate.list_attention()]
 
@@ -42,7 +42,7 @@ def test_every_mechanism_in_every_backbone_has_a_name():
     for name in NAMES:
         assert timm.is_model(name)
         entrypoint = timm.model_entrypoint(name)
-        assert (entrypoint.__name__, entrypoint.__module__) == (name, "foveate.models.registry")
+        assert (entrypoint.__name__, entrypoint.__module__) == (name, "foveate.models.backbones.registered")
         assert timm.get_pretrained_cfg(name).architecture == name
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 import foveate
 from foveate.errors import RequestError
-from foveate.models.scaling import create_timm, scaled_arguments
+from foveate.models.backbones.scaling import create_timm, scaled_arguments
 
 
 def count(name: str, width: float = 1.0, extra_blocks: int = 0) -> int:

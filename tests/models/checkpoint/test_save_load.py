@@ -11,7 +11,7 @@ from torch import nn
 import foveate
 from foveate.errors import DiskError, RequestError
 from foveate.models import attached
-from foveate.models.attach import placements
+from foveate.models.sites.attach import placements
 
 
 def moved(model: nn.Module, channels: int = 3) -> nn.Module:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 import foveate
 from foveate.errors import DiskError, RequestError, WorkError
-from foveate.models.export import Exported, export, export_file, in_lines
-from foveate.models.parity import hold_against
-from foveate.models.weights import save
+from foveate.models.checkpoint.save_load import save
+from foveate.models.export.export import Exported, export, export_file, in_lines
+from foveate.models.export.parity import hold_against
 from foveate.version import __version__
 
 CLASSES = ["cat", "dog", "Öre"]

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import foveate
-from foveate.models.export import export
-from foveate.models.registry import BACKBONES
+from foveate.models.backbones.registered import BACKBONES
+from foveate.models.export.export import export
 
 MECHANISMS = foveate.list_attention()
 NAMES = [name for name in BACKBONES if "resnet" in name or "convnext" in name]

@@ -10,7 +10,7 @@ from torch._dynamo.testing import CompileCounter
 
 import foveate
 from foveate import capture
-from foveate.attention.shown import shown
+from foveate.attention.intermediates import shown
 from foveate.errors import RequestError
 
 

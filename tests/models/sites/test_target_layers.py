@@ -9,7 +9,7 @@ from torch import nn
 
 import foveate
 from foveate.errors import RequestError
-from foveate.models.target_layers import default_layer, find_layer
+from foveate.models.sites.target_layers import default_layer, find_layer
 
 ENDS = {
     ("ResNet", "timm"): "layer4.1",

@@ -7,8 +7,8 @@ from synthetic_study import write_study
 from synthetic_transfer import HOSTILE, write_record
 
 from foveate.errors import RequestError
-from foveate.report.build import build_examination, build_report
-from foveate.report.sections import find_sections, read_examined
+from foveate.report.core.sections import find_sections, read_examined
+from foveate.report.study.build import build_examination, build_report
 
 
 def test_a_section_says_what_was_left_out_and_warned_of(tmp_path):
@@ -75,7 +75,7 @@ def test_what_was_trained_elsewhere_has_a_page_that_opens_offline(tmp_path):
 
 
 def test_pictures_are_in_the_page(tmp_path, monkeypatch):
-    from foveate.report import sections
+    from foveate.report.core import sections
 
     Image.new("RGB", (3, 2)).save(tmp_path / "grid.png")
     picture = sections.Picture("Where they look", "Maps of two networks.", tmp_path / "grid.png")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from foveate.report.explained import explained_section, summarise_explained
-from foveate.report.explained_summary import SCORE_BOUNDS, SCORES
+from foveate.report.explain.section import explained_section, summarise_explained
+from foveate.report.explain.summary import SCORE_BOUNDS, SCORES
 
 
 def score(mean, **other):
@@ -221,6 +221,6 @@ def test_nothing_and_a_score_that_one_mechanism_lacks(record, tmp_path):
 
 
 def test_every_score_that_is_measured_has_its_words():
-    from foveate.report.explained import NOTES
+    from foveate.report.explain.section import NOTES
 
     assert set(NOTES) == set(SCORES)

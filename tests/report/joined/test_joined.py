@@ -7,18 +7,17 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from browser import CHROMIUM, open_page
+from browser import CHROMIUM, Outline, open_page
 from rich.console import Console
 from synthetic_study import edit_json, write_study
-from test_report_page import Outline
 from typer.testing import CliRunner
 
-from foveate.cli import app
+from foveate.cli.main import app
 from foveate.errors import RequestError
-from foveate.report.build import build_report
-from foveate.report.joined import find_differences, join_reports
-from foveate.report.joined_tables import joined_console
-from foveate.report.records import read_records
+from foveate.records.study import read_records
+from foveate.report.joined.build import find_differences, join_reports
+from foveate.report.joined.tables import joined_console
+from foveate.report.study.build import build_report
 
 CLASSES = ["a", "b", "c"]
 HOSTILE = "</script><b>x</b>"

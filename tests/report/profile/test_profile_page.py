@@ -10,10 +10,10 @@ from browser import CHROMIUM, open_page
 from rich.console import Console
 from synthetic_profile import RATIOS, make_record
 
-from foveate.report.profile_build import write_profile
-from foveate.report.profile_charts import profile_figures
-from foveate.report.profile_console import profile_console
-from foveate.report.profile_words import warnings_of
+from foveate.report.profile.build import write_profile
+from foveate.report.profile.charts import profile_figures
+from foveate.report.profile.console import profile_console
+from foveate.report.profile.words import warnings_of
 
 HOSTILE = "se(at=</script><b>x</b>)"
 

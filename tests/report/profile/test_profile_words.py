@@ -1,7 +1,7 @@
 import pytest
 from synthetic_profile import make_record
 
-from foveate.report.profile_words import (
+from foveate.report.profile.words import (
     byte_size,
     conditions,
     headline,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from foveate.data.corruptions import CORRUPTIONS
-from foveate.report.files import as_latex, as_markdown, as_svg
-from foveate.report.robustness import robustness_section, summarise_robustness
-from foveate.report.robustness_measured import COMMON
-from foveate.report.sections import read_examined
+from foveate.report.core.files import as_latex, as_markdown, as_svg
+from foveate.report.core.sections import read_examined
+from foveate.report.robustness.measured import COMMON
+from foveate.report.robustness.section import robustness_section, summarise_robustness
 
 
 def row(name, corruption, severity, accuracy, ece=0.1):

@@ -6,11 +6,11 @@ from synthetic_study import edit_json, write_study
 
 from foveate.attention import list_attention
 from foveate.errors import RequestError
-from foveate.report.articles import article_names, find_article, printed_beside
-from foveate.report.build import build_report
-from foveate.report.claims import article_table, claims, conditions, points_cell
-from foveate.report.records import read_records
-from foveate.report.summary import summarise
+from foveate.records.study import read_records
+from foveate.report.study.articles import article_names, find_article, printed_beside
+from foveate.report.study.build import build_report
+from foveate.report.study.claims import article_table, claims, conditions, points_cell
+from foveate.report.study.summary import summarise
 from foveate.training.recipe import read_recipe
 
 DMSCA, SGFA = "dmsca-article", "sgfa-article"

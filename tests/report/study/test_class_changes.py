@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from foveate.report.class_changes import (
+from foveate.report.core.files import as_markdown, as_svg
+from foveate.report.study.class_changes import (
     class_changes,
     class_changes_figure,
     class_changes_sentences,
     class_changes_table,
     untested_classes,
 )
-from foveate.report.files import as_markdown, as_svg
 
 CLASSES = ["cat", "dog", "<b>ship</b>"]
 

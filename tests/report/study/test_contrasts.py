@@ -7,12 +7,12 @@ import pytest
 from rich.console import Console
 from synthetic_study import write_study
 
-from foveate.report.build import build_report
-from foveate.report.charts import figures
-from foveate.report.console import console_table
-from foveate.report.contrasts import contrasts_table, search_table, values_table
-from foveate.report.records import read_records
-from foveate.report.summary import summarise
+from foveate.records.study import read_records
+from foveate.report.study.build import build_report
+from foveate.report.study.charts import figures
+from foveate.report.study.console import console_table
+from foveate.report.study.contrasts import contrasts_table, search_table, values_table
+from foveate.report.study.summary import summarise
 
 GAINS = {"none": 0.0, "se": 0.001, "GCE": 0.01, "dmsca": 0.03}
 CONTRASTS = [

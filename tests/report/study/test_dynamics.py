@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from synthetic_study import edit_json, run_record, write_study
 
-from foveate.report.build import build_report
-from foveate.report.dynamics import fluctuation, waiting_share
-from foveate.report.dynamics_charts import DEPTHS, learned_figures
-from foveate.report.files import as_svg
-from foveate.report.records import read_records
-from foveate.report.summary import summarise
-from foveate.report.tables import training_table
+from foveate.records.study import read_records
+from foveate.report.core.files import as_svg
+from foveate.report.study.build import build_report
+from foveate.report.study.dynamics import fluctuation, waiting_share
+from foveate.report.study.dynamics_charts import DEPTHS, learned_figures
+from foveate.report.study.summary import summarise
+from foveate.report.study.tables import training_table
 
 LAYERS = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in (0, 1)]
 

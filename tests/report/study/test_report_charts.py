@@ -4,13 +4,13 @@ import pytest
 import vl_convert
 from synthetic_study import write_study
 
-from foveate.report.charts import figures, pareto_front
-from foveate.report.class_changes import MANY_CLASSES
-from foveate.report.files import as_pdf, as_svg
-from foveate.report.numbers import class_numbers
-from foveate.report.records import read_records
-from foveate.report.summary import summarise
-from foveate.report.theme import theme
+from foveate.records.study import read_records
+from foveate.report.core.files import as_pdf, as_svg
+from foveate.report.core.theme import theme
+from foveate.report.study.charts import figures, pareto_front
+from foveate.report.study.class_changes import MANY_CLASSES
+from foveate.report.study.numbers import class_numbers
+from foveate.report.study.summary import summarise
 
 
 def figures_of(folder, **options):

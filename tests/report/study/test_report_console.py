@@ -3,9 +3,9 @@ import io
 from rich.console import Console
 from synthetic_study import write_study
 
-from foveate.report.console import console_table
-from foveate.report.records import read_records
-from foveate.report.summary import summarise
+from foveate.records.study import read_records
+from foveate.report.study.console import console_table
+from foveate.report.study.summary import summarise
 
 
 def printed(folder, **options):

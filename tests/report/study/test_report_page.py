@@ -1,32 +1,12 @@
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, open_page
+from browser import CHROMIUM, Outline, open_page
 from synthetic_study import write_study
 
-from foveate.report.build import build_report
-
-
-class Outline(HTMLParser):
-    """The tags, the addresses that a browser would fetch, and the text outside of scripts and styles."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.tags = [""]
-        self.fetched: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.fetched += [value for key, value in attrs if key == "src" or (tag == "link" and key == "href")]
-
-    def handle_data(self, data):
-        if self.tags[-1] not in ("script", "style"):
-            self.text += data
+from foveate.report.study.build import build_report
 
 
 def test_names_of_classes_stay_text(hostile_report):

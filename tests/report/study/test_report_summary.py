@@ -5,9 +5,9 @@ import pytest
 from synthetic_study import edit_json, run_record, write_study
 
 from foveate.evaluation.statistics import detectable_difference, pooled_std
-from foveate.report.dynamics import epochs_to_95
-from foveate.report.records import read_records
-from foveate.report.summary import summarise
+from foveate.records.study import read_records
+from foveate.report.study.dynamics import epochs_to_95
+from foveate.report.study.summary import summarise
 
 
 def summary_of(folder, **options):

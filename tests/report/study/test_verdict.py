@@ -3,10 +3,10 @@ import json
 import pytest
 from synthetic_study import edit_json, write_study
 
-from foveate.report.files import as_markdown
-from foveate.report.records import read_records
-from foveate.report.summary import summarise
-from foveate.report.tables import results_table
+from foveate.records.study import read_records
+from foveate.report.core.files import as_markdown
+from foveate.report.study.summary import summarise
+from foveate.report.study.tables import results_table
 
 
 def verdict_of(folder, **options):

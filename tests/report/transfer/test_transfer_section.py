@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from foveate.report.files import as_latex, as_markdown, as_svg
-from foveate.report.transferred import summarise_transfer, transfer_section
+from foveate.report.core.files import as_latex, as_markdown, as_svg
+from foveate.report.transfer.section import summarise_transfer, transfer_section
 
 CLASSES = {"direct": ["car", "bird"], "probe": ["car", "bird", "nail"], "finetune": ["car", "bird", "nail"]}
 GAINS = {"none": 0.0, "se": 0.03, "ca": 0.0}

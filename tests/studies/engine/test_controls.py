@@ -13,16 +13,16 @@ from torch import nn
 from foveate.data import Data, load_data
 from foveate.errors import RequestError
 from foveate.models import attach
-from foveate.models.backbones import create_backbone
-from foveate.studies import matching
-from foveate.studies.candidate import parse_candidates
+from foveate.models.backbones.create import create_backbone
+from foveate.records.design import Contrast, Control
 from foveate.studies.compare import describe_data
-from foveate.studies.controls import match_controls, with_controls
-from foveate.studies.design import Contrast, Control
-from foveate.studies.network import check_networks
-from foveate.studies.record import FORMAT
-from foveate.studies.run import Machine
-from foveate.studies.spec import StudySpec, make_study
+from foveate.studies.engine import matching
+from foveate.studies.engine.controls import match_controls, with_controls
+from foveate.studies.engine.folder import FORMAT
+from foveate.studies.engine.network import check_networks
+from foveate.studies.engine.run import Machine
+from foveate.studies.spec.candidate import parse_candidates
+from foveate.studies.spec.study import StudySpec, make_study
 
 CPU = torch.device("cpu")
 IMAGES: dict[str, Any] = {"classes": 10, "channels": 3, "image_size": 32, "device": CPU}

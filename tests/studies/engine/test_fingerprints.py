@@ -11,7 +11,7 @@ from PIL import Image
 
 from foveate.data import Data, load_data
 from foveate.errors import ImagesChangedError
-from foveate.studies.begun import (
+from foveate.studies.engine.fingerprints import (
     BY_NAMES,
     as_begun,
     as_seen_by_parent,

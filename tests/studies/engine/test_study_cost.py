@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from foveate.data import Data, load_data
-from foveate.report.latency import noise_of_cost
-from foveate.studies.cost import measure_cost
-from foveate.studies.run import Machine
-from foveate.studies.spec import StudySpec, make_study
-from foveate.studies.watch import Watch
+from foveate.report.study.latency import noise_of_cost
+from foveate.studies.engine.cost import measure_cost
+from foveate.studies.engine.run import Machine
+from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.study import StudySpec, make_study
 
 CPU = Machine("cpu")
 

@@ -11,10 +11,10 @@ from command_line import foveate
 from foveate.data import load_data
 from foveate.data.pictures import open_pictures
 from foveate.errors import RequestError
+from foveate.inspection.find_trained import find_trained
+from foveate.inspection.trained import open_images
 from foveate.look.pictures import read_picture
 from foveate.look.viewer import Viewer
-from foveate.studies.find_trained import find_trained
-from foveate.studies.trained import open_images
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from foveate.attention import create_attention
 from foveate.attention.dmsca import DMSCA
 from foveate.attention.sgfa import SCPA, SGFA, SGU, SGFAChannelMask
 from foveate.errors import RequestError
-from foveate.studies.ablation import DMSCA_PARTS, plan_ablation
-from foveate.studies.candidate import Candidate, read_candidate
 from foveate.studies.compare import compare
-from foveate.studies.run import Machine
-from foveate.studies.spec import make_study
+from foveate.studies.engine.run import Machine
+from foveate.studies.spec.ablation import DMSCA_PARTS, plan_ablation
+from foveate.studies.spec.candidate import Candidate, read_candidate
+from foveate.studies.spec.study import make_study
 
 
 def parts_of(candidate: Candidate) -> set[str]:

@@ -1,7 +1,7 @@
 import pytest
 
 from foveate.errors import RequestError
-from foveate.studies.candidate import Candidate, parse_candidates
+from foveate.studies.spec.candidate import Candidate, parse_candidates
 
 
 def test_names_and_calls() -> None:

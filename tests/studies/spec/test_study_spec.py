@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from foveate.errors import RequestError
-from foveate.studies.spec import StudySpec, make_study
+from foveate.studies.spec.study import StudySpec, make_study
 
 DIGITS = {"data": "digits", "backbone": "cifar_resnet20", "attention": "none,se", "seeds": 2}
 

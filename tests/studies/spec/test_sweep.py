@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from foveate.errors import RequestError
-from foveate.studies.candidate import read_candidate
-from foveate.studies.network import check_networks
-from foveate.studies.spec import StudySpec, make_study
-from foveate.studies.sweep import combine, parse_values, swept_values
+from foveate.studies.engine.network import check_networks
+from foveate.studies.spec.candidate import read_candidate
+from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.sweep import combine, parse_values, swept_values
 
 DIGITS = {"data": "digits", "backbone": "cifar_resnet8"}
 

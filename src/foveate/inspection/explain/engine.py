@@ -9,15 +9,15 @@ from torch import nn
 from foveate.errors import RequestError
 from foveate.evaluation.attention_scores import VIEWS, tolerance_of
 from foveate.evaluation.road import SHARES
-from foveate.models.target_layers import default_layer, find_layer
-from foveate.report.notation import display_name
-from foveate.studies.assessment import Assessment, assessment
-from foveate.studies.examine import Work
-from foveate.studies.explain_pictures import Looked, draw_grid, draw_own_maps, look, remove_others
-from foveate.studies.explain_scores import score_maps
-from foveate.studies.explain_settings import ExplainSettings
-from foveate.studies.explain_subjects import Subjects, find_subjects
-from foveate.studies.trained import Trained, assumed_order
+from foveate.inspection.assessment import Assessment, assessment
+from foveate.inspection.examine import Work
+from foveate.inspection.explain.pictures import Looked, draw_grid, draw_own_maps, look, remove_others
+from foveate.inspection.explain.scores import score_maps
+from foveate.inspection.explain.settings import ExplainSettings
+from foveate.inspection.explain.subjects import Subjects, find_subjects
+from foveate.inspection.trained import Trained, assumed_order
+from foveate.models.sites.target_layers import default_layer, find_layer
+from foveate.report.core.notation import display_name
 from foveate.training.learned import learned_numbers
 
 __all__ = ["ExplainSettings", "explain"]

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from foveate.evaluation.cam import cam_maps
 from foveate.evaluation.heat import heat, overlay
 from foveate.files import write_bytes
-from foveate.models.capture import attention_modules, capture
-from foveate.report.notation import decimals, display_name, interval
-from foveate.studies.explain_subjects import Subjects
-from foveate.studies.sheets import Tile, draw_sheet, enlarged, outlined, tile_side
-from foveate.studies.trained import Trained
+from foveate.inspection.explain.sheets import Tile, draw_sheet, enlarged, outlined, tile_side
+from foveate.inspection.explain.subjects import Subjects
+from foveate.inspection.trained import Trained
+from foveate.models.sites.capture import attention_modules, capture
+from foveate.report.core.notation import decimals, display_name, interval
 
 __all__ = ["Looked", "draw_grid", "draw_own_maps", "look", "remove_others"]
 

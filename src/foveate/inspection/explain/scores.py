@@ -21,10 +21,10 @@ from foveate.evaluation.cam import cam_maps
 from foveate.evaluation.intervals import AMOUNT
 from foveate.evaluation.road import road
 from foveate.evaluation.statistics import describe
-from foveate.report.explained_summary import SCORE_BOUNDS
-from foveate.studies.explain_settings import ExplainSettings
-from foveate.studies.explain_subjects import Subjects
-from foveate.studies.trained import Trained
+from foveate.inspection.explain.settings import ExplainSettings
+from foveate.inspection.explain.subjects import Subjects
+from foveate.inspection.trained import Trained
+from foveate.report.explain.summary import SCORE_BOUNDS
 
 __all__ = ["score_maps"]
 

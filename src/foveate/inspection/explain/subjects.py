@@ -18,8 +18,8 @@ from foveate.data.regions import Regions, as_seen, read_regions
 from foveate.data.survey import digest, spread
 from foveate.data.tables import parquet_files
 from foveate.errors import RequestError
-from foveate.studies.explain_settings import ExplainSettings
-from foveate.studies.trained import Trained, check_alike, open_images
+from foveate.inspection.explain.settings import ExplainSettings
+from foveate.inspection.trained import Trained, check_alike, open_images
 
 __all__ = ["Subjects", "find_subjects"]
 

@@ -12,11 +12,11 @@ from foveate.data.survey import spread
 from foveate.errors import DiskError, first_line
 from foveate.evaluation.attacks import NormalisedModel, attack, masking_signs, useless_gradients
 from foveate.evaluation.running_scores import RunningScores
-from foveate.studies.assessment import Assessment
-from foveate.studies.begun import under
-from foveate.studies.robustness_settings import RobustnessSettings
-from foveate.studies.spec import RunSpec
-from foveate.studies.trained import Trained
+from foveate.inspection.assessment import Assessment
+from foveate.inspection.robustness.settings import RobustnessSettings
+from foveate.inspection.trained import Trained
+from foveate.studies.engine.fingerprints import under
+from foveate.studies.spec.study import RunSpec
 
 __all__ = ["attack_network"]
 

@@ -14,9 +14,9 @@ from foveate.data.prepared import CLEAN, PreparedCorruptions
 from foveate.data.survey import spread
 from foveate.errors import DiskError, first_line
 from foveate.evaluation.running_scores import RunningScores
-from foveate.studies.assessment import Assessment
-from foveate.studies.robustness_settings import RobustnessSettings
-from foveate.studies.trained import Trained
+from foveate.inspection.assessment import Assessment
+from foveate.inspection.robustness.settings import RobustnessSettings
+from foveate.inspection.trained import Trained
 
 __all__ = ["Corrupting"]
 

@@ -9,14 +9,14 @@ from foveate.data.corruptions import LEAST_SIDE
 from foveate.data.prepared import CLEAN, PreparedCorruptions, open_prepared
 from foveate.errors import RequestError, WorkError, first_line
 from foveate.evaluation.attacks import check_toolbox
-from foveate.studies.assessment import Assessment, assessment
-from foveate.studies.attacking import attack_network
-from foveate.studies.begun import describe_fingerprint
-from foveate.studies.corrupting import Corrupting
-from foveate.studies.examine import Work
-from foveate.studies.robustness_settings import Condition, RobustnessSettings
-from foveate.studies.trained import assumed_order, open_images
-from foveate.studies.watch import OnProgress
+from foveate.inspection.assessment import Assessment, assessment
+from foveate.inspection.examine import Work
+from foveate.inspection.robustness.attacking import attack_network
+from foveate.inspection.robustness.corrupting import Corrupting
+from foveate.inspection.robustness.settings import Condition, RobustnessSettings
+from foveate.inspection.trained import assumed_order, open_images
+from foveate.studies.engine.fingerprints import describe_fingerprint
+from foveate.studies.engine.watch import OnProgress
 
 __all__ = ["RobustnessSettings", "robustness"]
 

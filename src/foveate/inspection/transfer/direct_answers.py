@@ -11,7 +11,7 @@ from torch import Tensor
 from foveate.data import Data, make_loader, seen
 from foveate.data.class_map import ClassMap
 from foveate.evaluation.classification import classification_scores, predict
-from foveate.studies.trained import Trained
+from foveate.inspection.trained import Trained
 
 __all__ = ["direct_scores", "prepared", "row_values"]
 

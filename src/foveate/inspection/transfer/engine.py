@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from foveate.errors import DiskError, RequestError, WorkError
-from foveate.studies.assessment import Assessment, assessment
-from foveate.studies.begun import describe_fingerprint
-from foveate.studies.examine import Work
-from foveate.studies.fine_tuning import check_attached
-from foveate.studies.transfer_settings import WAYS, TransferSettings
-from foveate.studies.transfer_tasks import Tasks, record_kind
+from foveate.inspection.assessment import Assessment, assessment
+from foveate.inspection.examine import Work
+from foveate.inspection.transfer.fine_tuning import check_attached
+from foveate.inspection.transfer.settings import WAYS, TransferSettings
+from foveate.inspection.transfer.tasks import Tasks, record_kind
+from foveate.studies.engine.fingerprints import describe_fingerprint
 
 __all__ = ["WAYS", "TransferSettings", "transfer"]
 

@@ -13,12 +13,12 @@ from torch import nn
 from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.evaluation.probe import find_head
-from foveate.report.records import PLAIN
-from foveate.studies.candidate import Candidate
-from foveate.studies.network import attach_candidate
-from foveate.studies.run import Machine, execute
-from foveate.studies.spec import DataChoice, RunSpec
-from foveate.studies.trained import Trained
+from foveate.inspection.trained import Trained
+from foveate.records.study import PLAIN
+from foveate.studies.engine.network import attach_candidate
+from foveate.studies.engine.run import Machine, execute
+from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.study import DataChoice, RunSpec
 from foveate.training.recipe import Recipe
 
 __all__ = ["TUNED", "Tuning", "check_attached", "fine_tune", "with_new_head"]
@@ -85,7 +85,7 @@ def fine_tune(
     The validation part chooses the weights, the test part is looked at once.
 
     Returns:
-        the record of the run, as `foveate.studies.run.execute` writes it.
+        the record of the run, as `foveate.studies.engine.run.execute` writes it.
 
     Raises:
         WorkError: whatever stopped it.

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError, unknown_name
-from foveate.report.records import PLAIN
-from foveate.studies.candidate import Candidate
+from foveate.records.study import PLAIN
+from foveate.studies.spec.candidate import Candidate
 from foveate.training.recipe import Recipe, make_recipe, read_recipe
 
 __all__ = ["WAYS", "TransferSettings"]

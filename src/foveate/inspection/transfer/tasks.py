@@ -12,16 +12,16 @@ from foveate.data import Data, make_loader
 from foveate.data.class_map import ClassMap, match_classes, read_class_map
 from foveate.errors import RequestError
 from foveate.evaluation.probe import Features, features, linear_probe
-from foveate.report.records import PLAIN
-from foveate.studies.begun import as_begun
-from foveate.studies.direct_answers import direct_scores, prepared, row_values
-from foveate.studies.fine_tuning import TUNED, Tuning, fine_tune
-from foveate.studies.run import Machine
-from foveate.studies.spec import DataChoice
-from foveate.studies.trained import Trained
-from foveate.studies.transfer_settings import TransferSettings
-from foveate.studies.transfer_target import open_target
-from foveate.studies.watch import OnProgress
+from foveate.inspection.trained import Trained
+from foveate.inspection.transfer.direct_answers import direct_scores, prepared, row_values
+from foveate.inspection.transfer.fine_tuning import TUNED, Tuning, fine_tune
+from foveate.inspection.transfer.settings import TransferSettings
+from foveate.inspection.transfer.target import open_target
+from foveate.records.study import PLAIN
+from foveate.studies.engine.fingerprints import as_begun
+from foveate.studies.engine.run import Machine
+from foveate.studies.engine.watch import OnProgress
+from foveate.studies.spec.study import DataChoice
 
 __all__ = ["Task", "Tasks", "record_kind"]
 

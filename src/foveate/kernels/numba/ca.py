@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.cpu.gates import image_of, share_lines
-from foveate.kernels.cpu.lines import (
+from foveate.kernels.numba.gates import image_of, share_lines
+from foveate.kernels.numba.lines import (
     embed_lines,
     expand_lines,
     gate_lines_pixels,
@@ -14,9 +14,9 @@ from foveate.kernels.cpu.lines import (
     line_statistics_pixels,
     line_statistics_planes,
 )
-from foveate.kernels.cpu.maths import jit
-from foveate.kernels.cpu.small import fold
-from foveate.kernels.cpu.team import (
+from foveate.kernels.numba.maths import jit
+from foveate.kernels.numba.small import fold
+from foveate.kernels.numba.team import (
     MAP,
     Plan,
     attend_images,

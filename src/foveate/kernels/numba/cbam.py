@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.cpu.gates import gate, measure_channels, measure_pixels, share_rows
-from foveate.kernels.cpu.maths import jit
-from foveate.kernels.cpu.planes import STRIDE
-from foveate.kernels.cpu.small import convolve_pair, excite, saturating_sigmoid, squeeze
-from foveate.kernels.cpu.team import (
+from foveate.kernels.numba.gates import gate, measure_channels, measure_pixels, share_rows
+from foveate.kernels.numba.maths import jit
+from foveate.kernels.numba.planes import STRIDE
+from foveate.kernels.numba.small import convolve_pair, excite, saturating_sigmoid, squeeze
+from foveate.kernels.numba.team import (
     MAP,
     Plan,
     attend_images,

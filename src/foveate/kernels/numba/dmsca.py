@@ -8,11 +8,11 @@ from numba.extending import register_jitable
 from torch import Tensor
 
 from foveate.kernels.anatomy import MOST_BRANCHES
-from foveate.kernels.cpu import pixels, planes
-from foveate.kernels.cpu.maths import jit, precise_sigmoid
-from foveate.kernels.cpu.planes import EMBEDDED, STRIDE
-from foveate.kernels.cpu.small import channel_mlp, convolve_pair, directions, fold
-from foveate.kernels.cpu.team import (
+from foveate.kernels.numba import pixels, planes
+from foveate.kernels.numba.maths import jit, precise_sigmoid
+from foveate.kernels.numba.planes import EMBEDDED, STRIDE
+from foveate.kernels.numba.small import channel_mlp, convolve_pair, directions, fold
+from foveate.kernels.numba.team import (
     MAP,
     Plan,
     attend_images,

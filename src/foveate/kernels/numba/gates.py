@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from foveate.kernels.cpu import pixels, planes
-from foveate.kernels.cpu.maths import inlined, jit
-from foveate.kernels.cpu.team import rows, share
+from foveate.kernels.numba import pixels, planes
+from foveate.kernels.numba.maths import inlined, jit
+from foveate.kernels.numba.team import rows, share
 
 __all__ = [
     "average_channels",

@@ -10,8 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from foveate.kernels.cpu.maths import jit
-from foveate.kernels.cpu.small import saturating_sigmoid
+from foveate.kernels.numba.maths import jit
+from foveate.kernels.numba.small import saturating_sigmoid
 
 __all__ = [
     "embed_lines",

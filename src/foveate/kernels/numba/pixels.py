@@ -6,8 +6,8 @@ channels is read once for all of them.
 
 import numpy as np
 
-from foveate.kernels.cpu.maths import jit, maximum, precise_sigmoid, sigmoid
-from foveate.kernels.cpu.planes import EMBEDDED
+from foveate.kernels.numba.maths import jit, maximum, precise_sigmoid, sigmoid
+from foveate.kernels.numba.planes import EMBEDDED
 
 __all__ = ["channel_means", "channel_statistics", "fuse", "gate", "pixel_statistics"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.cpu.gates import average_channels, gate
-from foveate.kernels.cpu.maths import jit
-from foveate.kernels.cpu.small import excite, squeeze
-from foveate.kernels.cpu.team import (
+from foveate.kernels.numba.gates import average_channels, gate
+from foveate.kernels.numba.maths import jit
+from foveate.kernels.numba.small import excite, squeeze
+from foveate.kernels.numba.team import (
     MAP,
     Plan,
     attend_images,

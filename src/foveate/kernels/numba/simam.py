@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.cpu.gates import image_of, share_lines
-from foveate.kernels.cpu.maths import jit, sigmoid
-from foveate.kernels.cpu.team import MAP, Plan, attend_images, barrier, make_plan, read_task, take, worker
+from foveate.kernels.numba.gates import image_of, share_lines
+from foveate.kernels.numba.maths import jit, sigmoid
+from foveate.kernels.numba.team import MAP, Plan, attend_images, barrier, make_plan, read_task, take, worker
 
 f = np.float32
 CHANNELS = 512  # of a chunk in channels_last

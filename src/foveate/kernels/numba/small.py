@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from foveate.kernels.cpu.maths import jit, sigmoid
-from foveate.kernels.cpu.team import barrier, share
+from foveate.kernels.numba.maths import jit, sigmoid
+from foveate.kernels.numba.team import barrier, share
 
 __all__ = ["channel_mlp", "convolve_pair", "directions", "excite", "fold", "saturating_sigmoid", "squeeze"]
 

@@ -16,8 +16,8 @@ from numba import carray, types
 from numba.extending import intrinsic, register_jitable
 from torch import Tensor
 
-from foveate.kernels.cpu.maths import inlined, kept
-from foveate.kernels.cpu.openmp import BARRIER, RANK, TEAM, declare_entry_points, run_in_team, why_alone
+from foveate.kernels.numba.maths import inlined, kept
+from foveate.kernels.numba.openmp import BARRIER, RANK, TEAM, declare_entry_points, run_in_team, why_alone
 from foveate.kernels.operators import layout
 
 __all__ = [

@@ -8,8 +8,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels.gpu import map as maps
-from foveate.kernels.gpu.pool import greatest
+from foveate.kernels.triton import map as maps
+from foveate.kernels.triton.pool import greatest
 
 __all__ = ["load_scaled", "offsets", "pool_channels", "pool_channels_backward"]
 

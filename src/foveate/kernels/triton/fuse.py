@@ -11,8 +11,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels.gpu import map as maps
-from foveate.kernels.gpu.channels import load_scaled, offsets
+from foveate.kernels.triton import map as maps
+from foveate.kernels.triton.channels import load_scaled, offsets
 
 __all__ = ["arguments", "flat", "fuse", "load_gate", "load_weights", "mix"]
 

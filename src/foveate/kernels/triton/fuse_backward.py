@@ -18,9 +18,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels.gpu import map as maps
-from foveate.kernels.gpu.channels import load_scaled
-from foveate.kernels.gpu.fuse import arguments, flat, load_gate, load_weights, mix
+from foveate.kernels.triton import map as maps
+from foveate.kernels.triton.channels import load_scaled
+from foveate.kernels.triton.fuse import arguments, flat, load_gate, load_weights, mix
 
 __all__ = ["fuse_backward"]
 

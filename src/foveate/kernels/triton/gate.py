@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels.gpu import map as maps
-from foveate.kernels.gpu.pool import place, strides
+from foveate.kernels.triton import map as maps
+from foveate.kernels.triton.pool import place, strides
 
 __all__ = ["gate", "gate_backward"]
 

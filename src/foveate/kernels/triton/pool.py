@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels.gpu import map as maps
+from foveate.kernels.triton import map as maps
 
 __all__ = ["greatest", "pool", "pool_backward"]
 

@@ -7,8 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from foveate.kernels.gpu import map as maps
-from foveate.kernels.gpu.channels import offsets
+from foveate.kernels.triton import map as maps
+from foveate.kernels.triton.channels import offsets
 
 __all__ = ["simam", "simam_backward"]
 

@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError, WorkError, first_line, unknown_name
-from foveate.models.rebuild import remember
-from foveate.models.scaling import create_timm, scaled_arguments
-from foveate.models.torchvision_backbones import (
+from foveate.models.backbones.scaling import create_timm, scaled_arguments
+from foveate.models.backbones.torchvision import (
     IMAGE_SIZE,
     TORCHVISION,
     create_torchvision,
@@ -24,6 +23,7 @@ from foveate.models.torchvision_backbones import (
     special_arguments,
     torchvision_names,
 )
+from foveate.models.checkpoint.rebuild import remember
 
 __all__ = [
     "check_backbone",

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from foveate.attention import list_attention
 from foveate.errors import RequestError
-from foveate.models import cifar_resnet  # noqa: F401  registers the cifar_resnets, which BACKBONES names
-from foveate.models.attach import attach, attached
+from foveate.models.backbones import cifar_resnet  # noqa: F401  registers them
+from foveate.models.sites.attach import attach, attached
 
 __all__: list[str] = []  # timm adds the names
 

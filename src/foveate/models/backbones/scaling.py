@@ -18,7 +18,7 @@ from timm.models.resnet import ResNet
 from torch import nn
 
 from foveate.errors import RequestError
-from foveate.models.cifar_resnet import CifarResNet
+from foveate.models.backbones.cifar_resnet import CifarResNet
 
 __all__ = ["create_timm", "scaled_arguments"]
 

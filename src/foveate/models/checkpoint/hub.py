@@ -13,7 +13,7 @@ from torch import nn
 
 from foveate.errors import unknown_name
 from foveate.files import write_json
-from foveate.models.weights import AUTO, WEIGHTS, load, save
+from foveate.models.checkpoint.save_load import AUTO, WEIGHTS, load, save
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
 

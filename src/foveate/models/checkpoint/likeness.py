@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
-from foveate.models.loading import fill, misfits, tensors_of
-from foveate.models.probe import input_channels
-from foveate.models.rebuild import call_form, rebuild
+from foveate.models.checkpoint.rebuild import call_form, rebuild
+from foveate.models.checkpoint.state_dicts import fill, misfits, tensors_of
+from foveate.models.sites.dry_run import input_channels
 
 __all__ = ["check_rebuild", "first_difference"]
 

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError, shortened, unknown_name
-from foveate.models.attach import Placement, attached, detach, place, placements, with_tuples
-from foveate.models.bounds import TooLargeError
-from foveate.models.probe import input_channels
-from foveate.models.scaling import create_timm
-from foveate.models.torchvision_backbones import TORCHVISION, create_torchvision
+from foveate.models.backbones.scaling import create_timm
+from foveate.models.backbones.torchvision import TORCHVISION, create_torchvision
+from foveate.models.checkpoint.bounds import TooLargeError
+from foveate.models.sites.attach import Placement, attached, detach, place, placements, with_tuples
+from foveate.models.sites.dry_run import input_channels
 
 __all__ = [
     "call_form",

@@ -12,19 +12,25 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError, first_line, remedy
 from foveate.files import write_bytes
-from foveate.models.attach import attached, detach, with_tuples
-from foveate.models.bounds import TooLargeError, built_within
-from foveate.models.likeness import check_rebuild
-from foveate.models.loading import check_weights, fill, unwrap
-from foveate.models.metadata import FORMAT, check_about, check_classes, check_preprocessing, read_about
-from foveate.models.probe import input_channels
-from foveate.models.rebuild import (
+from foveate.models.checkpoint.bounds import TooLargeError, built_within
+from foveate.models.checkpoint.likeness import check_rebuild
+from foveate.models.checkpoint.metadata import (
+    FORMAT,
+    check_about,
+    check_classes,
+    check_preprocessing,
+    read_about,
+)
+from foveate.models.checkpoint.rebuild import (
     describe_attention,
     describe_backbone,
     put_attention,
     rebuild,
 )
-from foveate.models.weight_files import read_safetensors
+from foveate.models.checkpoint.state_dicts import check_weights, fill, unwrap
+from foveate.models.checkpoint.weight_files import read_safetensors
+from foveate.models.sites.attach import attached, detach, with_tuples
+from foveate.models.sites.dry_run import input_channels
 from foveate.version import __version__
 
 __all__ = ["AUTO", "WEIGHTS", "load", "save"]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, shortened
-from foveate.models.attach import attached
-from foveate.models.weight_files import read_weights
+from foveate.models.checkpoint.weight_files import read_weights
+from foveate.models.sites.attach import attached
 
 __all__ = ["check_weights", "fill", "load_weights", "misfits", "tensors_of", "unwrap", "without_wrappers"]
 

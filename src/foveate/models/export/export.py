@@ -20,10 +20,11 @@ from torch.export import ExportedProgram
 
 from foveate.errors import RequestError, WorkError, first_line, unknown_name
 from foveate.files import find_obstacle, write_bytes
-from foveate.models.loading import unwrap
-from foveate.models.onnx_check import OPSET, onnx_bytes, onnx_runner, require_onnx
-from foveate.models.parity import Run, hold_against, shapes_in_words
-from foveate.models.tracing import (
+from foveate.models.checkpoint.save_load import load
+from foveate.models.checkpoint.state_dicts import unwrap
+from foveate.models.export.onnx_check import OPSET, onnx_bytes, onnx_runner, require_onnx
+from foveate.models.export.parity import Run, hold_against, shapes_in_words
+from foveate.models.export.tracing import (
     Bounds,
     image_shape,
     in_words,
@@ -32,7 +33,6 @@ from foveate.models.tracing import (
     trace,
     within,
 )
-from foveate.models.weights import load
 from foveate.version import __version__
 
 __all__ = ["FORMATS", "Exported", "export", "export_file", "in_lines"]

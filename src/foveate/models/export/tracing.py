@@ -6,7 +6,7 @@ from torch.export import Dim, ExportedProgram
 
 from foveate.errors import RequestError, first_line
 from foveate.kernels import only_reference
-from foveate.models.probe import input_channels
+from foveate.models.sites.dry_run import input_channels
 
 __all__ = ["Bounds", "image_shape", "in_words", "refuse_without_logits", "size_bounds", "trace", "within"]
 

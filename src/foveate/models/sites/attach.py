@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from foveate.attention import create_attention, find_mechanism
 from foveate.errors import RequestError
-from foveate.models.choose import check_free, choose_sites, refuse_parallel
-from foveate.models.insertion import CHILD, has_attention, insert, remove
-from foveate.models.sites import Site
+from foveate.models.sites.find import Site
+from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
+from foveate.models.sites.selection import check_free, choose_sites, refuse_parallel
 
 __all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements", "with_tuples"]
 

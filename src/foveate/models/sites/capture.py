@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import MECHANISMS
-from foveate.attention.shown import showing
+from foveate.attention.intermediates import showing
 from foveate.errors import RequestError, unknown_name
 from foveate.kernels import only_reference
-from foveate.models.attach import attached
-from foveate.models.loading import unwrap
-from foveate.models.sites import check_model
+from foveate.models.checkpoint.state_dicts import unwrap
+from foveate.models.sites.attach import attached
+from foveate.models.sites.find import check_model
 
 __all__ = ["Maps", "attention_modules", "capture"]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from foveate.errors import RequestError
-from foveate.models.insertion import CHILD
+from foveate.models.sites.insertion import CHILD
 
 __all__ = ["NotRunError", "input_channels", "measure_channels"]
 

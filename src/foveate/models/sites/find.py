@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from torch import nn
 
 from foveate.errors import RequestError, unknown_name
-from foveate.models.architectures import (
+from foveate.models.sites.architectures import (
     BLOCKS,
     GROUPED_BY_SIZE,
     JOINTS,
@@ -17,7 +17,7 @@ from foveate.models.architectures import (
     TAKEN_APART,
     Block,
 )
-from foveate.models.insertion import CHILD, has_attention, is_frozen, original_class
+from foveate.models.sites.insertion import CHILD, has_attention, is_frozen, original_class
 
 __all__ = ["Site", "check_model", "is_known", "sites"]
 

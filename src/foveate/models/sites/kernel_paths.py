@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
 from foveate.kernels import PATHS, choose_path, has_path, recorded_choices
-from foveate.models.attach import attached
+from foveate.models.sites.attach import attached
 
 __all__ = ["SitePath", "explain", "set_path"]
 

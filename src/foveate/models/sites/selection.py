@@ -9,10 +9,10 @@ from torch.nn.parameter import is_lazy
 
 from foveate.attention import Mechanism
 from foveate.errors import RequestError, remedy, unknown_name
-from foveate.models.architectures import JOINTS, RUNS, STAGES
-from foveate.models.insertion import CHILD, check_class, original_class
-from foveate.models.probe import NotRunError, measure_channels
-from foveate.models.sites import Site, check_model, is_known, sites
+from foveate.models.sites.architectures import JOINTS, RUNS, STAGES
+from foveate.models.sites.dry_run import NotRunError, measure_channels
+from foveate.models.sites.find import Site, check_model, is_known, sites
+from foveate.models.sites.insertion import CHILD, check_class, original_class
 
 __all__ = ["check_free", "choose_sites", "refuse_parallel"]
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, first_line, unknown_name
-from foveate.models.loading import unwrap
-from foveate.models.probe import input_channels
-from foveate.models.sites import check_model, sites
+from foveate.models.checkpoint.state_dicts import unwrap
+from foveate.models.sites.dry_run import input_channels
+from foveate.models.sites.find import check_model, sites
 
 __all__ = ["default_layer", "find_layer"]
 

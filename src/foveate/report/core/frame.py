@@ -10,8 +10,8 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from foveate.report.notation import count, display_name, p_value
-from foveate.report.theme import Figure, theme
+from foveate.report.core.notation import count, display_name, p_value
+from foveate.report.core.theme import Figure, theme
 
 __all__ = ["render", "unbroken", "vega_script"]
 
@@ -23,7 +23,7 @@ def render(template: str, drawings: list[tuple[Figure, str]], **content: Any) ->
     page's content security policy forbids it every request.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parents[1]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

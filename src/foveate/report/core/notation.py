@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from foveate.report.records import PLAIN
+from foveate.records.study import PLAIN
 
 __all__ = [
     "NOTHING",

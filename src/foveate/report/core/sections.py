@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
-from foveate.report.record_check import reading
-from foveate.report.records import read_shown
-from foveate.report.tables import Table
-from foveate.report.theme import Figure
+from foveate.records.check import reading
+from foveate.records.study import read_shown
+from foveate.report.core.theme import Figure
+from foveate.report.study.tables import Table
 
 __all__ = [
     "Examined",
@@ -129,13 +129,13 @@ def find_pictures(record: dict[str, Any], folder: Path) -> tuple[list[Picture], 
 def _maker(kind: str) -> Callable[[dict[str, Any], Path], Section]:
     """What makes the section of a record; imported here, as it imports this module."""
     if kind == "robustness":
-        from foveate.report.robustness import robustness_section
+        from foveate.report.robustness.section import robustness_section
 
         return robustness_section
     if kind == "explain":
-        from foveate.report.explained import explained_section
+        from foveate.report.explain.section import explained_section
 
         return explained_section
-    from foveate.report.transferred import transfer_section
+    from foveate.report.transfer.section import transfer_section
 
     return transfer_section

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import altair as alt
 
-from foveate.report.notation import display_name
-from foveate.report.records import PLAIN
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import display_name
 
 __all__ = [
     "COLOURS",

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.report.explained_summary import SCORES, summarise_explained
-from foveate.report.notation import (
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import (
     NO_SPREAD,
     NOTHING,
     count,
@@ -15,9 +15,9 @@ from foveate.report.notation import (
     p_value,
     spread,
 )
-from foveate.report.records import PLAIN
-from foveate.report.sections import Section, find_pictures
-from foveate.report.tables import Cell, Column, Table, untested
+from foveate.report.core.sections import Section, find_pictures
+from foveate.report.explain.summary import SCORES, summarise_explained
+from foveate.report.study.tables import Cell, Column, Table, untested
 
 __all__ = ["explained_section", "summarise_explained"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from foveate.evaluation.intervals import AMOUNT, SHARE, Bounds
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
-from foveate.report.records import PLAIN
+from foveate.records.study import PLAIN
 
 __all__ = ["SCORES", "SCORE_BOUNDS", "summarise_explained"]
 

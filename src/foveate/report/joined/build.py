@@ -5,14 +5,14 @@ from typing import Any
 
 from foveate.errors import RequestError
 from foveate.files import write_csv, write_text
-from foveate.report.articles import find_article
-from foveate.report.build import build_report
-from foveate.report.files import as_markdown, write_figures
-from foveate.report.joined_charts import joined_figures
-from foveate.report.joined_page import render_joined
-from foveate.report.joined_tables import differences_table, joined_table, study_titles
-from foveate.report.numbers import row_numbers
-from foveate.report.records import Records, read_records
+from foveate.records.study import Records, read_records
+from foveate.report.core.files import as_markdown, write_figures
+from foveate.report.joined.charts import joined_figures
+from foveate.report.joined.page import render_joined
+from foveate.report.joined.tables import differences_table, joined_table, study_titles
+from foveate.report.study.articles import find_article
+from foveate.report.study.build import build_report
+from foveate.report.study.numbers import row_numbers
 
 __all__ = ["find_differences", "join_reports"]
 

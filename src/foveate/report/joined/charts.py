@@ -4,9 +4,9 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.joined_tables import study_titles, to_plain
-from foveate.report.notation import display_name
-from foveate.report.theme import Figure, mechanism_colour, number_tip, specification
+from foveate.report.core.notation import display_name
+from foveate.report.core.theme import Figure, mechanism_colour, number_tip, specification
+from foveate.report.joined.tables import study_titles, to_plain
 
 __all__ = ["joined_figures"]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from foveate.report.claims import claims, conditions
-from foveate.report.frame import render
-from foveate.report.joined_tables import differences_table, joined_table, note_of_differences, study_titles
-from foveate.report.theme import Figure
+from foveate.report.core.frame import render
+from foveate.report.core.theme import Figure
+from foveate.report.joined.tables import differences_table, joined_table, note_of_differences, study_titles
+from foveate.report.study.claims import claims, conditions
 from foveate.version import __version__
 
 __all__ = ["render_joined"]
@@ -31,7 +31,7 @@ def render_joined(joined: dict[str, Any], drawings: list[tuple[Figure, str]], ou
         for title, summary in zip(study_titles(joined["studies"]), joined["studies"], strict=True)
     ]
     return render(
-        "joined.html.j2",
+        "joined/page.html.j2",
         drawings,
         studies=studies,
         version=__version__,

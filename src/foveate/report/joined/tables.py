@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from foveate.report.claims import article_cell, conditions
-from foveate.report.notation import (
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import (
     NOTHING,
     decimals,
     display_name,
@@ -22,8 +22,8 @@ from foveate.report.notation import (
     signed_percent,
     spread,
 )
-from foveate.report.records import PLAIN
-from foveate.report.tables import Cell, Column, Table, latency_change
+from foveate.report.study.claims import article_cell, conditions
+from foveate.report.study.tables import Cell, Column, Table, latency_change
 
 __all__ = [
     "differences_table",

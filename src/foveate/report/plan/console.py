@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from foveate.report.notation import count, decimals, display_name, magnitude
+from foveate.report.core.notation import count, decimals, display_name, magnitude
 
 __all__ = ["duration", "plan_table"]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from foveate.files import write_csv, write_json, write_text
-from foveate.report.files import as_markdown, write_figures
-from foveate.report.profile_charts import profile_figures
-from foveate.report.profile_page import render_profile
-from foveate.report.profile_tables import latency_table, numbers, work_table
+from foveate.report.core.files import as_markdown, write_figures
+from foveate.report.profile.charts import profile_figures
+from foveate.report.profile.page import render_profile
+from foveate.report.profile.tables import latency_table, numbers, work_table
 
 __all__ = ["write_profile"]
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.notation import display_name
-from foveate.report.profile_words import doubtful, increase, ratio_range
-from foveate.report.records import PLAIN
-from foveate.report.theme import Figure, mechanism_colour, number_tip, specification
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import display_name
+from foveate.report.core.theme import Figure, mechanism_colour, number_tip, specification
+from foveate.report.profile.words import doubtful, increase, ratio_range
 
 __all__ = ["profile_figures"]
 

@@ -7,10 +7,10 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from foveate.report.notation import display_name, magnitude
-from foveate.report.profile_tables import latency_table, parts_table, work_table
-from foveate.report.profile_words import byte_size, conditions, headline, path_line, roofline_lines
-from foveate.report.tables import Table
+from foveate.report.core.notation import display_name, magnitude
+from foveate.report.profile.tables import latency_table, parts_table, work_table
+from foveate.report.profile.words import byte_size, conditions, headline, path_line, roofline_lines
+from foveate.report.study.tables import Table
 
 __all__ = ["profile_console"]
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from foveate.report.frame import render
-from foveate.report.notation import magnitude
-from foveate.report.profile_tables import latency_table, parts_table, work_table
-from foveate.report.profile_words import byte_size, conditions, headline, path_line, roofline_lines
-from foveate.report.theme import Figure
+from foveate.report.core.frame import render
+from foveate.report.core.notation import magnitude
+from foveate.report.core.theme import Figure
+from foveate.report.profile.tables import latency_table, parts_table, work_table
+from foveate.report.profile.words import byte_size, conditions, headline, path_line, roofline_lines
 
 __all__ = ["render_profile"]
 
@@ -18,7 +18,7 @@ def render_profile(record: dict[str, Any], drawings: list[tuple[Figure, str]]) -
     """
     bounds = record["machine"]
     return render(
-        "profile.html.j2",
+        "profile/page.html.j2",
         drawings,
         record=record,
         settings=record["settings"],

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foveate.report.notation import NOTHING, count, decimals, display_name, magnitude
-from foveate.report.profile_words import byte_size, doubtful, increase, milliseconds, ratio_range
-from foveate.report.records import PLAIN
-from foveate.report.tables import Cell, Column, Table
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import NOTHING, count, decimals, display_name, magnitude
+from foveate.report.profile.words import byte_size, doubtful, increase, milliseconds, ratio_range
+from foveate.report.study.tables import Cell, Column, Table
 
 __all__ = ["latency_table", "numbers", "parts_table", "work_table"]
 

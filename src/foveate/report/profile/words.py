@@ -3,9 +3,9 @@
 from typing import Any
 
 from foveate.evaluation.noise import BUSY
-from foveate.report.latency import noise_in_words, noise_of_rows
-from foveate.report.notation import count, decimals, display_name, listing, magnitude, signed_percent
-from foveate.report.records import PLAIN
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import count, decimals, display_name, listing, magnitude, signed_percent
+from foveate.report.study.latency import noise_in_words, noise_of_rows
 
 __all__ = [
     "ROOM",

@@ -4,10 +4,10 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.notation import display_name
-from foveate.report.records import PLAIN
-from foveate.report.robustness_tables import condition_name
-from foveate.report.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import display_name
+from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
+from foveate.report.robustness.tables import condition_name
 
 __all__ = ["robustness_figures"]
 

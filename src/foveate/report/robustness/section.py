@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.report.robustness_charts import robustness_figures
-from foveate.report.robustness_summary import summarise_robustness
-from foveate.report.robustness_tables import robustness_tables
-from foveate.report.robustness_words import sentences
-from foveate.report.sections import Section
+from foveate.report.core.sections import Section
+from foveate.report.robustness.charts import robustness_figures
+from foveate.report.robustness.summary import summarise_robustness
+from foveate.report.robustness.tables import robustness_tables
+from foveate.report.robustness.words import sentences
 
 __all__ = ["robustness_section", "summarise_robustness"]
 

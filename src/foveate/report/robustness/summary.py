@@ -6,8 +6,8 @@ from typing import Any
 
 from foveate.evaluation.intervals import AMOUNT, DIFFERENCE, SHARE, Bounds
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
-from foveate.report.records import PLAIN
-from foveate.report.robustness_measured import (
+from foveate.records.study import PLAIN
+from foveate.report.robustness.measured import (
     CLEAN,
     COMMON,
     Measured,

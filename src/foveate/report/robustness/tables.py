@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from foveate.report.notation import (
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import (
     NOTHING,
     count,
     decimals,
@@ -12,8 +13,7 @@ from foveate.report.notation import (
     points,
     spread,
 )
-from foveate.report.records import PLAIN
-from foveate.report.tables import Cell, Column, Table, outcome_cell
+from foveate.report.study.tables import Cell, Column, Table, outcome_cell
 
 __all__ = ["condition_name", "robustness_tables"]
 

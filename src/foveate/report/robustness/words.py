@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.report.notation import NO_SPREAD, count, decimals, display_name, listing, p_value, points
-from foveate.report.records import PLAIN
-from foveate.report.robustness_tables import attack_name, condition_name
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import NO_SPREAD, count, decimals, display_name, listing, p_value, points
+from foveate.report.robustness.tables import attack_name, condition_name
 
 __all__ = ["sentences"]
 

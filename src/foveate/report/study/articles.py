@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from foveate.errors import RequestError, unknown_name
-from foveate.report.records import PLAIN
+from foveate.records.study import PLAIN
 
 __all__ = ["article_names", "find_article", "printed_beside"]
 

@@ -5,28 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from foveate.files import write_csv, write_text
-from foveate.report.articles import printed_beside
-from foveate.report.charts import figures
-from foveate.report.claims import with_article, with_points
-from foveate.report.class_changes import class_changes_table
-from foveate.report.contrasts import contrasts_table, search_table, values_table
-from foveate.report.dynamics import learned_numbers
-from foveate.report.files import as_latex, as_markdown, beside, write_figures
-from foveate.report.frame import render
-from foveate.report.notation import display_name
-from foveate.report.numbers import (
+from foveate.records.study import read_records
+from foveate.report.core.files import as_latex, as_markdown, beside, write_figures
+from foveate.report.core.frame import render
+from foveate.report.core.notation import display_name
+from foveate.report.core.sections import Section, find_examined, find_sections
+from foveate.report.core.theme import Figure
+from foveate.report.study.articles import printed_beside
+from foveate.report.study.charts import figures
+from foveate.report.study.claims import with_article, with_points
+from foveate.report.study.class_changes import class_changes_table
+from foveate.report.study.contrasts import contrasts_table, search_table, values_table
+from foveate.report.study.dynamics import learned_numbers
+from foveate.report.study.numbers import (
     class_numbers,
     confusion_numbers,
     curve_numbers,
     row_numbers,
     test_numbers,
 )
-from foveate.report.page import render_page
-from foveate.report.records import read_records
-from foveate.report.sections import Section, find_examined, find_sections
-from foveate.report.summary import summarise
-from foveate.report.tables import Table, results_table, tests_table
-from foveate.report.theme import Figure
+from foveate.report.study.page import render_page
+from foveate.report.study.summary import summarise
+from foveate.report.study.tables import Table, results_table, tests_table
 from foveate.version import __version__
 
 __all__ = ["build_examination", "build_report"]
@@ -35,7 +35,7 @@ __all__ = ["build_examination", "build_report"]
 def build_report(folder: Path, against: str | None = None) -> dict[str, Any]:
     """Write the report of the study in `folder` into its folder report/, and return the summary.
 
-    The summary is that of `foveate.report.summary.summarise`; its "report" is the path of the page.
+    The summary is that of `foveate.report.study.summary.summarise`; its "report" is the path of the page.
     Unfinished runs are named there and left out. `against` names an article whose printed figures stand
     beside the study's in columns of their own, in this build alone: they are no part of the records. Raises
     RequestError where `folder` is no study that this version reads or there is no such article, WorkError
@@ -92,7 +92,7 @@ def build_examination(folder: Path) -> Path:
     networks = [network for record in records for network in record["networks"]]
     title = ", ".join(dict.fromkeys(_called(network) for network in networks))
     content = {"title": title, "version": __version__, "records": records, "sections": sections}
-    write_text(report / "index.html", render("examined.html.j2", drawings, **content))
+    write_text(report / "index.html", render("core/examined.html.j2", drawings, **content))
     return report / "index.html"
 
 

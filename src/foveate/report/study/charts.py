@@ -6,13 +6,13 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.class_changes import MANY_CLASSES, class_changes_figure
-from foveate.report.class_charts import confusion, per_class
-from foveate.report.contrast_charts import contrast_figures
-from foveate.report.dynamics_charts import learned_figures
-from foveate.report.notation import display_name
-from foveate.report.records import PLAIN, Records
-from foveate.report.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
+from foveate.records.study import PLAIN, Records
+from foveate.report.core.notation import display_name
+from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
+from foveate.report.study.class_changes import MANY_CLASSES, class_changes_figure
+from foveate.report.study.class_charts import confusion, per_class
+from foveate.report.study.contrast_charts import contrast_figures
+from foveate.report.study.dynamics_charts import learned_figures
 
 __all__ = ["figures", "pareto_front"]
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from foveate.report.notation import (
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import (
     NOTHING,
     display_name,
     interval,
@@ -12,8 +13,7 @@ from foveate.report.notation import (
     p_value,
     points,
 )
-from foveate.report.records import PLAIN
-from foveate.report.tables import Cell, Column, Table
+from foveate.report.study.tables import Cell, Column, Table
 
 __all__ = ["article_cell", "article_table", "claims", "conditions", "with_article", "with_points"]
 

@@ -14,10 +14,10 @@ from foveate.errors import shortened
 from foveate.evaluation.intervals import SHARE
 from foveate.evaluation.simultaneous import simultaneous_differences
 from foveate.evaluation.statistics import ROUNDING
-from foveate.report.notation import NO_SPREAD, NOTHING, count, display_name, interval, listing, points
-from foveate.report.records import PLAIN
-from foveate.report.tables import Cell, Column, Table
-from foveate.report.theme import COLOURS, Figure, number_tip, specification
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import NO_SPREAD, NOTHING, count, display_name, interval, listing, points
+from foveate.report.core.theme import COLOURS, Figure, number_tip, specification
+from foveate.report.study.tables import Cell, Column, Table
 
 __all__ = [
     "MANY_CLASSES",

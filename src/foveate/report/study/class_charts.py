@@ -5,10 +5,10 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.class_changes import MANY_CLASSES, class_accuracy
-from foveate.report.notation import display_name
-from foveate.report.records import Records
-from foveate.report.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
+from foveate.records.study import Records
+from foveate.report.core.notation import display_name
+from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
+from foveate.report.study.class_changes import MANY_CLASSES, class_accuracy
 
 __all__ = ["confusion", "per_class"]
 

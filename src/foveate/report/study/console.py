@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from foveate.report.claims import claims, conditions
-from foveate.report.notation import (
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import (
     decimals,
     display_name,
     interval,
@@ -17,8 +17,8 @@ from foveate.report.notation import (
     signed_percent,
     spread,
 )
-from foveate.report.records import PLAIN
-from foveate.report.tables import latency_change
+from foveate.report.study.claims import claims, conditions
+from foveate.report.study.tables import latency_change
 
 __all__ = ["console_table"]
 

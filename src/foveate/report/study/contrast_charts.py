@@ -4,9 +4,9 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.notation import contrast_name
-from foveate.report.records import Records
-from foveate.report.theme import COLOURS, PLAIN_COLOUR, Figure, number_tip, specification
+from foveate.records.study import Records
+from foveate.report.core.notation import contrast_name
+from foveate.report.core.theme import COLOURS, PLAIN_COLOUR, Figure, number_tip, specification
 
 __all__ = ["contrast_figures"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from foveate.report.notation import (
+from foveate.report.core.notation import (
     NOTHING,
     contrast_name,
     count,
@@ -16,7 +16,7 @@ from foveate.report.notation import (
     signed_percent,
     spread,
 )
-from foveate.report.tables import Cell, Column, Table, outcome_cell
+from foveate.report.study.tables import Cell, Column, Table, outcome_cell
 
 __all__ = ["contrasts_table", "search_sentences", "search_table", "values_table"]
 

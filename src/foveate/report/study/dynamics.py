@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from foveate.evaluation.intervals import AMOUNT, SHARE, Bounds
-from foveate.report.records import Records
+from foveate.records.study import Records
 
 __all__ = ["DYNAMICS", "epochs_to_95", "fluctuation", "learned_numbers", "waiting_share"]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.dynamics import learned_numbers
-from foveate.report.notation import display_name
-from foveate.report.records import Records
-from foveate.report.theme import Figure, number_tip, specification
+from foveate.records.study import Records
+from foveate.report.core.notation import display_name
+from foveate.report.core.theme import Figure, number_tip, specification
+from foveate.report.study.dynamics import learned_numbers
 
 __all__ = ["learned_figures"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from foveate.report.notation import (
+from foveate.report.core.notation import (
     NO_SPREAD,
     contrast_name,
     count,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from foveate.evaluation.noise import BUSY, Noise, Times, find_noise
-from foveate.report.notation import display_name
-from foveate.report.records import PLAIN
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import display_name
 
 __all__ = ["noise_in_words", "noise_of_cost", "noise_of_rows", "ratio_to_plain"]
 

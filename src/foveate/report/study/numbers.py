@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foveate.report.records import Records
+from foveate.records.study import Records
 
 __all__ = ["class_numbers", "confusion_numbers", "curve_numbers", "row_numbers", "test_numbers"]
 

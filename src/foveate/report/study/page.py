@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from foveate.report.claims import article_table, claims, conditions, with_article, with_points
-from foveate.report.class_changes import MANY_CLASSES, class_changes_sentences
-from foveate.report.contrasts import contrasts_table, search_sentences, search_table, values_table
-from foveate.report.frame import render
-from foveate.report.sections import Section
-from foveate.report.tables import results_table, tests_table, training_table
-from foveate.report.theme import Figure
+from foveate.report.core.frame import render
+from foveate.report.core.sections import Section
+from foveate.report.core.theme import Figure
+from foveate.report.study.claims import article_table, claims, conditions, with_article, with_points
+from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
+from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
+from foveate.report.study.tables import results_table, tests_table, training_table
 
 __all__ = ["render_page"]
 
@@ -25,7 +25,7 @@ def render_page(
     security policy forbids it every request.
     """
     return render(
-        "page.html.j2",
+        "study/page.html.j2",
         drawings,
         summary=summary,
         study=summary["study"],

@@ -13,11 +13,11 @@ from foveate.evaluation.statistics import (
     repeated_measures_anova,
     seeds_needed,
 )
-from foveate.report.class_changes import PerClass, class_changes, untested_classes
-from foveate.report.dynamics import DYNAMICS
-from foveate.report.latency import noise_in_words, noise_of_cost, ratio_to_plain
-from foveate.report.records import PLAIN, Records
-from foveate.report.verdict import verdict
+from foveate.records.study import PLAIN, Records
+from foveate.report.study.class_changes import PerClass, class_changes, untested_classes
+from foveate.report.study.dynamics import DYNAMICS
+from foveate.report.study.latency import noise_in_words, noise_of_cost, ratio_to_plain
+from foveate.report.study.verdict import verdict
 
 __all__ = ["METRICS", "planned_pairs", "summarise"]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from foveate.report.evidence import is_latency_unshown
-from foveate.report.notation import (
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import (
     NOTHING,
     count,
     decimals,
@@ -19,7 +19,7 @@ from foveate.report.notation import (
     signed_percent,
     spread,
 )
-from foveate.report.records import PLAIN
+from foveate.report.study.evidence import is_latency_unshown
 
 __all__ = [
     "Cell",

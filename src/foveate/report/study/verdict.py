@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from foveate.report.evidence import Row, Test, evidence, in_points, is_shown, largest, limits, price
-from foveate.report.notation import contrast_name, count, display_name, listing, points
-from foveate.report.records import PLAIN
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import contrast_name, count, display_name, listing, points
+from foveate.report.study.evidence import Row, Test, evidence, in_points, is_shown, largest, limits, price
 
 __all__ = ["verdict"]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.notation import display_name
-from foveate.report.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
+from foveate.report.core.notation import display_name
+from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
 
 __all__ = ["accuracy_figure"]
 

@@ -7,20 +7,20 @@ from typing import Any
 
 from foveate.evaluation.intervals import AMOUNT, SHARE
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
-from foveate.report.class_changes import (
+from foveate.records.study import PLAIN
+from foveate.report.core.notation import NO_SPREAD, count, display_name, listing, p_value, points, spread
+from foveate.report.core.sections import Section
+from foveate.report.core.theme import Figure
+from foveate.report.study.class_changes import (
     class_changes,
     class_changes_figure,
     class_changes_sentences,
     class_changes_table,
     untested_classes,
 )
-from foveate.report.notation import NO_SPREAD, count, display_name, listing, p_value, points, spread
-from foveate.report.records import PLAIN
-from foveate.report.sections import Section
-from foveate.report.tables import Table
-from foveate.report.theme import Figure
-from foveate.report.transfer_charts import accuracy_figure
-from foveate.report.transfer_tables import WAYS, flat_row, is_shown, transfer_table, way_title
+from foveate.report.study.tables import Table
+from foveate.report.transfer.charts import accuracy_figure
+from foveate.report.transfer.tables import WAYS, flat_row, is_shown, transfer_table, way_title
 
 __all__ = ["summarise_transfer", "transfer_section"]
 

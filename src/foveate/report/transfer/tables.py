@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from foveate.report.notation import (
+from foveate.report.core.notation import (
     NOTHING,
     count,
     decimals,
@@ -14,7 +14,7 @@ from foveate.report.notation import (
     points,
     spread,
 )
-from foveate.report.tables import Cell, Column, Table, outcome_cell
+from foveate.report.study.tables import Cell, Column, Table, outcome_cell
 
 __all__ = ["WAYS", "flat_row", "is_shown", "transfer_table", "way_title"]
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from foveate.studies.watch import OnProgress
+from foveate.studies.engine.watch import OnProgress
 
 __all__ = ["shown_on"]
 

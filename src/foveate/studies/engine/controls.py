@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from foveate.data import Data
-from foveate.report.record_check import reading
-from foveate.report.records import read_record
-from foveate.studies.candidate import parse_candidates
-from foveate.studies.design import Contrast, Control
-from foveate.studies.matching import match_controls
-from foveate.studies.record import STUDY
-from foveate.studies.run import Machine
-from foveate.studies.spec import StudySpec
+from foveate.records.check import reading
+from foveate.records.design import Contrast, Control
+from foveate.records.study import read_record
+from foveate.studies.engine.folder import STUDY
+from foveate.studies.engine.matching import match_controls
+from foveate.studies.engine.run import Machine
+from foveate.studies.spec.candidate import parse_candidates
+from foveate.studies.spec.study import StudySpec
 
 __all__ = ["match_controls", "with_controls"]
 

@@ -11,13 +11,13 @@ from foveate.evaluation.noise import Noise, worst_factor
 from foveate.evaluation.timing import compare_latencies
 from foveate.files import write_json
 from foveate.models import set_path
-from foveate.report.latency import noise_of_cost
-from foveate.report.records import PLAIN, read_record
-from foveate.studies.network import build_network
-from foveate.studies.record import COST
-from foveate.studies.run import Machine
-from foveate.studies.spec import StudySpec
-from foveate.studies.watch import Watch
+from foveate.records.study import PLAIN, read_record
+from foveate.report.study.latency import noise_of_cost
+from foveate.studies.engine.folder import COST
+from foveate.studies.engine.network import build_network
+from foveate.studies.engine.run import Machine
+from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.study import StudySpec
 
 __all__ = ["measure_cost"]
 

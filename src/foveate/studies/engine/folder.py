@@ -6,7 +6,7 @@ from typing import Any
 
 from foveate.errors import RequestError
 from foveate.files import find_obstacle
-from foveate.report.records import FORMAT, read_result
+from foveate.records.study import FORMAT, read_result
 from foveate.version import __version__
 
 __all__ = ["COST", "FORMAT", "RESULT", "RUNS", "STUDY", "find_result", "refuse_unusable_folder"]

@@ -14,10 +14,10 @@ from torch import nn
 
 from foveate.errors import RequestError
 from foveate.evaluation.cost import count_multiply_adds, count_parameters, measure_latencies
-from foveate.report.records import PLAIN
-from foveate.studies.candidate import Candidate
-from foveate.studies.design import Control, Growth, Measure
-from foveate.studies.network import build_network
+from foveate.records.design import Control, Growth, Measure
+from foveate.records.study import PLAIN
+from foveate.studies.engine.network import build_network
+from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["match_controls"]
 

@@ -5,11 +5,11 @@ from torch import nn
 
 from foveate.errors import RequestError
 from foveate.models import attach, attached
-from foveate.models.backbones import check_image_size, create_backbone, has_pretrained_weights
-from foveate.models.scaling import scaled_arguments
-from foveate.report.records import PLAIN
-from foveate.studies.candidate import Candidate
-from foveate.studies.spec import StudySpec
+from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
+from foveate.models.backbones.scaling import scaled_arguments
+from foveate.records.study import PLAIN
+from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.study import StudySpec
 
 __all__ = ["attach_candidate", "build_network", "check_forward", "check_networks"]
 

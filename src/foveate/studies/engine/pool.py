@@ -13,8 +13,8 @@ from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from foveate.errors import RequestError, WorkError, WorkersLostError, first_line
-from foveate.studies.reaper import reaper, watch_over
-from foveate.studies.watch import QueuedWatch, Watch
+from foveate.studies.engine.reaper import reaper, watch_over
+from foveate.studies.engine.watch import QueuedWatch, Watch
 
 __all__ = ["Outcome", "run_in_processes"]
 

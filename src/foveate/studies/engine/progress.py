@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from foveate.studies.watch import Watch
+from foveate.studies.engine.watch import Watch
 
 __all__ = ["ProgressWatch"]
 

@@ -18,12 +18,12 @@ from foveate.data import Augmentation, Data, Loader, make_loader
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.classification import classification_scores, predict
 from foveate.files import file_sha256, write_json, write_text
-from foveate.models.weights import WEIGHTS, save
-from foveate.studies.environment import describe_environment
-from foveate.studies.network import build_network
-from foveate.studies.record import FORMAT, RESULT, find_result
-from foveate.studies.scores import image_scores, write_scores
-from foveate.studies.spec import RunSpec
+from foveate.models.checkpoint.save_load import WEIGHTS, save
+from foveate.records.scores import image_scores, write_scores
+from foveate.studies.engine.environment import describe_environment
+from foveate.studies.engine.folder import FORMAT, RESULT, find_result
+from foveate.studies.engine.network import build_network
+from foveate.studies.spec.study import RunSpec
 from foveate.training.fit import Fitted, Logs, OnEpoch, OnStep, fit
 from foveate.training.keeping import CHECKPOINT
 from foveate.training.recipe import Recipe

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
-from foveate.report.records import PLAIN
-from foveate.studies.candidate import Candidate
-from foveate.studies.design import Contrast, Design
+from foveate.records.design import Contrast, Design
+from foveate.records.study import PLAIN
+from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["ABLATIONS", "plan_ablation"]
 

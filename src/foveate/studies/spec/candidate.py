@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from foveate.attention import list_attention
 from foveate.errors import RequestError, unknown_name
-from foveate.report.records import PLAIN
+from foveate.records.study import PLAIN
 from foveate.training.recipe import Number, Whole
 
 __all__ = ["PLACEMENT", "Candidate", "make_candidate", "parse_candidates", "read_candidate", "spell"]

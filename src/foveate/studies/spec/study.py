@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foveate.data.layout import SMALLEST_IMAGE
 from foveate.errors import RequestError, unknown_name
-from foveate.report.run_record import spec_id
-from foveate.studies.candidate import Candidate
-from foveate.studies.design import Design, Growth, Measure
-from foveate.studies.subject import SUBJECTS, read_subject
+from foveate.records.design import Design, Growth, Measure
+from foveate.records.run import spec_id
+from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.subject import SUBJECTS, read_subject
 from foveate.training.recipe import Number, Recipe, Whole, faults_in_words, make_recipe, read_recipe
 
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
@@ -102,7 +102,7 @@ class RunSpec(BaseModel):
 
     @property
     def id(self) -> str:
-        """The hash that names the run's folder; see `foveate.report.run_record.spec_id`."""
+        """The hash that names the run's folder; see `foveate.records.run.spec_id`."""
         return spec_id(self.model_dump(mode="json"))
 
 

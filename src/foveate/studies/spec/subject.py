@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from foveate.errors import RequestError
-from foveate.models.backbones import check_backbone
-from foveate.report.records import PLAIN
-from foveate.studies.ablation import plan_ablation
-from foveate.studies.candidate import Candidate, parse_candidates, read_candidate
-from foveate.studies.design import Design
-from foveate.studies.sweep import plan_sweep
+from foveate.models.backbones.create import check_backbone
+from foveate.records.design import Design
+from foveate.records.study import PLAIN
+from foveate.studies.spec.ablation import plan_ablation
+from foveate.studies.spec.candidate import Candidate, parse_candidates, read_candidate
+from foveate.studies.spec.sweep import plan_sweep
 
 __all__ = ["SUBJECTS", "read_subject"]
 

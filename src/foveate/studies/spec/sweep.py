@@ -7,9 +7,9 @@ from typing import Any
 
 from foveate.attention import find_mechanism
 from foveate.errors import RequestError, unknown_name
-from foveate.report.records import PLAIN
-from foveate.studies.candidate import PLACEMENT, Candidate, make_candidate, spell
-from foveate.studies.design import Contrast, Design, Value
+from foveate.records.design import Contrast, Design, Value
+from foveate.records.study import PLAIN
+from foveate.studies.spec.candidate import PLACEMENT, Candidate, make_candidate, spell
 from foveate.yaml_text import parse_yaml
 
 __all__ = ["combine", "parse_values", "plan_sweep", "swept_values", "usual_values"]

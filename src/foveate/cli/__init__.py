@@ -1,0 +1,1 @@
+"""The command line: flags in, records out to the terminal; no logic."""

@@ -1,0 +1,1 @@
+"""The commands that examine trained networks: explain, robustness, transfer."""

@@ -1,0 +1,1 @@
+"""`foveate explain`: where trained networks look, and scores of the maps."""

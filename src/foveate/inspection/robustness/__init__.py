@@ -1,0 +1,1 @@
+"""`foveate robustness`: trained networks on corrupted and on attacked images."""

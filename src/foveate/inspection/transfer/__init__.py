@@ -1,0 +1,1 @@
+"""`foveate transfer`: trained networks on another set of images."""

@@ -1,0 +1,1 @@
+"""Networks by name: timm's, torchvision's, and the names that foveate registers with timm."""

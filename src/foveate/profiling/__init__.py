@@ -1,0 +1,1 @@
+"""What attention costs: `foveate profile` and `foveate list`."""

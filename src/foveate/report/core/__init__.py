@@ -1,0 +1,1 @@
+"""What all reports share: tables, charts, pages, files, formatting of numbers."""

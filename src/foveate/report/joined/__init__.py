@@ -1,0 +1,1 @@
+"""The report of several studies on one page."""
