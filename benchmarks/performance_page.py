@@ -8,7 +8,7 @@ from typing import Any
 from foveate.errors import RequestError
 from foveate.report.core.notation import count
 from price_goals import Comparison, change, has_price, judge, judge_memory, percent
-from price_networks import AGAIN, EQUATIONS, FOVEATE, PLAIN, TIMM, Case
+from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, TIMM, Case
 
 NO_GPU = "GPU: none yet"
 SECTION = re.compile(r"<!-- machine: (.*?) -->\n(.*?)<!-- end of machine -->", re.DOTALL)
@@ -113,7 +113,7 @@ def _price_table(comparisons: Sequence[Comparison]) -> str:
     rows = []
     for found in comparisons:
         cells = [change(found["over_plain"][name]) for name in (FOVEATE, EQUATIONS, AGAIN)]
-        rows.append([_form(found), f"{found['ms_p50'][PLAIN]:.4g}", *cells, *judge(found)])
+        rows.append([_form(found), f"{found['ms_p50'][BASELINE]:.4g}", *cells, *judge(found)])
     return _table(["", "plain, ms", "foveate", "its equations", "plain again", "goal", ""], rows)
 
 
@@ -122,7 +122,7 @@ def _never_slower_table(comparisons: Sequence[Comparison]) -> str:
     for found in comparisons:
         cells = [change(found["over_plain"][name]) for name in (FOVEATE, TIMM, AGAIN)]
         cells += [change(found["over_timm"]), change(found["over_equations"])]
-        rows.append([_form(found), f"{found['ms_p50'][PLAIN]:.4g}", *cells, judge(found)[1]])
+        rows.append([_form(found), f"{found['ms_p50'][BASELINE]:.4g}", *cells, judge(found)[1]])
     head = ["", "plain, ms", "foveate over plain", "timm's over plain", "plain again", "foveate over timm's"]
     return _table([*head, "foveate over its equations", "goal: never slower"], rows)
 
@@ -141,7 +141,7 @@ def _compiled_table(comparisons: Sequence[Comparison]) -> str:
     rows = []
     for found in comparisons:
         compiled = found.get("compiled") or {}
-        cells = [change((compiled.get(of) or {}).get("over_plain")) for of in (PLAIN, EQUATIONS)]
+        cells = [change((compiled.get(of) or {}).get("over_plain")) for of in (BASELINE, EQUATIONS)]
         if any(cells):
             rows.append([_form(found), *cells, change(found["over_plain"][FOVEATE])])
     return _table(["", "plain, compiled", "the equations, compiled", "foveate, not compiled"], rows)

@@ -15,7 +15,7 @@ from foveate.evaluation.step import capture_graph
 from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, take_turns
 from foveate.profiling.networks import Ready, refusals
 from foveate.profiling.settings import ProfileSpec
-from price_networks import AGAIN, EQUATIONS, FOVEATE, PLAIN, TIMM, Case, make_contenders
+from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, TIMM, Case, make_contenders
 
 ROUNDS = (11, 2000)
 FIRST_USE = """
@@ -42,12 +42,12 @@ def measure(case: Case, spec: ProfileSpec) -> dict[str, Any]:
         if spec.graph:
             steps = {name: capture_graph(step, WARM_UP) for name, step in steps.items()}
         turns = take_turns(steps, spec.device, seconds=spec.seconds, rounds=ROUNDS)
-    over = {base: _against(turns, base) for base in (PLAIN, EQUATIONS, TIMM) if base in turns.names}
+    over = {base: _against(turns, base) for base in (BASELINE, EQUATIONS, TIMM) if base in turns.names}
     return case._asdict() | {
         "rounds": turns.milliseconds.shape[1],
         "steps_per_time": turns.steps_per_time,
         "ms_p50": {name: latency.p50 for name, latency in compare_latencies(turns).items()},
-        "over_plain": {name: over[PLAIN].get(name) for name in (FOVEATE, EQUATIONS, TIMM, AGAIN)},
+        "over_plain": {name: over[BASELINE].get(name) for name in (FOVEATE, EQUATIONS, TIMM, AGAIN)},
         "over_equations": over[EQUATIONS][FOVEATE],
         "over_timm": over[TIMM][FOVEATE] if TIMM in over else None,
         "peak_memory_over_plain": memory,
@@ -72,7 +72,7 @@ def _peaks_over_plain(ready: dict[str, Ready]) -> dict[str, float]:
     for name, made in ready.items():
         held, peak = made.measure_memory()
         peaks[name] = held + (peak or 0)
-    return {name: peaks[name] / peaks[PLAIN] for name in (FOVEATE, EQUATIONS, TIMM) if name in peaks}
+    return {name: peaks[name] / peaks[BASELINE] for name in (FOVEATE, EQUATIONS, TIMM) if name in peaks}
 
 
 def _explain(made: Ready, training: bool) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from foveate.profiling.networks import Ready, make_ready
 from foveate.profiling.settings import ProfileSpec, make_profile
 
 MECHANISMS = ("dmsca", "sgfa", "se", "cbam", "ca", "simam")
-PLAIN, AGAIN, FOVEATE, EQUATIONS, TIMM = "plain", "plain, again", "foveate", "equations", "timm"
+BASELINE, AGAIN, FOVEATE, EQUATIONS, TIMM = "plain", "plain, again", "foveate", "equations", "timm"
 
 IN_TIMM: dict[str, tuple[str, Callable[[Any], int]]] = {
     "se": ("se", lambda se: se.reduce.out_channels),
@@ -84,7 +84,7 @@ def make_contenders(spec: ProfileSpec) -> dict[str, Ready]:
     A second plain network shows what the machine makes of no difference at all.
     """
     plain, candidate = spec.attention
-    ready = {PLAIN: make_ready(spec, plain), AGAIN: make_ready(spec, plain)}
+    ready = {BASELINE: make_ready(spec, plain), AGAIN: make_ready(spec, plain)}
     ready[FOVEATE] = make_ready(spec, candidate)
     ready[EQUATIONS] = make_ready(replace(spec, path="reference"), candidate)
     if candidate.name in IN_TIMM and (layer := _timm_layer(candidate.name)):

@@ -19,15 +19,16 @@ from typing import Any
 
 from foveate.errors import RequestError, WorkError
 from foveate.files import write_json, write_text
-from foveate.records.study import PLAIN, read_record
+from foveate.records.labels import BASELINE
+from foveate.records.study import read_record
 from foveate.report.core.files import as_markdown
 from foveate.report.core.notation import count, p_value, points
 from foveate.report.core.sections import Examined, find_examined
+from foveate.report.core.tables import Cell, Table
 from foveate.report.joined.tables import joined_table
 from foveate.report.study.build import build_report
 from foveate.report.study.claims import claims, conditions, with_points
 from foveate.report.study.contrasts import contrasts_table, values_table
-from foveate.report.study.tables import Cell, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -257,7 +258,7 @@ def setting(summary: Summary) -> str:
 def undertrained(summary: Summary) -> list[str]:
     """Say that a short training tells nothing about long ones; nothing where the networks have learned."""
     epochs = summary["study"]["recipe"]["epochs"]
-    plain = next((row for row in summary["rows"] if row["attention"] == PLAIN), None)
+    plain = next((row for row in summary["rows"] if row["attention"] == BASELINE), None)
     if plain is None or epochs >= FEW_EPOCHS or plain["accuracy"]["mean"] >= CONVERGED:
         return []
     return [
@@ -275,7 +276,7 @@ def identity_starts(summary: Summary) -> list[str]:
         start = f"{label}(identity_init=True)"
         if start not in labels:
             continue
-        against = [_gain(tests, start, other) for other in (label, PLAIN)]
+        against = [_gain(tests, start, other) for other in (label, BASELINE)]
         if all(against):
             said.append(f"- {label}: {against[0]} over its default start, {against[1]} over plain")
     if not said:

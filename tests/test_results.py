@@ -10,7 +10,8 @@ from types import ModuleType
 import pytest
 
 from foveate.errors import RequestError, WorkError
-from foveate.report.core.notation import NOTHING, display_name, points, spread
+from foveate.records.labels import display_name
+from foveate.report.core.notation import NOTHING, points, spread
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests" / "report"))

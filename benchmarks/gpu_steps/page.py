@@ -10,7 +10,7 @@ from foveate.files import write_text
 from gpu_steps import price, proof
 from gpu_steps.settings import Settings
 from gpu_steps.units import DONE, Records
-from price_networks import EQUATIONS, PLAIN
+from price_networks import BASELINE, EQUATIONS
 
 
 def write_page(path: Path, records: Records, settings: Settings) -> None:
@@ -42,7 +42,7 @@ def _comparisons(measured: dict[str, Any], settings: Settings) -> list[dict[str,
         if case.name in measured:
             compiled = {
                 name: measured.get(price.title_of_compiled(of), {}).get("found")
-                for name, of in ((PLAIN, case._replace(mechanism=PLAIN)), (EQUATIONS, case))
+                for name, of in ((BASELINE, case._replace(mechanism=BASELINE)), (EQUATIONS, case))
             }
             comparisons.append(measured[case.name]["found"] | {"compiled": compiled})
     return comparisons

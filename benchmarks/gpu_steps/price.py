@@ -16,7 +16,7 @@ from foveate.profiling.networks import Ready, make_ready
 from gpu_steps.settings import Settings
 from gpu_steps.units import Unit
 from price_measure import ROUNDS, measure
-from price_networks import EQUATIONS, PLAIN, Case
+from price_networks import BASELINE, EQUATIONS, Case
 
 STEP = "price"
 COMPILED = "compiled"
@@ -35,9 +35,9 @@ def units(settings: Settings) -> list[Unit]:
     ]
     forms: dict[Case, Case] = {}
     for case in settings.cases:
-        forms.setdefault(case._replace(mechanism=PLAIN), case)
+        forms.setdefault(case._replace(mechanism=BASELINE), case)
     for form, case in forms.items():
-        found.append(Unit(STEP, title_of_compiled(form), compare_compiled, (case, PLAIN), 180.0, 60.0))
+        found.append(Unit(STEP, title_of_compiled(form), compare_compiled, (case, BASELINE), 180.0, 60.0))
     return found + [
         Unit(STEP, title_of_compiled(case), compare_compiled, (case, EQUATIONS), 180.0, 60.0)
         for case in settings.cases
@@ -92,9 +92,9 @@ def _compare_compiled(settings: Settings, case: Case, which: str) -> dict[str, A
     torch.backends.cudnn.benchmark = True
     spec = case.spec(settings.torch_device, None, settings.seconds)
     plain, candidate = spec.attention
-    spec = replace(spec, path="auto" if which == PLAIN else "reference")
+    spec = replace(spec, path="auto" if which == BASELINE else "reference")
     base = make_ready(replace(spec, path="auto"), plain)
-    chosen = plain if which == PLAIN else candidate
+    chosen = plain if which == BASELINE else candidate
     eager, without = _output(make_ready(spec, chosen)), _output(base)
     compiled = make_ready(replace(spec, compile=True), chosen, backend=settings.backend)
     started = time.perf_counter()
@@ -102,8 +102,8 @@ def _compare_compiled(settings: Settings, case: Case, which: str) -> dict[str, A
     compiled.step()
     _wait(settings)
     took = time.perf_counter() - started
-    off = _check(found, eager, None if which == PLAIN else without)
-    steps = {PLAIN: base.step, COMPILED: compiled.step}
+    off = _check(found, eager, None if which == BASELINE else without)
+    steps = {BASELINE: base.step, COMPILED: compiled.step}
     if spec.graph:
         steps = {name: capture_graph(step, WARM_UP) for name, step in steps.items()}
     turns = take_turns(steps, spec.device, seconds=spec.seconds, rounds=ROUNDS)

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-__all__ = ["AMOUNT", "DIFFERENCE", "SHARE", "Bounds", "mean_interval"]
+from foveate.records.metric import Metric
+
+__all__ = ["AMOUNT", "DIFFERENCE", "SHARE", "Bounds", "bounds_of", "mean_interval"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,12 @@ class Bounds:
 SHARE = Bounds(0, 1)
 AMOUNT = Bounds(low=0)
 DIFFERENCE = SHARE.of_differences
+
+
+def bounds_of(metric: Metric) -> Bounds:
+    """Return the bounds of a metric's values."""
+    low = -math.inf if metric.low is None else metric.low
+    return Bounds(low, math.inf if metric.high is None else metric.high)
 
 
 def mean_interval(

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-__all__ = ["BUSY", "Kind", "Noise", "Times", "find_noise", "worst_factor"]
+from foveate.records.cost import CostRecord
+
+__all__ = ["BUSY", "Kind", "Noise", "Times", "find_noise", "noise_of_cost", "worst_factor"]
 
 BUSY = 1.25
 """How many times longer than on a quiet machine something may take before the machine counts as busy."""
@@ -50,6 +52,22 @@ def find_noise(times: Mapping[str, Times], reference: str, cpu_share: float | No
         apart = (one.p50 / base.p50) / (one.ratio / base.ratio)
         found.append(Noise("apart", label, max(apart, 1 / apart)))
     return sorted((noise for noise in found if noise.factor > BUSY), key=lambda noise: -noise.factor)
+
+
+def noise_of_cost(cost: CostRecord) -> list[Noise]:
+    """Find all that speaks against the latencies of cost.json; nothing where there are none.
+
+    0.1.0 recorded no timing, and its ratios are to the first of the rows.
+    """
+    times = {
+        label: Times(row.latency_ms_p50, row.latency_ms_p95, row.latency_ratio)
+        for label, row in cost.rows.items()
+        if row.latency_ms_p50 and row.latency_ms_p95 and row.latency_ratio
+    }
+    if not times:
+        return []
+    reference = cost.timing.reference if cost.timing else next(iter(times))
+    return find_noise(times, reference, cost.timing.cpu_share if cost.timing else None)
 
 
 def worst_factor(noise: Sequence[Noise]) -> float:

@@ -12,7 +12,7 @@ So no result is ever NaN or infinite.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,8 +24,11 @@ from foveate.evaluation.intervals import Bounds, mean_interval
 
 __all__ = [
     "ROUNDING",
+    "Anova",
+    "Description",
+    "PairedTest",
+    "adjust_family",
     "adjust_p_values",
-    "adjust_tests",
     "describe",
     "detectable_difference",
     "paired_power",
@@ -48,61 +51,108 @@ LARGEST_EFFECT = 1e9
 """In standard deviations; two seeds at an alpha of 1e-6 detect an effect of some 1e6."""
 
 
-def describe(values: Sequence[float], bounds: Bounds | None = None) -> dict[str, Any]:
-    """Mean, sample standard deviation (n - 1) and 95 % interval of the mean of one value per seed.
+@dataclass(frozen=True)
+class Description:
+    """The spread of one value per seed; None of what so few values cannot give.
 
-    Returns {"mean", "std", "ci95": [low, high], "values"}; std needs two values, the interval a spread. With
-    `bounds` of the values the interval lies within them, else it is the t interval.
+    Attributes:
+        mean: of the values.
+        std: sample standard deviation (n - 1); it needs two values.
+        ci95: 95 % interval of the mean; it needs a spread.
+        values: one per seed.
+    """
+
+    mean: float | None
+    std: float | None
+    ci95: tuple[float, float] | None
+    values: tuple[float, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no value."""
+        return self.mean is None
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A two-sided paired t-test of b against a; None of what so few or such equal differences cannot give.
+
+    Attributes:
+        difference: mean of b - a.
+        std: sample standard deviation of the differences.
+        ci95: interval of the mean difference, at 95 % or at the level that was asked for.
+        p: chance of a difference at least as large where there is none.
+        cohens_d: the paired effect size, d_z: mean difference over the standard deviation of the differences
+            (not over the spread of the values themselves, which pairing removes).
+        n: number of pairs.
+    """
+
+    difference: float | None
+    std: float | None
+    ci95: tuple[float, float] | None
+    p: float | None
+    cohens_d: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Anova:
+    """A one-way repeated-measures analysis of variance.
+
+    Attributes:
+        f: the statistic.
+        df: degrees of freedom, (k - 1, (n - 1)(k - 1)).
+        p: under sphericity, that is equal variances of all pairwise differences.
+        epsilon: of Greenhouse and Geisser (Psychometrika 24, 1959).
+        p_corrected: without that assumption: epsilon shrinks both degrees of freedom.
+        n: number of seeds.
+        mechanisms: number k of mechanisms.
+    """
+
+    f: float
+    df: tuple[int, int]
+    p: float
+    epsilon: float
+    p_corrected: float
+    n: int
+    mechanisms: int
+
+
+def describe(values: Sequence[float], bounds: Bounds | None = None) -> Description:
+    """Describe one value per seed; with `bounds` of the values the interval lies within them.
+
+    Without `bounds` it is the t interval.
     """
     if not len(values):
-        return {"mean": None, "std": None, "ci95": None, "values": []}
+        return Description(None, None, None, ())
     mean, n = float(np.mean(values)), len(values)
     std = _std(values, _rounding(values, bounds)) if n > 1 else None
     interval = mean_interval(mean, std, n, bounds)
-    return {
-        "mean": mean,
-        "std": std,
-        "ci95": list(interval) if interval else None,
-        "values": [float(value) for value in values],
-    }
+    return Description(mean, std, interval, tuple(float(value) for value in values))
 
 
 def paired_test(
     a: Sequence[float], b: Sequence[float], bounds: Bounds | None = None, *, level: float = 0.95
-) -> dict[str, Any]:
-    """Two-sided paired t-test of b against a, matched by position (the same seed at the same place).
+) -> PairedTest:
+    """Test b against a, matched by position (the same seed at the same place).
 
     `bounds` are those of the values of a and b. Equal differences have no p, no interval and no effect size:
-    there is no spread to test against.
-
-    Returns {"difference": mean of b - a, "std" of the differences, "ci95" of the mean difference (at another
-    `level`, that), "p", "cohens_d", "n"}. Cohen's d is the paired one, d_z: mean difference over the standard
-    deviation of the differences (not over the spread of the values themselves, which pairing removes). The
-    interval leaves out 0 if and only if p is under 1 - `level`.
+    there is no spread to test against. The interval excludes 0 if and only if p is under 1 - `level`.
     """
     if len(a) != len(b):
         raise ValueError(f"paired values must match seed by seed, got {len(a)} and {len(b)} of them")
     differences, n = [y - x for x, y in zip(a, b, strict=True)], len(a)
-    test: dict[str, Any] = {
-        "difference": None,
-        "std": None,
-        "ci95": None,
-        "p": None,
-        "cohens_d": None,
-        "n": n,
-    }
     if not n:
-        return test
-    test["difference"] = mean = float(np.mean(differences))
+        return PairedTest(None, None, None, None, None, 0)
+    mean = float(np.mean(differences))
     if n < 2:
-        return test
-    test["std"] = std = _std(differences, _rounding([*a, *b], bounds))
+        return PairedTest(mean, None, None, None, None, n)
+    std = _std(differences, _rounding([*a, *b], bounds))
     interval = mean_interval(mean, std, n, bounds and bounds.of_differences, level=level, tested_against=0.0)
-    test["ci95"] = list(interval) if interval else None
-    if std:
-        test["cohens_d"] = d = mean / std
-        test["p"] = float(2 * stats.t.sf(abs(d) * math.sqrt(n), n - 1))
-    return test
+    if not std:
+        return PairedTest(mean, std, interval, None, None, n)
+    d = mean / std
+    return PairedTest(mean, std, interval, float(2 * stats.t.sf(abs(d) * math.sqrt(n), n - 1)), d, n)
 
 
 def adjust_p_values(p_values: Sequence[float | None], method: str = "holm") -> list[float | None]:
@@ -118,24 +168,24 @@ def adjust_p_values(p_values: Sequence[float | None], method: str = "holm") -> l
     return [None if p is None else float(next(adjusted)) for p in p_values]
 
 
-def adjust_tests(tests: Sequence[dict[str, Any]], method: str = "holm") -> None:
-    """Give each of `tests`, results of `paired_test`, its "p_adjusted": all of them are one family.
+def adjust_family(tests: Sequence[PairedTest], method: str = "holm") -> list[float | None]:
+    """Return the adjusted p value of each of `tests`, all of which are one family.
 
-    One of several seeds that has no spread has no p, but it belongs to what was compared: the others are
+    A test of several seeds without a spread has no p, but it belongs to what was compared: the others are
     adjusted for it too.
     """
-    family = [1.0 if test["p"] is None and test["n"] > 1 else test["p"] for test in tests]
-    for test, p_adjusted in zip(tests, adjust_p_values(family, method), strict=True):
-        test["p_adjusted"] = None if test["p"] is None else p_adjusted
+    family = [1.0 if test.p is None and test.n > 1 else test.p for test in tests]
+    return [
+        None if test.p is None else p_adjusted
+        for test, p_adjusted in zip(tests, adjust_p_values(family, method), strict=True)
+    ]
 
 
-def repeated_measures_anova(table: ArrayLike) -> dict[str, Any] | None:
-    """One-way repeated-measures ANOVA of `table` (n seeds, k mechanisms): does any mechanism differ?
+def repeated_measures_anova(table: ArrayLike) -> Anova | None:
+    """Test whether any of the k mechanisms in `table` (n seeds, k mechanisms) differs from the others.
 
-    Returns {"f", "df": [k - 1, (n - 1)(k - 1)], "p", "epsilon", "p_corrected", "n", "mechanisms"}, or None
-    where it cannot be made (n < 2, k < 2, or nothing left over once seeds and mechanisms are taken out).
-    p assumes sphericity (equal variances of all pairwise differences); p_corrected does not: it shrinks both
-    degrees of freedom by Greenhouse and Geisser's epsilon (Psychometrika 24, 1959).
+    Returns None where this cannot be done: n < 2, k < 2, or no residual once seeds and mechanisms are
+    subtracted.
     """
     x = np.asarray(table, dtype=float)
     n, k = x.shape
@@ -146,20 +196,13 @@ def repeated_measures_anova(table: ArrayLike) -> dict[str, Any] | None:
     between, error = n * float(effect @ effect), float((residual**2).sum())
     if error <= n * k * _rounding(x.ravel(), None) ** 2:
         return None
-    df = [k - 1, (n - 1) * (k - 1)]
+    df = k - 1, (n - 1) * (k - 1)
     f = (between / df[0]) / (error / df[1])
     # Rows of `residual` are double-centred, so this is the centred covariance of the mechanisms, up to n - 1.
     covariance = residual.T @ residual
     epsilon = float(np.trace(covariance) ** 2 / ((k - 1) * (covariance**2).sum()))
-    return {
-        "f": f,
-        "df": df,
-        "p": float(stats.f.sf(f, *df)),
-        "epsilon": epsilon,
-        "p_corrected": float(stats.f.sf(f, df[0] * epsilon, df[1] * epsilon)),
-        "n": n,
-        "mechanisms": k,
-    }
+    p_corrected = float(stats.f.sf(f, df[0] * epsilon, df[1] * epsilon))
+    return Anova(f, df, float(stats.f.sf(f, *df)), epsilon, p_corrected, n, k)
 
 
 def paired_power(effect: float, n: int, alpha: float) -> float:

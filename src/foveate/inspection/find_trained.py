@@ -25,9 +25,9 @@ from foveate.models.checkpoint.save_load import WEIGHTS
 from foveate.models.checkpoint.state_dicts import check_weights, without_wrappers
 from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
-from foveate.records.check import reading
-from foveate.records.study import PLAIN, read_record
-from foveate.report.core.notation import display_name
+from foveate.records.base import reading
+from foveate.records.labels import BASELINE, display_name
+from foveate.records.study import read_record
 from foveate.studies.engine.folder import RESULT, RUNS, STUDY, find_result
 from foveate.studies.spec.study import RunSpec
 
@@ -133,7 +133,7 @@ def _check_weights(weights: Trained, spec: RunSpec, result: dict[str, Any]) -> N
     remedy = "Put the run's own file there, or delete the run's folder and give the study's command again"
     # A registered name such as resnet50_dmsca brings attention of its own.
     own = {name for name in list_attention() if spec.backbone.partition(".")[0].endswith(f"_{name}")}
-    held, expected = set(weights.label.split("+")) - {PLAIN}, {spec.attention.name} - {PLAIN}
+    held, expected = set(weights.label.split("+")) - {BASELINE}, {spec.attention.name} - {BASELINE}
     if held - own != expected - own:
         raise RequestError(
             f"{weights.path} holds weights of {display_name(weights.label)}, and it lies in the folder of "
@@ -160,7 +160,7 @@ def _file(path: Path) -> Trained:
     outputs = about["backbone"]["args"].get("num_classes", 1000)
     return Trained(
         name=path.stem if path.name not in WEIGHTS else path.resolve().parent.name,
-        label="+".join(dict.fromkeys(group["name"] for group in groups)) or PLAIN,
+        label="+".join(dict.fromkeys(group["name"] for group in groups)) or BASELINE,
         backbone=about["backbone"]["name"],
         seed=None,
         digest=_digest(path),
@@ -214,7 +214,7 @@ def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
     names = getattr(network, "pretrained_cfg", {}).get("label_names") or map(str, range(classes))
     return Trained(
         name=backbone,
-        label="+".join(dict.fromkeys(group["name"] for group in groups)) or PLAIN,
+        label="+".join(dict.fromkeys(group["name"] for group in groups)) or BASELINE,
         backbone=backbone,
         seed=None,
         digest=backbone,

@@ -10,7 +10,7 @@ from PIL import Image
 from foveate.evaluation.heat import heat, scale
 from foveate.look.pictures import Picture
 from foveate.look.viewer import OwnMap, View
-from foveate.report.core.notation import display_name
+from foveate.records.labels import display_name
 
 __all__ = ["cards", "escaped", "fault", "legend"]
 

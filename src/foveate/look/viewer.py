@@ -17,7 +17,7 @@ from foveate.look.pictures import Picture
 from foveate.models.sites.capture import attention_modules, capture
 from foveate.models.sites.find import sites
 from foveate.models.sites.target_layers import default_layer
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 
 __all__ = ["OwnMap", "View", "Viewer"]
 
@@ -67,7 +67,7 @@ class Viewer:
     def __init__(self, trained: Sequence[Trained], device: torch.device) -> None:
         if not trained:
             raise RequestError("there is no trained network to look at")
-        self.trained = sorted(trained, key=lambda one: one.label != PLAIN)
+        self.trained = sorted(trained, key=lambda one: one.label != BASELINE)
         self.device = device
         self._networks: dict[str, nn.Module] = {}
         self._lock = threading.Lock()

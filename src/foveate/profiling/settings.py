@@ -13,7 +13,7 @@ from foveate.evaluation.step import Mode
 from foveate.kernels import PATHS
 from foveate.models.backbones.create import check_backbone, own_image_size
 from foveate.models.backbones.torchvision import TORCHVISION
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.engine.environment import available_cores, check_threads
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import Candidate, parse_candidates
@@ -90,7 +90,7 @@ def make_profile(settings: Mapping[str, Any]) -> ProfileSpec:
         if given[key] not in choices:
             raise RequestError(unknown_name(flag, given[key], choices))
     candidates = parse_candidates(given["attention"])
-    plain = Candidate(name=PLAIN)
+    plain = Candidate(name=BASELINE)
     given["attention"] = (plain, *(candidate for candidate in candidates if candidate != plain))
     lightning_device(given["device"])
     given["device"] = Machine(given["device"]).torch_device

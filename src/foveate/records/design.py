@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+
+from foveate.records.base import Count, Number, Text, WholeRecord
 
 __all__ = ["Contrast", "Control", "Design", "Growth", "Kind", "Measure", "Search", "Trial", "Value"]
 
@@ -11,70 +13,58 @@ Measure = Literal["parameters", "macs", "latency"]
 Growth = Literal["width", "depth"]
 
 
-class Contrast(BaseModel):
+class Contrast(WholeRecord):
     """A planned comparison: `b` minus `a`, labels of candidates; `title` says what the difference is of."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    a: str
-    b: str
-    title: str
-    group: str
+    a: Text
+    b: Text
+    title: Text
+    group: Text
 
 
-class Value(BaseModel):
+class Value(WholeRecord):
     """A value of a swept option, as a person writes it, and the candidate that has it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    option: str
-    value: str
-    label: str
+    option: Text
+    value: Text
+    label: Text
 
 
-class Control(BaseModel):
+class Control(WholeRecord):
     """A plain backbone, `label`, that was made as dear as `of`: `reached` of the `asked` measure."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str
-    of: str
+    label: Text
+    of: Text
     measure: Measure
-    asked: float
-    reached: float
+    asked: Number
+    reached: Number
 
 
-class Trial(BaseModel):
+class Trial(WholeRecord):
     """One trial of a search: its values as a person writes them, and the best validation accuracy it saw."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int
-    values: dict[str, str]
-    accuracy: float | None
-    epochs: int
+    number: Count
+    values: dict[Text, Text]
+    accuracy: Number | None
+    epochs: Count
     state: Literal["complete", "pruned", "failed"]
 
 
-class Search(BaseModel):
+class Search(WholeRecord):
     """What a search over several options tried, on the validation part alone, and which it ended with."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    engine: str
-    seed: int
-    best: str
+    engine: Text
+    seed: Count
+    best: Text
     trials: tuple[Trial, ...]
-    importance: dict[str, float] = {}
+    importance: dict[Text, Number] = Field(default_factory=dict)
 
 
-class Design(BaseModel):
+class Design(WholeRecord):
     """The kind of a study, its subject, and its planned comparisons; without any, all pairs are compared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Kind = "compare"
-    subject: str | None = None
+    subject: Text | None = None
     contrasts: tuple[Contrast, ...] = ()
     values: tuple[Value, ...] = ()
     controls: tuple[Control, ...] = ()

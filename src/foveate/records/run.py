@@ -7,40 +7,119 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
 
 from foveate.errors import RequestError
+from foveate.names import map_strings, printable
+from foveate.records.base import Count, Json, Number, Record, Switch, Text, parse_record, refusal
+from foveate.records.environment import Environment
+from foveate.records.files import read_json
+from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 
-__all__ = ["check_run_record", "spec_id"]
+__all__ = ["ClassScores", "Epoch", "RunData", "RunRecord", "Scores", "read_run", "spec_id"]
 
-SHARES = ("accuracy", "precision", "recall", "f1", "ece")
-EPOCH_SHARES = ("train_accuracy", "validation_accuracy", "input_share")
-EPOCH_AMOUNTS = ("train_loss", "validation_loss", "learning_rate", "seconds", "images_per_second")
 ROUNDING = 1e-6
 """Scores are means in float32: a share may lie this far outside of its bounds."""
-REMEDY = "Delete the file and give the study's command again: the run is made anew."
+REMEDY = "Delete the file and give the study's command again: the run is made again."
 
 
-@dataclass(frozen=True)
-class Value:
-    """A number of a record and the bounds that it must lie in; `name` says where it stands."""
+class ClassScores(Record):
+    """How one class was told from the others; scores are None where the test part has no image of it.
 
-    name: str
-    given: Any
-    low: float
-    high: float
+    foveate 0.1.0 recorded 0 for these, which reads as None here.
+    """
 
-    @property
-    def is_possible(self) -> bool:
-        """Whether it is a finite number within its bounds."""
-        number = isinstance(self.given, int | float) and not isinstance(self.given, bool)
-        high = min(self.high + ROUNDING, sys.float_info.max)
-        return number and self.low - ROUNDING <= self.given <= high
+    name: Text = Field(alias="class")
+    accuracy: Number | None
+    precision: Number | None
+    recall: Number | None
+    f1: Number | None
+    support: Count
 
     @property
-    def expected(self) -> str:
-        """The bounds in words."""
-        return f"from {self.low:g} to {self.high:g}" if self.high < math.inf else f"of at least {self.low:g}"
+    def tested_accuracy(self) -> float | None:
+        """The accuracy, or None without test images."""
+        return self.accuracy if self.support else None
+
+
+class Scores(Record):
+    """How a network did on the test part: a number for each metric of the task, under the metric's name.
+
+    Attributes:
+        per_class: of a classification, a row for each class.
+        confusion: of a classification, images by true class (row) and predicted class (column).
+    """
+
+    accuracy: Number | None = None
+    loss: Number | None = None
+    precision: Number | None = None
+    recall: Number | None = None
+    f1: Number | None = None
+    ece: Number | None = None
+    per_class: tuple[ClassScores, ...] = ()
+    confusion: tuple[tuple[Count, ...], ...] = ()
+
+    def value(self, metric: Metric) -> float:
+        """Return the value of `metric`."""
+        return float(getattr(self, metric.name))
+
+    @model_validator(mode="after")
+    def _check_confusion(self) -> "Scores":
+        classes = len(self.per_class)
+        if {len(self.confusion), *map(len, self.confusion)} - {classes}:
+            raise ValueError(f"confusion is not {classes} × {classes}, and there are as many classes")
+        return self
+
+
+class Epoch(Record):
+    """A row of a training's history: the loss and the primary metric on both parts, and how training went."""
+
+    epoch: Count
+    train_loss: Number
+    train_accuracy: Number | None = None
+    validation_loss: Number
+    validation_accuracy: Number | None = None
+    learning_rate: Number | None = None
+    seconds: Number | None = None
+    images_per_second: Number | None = None
+    input_share: Number | None = None
+    learned: dict[Text, dict[Text, Number]] = Field(default_factory=dict)
+
+    def training(self, metric: Metric) -> float:
+        """Return the value of `metric` on the training part."""
+        return float(getattr(self, f"train_{metric.name}"))
+
+    def validation(self, metric: Metric) -> float:
+        """Return the value of `metric` on the validation part."""
+        return float(getattr(self, f"validation_{metric.name}"))
+
+
+class RunData(Record):
+    """How many images a run had; `greys` are the values that became 0 and 255, of more than 8 bits."""
+
+    train: Count
+    validation: Count
+    test: Count
+    greys: tuple[Number, Number] | None = None
+
+
+class RunRecord(Record):
+    """result.json: what a run was (`spec`, in plain values), and what came of it."""
+
+    format: Count
+    foveate: Text
+    id: Text
+    spec: dict[str, Json]
+    data: RunData | None = None
+    test: Scores
+    best_epoch: Count
+    stopped_early: Switch
+    seconds: Number
+    epochs: Annotated[tuple[Epoch, ...], Field(min_length=1)]
+    environment: Environment = Environment()
+    weights_sha256: Text | None = None
 
 
 def spec_id(spec: Mapping[str, Any]) -> str:
@@ -56,58 +135,98 @@ def spec_id(spec: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def check_run_record(record: Mapping[str, Any], path: Path, run: str | None = None) -> None:
-    """Check that `record`, read from `path`, is that of the run it stands for, with possible values.
+def read_run(
+    path: Path, run: str | None = None, task: TaskRecord = CLASSIFICATION, *, shown: bool = False
+) -> RunRecord:
+    """Read the record of a finished run at `path`; `shown` is that of `read_record`.
 
-    `run` is the id of the run that is expected at `path`, where that is known.
+    Args:
+        run: the id that is expected at `path`, where that is known.
+        task: what the run was trained to do; each of its metrics must be there.
 
     Raises:
-        RequestError: the record is another run's, was changed, or has a value that cannot be.
+        RequestError: it is no record, another run's, was changed, or has a value that cannot be.
     """
-    try:
-        spec, said = record["spec"], record["id"]
-        found = spec_id(spec)
-        label, seed = spec["attention"]["label"], spec["seed"]
-        values = list(_values(record))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise RequestError(
-            f"{path} is not the record of a finished run ({type(error).__name__}: {error}). {REMEDY}"
-        ) from error
-    if run is not None and said != run:
-        raise RequestError(
-            f"{path} is the record of another run: of {label}, seed {seed} (run {said}), and run {run} is "
-            f"expected there. {REMEDY}"
-        )
-    if said != found:
-        raise RequestError(
-            f"{path} was changed: it names run {said}, and its spec is that of run {found}. {REMEDY}"
-        )
-    for value in values:
+    content = read_json(path)
+    record = parse_record(RunRecord, content, path)
+    _check_identity(record, path, run)
+    for metric in task.metrics:
+        if getattr(record.test, metric.name, None) is None:
+            raise RequestError(refusal(path, f"test.{metric.name}: the metric of {task.name} is missing"))
+    for value in _values(record, task):
         if not value.is_possible:
             raise RequestError(
                 f"{path}: {value.name} is {value.given!r}, expected a number {value.expected}. {REMEDY}"
             )
+    return parse_record(RunRecord, map_strings(content, printable), path) if shown else record
 
 
-def _values(record: Mapping[str, Any]) -> Iterator[Value]:
+def _check_identity(record: RunRecord, path: Path, run: str | None) -> None:
+    try:
+        found = spec_id(record.spec)
+        attention, seed = record.spec["attention"], record.spec["seed"]
+        label = attention["label"]  # type: ignore[call-overload,index]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RequestError(
+            f"{path} is not the record of a finished run ({type(error).__name__}: {error}). {REMEDY}"
+        ) from error
+    if run is not None and record.id != run:
+        raise RequestError(
+            f"{path} is the record of another run: of {label}, seed {seed} (run {record.id}), and run {run} "
+            f"is expected there. {REMEDY}"
+        )
+    if record.id != found:
+        raise RequestError(
+            f"{path} was changed: it names run {record.id}, and its spec is that of run {found}. {REMEDY}"
+        )
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A number of a record and the bounds that it must lie in; `name` says where it stands."""
+
+    name: str
+    given: float
+    low: float
+    high: float
+
+    @property
+    def is_possible(self) -> bool:
+        high = min(self.high + ROUNDING, sys.float_info.max)
+        return self.low - ROUNDING <= self.given <= high
+
+    @property
+    def expected(self) -> str:
+        return f"from {self.low:g} to {self.high:g}" if self.high < math.inf else f"of at least {self.low:g}"
+
+
+def _bounded(name: str, given: float, metric: Metric) -> _Value:
+    low = -math.inf if metric.low is None else metric.low
+    return _Value(name, given, low, math.inf if metric.high is None else metric.high)
+
+
+def _values(record: RunRecord, task: TaskRecord) -> Iterator[_Value]:
     """Give every number that a report is made of."""
-    test = record["test"]
-    for name in SHARES:
-        yield Value(f"the test {name}", test[name], 0, 1)
-    yield Value("the test loss", test["loss"], 0, math.inf)
-    for row in test["per_class"]:
-        for name in SHARES[:-1]:
-            if row[name] is not None:  # a class without test images has no score
-                yield Value(f"the {name} of class {row['class']!r}", row[name], 0, 1)
-        yield Value(f"the number of images of class {row['class']!r}", row["support"], 0, math.inf)
-    for row in test["confusion"]:
-        yield Value("the smallest number of the confusion matrix", min(row), 0, math.inf)
-        yield Value("the largest number of the confusion matrix", max(row), 0, 1e15)
-    yield Value("the time in seconds", record["seconds"], 0, math.inf)
-    for number, row in enumerate(record["epochs"], start=1):
-        for names, high in ((EPOCH_SHARES, 1.0), (EPOCH_AMOUNTS, math.inf)):
-            for name in names:
-                if name in row:  # earlier versions recorded fewer
-                    yield Value(f"{name} of epoch {number}", row[name], 0, high)
-        yield Value(f"the number of epoch {number}", row["epoch"], number, number)
-    yield Value("best_epoch", record["best_epoch"], 1, len(record["epochs"]))
+    for metric in task.metrics:
+        yield _bounded(f"the test {metric.name}", record.test.value(metric), metric)
+    for of_class in record.test.per_class:
+        for name in ("accuracy", "precision", "recall", "f1"):
+            value = getattr(of_class, name)
+            if value is not None:  # a class without test images has no score
+                yield _Value(f"the {name} of class {of_class.name!r}", value, 0, 1)
+    for counts in record.test.confusion:
+        yield _Value("the largest number of the confusion matrix", max(counts), 0, 1e15)
+    yield _Value("the time in seconds", record.seconds, 0, math.inf)
+    for number, epoch in enumerate(record.epochs, start=1):
+        yield _Value(f"the number of epoch {number}", epoch.epoch, number, number)
+        for part in ("train", "validation"):
+            for name in ("loss", task.primary.name):
+                bounded = next((one for one in task.metrics if one.name == name), None)
+                given = getattr(epoch, f"{part}_{name}", None)
+                if given is not None:
+                    where = f"{part}_{name} of epoch {number}"
+                    yield _bounded(where, given, bounded) if bounded else _Value(where, given, 0, math.inf)
+        for name, high in (("input_share", 1.0), ("learning_rate", math.inf), ("seconds", math.inf)):
+            if (given := getattr(epoch, name)) is not None:  # earlier versions recorded fewer
+                yield _Value(f"{name} of epoch {number}", given, 0, high)
+    yield _Value("best_epoch", record.best_epoch, 1, len(record.epochs))

@@ -4,26 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+from safetensors.numpy import save as to_bytes
 
 from foveate.errors import RequestError
 from foveate.files import write_bytes
 
-__all__ = ["SCORES", "ImageScores", "image_scores", "read_scores", "write_scores"]
+__all__ = ["SCORES", "ImageScores", "read_scores", "write_scores"]
 
 SCORES = "scores.safetensors"
 FORMAT = "1"
 COLUMNS = {
-    "predicted": torch.int16,
-    "correct": torch.bool,
-    "confidence": torch.float16,
-    "loss": torch.float16,
+    "predicted": np.dtype(np.int16),
+    "correct": np.dtype(np.bool_),
+    "confidence": np.dtype(np.float16),
+    "loss": np.dtype(np.float16),
 }
-LARGEST = torch.finfo(torch.float16).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +41,9 @@ class ImageScores:
     loss: np.ndarray
 
 
-def image_scores(run: str, logits: Tensor, labels: Tensor) -> ImageScores:
-    """Score logits (N, classes) against labels (N,), image by image."""
-    confidence, predicted = logits.float().softmax(1).max(1)
-    loss = cross_entropy(logits.float(), labels, reduction="none").clamp(max=LARGEST)
-    found = {"predicted": predicted, "correct": predicted == labels, "confidence": confidence, "loss": loss}
-    return ImageScores(run, **{name: found[name].to(dtype).numpy() for name, dtype in COLUMNS.items()})
-
-
 def write_scores(folder: Path, scores: ImageScores) -> None:
     """Write `scores` into the run's `folder`, whole or not at all: some 7 bytes an image."""
-    columns = {name: torch.from_numpy(getattr(scores, name)) for name in COLUMNS}
+    columns = {name: getattr(scores, name) for name in COLUMNS}
     write_bytes(folder / SCORES, to_bytes(columns, {"format": FORMAT, "run": scores.run}))
 
 
@@ -69,7 +57,7 @@ def read_scores(folder: Path) -> ImageScores | None:
     if not path.is_file():
         return None
     try:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, "numpy") as file:
             about = file.metadata() or {}
             columns = {name: file.get_tensor(name) for name in COLUMNS}
     except SafetensorError as error:
@@ -81,4 +69,4 @@ def read_scores(folder: Path) -> ImageScores | None:
         or any(columns[name].dtype != dtype for name, dtype in COLUMNS.items())
     ):
         raise RequestError(f"{path} was not written by this version of foveate: delete it")
-    return ImageScores(about.get("run", ""), **{name: column.numpy() for name, column in columns.items()})
+    return ImageScores(about.get("run", ""), **columns)

@@ -1,138 +1,161 @@
-"""Reads the records of a study's folder: study.json, cost.json and the result.json of each finished run."""
+"""The record of a study, and the records that a study's folder holds."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from foveate.errors import RequestError, WorkError
-from foveate.names import map_strings, printable
-from foveate.records.check import check_types
-from foveate.records.run import check_run_record
-from foveate.version import __version__
+from foveate.records.base import Count, FolderName, Json, Number, Record, Share, Switch, Text
+from foveate.records.cost import CostRecord
+from foveate.records.design import Design
+from foveate.records.environment import Environment
+from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record
+from foveate.records.labels import BASELINE
+from foveate.records.metric import CLASSIFICATION, TaskRecord
+from foveate.records.run import RunRecord, read_run
 
-__all__ = ["FORMAT", "PLAIN", "Records", "read_record", "read_records", "read_result", "read_shown"]
+__all__ = [
+    "FailedRun",
+    "PlannedRun",
+    "Statistics",
+    "StudyData",
+    "StudyRecord",
+    "StudyRecords",
+    "read_study",
+]
 
-FORMAT = 1
-PLAIN = "none"
-"""The label of the backbone without attention."""
-EVERYTHING_COMPARED: dict[str, Any] = {
-    "kind": "compare",
-    "subject": None,
-    "contrasts": [],
-    "values": [],
-    "controls": [],
-    "search": None,
-}
-"""The design of a study that plans no comparisons: all pairs."""
+
+class PlannedRun(Record):
+    """One run of a study; its id is the name of its folder."""
+
+    id: FolderName
+    attention: Text
+    seed: Count
+
+
+class FailedRun(PlannedRun):
+    """A run that failed, and why."""
+
+    error: Text
+
+
+class StudyData(Record):
+    """The images of a study.
+
+    `content_fingerprint` is there only where `fingerprint` is one of names and sizes, as of foveate 0.1.0.
+    """
+
+    source: Text
+    name: Text
+    classes: Annotated[tuple[Text, ...], Field(min_length=1)]
+    channels: Count
+    image_size: Count
+    train: Count
+    validation: Count
+    test: Count
+    train_fraction: Number | None = None
+    notes: tuple[Text, ...]
+    fingerprint: Text
+    content_fingerprint: Text | None = None
+
+
+class Statistics(Record):
+    """How the differences of a study are tested."""
+
+    adjust: Text
+    alpha: Share
+    power: Share
+
+
+class StudyRecord(Record):
+    """study.json: what a study compares, of what, how, and where it was made.
+
+    `task` is absent from the record of a classification; the earliest records lack `pretrained` and `design`.
+    """
+
+    format: Count
+    foveate: Text
+    name: Text
+    data: StudyData
+    backbone: Text
+    design: Design = Design()
+    pretrained: Switch = False
+    attention: Annotated[tuple[Text, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
+    recipe: dict[str, Json]
+    statistics: Statistics
+    command: Text
+    environment: Environment
+    runs: Annotated[tuple[PlannedRun, ...], Field(min_length=1)]
+    failed: tuple[FailedRun, ...]
+    task: TaskRecord = CLASSIFICATION
+
+    @model_validator(mode="after")
+    def _check_runs(self) -> "StudyRecord":
+        unknown = sorted({run.attention for run in self.runs} - set(self.attention))
+        if unknown:
+            raise ValueError(f"runs have the attention {unknown[0]}, which the study has not")
+        return self
 
 
 @dataclass(frozen=True)
-class Records:
+class StudyRecords:
     """What a study's folder holds.
 
-    `results[attention][seed]` is the record of a finished run, `cost[attention]` what was measured of its
-    network under `cost_setting` (batch size, device).
+    `results[attention][seed]` is the record of a finished run. `missing` says in sentences what is not there.
     """
 
     folder: Path
-    study: dict[str, Any]
-    results: dict[str, dict[int, dict[str, Any]]]
-    cost: dict[str, dict[str, Any]]
-    cost_setting: dict[str, Any]
-    missing: list[str]
-
-    @property
-    def design(self) -> dict[str, Any]:
-        """What the study was to find out: its kind, subject, planned contrasts, swept values, controls."""
-        return EVERYTHING_COMPARED | self.study.get("design", {})
+    study: StudyRecord
+    results: dict[str, dict[int, RunRecord]]
+    cost: CostRecord
+    missing: tuple[str, ...]
 
     @property
     def finished(self) -> list[str]:
-        """The mechanisms with at least one finished run, plain first, then in the order asked for."""
-        labels = [label for label in self.study["attention"] if self.results.get(label)]
-        return sorted(labels, key=lambda label: label != PLAIN)
+        """The labels with at least one finished run: the baseline first, then in the order asked for."""
+        labels = [label for label in self.study.attention if self.results.get(label)]
+        return sorted(labels, key=lambda label: label != BASELINE)
 
 
-def read_records(folder: Path) -> Records:
-    """Read `folder`; what is not there is named in `missing`.
+def read_study(folder: Path) -> StudyRecords:
+    """Read the records in the study's `folder`; what is not there is named in `missing`.
 
-    Raises RequestError where `folder` holds no study, or one of another format, or a record that is not that
-    of its run, and WorkError where no run of the study has finished.
+    Raises:
+        RequestError: `folder` holds no study, or one of another format, or a record that is not its run's.
+        WorkError: no run of the study has finished.
     """
-    if not (folder / "study.json").is_file():
+    if not (folder / STUDY).is_file():
         raise RequestError(
             f"{folder} holds no study: study.json is not there. Give a folder that `foveate compare` wrote."
         )
-    study = read_shown(folder / "study.json")
-    results: dict[str, dict[int, dict[str, Any]]] = {label: {} for label in study["attention"]}
-    for run in study["runs"]:
-        path = folder / "runs" / run["id"] / "result.json"
+    study = read_record(folder / STUDY, StudyRecord, shown=True)
+    results: dict[str, dict[int, RunRecord]] = {label: {} for label in study.attention}
+    for run in study.runs:
+        path = folder / RUNS / run.id / RESULT
         if path.is_file():
-            results[run["attention"]][run["seed"]] = map_strings(read_result(path, run["id"]), printable)
+            results[run.attention][run.seed] = read_run(path, run.id, study.task, shown=True)
     if not any(results.values()):
-        reasons = "".join(
-            f" {run['attention']}, seed {run['seed']}: {run['error']}." for run in study["failed"]
-        )
+        reasons = "".join(f" {run.attention}, seed {run.seed}: {run.error}." for run in study.failed)
         raise WorkError(
             f"no run of the study in {folder} has finished, so there is nothing to report.{reasons} "
-            "Start the study again: it goes on where it stopped."
+            "Start the study again: it resumes."
         )
-    setting = read_shown(folder / "cost.json") if (folder / "cost.json").is_file() else {}
-    cost = setting.pop("rows", {})
-    return Records(folder, study, results, cost, setting, _missing(study, results, cost))
+    path = folder / COST
+    cost = read_record(path, CostRecord, shown=True) if path.is_file() else CostRecord(rows={})
+    return StudyRecords(folder, study, results, cost, tuple(_missing(study, results, cost)))
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Read one record; RequestError where it is no JSON, of another format, or has other types."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise RequestError(
-            f"{path} is not readable as JSON ({error}). Take it away and start the study again: "
-            "what is missing is made anew."
-        ) from None
-    # cost.json is a measurement and carries no format of its own.
-    if isinstance(record, dict) and path.name != "cost.json" and record.get("format") != FORMAT:
-        writer = f" by foveate {record['foveate']}" if "foveate" in record else ""
-        raise RequestError(
-            f"{path} was written{writer} in format {record.get('format')}, and foveate {__version__} reads "
-            f"format {FORMAT}. Read it with the version that wrote it, or run the study again in a new "
-            "folder."
-        )
-    check_types(record, path)
-    checked: dict[str, Any] = record
-    return checked
-
-
-def read_result(path: Path, run: str | None = None) -> dict[str, Any]:
-    """Read the record of a finished run at `path`; `run` is the id that is expected there, if one is.
-
-    Raises:
-        RequestError: it is no record, that of another run, one that was changed, or has impossible values.
-    """
-    record = read_record(path)
-    check_run_record(record, path, run)
-    return record
-
-
-def read_shown(path: Path) -> dict[str, Any]:
-    """Read one record as `read_record` does, its names and sentences `printable`.
-
-    A record may come from anywhere, and drawing ends the process at a control character.
-    """
-    record: dict[str, Any] = map_strings(read_record(path), printable)
-    return record
-
-
-def _missing(study: dict[str, Any], results: dict[str, Any], cost: dict[str, Any]) -> list[str]:
-    errors = {run["id"]: run["error"] for run in study["failed"]}
+def _missing(study: StudyRecord, results: dict[str, dict[int, RunRecord]], cost: CostRecord) -> list[str]:
+    errors = {run.id: run.error for run in study.failed}
     sentences = []
-    for run in study["runs"]:
-        if run["seed"] not in results[run["attention"]]:
-            fate = f"failed: {errors[run['id']]}" if run["id"] in errors else "has not finished."
-            sentences.append(f"The run of {run['attention']} with seed {run['seed']} {fate}")
-    unmeasured = [label for label in study["attention"] if label not in cost]
+    for run in study.runs:
+        if run.seed not in results[run.attention]:
+            fate = f"failed: {errors[run.id]}" if run.id in errors else "has not finished."
+            sentences.append(f"The run of {run.attention} with seed {run.seed} {fate}")
+    unmeasured = [label for label in study.attention if label not in cost.rows]
     if unmeasured:
         sentences.append(f"No cost was measured for {', '.join(unmeasured)}.")
     return sentences

@@ -15,9 +15,9 @@ from filelock import FileLock
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError
 from foveate.files import write_json
-from foveate.records.check import reading
+from foveate.records.base import reading
 from foveate.records.design import Contrast, Design, Search, Trial
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.compare import open_again, open_study, own_gpu, sole_user
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.pool import Outcome, run_in_processes
@@ -209,10 +209,10 @@ def _study_of_best(study: StudySpec, trials: "optuna.Study") -> StudySpec:
     failed = [one for one in trials.get_trials(states=[trial_state("FAIL")]) if one.params not in known]
     values = swept_values(study.attention, study.design)
     found = combine(given, {key: values[key][one] for key, one in trials.best_trial.params.items()})
-    contrasts = [Contrast(a=PLAIN, b=given.label, title=given.label, group="against plain")]
+    contrasts = [Contrast(a=BASELINE, b=given.label, title=given.label, group="against plain")]
     if found.label != given.label:
         contrasts += [
-            Contrast(a=PLAIN, b=found.label, title=found.label, group="against plain"),
+            Contrast(a=BASELINE, b=found.label, title=found.label, group="against plain"),
             Contrast(a=given.label, b=found.label, title="what was found", group="against the usual options"),
         ]
     states: dict[str, Any] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}

@@ -6,9 +6,9 @@ from synthetic_study import write_study
 from foveate.errors import WorkError
 from foveate.names import cleaned
 from foveate.report.core.files import as_latex, as_markdown, as_pdf, as_svg
+from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.core.theme import Figure
 from foveate.report.study.build import build_report
-from foveate.report.study.tables import Cell, Column, Table
 
 TABLE = Table(
     "t", "caption", [Column("Name"), Column("A, %")], [[Cell("a_b|c & <d>", "−1 %"), Cell("1", "± 2")]]

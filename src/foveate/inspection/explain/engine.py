@@ -17,7 +17,7 @@ from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.subjects import Subjects, find_subjects
 from foveate.inspection.trained import Trained, assumed_order
 from foveate.models.sites.target_layers import default_layer, find_layer
-from foveate.report.core.notation import display_name
+from foveate.records.labels import display_name
 from foveate.training.learned import learned_numbers
 
 __all__ = ["ExplainSettings", "explain"]

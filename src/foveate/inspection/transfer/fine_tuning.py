@@ -14,7 +14,7 @@ from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.evaluation.probe import find_head
 from foveate.inspection.trained import Trained
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.engine.network import attach_candidate
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.spec.candidate import Candidate
@@ -121,7 +121,7 @@ def with_new_head(network: nn.Module, classes: int, input_size: tuple[int, int, 
 
 def check_attached(trained: list[Trained], attached: tuple[Candidate, ...]) -> None:
     """Raise RequestError where there is no plain network to attach `attached` to."""
-    plain = [one for one in trained if one.label == PLAIN]
+    plain = [one for one in trained if one.label == BASELINE]
     if attached and not plain:
         raise RequestError(
             "--attach puts mechanisms into plain networks, and none of those given is: give a plain run, or "

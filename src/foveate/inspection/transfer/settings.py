@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.errors import RequestError, unknown_name
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import Candidate
 from foveate.training.recipe import Recipe, make_recipe, read_recipe
 
@@ -62,7 +62,7 @@ class TransferSettings:
             raise RequestError(f"--train-fraction must lie in (0, 1], got {self.train_fraction}")
         if self.attach and "finetune" not in self.how:
             raise RequestError("--attach is for fine-tuning: give --how finetune too")
-        if any(one.name == PLAIN for one in self.attach):
+        if any(one.name == BASELINE for one in self.attach):
             raise RequestError("--attach names mechanisms: the plain network is fine-tuned in any case")
         if self.classes is not None and self.how and "direct" not in self.how:
             raise RequestError("--classes is for testing directly: give --how direct too, or leave it out")

@@ -17,7 +17,7 @@ from foveate.inspection.transfer.direct_answers import direct_scores, prepared, 
 from foveate.inspection.transfer.fine_tuning import TUNED, Tuning, fine_tune
 from foveate.inspection.transfer.settings import TransferSettings
 from foveate.inspection.transfer.target import open_target
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.engine.fingerprints import as_begun
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import OnProgress
@@ -142,7 +142,7 @@ class Tasks:
         recipe = settings.read_recipe()
         for seed in range(settings.seeds) if trained.seed is None else [trained.seed]:
             yield Tuning(trained, choice, data, recipe, seed)
-            for one in settings.attach if trained.label == PLAIN else ():
+            for one in settings.attach if trained.label == BASELINE else ():
                 yield Tuning(trained, choice, data, recipe, seed, one)
 
     def _fine_tune(self, tuning: Tuning, title: str) -> dict[str, Any]:

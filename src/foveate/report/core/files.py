@@ -8,8 +8,8 @@ import vl_convert
 from foveate.errors import RequestError
 from foveate.files import write_bytes, write_text
 from foveate.names import cleaned, map_strings, printable
+from foveate.report.core.tables import Cell, Table
 from foveate.report.core.theme import Figure, theme
-from foveate.report.study.tables import Cell, Table
 
 __all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg", "beside", "write_figures"]
 

@@ -10,7 +10,8 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from foveate.report.core.notation import count, display_name, p_value
+from foveate.records.labels import display_name
+from foveate.report.core.notation import count, p_value
 from foveate.report.core.theme import Figure, theme
 
 __all__ = ["render", "unbroken", "vega_script"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 
 __all__ = [
     "NOTHING",
@@ -30,7 +30,7 @@ NO_SPREAD = "the same difference in each seed: no spread to test against"
 
 def display_name(label: str) -> str:
     """Write the label of the backbone without attention as "plain"."""
-    return "plain" if label == PLAIN else label
+    return "plain" if label == BASELINE else label
 
 
 def contrast_name(test: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from foveate.report.core.sections import Examined
-from foveate.report.study.tables import Cell, Table
+from foveate.report.core.tables import Cell, Table
 
 __all__ = ["section_console"]
 

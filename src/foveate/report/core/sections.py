@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
-from foveate.records.check import reading
+from foveate.records.base import reading
 from foveate.records.study import read_shown
+from foveate.report.core.tables import Table
 from foveate.report.core.theme import Figure
-from foveate.report.study.tables import Table
 
 __all__ = [
     "Examined",

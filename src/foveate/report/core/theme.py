@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 import altair as alt
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import display_name
+from foveate.records.labels import BASELINE, display_name
 
 __all__ = [
     "COLOURS",
@@ -94,7 +93,7 @@ def mechanism_names(summary: dict[str, Any]) -> list[str]:
 def mechanism_colour(summary: dict[str, Any], *, legend: bool = False) -> alt.Color:
     """Encode the field `mechanism` as colour: plain grey, the others one each, the same in all figures."""
     names, colours = mechanism_names(summary), cycle(COLOURS)
-    palette = [PLAIN_COLOUR if name == display_name(PLAIN) else next(colours) for name in names]
+    palette = [PLAIN_COLOUR if name == display_name(BASELINE) else next(colours) for name in names]
     scale = alt.Scale(domain=names, range=palette)
     # Few columns where names are long: a phone shows some forty letters side by side.
     columns = max(2, min(4, 40 // (3 + max(map(len, names)))))

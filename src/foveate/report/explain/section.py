@@ -3,21 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.notation import (
     NO_SPREAD,
     NOTHING,
     count,
     decimals,
-    display_name,
     interval,
     listing,
     p_value,
     spread,
 )
 from foveate.report.core.sections import Section, find_pictures
+from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.explain.summary import SCORES, summarise_explained
-from foveate.report.study.tables import Cell, Column, Table, untested
+from foveate.report.study.tables import untested
 
 __all__ = ["explained_section", "summarise_explained"]
 
@@ -110,7 +110,7 @@ def _why_untested(summary: Summary) -> str:
     rows = summary["rows"]
     if len(rows) == 1:
         return "One network" if rows[0]["runs"] == 1 else "There is one mechanism alone"
-    if all(row["attention"] != PLAIN for row in rows):
+    if all(row["attention"] != BASELINE for row in rows):
         return "There is no plain network among them to compare with"
     if all(row["runs"] == 1 for row in rows):
         return "One network of each is no sample of trainings"

@@ -5,7 +5,7 @@ from typing import Any
 
 from foveate.evaluation.intervals import AMOUNT, SHARE, Bounds
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 
 __all__ = ["SCORES", "SCORE_BOUNDS", "summarise_explained"]
 
@@ -33,7 +33,7 @@ def summarise_explained(record: dict[str, Any]) -> dict[str, Any]:
     for all of them. "learned": what attention learned in single numbers, by layer.
     """
     rows: Rows = record["rows"]
-    labels = sorted(dict.fromkeys(row["label"] for row in rows), key=lambda label: label != PLAIN)
+    labels = sorted(dict.fromkeys(row["label"] for row in rows), key=lambda label: label != BASELINE)
     names = [name for name in SCORES if any(name in row["scores"] for row in rows)]
     return {
         "method": record["settings"]["method"],
@@ -73,14 +73,14 @@ def _described(rows: Rows, name: str) -> dict[str, Any] | None:
 def _tests(rows: Rows, labels: list[str], names: list[str]) -> Rows:
     tests = []
     for name in names:
-        plain = _by_seed(_of(rows, PLAIN), name)
+        plain = _by_seed(_of(rows, BASELINE), name)
         for label in labels:
             other = _by_seed(_of(rows, label), name)
             seeds = sorted(plain.keys() & other.keys())
-            if label != PLAIN and seeds:
+            if label != BASELINE and seeds:
                 before, after = ([of_label[seed] for seed in seeds] for of_label in (plain, other))
                 test = paired_test(before, after, SCORE_BOUNDS[name])
-                tests.append({"score": name, "a": PLAIN, "b": label, **test})
+                tests.append({"score": name, "a": BASELINE, "b": label, **test})
     adjust_tests(tests)
     return tests
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.core.notation import display_name
+from foveate.records.labels import display_name
 from foveate.report.core.theme import Figure, mechanism_colour, number_tip, specification
 from foveate.report.joined.tables import study_titles, to_plain
 

@@ -9,11 +9,10 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.notation import (
     NOTHING,
     decimals,
-    display_name,
     interval,
     listing,
     magnitude,
@@ -22,8 +21,9 @@ from foveate.report.core.notation import (
     signed_percent,
     spread,
 )
+from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.claims import article_cell, conditions
-from foveate.report.study.tables import Cell, Column, Table, latency_change
+from foveate.report.study.tables import latency_change
 
 __all__ = [
     "differences_table",
@@ -49,7 +49,7 @@ def study_titles(studies: list[dict[str, Any]]) -> list[str]:
 
 def to_plain(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Give the tests against the study's own plain backbone, by mechanism."""
-    return {test["b"]: test for test in summary["tests"] if test["a"] == PLAIN}
+    return {test["b"]: test for test in summary["tests"] if test["a"] == BASELINE}
 
 
 def note_of_differences(joined: dict[str, Any]) -> str:
@@ -173,7 +173,7 @@ def _gain(test: dict[str, Any] | None) -> tuple[Cell, Cell]:
 
 def _change(row: dict[str, Any], measure: str) -> str:
     percent = row[f"{measure}_increase_percent"]
-    return "" if row["attention"] == PLAIN or percent is None else signed_percent(percent)
+    return "" if row["attention"] == BASELINE or percent is None else signed_percent(percent)
 
 
 def _in_words(key: str, value: Any) -> str:

@@ -7,7 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from foveate.report.core.notation import count, decimals, display_name, magnitude
+from foveate.records.labels import display_name
+from foveate.report.core.notation import count, decimals, magnitude
 
 __all__ = ["duration", "plan_table"]
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import altair as alt
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import display_name
+from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.theme import Figure, mechanism_colour, number_tip, specification
 from foveate.report.profile.words import doubtful, increase, ratio_range
 
@@ -22,7 +21,7 @@ COSTS = (
 
 def profile_figures(record: dict[str, Any]) -> list[Figure]:
     """Make all figures; with plain alone there is nothing to draw."""
-    others = [row for row in record["rows"] if row["attention"] != PLAIN]
+    others = [row for row in record["rows"] if row["attention"] != BASELINE]
     if not others:
         return []
     known = [cost for cost in COSTS if all(row[f"{cost[0]}_increase_percent"] is not None for row in others)]

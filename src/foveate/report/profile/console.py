@@ -7,10 +7,11 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from foveate.report.core.notation import display_name, magnitude
+from foveate.records.labels import display_name
+from foveate.report.core.notation import magnitude
+from foveate.report.core.tables import Table
 from foveate.report.profile.tables import latency_table, parts_table, work_table
 from foveate.report.profile.words import byte_size, conditions, headline, path_line, roofline_lines
-from foveate.report.study.tables import Table
 
 __all__ = ["profile_console"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import NOTHING, count, decimals, display_name, magnitude
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import NOTHING, count, decimals, magnitude
+from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.profile.words import byte_size, doubtful, increase, milliseconds, ratio_range
-from foveate.report.study.tables import Cell, Column, Table
 
 __all__ = ["latency_table", "numbers", "parts_table", "work_table"]
 
@@ -66,7 +66,7 @@ def latency_table(record: dict[str, Any]) -> Table:
         columns.append(Column("Compile, s", "First call, with nothing kept of earlier ones; in no latency."))
     rows = []
     for row in record["rows"]:
-        plain = row["attention"] == PLAIN
+        plain = row["attention"] == BASELINE
         cells = [
             display_name(row["attention"]),
             milliseconds(row["latency_ms_p50"]),
@@ -128,7 +128,7 @@ def numbers(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _added(row: dict[str, Any], key: str, write: Any) -> Cell:
-    if row["attention"] == PLAIN:
+    if row["attention"] == BASELINE:
         return Cell(write(row[key]))
     added, share = row[f"{key}_added"], increase(row, key)
     return Cell(f"{'+' * (added > 0)}{write(added)}", share) if added else Cell("0")

@@ -3,8 +3,8 @@
 from typing import Any
 
 from foveate.evaluation.noise import BUSY
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import count, decimals, display_name, listing, magnitude, signed_percent
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import count, decimals, listing, magnitude, signed_percent
 from foveate.report.study.latency import noise_in_words, noise_of_rows
 
 __all__ = [
@@ -58,7 +58,7 @@ def headline(record: dict[str, Any]) -> str:
 
     A difference is shown where the interval of the ratio leaves out 1, here as in every table.
     """
-    others = [row for row in record["rows"] if row["attention"] != PLAIN]
+    others = [row for row in record["rows"] if row["attention"] != BASELINE]
     shown = sorted((row for row in others if differs(row)), key=lambda row: -row["latency_ratio"])
     if not others:
         (plain,) = record["rows"]
@@ -75,7 +75,7 @@ def headline(record: dict[str, Any]) -> str:
 
 def doubtful(row: Row) -> str | None:
     """Say why the difference of a row from plain is not to be relied on, or None where it is."""
-    if row["attention"] == PLAIN:
+    if row["attention"] == BASELINE:
         return None
     if not differs(row):
         return (
@@ -95,7 +95,7 @@ def warnings_of(record: dict[str, Any]) -> list[dict[str, Any]]:
     rows = {row["attention"]: row for row in record["rows"]}
     found: list[dict[str, Any]] = []
     # Of several signs of one disturbance the clearest is enough.
-    for noise in noise_of_rows(rows, PLAIN, record["timing"].get("cpu_share"))[:1]:
+    for noise in noise_of_rows(rows, BASELINE, record["timing"].get("cpu_share"))[:1]:
         text = (
             f"The machine was busy: {noise_in_words(noise)}. Measure again when nothing else runs, or for "
             "longer with --seconds"

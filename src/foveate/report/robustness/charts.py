@@ -4,8 +4,7 @@ from typing import Any
 
 import altair as alt
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import display_name
+from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
 from foveate.report.robustness.tables import condition_name
 
@@ -87,7 +86,7 @@ def _by_corruption(summary: dict[str, Any]) -> Figure:
             value |= {"low": 100 * found["ci95"][0], "high": 100 * found["ci95"][1]}
         values.append(value)
     order = [condition_name(name) for name in summary["corruptions"]]
-    names = [name for name in mechanism_names(summary) if not rows or name != display_name(PLAIN)]
+    names = [name for name in mechanism_names(summary) if not rows or name != display_name(BASELINE)]
     colour = mechanism_colour(summary, legend=True)
     colour["legend"]["values"] = names  # plain has no point where the others stand against it
     picked = alt.selection_point(name="picked", fields=["mechanism"], bind="legend")

@@ -6,7 +6,7 @@ from typing import Any
 
 from foveate.evaluation.intervals import AMOUNT, DIFFERENCE, SHARE, Bounds
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.report.robustness.measured import (
     CLEAN,
     COMMON,
@@ -38,9 +38,9 @@ def summarise_robustness(record: dict[str, Any]) -> dict[str, Any]:
     measured = read_measured(record)
     severities, done = complete_corruptions(record, measured)
     averaged = list(COMMON) if set(COMMON) <= set(severities) else list(severities)
-    plain = {one.seed: one for one in measured if one.label == PLAIN}
+    plain = {one.seed: one for one in measured if one.label == BASELINE}
     by_label: dict[str, list[Measured]] = {}
-    for one in sorted(measured, key=lambda one: one.label != PLAIN):
+    for one in sorted(measured, key=lambda one: one.label != BASELINE):
         by_label.setdefault(one.label, []).append(one)
     study = _Study(by_label, plain, severities, averaged)
     tests = study.tests(lambda one: study.corrupted(one))
@@ -130,7 +130,7 @@ class _Study:
         """Paired tests of every mechanism against plain, by the seeds of which both have a value."""
         tests = []
         for label in self.by_label if self.plain else ():
-            if label == PLAIN:
+            if label == BASELINE:
                 continue
             before, after, clean = [], [], []
             for one in self.by_label[label]:
@@ -141,7 +141,7 @@ class _Study:
                     after.append(b)
                     clean.append(_minus(one.accuracy(CLEAN), of_plain.accuracy(CLEAN)))
             test = paired_test(before, after, SHARE) | {"clean_difference": _mean(clean)}
-            tests.append({"a": PLAIN, "b": label} | test)
+            tests.append({"a": BASELINE, "b": label} | test)
         return tests
 
     def by_corruption(self) -> list[Row]:

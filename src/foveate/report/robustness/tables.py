@@ -2,18 +2,10 @@
 
 from typing import Any
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import (
-    NOTHING,
-    count,
-    decimals,
-    deviation,
-    display_name,
-    interval,
-    points,
-    spread,
-)
-from foveate.report.study.tables import Cell, Column, Table, outcome_cell
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import NOTHING, count, decimals, deviation, interval, points, spread
+from foveate.report.core.tables import Cell, Column, Table
+from foveate.report.study.tables import outcome_cell
 
 __all__ = ["condition_name", "robustness_tables"]
 
@@ -87,7 +79,7 @@ def _corruptions(summary: dict[str, Any]) -> Table:
             Column(
                 f"{display_name(label)}, %",
                 "Mean accuracy over severities."
-                if label == PLAIN
+                if label == BASELINE
                 else "Below, the difference to plain in points; * where it is shown.",
             )
             for label in labels

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import NO_SPREAD, count, decimals, display_name, listing, p_value, points
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import NO_SPREAD, count, decimals, listing, p_value, points
 from foveate.report.robustness.tables import attack_name, condition_name
 
 __all__ = ["sentences"]
@@ -46,7 +46,7 @@ def _finding(summary: Summary) -> str:
         )
         missing = (
             ""
-            if PLAIN in rows and len(rows) == 1
+            if BASELINE in rows and len(rows) == 1
             else " Without plain of the same seed, nothing is compared."
         )
         return f"On {where}, accuracy is {listed}.{missing}"
@@ -56,13 +56,13 @@ def _finding(summary: Summary) -> str:
         why = "With fewer than two seeds of each nothing can be tested: this may be chance."
         if max(test["n"] for test in tests) > 1:
             why = f"Nothing could be tested: {UNTESTED}."
-        return f"On {where}, with plain at {_percent(rows[PLAIN]['corrupted'])}: {listed}. {why}"
+        return f"On {where}, with plain at {_percent(rows[BASELINE]['corrupted'])}: {listed}. {why}"
     shown = [test for test in tested if test["p_adjusted"] < summary["statistics"]["alpha"]]
     if not shown:
         largest = max(tested, key=lambda test: abs(test["difference"]))
         return (
             f"On {where}, no mechanism is shown to keep more accuracy than plain "
-            f"({_percent(rows[PLAIN]['corrupted'])}), or less: the largest difference is "
+            f"({_percent(rows[BASELINE]['corrupted'])}), or less: the largest difference is "
             f"{_difference(largest, rows)} (adjusted p {p_value(largest['p_adjusted'])})."
         )
     better = [test for test in shown if test["difference"] > 0]
@@ -73,7 +73,7 @@ def _finding(summary: Summary) -> str:
         for group, word in ((better, "better"), (worse, "worse"))
         if group
     ]
-    return f"On {where}, with plain at {_percent(rows[PLAIN]['corrupted'])}: {'; '.join(parts)}."
+    return f"On {where}, with plain at {_percent(rows[BASELINE]['corrupted'])}: {'; '.join(parts)}."
 
 
 def _where(summary: Summary) -> str:
@@ -106,7 +106,7 @@ def _difference(test: dict[str, Any], rows: dict[str, Any]) -> str:
     """A mechanism with its gain under corruption, and on clean images, both of the seeds in common."""
     name, clean = test["b"], test["clean_difference"]
     beside = "" if clean is None else f", {points(clean)} on clean images"
-    if test["n"] < max(rows[label]["runs"] for label in (name, PLAIN) if label in rows):
+    if test["n"] < max(rows[label]["runs"] for label in (name, BASELINE) if label in rows):
         beside += f", by {count(test['n'], 'seed')} in common"
     return f"{display_name(name)} ({points(test['difference'])} points{beside})"
 
@@ -130,7 +130,7 @@ def _images(summary: Summary) -> list[str]:
 
 
 def _errors(summary: Summary) -> list[str]:
-    others = [row for row in summary["rows"] if row["attention"] != PLAIN]
+    others = [row for row in summary["rows"] if row["attention"] != BASELINE]
     known = [
         f"{display_name(row['attention'])} {decimals(row['mce']['mean'], 1, scale=100)} %"
         for row in others

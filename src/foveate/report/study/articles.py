@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from foveate.errors import RequestError, unknown_name
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 
 __all__ = ["article_names", "find_article", "printed_beside"]
 
@@ -50,8 +50,8 @@ def printed_beside(name: str, summary: dict[str, Any]) -> dict[str, Any]:
     )
     figures = {label: _in_our_units(row) for label, row in setting["rows"].items()}
     for label, row in figures.items():
-        gain = _difference(figures, PLAIN, label)
-        if label != PLAIN and gain is not None:
+        gain = _difference(figures, BASELINE, label)
+        if label != BASELINE and gain is not None:
             row.setdefault("gain", gain)
     ablation = article.get("ablation")
     contrasts = [(test, _points(test, figures, ablation)) for test in summary["tests"]]
@@ -109,7 +109,7 @@ def _points(
     of_part = _of_part(test, ablation) if ablation else None
     if of_part is not None:
         return round(of_part / 100, 8)
-    if test["a"] == PLAIN:
+    if test["a"] == BASELINE:
         return figures.get(test["b"], {}).get("gain")
     return _difference(figures, test["a"], test["b"])
 

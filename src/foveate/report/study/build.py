@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from foveate.files import write_csv, write_text
+from foveate.records.labels import display_name
 from foveate.records.study import read_records
 from foveate.report.core.files import as_latex, as_markdown, beside, write_figures
 from foveate.report.core.frame import render
-from foveate.report.core.notation import display_name
 from foveate.report.core.sections import Section, find_examined, find_sections
+from foveate.report.core.tables import Table
 from foveate.report.core.theme import Figure
 from foveate.report.study.articles import printed_beside
 from foveate.report.study.charts import figures
@@ -26,7 +27,7 @@ from foveate.report.study.numbers import (
 )
 from foveate.report.study.page import render_page
 from foveate.report.study.summary import summarise
-from foveate.report.study.tables import Table, results_table, tests_table
+from foveate.report.study.tables import results_table, tests_table
 from foveate.version import __version__
 
 __all__ = ["build_examination", "build_report"]

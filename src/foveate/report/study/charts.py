@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from foveate.records.study import PLAIN, Records
-from foveate.report.core.notation import display_name
+from foveate.records.labels import BASELINE, display_name
+from foveate.records.study import Records
 from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_figure
 from foveate.report.study.class_charts import confusion, per_class
@@ -33,7 +33,7 @@ CURVES = (
 def figures(summary: dict[str, Any], records: Records) -> list[Figure]:
     """Make every figure that the records have the data for."""
     made = [_against_cost(summary, *cost) for cost in _costs(summary)]
-    to_plain = [test for test in summary["tests"] if test["a"] == PLAIN and test["n"]]
+    to_plain = [test for test in summary["tests"] if test["a"] == BASELINE and test["n"]]
     if summary["study"]["design"]["contrasts"]:
         made += contrast_figures(summary, records)
     elif to_plain:
@@ -114,7 +114,7 @@ def _differences(summary: dict[str, Any], to_plain: list[dict[str, Any]], record
         if test["ci95"]:
             mean |= {"low": 100 * test["ci95"][0], "high": 100 * test["ci95"][1]}
         means.append(mean)
-        plain, other = records.results[PLAIN], records.results[test["b"]]
+        plain, other = records.results[BASELINE], records.results[test["b"]]
         for seed in sorted(plain.keys() & other.keys()):
             difference = other[seed]["test"]["accuracy"] - plain[seed]["test"]["accuracy"]
             dots.append({"mechanism": test["b"], "seed": seed, "difference": 100 * difference})

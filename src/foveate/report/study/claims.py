@@ -3,17 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import (
-    NOTHING,
-    display_name,
-    interval,
-    listing,
-    magnitude,
-    p_value,
-    points,
-)
-from foveate.report.study.tables import Cell, Column, Table
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import NOTHING, interval, listing, magnitude, p_value, points
+from foveate.report.core.tables import Cell, Column, Table
 
 __all__ = ["article_cell", "article_table", "claims", "conditions", "with_article", "with_points"]
 
@@ -117,7 +109,7 @@ def claims(summary: dict[str, Any]) -> list[str]:
     sentences = []
     for test in summary["tests"]:
         printed = _printed_points(summary, test)
-        if printed is None or ("group" not in test and test["a"] != PLAIN):
+        if printed is None or ("group" not in test and test["a"] != BASELINE):
             continue
         what = f"{test['title']}, {test['group']}" if "group" in test else test["b"]
         claim = f"{what}: the article's {_signed(printed)} points"

@@ -14,10 +14,10 @@ from foveate.errors import shortened
 from foveate.evaluation.intervals import SHARE
 from foveate.evaluation.simultaneous import simultaneous_differences
 from foveate.evaluation.statistics import ROUNDING
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import NO_SPREAD, NOTHING, count, display_name, interval, listing, points
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import NO_SPREAD, NOTHING, count, interval, listing, points
+from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.core.theme import COLOURS, Figure, number_tip, specification
-from foveate.report.study.tables import Cell, Column, Table
 
 __all__ = [
     "MANY_CLASSES",
@@ -65,7 +65,7 @@ def class_changes(per_class: PerClass, classes: Sequence[str]) -> list[dict[str,
     both have), "difference", "low", "high" (the simultaneous 95 % interval, or None),
     "p_adjusted", "n", "family", "shown"}. A change that is the same in each seed has no interval and no p.
     """
-    if PLAIN not in per_class:
+    if BASELINE not in per_class:
         return []
     accuracies = {
         label: {seed: {row["class"]: row["accuracy"] for row in rows} for seed, rows in by_seed.items()}
@@ -73,7 +73,7 @@ def class_changes(per_class: PerClass, classes: Sequence[str]) -> list[dict[str,
     }
     untested = untested_classes(per_class, classes)
     tested = [name for name in classes if name not in untested]
-    plain = accuracies.pop(PLAIN)
+    plain = accuracies.pop(BASELINE)
     asked, pairs = [], []
     for label, by_seed in accuracies.items():
         seeds = [seed for seed in by_seed if seed in plain]

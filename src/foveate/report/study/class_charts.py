@@ -5,8 +5,8 @@ from typing import Any
 
 import altair as alt
 
+from foveate.records.labels import display_name
 from foveate.records.study import Records
-from foveate.report.core.notation import display_name
 from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
 from foveate.report.study.class_changes import MANY_CLASSES, class_accuracy
 

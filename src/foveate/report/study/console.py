@@ -7,16 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import (
-    decimals,
-    display_name,
-    interval,
-    p_value,
-    points,
-    signed_percent,
-    spread,
-)
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import decimals, interval, p_value, points, signed_percent, spread
 from foveate.report.study.claims import claims, conditions
 from foveate.report.study.tables import latency_change
 
@@ -25,14 +17,14 @@ __all__ = ["console_table"]
 
 def console_table(summary: dict[str, Any]) -> Group:
     """Lay out the verdict and the table of mechanisms, to be printed with rich."""
-    to_plain = {test["b"]: test for test in summary["tests"] if test["a"] == PLAIN}
+    to_plain = {test["b"]: test for test in summary["tests"] if test["a"] == BASELINE}
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column("mechanism", overflow="fold", min_width=10)
     for head in ("accuracy, %", "gain", "adj. p", "params", "mult-adds", "latency, ms", ""):
         table.add_column(head, justify="right", no_wrap=True)
     for row in summary["rows"]:
         test = to_plain.get(row["attention"])
-        plain = row["attention"] == PLAIN
+        plain = row["attention"] == BASELINE
         table.add_row(
             Text(display_name(row["attention"])),
             spread(row["accuracy"], 2, scale=100),

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from foveate.records.labels import display_name
 from foveate.report.core.notation import (
     NOTHING,
     contrast_name,
     count,
     decimals,
     detectable,
-    display_name,
     interval,
     magnitude,
     p_value,
@@ -16,7 +16,8 @@ from foveate.report.core.notation import (
     signed_percent,
     spread,
 )
-from foveate.report.study.tables import Cell, Column, Table, outcome_cell
+from foveate.report.core.tables import Cell, Column, Table
+from foveate.report.study.tables import outcome_cell
 
 __all__ = ["contrasts_table", "search_sentences", "search_table", "values_table"]
 

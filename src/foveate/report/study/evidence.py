@@ -2,16 +2,8 @@
 
 from typing import Any
 
-from foveate.report.core.notation import (
-    NO_SPREAD,
-    contrast_name,
-    count,
-    display_name,
-    interval,
-    listing,
-    p_value,
-    points,
-)
+from foveate.records.labels import display_name
+from foveate.report.core.notation import NO_SPREAD, contrast_name, count, interval, listing, p_value, points
 
 __all__ = ["Row", "Test", "evidence", "in_points", "is_shown", "largest", "limits", "price"]
 

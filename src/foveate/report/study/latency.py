@@ -1,34 +1,10 @@
-"""Latencies of a study's cost.json: what each adds to plain, and whether the measurement can be relied on."""
+"""Latencies of a study's cost.json: what each adds to the baseline, and what speaks against measurements."""
 
-from collections.abc import Mapping
-from typing import Any
+from foveate.evaluation.noise import BUSY, Noise
+from foveate.records.cost import CostRecord
+from foveate.records.labels import BASELINE, display_name
 
-from foveate.evaluation.noise import BUSY, Noise, Times, find_noise
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import display_name
-
-__all__ = ["noise_in_words", "noise_of_cost", "noise_of_rows", "ratio_to_plain"]
-
-Row = Mapping[str, Any]
-LATENCY = ("latency_ms_p50", "latency_ms_p95", "latency_ratio")
-
-
-def noise_of_rows(rows: Mapping[str, Row], reference: str, cpu_share: float | None) -> list[Noise]:
-    """Find what speaks against latencies; `rows` by label have the keys of a profile's and of cost.json's."""
-    times = {label: Times(*(row[key] for key in LATENCY)) for label, row in rows.items()}
-    return find_noise(times, reference, cpu_share)
-
-
-def noise_of_cost(rows: Mapping[str, Row], timing: Mapping[str, Any]) -> list[Noise]:
-    """Find what speaks against the latencies of cost.json; nothing where there are none.
-
-    0.1.0 recorded no "timing", and its ratios are to the first of the rows.
-    """
-    measured = {label: row for label, row in rows.items() if all(row.get(key) for key in LATENCY)}
-    if not measured:
-        return []
-    reference = timing.get("reference", next(iter(measured)))
-    return noise_of_rows(measured, reference, timing.get("cpu_share"))
+__all__ = ["noise_in_words", "ratio_to_baseline"]
 
 
 def noise_in_words(noise: Noise) -> str:
@@ -42,13 +18,14 @@ def noise_in_words(noise: Noise) -> str:
     return f"the medians of {name} and plain differ by {factor} what they do within rounds (over {BUSY})"
 
 
-def ratio_to_plain(rows: Mapping[str, Row], label: str) -> tuple[float | None, list[float] | None]:
-    """Return the ratio of a network's latency to plain's, taken within rounds, and its 95 % interval.
+def ratio_to_baseline(cost: CostRecord, label: str) -> tuple[float | None, tuple[float, float] | None]:
+    """Return the ratio of a network's latency to the baseline's, taken within rounds, and its 95 % interval.
 
-    The interval is None where the ratios of the record are to another network than plain, and in records of
-    0.1.0; both are None where one of the two was not measured.
+    The interval is None where the ratios of the record are to another network than the baseline, and in
+    records of 0.1.0; both are None where one of the two was not measured.
     """
-    own, plain = (rows.get(name, {}).get("latency_ratio") for name in (label, PLAIN))
-    if own is None or plain is None:
+    own, base = cost.rows.get(label), cost.rows.get(BASELINE)
+    if own is None or base is None or own.latency_ratio is None or base.latency_ratio is None:
         return None, None
-    return own / plain, rows[label].get("latency_ratio_ci95") if plain == 1 else None
+    interval = own.latency_ratio_ci95 if base.latency_ratio == 1 else None
+    return own.latency_ratio / base.latency_ratio, interval

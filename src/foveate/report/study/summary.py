@@ -1,177 +1,209 @@
-"""The summary of a study as one dict of plain numbers: what `--json` gives and every table is made from."""
+"""The summary of a study: what every table, figure and sentence is made from, and what `--json` gives."""
 
-from itertools import combinations
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from foveate.evaluation.intervals import AMOUNT, SHARE
-from foveate.evaluation.statistics import (
-    adjust_tests,
-    describe,
-    detectable_difference,
-    paired_test,
-    pooled_std,
-    repeated_measures_anova,
-    seeds_needed,
-)
-from foveate.records.study import PLAIN, Records
-from foveate.report.study.class_changes import PerClass, class_changes, untested_classes
-from foveate.report.study.dynamics import DYNAMICS
-from foveate.report.study.latency import noise_in_words, noise_of_cost, ratio_to_plain
-from foveate.report.study.verdict import verdict
+from foveate.evaluation.significance import Outcome
+from foveate.evaluation.statistics import Anova, Description, PairedTest
+from foveate.records.cost import CostRecord
+from foveate.records.labels import BASELINE
+from foveate.records.metric import CLASSIFICATION, Metric
+from foveate.records.study import StudyRecord
+from foveate.report.study.articles import PrintedFigures
+from foveate.report.study.class_changes import ClassChange
 
-__all__ = ["METRICS", "planned_pairs", "summarise"]
-
-METRICS = {
-    "accuracy": SHARE,
-    "loss": AMOUNT,
-    "precision": SHARE,
-    "recall": SHARE,
-    "f1": SHARE,
-    "ece": SHARE,
-}
-"""What is measured on the test part, and the bounds of its values."""
+__all__ = ["Comparison", "Price", "Summary", "SummaryRow"]
 
 
-def summarise(records: Records) -> dict[str, Any]:
-    """Summarise the finished runs of a study.
+@dataclass(frozen=True)
+class Price:
+    """What a candidate's network costs, and its change to the baseline in per cent; None was not measured.
 
-    Returns {"study", "rows", "tests", "anova", "detectable_difference", "verdict", "class_changes" (see
-    class_changes.py; none where comparisons were planned), "untested_classes", "missing", "report"}; every
-    number that cannot be given is None. Accuracies are fractions, `difference` is b - a, and what could have
-    been detected is reckoned at the level that the smallest p value of the family must pass (alpha over the
-    number of comparisons, `study.statistics.alpha_per_test`), for on adjusted p values the verdict rests.
+    The ratio of latencies was measured side by side with the baseline: the ratio of the medians would add the
+    drift between the two measurements.
     """
-    settings = records.study["statistics"]
-    contrasts = planned_pairs(records.finished, records.design)
-    pairs = list(dict.fromkeys((contrast["a"], contrast["b"]) for contrast in contrasts))
-    comparisons = len(pairs)
-    alpha = settings["alpha"] / max(comparisons, 1)
-    tested = dict(
-        zip(pairs, _test_pairs(records, pairs, settings["adjust"], alpha, settings["power"]), strict=True)
-    )
-    tests = [contrast | tested[contrast["a"], contrast["b"]] for contrast in contrasts]
-    against_plain = {test["b"]: test for test in tests if test["a"] == PLAIN}
-    summary: dict[str, Any] = {
-        "study": {
-            **{
-                key: records.study[key]
-                for key in (
-                    "name",
-                    "data",
-                    "backbone",
-                    "attention",
-                    "seeds",
-                    "recipe",
-                    "command",
-                    "environment",
-                )
+
+    parameters: int | None
+    parameters_increase_percent: float | None
+    macs: int | None
+    macs_increase_percent: float | None
+    latency_ms_p50: float | None
+    latency_ms_p95: float | None
+    latency_ratio: float | None
+    latency_ratio_ci95: tuple[float, float] | None
+    latency_increase_percent: float | None
+
+    @property
+    def is_latency_significant(self) -> bool:
+        """Whether the interval of the latency ratio excludes 1, or is not known, as in records of 0.1.0."""
+        bounds = self.latency_ratio_ci95
+        return bounds is None or not bounds[0] <= 1 <= bounds[1]
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One candidate over its seeds.
+
+    Attributes:
+        attention: its label.
+        runs: number of finished runs.
+        scores: of the test part, by the name of the metric.
+        price: what its network costs.
+        efficiency_score: gain in the primary metric per 1 % of parameters added, in points of a percentage.
+        epochs_to_95: first epoch that reaches 95 % of the last epoch's validation value.
+        fluctuation: standard deviation of the validation value over the last tenth of the epochs.
+        input_share: share of the training's time that waited for images.
+        train_seconds: of one run.
+    """
+
+    attention: str
+    runs: int
+    scores: dict[str, Description]
+    price: Price
+    efficiency_score: float | None
+    epochs_to_95: Description
+    fluctuation: Description
+    input_share: Description
+    train_seconds: Description
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as `--json` gives it: scores and price stand beside the rest."""
+        content = asdict(self)
+        scores, price = content.pop("scores"), content.pop("price")
+        head = {key: content.pop(key) for key in ("attention", "runs")}
+        return {**head, **scores, **price, **content}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired comparison of candidate b with candidate a over the seeds that both have finished.
+
+    Attributes:
+        a: label of the first.
+        b: label of the second.
+        title: what a planned difference is of; None of a comparison that was not planned.
+        group: the group of a planned comparison.
+        test: of b - a in the primary metric.
+        p_adjusted: adjusted for all comparisons of the study.
+        detectable_difference: the smallest true difference that these seeds detect.
+        seeds_needed: to detect a true difference as large as the one seen.
+        outcome: of b against a, by the adjusted p value, in the direction of the metric.
+        gain: the difference, positive where b is the better one.
+    """
+
+    a: str
+    b: str
+    title: str | None
+    group: str | None
+    test: PairedTest
+    p_adjusted: float | None
+    detectable_difference: float | None
+    seeds_needed: int | None
+    outcome: Outcome
+    gain: float | None
+
+    @property
+    def pair(self) -> frozenset[str]:
+        """Both labels."""
+        return frozenset((self.a, self.b))
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the difference counts as significant."""
+        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as `--json` gives it."""
+        planned = {"title": self.title, "group": self.group} if self.title is not None else {}
+        return {
+            "a": self.a,
+            "b": self.b,
+            **planned,
+            **asdict(self.test),
+            "p_adjusted": self.p_adjusted,
+            "detectable_difference": self.detectable_difference,
+            "seeds_needed": self.seeds_needed,
+        }
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study in numbers, and its verdict in sentences.
+
+    Attributes:
+        study: the record of the study.
+        cost: the record of costs, for the conditions under which they were measured.
+        noise: what speaks against the latencies, in words, the worst first.
+        rows: the candidates with finished runs, the baseline first.
+        comparisons: the planned comparisons, or all pairs.
+        family: number of different pairs that were tested.
+        alpha_per_test: the level that the smallest p value of the family must pass.
+        anova: over the seeds that every candidate has finished.
+        detectable_difference: from the baseline, at the fewest seeds that any comparison with it has.
+        class_changes: of a classification in which all pairs are compared.
+        untested_classes: classes without a test image.
+        missing: what is not there, in sentences.
+        report: the path of the page.
+        verdict: the sentences, the headline first.
+        against: the figures of an article that were asked for.
+    """
+
+    study: StudyRecord
+    cost: CostRecord
+    noise: tuple[str, ...]
+    rows: tuple[SummaryRow, ...]
+    comparisons: tuple[Comparison, ...]
+    family: int
+    alpha_per_test: float
+    anova: Anova | None
+    detectable_difference: float | None
+    class_changes: tuple[ClassChange, ...]
+    untested_classes: tuple[str, ...]
+    missing: tuple[str, ...]
+    report: Path
+    verdict: tuple[str, ...] = ()
+    against: PrintedFigures | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """The primary metric, by which candidates are compared."""
+        return self.study.task.primary
+
+    @property
+    def against_baseline(self) -> dict[str, Comparison]:
+        """The comparisons with the baseline, by the label of the candidate."""
+        return {test.b: test for test in self.comparisons if test.a == BASELINE}
+
+    def with_verdict(self, sentences: list[str]) -> "Summary":
+        """Return the summary with its verdict."""
+        return replace(self, verdict=tuple(sentences))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as `--json` gives it; numbers that cannot be given are None."""
+        study, cost = self.study.to_json(), self.cost.to_json()
+        del cost["rows"]
+        keys = ("name", "data", "backbone", "attention", "seeds", "recipe", "command", "environment")
+        content = {
+            "study": {
+                **{key: study[key] for key in keys},
+                "pretrained": self.study.pretrained,
+                "design": self.study.design.to_json(),
+                "cost": cost | {"noise": list(self.noise)},
+                "foveate": self.study.foveate,
+                "statistics": study["statistics"]
+                | {"comparisons": self.family, "alpha_per_test": self.alpha_per_test},
             },
-            "pretrained": records.study.get("pretrained", False),
-            "design": records.design,
-            "cost": records.cost_setting | {"noise": _noise(records)},
-            "foveate": records.study["foveate"],
-            "statistics": {**settings, "comparisons": comparisons, "alpha_per_test": alpha},
-        },
-        "rows": [_row(records, label, against_plain.get(label)) for label in records.finished],
-        "tests": tests,
-        "anova": _anova(records),
-        "detectable_difference": _detectable_against_plain(tests, alpha, settings["power"]),
-        "class_changes": _class_changes(records) if not records.design["contrasts"] else [],
-        "untested_classes": untested_classes(_per_class(records), records.study["data"]["classes"]),
-        "missing": records.missing,
-        "report": str(records.folder / "report" / "index.html"),
-    }
-    return {**summary, "verdict": verdict(summary)}
-
-
-def _row(records: Records, label: str, test: dict[str, Any] | None) -> dict[str, Any]:
-    runs = [records.results[label][seed] for seed in sorted(records.results[label])]
-    row: dict[str, Any] = {"attention": label, "runs": len(runs)}
-    row |= {
-        metric: describe([run["test"][metric] for run in runs], bounds) for metric, bounds in METRICS.items()
-    }
-    cost, plain = records.cost.get(label, {}), records.cost.get(PLAIN, {})
-    for measure in ("parameters", "macs"):
-        row[measure] = cost.get(measure)
-        row[f"{measure}_increase_percent"] = _increase(cost.get(measure), plain.get(measure))
-    row["latency_ms_p50"], row["latency_ms_p95"] = cost.get("latency_ms_p50"), cost.get("latency_ms_p95")
-    # The ratio was measured side by side with plain: that of the medians would add the drift between them.
-    row["latency_ratio"], row["latency_ratio_ci95"] = ratio_to_plain(records.cost, label)
-    row["latency_increase_percent"] = _increase(row["latency_ratio"], 1.0)
-    growth = row["parameters_increase_percent"]
-    gain = test["difference"] if test else None
-    row["efficiency_score"] = 100 * gain / growth if gain is not None and growth and growth > 0 else None
-    for name, (measure_of, bounds) in DYNAMICS.items():
-        of_runs = [measure_of(run["epochs"]) for run in runs]
-        row[name] = describe([value for value in of_runs if value is not None], bounds)
-    row["train_seconds"] = describe([run["seconds"] for run in runs], AMOUNT)
-    return row
-
-
-def _noise(records: Records) -> list[str]:
-    found = noise_of_cost(records.cost, records.cost_setting.get("timing", {}))
-    return [noise_in_words(noise) for noise in found]
-
-
-def _class_changes(records: Records) -> list[dict[str, Any]]:
-    return class_changes(_per_class(records), records.study["data"]["classes"])
-
-
-def _per_class(records: Records) -> PerClass:
-    return {
-        label: {seed: run["test"]["per_class"] for seed, run in records.results[label].items()}
-        for label in records.finished
-    }
-
-
-def _increase(value: float | None, base: float | None) -> float | None:
-    return 100 * (value / base - 1) if value is not None and base else None
-
-
-def planned_pairs(labels: list[str], design: dict[str, Any]) -> list[dict[str, str]]:
-    """The comparisons that a study was made for, as {"a", "b"} and what else its design says of them.
-
-    Where it says nothing: all pairs of candidates, but of a control only that with what it is the control of.
-    """
-    planned = [contrast for contrast in design["contrasts"] if {contrast["a"], contrast["b"]} <= set(labels)]
-    if design["contrasts"]:
-        return planned
-    own = [(control["label"], control["of"]) for control in design["controls"]]
-    controls = {label for label, _ in own}
-    pairs = combinations([label for label in labels if label not in controls], 2)
-    kept = [pair for pair in own if set(pair) <= set(labels)]
-    return [{"a": a, "b": b} for a, b in [*pairs, *kept]]
-
-
-def _test_pairs(
-    records: Records, pairs: list[tuple[str, str]], adjust: str, alpha: float, power: float
-) -> list[dict[str, Any]]:
-    tests = []
-    for a, b in pairs:
-        seeds = sorted(records.results[a].keys() & records.results[b].keys())
-        before, after = ([records.results[x][seed]["test"]["accuracy"] for seed in seeds] for x in (a, b))
-        tests.append({"a": a, "b": b} | paired_test(before, after, SHARE))
-    adjust_tests(tests, adjust)
-    for test in tests:
-        test["detectable_difference"] = detectable_difference(test["std"], test["n"], alpha, power)
-        test["seeds_needed"] = seeds_needed(test["difference"], test["std"], alpha, power)
-    return tests
-
-
-def _anova(records: Records) -> dict[str, Any] | None:
-    """Over the seeds that every mechanism has finished."""
-    runs = [records.results[label] for label in records.finished]
-    seeds = sorted(set.intersection(*(set(of_label) for of_label in runs)))
-    if not seeds:
-        return None
-    return repeated_measures_anova(
-        [[of_label[seed]["test"]["accuracy"] for of_label in runs] for seed in seeds]
-    )
-
-
-def _detectable_against_plain(tests: list[dict[str, Any]], alpha: float, power: float) -> float | None:
-    """From the pooled spread of all differences to plain, at the fewest seeds that any of them has."""
-    spreads = [(test["std"], test["n"]) for test in tests if test["a"] == PLAIN and test["n"] > 1]
-    if not spreads:
-        return None
-    return detectable_difference(pooled_std(spreads), min(n for _, n in spreads), alpha, power)
+            "rows": [row.to_json() for row in self.rows],
+            "tests": [test.to_json() for test in self.comparisons],
+            "anova": asdict(self.anova) if self.anova else None,
+            "detectable_difference": self.detectable_difference,
+            "class_changes": [change.to_json() for change in self.class_changes],
+            "untested_classes": list(self.untested_classes),
+            "missing": list(self.missing),
+            "report": str(self.report),
+            "verdict": list(self.verdict),
+        }
+        if self.study.task != CLASSIFICATION:
+            content["study"]["task"] = self.study.task.to_json()
+        return content | ({"against": self.against.to_json()} if self.against else {})

@@ -1,17 +1,15 @@
 """The tables that people read, once for the page, Markdown and LaTeX."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.notation import (
     NOTHING,
     count,
     decimals,
     detectable,
     deviation,
-    display_name,
     interval,
     magnitude,
     p_value,
@@ -19,12 +17,10 @@ from foveate.report.core.notation import (
     signed_percent,
     spread,
 )
+from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.evidence import is_latency_unshown
 
 __all__ = [
-    "Cell",
-    "Column",
-    "Table",
     "latency_change",
     "outcome_cell",
     "results_table",
@@ -32,30 +28,6 @@ __all__ = [
     "training_table",
     "untested",
 ]
-
-
-class Cell(NamedTuple):
-    """What a cell says, and in smaller letters what belongs to it (an interval, a change in per cent)."""
-
-    main: str
-    detail: str = ""
-
-
-class Column(NamedTuple):
-    """A column's head, and how to read it in one line."""
-
-    title: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table for people: the first column names the row."""
-
-    name: str
-    caption: str
-    columns: list[Column]
-    rows: list[list[Cell]]
 
 
 def results_table(summary: dict[str, Any]) -> Table:
@@ -93,7 +65,7 @@ def results_table(summary: dict[str, Any]) -> Table:
             "difference counts as shown.",
         ),
     ]
-    to_plain = {test["b"]: test for test in summary["tests"] if test["a"] == PLAIN}
+    to_plain = {test["b"]: test for test in summary["tests"] if test["a"] == BASELINE}
     rows = [
         [
             Cell(display_name(row["attention"]), count(row["runs"], "seed")),
@@ -181,7 +153,7 @@ def training_table(summary: dict[str, Any]) -> Table:
 
 def _change(row: dict[str, Any], measure: str) -> str:
     percent = row[f"{measure}_increase_percent"]
-    return "" if row["attention"] == PLAIN or percent is None else signed_percent(percent)
+    return "" if row["attention"] == BASELINE or percent is None else signed_percent(percent)
 
 
 def latency_change(row: dict[str, Any], study: dict[str, Any]) -> str:

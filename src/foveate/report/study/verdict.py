@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import contrast_name, count, display_name, listing, points
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import contrast_name, count, listing, points
 from foveate.report.study.evidence import Row, Test, evidence, in_points, is_shown, largest, limits, price
 
 __all__ = ["verdict"]
@@ -22,12 +22,12 @@ def verdict(summary: dict[str, Any]) -> list[str]:
         (only,) = rows
         sentences = [f"Only {display_name(only)} has finished runs, so there is nothing to compare it with."]
     elif all(test["n"] < 2 for test in tests):
-        sentences = _untested(tests, with_plain=PLAIN in rows)
+        sentences = _untested(tests, with_plain=BASELINE in rows)
     elif study["design"]["contrasts"]:
         sentences = _over_contrasts(tests, study["design"], study["statistics"])
     elif study["design"]["kind"] == "networks":
         sentences = _between_networks(rows, tests, study["statistics"])
-    elif PLAIN in rows:
+    elif BASELINE in rows:
         sentences = _against_plain(rows, tests, study["statistics"])
     else:
         sentences = _without_plain(tests, study["statistics"])
@@ -55,7 +55,7 @@ def verdict(summary: dict[str, Any]) -> list[str]:
 
 
 def _against_plain(rows: dict[str, Row], tests: list[Test], settings: dict[str, Any]) -> list[str]:
-    to_plain = [test for test in tests if test["a"] == PLAIN]
+    to_plain = [test for test in tests if test["a"] == BASELINE]
     shown = [test for test in to_plain if is_shown(test, settings)]
     better = [test for test in shown if test["difference"] > 0]
     worse = [test for test in shown if test["difference"] < 0]
@@ -166,7 +166,7 @@ def _direction(test: Test) -> str:
 
 def _untested(tests: list[Test], *, with_plain: bool) -> list[str]:
     if with_plain:
-        tests = [test for test in tests if test["a"] == PLAIN]
+        tests = [test for test in tests if test["a"] == BASELINE]
     sentences = ["With one seed no test is possible: nobody can tell chance from effect yet."]
     seen = [test for test in tests if test["difference"] is not None]
     if seen:

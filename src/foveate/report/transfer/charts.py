@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from foveate.report.core.notation import display_name
+from foveate.records.labels import display_name
 from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
 
 __all__ = ["accuracy_figure"]

@@ -7,9 +7,10 @@ from typing import Any
 
 from foveate.evaluation.intervals import AMOUNT, SHARE
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
-from foveate.records.study import PLAIN
-from foveate.report.core.notation import NO_SPREAD, count, display_name, listing, p_value, points, spread
+from foveate.records.labels import BASELINE, display_name
+from foveate.report.core.notation import NO_SPREAD, count, listing, p_value, points, spread
 from foveate.report.core.sections import Section
+from foveate.report.core.tables import Table
 from foveate.report.core.theme import Figure
 from foveate.report.study.class_changes import (
     class_changes,
@@ -18,7 +19,6 @@ from foveate.report.study.class_changes import (
     class_changes_table,
     untested_classes,
 )
-from foveate.report.study.tables import Table
 from foveate.report.transfer.charts import accuracy_figure
 from foveate.report.transfer.tables import WAYS, flat_row, is_shown, transfer_table, way_title
 
@@ -42,8 +42,8 @@ def summarise_transfer(record: Row) -> dict[str, Any]:
         groups.setdefault(_group(row), {}).setdefault(row["key"]["label"], {})[row["key"]["seed"]] = row
     for (way, *rest), by_label in groups.items():
         beside = groups.get(("finetune", *rest), {})
-        if way == "attached" and PLAIN in beside:
-            by_label[PLAIN] = beside[PLAIN]
+        if way == "attached" and BASELINE in beside:
+            by_label[BASELINE] = beside[BASELINE]
     order = list(WAYS)
     ways = [_way(key, groups[key]) for key in sorted(groups, key=lambda key: (order.index(key[0]), key[1]))]
     # Plain is there twice where mechanisms were attached to it; it is compared with nothing.
@@ -66,7 +66,7 @@ def _group(row: Row) -> tuple[Any, ...]:
 
 def _way(key: tuple[Any, ...], by_label: dict[str, dict[Any, Row]]) -> dict[str, Any]:
     way, backbone, names, images = key
-    labels = sorted(by_label, key=lambda label: label != PLAIN)
+    labels = sorted(by_label, key=lambda label: label != BASELINE)
     by_class = {label: {seed: row["per_class"] for seed, row in by_label[label].items()} for label in labels}
     choices = json.loads(names)
     return {
@@ -82,9 +82,9 @@ def _way(key: tuple[Any, ...], by_label: dict[str, dict[Any, Row]]) -> dict[str,
 
 
 def _row(label: str, by_label: dict[str, dict[Any, Row]]) -> dict[str, Any]:
-    own, plain = by_label[label], by_label.get(PLAIN, {})
+    own, plain = by_label[label], by_label.get(BASELINE, {})
     test = None
-    if label != PLAIN and (shared := [seed for seed in own if seed in plain]):
+    if label != BASELINE and (shared := [seed for seed in own if seed in plain]):
         before, after = ([runs[seed]["accuracy"] for seed in shared] for runs in (plain, own))
         test = paired_test(before, after, SHARE)
     return {

@@ -3,18 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from foveate.records.labels import display_name
 from foveate.report.core.notation import (
     NOTHING,
     count,
     decimals,
     deviation,
-    display_name,
     interval,
     p_value,
     points,
     spread,
 )
-from foveate.report.study.tables import Cell, Column, Table, outcome_cell
+from foveate.report.core.tables import Cell, Column, Table
+from foveate.report.study.tables import outcome_cell
 
 __all__ = ["WAYS", "flat_row", "is_shown", "transfer_table", "way_title"]
 

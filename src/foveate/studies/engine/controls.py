@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.data import Data
-from foveate.records.check import reading
+from foveate.records.base import reading
 from foveate.records.design import Contrast, Control
 from foveate.records.study import read_record
 from foveate.studies.engine.folder import STUDY

@@ -11,7 +11,8 @@ from foveate.evaluation.noise import Noise, worst_factor
 from foveate.evaluation.timing import compare_latencies
 from foveate.files import write_json
 from foveate.models import set_path
-from foveate.records.study import PLAIN, read_record
+from foveate.records.labels import BASELINE
+from foveate.records.study import read_record
 from foveate.report.study.latency import noise_of_cost
 from foveate.studies.engine.folder import COST
 from foveate.studies.engine.network import build_network
@@ -46,7 +47,7 @@ def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watc
         label: {"parameters": count_parameters(network), "macs": count_multiply_adds(network, shape)}
         for label, network in networks.items()
     }
-    reference = PLAIN if PLAIN in networks else next(iter(networks))
+    reference = BASELINE if BASELINE in networks else next(iter(networks))
     in_turns = {reference: networks[reference]} | networks
     turns = time_networks(in_turns, shape, device=machine.torch_device, on_round=watch.measuring)
     for label, latency in compare_latencies(turns).items():
@@ -91,7 +92,7 @@ def _networks(study: StudySpec, data: Data, path: str) -> dict[str, nn.Module]:
             channels=data.channels,
             image_size=data.image_size,
         )
-        if candidate.name != PLAIN:
+        if candidate.name != BASELINE:
             set_path(network, path)
         networks[candidate.label] = network
     return networks

@@ -15,7 +15,7 @@ from torch import nn
 from foveate.errors import RequestError
 from foveate.evaluation.cost import count_multiply_adds, count_parameters, measure_latencies
 from foveate.records.design import Control, Growth, Measure
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
 
@@ -60,11 +60,11 @@ def match_controls(
     shape = (1, channels, image_size, image_size)
     build = partial(build_network, backbone, classes=classes, channels=channels, image_size=image_size)
     plain = partial(_plain, grow)
-    labels: dict[Shapes, str] = {_shapes(build, plain(START[grow])): PLAIN}
+    labels: dict[Shapes, str] = {_shapes(build, plain(START[grow])): BASELINE}
     cost_of_plain = cache(lambda size: _count(build, plain(size), by, shape))
     controls = []
     for candidate in candidates:
-        if candidate.name == PLAIN:
+        if candidate.name == BASELINE:
             continue
         if by == "latency":
             size, asked, reached = _match_latency(build, candidate, grow, shape, device)
@@ -75,7 +75,7 @@ def match_controls(
         made = _shapes(build, plain(size))
         if made not in labels:
             labels[made] = _shortest(build, plain(size), made).label
-        if labels[made] != PLAIN:
+        if labels[made] != BASELINE:
             controls.append(
                 Control(label=labels[made], of=candidate.label, measure=by, asked=asked, reached=reached)
             )
@@ -84,7 +84,7 @@ def match_controls(
 
 def _plain(grow: Growth, size: int) -> Candidate:
     made = {"extra_blocks": size} if grow == "depth" else {"width": size / START["width"]}
-    return Candidate(name=PLAIN, **made)
+    return Candidate(name=BASELINE, **made)
 
 
 def _count(build: Build, candidate: Candidate, by: Measure, shape: tuple[int, ...]) -> int:
@@ -104,7 +104,7 @@ def _shortest(build: Build, candidate: Candidate, made: Shapes) -> Candidate:
     if candidate.extra_blocks:
         return candidate
     widths = (round(candidate.width, digits) for digits in range(1, DIGITS + 1))
-    shorter = (Candidate(name=PLAIN, width=width) for width in widths)
+    shorter = (Candidate(name=BASELINE, width=width) for width in widths)
     return next(one for one in shorter if _shapes(build, one) == made)
 
 

@@ -7,7 +7,7 @@ from foveate.errors import RequestError
 from foveate.models import attach, attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
 
@@ -53,7 +53,7 @@ def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> n
     Raises:
         RequestError: the mechanism refuses its options, or the network has no place for it.
     """
-    if candidate.name == PLAIN:
+    if candidate.name == BASELINE:
         return network
     try:
         attach(
@@ -106,7 +106,7 @@ def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, i
     with torch.device("meta"):
         for candidate in study.attention:
             backbone = study.backbone_of(candidate)
-            if candidate.name == PLAIN:
+            if candidate.name == BASELINE:
                 check_image_size(backbone, size, classes=classes, channels=channels)
                 continue
             network = build_network(backbone, candidate, classes=classes, channels=channels, image_size=size)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
 from foveate.records.design import Contrast, Design
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["ABLATIONS", "plan_ablation"]
@@ -54,9 +54,9 @@ def _dmsca(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
         return parts if given.label == given.name else f"{parts} of {given.label}"
 
     every = tuple(part.name for part in DMSCA_PARTS)
-    candidates = {PLAIN: Candidate(name=PLAIN)}
+    candidates = {BASELINE: Candidate(name=BASELINE)}
     contrasts = []
-    before = PLAIN
+    before = BASELINE
     for number, name in enumerate(every, start=1):
         alias = given.label if number == len(every) else named("+".join(every[:number]))
         candidates[alias] = having(every[:number], alias)
@@ -71,8 +71,8 @@ def _dmsca(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
     alone = named("MSCE alone")
     candidates[alone] = having(("MSCE",), alone)
     contrasts += [
-        Contrast(a=PLAIN, b=alone, title="MSCE", group=ALONE),
-        Contrast(a=PLAIN, b=given.label, title="DMSCA", group=WHOLE),
+        Contrast(a=BASELINE, b=alone, title="MSCE", group=ALONE),
+        Contrast(a=BASELINE, b=given.label, title="DMSCA", group=WHOLE),
     ]
     return list(candidates.values()), contrasts
 
@@ -89,10 +89,10 @@ def _sgfa(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
         parts[name] = given.model_copy(update={"name": name, "options": kept})
     labels = {name: part.label for name, part in parts.items()} | {"sgfa": given.label}
     against_plain = [
-        Contrast(a=PLAIN, b=labels[name], title=title, group="against plain")
+        Contrast(a=BASELINE, b=labels[name], title=title, group="against plain")
         for name, title in (("sgfa_ca", "+CA"), ("scpa", "+SCPA"), ("sgu", "+SGU"), ("sgfa", "SGFA"))
     ]
-    return [Candidate(name=PLAIN), *parts.values(), given], [
+    return [Candidate(name=BASELINE), *parts.values(), given], [
         *against_plain,
         Contrast(a=labels["sgu"], b=given.label, title="SCPA", group=LEFT_OUT),
         Contrast(a=labels["scpa"], b=given.label, title="SGU", group=LEFT_OUT),

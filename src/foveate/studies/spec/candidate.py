@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from foveate.attention import list_attention
 from foveate.errors import RequestError, unknown_name
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.training.recipe import Number, Whole
 
 __all__ = ["PLACEMENT", "Candidate", "make_candidate", "parse_candidates", "read_candidate", "spell"]
@@ -102,11 +102,11 @@ def read_candidate(item: Any) -> Candidate:
                 f"attention {_cut(item)}: {option} is {_cut(value)}; expected a finite number, a word, true, "
                 "false, or a list of these"
             )
-    if name != PLAIN and name not in list_attention():
-        raise RequestError(unknown_name("attention", str(name), [PLAIN, *list_attention()]))
-    kept = SIZE if name == PLAIN else PLACEMENT
+    if name != BASELINE and name not in list_attention():
+        raise RequestError(unknown_name("attention", str(name), [BASELINE, *list_attention()]))
+    kept = SIZE if name == BASELINE else PLACEMENT
     placement = {key: options.pop(key) for key in kept if key in options}
-    if name == PLAIN and options:
+    if name == BASELINE and options:
         raise RequestError(f"attention none takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
     return make_candidate(f"attention {item!r}", name=name, options=options, **placement)
 

@@ -6,7 +6,7 @@ from typing import Any
 from foveate.errors import RequestError
 from foveate.models.backbones.create import check_backbone
 from foveate.records.design import Design
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.spec.ablation import plan_ablation
 from foveate.studies.spec.candidate import Candidate, parse_candidates, read_candidate
 from foveate.studies.spec.sweep import plan_sweep
@@ -45,7 +45,7 @@ def read_subject(settings: Mapping[str, Any]) -> tuple[str | None, tuple[Candida
     if subject == "attention":
         return str(backbone), parse_candidates(settings["attention"]), Design()
     mechanism = read_candidate(settings[subject])
-    if mechanism.name == PLAIN:
+    if mechanism.name == BASELINE:
         raise RequestError(f"{subject} takes a mechanism: plain has neither parts nor options")
     if subject == "ablate":
         return str(backbone), *plan_ablation(mechanism)
@@ -69,4 +69,4 @@ def _networks(settings: Mapping[str, Any]) -> tuple[Candidate, ...]:
         raise RequestError(f"backbones names {', '.join(twice)} more than once")
     for name in names:
         check_backbone(name)
-    return tuple(Candidate(name=PLAIN, backbone=name) for name in names)
+    return tuple(Candidate(name=BASELINE, backbone=name) for name in names)

@@ -8,7 +8,7 @@ from typing import Any
 from foveate.attention import find_mechanism
 from foveate.errors import RequestError, unknown_name
 from foveate.records.design import Contrast, Design, Value
-from foveate.records.study import PLAIN
+from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import PLACEMENT, Candidate, make_candidate, spell
 from foveate.yaml_text import parse_yaml
 
@@ -34,8 +34,8 @@ def plan_sweep(
     by_option = _read_mapping(values) if isinstance(values, Mapping) else _read_all(given, values)
     if not by_option:
         raise RequestError(f"sweep {given.label} names no option: give for example {EXAMPLE}")
-    candidates = {PLAIN: Candidate(name=PLAIN), given.label: given}
-    contrasts = [Contrast(a=PLAIN, b=given.label, title=given.label, group="against plain")]
+    candidates = {BASELINE: Candidate(name=BASELINE), given.label: given}
+    contrasts = [Contrast(a=BASELINE, b=given.label, title=given.label, group="against plain")]
     swept: list[Value] = []
     for option, of_option in by_option.items():
         if not isinstance(of_option, list | tuple) or not of_option:

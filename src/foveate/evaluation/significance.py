@@ -1,0 +1,39 @@
+"""The one rule by which a difference counts as significant, and the outcome of a comparison."""
+
+from enum import StrEnum
+
+__all__ = ["ALPHA", "POWER", "Outcome", "is_significant", "outcome"]
+
+ALPHA = 0.05
+"""The level of all tests: the chance of even one false alarm in a family."""
+POWER = 0.8
+"""The chance at which a difference counts as detectable."""
+
+
+class Outcome(StrEnum):
+    """What a comparison of b with a came to."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_SIGNIFICANT = "not significant"
+    UNTESTED = "untested"
+
+
+def is_significant(p_adjusted: float | None, alpha: float = ALPHA) -> bool:
+    """Return whether a difference counts as significant: by its p value, adjusted for its family."""
+    return p_adjusted is not None and p_adjusted < alpha
+
+
+def outcome(
+    difference: float | None,
+    p_adjusted: float | None,
+    alpha: float = ALPHA,
+    *,
+    higher_is_better: bool = True,
+) -> Outcome:
+    """Return the outcome of a comparison from its `difference` b - a and its adjusted p value."""
+    if difference is None or p_adjusted is None:
+        return Outcome.UNTESTED
+    if not is_significant(p_adjusted, alpha):
+        return Outcome.NOT_SIGNIFICANT
+    return Outcome.BETTER if (difference > 0) == higher_is_better else Outcome.WORSE

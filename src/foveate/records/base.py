@@ -1,0 +1,140 @@
+"""What all records share: their base class, the types of their values, and how JSON becomes a record.
+
+A record is a frozen, typed object with one definition; a dict exists only between `json.loads` and that
+object. Keys that a class does not name are kept as they are: a newer foveate may write more of them.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    Strict,
+    ValidationError,
+)
+
+from foveate.errors import RequestError
+
+__all__ = [
+    "FORMAT",
+    "Count",
+    "FolderName",
+    "Json",
+    "Number",
+    "Record",
+    "Share",
+    "Switch",
+    "Text",
+    "WholeRecord",
+    "find_non_finite",
+    "parse_record",
+    "reading",
+    "refusal",
+]
+
+FORMAT = 1
+"""The version of the format of records; other versions are refused."""
+FAULTS_SHOWN = 3
+"""A refusal names at most this many faults."""
+
+Json = JsonValue
+"""A value that JSON can hold and that foveate only passes on."""
+Text = Annotated[str, Strict()]
+Count = Annotated[int, Strict(), Field(ge=0)]
+# The union keeps a whole number whole, so that what is read is written again to the byte.
+Number = Annotated[int, Strict()] | Annotated[float, Strict(), AllowInfNan(False)]
+Share = Annotated[float, Strict(), Field(gt=0, lt=1)]
+Switch = Annotated[bool, Strict()]
+
+
+def _is_below(name: str) -> str:
+    parts = PurePath(name).parts
+    if not parts or ".." in parts or PurePath(name).is_absolute():
+        raise ValueError("expected the name of a folder within the study's")
+    return name
+
+
+FolderName = Annotated[str, Strict(), AfterValidator(_is_below)]
+
+
+class Record(BaseModel):
+    """The base class of all records: frozen, with the keys of the JSON in the order of the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON holds it; a field that was never given is absent."""
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
+
+
+class WholeRecord(Record):
+    """A record that is always written with all of its fields, defaults included."""
+
+    def model_post_init(self, _: Any) -> None:
+        """Count every field as given."""
+        self.model_fields_set.update(type(self).model_fields)
+
+
+RecordType = TypeVar("RecordType", bound=Record)
+
+
+def parse_record(kind: type[RecordType], content: Any, path: Path) -> RecordType:
+    """Return `content`, which was read from `path`, as a record of `kind`.
+
+    Raises:
+        RequestError: a value is missing, of another type or not finite; the first faults are named.
+    """
+    if not isinstance(content, dict):
+        raise RequestError(refusal(path, f"it is a {type(content).__name__}, and no object"))
+    if where := find_non_finite(content):
+        raise RequestError(refusal(path, f"{where} is no finite number"))
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise RequestError(refusal(path, _describe(error))) from None
+
+
+def find_non_finite(value: Json, where: str = "") -> str:
+    """Return where in a record a number is infinite or NaN; "" where every number is finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return where
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next(
+        filter(None, (find_non_finite(item, f"{where}.{key}".lstrip(".")) for key, item in items)), ""
+    )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong in interpreting the record at `path` into a RequestError that names the file.
+
+    It is for code that reads alone: what fails there fails because of what the record holds.
+    """
+    try:
+        yield
+    except RequestError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise RequestError(refusal(path, f"{type(error).__name__}: {error}")) from error
+
+
+def refusal(path: Path, fault: str) -> str:
+    """Return the sentence that refuses the record at `path` because of `fault`, and says what to do."""
+    return (
+        f"{path} is not as foveate writes it: {fault}. Move it away and give its command again: what is "
+        "missing is made again"
+    )
+
+
+def _describe(error: ValidationError) -> str:
+    faults = error.errors(include_url=False, include_context=False)
+    said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:FAULTS_SHOWN])
+    return said + f"; and {len(faults) - FAULTS_SHOWN} more" * (len(faults) > FAULTS_SHOWN)

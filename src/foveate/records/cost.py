@@ -1,0 +1,56 @@
+"""The record of what the networks of a study cost: cost.json."""
+
+from foveate.records.base import Count, Number, Record, Text
+
+__all__ = ["CostConditions", "CostRecord", "CostRow", "Timing"]
+
+
+class CostConditions(Record):
+    """Under which conditions the costs were measured; what was measured under others is measured again.
+
+    `backbone` is None where each candidate is a network of its own; `path` is the mechanisms' kernel path.
+    """
+
+    backbone: Text | None
+    input: tuple[Count, ...]
+    classes: Count
+    device: Text
+    path: Text
+
+
+class Timing(Record):
+    """How latencies were measured: the label that ratios are to, rounds, and the share of a core's time."""
+
+    reference: Text
+    rounds: Count
+    cpu_share: Number | None
+
+
+class CostRow(Record):
+    """What was measured of one candidate's network; None and absent of what was not.
+
+    Attributes:
+        parameters: learned numbers.
+        macs: multiply-adds of one image.
+        latency_ms_p50: median time of one pass, in ms.
+        latency_ms_p95: its 95th percentile, in ms.
+        latency_ratio: median of the ratios to the reference within rounds.
+        latency_ratio_ci95: its 95 % interval.
+    """
+
+    parameters: Count | None = None
+    macs: Count | None = None
+    latency_ms_p50: Number | None = None
+    latency_ms_p95: Number | None = None
+    latency_ratio: Number | None = None
+    latency_ratio_ci95: tuple[Number, Number] | None = None
+
+
+class CostRecord(Record):
+    """cost.json: a row for each label. foveate 0.1.0 recorded no `timing`, at first no `conditions`."""
+
+    conditions: CostConditions | None = None
+    batch_size: Count | None = None
+    device: Text | None = None
+    timing: Timing | None = None
+    rows: dict[Text, CostRow]

@@ -1,0 +1,61 @@
+"""Where records lie in a folder, and how one is read and written: whole or not at all."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from foveate.errors import RequestError
+from foveate.files import write_json
+from foveate.names import map_strings, printable
+from foveate.records.base import FORMAT, Record, parse_record
+from foveate.version import __version__
+
+__all__ = ["COST", "RESULT", "RUNS", "STUDY", "read_json", "read_record", "write_record"]
+
+STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
+WITHOUT_FORMAT = (COST,)
+"""Files that carry no format of their own: measurements that belong to the study beside them."""
+
+RecordType = TypeVar("RecordType", bound=Record)
+
+
+def read_record(path: Path, kind: type[RecordType], *, shown: bool = False) -> RecordType:
+    """Read the record of `kind` at `path`.
+
+    With `shown` its names and sentences are made `printable`: a record may come from anywhere, and drawing
+    ends the process at a control character.
+
+    Raises:
+        RequestError: the file is no JSON, of another format, or its values are not those of such a record.
+    """
+    content = read_json(path)
+    return parse_record(kind, map_strings(content, printable) if shown else content, path)
+
+
+def read_json(path: Path) -> Any:
+    """Read the JSON of a record and check its format; what it holds is checked by `parse_record`.
+
+    Raises:
+        RequestError: the file is no JSON, or was written in another format.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(
+            f"{path} is not readable as JSON ({error}). Move it away and start the study again: what is "
+            "missing is made again."
+        ) from None
+    is_checked = isinstance(content, dict) and path.name not in WITHOUT_FORMAT
+    if is_checked and content.get("format") != FORMAT:
+        writer = f" by foveate {content['foveate']}" if "foveate" in content else ""
+        raise RequestError(
+            f"{path} was written{writer} in format {content.get('format')}, and foveate {__version__} reads "
+            f"format {FORMAT}. Read it with the version that wrote it, or run the study again in a new "
+            "folder."
+        )
+    return content
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write `record` to `path`, whole or not at all."""
+    write_json(path, record.to_json())

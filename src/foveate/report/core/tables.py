@@ -1,0 +1,30 @@
+"""Tables that people read, once for the page, the terminal, Markdown and LaTeX."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["Cell", "Column", "Table"]
+
+
+class Cell(NamedTuple):
+    """What a cell says, and in smaller letters what belongs to it (an interval, a change in per cent)."""
+
+    main: str
+    detail: str = ""
+
+
+class Column(NamedTuple):
+    """A column's head, and how to read it in one line."""
+
+    title: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: the first column names the row."""
+
+    name: str
+    caption: str
+    columns: list[Column]
+    rows: list[list[Cell]]

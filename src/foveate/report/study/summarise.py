@@ -1,0 +1,187 @@
+"""The summary of a study from its records."""
+
+from itertools import combinations
+from typing import NamedTuple
+
+from foveate.evaluation.intervals import AMOUNT, bounds_of
+from foveate.evaluation.noise import noise_of_cost
+from foveate.evaluation.significance import outcome
+from foveate.evaluation.statistics import (
+    Anova,
+    adjust_family,
+    describe,
+    detectable_difference,
+    paired_test,
+    pooled_std,
+    repeated_measures_anova,
+    seeds_needed,
+)
+from foveate.records.cost import CostRecord, CostRow
+from foveate.records.design import Design
+from foveate.records.labels import BASELINE
+from foveate.records.study import StudyRecords
+from foveate.report.study.class_changes import class_changes, untested_classes
+from foveate.report.study.dynamics import DYNAMICS
+from foveate.report.study.latency import noise_in_words, ratio_to_baseline
+from foveate.report.study.summary import Comparison, Price, Summary, SummaryRow
+from foveate.report.study.verdict import verdict
+
+__all__ = ["PlannedPair", "planned_pairs", "summarise"]
+
+NOT_MEASURED = CostRow()
+
+
+class PlannedPair(NamedTuple):
+    """A comparison that a study was made for; `title` and `group` are those of its design, if it has any."""
+
+    a: str
+    b: str
+    title: str | None = None
+    group: str | None = None
+
+
+def summarise(records: StudyRecords) -> Summary:
+    """Summarise the finished runs of a study, and give the verdict.
+
+    What could have been detected is computed at the level that the smallest p value of the family must pass
+    (alpha over the number of comparisons), because the verdict rests on adjusted p values.
+    """
+    study = records.study
+    pairs = planned_pairs(records.finished, study.design)
+    family = len({(pair.a, pair.b) for pair in pairs})
+    alpha = study.statistics.alpha / max(family, 1)
+    comparisons = _compare(records, pairs, alpha)
+    against_baseline = {test.b: test for test in comparisons if test.a == BASELINE}
+    is_unplanned = not study.design.contrasts
+    summary = Summary(
+        study=study,
+        cost=records.cost,
+        noise=tuple(noise_in_words(noise) for noise in noise_of_cost(records.cost)),
+        rows=tuple(_row(records, label, against_baseline.get(label)) for label in records.finished),
+        comparisons=comparisons,
+        family=family,
+        alpha_per_test=alpha,
+        anova=_anova(records),
+        detectable_difference=_detectable_from_baseline(comparisons, alpha, study.statistics.power),
+        class_changes=tuple(class_changes(records.results, study.data.classes)) if is_unplanned else (),
+        untested_classes=tuple(untested_classes(records.results, study.data.classes)),
+        missing=records.missing,
+        report=records.folder / "report" / "index.html",
+    )
+    return summary.with_verdict(verdict(summary))
+
+
+def planned_pairs(labels: list[str], design: Design) -> list[PlannedPair]:
+    """Return the comparisons that a study was made for, of the candidates with these labels.
+
+    Where its design plans none: all pairs of candidates, but of a control only that with what it controls.
+    """
+    if design.contrasts:
+        return [
+            PlannedPair(contrast.a, contrast.b, contrast.title, contrast.group)
+            for contrast in design.contrasts
+            if {contrast.a, contrast.b} <= set(labels)
+        ]
+    own = [(control.label, control.of) for control in design.controls]
+    controls = {label for label, _ in own}
+    pairs = combinations([label for label in labels if label not in controls], 2)
+    kept = [pair for pair in own if set(pair) <= set(labels)]
+    return [PlannedPair(a, b) for a, b in [*pairs, *kept]]
+
+
+def _compare(records: StudyRecords, planned: list[PlannedPair], alpha: float) -> tuple[Comparison, ...]:
+    """Test each different pair once, adjust for their number, and give each planned comparison its test."""
+    metric, settings = records.study.task.primary, records.study.statistics
+    pairs = list(dict.fromkeys((pair.a, pair.b) for pair in planned))
+    tests = {}
+    for a, b in pairs:
+        seeds = sorted(records.results[a].keys() & records.results[b].keys())
+        before, after = ([records.results[x][seed].test.value(metric) for seed in seeds] for x in (a, b))
+        tests[a, b] = paired_test(before, after, bounds_of(metric))
+    adjusted = dict(zip(pairs, adjust_family([*tests.values()], settings.adjust), strict=True))
+    comparisons = []
+    for pair in planned:
+        test, p_adjusted = tests[pair.a, pair.b], adjusted[pair.a, pair.b]
+        comparisons.append(
+            Comparison(
+                *pair,
+                test=test,
+                p_adjusted=p_adjusted,
+                detectable_difference=detectable_difference(test.std, test.n, alpha, settings.power),
+                seeds_needed=seeds_needed(test.difference, test.std, alpha, settings.power),
+                outcome=outcome(
+                    test.difference,
+                    p_adjusted,
+                    settings.alpha,
+                    higher_is_better=metric.higher_is_better,
+                ),
+                gain=None if test.difference is None else metric.sign * test.difference,
+            )
+        )
+    return tuple(comparisons)
+
+
+def _row(records: StudyRecords, label: str, test: Comparison | None) -> SummaryRow:
+    runs = [records.results[label][seed] for seed in sorted(records.results[label])]
+    task, price = records.study.task, _price(records.cost, label)
+    growth = price.parameters_increase_percent
+    gain = test.gain if test else None
+    dynamics = {}
+    for name, (measure_of, bounds) in DYNAMICS.items():
+        values = [measure_of(run.epochs, task.primary) for run in runs]
+        dynamics[name] = describe([value for value in values if value is not None], bounds)
+    return SummaryRow(
+        attention=label,
+        runs=len(runs),
+        scores={
+            metric.name: describe([run.test.value(metric) for run in runs], bounds_of(metric))
+            for metric in task.metrics
+        },
+        price=price,
+        efficiency_score=(
+            task.primary.scale * gain / growth if gain is not None and growth and growth > 0 else None
+        ),
+        **dynamics,
+        train_seconds=describe([run.seconds for run in runs], AMOUNT),
+    )
+
+
+def _price(cost: CostRecord, label: str) -> Price:
+    own, base = cost.rows.get(label, NOT_MEASURED), cost.rows.get(BASELINE, NOT_MEASURED)
+    ratio, interval = ratio_to_baseline(cost, label)
+    return Price(
+        parameters=own.parameters,
+        parameters_increase_percent=_increase(own.parameters, base.parameters),
+        macs=own.macs,
+        macs_increase_percent=_increase(own.macs, base.macs),
+        latency_ms_p50=own.latency_ms_p50,
+        latency_ms_p95=own.latency_ms_p95,
+        latency_ratio=ratio,
+        latency_ratio_ci95=interval,
+        latency_increase_percent=_increase(ratio, 1.0),
+    )
+
+
+def _increase(value: float | None, base: float | None) -> float | None:
+    return 100 * (value / base - 1) if value is not None and base else None
+
+
+def _anova(records: StudyRecords) -> Anova | None:
+    """Over the seeds that every candidate has finished."""
+    metric, runs = records.study.task.primary, [records.results[label] for label in records.finished]
+    seeds = sorted(set.intersection(*(set(of_label) for of_label in runs)))
+    if not seeds:
+        return None
+    return repeated_measures_anova(
+        [[of_label[seed].test.value(metric) for of_label in runs] for seed in seeds]
+    )
+
+
+def _detectable_from_baseline(
+    comparisons: tuple[Comparison, ...], alpha: float, power: float
+) -> float | None:
+    """From the pooled spread of all differences to the baseline, at the fewest seeds that any of them has."""
+    spreads = [(test.test.std, test.test.n) for test in comparisons if test.a == BASELINE and test.test.n > 1]
+    if not spreads:
+        return None
+    return detectable_difference(pooled_std(spreads), min(n for _, n in spreads), alpha, power)
