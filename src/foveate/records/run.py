@@ -77,10 +77,10 @@ class Epoch(Record):
     """A row of a training's history: the loss and the primary metric on both parts, and how training went."""
 
     epoch: Count
-    train_loss: Number
-    train_accuracy: Number | None = None
     validation_loss: Number
     validation_accuracy: Number | None = None
+    train_loss: Number
+    train_accuracy: Number | None = None
     learning_rate: Number | None = None
     seconds: Number | None = None
     images_per_second: Number | None = None
