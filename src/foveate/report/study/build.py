@@ -9,9 +9,10 @@ from foveate.records.labels import display_name
 from foveate.records.study import read_records
 from foveate.report.core.files import as_latex, as_markdown, beside, write_figures
 from foveate.report.core.frame import render
-from foveate.report.core.sections import Section, find_examined, find_sections
+from foveate.report.core.section import Section
 from foveate.report.core.tables import Table
 from foveate.report.core.theme import Figure
+from foveate.report.sections import find_examined, find_sections
 from foveate.report.study.articles import printed_beside
 from foveate.report.study.charts import figures
 from foveate.report.study.claims import with_article, with_points

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from foveate.report.core.frame import render
-from foveate.report.core.sections import Section
+from foveate.report.core.section import Section
 from foveate.report.core.theme import Figure
 from foveate.report.study.claims import article_table, claims, conditions, with_article, with_points
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences

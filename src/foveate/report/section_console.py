@@ -5,8 +5,8 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from foveate.report.core.sections import Examined
 from foveate.report.core.tables import Cell, Table
+from foveate.report.sections import Examined
 
 __all__ = ["section_console"]
 
