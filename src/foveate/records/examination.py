@@ -29,8 +29,8 @@ class PictureRecord(Record):
 class Key(Record):
     """Everything that decides what a row holds; equal keys are measured once.
 
-    The JSON key "network" is a name in some kinds of record and a digest of weights in others: subclasses call
-    the fields what they are, and give them their alias.
+    The JSON key "network" is a name in some kinds of record and a digest of weights in others: subclasses
+    call the fields what they are, and give them their alias.
 
     Attributes:
         name: of the network, as in the record's `networks`.
