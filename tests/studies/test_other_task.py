@@ -1,4 +1,4 @@
-"""A whole study of a made-up task whose primary metric is an error: lower is better in every sign and word."""
+"""A study of a made-up task whose primary metric is an error: lower is better in every sign and word."""
 
 from collections.abc import Sequence
 from pathlib import Path
