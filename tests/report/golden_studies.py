@@ -1,4 +1,4 @@
-"""Studies whose summaries are kept in golden/: written without training, so that only the report is tested."""
+"""Studies whose summaries are kept in golden/; they are written without training."""
 
 from collections.abc import Callable
 from pathlib import Path
