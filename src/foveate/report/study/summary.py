@@ -142,6 +142,7 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Return the summary as `--json` gives it; numbers that cannot be given are None."""
         study = self.study.to_json()
+        is_classification = self.study.task == CLASSIFICATION
         keys = ("name", "data", "backbone", "attention", "seeds", "recipe", "command", "environment")
         content = {
             "study": {
@@ -152,6 +153,7 @@ class Summary:
                 "foveate": self.study.foveate,
                 "statistics": study["statistics"]
                 | {"comparisons": self.family, "alpha_per_test": self.alpha_per_test},
+                **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],
             "tests": [test.to_json() for test in self.comparisons],
@@ -163,6 +165,4 @@ class Summary:
             "report": str(self.report),
             "verdict": list(self.verdict),
         }
-        if self.study.task != CLASSIFICATION:
-            content["study"]["task"] = self.study.task.to_json()
         return content | ({"against": self.against.to_json()} if self.against else {})
