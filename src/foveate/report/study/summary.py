@@ -9,7 +9,7 @@ from foveate.evaluation.statistics import Anova, Description
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
-from foveate.records.study import StudyRecord
+from foveate.records.study import StudyDescription
 from foveate.report.study.printed import PrintedFigures
 from foveate.report.study.class_changes import ClassChange
 
@@ -85,7 +85,7 @@ class Summary:
     """A study in numbers, and its verdict in sentences.
 
     Attributes:
-        study: the record of the study.
+        study: what was compared, of what, and how.
         cost: the record of costs, for the conditions under which they were measured.
         noise: what speaks against the latencies, in words, the worst first.
         rows: the candidates with finished runs, the baseline first.
@@ -102,7 +102,7 @@ class Summary:
         against: the figures of an article that were asked for.
     """
 
-    study: StudyRecord
+    study: StudyDescription
     cost: CostRecord
     noise: tuple[str, ...]
     rows: tuple[SummaryRow, ...]
