@@ -12,7 +12,7 @@ from synthetic_study import run_record, write_study
 
 from foveate.errors import RequestError, WorkError
 from foveate.records.study import read_record, read_records
-from foveate.report.core.sections import read_examined
+from foveate.report.sections import read_examined
 from foveate.report.study.build import build_report
 
 REMOVED = object()

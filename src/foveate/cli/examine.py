@@ -227,7 +227,7 @@ def _examine(
     json_: Path | None,
 ) -> None:
     from foveate.inspection.examine import Examination, examine
-    from foveate.report.core.section_console import section_console
+    from foveate.report.section_console import section_console
 
     console = console_beside(json_, wide=True)
     examined, page = examine(Examination(runs, out, device, threads), console, engine)

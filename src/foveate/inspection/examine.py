@@ -12,7 +12,7 @@ from foveate.errors import RequestError, WorkError
 from foveate.files import find_obstacle
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.trained import Trained, study_of
-from foveate.report.core.sections import Examined, read_examined
+from foveate.report.sections import Examined, read_examined
 from foveate.report.study.build import build_examination, build_report
 from foveate.studies.engine.bar import shown_on
 from foveate.studies.engine.environment import (

@@ -1,12 +1,12 @@
 """What the records of all examinations of trained networks share: explain, robustness, transfer."""
 
-from collections.abc import Hashable
+import json
 from typing import Generic, TypeVar
 
-from foveate.records.base import Count, Json, Record, Text
+from foveate.records.base import Count, Record, Text
 from foveate.records.environment import Environment
 
-__all__ = ["ExaminationRecord", "ExaminedNetwork", "Key", "Row"]
+__all__ = ["ExaminationRecord", "ExaminedNetwork", "Key", "PictureRecord", "Row"]
 
 
 class ExaminedNetwork(Record):
@@ -18,29 +18,38 @@ class ExaminedNetwork(Record):
     backbone: Text
 
 
+class PictureRecord(Record):
+    """A picture that lies beside a record: its file's name, its title, and a description in words."""
+
+    file: Text
+    title: Text
+    description: Text
+
+
 class Key(Record):
     """Everything that decides what a row holds; equal keys are measured once.
 
-    In JSON the key "network" is a name in one kind of record and a digest of weights in another: subclasses
-    name the field for what it is, and give it that alias.
+    The JSON key "network" is a name in some kinds of record and a digest of weights in others: subclasses
+    call the fields what they are, and give them their alias.
+
+    Attributes:
+        name: of the network, as in the record's `networks`.
+        digest: of its weights.
     """
 
     name: Text
     digest: Text
 
     @property
-    def identity(self) -> Hashable:
-        """What two equal keys have in common, whatever the order of their fields."""
-        return self.model_dump_json(exclude_unset=True, by_alias=True)
+    def identity(self) -> str:
+        """The same text for equal keys, whatever the order of their fields."""
+        return json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False)
 
 
-KeyType = TypeVar("KeyType", bound=Key)
-
-
-class Row(Record, Generic[KeyType]):
+class Row(Record):
     """A row: its key, and in the fields of subclasses what was measured under it."""
 
-    key: KeyType
+    key: Key
 
 
 RowType = TypeVar("RowType", bound=Row)
@@ -49,8 +58,14 @@ RowType = TypeVar("RowType", bound=Row)
 class ExaminationRecord(Record, Generic[RowType]):
     """The record of an examination.
 
-    `rows` are those that the last request asked for, `kept` those of earlier requests. `left_out` says in
-    sentences what could not be examined, `warnings` what a reader must know.
+    Attributes:
+        settings: what was asked for; subclasses type it.
+        data: the images; subclasses type it.
+        left_out: what could not be examined, in sentences.
+        warnings: what a reader must know, in sentences.
+        pictures: files beside the record, of those kinds that draw any.
+        rows: those that the last request asked for.
+        kept: those of earlier requests.
     """
 
     format: Count
@@ -58,10 +73,17 @@ class ExaminationRecord(Record, Generic[RowType]):
     kind: Text
     command: Text
     environment: Environment
-    settings: dict[str, Json]
-    data: dict[str, Json]
+    settings: Record
+    data: Record
     networks: tuple[ExaminedNetwork, ...]
-    left_out: tuple[Text, ...]
-    warnings: tuple[Text, ...]
-    rows: tuple[RowType, ...]
-    kept: tuple[RowType, ...]
+    left_out: tuple[Text, ...] = ()
+    warnings: tuple[Text, ...] = ()
+    pictures: tuple[PictureRecord, ...] = ()
+    rows: tuple[RowType, ...] = ()
+    kept: tuple[RowType, ...] = ()
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """The names of networks that have no row: each was excluded, and the record says why."""
+        measured = {row.key.name for row in self.rows}
+        return [one.name for one in self.networks if one.name not in measured]

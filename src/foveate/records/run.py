@@ -4,9 +4,10 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -18,10 +19,22 @@ from foveate.records.environment import Environment
 from foveate.records.files import read_json
 from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 
-__all__ = ["ClassScores", "Epoch", "RunData", "RunRecord", "Scores", "read_run", "spec_id"]
+__all__ = [
+    "CLASS_SCORES",
+    "ClassScores",
+    "Epoch",
+    "RunData",
+    "RunRecord",
+    "Scores",
+    "read_run",
+    "spec_id",
+    "waiting_share",
+]
 
 ROUNDING = 1e-6
 """Scores are means in float32: a share may lie this far outside of its bounds."""
+CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
+"""The fields of `ClassScores` that are None of a class without test images."""
 REMEDY = "Delete the file and give the study's command again: the run is made again."
 
 
@@ -122,6 +135,12 @@ class RunRecord(Record):
     weights_sha256: Text | None = None
 
 
+def waiting_share(epochs: Sequence[Epoch]) -> float | None:
+    """Return the mean share of an epoch's training that waited for images; None where none is recorded."""
+    shares = [epoch.input_share for epoch in epochs if epoch.input_share is not None]
+    return fmean(shares) if shares else None
+
+
 def spec_id(spec: Mapping[str, Any]) -> str:
     """Return the hash of a run's `spec` in plain values, which names the run's folder.
 
@@ -210,7 +229,7 @@ def _values(record: RunRecord, task: TaskRecord) -> Iterator[_Value]:
     for metric in task.metrics:
         yield _bounded(f"the test {metric.name}", record.test.value(metric), metric)
     for of_class in record.test.per_class:
-        for name in ("accuracy", "precision", "recall", "f1"):
+        for name in CLASS_SCORES:
             value = getattr(of_class, name)
             if value is not None:  # a class without test images has no score
                 yield _Value(f"the {name} of class {of_class.name!r}", value, 0, 1)

@@ -7,7 +7,7 @@ from synthetic_study import write_study
 from synthetic_transfer import HOSTILE, write_record
 
 from foveate.errors import RequestError
-from foveate.report.core.sections import find_sections, read_examined
+from foveate.report.sections import find_sections, read_examined
 from foveate.report.study.build import build_examination, build_report
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from foveate.data.corruptions import CORRUPTIONS
 from foveate.report.core.files import as_latex, as_markdown, as_svg
-from foveate.report.core.sections import read_examined
 from foveate.report.robustness.measured import COMMON
 from foveate.report.robustness.section import robustness_section, summarise_robustness
+from foveate.report.sections import read_examined
 
 
 def row(name, corruption, severity, accuracy, ece=0.1):

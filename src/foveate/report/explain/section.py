@@ -14,7 +14,7 @@ from foveate.report.core.notation import (
     p_value,
     spread,
 )
-from foveate.report.core.sections import Section, find_pictures
+from foveate.report.core.section import Section, find_pictures
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.explain.summary import SCORES, summarise_explained
 from foveate.report.study.tables import untested

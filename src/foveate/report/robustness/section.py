@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from foveate.report.core.sections import Section
+from foveate.report.core.section import Section
 from foveate.report.robustness.charts import robustness_figures
 from foveate.report.robustness.summary import summarise_robustness
 from foveate.report.robustness.tables import robustness_tables

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foveate.evaluation.significance import Outcome
-from foveate.evaluation.statistics import Anova, Description, PairedTest
+from foveate.evaluation.comparisons import Comparison
+from foveate.evaluation.statistics import Anova, Description
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
@@ -13,7 +13,7 @@ from foveate.records.study import StudyRecord
 from foveate.report.study.class_changes import ClassChange
 from foveate.report.study.printed import PrintedFigures
 
-__all__ = ["Comparison", "Price", "Summary", "SummaryRow"]
+__all__ = ["Price", "Summary", "SummaryRow"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Price:
     latency_ratio: float | None
     latency_ratio_ci95: tuple[float, float] | None
     latency_increase_percent: float | None
+
+    @property
+    def increases(self) -> tuple[float | None, float | None, float | None]:
+        """The changes of parameters, multiply-adds and latency."""
+        return self.parameters_increase_percent, self.macs_increase_percent, self.latency_increase_percent
 
     @property
     def is_latency_significant(self) -> bool:
@@ -73,58 +78,6 @@ class SummaryRow:
         scores, price = content.pop("scores"), content.pop("price")
         head = {key: content.pop(key) for key in ("attention", "runs")}
         return {**head, **scores, **price, **content}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A paired comparison of candidate b with candidate a over the seeds that both have finished.
-
-    Attributes:
-        a: label of the first.
-        b: label of the second.
-        title: what a planned difference is of; None of a comparison that was not planned.
-        group: the group of a planned comparison.
-        test: of b - a in the primary metric.
-        p_adjusted: adjusted for all comparisons of the study.
-        detectable_difference: the smallest true difference that these seeds detect.
-        seeds_needed: to detect a true difference as large as the one seen.
-        outcome: of b against a, by the adjusted p value, in the direction of the metric.
-        gain: the difference, positive where b is the better one.
-    """
-
-    a: str
-    b: str
-    title: str | None
-    group: str | None
-    test: PairedTest
-    p_adjusted: float | None
-    detectable_difference: float | None
-    seeds_needed: int | None
-    outcome: Outcome
-    gain: float | None
-
-    @property
-    def pair(self) -> frozenset[str]:
-        """Both labels."""
-        return frozenset((self.a, self.b))
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the difference counts as significant."""
-        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the comparison as `--json` gives it."""
-        planned = {"title": self.title, "group": self.group} if self.title is not None else {}
-        return {
-            "a": self.a,
-            "b": self.b,
-            **planned,
-            **asdict(self.test),
-            "p_adjusted": self.p_adjusted,
-            "detectable_difference": self.detectable_difference,
-            "seeds_needed": self.seeds_needed,
-        }
 
 
 @dataclass(frozen=True)
@@ -175,21 +128,27 @@ class Summary:
         """The comparisons with the baseline, by the label of the candidate."""
         return {test.b: test for test in self.comparisons if test.a == BASELINE}
 
+    @property
+    def cost_conditions(self) -> dict[str, Any]:
+        """How the costs were measured, and what speaks against the latencies."""
+        cost = self.cost.to_json()
+        del cost["rows"]
+        return cost | {"noise": list(self.noise)}
+
     def with_verdict(self, sentences: list[str]) -> "Summary":
         """Return the summary with its verdict."""
         return replace(self, verdict=tuple(sentences))
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as `--json` gives it; numbers that cannot be given are None."""
-        study, cost = self.study.to_json(), self.cost.to_json()
-        del cost["rows"]
+        study = self.study.to_json()
         keys = ("name", "data", "backbone", "attention", "seeds", "recipe", "command", "environment")
         content = {
             "study": {
                 **{key: study[key] for key in keys},
                 "pretrained": self.study.pretrained,
                 "design": self.study.design.to_json(),
-                "cost": cost | {"noise": list(self.noise)},
+                "cost": self.cost_conditions,
                 "foveate": self.study.foveate,
                 "statistics": study["statistics"]
                 | {"comparisons": self.family, "alpha_per_test": self.alpha_per_test},

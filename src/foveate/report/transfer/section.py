@@ -9,7 +9,7 @@ from foveate.evaluation.intervals import AMOUNT, SHARE
 from foveate.evaluation.statistics import adjust_tests, describe, paired_test
 from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.notation import NO_SPREAD, count, listing, p_value, points, spread
-from foveate.report.core.sections import Section
+from foveate.report.core.section import Section
 from foveate.report.core.tables import Table
 from foveate.report.core.theme import Figure
 from foveate.report.study.class_changes import (
