@@ -12,6 +12,7 @@ from foveate.records.metric import CLASSIFICATION, Metric
 from foveate.records.study import StudyDescription
 from foveate.report.study.printed import PrintedFigures
 from foveate.report.study.class_changes import ClassChange
+from foveate.report.study.printed import PrintedFigures
 
 __all__ = ["Price", "Summary", "SummaryRow"]
 
