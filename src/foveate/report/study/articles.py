@@ -11,12 +11,13 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
 from foveate.errors import RequestError, unknown_name
+from foveate.evaluation.comparisons import Comparison
 from foveate.records.base import Json
 from foveate.records.design import Kind
 from foveate.records.labels import BASELINE
 from foveate.records.study import StudyData, StudyRecord
 from foveate.report.study.printed import PrintedCost, PrintedDifference, PrintedFigures, PrintedRow
-from foveate.report.study.summary import Comparison, Summary
+from foveate.report.study.summary import Summary
 
 __all__ = ["Article", "article_names", "find_article", "printed_beside"]
 

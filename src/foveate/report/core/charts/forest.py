@@ -39,9 +39,9 @@ class ForestRow:
     tips: Mapping[str, str]
     colour: str
     estimate: float
-    interval: tuple[float, float] | None = None
+    interval: Sequence[float] | None = None
     dots: Sequence[Dot] = ()
-    quartiles: tuple[float, float] | None = None
+    quartiles: Sequence[float] | None = None
     label: str = ""
     is_doubtful: bool = False
 
