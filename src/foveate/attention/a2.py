@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import hidden_channels
 
 
@@ -31,8 +31,8 @@ class DoubleAttention(nn.Module):
         """Add to every position of x the features of the whole map that it asks for."""
         H, W = x.shape[2:]
         A = self.phi(x).flatten(2)
-        B = shown("gather", self.theta(x).flatten(2).softmax(dim=2).unflatten(2, (H, W))).flatten(2)
-        V = shown("distribute", self.rho(x).softmax(dim=1)).flatten(2)
+        B = intermediate("gather", self.theta(x).flatten(2).softmax(dim=2).unflatten(2, (H, W))).flatten(2)
+        V = intermediate("distribute", self.rho(x).softmax(dim=1)).flatten(2)
         G = A @ B.transpose(1, 2).to(A.dtype)  # autocast takes a softmax in float32
         Z = G @ V.to(A.dtype)
         return x + self.expand(Z.unflatten(2, (H, W)))

@@ -8,7 +8,7 @@ high, so that it needs square maps. Its ReLUs between the layers, which the equa
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import LARGEST_KERNEL, check_count, hidden_channels
 
@@ -72,6 +72,6 @@ class BAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to x what both branches together keep of it."""
-        M_c, M_s = shown("channel", self.channel(x)), shown("spatial", self.spatial(x))
-        M = shown("gate", torch.sigmoid(M_c + M_s))
+        M_c, M_s = intermediate("channel", self.channel(x)), intermediate("spatial", self.spatial(x))
+        M = intermediate("gate", torch.sigmoid(M_c + M_s))
         return x + x * M

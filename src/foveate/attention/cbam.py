@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import check_kernel_size, hidden_channels
 from foveate.kernels import fast_paths
 
@@ -23,7 +23,7 @@ class ChannelGate(nn.Module):
         """Weigh the channels of x."""
         average = x.mean(dim=(2, 3), keepdim=True)
         maximum = x.amax(dim=(2, 3), keepdim=True)
-        return x * shown("channel", torch.sigmoid(self.mlp(average) + self.mlp(maximum)))
+        return x * intermediate("channel", torch.sigmoid(self.mlp(average) + self.mlp(maximum)))
 
 
 class SpatialGate(nn.Module):
@@ -41,7 +41,7 @@ class SpatialGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the positions of x."""
         pooled = torch.cat([x.mean(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)], dim=1)
-        return x * shown("spatial", torch.sigmoid(self.conv(pooled)))
+        return x * intermediate("spatial", torch.sigmoid(self.conv(pooled)))
 
 
 class CBAM(nn.Module):

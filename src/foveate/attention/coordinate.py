@@ -6,7 +6,7 @@ arXiv:2103.02907.
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count
 from foveate.kernels import fast_paths
@@ -44,4 +44,4 @@ class CoordinateAttention(nn.Module):
         z_h = x.mean(dim=3, keepdim=True)
         z_w = x.mean(dim=2, keepdim=True).transpose(2, 3)
         g_h, g_w = self.gates(z_h, z_w)
-        return x * shown("height", g_h) * shown("width", g_w.transpose(2, 3))
+        return x * intermediate("height", g_h) * intermediate("width", g_w.transpose(2, 3))

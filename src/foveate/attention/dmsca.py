@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import options
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.errors import RequestError
 from foveate.kernels import fast_paths
@@ -58,8 +58,8 @@ class TCA(nn.Module):
 
     def weigh(self, f: Tensor) -> Tensor:
         """A_c from f, both (B, C, 1, 1)."""
-        tau = shown("tau", self.log_tau.exp() if self.temperature is None else self.temperature)
-        return shown("A_c", torch.sigmoid(f / tau))
+        tau = intermediate("tau", self.log_tau.exp() if self.temperature is None else self.temperature)
+        return intermediate("A_c", torch.sigmoid(f / tau))
 
     def learned_numbers(self) -> dict[str, float]:
         """Say what was learned in a few numbers, by name; who follows a training asks after each epoch."""
@@ -86,7 +86,7 @@ class MSCE(nn.Module):
 
     def describe(self, s: Tensor) -> Tensor:
         """F_multi (B, 1, H, W) from s, S of the equation, (B, 2, H, W)."""
-        return shown("F_multi", torch.stack([branch(s) for branch in self.branches]).mean(dim=0))
+        return intermediate("F_multi", torch.stack([branch(s) for branch in self.branches]).mean(dim=0))
 
     def forward(self, x_c: Tensor) -> Tensor:
         """Describe the surroundings of every position of x_c at several scales."""
@@ -123,7 +123,7 @@ class DII(nn.Module):
         """F_inter ⊙ (F_h + F_w), (B, C_mid, H, W), from Z_h (B, C, H, 1) and Z_w (B, C, W, 1)."""
         H, W = z_h.shape[2], z_w.shape[2]
         F_h, F_w = self.embed(torch.cat([z_h, z_w], dim=2)).split([H, W], dim=2)
-        F_h, F_w = shown("F_h", F_h), shown("F_w", F_w.transpose(2, 3))
+        F_h, F_w = intermediate("F_h", F_h), intermediate("F_w", F_w.transpose(2, 3))
         F_inter = self.interact(torch.cat([F_h.expand(-1, -1, -1, W), F_w.expand(-1, -1, H, -1)], dim=1))
         product = F_inter * (F_h + F_w)
         if product.dtype == torch.float16:
@@ -135,7 +135,7 @@ class DII(nn.Module):
         """Weigh every element of x_c by its row, its column and how they meet."""
         Z_h = x_c.mean(dim=3, keepdim=True)
         Z_w = x_c.mean(dim=2, keepdim=True).transpose(2, 3)
-        return shown("A_dir", torch.sigmoid(self.project(self.meet(Z_h, Z_w))))
+        return intermediate("A_dir", torch.sigmoid(self.project(self.meet(Z_h, Z_w))))
 
 
 class DFF(nn.Module):
@@ -158,7 +158,7 @@ class DFF(nn.Module):
         """Fuse the channel-refined x_c and the spatially refined x_s."""
         weights = self.conv(torch.cat([x_c, x_s], dim=1)).softmax(dim=1)
         w_0, w_1 = weights.to(x_c.dtype).split(1, dim=1)  # CUDA's autocast takes a softmax in float32
-        return shown("w_0", w_0) * x_c + shown("w_1", w_1) * x_s
+        return intermediate("w_0", w_0) * x_c + intermediate("w_1", w_1) * x_s
 
 
 class AA(nn.Module):
@@ -170,7 +170,7 @@ class AA(nn.Module):
 
     def forward(self, x_out: Tensor) -> Tensor:
         """Weigh the positions of x_out (B, C, H, W)."""
-        alpha = shown("alpha", torch.sigmoid(self.conv(x_out)))
+        alpha = intermediate("alpha", torch.sigmoid(self.conv(x_out)))
         return x_out * alpha
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import check_count, check_kernel_size
 
 
@@ -38,4 +38,4 @@ class ECA(nn.Module):
         """Weigh the channels of x."""
         y = x.mean(dim=(2, 3))
         w = torch.sigmoid(self.conv(y.unsqueeze(1))).squeeze(1)
-        return x * shown("channel", w[:, :, None, None])
+        return x * intermediate("channel", w[:, :, None, None])

@@ -6,7 +6,7 @@ The plain form, without the group convolutions and the channel shuffle that the 
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_kernel_size, hidden_channels
 
@@ -39,5 +39,5 @@ class GAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh every element of x by its position's channels, then by its surroundings."""
-        x = x * shown("channel", torch.sigmoid(self.mlp(x)))
-        return x * shown("spatial", torch.sigmoid(self.spatial(x)))
+        x = x * intermediate("channel", torch.sigmoid(self.mlp(x)))
+        return x * intermediate("spatial", torch.sigmoid(self.spatial(x)))

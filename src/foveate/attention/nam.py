@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count
 
@@ -29,4 +29,4 @@ class NAM(nn.Module):
         gamma = self.norm.weight.abs()
         W_gamma = gamma / gamma.sum().clamp_min(torch.finfo(gamma.dtype).tiny)  # a pruned norm is all 0
         M_c = torch.sigmoid(W_gamma.to(x.dtype)[:, None, None] * self.norm(x))
-        return x * shown("gate", M_c)
+        return x * intermediate("gate", M_c)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import hidden_channels
 from foveate.kernels import fast_paths
 
@@ -25,5 +25,5 @@ class SE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels of x."""
         z = x.mean(dim=(2, 3), keepdim=True)
-        s = shown("channel", torch.sigmoid(self.expand(torch.relu(self.reduce(z)))))
+        s = intermediate("channel", torch.sigmoid(self.expand(torch.relu(self.reduce(z)))))
         return x * s

@@ -8,7 +8,7 @@ import torch
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import check_count, check_kernel_size, hidden_channels
 from foveate.attention.spatial import SpatialMask
 
@@ -28,7 +28,7 @@ class SGFAChannelMask(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels of x."""
-        return x * shown("M_c", torch.sigmoid(self.mlp(x.mean(dim=(2, 3), keepdim=True))))
+        return x * intermediate("M_c", torch.sigmoid(self.mlp(x.mean(dim=(2, 3), keepdim=True))))
 
 
 class SCPA(nn.Module):
@@ -69,7 +69,7 @@ class SGU(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """Add to y its gated pointwise expansion."""
         u = self.norm(y)
-        return y + self.reduce(self.act(self.expand(u))) * shown("gate", torch.sigmoid(self.gate(u)))
+        return y + self.reduce(self.act(self.expand(u))) * intermediate("gate", torch.sigmoid(self.gate(u)))
 
 
 class SGFA(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import check_count, check_positive
 from foveate.kernels import fast_paths
 
@@ -35,4 +35,4 @@ class SimAM(nn.Module):
         squared_distance = (t - t.mean(dim=(2, 3), keepdim=True)).square()
         variance = squared_distance.mean(dim=(2, 3), keepdim=True)
         inverse_energy = squared_distance / (4 * (variance + self.e_lambda)) + 0.5
-        return x * shown("gate", torch.sigmoid(inverse_energy).to(x.dtype))
+        return x * intermediate("gate", torch.sigmoid(inverse_energy).to(x.dtype))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_kernel_size
 from foveate.kernels import fast_paths
@@ -28,4 +28,4 @@ class SpatialMask(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Weigh x by a map over its last two dimensions."""
         pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
-        return x * shown(self.name, torch.sigmoid(self.norm(self.conv(pooled))))
+        return x * intermediate(self.name, torch.sigmoid(self.norm(self.conv(pooled))))
