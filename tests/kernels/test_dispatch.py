@@ -111,11 +111,11 @@ def assert_equal_to_equations(module: nn.Module) -> None:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
 def test_whoever_transforms_gets_the_equations(module):
-    se = build("se", 16)
+    cbam = build("cbam", 16)
     with torch.no_grad():
-        each = torch.func.vmap(lambda x: se(x[None])[0])(X)
-        _, tangent = torch.func.jvp(se, (X,), (torch.ones_like(X),))
-    assert_equal(each, by_equations(se, X))
+        each = torch.func.vmap(lambda x: cbam(x[None])[0])(X)
+        _, tangent = torch.func.jvp(cbam, (X,), (torch.ones_like(X),))
+    assert_equal(each, by_equations(cbam, X))
     assert tangent.abs().sum() > 0
 
 

@@ -53,7 +53,7 @@ def test_an_operator_keeps_its_promises_to_torch(name: str, device: str) -> None
 
 
 @pytest.mark.parametrize(("name", "shape", "dtype", "layout"), CASES[::3], ids=case_name)
-def test_on_a_cpu_they_are_the_plain_passes(
+def test_on_a_cpu_they_are_the_reference_passes(
     name: str, shape: tuple[int, ...], dtype: torch.dtype, layout: str
 ) -> None:
     check(name, pass_cases.arguments(name, shape, dtype, layout))
@@ -148,7 +148,7 @@ def test_nothing_large_is_kept_for_the_backward_but_x() -> None:
 def test_second_derivatives_are_refused() -> None:
     x = torch.randn(1, 2, 3, 4, requires_grad=True)
     (d,) = torch.autograd.grad(operators.simam(x, 1e-4).sum(), x, create_graph=True)
-    with pytest.raises(RequestError, match="second derivatives of foveate's simam are not given"):
+    with pytest.raises(RequestError, match="second derivatives of foveate's simam are not implemented"):
         d.sum().backward()
 
 

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 
 from foveate.attention.intermediates import intermediate
 from foveate.attention.options import hidden_channels
-from foveate.kernels import fast_paths
 
 
 class SE(nn.Module):
@@ -21,7 +20,6 @@ class SE(nn.Module):
         self.reduce = nn.Conv2d(channels, hidden, 1)
         self.expand = nn.Conv2d(hidden, channels, 1)
 
-    @fast_paths("se")
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels of x."""
         z = x.mean(dim=(2, 3), keepdim=True)

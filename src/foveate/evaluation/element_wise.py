@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+
+from foveate.torch_private import TorchDispatchMode, arguments_of, operator_of, storage_id, tree_leaves
 
 __all__ = ["Work", "bytes_moved", "count_work"]
 
@@ -63,14 +63,14 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        packet = func._overloadpacket
+        operator = operator_of(func)
         read, written = _traffic(func, args, kwargs, out)
         if not written:
             return out
         self.bytes_moved += sum(_bytes(tensor) for tensor in [*read, *written])
-        if packet in flop_registry:
-            self.flops += flop_registry[packet](*args, **kwargs, out_val=out)
-        elif packet.__name__ not in COPIES:
+        if operator in flop_registry:
+            self.flops += flop_registry[operator](*args, **kwargs, out_val=out)
+        elif operator.__name__ not in COPIES:
             self.element_wise += max(_elements(tensor) for tensor in [*read, *written])
         return out
 
@@ -83,10 +83,10 @@ def bytes_moved(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> int:
 
 def _traffic(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> tuple[list[Tensor], list[Tensor]]:
     """The tensors that a call read and wrote; none are written by views and by what reserves memory."""
-    name = func._overloadpacket.__name__
+    name = operator_of(func).__name__
     changed, read = _arguments(func, name, args, kwargs)
-    held = {_storage(tensor) for tensor in [*changed, *read]}
-    created = [tensor for tensor in _tensors(out) if _storage(tensor) not in held]
+    held = {storage_id(tensor) for tensor in [*changed, *read]}
+    created = [tensor for tensor in _tensors(out) if storage_id(tensor) not in held]
     if name == "native_batch_norm" and not args[5]:
         created = created[:1]  # not in training: the meta device shows statistics that nothing writes
     return read, [] if name in CREATIONS else [*changed, *created]
@@ -96,13 +96,12 @@ def _arguments(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> tuple
     """The tensors that an operator changes, and those that it reads, each once."""
     changed: list[Tensor] = []
     read: list[Tensor] = []
-    for index, argument in enumerate(func._schema.arguments):
+    for index, argument in enumerate(arguments_of(func)):
         given = args[index] if index < len(args) else kwargs.get(argument.name)
-        change = argument.alias_info is not None and argument.alias_info.is_write
         for tensor in _tensors(given):
-            if change:
+            if argument.is_written:
                 changed.append(tensor)
-            if not (change and (name in OVERWRITES or argument.kwarg_only)):  # kwarg_only: out=
+            if not (argument.is_written and (name in OVERWRITES or argument.is_keyword_only)):  # out=
                 read.append(tensor)
     return _each_once(changed), _each_once(read)
 
@@ -113,12 +112,8 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 def _each_once(tensors: list[Tensor]) -> list[Tensor]:
     """Squaring x by x * x reads x once."""
-    places = {(_storage(t), t.storage_offset(), tuple(t.shape), t.stride()): t for t in tensors}
+    places = {(storage_id(t), t.storage_offset(), tuple(t.shape), t.stride()): t for t in tensors}
     return list(places.values())
-
-
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
 
 
 def _elements(tensor: Tensor) -> int:
