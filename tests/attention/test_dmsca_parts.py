@@ -245,9 +245,9 @@ def test_no_kernel_takes_what_it_has_not_the_equations_of(parts, training):
     if parts == set(NAMES):
         assert path == ("rearranged" if training else "numba")
         return
-    left_out = [name for name in ("gce", "tca", *NAMES[1:]) if getattr(module, name) is None]
+    excluded = [name for name in ("gce", "tca", *NAMES[1:]) if getattr(module, name) is None]
     assert path == "reference"
-    assert reason.count(f"parts were left out ({', '.join(left_out)}), and it has the whole equations") == 2
+    assert reason.count(f"parts are excluded ({', '.join(excluded)})") == 2
 
 
 @every_set
@@ -269,7 +269,7 @@ def test_a_network_says_why_and_comes_back_from_a_file_as_it_was(tmp_path):
     foveate.attach(network, "dmsca", gce=False, dii=False, kernel_sizes=(3,), fusion_init=0.75)
     for line in foveate.explain(network):
         assert line.path == "reference"
-        assert "parts were left out (gce, tca, dii)" in str(line)
+        assert "parts are excluded (gce, tca, dii)" in str(line)
     foveate.save(network, tmp_path / "network.safetensors")
     again, x = foveate.load(tmp_path / "network.safetensors"), torch.randn(2, 3, 16, 16)
     assert torch.equal(again.eval()(x), network.eval()(x))

@@ -34,7 +34,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 PASSES = (
     "pool",
     "pool_channels",
-    "pool_channels plain",
+    "pool_channels alone",
     "gate",
     "gate channels",
     "gate rows columns",
@@ -93,7 +93,7 @@ def arguments(
             return [x]
         case "pool_channels":
             return [x, scale]
-        case "pool_channels plain":
+        case "pool_channels alone":
             return [x, None]
         case "gate":
             return [x, scale, rows, columns, positions]
@@ -110,7 +110,7 @@ def arguments(
     raise KeyError(name)
 
 
-def form(name: str, of: Any = reference) -> Callable[..., Any]:
+def function_of(name: str, of: Any = reference) -> Callable[..., Any]:
     """The function of a pass in a module that has the names of `reference`."""
     return getattr(of, name.split()[0])
 
@@ -146,9 +146,9 @@ def upstream(outputs: Sequence[Tensor]) -> list[Tensor]:
 
 
 def truth(name: str, given: Sequence[Any]) -> tuple[list[Tensor], list[Tensor]]:
-    """Outputs and gradients of the plain form in float64, on the CPU."""
+    """Outputs and gradients of the reference in float64, on the CPU."""
     wide = [part.detach().cpu().double() if isinstance(part, Tensor) else part for part in given]
-    return outputs_and_gradients(form(name), wide)
+    return outputs_and_gradients(function_of(name), wide)
 
 
 def difference(found: Tensor, expected: Tensor) -> float:

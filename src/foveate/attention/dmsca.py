@@ -225,7 +225,7 @@ class DMSCA(nn.Module):
         self.aa = AA(channels) if aa else None
 
     @property
-    def left_out(self) -> list[str]:
+    def excluded(self) -> list[str]:
         """Names of the parts that are not there; the kernels have the equations with all of them only."""
         return [part for part in ("gce", "tca", "msce", "dii", "dff", "aa") if getattr(self, part) is None]
 

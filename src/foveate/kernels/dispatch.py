@@ -214,8 +214,8 @@ def _try_path(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts 
     """Return a sentence that says why a path cannot run; else None, or the module's parts for numba."""
     if mechanism not in MECHANISMS_OF[path]:
         return "there is none for this mechanism"
-    if left_out := getattr(module, "left_out", None):
-        return f"the kernels need the whole mechanism, and parts are excluded ({', '.join(left_out)})"
+    if excluded := getattr(module, "excluded", None):
+        return f"parts are excluded ({', '.join(excluded)}), and this path needs all of them"
     if path == "numba":
         return inference.find_parts(module, x, mechanism)
     return operators.why_not(x) if path == "triton" else None

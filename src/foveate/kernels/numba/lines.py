@@ -6,7 +6,6 @@ that one product computes both, with vectors over the channels.
 
 import numpy as np
 
-from foveate.kernels.numba.intrinsics import LANES, sum_onto
 from foveate.kernels.numba.maths import jit
 from foveate.kernels.numba.small import saturating_sigmoid
 
@@ -26,23 +25,16 @@ f = np.float32
 def line_statistics_planes(x, lines, height, line, begin, end):
     """Write the means of rows and columns of the channels [begin, end) of x (C, P).
 
-    `line` is scratch of W floats, rounded up to a multiple of LANES.
+    `line` is scratch of W floats, rounded up to whole cache lines.
     """
-    channels, pixels = x.shape
-    width = pixels // height
+    width = x.shape[1] // height
     for c in range(begin, end):
         line[:] = f(0)
-        for h in range(height):
+        for h in range(height):  # a function called with slices of a row would cost more than the row itself
             total = f(0)
-            for w in range(0, width, LANES):
-                first = h * width + w
-                if (channels - c) * pixels - first >= LANES:
-                    row = x.ctypes.data + 4 * (c * pixels + first)
-                    total += sum_onto(row, line.ctypes.data + 4 * w, width - w)
-                else:
-                    for i in range(w, width):
-                        total += x[c, h * width + i]
-                        line[i] += x[c, h * width + i]
+            for w in range(width):
+                total += x[c, h * width + w]
+                line[w] += x[c, h * width + w]
             lines[h, c] = total / f(width)
         for w in range(width):
             lines[height + w, c] = line[w] / f(height)

@@ -4,8 +4,10 @@ What it does: it finds the runtime in the running process, and calls the entry p
 `#pragma omp parallel` (GNU's names; LLVM's and Intel's runtimes have them too on Linux). So a kernel runs in
 torch's own threads, as many as `torch.get_num_threads()`.
 
-Why: after each of its operations torch's threads wait actively for the next one. A second pool of threads, as
-numba's `prange` starts one, gets no core meanwhile. {GAIN}
+Why: after each operation torch's threads wait actively for the next one, so a second pool of threads, such as
+that of numba's `prange`, gets no core meanwhile. Two threads instead of the fallback's one take a map
+(1, 256, 56, 56) in 0.51 ms instead of 0.79 in DMSCA, 0.13 instead of 0.22 in coordinate attention and 0.09
+instead of 0.16 in SimAM (AMD EPYC, 2 cores, best of 200 rounds on a busy machine).
 
 Last seen with torch 2.15.0 on Linux, whose wheel contains libgomp.
 
