@@ -1,10 +1,10 @@
-"""Adversarial attacks in the L∞ norm, by the adversarial-robustness-toolbox, and signs of masked gradients.
+"""Adversarial attacks in the L∞ norm by the adversarial-robustness-toolbox, and signs of masked gradients.
 
 * fgsm: one step, Goodfellow et al., ICLR 2015;
 * pgd: 20 steps of 2.5 ε / 20 from a random start, Madry et al., ICLR 2018;
-* ensemble: after AutoAttack (Croce and Hein, ICML 2020) APGD on the cross-entropy, APGD on the difference of
-  logits ratio, and Square (black-box), each on the images that the ones before left. It is smaller than
-  AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), and so leaves more accuracy.
+* ensemble: as in AutoAttack (Croce and Hein, ICML 2020) APGD on the cross-entropy, APGD on the difference of
+  logits ratio, and Square (black-box), each on the images that the attacks before it did not break. It is
+  smaller than AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), so it leaves more accuracy.
 
 ε is in units of 1/255 of the image's range: the attacked model takes images in 0..1 and normalises inside.
 """
@@ -13,6 +13,7 @@ import importlib.util
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ __all__ = [
     "ATTACKS",
     "Attacked",
     "NormalisedModel",
+    "UselessGradients",
     "attack",
     "check_toolbox",
     "masking_signs",
@@ -40,7 +42,7 @@ SQUARE_QUERIES = 500
 LEAST_CLASSES = 3
 """The difference of logits ratio divides by the distance to the third-largest logit."""
 NOTEWORTHY, NOTEWORTHY_IMAGES = 0.01, 2
-"""Share and number of images up to which, or under which, a difference of two attacks is left to chance."""
+"""A difference of two attacks counts above this share of the images, and from this number of images on."""
 
 
 class Attacked(NamedTuple):
@@ -51,15 +53,23 @@ class Attacked(NamedTuple):
     parts: dict[str, float]
 
 
+@dataclass(frozen=True)
+class UselessGradients:
+    """Numbers of images whose gradient of the loss is zero everywhere, or not finite somewhere."""
+
+    zero: int
+    not_finite: int
+
+
 class NormalisedModel(nn.Module):
-    """A network behind its normalisation: takes images in 0..1."""
+    """A network that takes images in 0..1 and normalises them itself."""
 
     def __init__(self, network: nn.Module, normalise: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network, self.normalise = network, normalise
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes), in float32."""
+        """Return logits (B, classes) in float32."""
         return self.network(self.normalise(images)).float()
 
 
@@ -74,18 +84,18 @@ def attack(
     seed: int,
     batch_size: int = 128,
 ) -> Attacked:
-    """Attack images (N, C, H, W) in 0..1 on the model's device; those answered wrongly are left as they are.
+    """Attack images (N, C, H, W) in 0..1 on the model's device; misclassified images are not changed.
 
-    Success is judged here, on images that are cut to 0..1 and to ε around the clean ones. The global random
-    numbers of NumPy and Python, which the toolbox draws from, are seeded, and afterwards as they were.
+    Success is judged here, on images that are clipped to 0..1 and to ε around the clean ones. The global
+    random states of NumPy and Python, which the toolbox draws from, are seeded and afterwards restored.
 
     Raises:
-        RequestError: an unknown attack, an ε that is not over 0 and at most 255, or the toolbox is missing.
+        RequestError: an unknown attack, an ε that is not above 0 and at most 255, or the toolbox is missing.
     """
     if name not in ATTACKS:
         raise RequestError(unknown_name("attack", name, ATTACKS))
     if not 0 < eps <= 255:
-        raise RequestError(f"eps must be over 0 and at most 255 (units of 1/255), got {eps:g}")
+        raise RequestError(f"eps must be above 0 and at most 255 (units of 1/255), got {eps:g}")
     classifier = _classifier(model, images, classes)
     radius = eps / 255
     found = images.clone()
@@ -109,8 +119,8 @@ def attack(
 
 def useless_gradients(
     model: NormalisedModel, images: Tensor, labels: Tensor, batch_size: int = 128
-) -> dict[str, int]:
-    """Count images by which the gradient of the loss is zero everywhere, or not finite somewhere."""
+) -> UselessGradients:
+    """Count the images whose gradient of the loss no attack can follow."""
     zero = broken = 0
     for some, answers in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         some = some.detach().requires_grad_()
@@ -118,20 +128,21 @@ def useless_gradients(
         finite = gradient.isfinite().flatten(1).all(1)
         broken += int((~finite).sum())
         zero += int((finite & (gradient == 0).flatten(1).all(1)).sum())
-    return {"zero": zero, "not_finite": broken}
+    return UselessGradients(zero, broken)
 
 
 def masking_signs(
-    accuracies: Mapping[float, Mapping[str, float]], gradients: Mapping[str, int] | None, images: int
+    accuracies: Mapping[float, Mapping[str, float]], gradients: UselessGradients | None, images: int
 ) -> list[str]:
-    """What in the results hints at masked gradients (Athalye et al., ICML 2018, section 3.1), in sentences.
+    """Return the signs of masked gradients in the results (Athalye et al., ICML 2018, section 3.1).
 
-    Where gradients are masked, an attack that follows them fails and robustness is only apparent.
+    Each sign is a sentence. Where gradients are masked, an attack that follows them fails, and the robustness
+    is only apparent.
 
     Args:
-        accuracies: of each ε the accuracy left by each attack; those of the ensemble's parts as well.
-        gradients: what `useless_gradients` counted.
-        images: that were attacked.
+        accuracies: for each ε the accuracy left by each attack, the parts of the ensemble included.
+        gradients: the result of `useless_gradients`.
+        images: the number of images that were attacked.
     """
 
     def noteworthy(difference: float) -> bool:
@@ -154,14 +165,15 @@ def masking_signs(
     for (low, before), (high, after) in pairwise(by_eps):
         if noteworthy(after - before):
             signs.append(f"PGD leaves more at {high:g}/255 ({after:.1%}) than at {low:g}/255 ({before:.1%})")
-    for kind, words in (("zero", "zero everywhere"), ("not_finite", "not finite")):
-        if gradients and gradients[kind]:
-            signs.append(f"the gradient by the image is {words} for {gradients[kind]} of {images} images")
+    if gradients and gradients.zero:
+        signs.append(f"the gradient by the image is zero everywhere for {gradients.zero} of {images} images")
+    if gradients and gradients.not_finite:
+        signs.append(f"the gradient by the image is not finite for {gradients.not_finite} of {images} images")
     return signs
 
 
 def check_toolbox() -> None:
-    """Raise RequestError, with what to do, where the toolbox is not installed, or another package "art"."""
+    """Raise RequestError where the toolbox is not installed, or another package is called "art"."""
     try:
         found = importlib.util.find_spec("art.attacks.evasion")
     except ImportError:  # there is no art, or it has no attacks
@@ -171,7 +183,7 @@ def check_toolbox() -> None:
 
 
 def _parts(name: str, eps: float, batch_size: int, classes: int) -> dict[str, Callable[[Any], Any]]:
-    """The attacks that `name` is made of: each takes the toolbox's classifier."""
+    """Return the attacks that `name` consists of; each is made for the toolbox's classifier."""
     from art.attacks.evasion import (
         AutoProjectedGradientDescent,
         FastGradientMethod,
