@@ -10,8 +10,8 @@ from foveate.attention.options import hidden_channels
 class SE(nn.Module):
     """X̃ = σ(W₂ · ReLU(W₁ · GAP(X))) ⊙ X, (B, C, H, W) -> (B, C, H, W) (eqs. 2-4).
 
-    W₁: C -> C/r, W₂: C/r -> C. The equations show no biases; the 28.09 M parameters that the paper prints for
-    SE-ResNet-50 include them, as the authors' code does, and so does this.
+    W₁: C -> C/r, W₂: C/r -> C. The equations show no biases. The authors' code has them, the 28.09 M
+    parameters that the paper prints for SE-ResNet-50 include them, and so they are here.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -21,7 +21,7 @@ class SE(nn.Module):
         self.expand = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh the channels of x."""
+        """Weight the channels of x."""
         z = x.mean(dim=(2, 3), keepdim=True)
         s = intermediate("channel", torch.sigmoid(self.expand(torch.relu(self.reduce(z)))))
         return x * s
