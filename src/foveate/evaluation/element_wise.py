@@ -1,4 +1,4 @@
-"""The work that FLOP counters do not see: element-wise operations, and the bytes that operators move."""
+"""The work that FLOP counters miss: element-wise operations, and the bytes that operators move."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ COPIES = {
     "ones_like", "reflection_pad2d", "repeat", "replication_pad2d", "roll", "scalar_tensor", "stack",
     "upsample_nearest2d", "zero_", "zeros", "zeros_like",
 }
-"""These move bytes and reckon nothing."""
+"""These move bytes and compute nothing."""
 OVERWRITES = {"copy_", "fill_", "zero_"}
 """These write to an argument without reading it."""
 # fmt: on
@@ -28,7 +28,7 @@ OVERWRITES = {"copy_", "fill_", "zero_"}
 
 @dataclass(frozen=True)
 class Work:
-    """What was counted; `multiply_adds` are those of convolutions and matrix products."""
+    """The counted work; `multiply_adds` are those of convolutions and matrix products."""
 
     multiply_adds: int
     element_wise: int
@@ -36,18 +36,18 @@ class Work:
 
 
 def count_work(step: Callable[[], object]) -> Work:
-    """Count what `step` does, operator by operator, as plain torch would run it.
+    """Count the work of `step`, operator by operator, as torch runs it without compiling.
 
-    - An operator that is no convolution and no matrix product does one operation for each element that it
-      writes, or reads if that is more, as a reduction does. What torch has as one operator counts once,
-      whatever it computes: exp like +, softmax and batch norm too. Copies do none.
+    - An operator that is neither a convolution nor a matrix product counts one operation for each element
+      that it writes, or reads if these are more, as in a reduction. Each of torch's operators counts once,
+      whatever it computes: exp counts like +, as do softmax and batch norm. Copies count none.
     - Every operator moves the bytes of the tensors that it reads and of those that it writes. An expanded
-      input counts with the elements that it has in memory; what is changed in place is read and written;
+      input counts with the elements that it has in memory; a tensor changed in place is read and written;
       views move nothing.
 
-    Neither caches nor fusion are in this: it is what the equations ask for as they are written. On the meta
-    device it costs no arithmetic and no memory. Run what is differentiable under no_grad to have the forward
-    pass alone (not under inference_mode, which hides operators within others).
+    Caches and fusion are not modelled: the figures are those of the equations as they are written. On the
+    meta device counting needs no arithmetic and no memory. To count a forward pass alone, run the step under
+    no_grad (not under inference_mode, which hides operators within others).
     """
     counter = _Counter()
     with counter:
@@ -82,18 +82,18 @@ def bytes_moved(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> int:
 
 
 def _traffic(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> tuple[list[Tensor], list[Tensor]]:
-    """The tensors that a call read and wrote; none are written by views and by what reserves memory."""
+    """Return the tensors that a call read and wrote; views and memory allocations write none."""
     name = operator_of(func).__name__
     changed, read = _arguments(func, name, args, kwargs)
     held = {storage_id(tensor) for tensor in [*changed, *read]}
     created = [tensor for tensor in _tensors(out) if storage_id(tensor) not in held]
     if name == "native_batch_norm" and not args[5]:
-        created = created[:1]  # not in training: the meta device shows statistics that nothing writes
+        created = created[:1]  # in eval the meta device returns statistics that no kernel writes
     return read, [] if name in CREATIONS else [*changed, *created]
 
 
 def _arguments(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
-    """The tensors that an operator changes, and those that it reads, each once."""
+    """Return the tensors that an operator changes, and those that it reads, each once."""
     changed: list[Tensor] = []
     read: list[Tensor] = []
     for index, argument in enumerate(arguments_of(func)):
@@ -111,13 +111,13 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 
 def _each_once(tensors: list[Tensor]) -> list[Tensor]:
-    """Squaring x by x * x reads x once."""
+    """Remove repeated tensors: x * x reads x once."""
     places = {(storage_id(t), t.storage_offset(), tuple(t.shape), t.stride()): t for t in tensors}
     return list(places.values())
 
 
 def _elements(tensor: Tensor) -> int:
-    """Elements that a tensor has in memory: what is expanded has one where it shows many."""
+    """Return the number of elements that a tensor has in memory; an expanded dimension counts as one."""
     count = 1
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         count *= min(size, 1) if stride == 0 else size

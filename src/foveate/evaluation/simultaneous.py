@@ -1,4 +1,4 @@
-"""Intervals of many paired differences at once, wide enough to be all right together."""
+"""Simultaneous confidence intervals of many paired differences."""
 
 from collections.abc import Sequence
 from typing import Any
