@@ -73,13 +73,13 @@ class Twice(nn.Module):
 @pytest.mark.parametrize(
     ("network", "said"),
     [
-        (nn.Flatten(), "Flatten has no linear layer"),
+        (nn.Flatten(), "Flatten does not end with a linear layer"),
         (Twice(), "Twice ends with layer"),
         (
             nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
             "ends with 0, a Conv2d of 6",
         ),
-        (nn.Conv2d(3, 2, 1), "Conv2d has no linear layer"),
+        (nn.Conv2d(3, 2, 1), "Conv2d does not end with a linear layer"),
     ],
 )
 def test_other_ends_are_refused_by_name(network: nn.Module, said: str) -> None:

@@ -56,7 +56,7 @@ class TCA(nn.Module):
         if temperature is None:
             self.log_tau = nn.Parameter(torch.zeros(()))
 
-    def weigh(self, f: Tensor) -> Tensor:
+    def weights(self, f: Tensor) -> Tensor:
         """Return A_c from f, both (B, C, 1, 1)."""
         tau = intermediate("tau", self.log_tau.exp() if self.temperature is None else self.temperature)
         return intermediate("A_c", torch.sigmoid(f / tau))
@@ -67,7 +67,7 @@ class TCA(nn.Module):
 
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
         """Weight the channels of x (B, C, H, W) by f (B, C, 1, 1)."""
-        return x * self.weigh(f)
+        return x * self.weights(f)
 
 
 class MSCE(nn.Module):
@@ -84,13 +84,13 @@ class MSCE(nn.Module):
             for k in options.check_kernel_sizes("kernel_sizes", kernel_sizes)
         )
 
-    def describe(self, s: Tensor) -> Tensor:
+    def encode(self, s: Tensor) -> Tensor:
         """Return F_multi (B, 1, H, W) from s, which is S of the equation, (B, 2, H, W)."""
         return intermediate("F_multi", torch.stack([branch(s) for branch in self.branches]).mean(dim=0))
 
     def forward(self, x_c: Tensor) -> Tensor:
         """Return the spatial context of each position of x_c at several scales."""
-        return self.describe(torch.cat([x_c.mean(dim=1, keepdim=True), x_c.amax(dim=1, keepdim=True)], dim=1))
+        return self.encode(torch.cat([x_c.mean(dim=1, keepdim=True), x_c.amax(dim=1, keepdim=True)], dim=1))
 
 
 class DII(nn.Module):
@@ -119,7 +119,7 @@ class DII(nn.Module):
         )
         self.project = nn.Conv2d(mid_channels, channels, 1, bias=False)
 
-    def meet(self, z_h: Tensor, z_w: Tensor) -> Tensor:
+    def interaction(self, z_h: Tensor, z_w: Tensor) -> Tensor:
         """Return F_inter ⊙ (F_h + F_w), (B, C_mid, H, W), from Z_h (B, C, H, 1) and Z_w (B, C, W, 1)."""
         H, W = z_h.shape[2], z_w.shape[2]
         F_h, F_w = self.embed(torch.cat([z_h, z_w], dim=2)).split([H, W], dim=2)
@@ -135,7 +135,7 @@ class DII(nn.Module):
         """Return A_dir: a weight of each element of x_c from its row, its column and their interaction."""
         Z_h = x_c.mean(dim=3, keepdim=True)
         Z_w = x_c.mean(dim=2, keepdim=True).transpose(2, 3)
-        return intermediate("A_dir", torch.sigmoid(self.project(self.meet(Z_h, Z_w))))
+        return intermediate("A_dir", torch.sigmoid(self.project(self.interaction(Z_h, Z_w))))
 
 
 class DFF(nn.Module):

@@ -21,10 +21,10 @@ def dmsca(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
     """Compute DMSCA in three passes: statistics of the channels, statistics of the pixels, the fusion."""
     rows, columns, maximum = passes.pool(x)
     f = module.gce.encode(rows.mean(dim=2)[:, :, None, None], maximum[:, :, None, None])
-    A_c = module.tca.weigh(f).flatten(1)
-    F_multi = module.msce.describe(passes.pool_channels(x, A_c))
+    A_c = module.tca.weights(f).flatten(1)
+    F_multi = module.msce.encode(passes.pool_channels(x, A_c))
     Z_h, Z_w = rows * A_c[:, :, None], columns * A_c[:, :, None]  # A_c is one number per channel
-    product = module.dii.meet(Z_h.unsqueeze(3), Z_w.unsqueeze(3))
+    product = module.dii.interaction(Z_h.unsqueeze(3), Z_w.unsqueeze(3))
     dff, aa = module.dff.conv, module.aa.conv
     project = module.dii.project.weight.flatten(1)
     return passes.fuse(
