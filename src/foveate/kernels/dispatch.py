@@ -1,10 +1,10 @@
 """The choice of the kernel path that a mechanism takes, and the reason for it: all in this file.
 
-A mechanism's own forward, its equations, is the path `reference`. Beside it there can be `triton` (kernels
-on a GPU, for training too), `numba` (one kernel call on a CPU, for inference) and `rearranged` (fewer passes
-over the map in plain torch, on any device). `auto` takes the first of these that can run and pays; a path
-that a user asks for by name runs, or raises. The environment variable FOVEATE_PATH=reference makes `auto`
-take the equations in the whole program.
+A mechanism's own forward, its equations, is the path `reference`. Beside it there can be `triton` (kernels on
+a GPU, for training too), `numba` (one kernel call on a CPU, for inference) and `rearranged` (fewer passes
+over the map by torch's operations, on any device). `auto` takes the first of these that can run and pays; a
+path that a user asks for by name runs, or raises. The environment variable FOVEATE_PATH=reference makes
+`auto` take the equations in the whole program.
 """
 
 import functools
@@ -41,7 +41,7 @@ FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BY_DEVICE = {"cuda": ("triton", "rearranged"), "cpu": ("numba", "rearranged")}
 """The paths that `auto` tries on a device, in this order."""
 REARRANGED: dict[str, Callable[..., Tensor]] = {"dmsca": rearranged.dmsca}
-"""Mechanisms that are faster rearranged in plain torch too."""
+"""Mechanisms that are faster rearranged without Triton kernels too."""
 TRITON = REARRANGED | {
     "ca": rearranged.coordinate,
     "cbam": rearranged.cbam,
@@ -74,7 +74,7 @@ _state = _State()
 
 @contextmanager
 def only_reference() -> Iterator[None]:
-    """Run every mechanism by its equations in the block, so that only plain torch is counted or exported."""
+    """Run each mechanism by its equations in the block: what is counted or exported are torch's operations."""
     before = _state.only_reference
     _state.only_reference = True
     try:

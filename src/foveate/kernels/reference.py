@@ -1,4 +1,4 @@
-"""The passes over a feature map in plain torch: every kernel must equal them in output and in every gradient.
+"""The reference of the passes over a map, in torch: kernels must equal it in outputs and all gradients.
 
 A mechanism whose equations are rearranged needs the whole map only in these; everything else is small. Each
 takes x (B, C, H, W) first, and has the same name and arguments in every backend.

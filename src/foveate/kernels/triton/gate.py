@@ -21,7 +21,7 @@ def load_factors(
     HAS_CHANNELS: tl.constexpr, HAS_ROWS: tl.constexpr,
     HAS_COLUMNS: tl.constexpr, HAS_POSITIONS: tl.constexpr,
 ):  # fmt: skip
-    """Load the four factors of a tile (c, h, w), with axes of length 1 where they are constant; 1 if absent."""
+    """Load the four factors of a tile (c, h, w), with axes of length 1 where constant; 1 if absent."""
     of_channel = tl.full([1, 1, 1], 1.0, tl.float32)
     of_row, of_column, of_position = of_channel, of_channel, of_channel
     in_c, in_h, in_w = c < C, h < H, w < W

@@ -65,8 +65,9 @@ def check(x: Tensor, **others: tuple[Tensor | None, Sequence[int]]) -> None:
             "offsets of the Triton kernels: split it, or take the reference"
         )
     if 0 in x.shape[1:]:
-        raise RequestError(f"an image of x {tuple(x.shape)} is empty: it needs at least one channel, row and
-        column")
+        raise RequestError(
+            f"an image of x {tuple(x.shape)} is empty: it needs at least one channel, row and column"
+        )
     for name, (given, shape) in {"x": (x, x.shape), **others}.items():
         if given is None:
             continue
