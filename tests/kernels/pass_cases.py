@@ -34,7 +34,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 PASSES = (
     "pool",
     "pool_channels",
-    "pool_channels alone",
+    "pool_channels plain",
     "gate",
     "gate channels",
     "gate rows columns",
@@ -93,7 +93,7 @@ def arguments(
             return [x]
         case "pool_channels":
             return [x, scale]
-        case "pool_channels alone":
+        case "pool_channels plain":
             return [x, None]
         case "gate":
             return [x, scale, rows, columns, positions]

@@ -108,7 +108,7 @@ def test_small_arguments_in_another_dtype(kernels: SimpleNamespace, name: str, d
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
-@pytest.mark.parametrize("name", ["pool", "pool_channels", "pool_channels alone"])
+@pytest.mark.parametrize("name", ["pool", "pool_channels", "pool_channels plain"])
 def test_the_gradient_of_a_maximum_is_shared_among_ties(
     kernels: SimpleNamespace, name: str, layout: str
 ) -> None:

@@ -74,7 +74,7 @@ _state = _State()
 
 @contextmanager
 def only_reference() -> Iterator[None]:
-    """Run each mechanism by its equations in the block: what is counted or exported are torch's operations."""
+    """Run each mechanism by its equations in the block, so that only torch's operations are counted."""
     before = _state.only_reference
     _state.only_reference = True
     try:
