@@ -1,27 +1,16 @@
-"""Modes of a network are put back, those of each module by itself."""
+"""The modes of a network are restored, each module's own."""
 
 import pytest
 from torch import nn
 
-from foveate.modes import eval_mode, kept_modes
+from foveate.modes import evaluating
 
 
-@pytest.fixture
-def network() -> nn.Module:
-    """A network in train mode, one module of which is frozen in eval mode."""
+def test_every_module_has_its_own_mode_again() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    network[1].eval()
-    return network
-
-
-@pytest.mark.parametrize("context", [eval_mode, kept_modes])
-def test_every_module_has_its_own_mode_again(network: nn.Module, context) -> None:
-    with pytest.raises(KeyError), context(network):
-        network.train(context is kept_modes)
+    network[1].eval()  # frozen
+    with pytest.raises(KeyError), evaluating(network):
+        assert not any(module.training for module in network.modules())
+        network.train()
         raise KeyError
     assert [module.training for module in network.modules()] == [True, True, False]
-
-
-def test_all_modules_are_in_eval_mode_within(network: nn.Module) -> None:
-    with eval_mode(network):
-        assert not any(module.training for module in network.modules())

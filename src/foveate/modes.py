@@ -1,27 +1,20 @@
-"""Train and eval mode of a network, put back after it was changed for a while."""
+"""Train and eval mode of a network, restored after a block."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
 
-__all__ = ["eval_mode", "kept_modes"]
+__all__ = ["evaluating"]
 
 
 @contextmanager
-def kept_modes(network: nn.Module) -> Iterator[None]:
-    """Give every module of `network` its train or eval mode back at the end, also after an exception."""
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put `network` into eval mode within the block, and restore the mode of each module after it."""
     modes = [(module, module.training) for module in network.modules()]
+    network.eval()
     try:
         yield
     finally:
         for module, training in modes:
             module.training = training
-
-
-@contextmanager
-def eval_mode(network: nn.Module) -> Iterator[None]:
-    """Put `network` into eval mode for the block, and then every module back into its own mode."""
-    with kept_modes(network):
-        network.eval()
-        yield

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from foveate.errors import RequestError
 from foveate.evaluation.attacks import (
     NormalisedModel,
-    UselessGradients,
     attack,
     check_toolbox,
     masking_signs,
@@ -101,9 +100,7 @@ def test_the_seed_decides_and_the_global_numbers_stay(model):
     assert torch.equal(first, attack(model, images, LABELS, "pgd", 2, classes=3, seed=1).images)
 
 
-@pytest.mark.parametrize(
-    ("name", "eps", "words"), [("fgms", 8, "Did you mean 'fgsm'"), ("pgd", 0, "above 0")]
-)
+@pytest.mark.parametrize(("name", "eps", "words"), [("fgms", 8, "Did you mean 'fgsm'"), ("pgd", 0, "above 0")])
 def test_what_is_no_attack_is_refused(model, name, eps, words):
     with pytest.raises(RequestError, match=words):
         attack(model, brighter_by(1), LABELS[:1], name, eps, classes=3, seed=0)
@@ -124,7 +121,7 @@ def test_a_network_that_rounds_is_found_out():
     model = NormalisedModel(Staircase().eval(), normalise)
     images = brighter_by(3, 7, 12, 30)
     gradients = useless_gradients(model, images, LABELS)
-    assert gradients == UselessGradients(zero=4, not_finite=0)
+    assert gradients == {"zero": 4, "not_finite": 0}
     left = attack(model, images, LABELS, "ensemble", 16, classes=3, seed=0).parts
     assert left["apgd-ce"] > left["square"]
     signs = masking_signs({16.0: left}, gradients, 4)
@@ -138,8 +135,10 @@ class Broken(nn.Module):
 
 
 def test_gradients_that_are_not_finite_are_counted():
-    found = useless_gradients(NormalisedModel(Broken(), normalise), brighter_by(1, 2, 3, 4), LABELS)
-    assert found == UselessGradients(zero=0, not_finite=4)
+    assert useless_gradients(NormalisedModel(Broken(), normalise), brighter_by(1, 2, 3, 4), LABELS) == {
+        "zero": 0,
+        "not_finite": 4,
+    }
 
 
 def test_an_honest_network_shows_no_sign(model):
@@ -160,7 +159,7 @@ def test_one_step_over_many_and_more_over_less_are_signs():
     assert [sign.split(" ")[0] for sign in signs] == ["at", "PGD"]
     assert "one step (FGSM leaves 20.0%)" in signs[0]
     assert "more at 2/255 (40.0%) than at 1/255 (30.0%)" in signs[1]
-    assert masking_signs({1.0: {"fgsm": 0.295, "pgd": 0.3}}, UselessGradients(0, 0), 100) == []
+    assert masking_signs({1.0: {"fgsm": 0.295, "pgd": 0.3}}, {"zero": 0, "not_finite": 0}, 100) == []
 
 
 @pytest.mark.parametrize(("images", "signs"), [(20, 0), (40, 1)])

@@ -13,7 +13,6 @@ import importlib.util
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -28,7 +27,6 @@ __all__ = [
     "ATTACKS",
     "Attacked",
     "NormalisedModel",
-    "UselessGradients",
     "attack",
     "check_toolbox",
     "masking_signs",
@@ -51,14 +49,6 @@ class Attacked(NamedTuple):
     images: Tensor
     logits: Tensor
     parts: dict[str, float]
-
-
-@dataclass(frozen=True)
-class UselessGradients:
-    """Numbers of images whose gradient of the loss is zero everywhere, or not finite somewhere."""
-
-    zero: int
-    not_finite: int
 
 
 class NormalisedModel(nn.Module):
@@ -119,8 +109,8 @@ def attack(
 
 def useless_gradients(
     model: NormalisedModel, images: Tensor, labels: Tensor, batch_size: int = 128
-) -> UselessGradients:
-    """Count the images whose gradient of the loss no attack can follow."""
+) -> dict[str, int]:
+    """Count images by which the gradient of the loss is zero everywhere, or not finite somewhere."""
     zero = broken = 0
     for some, answers in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         some = some.detach().requires_grad_()
@@ -128,21 +118,20 @@ def useless_gradients(
         finite = gradient.isfinite().flatten(1).all(1)
         broken += int((~finite).sum())
         zero += int((finite & (gradient == 0).flatten(1).all(1)).sum())
-    return UselessGradients(zero, broken)
+    return {"zero": zero, "not_finite": broken}
 
 
 def masking_signs(
-    accuracies: Mapping[float, Mapping[str, float]], gradients: UselessGradients | None, images: int
+    accuracies: Mapping[float, Mapping[str, float]], gradients: Mapping[str, int] | None, images: int
 ) -> list[str]:
-    """Return the signs of masked gradients in the results (Athalye et al., ICML 2018, section 3.1).
+    """What in the results hints at masked gradients (Athalye et al., ICML 2018, section 3.1), in sentences.
 
-    Each sign is a sentence. Where gradients are masked, an attack that follows them fails, and the robustness
-    is only apparent.
+    Where gradients are masked, an attack that follows them fails and robustness is only apparent.
 
     Args:
-        accuracies: for each ε the accuracy left by each attack, the parts of the ensemble included.
-        gradients: the result of `useless_gradients`.
-        images: the number of images that were attacked.
+        accuracies: of each ε the accuracy left by each attack; those of the ensemble's parts as well.
+        gradients: what `useless_gradients` counted.
+        images: that were attacked.
     """
 
     def noteworthy(difference: float) -> bool:
@@ -165,10 +154,9 @@ def masking_signs(
     for (low, before), (high, after) in pairwise(by_eps):
         if noteworthy(after - before):
             signs.append(f"PGD leaves more at {high:g}/255 ({after:.1%}) than at {low:g}/255 ({before:.1%})")
-    if gradients and gradients.zero:
-        signs.append(f"the gradient by the image is zero everywhere for {gradients.zero} of {images} images")
-    if gradients and gradients.not_finite:
-        signs.append(f"the gradient by the image is not finite for {gradients.not_finite} of {images} images")
+    for kind, words in (("zero", "zero everywhere"), ("not_finite", "not finite")):
+        if gradients and gradients[kind]:
+            signs.append(f"the gradient by the image is {words} for {gradients[kind]} of {images} images")
     return signs
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
 from foveate.evaluation.feature_maps import feature_map
-from foveate.modes import kept_modes
+from foveate.modes import evaluating
 
 __all__ = ["METHODS", "cam_maps", "check_method"]
 
@@ -131,7 +131,7 @@ def _restored(network: nn.Module) -> Iterator[None]:
         for parameter, _, _ in parameters:
             parameter.requires_grad = False
             parameter.grad = None
-        with kept_modes(network):  # the package calls network.eval()
+        with evaluating(network):
             yield
     finally:
         for parameter, required, gradient in parameters:

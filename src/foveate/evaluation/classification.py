@@ -22,9 +22,9 @@ def predict(
     device: torch.device,
     autocast: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return logits (N, classes) in float32 and labels (N,) of all batches, on the CPU.
+    """Logits (N, classes) in float32 and labels (N,) of all batches, on the CPU.
 
-    `network` is put into eval mode and left there. `prepare` turns a uint8 batch into a normalised one.
+    `network` is put into evaluation mode and left there. `prepare` turns a uint8 batch into a normalised one.
     """
     network.to(device).eval()
     logits, labels = [], []

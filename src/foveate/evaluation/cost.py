@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from foveate.evaluation.noise import Times, find_noise, worst_factor
 from foveate.evaluation.timing import OnRound, Turns, compare_latencies, take_turns
-from foveate.modes import eval_mode
+from foveate.modes import evaluating
 
 __all__ = ["count_multiply_adds", "count_parameters", "measure_latencies", "time_networks"]
 
@@ -30,7 +30,7 @@ def count_multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int
 
     The figure contains no element-wise work, for any network; `foveate.evaluation.element_wise` counts that.
     """
-    with eval_mode(network), FlopCounterMode(display=False) as counter:
+    with evaluating(network), FlopCounterMode(display=False) as counter:
         network(torch.zeros(input_shape))
     return int(counter.get_total_flops()) // 2
 

@@ -1,6 +1,6 @@
-"""The confidence interval of a mean of few values, within the bounds of that mean.
+"""The interval of a mean over few values, inside of the bounds that such a mean has.
 
-A t interval, mean ± t·s/√n, ignores bounds: two accuracies of 0.95 and 0.97 give one up to 1.09. The
+A t interval, mean ± t·s/√n, knows nothing of bounds: two accuracies of 0.95 and 0.97 give one up to 1.09. The
 interval here is Wilson's score interval (J. Am. Stat. Assoc. 22, 1927) with Student's quantile and the spread
 that was measured, as surveys use it for proportions whose spread is not that of a binomial (Kott and Carr,
 J. Off. Stat. 13, 1997; compared with others by Dean and Pagano, J. Surv. Stat. Methodol. 3, 2015). It
@@ -23,19 +23,19 @@ __all__ = ["AMOUNT", "DIFFERENCE", "SHARE", "Bounds", "mean_interval"]
 
 @dataclass(frozen=True)
 class Bounds:
-    """The bounds of the values of a quantity; infinity stands for no bound."""
+    """What the values of a quantity lie between; infinity stands for no bound."""
 
     low: float = -math.inf
     high: float = math.inf
 
     @property
     def of_differences(self) -> "Bounds":
-        """Return the bounds of the difference of two such values."""
+        """The bounds of the difference of two such values."""
         return Bounds(self.low - self.high, self.high - self.low)
 
     @property
     def width(self) -> float:
-        """Return the distance between the bounds."""
+        """The distance between the bounds."""
         return self.high - self.low
 
 

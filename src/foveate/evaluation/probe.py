@@ -1,13 +1,12 @@
-"""A linear probe: how well a linear classifier separates new classes by the features of a network.
+"""A linear probe: how much of a new set's classes a straight line finds in what a network has learned.
 
 Alain & Bengio, "Understanding intermediate layers using linear classifier probes", ICLR 2017 workshop,
-arXiv:1610.01644. The network is not trained: its features are computed once, and a logistic regression is
-fitted on them.
+arXiv:1610.01644. The network is not trained: its features are taken once, and a logistic regression is fitted
+on them.
 """
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +20,10 @@ from torch import Tensor, nn
 from foveate.errors import RequestError
 from foveate.evaluation.classification import classification_scores
 
-__all__ = ["STRENGTHS", "Features", "LinearProbe", "features", "find_head", "linear_probe"]
+__all__ = ["STRENGTHS", "Features", "features", "find_head", "linear_probe"]
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 3))
-"""Values of C, the inverse of the penalty's weight; the one with the best validation accuracy is taken."""
+"""Values of C, the inverse of the penalty's weight, from which the validation part chooses."""
 ITERATIONS = 2000
 
 
@@ -35,40 +34,24 @@ class Features(NamedTuple):
     labels: Tensor
 
 
-@dataclass(frozen=True)
-class LinearProbe:
-    """The result of a linear probe.
-
-    Attributes:
-        scores: the scores of the test part, by `classification_scores`.
-        c: the value of C that was chosen.
-        validation_accuracy: the accuracy on the validation part with that C.
-        features: the number of features.
-    """
-
-    scores: dict[str, Any]
-    c: float
-    validation_accuracy: float
-    features: int
-
-
 def find_head(network: nn.Module, example: Tensor) -> tuple[str, nn.Linear | nn.Conv2d]:
-    """Run `example` (B, C, H, W), and return the path of the layer that computes the logits, and the layer.
+    """The layer that gives the logits, found by sending `example` (B, C, H, W) through: its path, and itself.
 
-    It is the last layer with weights that runs, linear or a 1×1 convolution, with one output per logit.
+    It is the last one with weights to run, linear or a 1×1 convolution, with as many outputs as there are
+    logits.
 
     Raises:
-        RequestError: the network ends with another layer, which the error names.
+        RequestError: the network ends otherwise; what it ends with is named.
     """
     last: list[str] = []
     paths = {
         path: module for path, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)
     }
 
-    def noting(path: str) -> Callable[..., None]:
+    def remember(path: str) -> Callable[..., None]:
         return lambda *_: last.append(path)
 
-    hooks = [module.register_forward_hook(noting(path)) for path, module in paths.items()]
+    hooks = [module.register_forward_hook(remember(path)) for path, module in paths.items()]
     try:
         with torch.inference_mode():
             logits = network(example)
@@ -77,14 +60,14 @@ def find_head(network: nn.Module, example: Tensor) -> tuple[str, nn.Linear | nn.
             hook.remove()
     name = type(network).__name__
     if not isinstance(logits, Tensor) or logits.ndim != 2 or not last:
-        raise RequestError(f"{name} does not end with a linear layer that gives one logit per class")
+        raise RequestError(f"{name} has no linear layer at its end that gives one logit a class")
     head = paths[last[-1]]
     outputs = head.out_features if isinstance(head, nn.Linear) else head.out_channels
     pointwise = isinstance(head, nn.Linear) or head.kernel_size == (1, 1)
     if outputs != logits.shape[1] or not pointwise or last.count(last[-1]) > 1:
         raise RequestError(
             f"{name} ends with {last[-1]}, a {type(head).__name__} of {outputs} outputs for "
-            f"{logits.shape[1]} logits: its features cannot be separated from its logits"
+            f"{logits.shape[1]} logits: its features cannot be told from its answers"
         )
     return last[-1], head
 
@@ -97,13 +80,12 @@ def features(
     *,
     device: torch.device,
 ) -> Features:
-    """Return the inputs of the layer that computes the logits, of all batches, on the CPU.
+    """What the layer that gives the logits takes, of all batches, on the CPU; a map (B, D, H, W) by its mean.
 
-    A map (B, D, H, W) is averaged over its positions. `network` is put into eval mode and left there.
-    `prepare` turns a uint8 batch into a normalised one.
+    `network` is put into evaluation mode and left there. `prepare` turns a uint8 batch into a normalised one.
 
     Raises:
-        RequestError: the network does not end with such a layer, or its input is neither (B, D) nor a map.
+        RequestError: the network does not end with such a layer, or that takes neither (B, D) nor a map.
     """
     network.to(device).eval()
     taken: list[Tensor] = []
@@ -132,26 +114,29 @@ def _flat(values: Tensor, path: str) -> Tensor:
         values = values.mean((2, 3))
     if values.ndim != 2:
         raise RequestError(
-            f"{path} takes values of shape {tuple(values.shape)}: expected one vector or one map per image"
+            f"{path} takes values of shape {tuple(values.shape)}: expected one vector, or one map, an image"
         )
     return values.float().cpu()
 
 
 def linear_probe(
     train: Features, validation: Features, test: Features, classes: Sequence[str]
-) -> LinearProbe:
-    """Fit a logistic regression on `train`, choose its penalty on `validation`, and test it once on `test`.
+) -> dict[str, Any]:
+    """Fit a logistic regression on `train`, choose its penalty on `validation`, and judge it once on `test`.
 
-    Each feature is standardised by its mean and standard deviation in `train`. The value of C in `STRENGTHS`
-    with the best accuracy on the validation part is taken, the smallest of equals (the simplest model). The
-    fit (L-BFGS, from zero) draws no random numbers.
+    Each feature is standardised by the mean and deviation that it has in `train`. Of the values of C in
+    `STRENGTHS` that one is taken whose accuracy on the validation part is best (of equals the smallest, the
+    simplest model). The fit (L-BFGS, from zero) draws no random numbers.
+
+    Returns:
+        the scores of `classification_scores`, and "c", "validation_accuracy", "features" (D).
 
     Raises:
         RequestError: features that are not finite, or a training part without one of the classes.
     """
     for part in (train, validation, test):
         if not torch.isfinite(part.values).all():
-            raise RequestError("the network's features are not all finite, so nothing can be fitted on them")
+            raise RequestError("the network's features are not all finite: nothing can be fitted on them")
     missing = [name for label, name in enumerate(classes) if label not in train.labels]
     if missing:
         raise RequestError(f"the training part has no image of {', '.join(missing)}")
@@ -165,12 +150,16 @@ def linear_probe(
     strength, accuracy, model = best
     logits = torch.from_numpy(np.atleast_2d(model.predict_log_proba(test.values.numpy()))).float()
     scores = classification_scores(logits.clamp(min=-1e4), test.labels, classes)
-    return LinearProbe(scores, strength, accuracy, train.values.shape[1])
+    return scores | {
+        "c": strength,
+        "validation_accuracy": accuracy,
+        "features": train.values.shape[1],
+    }
 
 
 def _fit(part: Features, strength: float) -> Any:
     model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=ITERATIONS))
     with warnings.catch_warnings():
-        # With a weak penalty and few images the fit may not converge; the validation part judges the result.
+        # A weak penalty on few images need not converge to its end; the validation part judges what it is.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(part.values.numpy(), part.labels.numpy())

@@ -1,4 +1,4 @@
-"""Accuracy, loss and calibration error of a network, accumulated batch by batch without its logits."""
+"""Accuracy, loss and calibration error of a network, gathered batch by batch without keeping its answers."""
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ class RunningScores:
         self._confidences: list[Tensor] = []
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Add logits (B, classes) and labels (B,) of a batch."""
+        """Take in logits (B, classes) and labels (B,)."""
         confidence, answer = logits.softmax(1).max(1)
         self._hits.append((answer == labels).cpu())
         self._losses.append(F.cross_entropy(logits.double(), labels, reduction="none").cpu())

@@ -1,4 +1,4 @@
-"""Simultaneous confidence intervals of many paired differences."""
+"""Intervals of many paired differences at once, wide enough to be all right together."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,6 @@
 """Attacks on trained networks, each on validation images of its own run where it has some."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,7 @@ from torch import Tensor
 from foveate.data import Data, seen
 from foveate.data.survey import spread
 from foveate.errors import DiskError, first_line
-from foveate.evaluation.attacks import (
-    NormalisedModel,
-    UselessGradients,
-    attack,
-    masking_signs,
-    useless_gradients,
-)
+from foveate.evaluation.attacks import NormalisedModel, attack, masking_signs, useless_gradients
 from foveate.evaluation.running_scores import RunningScores
 from foveate.inspection.assessment import Assessment
 from foveate.inspection.robustness.settings import RobustnessSettings
@@ -127,7 +120,7 @@ def _measure(
     if eps is None:
         with torch.inference_mode():
             logits = torch.cat([model(some) for some in images.split(settings.batch_size)])
-        more = {"gradients": asdict(useless_gradients(model, images, labels, settings.batch_size))}
+        more = {"gradients": useless_gradients(model, images, labels, settings.batch_size)}
     else:
         done = attack(
             model,
@@ -154,5 +147,4 @@ def _signs(rows: Mapping[tuple[str, float | None], Mapping[str, Any]]) -> list[s
             accuracies.setdefault(eps, {}).update(row["parts"])
     clean = rows.get((UNATTACKED, None))
     images = max((row["images"] for row in rows.values()), default=0)
-    gradients = UselessGradients(**clean["gradients"]) if clean else None
-    return masking_signs(accuracies, gradients, images)
+    return masking_signs(accuracies, clean and clean["gradients"], images)

@@ -124,13 +124,9 @@ class Tasks:
         ):
             loader = make_loader(store, indices, self.settings.batch_size, shuffle_seed=None)
             parts.append(features(network, loader, partial(prepared, trained), device=self.device))
-        probe = linear_probe(parts[0], parts[1], parts[2], data.classes)
-        return row_values(probe.scores, len(data.classes), len(data.test)) | {
-            "c": probe.c,
-            "validation_accuracy": probe.validation_accuracy,
-            "features": probe.features,
-            "trained_on": len(split[0]),
-        }
+        scores = linear_probe(parts[0], parts[1], parts[2], data.classes)
+        chosen = {name: scores[name] for name in ("c", "validation_accuracy", "features")}
+        return row_values(scores, len(data.classes), len(data.test)) | chosen | {"trained_on": len(split[0])}
 
     def _tunings(self, trained: Trained, data: Data) -> Iterator[Tuning]:
         settings = self.settings
