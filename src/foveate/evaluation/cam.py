@@ -103,9 +103,8 @@ def cam_maps(
             beginning.remove()
             if cam is not None:
                 cam.activations_and_grads.release()
-    highest = maps.max(
-        axis=(1, 2), keepdims=True
-    )  # below 1 for little evidence: the package divides by 1e-7 more
+    # Below 1 for little evidence: the package adds 1e-7 to what it divides by.
+    highest = maps.max(axis=(1, 2), keepdims=True)
     return torch.from_numpy(np.divide(maps, highest, out=maps, where=highest > 0)), logits
 
 

@@ -11,9 +11,10 @@ anew (medians of 60 alternating rounds, one thread of an AMD EPYC, torch 2.15.0)
 
 Last seen with torch 2.15.0; the private tables it reads are in foveate/torch_private.py.
 
-Fallback: whatever fails the comparison is read anew, so an outdated cache costs time and never a wrong
-result; what a kernel cannot compute is named in a sentence, and the module's equations run. Within
-torch.compile nothing is kept. tests/kernels/test_kernel_parts.py changes a module in each of these ways.
+Fallback: a module that fails the comparison is read anew, and where it has something that no kernel can
+compute, a sentence names that and the equations run. Within torch.compile nothing is kept. One change is not
+noticed: a setting of a convolution, such as its dilation, that is assigned after the first call.
+tests/kernels/test_kernel_parts.py changes a module in all ways that are noticed.
 """
 
 from collections.abc import Callable, Mapping

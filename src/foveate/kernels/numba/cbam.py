@@ -8,7 +8,7 @@ from torch import Tensor
 from foveate.kernels.numba.gates import gate, measure_channels, measure_pixels, share_rows
 from foveate.kernels.numba.maths import jit
 from foveate.kernels.numba.planes import STRIDE
-from foveate.kernels.numba.small import convolve_pair, excite_twice, saturating_sigmoid, squeeze
+from foveate.kernels.numba.small import convolve_pair, excite_twice, pad_pair, saturating_sigmoid, squeeze
 from foveate.kernels.numba.team import (
     MAP,
     Plan,
@@ -72,11 +72,7 @@ def _weigh_positions(task, pooled, positions, scratch, rank, team):
     count = (end - begin) // W * width
     padded, scratch = take_rows(scratch, 2, (H + 2 * margin) * width + 2 * margin)
     total, scratch = take(scratch, count)
-    padded[:] = f(0)
-    for i in range(2):
-        for h in range(H):
-            inside = (h + margin) * width + margin
-            padded[i, inside : inside + W] = pooled[i, h * W : (h + 1) * W]
+    pad_pair(pooled, H, W, margin, padded)
     total[:] = f(0)
     kernel = floats(task.conv, 2 * k * k).reshape(2, k, k)
     convolve_pair(padded, begin // W * width, kernel, total, width)

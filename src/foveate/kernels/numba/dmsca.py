@@ -11,7 +11,7 @@ from foveate.kernels.anatomy import MOST_BRANCHES
 from foveate.kernels.numba import pixels, planes
 from foveate.kernels.numba.maths import jit, precise_sigmoid
 from foveate.kernels.numba.planes import EMBEDDED, STRIDE
-from foveate.kernels.numba.small import channel_mlp, convolve_pair, directions, fold
+from foveate.kernels.numba.small import channel_mlp, convolve_pair, directions, fold, pad_pair
 from foveate.kernels.numba.team import (
     MAP,
     Plan,
@@ -142,11 +142,7 @@ def _multi_scale(task, pooled, multi, scratch):
     padded, scratch = take_rows(scratch, 2, (H + 2 * margin) * width + 2 * margin)
     total, scratch = take(scratch, H * width)
     summed, scratch = take(scratch, H * width)
-    padded[:] = f(0)
-    for i in range(2):
-        for h in range(H):
-            inside = (h + margin) * width + margin
-            padded[i, inside : inside + W] = pooled[i, h * W : (h + 1) * W]
+    pad_pair(pooled, H, W, margin, padded)
     summed[:] = f(0)
     for b in range(task.branches):
         k = task.branch_size[b]

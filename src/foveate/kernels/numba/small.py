@@ -13,6 +13,7 @@ __all__ = [
     "directions",
     "excite_twice",
     "fold",
+    "pad_pair",
     "saturating_sigmoid",
     "squeeze",
 ]
@@ -72,6 +73,16 @@ def excite_twice(hidden, W, bias, out, begin, end):
 def saturating_sigmoid(z):
     """Return σ(z), exactly 0 where float32 rounds it to 0: infinity times it is then NaN, as in torch."""
     return f(0) if z < f(-88) else sigmoid(z)
+
+
+@jit
+def pad_pair(pooled, height, width, margin, padded):
+    """Write two maps pooled (2, P) with `margin` zeros on each side into `padded` (2, …), row by row."""
+    padded[:] = f(0)
+    for i in range(2):
+        for h in range(height):
+            inside = (h + margin) * (width + 2 * margin) + margin
+            padded[i, inside : inside + width] = pooled[i, h * width : (h + 1) * width]
 
 
 @jit
