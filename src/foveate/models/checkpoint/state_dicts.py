@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from foveate.errors import RequestError, shortened
 from foveate.models.checkpoint.weight_files import read_weights
 from foveate.models.sites.attach import attached
+from foveate.torch_private import compiled_original
 
 __all__ = ["check_weights", "fill", "load_weights", "misfits", "tensors_of", "unwrap", "without_wrappers"]
 
@@ -147,8 +148,8 @@ def unwrap(model: nn.Module) -> nn.Module:
     """Return the network in what compiling and training in parallel put around it."""
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return unwrap(model.module)
-    inner = getattr(model, "_orig_mod", None)
-    return unwrap(inner) if isinstance(inner, nn.Module) else model
+    inner = compiled_original(model)
+    return model if inner is None else unwrap(inner)
 
 
 def without_wrappers(weights: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:

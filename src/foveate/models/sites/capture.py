@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import MECHANISMS
-from foveate.attention.intermediates import showing
+from foveate.attention.intermediates import recording
 from foveate.errors import RequestError, unknown_name
 from foveate.kernels import only_reference
 from foveate.models.checkpoint.state_dicts import unwrap
@@ -78,7 +78,7 @@ def capture(model: nn.Module) -> Iterator[Maps]:
         )
     maps, running = Maps(), list[str]()
 
-    def listen(name: str, value: Any) -> None:
+    def record(name: str, value: Any) -> None:
         if running:
             found = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
             maps.setdefault(running[-1], {})[name] = found
@@ -89,7 +89,7 @@ def capture(model: nn.Module) -> Iterator[Maps]:
                 undo.callback(handle.remove)
         undo.enter_context(only_reference())
         undo.enter_context(_uncompiled())
-        undo.enter_context(showing(listen))
+        undo.enter_context(recording(record))
         yield maps
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from foveate.errors import RequestError
 from foveate.models.sites.insertion import CHILD
+from foveate.torch_private import forward_hooks_of, tree_map_only
 
 __all__ = ["NotRunError", "input_channels", "measure_channels"]
 
@@ -79,8 +79,8 @@ def _measure(
 ) -> dict[str, int]:
     dry = copied(model).eval()
     for module in dry.modules():  # whoever listens to the model does not hear of this
-        module._forward_hooks.clear()
-        module._forward_pre_hooks.clear()
+        for hooks in forward_hooks_of(module):
+            hooks.clear()
     probes = {path: Probe() for path in paths}
     for path, probe in probes.items():
         owner = dry.get_submodule(path)

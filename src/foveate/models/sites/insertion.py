@@ -25,6 +25,7 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError
+from foveate.torch_private import children_of
 
 __all__ = ["CHILD", "check_class", "has_attention", "insert", "is_frozen", "original_class", "remove"]
 
@@ -67,7 +68,7 @@ def remove(model: nn.Module) -> None:
 
 def has_attention(module: nn.Module) -> bool:
     """Whether `insert` put attention into `module`."""
-    return hasattr(module._modules.get(CHILD), "placement")
+    return hasattr(children_of(module).get(CHILD), "placement")
 
 
 def is_frozen(module: nn.Module) -> bool:
@@ -111,7 +112,7 @@ def _refuse_later_class(path: str, module: nn.Module) -> None:
 
 def _set_class(module: Any) -> None:
     """Give `module` the class that fits the attention in it and the sites inside of it."""
-    attention: Any = module._modules.get(CHILD)
+    attention: Any = children_of(module).get(CHILD)
     position = attention.placement.position if has_attention(module) else None
     original, around = original_class(module), SITES in vars(module)
     wanted = _make_class(original, position, around) if position or around else original

@@ -13,6 +13,7 @@ from foveate.models.sites.architectures import JOINTS, RUNS, STAGES
 from foveate.models.sites.dry_run import NotRunError, measure_channels
 from foveate.models.sites.find import Site, check_model, is_known, sites
 from foveate.models.sites.insertion import CHILD, check_class, original_class
+from foveate.torch_private import children_of, compiled_original, is_compiled_in_place
 
 __all__ = ["check_free", "choose_sites", "refuse_parallel"]
 
@@ -85,7 +86,7 @@ def _refuse_other_forwards(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise RequestError(f"{name} is scripted and cannot change: attach to the model it was made from")
-        if hasattr(module, "_orig_mod") or module._compiled_call_impl:
+        if compiled_original(module) is not None or is_compiled_in_place(module):
             raise RequestError(f"{name} is compiled: attach to the network itself, before it is compiled")
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         raise RequestError(f"{name} has parameters that have no shape yet: run it once, then attach")
@@ -163,9 +164,11 @@ def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list
     for path in paths:
         if path not in modules:
             raise RequestError(unknown_name(f"module of {type(model).__name__}", path, filter(None, modules)))
-        while original_class(modules[path]).forward is nn.Sequential.forward and len(modules[path]._modules):
+        while original_class(modules[path]).forward is nn.Sequential.forward and len(
+            children_of(modules[path])
+        ):
             # It would run a child of its own accord: take its last.
-            path = f"{path}.{list(modules[path]._modules)[-1]}".lstrip(".")
+            path = f"{path}.{list(children_of(modules[path]))[-1]}".lstrip(".")
         if original_class(modules[path]).forward is nn.Module.forward:
             raise RequestError(
                 f"{path!r} is a {type(modules[path]).__name__}, which does not run: name its children"
