@@ -19,7 +19,7 @@ from foveate.models.backbones.create import (
     has_pretrained_weights,
     own_image_size,
 )
-from foveate.models.backbones.create import create as backbones
+from foveate.models.backbones import create as backbones
 
 SHUFFLENET = "torchvision/shufflenet_v2_x0_5"
 
