@@ -40,9 +40,7 @@ def narrow() -> nn.Module:
 
 
 def two_mechanisms() -> nn.Module:
-    network = foveate.attach(
-        timm.create_model("cifar_resnet20"), "dmsca", stages=(2, 3), kernel_sizes=(3, 5)
-    )
+    network = foveate.attach(timm.create_model("cifar_resnet20"), "dmsca", stages=(2, 3), kernel_sizes=(3, 5))
     return foveate.attach(network, "sgfa", stages=[1], identity_init=True)
 
 
@@ -68,12 +66,17 @@ CASES = {
         lambda: timm.create_model("cifar_resnet8", num_classes=2, drop_rate=0.5),
         {
             "classes": ["cat", "dog"],
-            "preprocessing": {"std": (0.25,) * 3, "crop_pct": 1, "mean": [0.5] * 3, "input_size": (3, 24, 24)},
+            "preprocessing": {
+                "std": (0.25,) * 3,
+                "crop_pct": 1,
+                "mean": [0.5] * 3,
+                "input_size": (3, 24, 24),
+            },
             "backbone_args": {"drop_rate": 0.5},
         },
     ),
     "network of one's own": Case(own, {"classes": []}),
-}  # fmt: skip
+}
 
 
 def metadata(path: Path) -> str:
