@@ -40,7 +40,7 @@ SAVING = ("classes", "preprocessing", "backbone", "backbone_args")
 UPLOADING = [
     name
     for name in inspect.signature(ModelHubMixin.push_to_hub).parameters
-    if name not in ("self", "repo_id", "config")  # the network's own words are the config
+    if name not in ("self", "repo_id", "config")  # the description of the network is the config
 ]
 """The mixin's options of an upload."""
 
@@ -51,7 +51,7 @@ class HubNetwork(
     tags=["image-classification", "attention", "timm"],
     model_card_template=CARD,
 ):
-    """A network as the hub carries it: one safetensors file, what it says as JSON, and a card.
+    """A network as it is on the hub: one safetensors file, its description as JSON, and a card.
 
     `saving` are the options of `foveate.save`.
     """
@@ -71,7 +71,7 @@ class HubNetwork(
         write_json(path.with_name("config.json"), about)
 
     def generate_model_card(self, **kwargs: Any) -> Any:
-        """Return the card; it says where the plain network has to be passed."""
+        """Return the card, with `model=` where the network without attention has to be passed."""
         assert self.description is not None  # the mixin saves first
         own = "" if self.description.backbone else f", model={self.description.network}(…)"
         return super().generate_model_card(plain_network=own, **kwargs)
@@ -116,8 +116,8 @@ def save_pretrained(
 ) -> None:
     """Write `model` to `folder` as it would be on the hub.
 
-    The named arguments are those of `foveate.save`, which says what is written, and what it raises.
-    `options` are those of the hub's mixin: model_card_kwargs, or push_to_hub=True, repo_id and those of an
+    The named arguments are those of `foveate.save`, which documents what is written and raised. `options`
+    are those of the hub's mixin: model_card_kwargs, or push_to_hub=True, repo_id and those of an
     upload. Any other raises TypeError.
     """
     uploading = ["repo_id", *UPLOADING] if options.get("push_to_hub") else ["model_card_kwargs"]
@@ -138,8 +138,8 @@ def push_to_hub(
 ) -> str:
     """Upload `model` to `repo_id`, and return the address of the commit.
 
-    The named arguments are those of `foveate.save`, which says what is written, and what it raises.
-    `options` are those of the hub's mixin: token, private, branch, commit_message … Any other raises
+    The named arguments are those of `foveate.save`, which documents what is written and raised. `options`
+    are those of the hub's mixin: token, private, branch, commit_message … Any other raises
     TypeError.
     """
     _refuse_unknown("push_to_hub", options, UPLOADING)
@@ -161,8 +161,8 @@ def from_pretrained(
 ) -> nn.Module:
     """Rebuild the network in a repository of the hub, or in a folder, with its weights, in eval mode.
 
-    `model` and `device` are those of `foveate.load`, which says what is returned, and what it raises; the
-    rest are those of the hub's mixin.
+    `model` and `device` are those of `foveate.load`, which documents what is returned and raised; the rest
+    are those of the hub's mixin.
     """
     fetched = HubNetwork.from_pretrained(
         str(repo_id),

@@ -26,9 +26,9 @@ def choose_sites(
     at: str | Collection[str | Site] | Callable[[Site], bool] | None,
     example_input: Any = None,
 ) -> list[Site]:
-    """Return the sites that the arguments of `attach` stand for, at least one.
+    """Return the sites that the arguments of `attach` select, at least one.
 
-    Raises RequestError where they stand for none, or where `model` would not run what is attached to it.
+    Raises RequestError where they select none, or where `model` would not run what is attached to it.
     """
     check_model(model)
     refuse_wrapped(model)
@@ -40,9 +40,7 @@ def choose_sites(
             )
         return found
     if where is not None or stages is not None:
-        raise RequestError(
-            "at= names modules, so that where= and stages= have nothing to say: leave them out"
-        )
+        raise RequestError("at= names modules, so that where= and stages= have no meaning: leave them out")
     given: list[Any] = [at] if isinstance(at, str) or not isinstance(at, Iterable) else list(at)
     if given and all(isinstance(one, Site) for one in given):
         return given
@@ -90,7 +88,7 @@ def _known_sites(
 
 
 def _by_network(found: list[Site]) -> list[list[Site]]:
-    """The sites of each network in the model: with the next one, the stages begin anew."""
+    """Group the sites by network: where the stages begin again, the next network does."""
     networks: list[list[Site]] = []
     for site in found:
         if not networks or site.stage < networks[-1][-1].stage:
@@ -140,7 +138,7 @@ def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list
         if path not in modules:
             raise RequestError(unknown_name(f"module of {type(model).__name__}", path, filter(None, modules)))
         while original_class(modules[path]).forward is nn.Sequential.forward and len(modules[path]._modules):
-            # It would run a child of its own accord: take its last.
+            # A Sequential runs each of its children, and would run attention as one: take the last child.
             path = f"{path}.{list(modules[path]._modules)[-1]}".lstrip(".")
         if original_class(modules[path]).forward is nn.Module.forward:
             raise RequestError(
