@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from cover import cover
 from families import FAMILIES, attach, build, place, without_memory
 from torch import Tensor, nn
 
 import foveate
+from cover import cover
 from foveate.models import attached
 from foveate.report.core.notation import magnitude
 
