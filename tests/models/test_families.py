@@ -100,26 +100,29 @@ def test_exports_whole(network):
 
 
 HEAD = """\
-# Every mechanism in every family
+# Each mechanism in each family of networks
 
-Written by `FOVEATE_WRITE_DOCS=1 python -m pytest tests/models/test_families.py -k docs`; that test holds
-it to the code. For each cell, `test_contract` beside it attaches the mechanism to a network of the family
-and asserts
+Written by `FOVEATE_WRITE_DOCS=1 python -m pytest tests/models/test_families.py -k docs`; the same test
+compares it with the code. For a cell, `test_contract` in that file attaches the mechanism to a network of the
+family and asserts
 
-- the output, bit-equal at the start with `identity_init`, in eval and in training;
-- every key of the backbone kept, and its weights loaded after attaching;
-- attention run once at every site;
-- the same answer from a copy and in channels-last;
+- the output, bit-equal at the start with `identity_init`, in evaluation and in training mode;
+- that each key of the backbone is kept, and that its weights load after attaching;
+- that attention runs once at each site;
+- the same output from a copy and in channels-last;
 - finite maps of odd sizes and under bfloat16 autocast;
-- a finite gradient for every parameter;
-- the network back, bit for bit, after `detach`.
+- a finite gradient for each parameter;
+- the original network, bit for bit, after `detach`.
 
-What a mechanism promises by itself, on any map and in any precision, compiled, exported and in parallel,
-is in `tests/attention`.
+`make test` runs it for a cover: each family once, each mechanism in a family of timm's and in one of
+torchvision's. `make test-all` runs it for each cell.
 
-A cell says at how many sites the mechanism's paper places it (in DenseNets, which have no residual blocks:
-at the stages' ends), and the parameters it adds with the paper's options. A dash says that the paper's
-reduction leaves nothing of the narrowest site; a smaller `reduction=` does, and was tested.
+What a mechanism guarantees by itself, on any map and in any precision, compiled, exported and in parallel, is
+in `tests/attention`.
+
+A cell gives the number of sites at which the paper of the mechanism places it (in DenseNets, which have no
+residual blocks: at the ends of the stages), and the parameters that it adds with the options of the paper. A
+dash means that the paper's `reduction` leaves no channel at the narrowest site; the test uses a smaller one.
 """
 
 
