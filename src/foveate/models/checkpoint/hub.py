@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,6 @@ prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model
 The safetensors metadata say which backbone and which attention this is, with its options, its classes and how
 images are prepared.
 """
-SAVING = ("classes", "preprocessing", "backbone", "backbone_args")
-"""The options of `foveate.save`."""
 UPLOADING = [
     name
     for name in inspect.signature(ModelHubMixin.push_to_hub).parameters
@@ -45,25 +44,32 @@ UPLOADING = [
 """The mixin's options of an upload."""
 
 
+@dataclass(frozen=True)
+class Saving:
+    """The options of `foveate.save`."""
+
+    classes: Sequence[str] | None = None
+    preprocessing: Mapping[str, Any] | None = None
+    backbone: str | None = AUTO
+    backbone_args: Mapping[str, Any] | None = None
+
+
 class HubNetwork(
     ModelHubMixin,
     library_name="foveate",
     tags=["image-classification", "attention", "timm"],
     model_card_template=CARD,
 ):
-    """A network as it is on the hub: one safetensors file, its description as JSON, and a card.
+    """A network as it is on the hub: one safetensors file, its description as JSON, and a card."""
 
-    `saving` are the options of `foveate.save`.
-    """
-
-    def __init__(self, network: nn.Module, saving: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, network: nn.Module, saving: Saving | None = None) -> None:
         self.network = network
-        self.saving = saving or {}
+        self.saving = saving or Saving()
         self.description: Description | None = None
 
     def _save_pretrained(self, save_directory: Path) -> None:
         path = Path(save_directory) / WEIGHTS[1]
-        save(self.network, path, **self.saving)
+        save(self.network, path, **vars(self.saving))
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()[KEY])
         self.description = Description.from_json(about)
@@ -122,7 +128,7 @@ def save_pretrained(
     """
     uploading = ["repo_id", *UPLOADING] if options.get("push_to_hub") else ["model_card_kwargs"]
     _refuse_unknown("save_pretrained", options, ["push_to_hub", *uploading])
-    saving = _saving(classes, preprocessing, backbone, backbone_args)
+    saving = Saving(classes, preprocessing, backbone, backbone_args)
     HubNetwork(model, saving).save_pretrained(folder, **options)
 
 
@@ -143,7 +149,7 @@ def push_to_hub(
     TypeError.
     """
     _refuse_unknown("push_to_hub", options, UPLOADING)
-    saving = _saving(classes, preprocessing, backbone, backbone_args)
+    saving = Saving(classes, preprocessing, backbone, backbone_args)
     card = {"repo_id": repo_id, **(options.pop("model_card_kwargs", None) or {})}
     return HubNetwork(model, saving).push_to_hub(repo_id, model_card_kwargs=card, **options)
 
@@ -177,11 +183,9 @@ def from_pretrained(
     return fetched.network
 
 
-def _saving(*values: Any) -> dict[str, Any]:
-    return dict(zip(SAVING, values, strict=True))
-
-
 def _refuse_unknown(function: str, options: Mapping[str, Any], accepted: Collection[str]) -> None:
     for option in options:
         if option not in accepted:
-            raise TypeError(unknown_name(f"option of {function}", option, [*SAVING, *accepted]))
+            raise TypeError(
+                unknown_name(f"option of {function}", option, [*Saving.__annotations__, *accepted])
+            )
