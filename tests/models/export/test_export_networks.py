@@ -17,7 +17,7 @@ from foveate.models.backbones.registered import BACKBONES
 from foveate.models.export.export import export
 
 NAMES = [name for name in BACKBONES if "resnet" in name or "convnext" in name]
-FEW = {("cifar_resnet8", "dmsca"), ("cifar_resnet20", "cbam"), ("resnet18", "sgfa")}
+FEW = {("cifar_resnet8", "dmsca"), ("resnet18", "sgfa")}
 CASES = [
     pytest.param(*case, marks=[] if case in FEW else [pytest.mark.full])
     for case in itertools.product(NAMES, foveate.list_attention())
