@@ -7,8 +7,8 @@ from synthetic_study import write_study
 from synthetic_transfer import HOSTILE, write_record
 
 from foveate.errors import RequestError
-from foveate.report.sections import find_sections, read_examined
 from foveate.report.examined import build_examination
+from foveate.report.sections import find_sections, read_examined
 from foveate.report.study.build import build_report
 
 

@@ -111,7 +111,8 @@ def test_nothing_that_is_written_calls_it_accuracy(of_error: Summary) -> None:
     texts = [
         console.file.getvalue(),
         page,
-        *map(as_markdown, [results_table(of_error), tests_table(of_error)]),
+        as_markdown(tables.results_table(of_error)),
+        as_markdown(tables.tests_table(of_error)),
     ]
     texts += [path.read_text() for path in report.glob("*.csv")]
     assert [re.search("accura.{20}", text, flags=re.I) for text in texts] == [None] * len(texts)
