@@ -1,12 +1,13 @@
 """Scores of a classifier on a part of a data set."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 import torchmetrics.functional.classification as scores
 from torch import Tensor, nn
+
+from foveate.records.run import ClassScores, Scores
 
 __all__ = ["classification_scores", "predict"]
 
@@ -35,8 +36,8 @@ def predict(
     return torch.cat(logits).cpu(), torch.cat(labels).cpu()
 
 
-def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, Any]:
-    """Scores of logits (N, classes) against labels (N,), all as plain numbers.
+def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Scores:
+    """Score logits (N, classes) against labels (N,).
 
     accuracy, loss (mean cross-entropy), precision, recall and f1 (macro averages over the classes that
     occur in `labels`), ece (expected calibration error over 15 equal bins: Guo et al. 2017, eq. 3),
@@ -58,15 +59,18 @@ def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]
     }
     confusion = scores.multiclass_confusion_matrix(logits, labels, count)
     calibration = scores.multiclass_calibration_error(probabilities, labels, count, n_bins=CALIBRATION_BINS)
-    return {
-        "accuracy": (logits.argmax(1) == labels).double().mean().item(),
-        "loss": F.cross_entropy(logits.double(), labels).item(),
+    return Scores(
+        accuracy=(logits.argmax(1) == labels).double().mean().item(),
+        loss=F.cross_entropy(logits.double(), labels).item(),
         **{name: per_class[name][support > 0].mean().item() for name in ("precision", "recall", "f1")},
-        "ece": calibration.item(),
-        "per_class": [
-            {"class": name, **{score: column[index] for score, column in columns.items()}}
-            | {"support": int(support[index])}
+        ece=calibration.item(),
+        per_class=tuple(
+            ClassScores(
+                name=name,
+                **{score: column[index] for score, column in columns.items()},
+                support=int(support[index]),
+            )
             for index, name in enumerate(classes)
-        ],
-        "confusion": confusion.tolist(),
-    }
+        ),
+        confusion=tuple(map(tuple, confusion.tolist())),
+    )
