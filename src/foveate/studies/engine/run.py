@@ -184,7 +184,7 @@ def _execute(
         "spec": spec.model_dump(mode="json") | {"attention": _attention(spec)},
         "data": {"train": len(training), "validation": len(validation), "test": len(labels)}
         | ({"greys": list(data.greys)} if data.greys else {}),
-        "test": classification_scores(logits, labels, data.classes),
+        "test": classification_scores(logits, labels, data.classes).to_json(),
         "best_epoch": fitted.chosen_epoch,
         "stopped_early": fitted.stopped_early,
         "seconds": round(sum(row["seconds"] for row in fitted.epochs), 3),
