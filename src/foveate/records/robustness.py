@@ -1,6 +1,5 @@
 """robustness.json: the scores of trained networks on corrupted and on attacked images."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
@@ -84,17 +83,12 @@ class RobustnessData(Record):
     prepared: Text | None = None
 
 
-class RobustnessKey(Key):
-    """The network of a row: its name, which the file calls "network", and the digest of its weights."""
-
-    name: Text = Field(alias="network")
-    digest: Text
-
-
-class CorruptionKey(RobustnessKey):
+class CorruptionKey(Key):
     """Everything that decides the scores of a network under one corruption.
 
     Attributes:
+        name: of the network, which the file calls "network".
+        digest: of its weights.
         data: fingerprint of the clean images, or of the prepared ones.
         images: the largest number of images; None: all of them.
         batch_size: it decides the random numbers; absent, as the next two, where the images were prepared.
@@ -104,6 +98,8 @@ class CorruptionKey(RobustnessKey):
 
     corruption: Text
     severity: Count | None
+    name: Text = Field(alias="network")
+    digest: Text
     data: Text = ""
     images: Count | None = None
     batch_size: Count | None = None
@@ -111,16 +107,14 @@ class CorruptionKey(RobustnessKey):
     definitions: Count | None = None
     device: Text = ""
 
-    @model_serializer(mode="wrap")
-    def _write(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _with_first(serialize(self), ("corruption", "severity"))
 
-
-class AttackKey(RobustnessKey):
+class AttackKey(Key):
     """Everything that decides the scores of a network under one attack.
 
     Attributes:
         eps: in units of 1/255; None of images that are not attacked.
+        name: of the network, which the file calls "network".
+        digest: of its weights.
         data: fingerprint of the images.
         images: number of images.
         split: the images: seed, validation share and training share of the run, or "test" alone.
@@ -129,16 +123,14 @@ class AttackKey(RobustnessKey):
 
     attack: Text
     eps: Number | None
+    name: Text = Field(alias="network")
+    digest: Text
     data: Text = ""
     images: Count | None = None
     split: tuple[Text | Number, ...] = ()
     batch_size: Count | None = None
     seed: Count | None = None
     device: Text = ""
-
-    @model_serializer(mode="wrap")
-    def _write(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _with_first(serialize(self), ("attack", "eps"))
 
 
 class ScoredRow(Row):
@@ -219,11 +211,8 @@ class RobustnessRecord(ExaminationRecord[RobustnessRow]):
         return [row for row in self.rows if isinstance(row, AttackRow)]
 
     @model_serializer(mode="wrap")
-    def _write(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _write_in_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write the conditions behind the data: a class's own fields come after those of its base."""
+        content = serialize(self)
         head = ("format", "foveate", "kind", "command", "environment", "settings", "data", "conditions")
-        return _with_first(serialize(self), head)
-
-
-def _with_first(content: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    """Return `content` with these of its keys first; a class's own fields come after those of its base."""
-    return {key: content[key] for key in (*keys, *content) if key in content}
+        return {key: content[key] for key in (*head, *content) if key in content}
