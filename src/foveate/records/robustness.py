@@ -21,13 +21,13 @@ __all__ = [
     "Gradients",
     "RobustnessData",
     "RobustnessRecord",
-    "RobustnessRequest",
+    "RobustnessSettingsRecord",
     "RobustnessRow",
     "stated_sigma",
 ]
 
-ROBUSTNESS = "robustness.json"
-"""The name of the file."""
+ROBUSTNESS = "robustness"
+"""The kind of the record; its file is robustness.json."""
 CLEAN = "clean"
 """The name of the condition without a corruption."""
 UNATTACKED = "none"
@@ -52,7 +52,7 @@ def stated_sigma(corruption: str) -> str | None:
     return corruption.removeprefix(NOISE) if corruption.startswith(NOISE) else None
 
 
-class RobustnessRequest(Record):
+class RobustnessSettingsRecord(Record):
     """The settings that were asked for."""
 
     corruptions: tuple[Text, ...] = ()
@@ -196,7 +196,7 @@ class RobustnessRecord(ExaminationRecord[RobustnessRow]):
         conditions: the corruptions and severities that were asked for, without the clean images.
     """
 
-    settings: RobustnessRequest
+    settings: RobustnessSettingsRecord
     data: RobustnessData
     conditions: tuple[Condition, ...] | None = None
 

@@ -24,7 +24,7 @@ from foveate.records.robustness import (
     Condition,
     RobustnessData,
     RobustnessRecord,
-    RobustnessRequest,
+    RobustnessSettingsRecord,
     RobustnessRow,
 )
 from foveate.studies.engine.fingerprints import describe_fingerprint
@@ -77,13 +77,13 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
             f"{settings.prepared} has none of the severities asked for "
             f"({', '.join(map(str, settings.severities))}): name others with --severities"
         )
-    path = work.folder / ROBUSTNESS
+    path = work.folder / f"{ROBUSTNESS}.json"
     begun = RobustnessRecord(
         format=FORMAT,
         foveate=__version__,
-        kind="robustness",
+        kind=ROBUSTNESS,
         **work.about,
-        settings=RobustnessRequest.model_validate(settings.described()),
+        settings=RobustnessSettingsRecord.model_validate(settings.described()),
         data=_describe_data(data, settings),
         conditions=tuple(conditions),
         networks=examined_networks(trained),
