@@ -1,5 +1,6 @@
 """The record of a study, and the records that a study's folder holds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ __all__ = [
     "FailedRun",
     "PlannedRun",
     "Statistics",
+    "StudyDescription",
     "StudyData",
     "StudyRecord",
     "StudyRecords",
@@ -69,8 +71,8 @@ class Statistics(Record):
     power: Share
 
 
-class StudyRecord(Record):
-    """study.json: what a study compares, of what, how, and where it was made.
+class StudyDescription(Record):
+    """What a study compares, of what, how, and where it was made.
 
     `task` is absent from the record of a classification; the earliest records lack `pretrained` and `design`.
     """
@@ -88,9 +90,14 @@ class StudyRecord(Record):
     statistics: Statistics
     command: Text
     environment: Environment
+    task: TaskRecord = CLASSIFICATION
+
+
+class StudyRecord(StudyDescription):
+    """study.json: the description of a study, and its runs."""
+
     runs: Annotated[tuple[PlannedRun, ...], Field(min_length=1)]
     failed: tuple[FailedRun, ...]
-    task: TaskRecord = CLASSIFICATION
 
     @model_validator(mode="after")
     def _check_runs(self) -> "StudyRecord":
@@ -118,6 +125,12 @@ class StudyRecords:
         """The labels with at least one finished run: the baseline first, then in the order asked for."""
         labels = [label for label in self.study.attention if self.results.get(label)]
         return sorted(labels, key=lambda label: label != BASELINE)
+
+    def runs(self) -> Iterator[tuple[str, int, RunRecord]]:
+        """Give label, seed and record of each finished run, in the order of `finished` and of the seeds."""
+        for label in self.finished:
+            for seed in sorted(self.results[label]):
+                yield label, seed, self.results[label][seed]
 
 
 def read_study(folder: Path) -> StudyRecords:

@@ -9,9 +9,10 @@ from foveate.evaluation.statistics import Anova, Description
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
-from foveate.records.study import StudyRecord
-from foveate.report.study.articles import PrintedFigures
+from foveate.records.study import StudyDescription
+from foveate.report.study.printed import PrintedFigures
 from foveate.report.study.class_changes import ClassChange
+from foveate.report.study.printed import PrintedFigures
 
 __all__ = ["Price", "Summary", "SummaryRow"]
 
@@ -33,6 +34,11 @@ class Price:
     latency_ratio: float | None
     latency_ratio_ci95: tuple[float, float] | None
     latency_increase_percent: float | None
+
+    @property
+    def increases(self) -> tuple[float | None, float | None, float | None]:
+        """The changes of parameters, multiply-adds and latency."""
+        return self.parameters_increase_percent, self.macs_increase_percent, self.latency_increase_percent
 
     @property
     def is_latency_significant(self) -> bool:
@@ -80,7 +86,7 @@ class Summary:
     """A study in numbers, and its verdict in sentences.
 
     Attributes:
-        study: the record of the study.
+        study: what was compared, of what, and how.
         cost: the record of costs, for the conditions under which they were measured.
         noise: what speaks against the latencies, in words, the worst first.
         rows: the candidates with finished runs, the baseline first.
@@ -97,7 +103,7 @@ class Summary:
         against: the figures of an article that were asked for.
     """
 
-    study: StudyRecord
+    study: StudyDescription
     cost: CostRecord
     noise: tuple[str, ...]
     rows: tuple[SummaryRow, ...]
@@ -123,24 +129,32 @@ class Summary:
         """The comparisons with the baseline, by the label of the candidate."""
         return {test.b: test for test in self.comparisons if test.a == BASELINE}
 
+    @property
+    def cost_conditions(self) -> dict[str, Any]:
+        """How the costs were measured, and what speaks against the latencies."""
+        cost = self.cost.to_json()
+        del cost["rows"]
+        return cost | {"noise": list(self.noise)}
+
     def with_verdict(self, sentences: list[str]) -> "Summary":
         """Return the summary with its verdict."""
         return replace(self, verdict=tuple(sentences))
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as `--json` gives it; numbers that cannot be given are None."""
-        study, cost = self.study.to_json(), self.cost.to_json()
-        del cost["rows"]
+        study = self.study.to_json()
+        is_classification = self.study.task == CLASSIFICATION
         keys = ("name", "data", "backbone", "attention", "seeds", "recipe", "command", "environment")
         content = {
             "study": {
                 **{key: study[key] for key in keys},
                 "pretrained": self.study.pretrained,
                 "design": self.study.design.to_json(),
-                "cost": cost | {"noise": list(self.noise)},
+                "cost": self.cost_conditions,
                 "foveate": self.study.foveate,
                 "statistics": study["statistics"]
                 | {"comparisons": self.family, "alpha_per_test": self.alpha_per_test},
+                **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],
             "tests": [test.to_json() for test in self.comparisons],
@@ -152,6 +166,4 @@ class Summary:
             "report": str(self.report),
             "verdict": list(self.verdict),
         }
-        if self.study.task != CLASSIFICATION:
-            content["study"]["task"] = self.study.task.to_json()
         return content | ({"against": self.against.to_json()} if self.against else {})
