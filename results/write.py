@@ -17,13 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from foveate.report.core.sections import Examined, find_examined
+
 from foveate.errors import RequestError, WorkError
 from foveate.files import write_json, write_text
 from foveate.records.labels import BASELINE
 from foveate.records.study import read_record
 from foveate.report.core.files import as_markdown
 from foveate.report.core.notation import count, p_value, points
-from foveate.report.core.sections import Examined, find_examined
 from foveate.report.core.tables import Cell, Table
 from foveate.report.joined.tables import joined_table
 from foveate.report.study.build import build_report
