@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from foveate.data.store import ImageStore, MemoryStore
+from foveate.errors import RequestError
 
 __all__ = ["Loader", "ResidentLoader", "Selection", "make_loader"]
 
@@ -17,7 +18,11 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Selection(Dataset[Batch]):
-    """Some images of a store, by position; a DataLoader fetches a whole batch in one call."""
+    """Some images of a store, by position; a DataLoader fetches a whole batch in one call.
+
+    An image that cannot be read is returned as its error: a DataLoader would turn an error that a worker
+    raises into the text of a traceback.
+    """
 
     def __init__(self, store: ImageStore, indices: np.ndarray) -> None:
         self.store, self.indices = store, indices
@@ -25,9 +30,22 @@ class Selection(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitems__(self, positions: Sequence[int]) -> Batch:
-        """Images, uint8 (B, C, S, S), and labels, int64 (B,)."""
-        return self.store.__getitems__(self.indices[positions])
+    def __getitems__(self, positions: Sequence[int]) -> Batch | RequestError:
+        """Return images, uint8 (B, C, S, S), and labels, int64 (B,)."""
+        try:
+            return self.store.__getitems__(self.indices[positions])
+        except RequestError as error:
+            return error
+
+
+class _BatchLoader(DataLoader[Batch]):
+    """A DataLoader of a `Selection` that raises, in this process, the error that a worker returned."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, RequestError):
+                raise batch
+            yield batch
 
 
 class ResidentLoader:
@@ -122,7 +140,7 @@ def make_loader(
         if device is not None and on_gpu and store.fits(device):
             return ResidentLoader(store, selection.indices, batch_size, sampler, drop_last, device)
         workers = 0
-    return DataLoader(
+    return _BatchLoader(
         selection,
         batch_size,
         sampler=sampler,

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
+from foveate.records.robustness import Gradients
 
 __all__ = [
     "ATTACKS",
@@ -109,7 +110,7 @@ def attack(
 
 def useless_gradients(
     model: NormalisedModel, images: Tensor, labels: Tensor, batch_size: int = 128
-) -> dict[str, int]:
+) -> Gradients:
     """Count images by which the gradient of the loss is zero everywhere, or not finite somewhere."""
     zero = broken = 0
     for some, answers in zip(images.split(batch_size), labels.split(batch_size), strict=True):
@@ -118,11 +119,11 @@ def useless_gradients(
         finite = gradient.isfinite().flatten(1).all(1)
         broken += int((~finite).sum())
         zero += int((finite & (gradient == 0).flatten(1).all(1)).sum())
-    return {"zero": zero, "not_finite": broken}
+    return Gradients(zero=zero, not_finite=broken)
 
 
 def masking_signs(
-    accuracies: Mapping[float, Mapping[str, float]], gradients: Mapping[str, int] | None, images: int
+    accuracies: Mapping[float, Mapping[str, float]], gradients: Gradients | None, images: int
 ) -> list[str]:
     """What in the results hints at masked gradients (Athalye et al., ICML 2018, section 3.1), in sentences.
 
@@ -154,9 +155,10 @@ def masking_signs(
     for (low, before), (high, after) in pairwise(by_eps):
         if noteworthy(after - before):
             signs.append(f"PGD leaves more at {high:g}/255 ({after:.1%}) than at {low:g}/255 ({before:.1%})")
-    for kind, words in (("zero", "zero everywhere"), ("not_finite", "not finite")):
-        if gradients and gradients[kind]:
-            signs.append(f"the gradient by the image is {words} for {gradients[kind]} of {images} images")
+    if gradients is not None:
+        for number, words in ((gradients.zero, "zero everywhere"), (gradients.not_finite, "not finite")):
+            if number:
+                signs.append(f"the gradient by the image is {words} for {number} of {images} images")
     return signs
 
 

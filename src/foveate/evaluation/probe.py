@@ -149,7 +149,7 @@ def linear_probe(
     assert best is not None
     strength, accuracy, model = best
     logits = torch.from_numpy(np.atleast_2d(model.predict_log_proba(test.values.numpy()))).float()
-    scores = classification_scores(logits.clamp(min=-1e4), test.labels, classes)
+    scores = classification_scores(logits.clamp(min=-1e4), test.labels, classes).to_json()
     return scores | {
         "c": strength,
         "validation_accuracy": accuracy,

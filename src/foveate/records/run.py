@@ -4,9 +4,10 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -18,7 +19,7 @@ from foveate.records.environment import Environment
 from foveate.records.files import read_json
 from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 
-__all__ = ["ClassScores", "Epoch", "RunData", "RunRecord", "Scores", "read_run", "spec_id"]
+__all__ = ["ClassScores", "Epoch", "RunData", "RunRecord", "Scores", "read_run", "spec_id", "waiting_share"]
 
 ROUNDING = 1e-6
 """Scores are means in float32: a share may lie this far outside of its bounds."""
@@ -120,6 +121,12 @@ class RunRecord(Record):
     epochs: Annotated[tuple[Epoch, ...], Field(min_length=1)]
     environment: Environment = Environment()
     weights_sha256: Text | None = None
+
+
+def waiting_share(epochs: Sequence[Epoch]) -> float | None:
+    """Return the mean share of an epoch's training that waited for images; None where none is recorded."""
+    shares = [epoch.input_share for epoch in epochs if epoch.input_share is not None]
+    return fmean(shares) if shares else None
 
 
 def spec_id(spec: Mapping[str, Any]) -> str:

@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from foveate.data import Data, load_data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError, WorkersLostError
-from foveate.files import remove_parts, write_json
+from foveate.evaluation.significance import ALPHA, POWER
 from foveate.models.backbones.create import own_image_size
-from foveate.report.study.dynamics import waiting_share
+from foveate.records.base import FORMAT
+from foveate.records.files import RUNS, STUDY, write_record
+from foveate.records.metric import CLASSIFICATION
+from foveate.records.run import RunRecord, waiting_share
+from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyData, StudyRecord
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.environment import describe_environment
@@ -26,17 +29,16 @@ from foveate.studies.engine.fingerprints import (
     changed_images,
     describe_fingerprint,
 )
-from foveate.studies.engine.folder import FORMAT, RUNS, STUDY, find_result, refuse_unusable_folder
+from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.network import check_forward, check_networks
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute, make_augmentation
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import DataChoice, RunSpec, StudySpec
+from foveate.tasks import find_task
 from foveate.version import __version__
 
 __all__ = [
-    "ALPHA",
-    "POWER",
     "begin_study",
     "compare",
     "describe_data",
@@ -44,11 +46,8 @@ __all__ = [
     "open_data",
     "open_study",
     "own_gpu",
-    "sole_user",
 ]
 
-ALPHA, POWER = 0.05, 0.8
-"""Level of the tests, and the chance at which a difference counts as detectable."""
 MEASURED_AGAIN_AFTER = 60.0
 """Seconds of training beside which the some six of another measurement of latencies are little."""
 
@@ -81,18 +80,19 @@ def compare(
     with sole_user(out):
         torch.set_num_threads(machine.threads * jobs)
         runs, record = begin_study(study, data, out, machine, command, watch)
-        waiting = [run for run in runs if find_result(out / RUNS / run.id) is None]
+        task = find_task(study.task).record
+        waiting = [run for run in runs if find_result(out / RUNS / run.id, run.id, task) is None]
         watch.planned(len(runs), len(runs) - len(waiting))
         failed, started = [], time.monotonic()
         for run, error in _carry_out(waiting, data, out, machine, jobs, watch):
             failed.append(
-                {"id": run.id, "attention": run.attention.label, "seed": run.seed, "error": str(error)}
+                FailedRun(id=run.id, attention=run.attention.label, seed=run.seed, error=str(error))
             )
             watch.failed(_title(run), str(error))
         if failed:
-            write_json(out / STUDY, record | {"failed": failed})
+            write_record(out / STUDY, record.model_copy(update={"failed": tuple(failed)}))
             if len(failed) == len(runs):
-                raise WorkError(f"no run could be finished. The first error: {failed[0]['error']}")
+                raise WorkError(f"no run could be finished. The first error: {failed[0].error}")
         if time.monotonic() - started > MEASURED_AGAIN_AFTER:
             measure_cost(study, data, out, machine, watch)  # if the machine was busy before
         # Here, when the runs' processes have ended, and not in them: drawing takes a lot of memory.
@@ -103,7 +103,7 @@ def compare(
 
 def begin_study(
     study: StudySpec, data: Data, out: Path, machine: Machine, command: str, watch: Watch
-) -> tuple[list[RunSpec], dict[str, Any]]:
+) -> tuple[list[RunSpec], StudyRecord]:
     """Write what the study is and what its networks cost into `out`; return its runs and its record.
 
     Whoever calls this is the folder's `sole_user`.
@@ -111,7 +111,7 @@ def begin_study(
     study = with_controls(study, data, out, machine)
     runs = study.runs(data.fingerprint)
     record = _describe(study, data, machine, runs, command)
-    write_json(out / STUDY, record)
+    write_record(out / STUDY, record)
     measure_cost(study, data, out, machine, watch)
     return runs, record
 
@@ -160,68 +160,53 @@ def _split(study: StudySpec, data: Data) -> tuple[np.ndarray, np.ndarray]:
     return data.split(study.seeds[0], study.recipe.validation_fraction, study.data.train_fraction)
 
 
-@contextlib.contextmanager
-def sole_user(out: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it when this process ends, however it ends.
-
-    Temporary files of processes that were killed while they wrote are removed.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(out / ".lock", timeout=0):
-            remove_parts(out)
-            yield
-    except Timeout as error:
-        raise RequestError(
-            f"another foveate is at work in {out}: wait for it, or give another --out"
-        ) from error
-
-
-def describe_data(study: StudySpec, data: Data) -> dict[str, Any]:
-    """What a study's record says of its images."""
+def describe_data(study: StudySpec, data: Data) -> StudyData:
+    """Return what a study's record says of its images."""
     training, validation = _split(study, data)
-    return {
-        "source": study.data.source,
-        "name": data.name,
-        "classes": list(data.classes),
-        "channels": data.channels,
-        "image_size": data.image_size,
-        "train": len(training),
-        "validation": len(validation),
-        "test": len(data.test),
-        "train_fraction": study.data.train_fraction,
-        "notes": list(data.notes),
+    return StudyData(
+        source=study.data.source,
+        name=data.name,
+        classes=data.classes,
+        channels=data.channels,
+        image_size=data.image_size,
+        train=len(training),
+        validation=len(validation),
+        test=len(data.test),
+        train_fraction=study.data.train_fraction,
+        notes=data.notes,
         **describe_fingerprint(data),
-    }
+    )
 
 
 def _describe(
     study: StudySpec, data: Data, machine: Machine, runs: list[RunSpec], command: str
-) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "foveate": __version__,
-        "name": study.name,
-        "data": describe_data(study, data),
-        "backbone": study.backbone or f"{len(study.attention)} networks",
-        "design": study.design.model_dump(mode="json"),
-        "pretrained": study.pretrained,
-        "attention": [candidate.label for candidate in study.attention],
-        "seeds": list(study.seeds),
-        "recipe": study.recipe.model_dump(mode="json"),
-        "statistics": {"adjust": study.adjust, "alpha": ALPHA, "power": POWER},
-        "command": command,
-        "environment": describe_environment(machine.torch_device, machine.threads),
-        "runs": [{"id": run.id, "attention": run.attention.label, "seed": run.seed} for run in runs],
-        "failed": [],
-    }
+) -> StudyRecord:
+    record = StudyRecord(
+        format=FORMAT,
+        foveate=__version__,
+        name=study.name,
+        data=describe_data(study, data),
+        backbone=study.backbone or f"{len(study.attention)} networks",
+        design=study.design,
+        pretrained=study.pretrained,
+        attention=tuple(candidate.label for candidate in study.attention),
+        seeds=study.seeds,
+        recipe=study.recipe.model_dump(mode="json"),
+        statistics=Statistics(adjust=study.adjust, alpha=ALPHA, power=POWER),
+        command=command,
+        environment=describe_environment(machine.torch_device, machine.threads),
+        runs=tuple(PlannedRun(id=run.id, attention=run.attention.label, seed=run.seed) for run in runs),
+        failed=(),
+    )
+    task = find_task(study.task).record
+    return record if task == CLASSIFICATION else record.model_copy(update={"task": task})
 
 
 def _carry_out(
     runs: list[RunSpec], data: Data, out: Path, machine: Machine, jobs: int, watch: Watch
 ) -> Iterator[tuple[RunSpec, WorkError]]:
     """Carry out `runs`, `jobs` at a time, and yield those that failed with their error."""
-    outcomes: Generator[tuple[RunSpec, Outcome]]
+    outcomes: Generator[tuple[RunSpec, Outcome[RunRecord]]]
     if jobs == 1 or len(runs) < 2:
         outcomes = ((run, partial(_one, run, watch, data, out, machine)) for run in runs)
     else:
@@ -238,20 +223,21 @@ def _carry_out(
             except WorkError as error:
                 yield run, error
             else:
-                waited = waiting_share(result["epochs"])
-                watch.finished(_title(run), result["test"]["accuracy"], result["seconds"], waited)
+                metric = find_task(run.task).record.primary
+                waited = waiting_share(result.epochs)
+                watch.finished(_title(run), metric, result.test.value(metric), result.seconds, waited)
 
 
-def _one(run: RunSpec, watch: Watch, data: Data, out: Path, machine: Machine) -> dict[str, Any]:
-    def on_step(epoch: int, step: int, steps: int, accuracy: float | None) -> None:
-        watch.step(_title(run), epoch, run.recipe.epochs, step, steps, accuracy)
+def _one(run: RunSpec, watch: Watch, data: Data, out: Path, machine: Machine) -> RunRecord:
+    def on_step(epoch: int, step: int, steps: int, value: float | None) -> None:
+        watch.step(_title(run), epoch, run.recipe.epochs, step, steps, value)
 
     return execute(run, data, out / RUNS / run.id, machine, on_step)
 
 
 def _make_runner(
     place: int, run: RunSpec, content: str, out: Path, machine: Machine
-) -> Callable[[RunSpec, Watch], dict[str, Any]]:
+) -> Callable[[RunSpec, Watch], RunRecord]:
     """In a worker process: open the images once."""
     data = open_again(run.data, run.backbone, run.fingerprint, content)
     return partial(_one, data=data, out=out, machine=own_gpu(machine, place))

@@ -11,22 +11,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from foveate.data import Data, make_loader
 from foveate.errors import RequestError, WorkError
+from foveate.evaluation.comparisons import compare_candidates
 from foveate.evaluation.cost import count_parameters
+from foveate.evaluation.significance import ALPHA, POWER
 from foveate.evaluation.statistics import detectable_difference, pooled_std
-from foveate.records.study import read_records
-from foveate.report.study.summary import planned_pairs, summarise
-from foveate.studies.compare import ALPHA, POWER, describe_data, open_study
+from foveate.records.files import RESULT, RUNS
+from foveate.records.plan import Detectable, Disk, Plan, PlannedCandidate
+from foveate.records.study import read_study
+from foveate.studies.compare import describe_data, open_study
 from foveate.studies.engine.controls import with_controls
-from foveate.studies.engine.folder import RESULT, RUNS
 from foveate.studies.engine.network import build_network
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
+from foveate.tasks import find_task
 from foveate.training.schedule import make_optimizer
 
 __all__ = ["plan"]
@@ -47,16 +49,12 @@ def plan(
     jobs: int = 1,
     spread: float | None = None,
     watch: Watch | None = None,
-) -> dict[str, Any]:
-    """Measure a step of each candidate and reckon runs, time, disk, and what could be detected.
+) -> Plan:
+    """Measure a step of each candidate and estimate runs, time, disk, and what could be detected.
 
     Args:
-        spread: standard deviation of the paired differences between seeds, as a fraction of accuracy; else
-            it is taken from the runs that `out` holds, or three are tried.
-
-    Returns:
-        Plain values: "candidates" with their step and run times, "seconds" for what is not finished yet, on
-        `jobs` processes that do not slow each other, "disk" in bytes, "detectable" as fractions of accuracy.
+        spread: standard deviation of the paired differences between seeds, in the unit of the metric; if None
+            it is taken from the runs that `out` holds, or three values are tried.
     """
     watch = watch or Watch()
     data = open_study(study, out, machine, watch)
@@ -68,25 +66,27 @@ def plan(
     for number, candidate in enumerate(study.attention):
         watch.measuring(number, len(study.attention))
         left = [run for run in runs if run.attention == candidate and run.id not in finished]
-        rows.append(_measure(study, candidate, data, machine) | {"runs": len(study.seeds), "left": len(left)})
+        rows.append(_measure(study, candidate, data, machine, len(left)))
     watch.measuring(len(study.attention), len(study.attention))
-    return {
-        "study": study.name,
-        "data": describe_data(study, data),
-        "recipe": study.recipe.model_dump(mode="json"),
-        "candidates": rows,
-        "runs": len(runs),
-        "finished": len(finished),
-        "jobs": jobs,
-        "seconds": _together([row["run_seconds"] for row in rows for _ in range(row["left"])], jobs),
-        "disk": _disk(rows, out, jobs),
-        "detectable": _detectable(study, out, spread),
-    }
+    return Plan(
+        study=study.name,
+        data=describe_data(study, data),
+        recipe=study.recipe.model_dump(mode="json"),
+        candidates=tuple(rows),
+        runs=len(runs),
+        finished=len(finished),
+        jobs=jobs,
+        seconds=_together([row.run_seconds for row in rows for _ in range(row.left)], jobs),
+        disk=_disk(rows, out, jobs),
+        detectable=tuple(_detectable(study, out, spread)),
+    )
 
 
-def _measure(study: StudySpec, candidate: Candidate, data: Data, machine: Machine) -> dict[str, Any]:
-    """Median times of a training step and of judging a batch, and what a whole run makes of them."""
-    recipe, device = study.recipe, machine.torch_device
+def _measure(
+    study: StudySpec, candidate: Candidate, data: Data, machine: Machine, left: int
+) -> PlannedCandidate:
+    """Time a training step and the evaluation of a batch, and estimate a whole run from them."""
+    recipe, device, task = study.recipe, machine.torch_device, find_task(study.task)
     network = build_network(
         study.backbone_of(candidate),
         candidate,
@@ -110,7 +110,7 @@ def _measure(study: StudySpec, candidate: Candidate, data: Data, machine: Machin
 
     def train(images: Tensor, labels: Tensor) -> None:
         with autocast:
-            loss = cross_entropy(network(prepare(images, generator)), labels)
+            loss = task.loss(network(prepare(images, generator)), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -125,14 +125,16 @@ def _measure(study: StudySpec, candidate: Candidate, data: Data, machine: Machin
     judged = _time(judge, loader, device)
     steps = len(training) // recipe.batch_size
     images = recipe.epochs * len(validation) + len(data.test)
-    return {
-        "attention": candidate.label,
-        "parameters": count_parameters(network),
-        "state_bytes": sum(value.nbytes for value in network.state_dict().values()),
-        "step_ms": 1000 * step,
-        "steps": recipe.epochs * steps,
-        "run_seconds": recipe.epochs * steps * step + images / recipe.batch_size * judged,
-    }
+    return PlannedCandidate(
+        attention=candidate.label,
+        parameters=count_parameters(network),
+        state_bytes=sum(value.nbytes for value in network.state_dict().values()),
+        step_ms=1000 * step,
+        steps=recipe.epochs * steps,
+        run_seconds=recipe.epochs * steps * step + images / recipe.batch_size * judged,
+        runs=len(study.seeds),
+        left=left,
+    )
 
 
 def _time(work: Callable[[Tensor, Tensor], None], loader: Iterable[Any], device: torch.device) -> float:
@@ -162,30 +164,29 @@ def _together(runs: list[float], jobs: int) -> float:
     return max(free)
 
 
-def _disk(rows: list[dict[str, Any]], out: Path, jobs: int) -> dict[str, int]:
-    """What the weights of all runs take, what is added while runs are under way, and what is free."""
+def _disk(rows: list[PlannedCandidate], out: Path, jobs: int) -> Disk:
     there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    return {
-        "weights": sum(row["runs"] * row["state_bytes"] for row in rows),
-        "while_training": jobs * STATES_WHILE_TRAINING * max(row["state_bytes"] for row in rows),
-        "free": shutil.disk_usage(there).free,
-    }
+    return Disk(
+        weights=sum(row.runs * row.state_bytes for row in rows),
+        while_training=jobs * STATES_WHILE_TRAINING * max(row.state_bytes for row in rows),
+        free=shutil.disk_usage(there).free,
+    )
 
 
-def _detectable(study: StudySpec, out: Path, spread: float | None) -> list[dict[str, Any]]:
-    """The smallest differences that the study's seeds would likely show, by the spread that there is."""
+def _detectable(study: StudySpec, out: Path, spread: float | None) -> list[Detectable]:
+    """Compute what the study's seeds can detect, for the spread that is given, measured or assumed."""
     labels = [candidate.label for candidate in study.attention]
-    comparisons = len(planned_pairs(labels, study.design.model_dump()))
+    comparisons = len(study.design.pairs(labels))
     alpha = ALPHA / max(comparisons, 1)
     measured = None if spread is not None else _measured_spread(out)
     spreads = [one for one in (spread, measured) if one is not None] or list(SPREADS)
     return [
-        {
-            "spread": one,
-            "measured": measured is not None,
-            "comparisons": comparisons,
-            "difference": detectable_difference(one, len(study.seeds), alpha, POWER),
-        }
+        Detectable(
+            spread=one,
+            measured=measured is not None,
+            comparisons=comparisons,
+            difference=detectable_difference(one, len(study.seeds), alpha, POWER),
+        )
         for one in spreads
     ]
 
@@ -193,8 +194,8 @@ def _detectable(study: StudySpec, out: Path, spread: float | None) -> list[dict[
 def _measured_spread(out: Path) -> float | None:
     """The pooled standard deviation of the differences that the folder's finished runs show."""
     try:
-        tests = summarise(read_records(out))["tests"]
+        comparisons = compare_candidates(read_study(out))
     except (RequestError, WorkError):
         return None  # no study there yet, or no finished run
-    known = [(test["std"], test["n"]) for test in tests if test["std"]]
+    known = [(one.test.std, one.test.n) for one in comparisons if one.test.std]
     return pooled_std(known) if known else None

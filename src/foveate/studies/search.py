@@ -6,26 +6,31 @@ import json
 import math
 import time
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from filelock import FileLock
+from pydantic import Field
 
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError
-from foveate.files import write_json
-from foveate.records.base import reading
+from foveate.records.base import Number, Record, Switch, reading
 from foveate.records.design import Contrast, Design, Search, Trial
+from foveate.records.files import write_record
 from foveate.records.labels import BASELINE
-from foveate.studies.compare import open_again, open_study, own_gpu, sole_user
+from foveate.records.metric import Metric
+from foveate.studies.compare import open_again, open_study, own_gpu
 from foveate.studies.engine.fingerprints import changed_images
+from foveate.studies.engine.folder import sole_user
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Cancelled, Machine, at_work, train
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.studies.spec.sweep import combine, swept_values, usual_values
 from foveate.studies.trials import ask, ended_trials, importance, open_trials, trial_state
+from foveate.tasks import find_task
 from foveate.training.keeping import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -64,7 +69,8 @@ def search(
         values = swept_values(study.attention, study.design)
         number = min(settings.trials, math.prod(map(len, values.values())))
         url = settings.storage or f"sqlite:///{(out / 'search.db').absolute()}"
-        trials = open_trials(url, _name_of(study, data.fingerprint))
+        metric = find_task(study.task).record.primary
+        trials = open_trials(url, _name_of(study, data.fingerprint), metric)
         if settings.storage is None:  # what runs by its account was stopped: this process is alone here
             for trial in trials.get_trials(deepcopy=False, states=[trial_state("RUNNING")]):
                 trials.tell(trial.number, state=trial_state("FAIL"))
@@ -74,7 +80,7 @@ def search(
         left = max(number - len(ended_trials(trials)), 0)
         watch.planned(number, number - left)
         given = study, url, out, machine, len(trials.trials)
-        outcomes: Generator[tuple[int, Outcome]]
+        outcomes: Generator[tuple[int, Outcome[TrialEnd | None]]]
         if jobs == 1 or left < 2:
             searcher = _make_searcher(0, *given, data)
             outcomes = ((one, partial(searcher, one, watch)) for one in range(left))
@@ -86,17 +92,41 @@ def search(
         with contextlib.closing(outcomes):
             for _, outcome in outcomes:
                 try:
-                    _tell(outcome(), watch)
+                    _report(outcome(), metric, watch)
                 except ImagesChangedError as error:
                     raise changed_images(error, data) from error
         return _study_of_best(study, trials), data
 
 
-def _tell(done: dict[str, Any], watch: Watch) -> None:
-    if done.get("error"):
-        watch.failed(done["label"], done["error"])
-    elif done:
-        watch.finished(done["label"], done["accuracy"], done["seconds"], part="validation")
+class TrialRecord(Record):
+    """trial.json: the validation value of the primary metric after each epoch of a trial."""
+
+    accuracies: tuple[Number, ...] = Field(min_length=1)
+    pruned: Switch
+    seconds: Number
+
+    def best(self, metric: Metric) -> float:
+        """Return the best value."""
+        return max(self.accuracies, key=lambda value: metric.sign * value)
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended: its record, or why it failed."""
+
+    title: str
+    record: TrialRecord | None = None
+    error: str = ""
+
+
+def _report(end: TrialEnd | None, metric: Metric, watch: Watch) -> None:
+    if end is None:
+        return
+    if end.record is None:
+        watch.failed(end.title, end.error)
+        return
+    title = end.title + " (ended early)" * end.record.pruned
+    watch.finished(title, metric, end.record.best(metric), end.record.seconds, part="validation")
 
 
 def _name_of(study: StudySpec, fingerprint: str) -> str:
@@ -111,7 +141,7 @@ def _name_of(study: StudySpec, fingerprint: str) -> str:
 
 def _make_searcher_again(
     place: int, seen: tuple[str, str], study: StudySpec, url: str, out: Path, machine: Machine, first: int
-) -> Callable[[int, Watch], dict[str, Any]]:
+) -> Callable[[int, Watch], TrialEnd | None]:
     """In a worker process: open the images once."""
     data = open_again(study.data, study.backbone_of(study.attention[0]), *seen)
     return _make_searcher(place, study, url, out, machine, first, data)
@@ -119,18 +149,20 @@ def _make_searcher_again(
 
 def _make_searcher(
     place: int, study: StudySpec, url: str, out: Path, machine: Machine, first: int, data: Data
-) -> Callable[[int, Watch], dict[str, Any]]:
-    """What carries out a trial."""
+) -> Callable[[int, Watch], TrialEnd | None]:
+    """Return the function that carries out a trial; it returns None where nothing is left to try."""
     machine = own_gpu(machine, place)
     name = _name_of(study, data.fingerprint)
     values = swept_values(study.attention, study.design)
 
-    def carry_out(number: int, watch: Watch) -> dict[str, Any]:
+    metric = find_task(study.task).record.primary
+
+    def carry_out(number: int, watch: Watch) -> TrialEnd | None:
         with FileLock(out / ".ask"):
-            trials = open_trials(url, name)
+            trials = open_trials(url, name, metric)
             trial = ask(trials, values, first)
         if trial is None:
-            return {}
+            return None
         candidate = combine(study.attention[1], {key: values[key][one] for key, one in trial.params.items()})
         spec = study.model_copy(update={"attention": (candidate,)}).runs(data.fingerprint)[0]
         title = f"{candidate.label}, trial {trial.number}"
@@ -140,14 +172,12 @@ def _make_searcher(
             trials.tell(trial, state=trial_state("FAIL"))
             if isinstance(error, DiskError):
                 raise
-            return {"label": title, "error": str(error)}
-        if seen["pruned"]:
+            return TrialEnd(title, error=str(error))
+        if seen.pruned:
             trials.tell(trial, state=trial_state("PRUNED"))
         else:
-            trials.tell(trial, max(seen["accuracies"]))
-        ended = " (ended early)" * seen["pruned"]
-        best = max(seen["accuracies"])
-        return {"label": title + ended, "error": "", "accuracy": best, "seconds": seen["seconds"]}
+            trials.tell(trial, seen.best(metric))
+        return TrialEnd(title, seen)
 
     return carry_out
 
@@ -159,20 +189,14 @@ def _carry_out(
     machine: Machine,
     trial: "optuna.Trial",
     on_step: Callable[..., None],
-) -> dict[str, Any]:
+) -> TrialRecord:
     """Train one combination and report each epoch; one that was trained before is only reported again."""
     path = folder / TRIAL
     with at_work(folder, machine):
         if path.exists():
             with reading(path):
-                seen: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-                seen = {
-                    "accuracies": [float(accuracy) for accuracy in seen["accuracies"]],
-                    "pruned": bool(seen["pruned"]),
-                    "seconds": float(seen["seconds"]),
-                }
-                max(seen["accuracies"])
-            for epoch, accuracy in enumerate(seen["accuracies"], start=1):
+                seen = TrialRecord.model_validate_json(path.read_text(encoding="utf-8"))
+            for epoch, accuracy in enumerate(seen.accuracies, start=1):
                 trial.report(accuracy, epoch)
             return seen
         accuracies: list[float] = []
@@ -193,15 +217,15 @@ def _carry_out(
         except Cancelled:
             pruned = True
         seconds = round(time.perf_counter() - started, 3)
-        seen = {"accuracies": accuracies, "pruned": pruned, "seconds": seconds}
-        write_json(path, seen)
+        seen = TrialRecord(accuracies=tuple(accuracies), pruned=pruned, seconds=seconds)
+        write_record(path, seen)
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return seen
 
 
 def _study_of_best(study: StudySpec, trials: "optuna.Study") -> StudySpec:
     """Plain, the mechanism as it is, and the best that was found, to be trained on all seeds and tested."""
-    given = study.attention[1]
+    given, metric = study.attention[1], find_task(study.task).record.primary
     ended = ended_trials(trials)
     if not any(trial.state.name == "COMPLETE" for trial in ended):
         raise WorkError(f"of {len(trials.trials)} trials none came to its end, so there is nothing to test")
@@ -215,7 +239,11 @@ def _study_of_best(study: StudySpec, trials: "optuna.Study") -> StudySpec:
             Contrast(a=BASELINE, b=found.label, title=found.label, group="against plain"),
             Contrast(a=given.label, b=found.label, title="what was found", group="against the usual options"),
         ]
-    states: dict[str, Any] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+    states: dict[str, Literal["complete", "pruned", "failed"]] = {
+        "COMPLETE": "complete",
+        "PRUNED": "pruned",
+        "FAIL": "failed",
+    }
     record = Search(
         engine="optuna",
         seed=study.seeds[0],
@@ -224,7 +252,9 @@ def _study_of_best(study: StudySpec, trials: "optuna.Study") -> StudySpec:
             Trial(
                 number=trial.number,
                 values=trial.params,
-                accuracy=max(trial.intermediate_values.values(), default=None),
+                accuracy=max(
+                    trial.intermediate_values.values(), key=lambda value: metric.sign * value, default=None
+                ),
                 epochs=len(trial.intermediate_values),
                 state=states[trial.state.name],
             )

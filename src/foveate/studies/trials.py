@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from foveate.errors import RequestError, first_line
+from foveate.records.metric import Metric
 from foveate.studies.engine.environment import without_password
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ STARTUP_TRIALS = 5
 """Trials before any is ended early, or any importance is told."""
 
 
-def open_trials(url: str, name: str) -> "optuna.Study":
-    """Open the search called `name` in the storage at `url`, or begin it.
+def open_trials(url: str, name: str, metric: Metric) -> "optuna.Study":
+    """Open the search called `name` in the storage at `url`, or begin it; it optimises `metric`.
 
     Raises:
         RequestError: optuna is not there, or the storage cannot be opened, or forgets.
@@ -33,7 +34,7 @@ def open_trials(url: str, name: str) -> "optuna.Study":
         trials = optuna.create_study(
             study_name=name,
             storage=url,
-            direction="maximize",
+            direction="maximize" if metric.higher_is_better else "minimize",
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1),
         )

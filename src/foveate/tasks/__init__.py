@@ -1,1 +1,17 @@
-"""What networks are trained to do: head, loss, metrics and scores of each task."""
+"""What networks are trained to do: loss, metrics and a score for each image, a task a file."""
+
+from foveate.errors import RequestError, unknown_name
+from foveate.tasks.classification import Classification
+from foveate.tasks.task import Task
+
+__all__ = ["TASKS", "Task", "find_task"]
+
+TASKS: dict[str, Task] = {"classification": Classification()}
+"""The tasks by name."""
+
+
+def find_task(name: str) -> Task:
+    """Return the task called `name`; RequestError names the nearest where there is none."""
+    if name not in TASKS:
+        raise RequestError(unknown_name("task", name, TASKS))
+    return TASKS[name]

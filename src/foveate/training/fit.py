@@ -17,17 +17,20 @@ from torch import nn
 
 from foveate.data import Loader
 from foveate.errors import RequestError, WorkError
+from foveate.records.metric import Metric
+from foveate.records.run import Epoch
+from foveate.tasks import Task
 from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
-from foveate.training.module import ClassificationTask, Prepare
+from foveate.training.module import Prepare, TrainingModule
 from foveate.training.recipe import Recipe
 
 __all__ = ["Fitted", "Logs", "OnEpoch", "OnStep", "fit"]
 
 Logs = Literal["none", "csv", "tensorboard"]
 OnStep = Callable[[int, int, int, float | None], None]
-"""Called some times a second with epoch (from 1), step, steps in the epoch, last validation accuracy."""
+"""Called some times a second with epoch (from 1), step, steps of the epoch, last validation value."""
 OnEpoch = Callable[[int, float], None]
-"""Called after each epoch with its number (from 1) and its validation accuracy; what it raises ends all."""
+"""Called after each epoch with its number (from 1) and its validation value; an exception ends training."""
 
 SECONDS_BETWEEN_CALLS = 0.25
 
@@ -36,13 +39,14 @@ SECONDS_BETWEEN_CALLS = 0.25
 class Fitted:
     """What a training ended with; the network holds the weights of `chosen_epoch`."""
 
-    epochs: list[dict[str, Any]]
+    epochs: tuple[Epoch, ...]
     chosen_epoch: int
     stopped_early: bool
 
 
 def fit(
     network: nn.Module,
+    task: Task,
     recipe: Recipe,
     prepare: Prepare,
     training: Loader,
@@ -55,32 +59,33 @@ def fit(
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Fitted:
-    """Train `network` by `recipe` and leave in it the weights that the recipe chooses.
+    """Train `network` for `task` by `recipe` and leave in it the weights that the recipe chooses.
 
     Args:
         prepare: turns uint8 batches into normalised ones, augmented for training.
         training: batches of (uint8 images (B, C, S, S), labels (B,)); its sampler has `set_epoch`.
         validation: the part that early stopping and the choice of weights look at, and nothing else.
-        folder: holds the checkpoint. One that is already there is gone on from, to the same end: on a CPU
-            bit for bit, given the same number of threads.
+        folder: holds the checkpoint. A training resumes from one that is already there, to the same end: on a
+            CPU bit for bit, given the same number of threads.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Raises:
         WorkError: a loss that is not finite, a checkpoint that cannot be read, a file that cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    keeper = RunKeeper(folder, recipe)
+    metric = task.record.primary
+    keeper = RunKeeper(folder, recipe, metric)
     checkpoint = folder / CHECKPOINT
-    going_on = checkpoint.exists()
-    if going_on:
+    is_resumed = checkpoint.exists()
+    if is_resumed:
         _read_checkpoint(checkpoint, keeper)
-    task = ClassificationTask(network, recipe, prepare, len(training), seed)
+    module = TrainingModule(network, task, recipe, prepare, len(training), seed)
     if not keeper.finished:
         callbacks: list[lightning.Callback] = [keeper]
         if on_step is not None:
-            callbacks.append(_StepCalls(on_step))
+            callbacks.append(_StepCalls(on_step, metric))
         if on_epoch is not None:
-            callbacks.append(_EpochCalls(on_epoch))
+            callbacks.append(_EpochCalls(on_epoch, metric))
         with _quiet():
             trainer = lightning.Trainer(
                 **lightning_device(device),
@@ -99,9 +104,9 @@ def fit(
                 benchmark=device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()),
             )
             with _interruptible():
-                trainer.fit(task, training, validation, ckpt_path=str(checkpoint) if going_on else None)
+                trainer.fit(module, training, validation, ckpt_path=str(checkpoint) if is_resumed else None)
     network.load_state_dict(keeper.weights)
-    return Fitted(keeper.epochs, keeper.chosen_epoch, keeper.stopped_early)
+    return Fitted(tuple(keeper.epochs), keeper.chosen_epoch, keeper.stopped_early)
 
 
 def _read_checkpoint(checkpoint: Path, keeper: RunKeeper) -> None:
@@ -112,8 +117,8 @@ def _read_checkpoint(checkpoint: Path, keeper: RunKeeper) -> None:
         raise
     except Exception as error:  # whatever a file that is no checkpoint makes torch raise
         raise WorkError(
-            f"{checkpoint} is no checkpoint to go on from ({type(error).__name__}): delete it, and the run "
-            "starts anew"
+            f"{checkpoint} is no checkpoint to resume from ({type(error).__name__}): delete it, and the run "
+            "starts again"
         ) from error
 
 
@@ -145,30 +150,33 @@ def _logger(logs: Logs, folder: Path) -> Logger | bool:
 class _StepCalls(lightning.Callback):
     """Tells `on_step` where the training is, at most some times a second."""
 
-    def __init__(self, on_step: OnStep):
+    def __init__(self, on_step: OnStep, metric: Metric):
         self.on_step = on_step
+        self.metric = metric
         self.last = 0.0
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, task: lightning.LightningModule, *_: Any
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: Any
     ) -> None:
         step, steps = trainer.fit_loop.batch_idx + 1, int(trainer.num_training_batches)
         now = time.monotonic()
         if now - self.last >= SECONDS_BETWEEN_CALLS or step == steps:
             self.last = now
-            assert isinstance(task, ClassificationTask)
-            self.on_step(trainer.current_epoch + 1, step, steps, task.means.get("validation_accuracy"))
+            assert isinstance(module, TrainingModule)
+            value = module.means.get(f"validation_{self.metric.name}")
+            self.on_step(trainer.current_epoch + 1, step, steps, value)
 
 
 class _EpochCalls(lightning.Callback):
     """Tells `on_epoch` how each epoch ended."""
 
-    def __init__(self, on_epoch: OnEpoch):
+    def __init__(self, on_epoch: OnEpoch, metric: Metric):
         self.on_epoch = on_epoch
+        self.metric = metric
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
-        assert isinstance(task, ClassificationTask)
-        self.on_epoch(trainer.current_epoch + 1, task.means["validation_accuracy"])
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        assert isinstance(module, TrainingModule)
+        self.on_epoch(trainer.current_epoch + 1, module.means[f"validation_{self.metric.name}"])
 
 
 @contextmanager

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from foveate.errors import WorkError
 from foveate.files import write_csv, write_whole
+from foveate.records.metric import Metric
+from foveate.records.run import Epoch
 from foveate.training.checksum import add_checksum, check_checksum
 from foveate.training.learned import learned_numbers
-from foveate.training.module import ClassificationTask
+from foveate.training.module import TrainingModule
 from foveate.training.recipe import Recipe
 
 __all__ = ["CHECKPOINT", "RunKeeper", "WholeCheckpointIO"]
@@ -70,10 +72,11 @@ class RunKeeper(Checkpoint):
     that belong to it. Whether training is over follows from the rows alone.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe):
+    def __init__(self, folder: Path, recipe: Recipe, metric: Metric):
         self.folder = folder
         self.recipe = recipe
-        self.epochs: list[dict[str, Any]] = []
+        self.metric = metric
+        self.epochs: list[Epoch] = []
         self.chosen_epoch = 0
         self.weights: dict[str, Tensor] = {}
         self._started = self._ended = self._trained = self._waited = 0.0
@@ -96,13 +99,14 @@ class RunKeeper(Checkpoint):
     def _best_epoch(self) -> int:
         """The best epoch, from 1 (0: none yet); of equals the one with the smaller loss, then the earlier."""
 
-        def merit(row: dict[str, Any]) -> tuple[float, ...]:
-            loss = -row["validation_loss"]
-            return (row["validation_accuracy"], loss) if self.recipe.monitor == "accuracy" else (loss,)
+        def merit(row: Epoch) -> tuple[float, ...]:
+            loss = -row.validation_loss
+            primary = self.metric.sign * row.validation(self.metric)
+            return (primary, loss) if self.recipe.monitor == "accuracy" else (loss,)
 
-        return max(self.epochs, key=merit)["epoch"] if self.epochs else 0
+        return max(self.epochs, key=merit).epoch if self.epochs else 0
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Start the clock."""
         self._started = self._ended = time.perf_counter()
         self._waited = 0.0
@@ -115,26 +119,26 @@ class RunKeeper(Checkpoint):
         """From here on the next batch is waited for."""
         self._ended = time.perf_counter()
 
-    def on_validation_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+    def on_validation_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Training's share of the epoch ends here."""
         self._trained = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Row, best weights, checkpoint; and the end, where the rows say so."""
-        assert isinstance(task, ClassificationTask)
+        assert isinstance(module, TrainingModule)
         images = trainer.num_training_batches * self.recipe.batch_size * trainer.world_size
         training = self._trained - self._started
-        row = {
+        learned = learned_numbers(module.judged)
+        row: dict[str, Any] = {
             "epoch": trainer.current_epoch + 1,
-            **task.means,
+            **module.means,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.perf_counter() - self._started, 3),
             "images_per_second": round(images / training, 1),
             "input_share": round(self._waited / training, 4),
         }
-        learned = learned_numbers(task.judged)
-        self.epochs.append(row | {"learned": learned} if learned else row)
-        self._choose(task.judged)
+        self.epochs.append(Epoch(**row, learned=learned) if learned else Epoch(**row))
+        self._choose(module.judged)
         if self.finished or self._checkpoint_is_due():
             started = time.perf_counter()
             trainer.save_checkpoint(self.folder / CHECKPOINT)
@@ -143,9 +147,8 @@ class RunKeeper(Checkpoint):
             self._saved_bytes = (self.folder / CHECKPOINT).stat().st_size
         if trainer.is_global_zero:
             # Without the learned numbers of each site, which are in the result's record.
-            write_csv(
-                self.folder / "epochs.csv", [{key: kept.get(key) for key in row} for kept in self.epochs]
-            )
+            rows = [{key: getattr(epoch, key) for key in row} for epoch in self.epochs]
+            write_csv(self.folder / "epochs.csv", rows)
         trainer.should_stop = self.finished
 
     def _choose(self, judged: nn.Module) -> None:
@@ -166,7 +169,7 @@ class RunKeeper(Checkpoint):
         weights = {key: value.cpu() for key, value in self.weights.items()}
         return {
             "run": self.folder.name,
-            "epochs": self.epochs,
+            "epochs": [epoch.to_json() for epoch in self.epochs],
             "chosen_epoch": self.chosen_epoch,
             "weights": weights,
         }
@@ -178,6 +181,6 @@ class RunKeeper(Checkpoint):
                 f"{self.folder / CHECKPOINT} is the checkpoint of another run, {state_dict['run']}: delete "
                 "it, and the run starts anew"
             )
-        self.epochs = state_dict["epochs"]
+        self.epochs = [Epoch.model_validate(row) for row in state_dict["epochs"]]
         self.chosen_epoch = state_dict["chosen_epoch"]
         self.weights = state_dict["weights"]

@@ -1,4 +1,4 @@
-"""Image classification as a LightningModule: one step, one validation, the sums of an epoch."""
+"""The training of a network for a task as a LightningModule: a step, a validation, the sums of an epoch."""
 
 import math
 from typing import Any, Protocol
@@ -6,16 +6,16 @@ from typing import Any, Protocol
 import lightning.pytorch as lightning
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from foveate.errors import WorkError
+from foveate.tasks import Task
 from foveate.training.recipe import Recipe
 from foveate.training.schedule import learning_rate_factor, make_optimizer
 
-__all__ = ["ClassificationTask", "Prepare"]
+__all__ = ["Prepare", "TrainingModule"]
 
 STEPS_BETWEEN_CHECKS = 50
 CURE = "lower learning_rate, raise warmup_ratio, or set clip_grad_norm"
@@ -31,18 +31,27 @@ class Prepare(Protocol):
         """For evaluation: nothing is random."""
 
 
-class ClassificationTask(lightning.LightningModule):
-    """Trains `network` on batches of uint8 images (B, C, S, S) and labels (B,).
+class TrainingModule(lightning.LightningModule):
+    """Trains `network` for `task` on batches of uint8 images (B, C, S, S) and targets, (B,) labels.
 
     Images are augmented and normalised here, whole batches at a time and on the training device, with random
-    numbers that depend on seed, epoch and rank alone: a training that was interrupted goes on as if it had
+    numbers that depend on seed, epoch and rank alone: a training that was interrupted resumes as if it had
     not been. Sums of an epoch stay on the device until its end, so a step never waits for the device. A loss
     that is not finite is found within 2 × STEPS_BETWEEN_CHECKS steps: the flag is copied to the CPU without
     waiting for it. On a CPU it is found at once.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, prepare: Prepare, steps_per_epoch: int, seed: int):
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        recipe: Recipe,
+        prepare: Prepare,
+        steps_per_epoch: int,
+        seed: int,
+    ):
         super().__init__()
+        self.task = task
         self.network = network.to(memory_format=torch.channels_last) if recipe.channels_last else network
         self.average = (
             ModelEmaV3(self.network, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
@@ -87,12 +96,12 @@ class ClassificationTask(lightning.LightningModule):
         self._broken_seen = self._broken_on_cpu.numpy()
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """One step: cross-entropy of the augmented batch."""
-        images, labels = batch
-        logits = self.network(self._arrange(self.prepare(images, self.random)))
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        """Return the loss of the augmented batch."""
+        images, targets = batch
+        outputs = self.network(self._arrange(self.prepare(images, self.random)))
+        loss = self.task.loss(outputs, targets, self.recipe.label_smoothing)
         with torch.no_grad():
-            self._count(loss, logits, labels)
+            self._count(loss, outputs, targets)
             first = (self._broken < 0) & ~torch.isfinite(loss)
             self._broken.copy_(torch.where(first, index, self._broken))
         if (index + 1) % STEPS_BETWEEN_CHECKS == 0 and self.device.type != "cpu":
@@ -104,15 +113,14 @@ class ClassificationTask(lightning.LightningModule):
         return images.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else images
 
     def _zeros(self) -> Tensor:
-        """Sums of an epoch: loss, correct, images; in double precision where the device has it."""
+        """Sums of an epoch: loss, primary metric, images; in double precision where the device has it."""
         return torch.zeros(3, dtype=None if self.device.type == "mps" else torch.float64, device=self.device)
 
-    def _count(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        images = len(labels)
-        correct = (logits.argmax(1) == labels).sum()
-        self._sums += torch.stack([loss.detach() * images, correct, torch.full_like(loss, images)]).to(
-            self._sums
-        )
+    def _count(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        images = len(targets)
+        primary = self.task.sum_of_primary(outputs, targets)
+        sums = torch.stack([loss.detach() * images, primary, torch.full_like(loss, images)])
+        self._sums += sums.to(self._sums)
 
     def _refuse_broken_loss(self, step: int) -> None:
         if step >= 0:
@@ -129,7 +137,7 @@ class ClassificationTask(lightning.LightningModule):
             self.average.update(self.network, step=self.trainer.global_step)
 
     def on_train_epoch_end(self) -> None:
-        """Mean loss and accuracy of the epoch, as the network was when it saw each batch."""
+        """Log mean loss and primary metric of the epoch, of the network as it was at each batch."""
         self._refuse_broken_loss(int(self._broken))
         self._log_means("train")
 
@@ -138,23 +146,24 @@ class ClassificationTask(lightning.LightningModule):
         self._training_sums, self._sums = self._sums, self._zeros()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Cross-entropy, without smoothing, and hits of the judged network."""
-        images, labels = batch
-        logits = self.judged(self._arrange(self.prepare.plain(images)))
-        self._count(F.cross_entropy(logits, labels), logits, labels)
+        """Add the loss, without smoothing, and the primary metric of the judged network."""
+        images, targets = batch
+        outputs = self.judged(self._arrange(self.prepare.plain(images)))
+        self._count(self.task.loss(outputs, targets), outputs, targets)
 
     def on_validation_epoch_end(self) -> None:
-        """Mean loss and accuracy over the validation part."""
+        """Log mean loss and primary metric over the validation part."""
         self._log_means("validation")
         self._sums = self._training_sums
 
     def _log_means(self, part: str) -> None:
         sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
-        loss, correct, images = sums.tolist()
+        loss, primary, images = sums.tolist()
         if not math.isfinite(loss):
             raise WorkError(
                 f"the {part} loss is not a finite number after epoch {self.current_epoch + 1}: {CURE}"
             )
-        means = {f"{part}_loss": loss / images, f"{part}_accuracy": correct / images}
+        name = self.task.record.primary.name
+        means = {f"{part}_loss": loss / images, f"{part}_{name}": primary / images}
         self.means |= means
         self.log_dict(means)

@@ -39,7 +39,7 @@ def direct_scores(
     scores = classification_scores(
         merged, torch.from_numpy(labels[chosen]), [match.name for match in matches]
     )
-    return row_values(scores, len(matches), len(chosen))
+    return row_values(scores.to_json(), len(matches), len(chosen))
 
 
 def prepared(trained: Trained, images: Tensor) -> Tensor:

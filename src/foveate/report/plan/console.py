@@ -1,13 +1,12 @@
 """A plan for a terminal: what a study takes, in a table and some sentences."""
 
-from typing import Any
-
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from foveate.records.labels import display_name
+from foveate.records.plan import Detectable, Disk, Plan
 from foveate.report.core.notation import count, decimals, magnitude
 
 __all__ = ["duration", "plan_table"]
@@ -15,27 +14,27 @@ __all__ = ["duration", "plan_table"]
 UNITS = ((86400, "days"), (3600, "h"), (60, "min"))
 
 
-def plan_table(planned: dict[str, Any]) -> Group:
+def plan_table(planned: Plan) -> Group:
     """Lay out a plan, to be printed with rich."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("candidate", overflow="fold", min_width=10)
     for head in ("runs left", "parameters", "step, ms", "steps", "a run"):
         table.add_column(head, justify="right", no_wrap=True)
-    for row in planned["candidates"]:
+    for row in planned.candidates:
         table.add_row(
-            Text(display_name(row["attention"])),
-            f"{row['left']} of {row['runs']}",
-            magnitude(row["parameters"]),
-            decimals(row["step_ms"], 1),
-            f"{row['steps']:,}",
-            duration(row["run_seconds"]),
+            Text(display_name(row.attention)),
+            f"{row.left} of {row.runs}",
+            magnitude(row.parameters),
+            decimals(row.step_ms, 1),
+            f"{row.steps:,}",
+            duration(row.run_seconds),
         )
-    left = planned["runs"] - planned["finished"]
-    at_a_time = f", {planned['jobs']} at a time" if planned["jobs"] > 1 else ""
+    left = planned.runs - planned.finished
+    at_a_time = f", {planned.jobs} at a time" if planned.jobs > 1 else ""
     lines = [
-        Text(f"{count(left, 'run')} to go{at_a_time}: about {duration(planned['seconds'])}.", style="bold"),
-        *map(Text, _disk(planned["disk"])),
-        *map(Text, _detectable(planned["detectable"])),
+        Text(f"{count(left, 'run')} to go{at_a_time}: about {duration(planned.seconds)}.", style="bold"),
+        *map(Text, _disk(planned.disk)),
+        *map(Text, _detectable(planned.detectable)),
     ]
     return Group(Padding(table, (1, 0)), *lines)
 
@@ -48,27 +47,27 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _disk(disk: dict[str, int]) -> list[str]:
-    weights, more, free = (disk[key] / 1e6 for key in ("weights", "while_training", "free"))
+def _disk(disk: Disk) -> list[str]:
+    weights, more, free = (size / 1e6 for size in (disk.weights, disk.while_training, disk.free))
     lines = [f"Disk: {weights:,.0f} MB of weights, and {more:,.0f} MB more while it trains."]
     if weights + more > free:
         lines.append(f"That is more than is free there: {free:,.0f} MB. Give another --out.")
     return lines
 
 
-def _detectable(rows: list[dict[str, Any]]) -> list[str]:
+def _detectable(rows: tuple[Detectable, ...]) -> list[str]:
     lines = []
     for row in rows:
-        if row["difference"] is None:
+        if row.difference is None:
             return ["One seed can detect nothing: give --seeds 3 or more."]
-        told = "as the finished runs have it" if row["measured"] else "if it is that"
+        told = "as the finished runs have it" if row.measured else "if it is that"
         limit = (
-            f"a difference of {100 * row['difference']:.2f} points"
-            if row["difference"] < 1
+            f"a difference of {100 * row.difference:.2f} points"
+            if row.difference < 1
             else "no difference that there can be"
         )
         lines.append(
-            f"Where differences between seeds spread by {100 * row['spread']:.2f} points ({told}), {limit} "
-            f"would likely be detected, at the level that {count(row['comparisons'], 'comparison')} leave."
+            f"Where differences between seeds spread by {100 * row.spread:.2f} points ({told}), {limit} "
+            f"would likely be detected, at the level that {count(row.comparisons, 'comparison')} leave."
         )
     return lines

@@ -1,43 +1,27 @@
 """The summary of a study from its records."""
 
-from itertools import combinations
-from typing import NamedTuple
-
+from foveate.evaluation.comparisons import Comparison, compare_candidates
 from foveate.evaluation.intervals import AMOUNT, bounds_of
 from foveate.evaluation.noise import noise_of_cost
-from foveate.evaluation.significance import outcome
 from foveate.evaluation.statistics import (
     Anova,
-    adjust_family,
     describe,
     detectable_difference,
-    paired_test,
     pooled_std,
     repeated_measures_anova,
-    seeds_needed,
 )
 from foveate.records.cost import CostRecord, CostRow
-from foveate.records.design import Design
 from foveate.records.labels import BASELINE
 from foveate.records.study import StudyRecords
 from foveate.report.study.class_changes import class_changes, untested_classes
 from foveate.report.study.dynamics import DYNAMICS
 from foveate.report.study.latency import noise_in_words, ratio_to_baseline
-from foveate.report.study.summary import Comparison, Price, Summary, SummaryRow
+from foveate.report.study.summary import Price, Summary, SummaryRow
 from foveate.report.study.verdict import verdict
 
-__all__ = ["PlannedPair", "planned_pairs", "summarise"]
+__all__ = ["summarise"]
 
 NOT_MEASURED = CostRow()
-
-
-class PlannedPair(NamedTuple):
-    """A comparison that a study was made for; `title` and `group` are those of its design, if it has any."""
-
-    a: str
-    b: str
-    title: str | None = None
-    group: str | None = None
 
 
 def summarise(records: StudyRecords) -> Summary:
@@ -47,10 +31,9 @@ def summarise(records: StudyRecords) -> Summary:
     (alpha over the number of comparisons), because the verdict rests on adjusted p values.
     """
     study = records.study
-    pairs = planned_pairs(records.finished, study.design)
-    family = len({(pair.a, pair.b) for pair in pairs})
+    comparisons = compare_candidates(records)
+    family = len({(one.a, one.b) for one in comparisons})
     alpha = study.statistics.alpha / max(family, 1)
-    comparisons = _compare(records, pairs, alpha)
     against_baseline = {test.b: test for test in comparisons if test.a == BASELINE}
     is_unplanned = not study.design.contrasts
     summary = Summary(
@@ -69,56 +52,6 @@ def summarise(records: StudyRecords) -> Summary:
         report=records.folder / "report" / "index.html",
     )
     return summary.with_verdict(verdict(summary))
-
-
-def planned_pairs(labels: list[str], design: Design) -> list[PlannedPair]:
-    """Return the comparisons that a study was made for, of the candidates with these labels.
-
-    Where its design plans none: all pairs of candidates, but of a control only that with what it controls.
-    """
-    if design.contrasts:
-        return [
-            PlannedPair(contrast.a, contrast.b, contrast.title, contrast.group)
-            for contrast in design.contrasts
-            if {contrast.a, contrast.b} <= set(labels)
-        ]
-    own = [(control.label, control.of) for control in design.controls]
-    controls = {label for label, _ in own}
-    pairs = combinations([label for label in labels if label not in controls], 2)
-    kept = [pair for pair in own if set(pair) <= set(labels)]
-    return [PlannedPair(a, b) for a, b in [*pairs, *kept]]
-
-
-def _compare(records: StudyRecords, planned: list[PlannedPair], alpha: float) -> tuple[Comparison, ...]:
-    """Test each different pair once, adjust for their number, and give each planned comparison its test."""
-    metric, settings = records.study.task.primary, records.study.statistics
-    pairs = list(dict.fromkeys((pair.a, pair.b) for pair in planned))
-    tests = {}
-    for a, b in pairs:
-        seeds = sorted(records.results[a].keys() & records.results[b].keys())
-        before, after = ([records.results[x][seed].test.value(metric) for seed in seeds] for x in (a, b))
-        tests[a, b] = paired_test(before, after, bounds_of(metric))
-    adjusted = dict(zip(pairs, adjust_family([*tests.values()], settings.adjust), strict=True))
-    comparisons = []
-    for pair in planned:
-        test, p_adjusted = tests[pair.a, pair.b], adjusted[pair.a, pair.b]
-        comparisons.append(
-            Comparison(
-                *pair,
-                test=test,
-                p_adjusted=p_adjusted,
-                detectable_difference=detectable_difference(test.std, test.n, alpha, settings.power),
-                seeds_needed=seeds_needed(test.difference, test.std, alpha, settings.power),
-                outcome=outcome(
-                    test.difference,
-                    p_adjusted,
-                    settings.alpha,
-                    higher_is_better=metric.higher_is_better,
-                ),
-                gain=None if test.difference is None else metric.sign * test.difference,
-            )
-        )
-    return tuple(comparisons)
 
 
 def _row(records: StudyRecords, label: str, test: Comparison | None) -> SummaryRow:

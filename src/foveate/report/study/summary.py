@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foveate.evaluation.significance import Outcome
-from foveate.evaluation.statistics import Anova, Description, PairedTest
+from foveate.evaluation.comparisons import Comparison
+from foveate.evaluation.statistics import Anova, Description
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
@@ -13,7 +13,7 @@ from foveate.records.study import StudyRecord
 from foveate.report.study.articles import PrintedFigures
 from foveate.report.study.class_changes import ClassChange
 
-__all__ = ["Comparison", "Price", "Summary", "SummaryRow"]
+__all__ = ["Price", "Summary", "SummaryRow"]
 
 
 @dataclass(frozen=True)
@@ -73,58 +73,6 @@ class SummaryRow:
         scores, price = content.pop("scores"), content.pop("price")
         head = {key: content.pop(key) for key in ("attention", "runs")}
         return {**head, **scores, **price, **content}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A paired comparison of candidate b with candidate a over the seeds that both have finished.
-
-    Attributes:
-        a: label of the first.
-        b: label of the second.
-        title: what a planned difference is of; None of a comparison that was not planned.
-        group: the group of a planned comparison.
-        test: of b - a in the primary metric.
-        p_adjusted: adjusted for all comparisons of the study.
-        detectable_difference: the smallest true difference that these seeds detect.
-        seeds_needed: to detect a true difference as large as the one seen.
-        outcome: of b against a, by the adjusted p value, in the direction of the metric.
-        gain: the difference, positive where b is the better one.
-    """
-
-    a: str
-    b: str
-    title: str | None
-    group: str | None
-    test: PairedTest
-    p_adjusted: float | None
-    detectable_difference: float | None
-    seeds_needed: int | None
-    outcome: Outcome
-    gain: float | None
-
-    @property
-    def pair(self) -> frozenset[str]:
-        """Both labels."""
-        return frozenset((self.a, self.b))
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the difference counts as significant."""
-        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the comparison as `--json` gives it."""
-        planned = {"title": self.title, "group": self.group} if self.title is not None else {}
-        return {
-            "a": self.a,
-            "b": self.b,
-            **planned,
-            **asdict(self.test),
-            "p_adjusted": self.p_adjusted,
-            "detectable_difference": self.detectable_difference,
-            "seeds_needed": self.seeds_needed,
-        }
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,14 @@
 """The controls of a study: plain backbones as dear as the mechanisms, so that a gain is not just size."""
 
 from pathlib import Path
-from typing import Any
 
 from foveate.data import Data
-from foveate.records.base import reading
-from foveate.records.design import Contrast, Control
-from foveate.records.study import read_record
-from foveate.studies.engine.folder import STUDY
+from foveate.records.design import Contrast, Control, Growth
+from foveate.records.files import STUDY, read_record
+from foveate.records.study import StudyRecord
 from foveate.studies.engine.matching import match_controls
 from foveate.studies.engine.run import Machine
-from foveate.studies.spec.candidate import parse_candidates
+from foveate.studies.spec.candidate import parse_candidates, read_candidate
 from foveate.studies.spec.study import StudySpec
 
 __all__ = ["match_controls", "with_controls"]
@@ -61,12 +59,18 @@ def _known_controls(study: StudySpec, data: Data, out: Path) -> dict[str, Contro
     path = out / STUDY
     if study.control != "latency" or not path.exists():
         return {}
-    record: dict[str, Any] = read_record(path)
-    with reading(path):
-        controls = [Control(**control) for control in record.get("design", {}).get("controls", ())]
-    before = record["backbone"], *(record["data"][key] for key in ("channels", "image_size", "classes"))
-    if before != (study.backbone, data.channels, data.image_size, list(data.classes)):
+    record = read_record(path, StudyRecord)
+    before = record.backbone, record.data.channels, record.data.image_size, record.data.classes
+    if before != (study.backbone, data.channels, data.image_size, tuple(data.classes)):
         return {}
-    grown = "extra_blocks" if study.grow == "depth" else "width"
-    known = {one.of: one for one in controls if one.measure == study.control and grown in one.label}
-    return {label: known.get(label) for label in record["attention"]} if known else {}
+    known = {
+        one.of: one
+        for one in record.design.controls
+        if one.measure == study.control and _growth_of(one) == study.grow
+    }
+    return {label: known.get(label) for label in record.attention} if known else {}
+
+
+def _growth_of(control: Control) -> Growth:
+    """How the backbone of a control was made larger."""
+    return "depth" if read_candidate(control.label).extra_blocks else "width"

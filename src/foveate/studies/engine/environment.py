@@ -7,11 +7,11 @@ import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from foveate.errors import RequestError
+from foveate.records.environment import Environment
 from foveate.version import __version__
 
 __all__ = ["available_cores", "check_threads", "command_line", "describe_environment", "without_password"]
@@ -20,20 +20,20 @@ MOST_THREADS = 256
 """On any machine: a study is resumed with the threads it began with, also where there are fewer cores."""
 
 
-def describe_environment(device: torch.device, threads: int) -> dict[str, Any]:
-    """Versions and hardware, as plain values."""
+def describe_environment(device: torch.device, threads: int) -> Environment:
+    """Return the versions and the hardware of this process."""
     versions = {name: metadata.version(name) for name in ("torch", "torchvision", "timm", "lightning")}
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return {
-        "foveate": __version__,
-        "python": platform.python_version(),
+    return Environment(
+        foveate=__version__,
+        python=platform.python_version(),
         **versions,
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": available_cores(),
-        "threads": threads,
-        "accelerator": accelerator,
-    }
+        platform=platform.platform(),
+        processor=_processor(),
+        cores=available_cores(),
+        threads=threads,
+        accelerator=accelerator,
+    )
 
 
 def available_cores() -> int:

@@ -1,20 +1,41 @@
-"""Names and format of what a study's folder holds, and the refusal of a folder from another version."""
+"""The folder of a study: its lock, the results that it holds, and which folders are refused."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from filelock import FileLock, Timeout
 
 from foveate.errors import RequestError
-from foveate.files import find_obstacle
-from foveate.records.study import FORMAT, read_result
+from foveate.files import find_obstacle, remove_parts
+from foveate.records.base import FORMAT
+from foveate.records.files import RESULT, RUNS, STUDY
+from foveate.records.metric import CLASSIFICATION, TaskRecord
+from foveate.records.run import RunRecord, read_run
 from foveate.version import __version__
 
-__all__ = ["COST", "FORMAT", "RESULT", "RUNS", "STUDY", "find_result", "refuse_unusable_folder"]
-
-STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
+__all__ = ["find_result", "refuse_unusable_folder", "sole_user"]
 
 
-def find_result(folder: Path, run: str | None = None) -> dict[str, Any] | None:
+@contextmanager
+def sole_user(out: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system frees it when this process ends, however it ends.
+
+    Temporary files of processes that were killed while they wrote are removed.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            remove_parts(out)
+            yield
+    except Timeout as error:
+        raise RequestError(
+            f"another foveate is at work in {out}: wait for it, or give another --out"
+        ) from error
+
+
+def find_result(folder: Path, run: str | None = None, task: TaskRecord = CLASSIFICATION) -> RunRecord | None:
     """Return the record of a finished run, or None where the run is not finished.
 
     `run` is the id that it must have; without one, a folder among the runs of a study says it by its name.
@@ -25,7 +46,7 @@ def find_result(folder: Path, run: str | None = None) -> dict[str, Any] | None:
     path = folder / RESULT
     if run is None and folder.resolve().parent.name == RUNS:
         run = folder.resolve().name
-    return read_result(path, run) if path.exists() else None
+    return read_run(path, run, task) if path.exists() else None
 
 
 def refuse_unusable_folder(out: Path) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import wait
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from foveate.errors import RequestError, WorkError, WorkersLostError, first_line
 from foveate.studies.engine.reaper import reaper, watch_over
@@ -21,18 +21,21 @@ __all__ = ["Outcome", "run_in_processes"]
 Run = TypeVar("Run")
 """What tells a worker what to do: a run's spec, or the number of a trial."""
 
-Outcome = Callable[[], dict[str, Any]]
+Result = TypeVar("Result")
+"""What a worker gives back."""
+
+Outcome = Callable[[], Result]
 """Gives a run's result, or raises what stopped it."""
 
-MakeRunner = Callable[..., Callable[[Run, Watch], dict[str, Any]]]
+MakeRunner = Callable[..., Callable[[Run, Watch], Result]]
 """Called once in each worker with its place (0, 1, …) and further arguments; gives what carries out a run."""
 
-_carry_out: Callable[[Any], dict[str, Any]]
+_carry_out: Callable[[Any], Any]
 
 
 def run_in_processes(
-    runs: list[Run], jobs: int, watch: Watch, make_runner: MakeRunner[Run], *arguments: Any
-) -> Generator[tuple[Run, Outcome]]:
+    runs: list[Run], jobs: int, watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
+) -> Generator[tuple[Run, Outcome[Result]]]:
     """Carry out `runs`, `jobs` at a time, and yield each as it ends.
 
     The worker processes live no longer than this generator, nor than this process, however it ends: they
@@ -65,12 +68,12 @@ def run_in_processes(
             held.close()
 
 
-def _result(future: Future[dict[str, Any]]) -> dict[str, Any]:
+def _result(future: Future[Result]) -> Result:
     try:
         return future.result()
     except BrokenProcessPool as error:
         raise WorkersLostError(
-            "a worker process ended without a word (out of memory?). What was finished is kept: give the "
+            "a worker process ended without a message (out of memory?). What was finished is kept: give the "
             "same command again, with fewer --jobs"
         ) from error
 
@@ -94,7 +97,7 @@ def _pass_on(steps: Any, watch: Watch) -> None:
 
 
 def _start_worker(
-    watched: Any, places: Any, steps: Any, make_runner: MakeRunner[Any], arguments: tuple[Any, ...]
+    watched: Any, places: Any, steps: Any, make_runner: MakeRunner[Any, Any], arguments: tuple[Any, ...]
 ) -> None:
     global _carry_out
     threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
@@ -108,13 +111,13 @@ def _start_worker(
         runner = partial(_raise, WorkersLostError(f"{why}. What was finished is kept"))
     watch = QueuedWatch(steps)
 
-    def carry_out(run: Any) -> dict[str, Any]:
+    def carry_out(run: Any) -> Any:
         return runner(run, watch)
 
     _carry_out = carry_out
 
 
-def _raise(error: Exception, *_: Any) -> dict[str, Any]:
+def _raise(error: Exception, *_: Any) -> NoReturn:
     raise error
 
 
@@ -123,5 +126,5 @@ def _end_with(watched: Any) -> None:
     os._exit(1)
 
 
-def _work(run: Any) -> dict[str, Any]:
+def _work(run: Any) -> Any:
     return _carry_out(run)

@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from foveate.records.metric import Metric
+from foveate.records.study import StudyData
 from foveate.studies.engine.watch import Watch
 
 __all__ = ["ProgressWatch"]
@@ -52,15 +54,15 @@ class ProgressWatch(Watch):
         """A bar without an end."""
         self.runs[READING] = self.bars.add_task(f"{READING} of {escape(source)}", total=None, note="")
 
-    def opened(self, data: dict[str, Any]) -> None:
+    def opened(self, data: StudyData) -> None:
         """What was found, in a few lines."""
         self._remove(READING)
         self.console.print(
-            f"{escape(data['name'])}: {data['train']:,} images to train, {data['validation']:,} to validate, "
-            f"{data['test']:,} to test; {len(data['classes'])} classes, {data['image_size']} pixels, "
-            f"{'colour' if data['channels'] == 3 else 'grey'}"
+            f"{escape(data.name)}: {data.train:,} images to train, {data.validation:,} to validate, "
+            f"{data.test:,} to test; {len(data.classes)} classes, {data.image_size} pixels, "
+            f"{'colour' if data.channels == 3 else 'grey'}"
         )
-        for note in data["notes"]:
+        for note in data.notes:
             self.console.print(f"  {escape(note)}", style="dim")
 
     def measuring(self, done: int, total: int) -> None:
@@ -75,19 +77,25 @@ class ProgressWatch(Watch):
             self.console.print(f"{finished} of {total} runs were finished before; {total - finished} to go")
         self.study = self.bars.add_task("[bold]runs", total=total, completed=finished, note="")
 
-    def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, accuracy: float | None) -> None:
+    def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, value: float | None) -> None:
         """A bar for each run that is under way; it counts epochs."""
-        note = "" if accuracy is None else f"validation {accuracy:.3f}"
+        note = "" if value is None else f"validation {value:.3f}"
         self._advance(run, epoch - 1 + step / steps, epochs, note)
 
     def finished(
-        self, run: str, accuracy: float, seconds: float, waited: float | None = None, part: str = "test"
+        self,
+        run: str,
+        metric: Metric,
+        value: float,
+        seconds: float,
+        waited: float | None = None,
+        part: str = "test",
     ) -> None:
         """The bar goes, a line stays."""
         self._remove(run)
         self._one_more()
         images = "" if waited is None else f", waited {100 * waited:.0f} % for images"
-        line = f"  {escape(run):<28} {part} accuracy {accuracy:.4f} {seconds:8.1f} s{images}"
+        line = f"  {escape(run):<28} {part} {metric.name} {value:.4f} {seconds:8.1f} s{images}"
         self.console.print(line, soft_wrap=True)
 
     def failed(self, run: str, message: str) -> None:

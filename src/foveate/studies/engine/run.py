@@ -16,14 +16,18 @@ from torch import nn
 
 from foveate.data import Augmentation, Data, Loader, make_loader
 from foveate.errors import RequestError, WorkError
-from foveate.evaluation.classification import classification_scores, predict
+from foveate.evaluation.classification import predict
 from foveate.files import file_sha256, write_json, write_text
 from foveate.models.checkpoint.save_load import WEIGHTS, save
-from foveate.records.scores import image_scores, write_scores
+from foveate.records.base import FORMAT
+from foveate.records.files import RESULT, write_record
+from foveate.records.run import RunData, RunRecord
+from foveate.records.scores import write_scores
 from foveate.studies.engine.environment import describe_environment
-from foveate.studies.engine.folder import FORMAT, RESULT, find_result
+from foveate.studies.engine.folder import find_result
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.study import RunSpec
+from foveate.tasks import find_task
 from foveate.training.fit import Fitted, Logs, OnEpoch, OnStep, fit
 from foveate.training.keeping import CHECKPOINT
 from foveate.training.recipe import Recipe
@@ -64,16 +68,17 @@ def execute(
     machine: Machine,
     on_step: OnStep | None = None,
     start: Callable[[], nn.Module] | None = None,
-) -> dict[str, Any]:
+) -> RunRecord:
     """Train, choose, test and record one run; a finished one is only read.
 
-    `start` builds the network to go on from, where that is another than the spec's with weights drawn anew.
+    `start` builds the network to start from, where that is another than the spec's with random weights.
 
     Raises:
-        WorkError: whatever stopped it; of what was not foreseen, the traceback is in error.txt.
+        WorkError: whatever stopped it; the traceback of an unexpected error is in error.txt.
     """
     with at_work(folder, machine):
-        return find_result(folder, spec.id) or _execute(spec, data, folder, machine, on_step, start)
+        known = find_result(folder, spec.id, find_task(spec.task).record)
+        return known or _execute(spec, data, folder, machine, on_step, start)
 
 
 @contextmanager
@@ -88,8 +93,7 @@ def at_work(folder: Path, machine: Machine) -> Iterator[None]:
     except Timeout as error:
         raise WorkError(f"{folder} is taken by another process") from error
     except RequestError as error:
-        # A streamed image that turns out broken; torch puts the traceback of its worker before the words.
-        raise WorkError(str(error).rpartition("RequestError: ")[2].strip()) from error
+        raise WorkError(str(error)) from error  # a streamed image that turns out to be broken
     except torch.OutOfMemoryError as error:
         raise WorkError(f"out of memory on {machine.torch_device}: lower --batch-size, or --jobs") from error
     except (WorkError, Cancelled):
@@ -136,6 +140,7 @@ def train(
     load = _loading(spec, machine)
     fitted = fit(
         network,
+        find_task(spec.task),
         recipe,
         make_augmentation(recipe, data),
         load(data.train, training, shuffle_seed=spec.seed, drop_last=True),
@@ -166,36 +171,38 @@ def _execute(
     machine: Machine,
     on_step: OnStep | None,
     start: Callable[[], nn.Module] | None,
-) -> dict[str, Any]:
+) -> RunRecord:
+    task = find_task(spec.task)
     network, fitted = train(spec, data, folder, machine, on_step, start=start)
     recipe, device = spec.recipe, machine.torch_device
     training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
-    logits, labels = predict(
+    outputs, targets = predict(
         network,
         _loading(spec, machine)(data.test, np.arange(len(data.test)), shuffle_seed=None),
         make_augmentation(recipe, data).to(device).plain,
         device=device,
         autocast=AUTOCAST[recipe.precision],
     )
-    result = {
-        "format": FORMAT,
-        "foveate": __version__,
-        "id": spec.id,
-        "spec": spec.model_dump(mode="json") | {"attention": _attention(spec)},
-        "data": {"train": len(training), "validation": len(validation), "test": len(labels)}
-        | ({"greys": list(data.greys)} if data.greys else {}),
-        "test": classification_scores(logits, labels, data.classes),
-        "best_epoch": fitted.chosen_epoch,
-        "stopped_early": fitted.stopped_early,
-        "seconds": round(sum(row["seconds"] for row in fitted.epochs), 3),
-        "epochs": fitted.epochs,
-        "environment": describe_environment(device, machine.threads),
-    }
     _write_weights(folder, network, data)
-    write_scores(folder, image_scores(spec.id, logits, labels))
-    write_json(folder / RESULT, result | {"weights_sha256": file_sha256(folder / WEIGHTS[0])})
+    write_scores(folder, task.image_scores(spec.id, outputs, targets))
+    images = RunData(train=len(training), validation=len(validation), test=len(targets))
+    record = RunRecord(
+        format=FORMAT,
+        foveate=__version__,
+        id=spec.id,
+        spec=spec.model_dump(mode="json") | {"attention": _attention(spec)},
+        data=images.model_copy(update={"greys": data.greys}) if data.greys else images,
+        test=task.scores(outputs, targets, data.classes),
+        best_epoch=fitted.chosen_epoch,
+        stopped_early=fitted.stopped_early,
+        seconds=round(sum(epoch.seconds or 0 for epoch in fitted.epochs), 3),
+        epochs=fitted.epochs,
+        environment=describe_environment(device, machine.threads),
+        weights_sha256=file_sha256(folder / WEIGHTS[0]),
+    )
+    write_record(folder / RESULT, record)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    return result
+    return record
 
 
 def _attention(spec: RunSpec) -> dict[str, Any]:

@@ -1,7 +1,10 @@
-"""What a study tells whoever watches it; this base class ignores it all."""
+"""The progress of a study, as it is reported to a watcher; the base class ignores it."""
 
 from collections.abc import Callable
 from typing import Any
+
+from foveate.records.metric import Metric
+from foveate.records.study import StudyData
 
 __all__ = ["OnProgress", "QueuedWatch", "Watch"]
 
@@ -10,12 +13,12 @@ OnProgress = Callable[[str, int, int], None]
 
 
 class Watch:
-    """Called as a study goes on. `run` is a run's title: `dmsca, seed 1`."""
+    """Called while a study runs. `run` is the title of a run: `dmsca, seed 1`."""
 
     def reading(self, source: str) -> None:
         """The images are being read."""
 
-    def opened(self, data: dict[str, Any]) -> None:
+    def opened(self, data: StudyData) -> None:
         """They are read; `data` is what the study's record says of them."""
 
     def planned(self, total: int, finished: int) -> None:
@@ -24,16 +27,22 @@ class Watch:
     def measuring(self, done: int, total: int) -> None:
         """Latency is being measured."""
 
-    def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, accuracy: float | None) -> None:
-        """A run is at this step; `accuracy` is the last one on validation."""
+    def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, value: float | None) -> None:
+        """A run is at this step; `value` is the last one of the primary metric on validation."""
 
     def finished(
-        self, run: str, accuracy: float, seconds: float, waited: float | None = None, part: str = "test"
+        self,
+        run: str,
+        metric: Metric,
+        value: float,
+        seconds: float,
+        waited: float | None = None,
+        part: str = "test",
     ) -> None:
-        """A run is recorded; `accuracy` is the one on that part, `waited` the share spent on images."""
+        """A run is recorded; `value` is that of `metric` on the part, `waited` the share spent on images."""
 
     def failed(self, run: str, message: str) -> None:
-        """A run came to nothing."""
+        """A run failed."""
 
 
 class QueuedWatch(Watch):

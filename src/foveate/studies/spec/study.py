@@ -4,11 +4,19 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from foveate.data.layout import SMALLEST_IMAGE
 from foveate.errors import RequestError, unknown_name
 from foveate.records.design import Design, Growth, Measure
+from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.subject import SUBJECTS, read_subject
@@ -35,14 +43,25 @@ class DataChoice(BaseModel):
     label_column: str | None = None
 
 
-class StudySpec(BaseModel):
+class _TaskSpec(BaseModel):
+    """What has a task; classification, which the earliest specs did not name, is not written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = CLASSIFICATION.name
+
+    @model_serializer(mode="wrap")
+    def _without_classification(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = serialise(self)
+        return {key: value for key, value in content.items() if (key, value) != ("task", CLASSIFICATION.name)}
+
+
+class StudySpec(_TaskSpec):
     """Candidates × seeds under one recipe on one data set, and what they are to show.
 
     `backbone` is None where each candidate is a network of its own. `control` asks for plain backbones as
     dear as the mechanisms, by that measure, made so by `grow`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: DataChoice
     backbone: str | None
@@ -81,16 +100,15 @@ class StudySpec(BaseModel):
                 attention=candidate,
                 recipe=self.recipe,
                 seed=seed,
+                task=self.task,
             )
             for seed in self.seeds
             for candidate in self.attention
         ]
 
 
-class RunSpec(BaseModel):
+class RunSpec(_TaskSpec):
     """All that decides what a run's network learns; `fingerprint` stands for the images themselves."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: DataChoice
     fingerprint: str

@@ -1,0 +1,107 @@
+"""The paired comparisons of a study's candidates in its primary metric."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from foveate.evaluation.intervals import bounds_of
+from foveate.evaluation.significance import Outcome, outcome
+from foveate.evaluation.statistics import (
+    PairedTest,
+    adjust_family,
+    detectable_difference,
+    paired_test,
+    seeds_needed,
+)
+from foveate.records.study import StudyRecords
+
+__all__ = ["Comparison", "compare_candidates"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired comparison of candidate b with candidate a over the seeds that both have finished.
+
+    Attributes:
+        a: label of the first.
+        b: label of the second.
+        title: what a planned difference is of; None of a comparison that was not planned.
+        group: the group of a planned comparison.
+        test: of b - a in the primary metric.
+        p_adjusted: adjusted for all comparisons of the study.
+        detectable_difference: the smallest true difference that these seeds detect.
+        seeds_needed: to detect a true difference as large as the one seen.
+        outcome: of b against a, by the adjusted p value, in the direction of the metric.
+        gain: the difference, positive where b is the better one.
+    """
+
+    a: str
+    b: str
+    title: str | None
+    group: str | None
+    test: PairedTest
+    p_adjusted: float | None
+    detectable_difference: float | None
+    seeds_needed: int | None
+    outcome: Outcome
+    gain: float | None
+
+    @property
+    def pair(self) -> frozenset[str]:
+        """Both labels."""
+        return frozenset((self.a, self.b))
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the difference counts as significant."""
+        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as `--json` gives it."""
+        planned = {"title": self.title, "group": self.group} if self.title is not None else {}
+        return {
+            "a": self.a,
+            "b": self.b,
+            **planned,
+            **asdict(self.test),
+            "p_adjusted": self.p_adjusted,
+            "detectable_difference": self.detectable_difference,
+            "seeds_needed": self.seeds_needed,
+        }
+
+
+def compare_candidates(records: StudyRecords) -> tuple[Comparison, ...]:
+    """Make the planned comparisons of a study, of the candidates that have finished runs.
+
+    Each different pair is tested once, and the p values are adjusted for their number. What could have been
+    detected is computed at the level that the smallest p value of this family must pass.
+    """
+    metric, settings = records.study.task.primary, records.study.statistics
+    planned = records.study.design.pairs(records.finished)
+    pairs = list(dict.fromkeys((pair.a, pair.b) for pair in planned))
+    alpha = settings.alpha / max(len(pairs), 1)
+    tests = {}
+    for a, b in pairs:
+        seeds = sorted(records.results[a].keys() & records.results[b].keys())
+        before, after = ([records.results[x][seed].test.value(metric) for seed in seeds] for x in (a, b))
+        tests[a, b] = paired_test(before, after, bounds_of(metric))
+    adjusted = dict(zip(pairs, adjust_family([*tests.values()], settings.adjust), strict=True))
+    comparisons = []
+    for pair in planned:
+        test, p_adjusted = tests[pair.a, pair.b], adjusted[pair.a, pair.b]
+        comparisons.append(
+            Comparison(
+                *pair,
+                test=test,
+                p_adjusted=p_adjusted,
+                detectable_difference=detectable_difference(test.std, test.n, alpha, settings.power),
+                seeds_needed=seeds_needed(test.difference, test.std, alpha, settings.power),
+                outcome=outcome(
+                    test.difference,
+                    p_adjusted,
+                    settings.alpha,
+                    higher_is_better=metric.higher_is_better,
+                ),
+                gain=None if test.difference is None else metric.sign * test.difference,
+            )
+        )
+    return tuple(comparisons)
