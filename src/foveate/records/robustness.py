@@ -21,8 +21,8 @@ __all__ = [
     "Gradients",
     "RobustnessData",
     "RobustnessRecord",
-    "RobustnessSettingsRecord",
     "RobustnessRow",
+    "RobustnessSettingsRecord",
     "stated_sigma",
 ]
 

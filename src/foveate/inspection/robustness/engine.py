@@ -24,8 +24,8 @@ from foveate.records.robustness import (
     Condition,
     RobustnessData,
     RobustnessRecord,
-    RobustnessSettingsRecord,
     RobustnessRow,
+    RobustnessSettingsRecord,
 )
 from foveate.studies.engine.fingerprints import describe_fingerprint
 from foveate.studies.engine.watch import OnProgress
