@@ -1,7 +1,9 @@
 """A metric: what a task measures on images, as reports, statistics and verdicts need to know it."""
 
+from collections.abc import Sequence
 from typing import Literal
 
+from foveate.notation import NOTHING, decimals, interval
 from foveate.records.base import Number, Text, WholeRecord
 
 __all__ = ["CLASSIFICATION", "Metric", "TaskRecord"]
@@ -20,6 +22,8 @@ class Metric(WholeRecord):
         low: the lowest value that there can be; None is no bound.
         high: the highest value that there can be; None is no bound.
         digits: behind the point, where a person reads the value.
+        note: how to read the value, in one sentence.
+        best: what the candidate with the best value is said to be.
     """
 
     name: Text
@@ -29,11 +33,18 @@ class Metric(WholeRecord):
     low: Number | None = 0
     high: Number | None = 1
     digits: int = 2
+    note: Text = ""
+    best: Text = "the best"
 
     @property
     def sign(self) -> int:
         """1 where a larger value is better, -1 where a smaller one is: `sign * difference` is the gain."""
         return 1 if self.higher_is_better else -1
+
+    @property
+    def superlative(self) -> str:
+        """Which of several means is the best one: the "highest" or the "lowest"."""
+        return "highest" if self.higher_is_better else "lowest"
 
     @property
     def scale(self) -> int:
@@ -43,16 +54,70 @@ class Metric(WholeRecord):
     @property
     def heading(self) -> str:
         """The title with its unit, as the head of a column."""
-        return f"{self.title}, %" if self.unit == "percent" else self.title
+        return self._in_percent(self.title)
+
+    def heading_on(self, part: str) -> str:
+        """Return the heading of values on a part of the data: "Validation accuracy, %"."""
+        return self._in_percent(f"{part} {self.noun}")
+
+    @property
+    def noun(self) -> str:
+        """The title as it stands within a sentence: "accuracy", "F1"."""
+        first = self.title.split()[0]
+        is_word = first.isalpha() and first[1:].islower()
+        return self.title[:1].lower() + self.title[1:] if is_word else self.title
 
     @property
     def unit_of_differences(self) -> str:
         """The unit of differences in words; "" of a plain number."""
         return "points" if self.unit == "percent" else ""
 
+    def heading_of_difference(self, quantity: str) -> str:
+        """Return the head of a column of differences: "Gain, points"."""
+        return f"{quantity}, {self.unit_of_differences}" if self.unit_of_differences else quantity
+
     def is_better(self, difference: float) -> bool:
         """Return whether a value that is larger by `difference` is the better one."""
         return self.sign * difference > 0
+
+    def gains(self, differences: Sequence[float]) -> list[float]:
+        """Return both ends of an interval of differences as those of an interval of gains."""
+        return sorted(self.sign * difference for difference in differences)
+
+    def write(self, value: float | None) -> str:
+        """Write a value without its unit."""
+        return decimals(value, self.digits, scale=self.scale)
+
+    def write_interval(self, bounds: Sequence[float] | None) -> str:
+        """Write an interval of values or of differences."""
+        return interval(bounds, self.digits, scale=self.scale)
+
+    def write_difference(self, difference: float | None) -> str:
+        """Write a difference of two values with its sign."""
+        return decimals(difference, self.digits, scale=self.scale, signed=True)
+
+    def write_size(self, difference: float) -> str:
+        """Write how large a difference is, without its sign: "2.16 points"."""
+        return self.with_unit(decimals(abs(difference), self.digits, scale=self.scale))
+
+    def with_unit(self, difference: str) -> str:
+        """Return a written difference with its unit."""
+        return f"{difference} {self.unit_of_differences}".rstrip()
+
+    def can_differ_by(self, difference: float) -> bool:
+        """Return whether two values may lie so far apart."""
+        return self.low is None or self.high is None or difference < self.high - self.low
+
+    def write_detectable(self, difference: float | None) -> str:
+        """Write the smallest difference that would be detected; "none" where no two values differ by so much."""
+        if difference is None:
+            return NOTHING
+        return (
+            decimals(difference, self.digits, scale=self.scale) if self.can_differ_by(difference) else "none"
+        )
+
+    def _in_percent(self, heading: str) -> str:
+        return f"{heading}, %" if self.unit == "percent" else heading
 
 
 class TaskRecord(WholeRecord):
@@ -70,12 +135,33 @@ class TaskRecord(WholeRecord):
 CLASSIFICATION = TaskRecord(
     name="classification",
     metrics=(
-        Metric(name="accuracy", title="Accuracy"),
-        Metric(name="loss", title="Loss", unit="number", higher_is_better=False, high=None, digits=3),
-        Metric(name="precision", title="Precision"),
-        Metric(name="recall", title="Recall"),
-        Metric(name="f1", title="F1"),
-        Metric(name="ece", title="Calibration error", higher_is_better=False),
+        Metric(name="accuracy", title="Accuracy", best="the most accurate"),
+        Metric(
+            name="loss",
+            title="Loss",
+            unit="number",
+            higher_is_better=False,
+            high=None,
+            digits=3,
+            note="Cross-entropy on the test part; below, ± standard deviation over seeds.",
+        ),
+        Metric(
+            name="precision",
+            title="Precision",
+            note="Share of the answers naming a class that are right, averaged over classes.",
+        ),
+        Metric(
+            name="recall",
+            title="Recall",
+            note="Share of a class's images that are found, averaged over classes.",
+        ),
+        Metric(name="f1", title="F1", note="Harmonic mean of precision and recall, averaged over classes."),
+        Metric(
+            name="ece",
+            title="Calibration error",
+            higher_is_better=False,
+            note="Expected gap between confidence and accuracy (ECE); 0 is best.",
+        ),
     ),
 )
 """The task of a study whose record names none, which is how studies of classification are written."""

@@ -19,10 +19,22 @@ from foveate.records.environment import Environment
 from foveate.records.files import read_json
 from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 
-__all__ = ["ClassScores", "Epoch", "RunData", "RunRecord", "Scores", "read_run", "spec_id", "waiting_share"]
+__all__ = [
+    "CLASS_SCORES",
+    "ClassScores",
+    "Epoch",
+    "RunData",
+    "RunRecord",
+    "Scores",
+    "read_run",
+    "spec_id",
+    "waiting_share",
+]
 
 ROUNDING = 1e-6
 """Scores are means in float32: a share may lie this far outside of its bounds."""
+CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
+"""The fields of `ClassScores` that are None of a class without test images."""
 REMEDY = "Delete the file and give the study's command again: the run is made again."
 
 
@@ -217,7 +229,7 @@ def _values(record: RunRecord, task: TaskRecord) -> Iterator[_Value]:
     for metric in task.metrics:
         yield _bounded(f"the test {metric.name}", record.test.value(metric), metric)
     for of_class in record.test.per_class:
-        for name in ("accuracy", "precision", "recall", "f1"):
+        for name in CLASS_SCORES:
             value = getattr(of_class, name)
             if value is not None:  # a class without test images has no score
                 yield _Value(f"the {name} of class {of_class.name!r}", value, 0, 1)

@@ -1,5 +1,6 @@
 """The record of a study, and the records that a study's folder holds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -118,6 +119,12 @@ class StudyRecords:
         """The labels with at least one finished run: the baseline first, then in the order asked for."""
         labels = [label for label in self.study.attention if self.results.get(label)]
         return sorted(labels, key=lambda label: label != BASELINE)
+
+    def runs(self) -> Iterator[tuple[str, int, RunRecord]]:
+        """Give label, seed and record of each finished run, in the order of `finished` and of the seeds."""
+        for label in self.finished:
+            for seed in sorted(self.results[label]):
+                yield label, seed, self.results[label][seed]
 
 
 def read_study(folder: Path) -> StudyRecords:

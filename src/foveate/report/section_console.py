@@ -2,40 +2,26 @@
 
 from rich.console import Group
 from rich.padding import Padding
-from rich.table import Table as RichTable
 from rich.text import Text
 
-from foveate.report.core.tables import Cell, Table
+from foveate.report.core.console import terminal_table
 from foveate.report.sections import Examined
 
 __all__ = ["section_console"]
 
 
 def section_console(examined: Examined) -> Group:
-    """Lay out the findings and the first table, which has the gist, to be printed with rich."""
-    section = examined.section
-    tables = [Padding(_table(table), (1, 0, 0, 0)) for table in section.tables[:1]]
-    lines = [Text(sentence) for sentence in section.sentences[1:]]
-    return Group(Text(section.sentences[0], style="bold"), *lines, *tables, Text())
-
-
-def _table(table: Table) -> RichTable:
-    laid = RichTable(
-        title=table.caption,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-        padding=(0, 1, 0, 0),
-    )
-    for number, column in enumerate(table.columns):
-        laid.add_column(column.title, justify="right" if number else "left", overflow="fold")
-    for row in table.rows:
-        laid.add_row(*map(_cell, row))
-    return laid
-
-
-def _cell(cell: Cell) -> Text:
-    detail = ("\n" + cell.detail, "dim") if cell.detail else ""
-    return Text.assemble(cell.main, detail)
+    """Lay out the findings and the first table, which has the main results, to be printed with rich."""
+    headline, *rest = examined.section.sentences
+    tables = [
+        terminal_table(
+            [column.title for column in table.columns],
+            table.rows,
+            widths=(),
+            wraps=True,
+            title=table.caption,
+        )
+        for table in examined.section.tables[:1]
+    ]
+    laid_out = [Padding(table, (1, 0, 0, 0)) for table in tables]
+    return Group(Text(headline, style="bold"), *map(Text, rest), *laid_out, Text())

@@ -1,20 +1,30 @@
-"""The forms of what lies beside the page: tables as Markdown and LaTeX, figures as SVG and PDF."""
+"""The files beside a page: tables as Markdown and LaTeX, numbers as CSV, figures as SVG and PDF."""
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import vl_convert
 
 from foveate.errors import RequestError
-from foveate.files import write_bytes, write_text
+from foveate.files import write_bytes, write_csv, write_text
 from foveate.names import cleaned, map_strings, printable
 from foveate.report.core.tables import Cell, Table
 from foveate.report.core.theme import Figure, theme
 
-__all__ = ["as_latex", "as_markdown", "as_pdf", "as_svg", "beside", "write_figures"]
+__all__ = [
+    "as_latex",
+    "as_markdown",
+    "as_pdf",
+    "as_svg",
+    "beside",
+    "write_figures",
+    "write_numbers",
+    "write_tables",
+]
 
 FIGURE_WIDTH = 560
-"""In pixels of a figure's file, of 1/72 inch in PDF."""
+"""The width of a figure in its file: pixels, which are 1/72 inch in PDF."""
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -39,7 +49,7 @@ MARKDOWN = {character: f"\\{character}" for character in r"\`*_[]<>|&$~"}
 
 
 def as_markdown(table: Table) -> str:
-    """Give `table` as a Markdown table, its numbers to the right."""
+    """Return `table` in Markdown, its numbers to the right."""
     head = [_escaped(column.title, MARKDOWN) for column in table.columns]
     rule = [":--", *["--:"] * (len(head) - 1)]
     body = [[_escaped(_one_line(cell), MARKDOWN) for cell in row] for row in table.rows]
@@ -47,7 +57,7 @@ def as_markdown(table: Table) -> str:
 
 
 def as_latex(table: Table) -> str:
-    r"""Give `table` as a LaTeX tabular with booktabs' rules, to be \input into a table."""
+    r"""Return `table` as a LaTeX tabular with the rules of booktabs, for \input into a table."""
     lines = [
         [_escaped(text, LATEX) for text in row]
         for row in [
@@ -72,13 +82,16 @@ def as_latex(table: Table) -> str:
 
 
 def as_svg(figure: Figure) -> str:
-    """Draw `figure` on white, its text `printable`: a control character would end the process."""
+    """Return `figure` drawn on white, as SVG.
+
+    Its text is made `printable`: the drawing library ends the process at a control character.
+    """
     spec = map_strings(figure.spec, printable)
     return vl_convert.vegalite_to_svg({**spec, "width": FIGURE_WIDTH}, config=theme("light"))
 
 
 def as_pdf(svg: str) -> bytes:
-    """Turn a drawn figure into one page of PDF with its text as text."""
+    """Return a drawn figure as one page of PDF, with its text as text."""
     return vl_convert.svg_to_pdf(svg)
 
 
@@ -90,15 +103,16 @@ def _one_line(cell: Cell) -> str:
     return cleaned(re.sub(r"\s*[\n\r\t]\s*", " ", text))
 
 
-def _escaped(text: str, replacements: dict[str, str]) -> str:
+def _escaped(text: str, replacements: Mapping[str, str]) -> str:
     return "".join(replacements.get(character, character) for character in text)
 
 
 def beside(folder: Path, name: str) -> Path:
     """Return the path of the file `name` in `folder`.
 
-    Raises RequestError for a name that leads elsewhere: names are made of what a record says, which may come
-    from anywhere.
+    Raises:
+        RequestError: the name leads elsewhere. Names are made of what a record holds, and a record may come
+            from anywhere.
     """
     if Path(name).name != name:
         raise RequestError(
@@ -107,7 +121,20 @@ def beside(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def write_figures(folder: Path, figures: list[Figure]) -> list[tuple[Figure, str]]:
+def write_tables(folder: Path, tables: Iterable[Table]) -> None:
+    """Write each table as Markdown and LaTeX into `folder`."""
+    for table in tables:
+        write_text(beside(folder, f"{table.name}.md"), as_markdown(table))
+        write_text(beside(folder, f"{table.name}.tex"), as_latex(table))
+
+
+def write_numbers(folder: Path, numbers: Mapping[str, Iterable[Mapping[str, object]]]) -> None:
+    """Write the rows of each of `numbers` as CSV into `folder`, under their stem."""
+    for name, rows in numbers.items():
+        write_csv(beside(folder, f"{name}.csv"), rows)
+
+
+def write_figures(folder: Path, figures: Sequence[Figure]) -> list[tuple[Figure, str]]:
     """Write each figure as SVG and PDF into figures/ of `folder`, and return them with their SVG."""
     drawings = [(figure, as_svg(figure)) for figure in figures]
     for figure, svg in drawings:

@@ -1,27 +1,40 @@
-"""What every page is made with: its template, its figures with their pictures for print, Vega in the page."""
+"""Renders pages: templates, figures with their pictures for print, the scripts of Vega."""
 
 import base64
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import jinja2
 import vl_convert
 from markupsafe import Markup
 
 from foveate.records.labels import display_name
-from foveate.report.core.notation import count, p_value
+from foveate.report.core.notation import count, p_equation
 from foveate.report.core.theme import Figure, theme
 
 __all__ = ["render", "unbroken", "vega_script"]
 
 
-def render(template: str, drawings: list[tuple[Figure, str]], **content: Any) -> str:
-    """Render one self-contained page of `content` with its figures, each with its SVG for want of scripts.
+class _Chart(NamedTuple):
+    """A figure in a page: its number, itself, and its SVG in base64, which stands there without scripts."""
+
+    index: int
+    figure: Figure
+    still: str
+
+
+def render(template: str, drawings: list[tuple[Figure, str]], **content: object) -> str:
+    """Render one self-contained page.
 
     Names of classes, studies and mechanisms come from folders and flags: everything is escaped, and the
     page's content security policy forbids it every request.
+
+    Args:
+        template: its path in the folder of this package.
+        drawings: the figures, each with its SVG for browsers without scripts and for print.
+        content: the variables of the template.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parents[1]),
@@ -34,13 +47,13 @@ def render(template: str, drawings: list[tuple[Figure, str]], **content: Any) ->
         "base64": lambda file: base64.b64encode(file.read_bytes()).decode("ascii"),
         "count": count,
         "display": display_name,
-        "p_value": p_value,
+        "p_equation": p_equation,
         "unbroken": unbroken,
     }
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[_Chart]] = {}
     for index, (figure, svg) in enumerate(drawings):
         still = base64.b64encode(svg.encode("utf-8")).decode("ascii")
-        groups.setdefault(figure.group, []).append({"index": index, "figure": figure, "still": still})
+        groups.setdefault(figure.group, []).append(_Chart(index, figure, still))
     return environment.get_template(template).render(
         **content,
         groups=groups,
@@ -53,7 +66,7 @@ def render(template: str, drawings: list[tuple[Figure, str]], **content: Any) ->
 
 
 def unbroken(sentence: str) -> str:
-    """Keep a number and what belongs to it on one line: "95 %", "2.16 points", "p = 0.021"."""
+    """Keep a number and its unit on one line: "95 %", "2.16 points", "p = 0.021"."""
     return re.sub(
         r"(?<=\d) (?=%|point|seed)|(?<=\bp) (?=[=<])|(?<=[=<]) (?=\d)", "\N{NO-BREAK SPACE}", sentence
     )
@@ -61,7 +74,10 @@ def unbroken(sentence: str) -> str:
 
 @lru_cache(maxsize=1)
 def vega_script() -> Markup:
-    """Vega, Vega-Lite and their embedding as one script; vl-convert's own, hence safe to leave unescaped."""
+    """Return Vega, Vega-Lite and their embedding as one script.
+
+    It is vl-convert's own, and so is not escaped.
+    """
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     if "</script" in bundle:
         raise AssertionError("the Vega bundle would end its script element early")

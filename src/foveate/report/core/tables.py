@@ -7,14 +7,14 @@ __all__ = ["Cell", "Column", "Table"]
 
 
 class Cell(NamedTuple):
-    """What a cell says, and in smaller letters what belongs to it (an interval, a change in per cent)."""
+    """The text of a cell, and its detail in smaller letters: an interval, a change in per cent."""
 
     main: str
     detail: str = ""
 
 
 class Column(NamedTuple):
-    """A column's head, and how to read it in one line."""
+    """The head of a column, and a note on how to read it, in one line."""
 
     title: str
     note: str = ""

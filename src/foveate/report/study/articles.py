@@ -1,161 +1,228 @@
-"""The figures that the two articles print, and which of them stand nearest to a study: theirs, never ours.
-
-They lie in articles.yaml. What is given here has the form of a summary's own numbers, accuracies and gains as
-fractions, and is kept apart from them under the summary's key "against".
-"""
+"""What the two articles print (articles.yaml), and which of it stands nearest to a study."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
 from foveate.errors import RequestError, unknown_name
+from foveate.records.base import Json
+from foveate.records.design import Kind
 from foveate.records.labels import BASELINE
+from foveate.records.study import StudyData, StudyRecord
+from foveate.report.study.printed import PrintedCost, PrintedDifference, PrintedFigures, PrintedRow
+from foveate.report.study.summary import Comparison, Summary
 
-__all__ = ["article_names", "find_article", "printed_beside"]
+__all__ = ["Article", "article_names", "find_article", "printed_beside"]
 
-PERCENT = ("accuracy", "std", "gain", "precision", "recall", "f1")
-SIZES = {"parameters": 1e6, "macs": 1e9}
+METRIC = "accuracy"
+"""The metric whose gains the articles print: to a study of another metric they say nothing."""
+DIGITS = 8
+"""Behind the point of a fraction: 96.5 / 100 is not the same number as 0.965."""
+SIZES = {"parameters": 1e6, "macs": 1e9, "loss": 1.0}
+"""The units of what is not printed in per cent."""
+
+Table = Mapping[str, Mapping[str, float]]
+
+
+def _in_fractions(points: Table) -> dict[str, dict[str, float]]:
+    """Return `points` of each part by group as fractions."""
+    return {
+        group: {title: round(value / 100, DIGITS) for title, value in parts.items()}
+        for group, parts in points.items()
+    }
+
+
+def _in_our_units(table: Table) -> dict[str, PrintedRow]:
+    """Return the rows of a printed table in the units of a summary."""
+    return {
+        label: PrintedRow(**{key: round(value * SIZES.get(key, 0.01), DIGITS) for key, value in row.items()})
+        for label, row in table.items()
+    }
+
+
+def _choices(recipe: Mapping[str, Json]) -> dict[str, list[Json]]:
+    """Return for each setting of `recipe` the values that it may have: a list, or one value."""
+    return {key: value if isinstance(value, list) else [value] for key, value in recipe.items()}
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Setting(_Entry):
+    """What printed figures are of.
+
+    `backbones`, `datasets`, `classes`, `image_size` and `recipe` say which of our studies is that setting;
+    `kind` is the kind of study, where it is not a comparison of mechanisms.
+    """
+
+    network: str
+    data: str
+    words: str
+    kind: Kind | None = None
+    backbones: tuple[str, ...]
+    datasets: tuple[str, ...]
+    classes: int
+    image_size: int
+    recipe: Annotated[dict[str, list[Json]], BeforeValidator(_choices)]
+
+    def __str__(self) -> str:
+        return f"{self.network}, {self.data}, {self.recipe['epochs'][0]} epochs, {self.words}"
+
+    def has_network(self, study: StudyRecord) -> bool:
+        """Return whether the study's backbone is that network, whoever's weights and code it has."""
+        return study.backbone.removeprefix("torchvision/").partition(".")[0] in self.backbones
+
+    def has_data(self, data: StudyData) -> bool:
+        """Return whether the data are called so and have as many classes."""
+        return self.has_name(data) and len(data.classes) == self.classes
+
+    def has_name(self, data: StudyData) -> bool:
+        """Return whether the data are called so: "uoft-cs/cifar10", "CIFAR-10" and "cifar10" are one."""
+        name = data.name.rpartition("/")[2].partition(":")[0].lower()
+        return re.sub(r"[^a-z0-9]", "", name) in self.datasets
+
+    def differences(self, study: StudyRecord) -> tuple[str, ...]:
+        """Say in which respects `study` is another, each as "30 epochs instead of 200"."""
+        data, differs = study.data, []
+        if self.kind != "networks" and not self.has_network(study):
+            differs.append(f"{study.backbone} instead of {self.network}")
+        if not self.has_data(data):
+            classes = f" of {len(data.classes)} classes" if self.has_name(data) else ""
+            differs.append(f"{data.name}{classes} instead of {self.data}")
+        if data.train_fraction not in (None, 1):
+            differs.append(f"{100 * data.train_fraction:g} % of the training part instead of all of it")
+        if study.pretrained:
+            differs.append("pretrained weights instead of random ones")
+        if data.image_size != self.image_size:
+            differs.append(f"images of {data.image_size} pixels instead of {self.image_size}")
+        for key, theirs in self.recipe.items():
+            ours = study.recipe.get(key)
+            if ours is not None and ours not in theirs:
+                differs.append(f"{key.replace('_', ' ')} {_listed(ours)} instead of {_listed(theirs[0])}")
+        return tuple(differs)
+
+
+class Results(Setting):
+    """A printed table of results, by the labels of our candidates."""
+
+    rows: Annotated[dict[str, PrintedRow], BeforeValidator(_in_our_units)]
+
+
+class Parts(Setting):
+    """The printed gains of a mechanism's parts, by the group and the title of our planned comparison."""
+
+    points: Annotated[dict[str, dict[str, float]], BeforeValidator(_in_fractions)]
+
+    def difference(self, test: Comparison) -> float | None:
+        """Return the printed gain of a planned comparison; None where there is none."""
+        if test.group is None or test.title is None:
+            return None
+        return self.points.get(test.group, {}).get(test.title)
+
+
+class Article(_Entry):
+    """What an article prints, in the units of a summary; what it does not print is not here."""
+
+    title: str
+    by: str
+    doi: str
+    settings: tuple[Results, ...]
+    ablation: Parts | None = None
+    cost: PrintedCost | None = None
 
 
 def article_names() -> list[str]:
-    """Name the articles that `--against` takes."""
+    """Return the names of the articles that `--against` takes."""
     return list(_articles())
 
 
-def find_article(name: str) -> dict[str, Any]:
-    """Return what articles.yaml has of `name`. Raises RequestError where there is no such article."""
+def find_article(name: str) -> Article:
+    """Return the article `name`.
+
+    Raises:
+        RequestError: there is no such article.
+    """
     if name not in _articles():
         raise RequestError(unknown_name("article", name, _articles()))
     return _articles()[name]
 
 
-def printed_beside(name: str, summary: dict[str, Any]) -> dict[str, Any]:
-    """Give the printed figures of the article `name` that stand nearest to the study of `summary`.
+def printed_beside(name: str, summary: Summary) -> PrintedFigures:
+    """Return the printed figures of the article `name` that stand nearest to the study of `summary`.
 
     Same data and same network come first, then the same data, then the same network, then what the article
-    prints first. Returns {"article", "title", "by", "doi", "setting", "differs", "rows", "contrasts",
-    "contrasts_setting", "contrasts_differ", "cost"}: "setting" says in words what the figures are of, and
-    "differs" in which respects the study is another. "rows" has the figures by label, of the labels that have
-    any; "contrasts" the printed points of the study's tests that have any.
+    prints first.
+
+    Raises:
+        RequestError: there is no such article.
     """
-    article, study = find_article(name), summary["study"]
-    kind = study["design"]["kind"] if study["design"]["kind"] == "networks" else None
-    settings = [setting for setting in article["settings"] if setting.get("kind") == kind]
+    article, study = find_article(name), summary.study
+    kind = study.design.kind if study.design.kind == "networks" else None
     setting = max(
-        settings or article["settings"],
-        key=lambda setting: (_same_data(setting, study), _same_network(setting, study)),
+        [setting for setting in article.settings if setting.kind == kind] or article.settings,
+        key=lambda setting: (setting.has_data(study.data), setting.has_network(study)),
     )
-    figures = {label: _in_our_units(row) for label, row in setting["rows"].items()}
-    for label, row in figures.items():
-        gain = _difference(figures, BASELINE, label)
-        if label != BASELINE and gain is not None:
-            row.setdefault("gain", gain)
-    ablation = article.get("ablation")
-    contrasts = [(test, _points(test, figures, ablation)) for test in summary["tests"]]
-    # The points of an ablation may be of another setting than the accuracies.
-    apart = ablation if ablation and any(_of_part(test, ablation) for test in summary["tests"]) else setting
-    return {
-        "article": name,
-        **{key: article[key] for key in ("title", "by", "doi")},
-        "setting": _in_words(setting),
-        "differs": _differs(setting, study),
-        "rows": {
-            row["attention"]: figures[row["attention"]]
-            for row in summary["rows"]
-            if row["attention"] in figures
-        },
-        "contrasts": [
-            {key: test[key] for key in ("a", "b", "title", "group") if key in test} | {"difference": points}
-            for test, points in contrasts
-            if points is not None
-        ],
-        "contrasts_setting": _in_words(apart),
-        "contrasts_differ": _differs(apart, study),
-        "cost": article.get("cost"),
-    }
+    is_of_metric = summary.metric.name == METRIC
+    rows, parts = (_with_gains(setting.rows), article.ablation) if is_of_metric else ({}, None)
+    has_parts = parts and any(parts.difference(test) is not None for test in summary.comparisons)
+    apart: Setting = parts if parts and has_parts else setting
+    printed = [(test, _difference(test, rows, parts)) for test in summary.comparisons]
+    return PrintedFigures(
+        article=name,
+        title=article.title,
+        by=article.by,
+        doi=article.doi,
+        setting=str(setting),
+        differs=setting.differences(study),
+        rows={row.attention: rows[row.attention] for row in summary.rows if row.attention in rows},
+        contrasts=tuple(
+            PrintedDifference(test.a, test.b, test.title, test.group, difference)
+            for test, difference in printed
+            if difference is not None
+        ),
+        contrasts_setting=str(apart),
+        contrasts_differ=apart.differences(study),
+        cost=article.cost,
+    )
 
 
 @lru_cache(maxsize=1)
-def _articles() -> dict[str, dict[str, Any]]:
-    return yaml.safe_load(Path(__file__).with_name("articles.yaml").read_text(encoding="utf-8"))
+def _articles() -> dict[str, Article]:
+    text = Path(__file__).with_name("articles.yaml").read_text(encoding="utf-8")
+    return TypeAdapter(dict[str, Article]).validate_python(yaml.safe_load(text))
 
 
-def _in_our_units(row: dict[str, float]) -> dict[str, float]:
-    """Fractions for per cent, single parameters and multiply-adds; rounded, for 96.5 / 100 is no 0.965."""
+def _with_gains(rows: Mapping[str, PrintedRow]) -> dict[str, PrintedRow]:
+    """Return `rows`, where a gain that is not printed itself is the difference of the accuracies."""
     return {
-        key: round(value / 100, 8) if key in PERCENT else round(value * SIZES.get(key, 1), 8)
-        for key, value in row.items()
+        label: replace(row, gain=_gain(rows, BASELINE, label))
+        if row.gain is None and label != BASELINE
+        else row
+        for label, row in rows.items()
     }
 
 
-def _difference(figures: dict[str, dict[str, float]], a: str, b: str) -> float | None:
-    printed = [figures.get(label, {}).get("accuracy") for label in (a, b)]
-    if printed[0] is None or printed[1] is None:
-        return None
-    return round(printed[1] - printed[0], 8)
+def _gain(rows: Mapping[str, PrintedRow], a: str, b: str) -> float | None:
+    before, after = (rows.get(label, PrintedRow()).accuracy for label in (a, b))
+    return None if before is None or after is None else round(after - before, DIGITS)
 
 
-def _of_part(test: dict[str, Any], ablation: dict[str, Any]) -> float | None:
-    return ablation["points"].get(test.get("group"), {}).get(test.get("title"))
-
-
-def _points(
-    test: dict[str, Any], figures: dict[str, dict[str, float]], ablation: dict[str, Any] | None
-) -> float | None:
-    """What is printed of one comparison: of a part, of a mechanism's gain, or between two accuracies."""
-    of_part = _of_part(test, ablation) if ablation else None
+def _difference(test: Comparison, rows: Mapping[str, PrintedRow], parts: Parts | None) -> float | None:
+    """Return what is printed of a comparison: of a part, of a mechanism's gain, or between two accuracies."""
+    of_part = parts.difference(test) if parts else None
     if of_part is not None:
-        return round(of_part / 100, 8)
-    if test["a"] == BASELINE:
-        return figures.get(test["b"], {}).get("gain")
-    return _difference(figures, test["a"], test["b"])
+        return of_part
+    if test.a == BASELINE:
+        return rows.get(test.b, PrintedRow()).gain
+    return _gain(rows, test.a, test.b)
 
 
-def _in_words(setting: dict[str, Any]) -> str:
-    epochs = setting["recipe"]["epochs"]
-    return f"{setting['network']}, {setting['data']}, {epochs} epochs, {setting['words']}"
-
-
-def _differs(setting: dict[str, Any], study: dict[str, Any]) -> list[str]:
-    """Say in which respects `study` is not `setting`, each as "30 epochs instead of 200"."""
-    data, recipe = study["data"], study["recipe"]
-    differs = []
-    if setting.get("kind") != "networks" and not _same_network(setting, study):
-        differs.append(f"{study['backbone']} instead of {setting['network']}")
-    if not _same_data(setting, study):
-        classes = f" of {len(data['classes'])} classes" if _same_name(setting, study) else ""
-        differs.append(f"{data['name']}{classes} instead of {setting['data']}")
-    if data.get("train_fraction") not in (None, 1):
-        differs.append(f"{100 * data['train_fraction']:g} % of the training part instead of all of it")
-    if study.get("pretrained"):
-        differs.append("pretrained weights instead of random ones")
-    size = setting.get("image_size")
-    if size is not None and data.get("image_size") != size:
-        differs.append(f"images of {data.get('image_size')} pixels instead of {size}")
-    for key, theirs in setting["recipe"].items():
-        ours, accepted = recipe.get(key), theirs if isinstance(theirs, list) else [theirs]
-        if ours is not None and ours not in accepted:
-            differs.append(f"{key.replace('_', ' ')} {_listed(ours)} instead of {_listed(accepted[0])}")
-    return differs
-
-
-def _listed(value: Any) -> str:
-    return "+".join(value) or "none" if isinstance(value, list) else str(value)
-
-
-def _same_network(setting: dict[str, Any], study: dict[str, Any]) -> bool:
-    """Whether the study's backbone is that network: timm's tag and torchvision's prefix aside."""
-    return study["backbone"].removeprefix("torchvision/").partition(".")[0] in setting["backbones"]
-
-
-def _same_data(setting: dict[str, Any], study: dict[str, Any]) -> bool:
-    return _same_name(setting, study) and len(study["data"]["classes"]) == setting["classes"]
-
-
-def _same_name(setting: dict[str, Any], study: dict[str, Any]) -> bool:
-    """Whether the data are called so: "uoft-cs/cifar10", "CIFAR-10" and "cifar10" are one."""
-    name = study["data"]["name"].rpartition("/")[2].partition(":")[0].lower()
-    return re.sub(r"[^a-z0-9]", "", name) in setting["datasets"]
+def _listed(value: Json) -> str:
+    return "+".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

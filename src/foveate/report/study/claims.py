@@ -1,13 +1,22 @@
-"""An article's printed figures beside a study's own: a column that is theirs, and what does not show here."""
+"""An article's printed figures beside a study's own, in columns marked as theirs; and how they compare."""
 
 from dataclasses import replace
-from typing import Any
 
 from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.notation import NOTHING, interval, listing, magnitude, p_value, points
 from foveate.report.core.tables import Cell, Column, Table
+from foveate.report.study.printed import PrintedCost, PrintedRow
+from foveate.report.study.summary import Comparison, Summary
 
-__all__ = ["article_cell", "article_table", "claims", "conditions", "with_article", "with_points"]
+__all__ = [
+    "article_cell",
+    "article_table",
+    "claims",
+    "conditions",
+    "points_cell",
+    "with_article",
+    "with_points",
+]
 
 THEIRS = "Article (theirs)"
 TITLES = {
@@ -20,151 +29,152 @@ TITLES = {
     "parameters": "Parameters",
     "macs": "Multiply-adds",
 }
+"""The columns of what an article prints, by the field of PrintedRow."""
+GROWTHS = {"parameters": "parameters", "macs": "multiply-adds", "latency": "latency"}
 
 
-def with_article(table: Table, summary: dict[str, Any], after: int = 1) -> Table:
-    """Put the article's accuracies into `table` of the rows of `summary`, in a column marked as theirs.
+def with_article(table: Table, summary: Summary, after: int = 1) -> Table:
+    """Return `table`, of the rows of `summary`, with a column of the article's accuracies.
 
-    A summary that is set against no article leaves the table as it is.
+    A summary without an article leaves the table as it is.
     """
-    if "against" not in summary:
+    if summary.against is None:
         return table
-    cells = [article_cell(summary, row["attention"]) for row in summary["rows"]]
-    note = (
-        f"Printed accuracy, not measured here: {summary['against']['setting']}; below, its gain over plain."
-    )
+    cells = [article_cell(summary, row.attention) for row in summary.rows]
+    note = f"Printed accuracy, not measured here: {summary.against.setting}; below, its gain over plain."
     return _with_column(table, Column(f"{THEIRS}, %", note), cells, after)
 
 
-def with_points(table: Table | None, summary: dict[str, Any], after: int = 1) -> Table | None:
-    """Put the article's points likewise into `table`, whose rows are the tests of `summary`."""
-    if table is None or "against" not in summary:
+def with_points(table: Table | None, summary: Summary, after: int = 1) -> Table | None:
+    """Return `table`, of the comparisons of `summary`, with a column of the article's points."""
+    if table is None or summary.against is None:
         return table
-    cells = [points_cell(summary, test) for test in summary["tests"]]
-    note = f"Printed difference, not measured here: {summary['against']['contrasts_setting']}."
+    cells = [points_cell(summary, test) for test in summary.comparisons]
+    note = f"Printed difference, not measured here: {summary.against.contrasts_setting}."
     return _with_column(table, Column(f"{THEIRS}, points", note), cells, after)
 
 
-def article_cell(summary: dict[str, Any], label: str) -> Cell:
-    """What the article prints for the mechanism `label`: its accuracy, and below its gain over plain."""
-    printed = summary["against"]["rows"].get(label, {}) if "against" in summary else {}
-    main = _shortest(printed["accuracy"], 100) if "accuracy" in printed else NOTHING
-    deviation = f" ± {_shortest(printed['std'], 100)}" if "std" in printed else ""
-    return Cell(main + deviation, f"gain {_signed(printed['gain'])}" if "gain" in printed else "")
+def article_cell(summary: Summary, label: str) -> Cell:
+    """Return what the article prints of the candidate `label`: its accuracy, and below its gain."""
+    printed = summary.against.row(label) if summary.against else PrintedRow()
+    return Cell(_accuracy(printed), "" if printed.gain is None else f"gain {_signed(printed.gain)}")
 
 
-def points_cell(summary: dict[str, Any], test: dict[str, Any]) -> Cell:
-    """What the article prints of the comparison `test`."""
-    printed = _printed_points(summary, test)
+def points_cell(summary: Summary, test: Comparison) -> Cell:
+    """Return what the article prints of the comparison `test`."""
+    printed = _printed_difference(summary, test)
     return Cell(NOTHING if printed is None else _signed(printed))
 
 
-def article_table(summary: dict[str, Any]) -> Table:
-    """All that the article prints of the study's rows, and nothing of ours."""
-    printed = summary["against"]["rows"]
-    shown = [key for key in TITLES if any(key in row for row in printed.values())]
+def article_table(summary: Summary) -> Table | None:
+    """Return all that the article prints of the study's rows; None without an article."""
+    if summary.against is None:
+        return None
+    printed = summary.against.rows
+    keys = [key for key in TITLES if any(getattr(row, key) is not None for row in printed.values())]
     notes = {"gain": "Where it is not printed itself, the difference of the printed accuracies."}
     columns = [
         Column("Mechanism"),
-        *(Column(f"{TITLES[key]} (theirs)", notes.get(key, "")) for key in shown),
+        *(Column(f"{TITLES[key]} (theirs)", notes.get(key, "")) for key in keys),
     ]
     rows = [
-        [Cell(display_name(label)), *(Cell(_as_printed(key, row)) for key in shown)]
+        [Cell(display_name(label)), *(Cell(_as_printed(key, row)) for key in keys)]
         for label, row in printed.items()
     ]
-    return Table("article", f"Printed in {summary['against']['by']}", columns, rows)
+    return Table("article", f"Printed in {summary.against.by}", columns, rows)
 
 
-def conditions(summary: dict[str, Any]) -> list[str]:
-    """Say of what the article's figures are, and in which respects this study is another."""
-    against = summary["against"]
-    if not against["rows"] and not against["contrasts"]:
-        return [f"{against['by']} prints no figure for any row of this study."]
-    sentences = [_setting("Printed accuracies", against["setting"], against["differs"])] * bool(
-        against["rows"]
-    )
-    if against["contrasts"] and against["contrasts_setting"] != against["setting"]:
-        sentences.append(
-            _setting("Printed points", against["contrasts_setting"], against["contrasts_differ"])
-        )
-    cost = against["cost"]
-    for label in cost["rows"] if cost else ():
-        if label in against["rows"]:
-            changes = [
-                f"{name} {cost['rows'][label][measure]:+g} %"
-                for measure, name in (
-                    ("parameters", "parameters"),
-                    ("macs", "multiply-adds"),
-                    ("latency", "latency"),
-                )
-            ]
-            sentences.append(f"Printed price of {label} ({cost['words']}): {listing(changes)}.")
-    return sentences
+def conditions(summary: Summary) -> list[str]:
+    """Say what the article's figures are of, and in which respects this study is another.
 
-
-def claims(summary: dict[str, Any]) -> list[str]:
-    """Say of each printed gain whether it lies inside of this study's own interval; [] without an article."""
-    if "against" not in summary:
+    There is nothing to say without an article.
+    """
+    against = summary.against
+    if against is None:
         return []
+    if against.is_empty:
+        return [f"{against.by} prints no figure for any row of this study."]
     sentences = []
-    for test in summary["tests"]:
-        printed = _printed_points(summary, test)
-        if printed is None or ("group" not in test and test["a"] != BASELINE):
+    if against.rows:
+        sentences.append(_setting("Printed accuracies", against.setting, against.differs))
+    if against.contrasts and against.contrasts_setting != against.setting:
+        sentences.append(_setting("Printed points", against.contrasts_setting, against.contrasts_differ))
+    return sentences + (_prices(against.cost, against.rows) if against.cost else [])
+
+
+def claims(summary: Summary) -> list[str]:
+    """Say of each printed gain whether it lies inside of this study's own interval.
+
+    There is nothing to say without an article.
+    """
+    sentences = []
+    for test in summary.comparisons:
+        printed = _printed_difference(summary, test)
+        if printed is None or (test.group is None and test.a != BASELINE):
             continue
-        what = f"{test['title']}, {test['group']}" if "group" in test else test["b"]
-        claim = f"{what}: the article's {_signed(printed)} points"
-        sentences.append(f"{claim} {_verdict(printed, test, summary['study']['statistics']['alpha'])}")
+        what = test.b if test.group is None else f"{test.title}, {test.group}"
+        sentences.append(f"{what}: the article's {_signed(printed)} points {_verdict(printed, test)}")
     return sentences
 
 
-def _verdict(printed: float, test: dict[str, Any], alpha: float) -> str:
-    if test["ci95"] is None:
+def _verdict(printed: float, test: Comparison) -> str:
+    if test.test.ci95 is None:
         return "can neither be shown nor refuted here: that takes two seeds that differ."
-    low, high = test["ci95"]
-    seen = f"this study's 95 % interval ({interval([low, high], 2, scale=100)})"
-    p = test["p_adjusted"]
-    evidence = (
-        f"seen {points(test['difference'])}"
-        if p is None
-        else (f"seen {points(test['difference'])}, adjusted p {'' if p < 0.001 else '= '}{p_value(p)}")
-    )
+    low, high = test.test.ci95
+    seen = f"this study's 95 % interval ({interval((low, high), 2, scale=100)})"
+    p = test.p_adjusted
+    evidence = f"seen {points(test.test.difference)}"
+    if p is not None:
+        evidence += f", adjusted p {'' if p < 0.001 else '= '}{p_value(p)}"
     if printed > high:
         return f"lie above {seen}: so large a gain does not show here ({evidence})."
     if printed < low:
         return f"lie below {seen}: what was seen here is more ({evidence})."
-    if p is not None and p < alpha:
+    if test.is_significant:
         return f"lie inside of {seen}, and a gain was shown ({evidence})."
     return f"lie inside of {seen}: not refuted here, and no gain was shown either ({evidence})."
 
 
-def _printed_points(summary: dict[str, Any], test: dict[str, Any]) -> float | None:
-    named = [test["a"], test["b"], test.get("title"), test.get("group")]
-    for contrast in summary.get("against", {}).get("contrasts", ()):
-        if [contrast["a"], contrast["b"], contrast.get("title"), contrast.get("group")] == named:
-            return contrast["difference"]
-    return None
+def _printed_difference(summary: Summary, test: Comparison) -> float | None:
+    return summary.against.difference(test.a, test.b, test.title, test.group) if summary.against else None
 
 
-def _setting(what: str, setting: str, differs: list[str]) -> str:
+def _setting(what: str, setting: str, differs: tuple[str, ...]) -> str:
     if not differs:
         return f"{what} are of {setting}. As far as is recorded that is this study's setting."
-    return f"{what} are of {setting}. This study's setting is another: {listing(differs)}."
+    return f"{what} are of {setting}. This study's setting is another: {listing([*differs])}."
 
 
-def _as_printed(key: str, row: dict[str, float]) -> str:
-    if key not in row:
+def _prices(cost: PrintedCost, rows: dict[str, PrintedRow]) -> list[str]:
+    sentences = []
+    for label, growth in cost.rows.items():
+        if label in rows:
+            changes = [f"{name} {getattr(growth, measure):+g} %" for measure, name in GROWTHS.items()]
+            sentences.append(f"Printed price of {label} ({cost.words}): {listing(changes)}.")
+    return sentences
+
+
+def _as_printed(key: str, row: PrintedRow) -> str:
+    value = getattr(row, key)
+    if value is None:
         return NOTHING
-    if key == "accuracy" and "std" in row:
-        return f"{_shortest(row['accuracy'], 100)} ± {_shortest(row['std'], 100)}"
+    if key == "accuracy":
+        return _accuracy(row)
     if key == "gain":
-        return _signed(row[key])
+        return _signed(value)
     if key in ("parameters", "macs"):
-        return magnitude(row[key])
-    return _shortest(row[key], 1 if key == "loss" else 100)
+        return magnitude(value)
+    return _shortest(value, 1 if key == "loss" else 100)
+
+
+def _accuracy(row: PrintedRow) -> str:
+    if row.accuracy is None:
+        return NOTHING
+    return _shortest(row.accuracy, 100) + ("" if row.std is None else f" ± {_shortest(row.std, 100)}")
 
 
 def _shortest(value: float, scale: float) -> str:
-    """No digits that were not printed."""
+    """Return `value` times `scale` without digits that were not printed."""
     return f"{round(scale * value, 6):g}"
 
 

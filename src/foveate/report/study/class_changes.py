@@ -1,158 +1,212 @@
-"""Which classes gain and which lose against plain, with intervals adjusted for their number.
+"""Which classes gain and which lose against the baseline, with intervals adjusted for their number.
 
 Ten classes times five mechanisms are fifty differences, of which some are large by chance alone. So every
 interval here is wide enough that all of them hold at once (see foveate.evaluation.simultaneous).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any
-
-import altair as alt
+from typing import Any, TypeVar
 
 from foveate.errors import shortened
 from foveate.evaluation.intervals import SHARE
 from foveate.evaluation.simultaneous import simultaneous_differences
 from foveate.evaluation.statistics import ROUNDING
 from foveate.records.labels import BASELINE, display_name
+from foveate.records.run import ClassScores
 from foveate.report.core.notation import NO_SPREAD, NOTHING, count, interval, listing, points
 from foveate.report.core.tables import Cell, Column, Table
-from foveate.report.core.theme import COLOURS, Figure, number_tip, specification
 
 __all__ = [
     "MANY_CLASSES",
+    "ClassChange",
     "PerClass",
-    "class_accuracy",
+    "changed_labels",
     "class_changes",
-    "class_changes_figure",
     "class_changes_sentences",
     "class_changes_table",
+    "most_changed",
     "untested_classes",
 ]
 
 MANY_CLASSES = 30
-"""Of more classes figures show the hardest, or those that change most, and no confusion matrices."""
-GAIN, LOSS = COLOURS[2], COLOURS[1]
+"""The most classes that a table or a figure has: those with the lowest accuracy, or the largest changes."""
+NEARLY_ALL = 0.9
+"""An interval that reaches further than this to either side excludes next to nothing."""
+EVERYTHING = 1.999
+"""An interval as wide as this, from -1 to 1 up to rounding, excludes nothing."""
 
-PerClass = Mapping[str, Mapping[Any, Sequence[Mapping[str, Any]]]]
-"""By label, by seed: a row a class, with "class" and "accuracy", as the record of a run has them."""
+Seed = TypeVar("Seed", bound=Hashable)
+PerClass = Mapping[str, Mapping[Seed, Sequence[ClassScores]]]
+"""The scores of each class, by label and by seed."""
 
 
-def class_accuracy(row: Mapping[str, Any]) -> float | None:
-    """The accuracy of a class; None without test images, for which foveate 0.1.0 recorded 0."""
-    return row["accuracy"] if row.get("support", 1) else None
+@dataclass(frozen=True)
+class ClassChange:
+    """The change of one class's accuracy from the baseline to one mechanism, paired by seed.
+
+    Attributes:
+        attention: label of the mechanism.
+        name: of the class.
+        baseline: mean accuracy of the baseline over the seeds that both have.
+        accuracy: that of the mechanism.
+        difference: mean of the differences; 0 where rounding alone makes it.
+        low: lower end of the simultaneous 95 % interval; None without one.
+        high: its upper end.
+        p_adjusted: adjusted for the family by Bonferroni; None where no test was possible.
+        n: number of seeds.
+        family: number of changes that were tested.
+        is_significant: whether the interval excludes 0.
+    """
+
+    attention: str
+    name: str
+    baseline: float
+    accuracy: float
+    difference: float
+    low: float | None
+    high: float | None
+    p_adjusted: float | None
+    n: int
+    family: int
+    is_significant: bool
+
+    @property
+    def width(self) -> float | None:
+        """The width of the interval; None without one."""
+        return None if self.low is None or self.high is None else self.high - self.low
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the change as `--json` and class_changes.csv give it."""
+        return {
+            "attention": self.attention,
+            "class": self.name,
+            "plain": self.baseline,
+            "accuracy": self.accuracy,
+            "difference": self.difference,
+            "low": self.low,
+            "high": self.high,
+            "p_adjusted": self.p_adjusted,
+            "n": self.n,
+            "family": self.family,
+            "shown": self.is_significant,
+        }
 
 
-def untested_classes(per_class: PerClass, classes: Sequence[str]) -> list[str]:
-    """The classes of which a run has no test image, so that nothing can be said of them."""
+def untested_classes(per_class: PerClass[Seed], classes: Sequence[str]) -> list[str]:
+    """Return the classes of which a run has no test image, so that nothing can be said of them."""
     without = {
-        row["class"]
+        scores.name
         for by_seed in per_class.values()
-        for rows in by_seed.values()
-        for row in rows
-        if class_accuracy(row) is None
+        for of_run in by_seed.values()
+        for scores in of_run
+        if scores.tested_accuracy is None
     }
     return [name for name in classes if name in without]
 
 
-def class_changes(per_class: PerClass, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """The change of each class's accuracy from plain to each mechanism, paired by seed.
+def class_changes(per_class: PerClass[Seed], classes: Sequence[str]) -> list[ClassChange]:
+    """Return the change of each class's accuracy from the baseline to each mechanism.
 
-    The family is all of them, classes × mechanisms, without the classes that have no test images (see
-    `untested_classes`). No rows where there is no plain to compare with.
-
-    Returns a row a mechanism and class: {"attention", "class", "plain", "accuracy" (means over the seeds that
-    both have), "difference", "low", "high" (the simultaneous 95 % interval, or None),
-    "p_adjusted", "n", "family", "shown"}. A change that is the same in each seed has no interval and no p.
+    The family is all of them, classes × mechanisms, without `untested_classes`. There are none without the
+    baseline. A change that is the same in each seed has no interval and no p value.
     """
     if BASELINE not in per_class:
         return []
     accuracies = {
-        label: {seed: {row["class"]: row["accuracy"] for row in rows} for seed, rows in by_seed.items()}
+        label: {seed: _accuracies(of_run) for seed, of_run in by_seed.items()}
         for label, by_seed in per_class.items()
     }
-    untested = untested_classes(per_class, classes)
-    tested = [name for name in classes if name not in untested]
-    plain = accuracies.pop(BASELINE)
+    runs = [of_run for by_seed in accuracies.values() for of_run in by_seed.values()]
+    tested = [name for name in classes if all(name in of_run for of_run in runs)]
+    baseline = accuracies.pop(BASELINE)
     asked, pairs = [], []
     for label, by_seed in accuracies.items():
-        seeds = [seed for seed in by_seed if seed in plain]
+        seeds = [seed for seed in by_seed if seed in baseline]
         for name in tested if seeds else ():
             asked.append((label, name))
-            pairs.append(([plain[seed][name] for seed in seeds], [by_seed[seed][name] for seed in seeds]))
-    rows = []
-    for (label, name), (before, after), change in zip(
-        asked, pairs, simultaneous_differences(pairs, SHARE), strict=True
-    ):
-        low, high = change["interval"] or (None, None)
-        difference = change["difference"] if abs(change["difference"]) > ROUNDING else 0.0
-        rows.append(
-            {
-                "attention": label,
-                "class": name,
-                "plain": fmean(before),
-                "accuracy": fmean(after),
-                "difference": difference,
-                "low": low,
-                "high": high,
-                **{key: change[key] for key in ("p_adjusted", "n", "family", "shown")},
-            }
+            pairs.append(([baseline[seed][name] for seed in seeds], [by_seed[seed][name] for seed in seeds]))
+    changes = []
+    tests = simultaneous_differences(pairs, SHARE)
+    for (label, name), (before, after), test in zip(asked, pairs, tests, strict=True):
+        low, high = test.interval or (None, None)
+        difference = test.difference or 0.0
+        changes.append(
+            ClassChange(
+                attention=label,
+                name=name,
+                baseline=fmean(before),
+                accuracy=fmean(after),
+                difference=difference if abs(difference) > ROUNDING else 0.0,
+                low=low,
+                high=high,
+                p_adjusted=test.p_adjusted,
+                n=test.n,
+                family=test.family,
+                is_significant=test.is_significant,
+            )
         )
-    return rows
+    return changes
 
 
-def class_changes_sentences(changes: Sequence[Mapping[str, Any]], untested: Sequence[str] = ()) -> list[str]:
-    """What can be said of the classes; where no change is shown, that. `untested` are named at the end."""
+def _accuracies(of_run: Sequence[ClassScores]) -> dict[str, float]:
+    """The accuracies by class, without the classes that have no test images."""
+    return {scores.name: found for scores in of_run if (found := scores.tested_accuracy) is not None}
+
+
+def class_changes_sentences(changes: Sequence[ClassChange], untested: Sequence[str] = ()) -> list[str]:
+    """Say which classes gain and lose, or that no change is significant; `untested` are named at the end."""
     if untested:
         named = shortened(untested, MANY_CLASSES)
         return [*class_changes_sentences(changes), f"Without test images, and not tested: {named}."]
     if not changes:
         return []
-    family = changes[0]["family"]
-    largest = max(changes, key=lambda row: abs(row["difference"]))
+    largest = max(changes, key=lambda change: abs(change.difference))
     seen = (
-        f"The largest change seen is that of {largest['class']} with {largest['attention']}, "
-        f"{points(largest['difference'])} points"
+        f"The largest change seen is that of {largest.name} with {largest.attention}, "
+        f"{points(largest.difference)} points"
     )
-    if not family:
+    if not largest.family:
         return [f"With one seed nobody can tell which classes gain or lose. {seen}."]
-    shown = [row for row in changes if row["shown"]]
-    classes = len({row["class"] for row in changes})
-    whole = f"{len(changes)} changes ({count(len(_labels(changes)), 'mechanism')} by {classes} classes)"
-    if not shown:
-        same = largest["low"] is None and largest["n"] > 1
+    significant = [change for change in changes if change.is_significant]
+    classes = len({change.name for change in changes})
+    mechanisms = count(len(changed_labels(changes)), "mechanism")
+    whole = f"{len(changes)} changes ({mechanisms} by {classes} classes)"
+    if not significant:
+        same = largest.low is None and largest.n > 1
         tail = NO_SPREAD if same else _bounds(largest)
         return [
             f"No class's change is shown: of {whole} none has an interval, adjusted for their number, that "
             f"leaves out 0. {seen} ({tail}). {_reach(changes)}"
         ]
     sentences = [
-        f"Of {whole} {len(shown)} {'is' if len(shown) == 1 else 'are'} shown, by intervals that are adjusted "
-        "for their number."
+        f"Of {whole} {len(significant)} {'is' if len(significant) == 1 else 'are'} shown, by intervals that "
+        "are adjusted for their number."
     ]
-    for label in dict.fromkeys(row["attention"] for row in shown):
-        own = [row for row in shown if row["attention"] == label]
+    for label in changed_labels(significant):
+        own = [change for change in significant if change.attention == label]
         for verb, sign in (("gains", 1), ("loses", -1)):
             found = sorted(
-                (row for row in own if sign * row["difference"] > 0), key=lambda row: -abs(row["difference"])
+                (change for change in own if sign * change.difference > 0),
+                key=lambda change: -abs(change.difference),
             )
             if found:
                 named = listing(
-                    [f"{row['class']} ({points(row['difference'])}; {_bounds(row)})" for row in found]
+                    [f"{change.name} ({points(change.difference)}; {_bounds(change)})" for change in found]
                 )
                 sentences.append(f"{display_name(label)} {verb} on {named}, in points.")
     return sentences
 
 
-def class_changes_table(changes: Sequence[Mapping[str, Any]], name: str = "class_changes") -> Table | None:
-    """One row a class, one column a mechanism; None where there is nothing to show."""
+def class_changes_table(changes: Sequence[ClassChange], name: str = "class_changes") -> Table | None:
+    """Return the table of a row for each class and a column for each mechanism; None without changes."""
     if not changes:
         return None
-    labels, cells = _labels(changes), {(row["attention"], row["class"]): row for row in changes}
-    family = changes[0]["family"]
+    labels, by_place = changed_labels(changes), {(one.attention, one.name): one for one in changes}
     note = (
-        f"Mean change in points; below, its interval at 95 % for all {family} changes together. One that is "
-        "the same in each seed has none: there is no spread to test against."
+        f"Mean change in points; below, its interval at 95 % for all {changes[0].family} changes together. "
+        "One that is the same in each seed has none: there is no spread to test against."
     )
     columns = [
         Column("Class"),
@@ -160,108 +214,50 @@ def class_changes_table(changes: Sequence[Mapping[str, Any]], name: str = "class
         *(Column(display_name(label), note if label == labels[0] else "") for label in labels),
     ]
     rows = []
-    for of_class in _classes(changes):
-        found = [cells.get((label, of_class)) for label in labels]
-        first = next(row for row in found if row)
-        rows.append(
-            [
-                Cell(of_class),
-                Cell(f"{100 * first['plain']:.1f}"),
-                *(
-                    Cell(points(row["difference"]) + ("*" if row["shown"] else ""), _bounds(row, empty=""))
-                    if row
-                    else Cell(NOTHING)
-                    for row in found
-                ),
-            ]
-        )
-    caption = f"Accuracy by class against plain{_cut(changes)} (*: shown)"
-    return Table(name, caption, columns, rows)
+    for of_class in most_changed(changes):
+        found = [by_place.get((label, of_class)) for label in labels]
+        first = next(change for change in found if change)
+        rows.append([Cell(of_class), Cell(f"{100 * first.baseline:.1f}"), *map(_cell, found)])
+    every = len({change.name for change in changes})
+    cut = f", the {MANY_CLASSES} of {every} classes that change most" if every > MANY_CLASSES else ""
+    return Table(name, f"Accuracy by class against plain{cut} (*: significant)", columns, rows)
 
 
-def class_changes_figure(
-    changes: Sequence[Mapping[str, Any]],
-    group: str = "classes",
-    name: str = "class_changes",
-    title: str = "Which classes gain, which lose",
-) -> Figure | None:
-    """A field a class and mechanism: green gains, orange loses, the stronger the more; shown ones framed."""
-    if not changes:
-        return None
-    labels, classes = _labels(changes), _classes(changes)
-    values = [
-        {"class": row["class"], "mechanism": display_name(row["attention"]), "shown": row["shown"]}
-        | {"change": 100 * row["difference"]}
-        | {end: None if row[end] is None else 100 * row[end] for end in ("low", "high")}
-        for row in changes
-        if row["class"] in classes
-    ]
-    limit = max(1.0, *(abs(value["change"]) for value in values))
-    base = alt.Chart(alt.Data(values=values)).encode(
-        x=alt.X(
-            "mechanism:N",
-            title=None,
-            sort=[display_name(label) for label in labels],
-            axis=alt.Axis(orient="top", labelAngle=0, grid=False),
-        ),
-        y=alt.Y("class:N", title=None, sort=classes, axis=alt.Axis(grid=False)),
-        tooltip=[
-            "class:N",
-            "mechanism:N",
-            *(number_tip(field, style="+.2f") for field in ("change", "low", "high")),
-        ],
-    )
-    strength = alt.Opacity("size:Q", legend=None, scale=alt.Scale(domain=[0, limit], range=[0.04, 0.9]))
-    sized = base.transform_calculate(size="abs(datum.change)")
-    chart = alt.layer(
-        sized.transform_filter("datum.change > 0").mark_rect(fill=GAIN).encode(opacity=strength),
-        sized.transform_filter("datum.change <= 0").mark_rect(fill=LOSS).encode(opacity=strength),
-        base.transform_filter("datum.shown").mark_rect(
-            fill=None, stroke={"expr": "ink"}, strokeWidth=2, strokeOpacity=1
-        ),
-        base.mark_text(fontSize=11, fill={"expr": "ink"}).encode(text=alt.Text("change:Q", format="+.1f")),
-    )
-    description = (
-        f"Change of accuracy against plain in points by class, for "
-        f"{listing([display_name(label) for label in labels])}. {' '.join(class_changes_sentences(changes))}"
-    )
-    spec = specification(chart, description, height=max(120, 22 * len(classes)))
-    return Figure(name, group, title, description, spec)
+def changed_labels(changes: Sequence[ClassChange]) -> list[str]:
+    """Return the labels of the mechanisms, in their order."""
+    return list(dict.fromkeys(change.attention for change in changes))
 
 
-def _labels(changes: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(row["attention"] for row in changes))
-
-
-def _classes(changes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The classes that are looked at, in their order: all, or of many those of the largest changes."""
+def most_changed(changes: Sequence[ClassChange]) -> list[str]:
+    """Return the classes that a person looks at, in their order: of many those with the largest changes."""
     largest: dict[str, float] = {}
-    for row in changes:
-        largest[row["class"]] = max(largest.get(row["class"], 0.0), abs(row["difference"]))
+    for change in changes:
+        largest[change.name] = max(largest.get(change.name, 0.0), abs(change.difference))
     kept = set(sorted(largest, key=largest.__getitem__, reverse=True)[:MANY_CLASSES])
     return [name for name in largest if name in kept]
 
 
-def _cut(changes: Sequence[Mapping[str, Any]]) -> str:
-    every = len({row["class"] for row in changes})
-    return f", the {MANY_CLASSES} of {every} classes that change most" if every > MANY_CLASSES else ""
+def _cell(change: ClassChange | None) -> Cell:
+    if change is None:
+        return Cell(NOTHING)
+    return Cell(points(change.difference) + "*" * change.is_significant, _bounds(change, empty=""))
 
 
-def _reach(changes: Sequence[Mapping[str, Any]]) -> str:
-    """How wide the intervals are: what not seeing a change is worth."""
+def _reach(changes: Sequence[ClassChange]) -> str:
+    """Say how wide the intervals are, which is how much it means that no change is significant."""
     said = "That does not mean that there is none"
-    halves = [(row["high"] - row["low"]) / 2 for row in changes if row["low"] is not None]
+    halves = [change.width / 2 for change in changes if change.width is not None]
     if not halves:
         return f"{said}."
     wide = f"further than {100 * median(halves):.0f} points to either side"
-    if median(halves) > 0.9:
+    if median(halves) > NEARLY_ALL:
         wide = "over nearly all that is possible"
-    return f"{said}: with {count(changes[0]['n'], 'seed')} half of the intervals reach {wide}."
+    return f"{said}: with {count(changes[0].n, 'seed')} half of the intervals reach {wide}."
 
 
-def _bounds(row: Mapping[str, Any], empty: str = NOTHING) -> str:
-    if row["low"] is None:
-        return empty if row["n"] < 2 else "same in each seed"
-    if row["high"] - row["low"] > 1.999:
+def _bounds(change: ClassChange, empty: str = NOTHING) -> str:
+    if change.low is None or change.high is None:
+        return empty if change.n < 2 else "same in each seed"
+    if change.high - change.low > EVERYTHING:
         return "±100"
-    return interval([row["low"], row["high"]], 1, scale=100)
+    return interval((change.low, change.high), 1, scale=100)

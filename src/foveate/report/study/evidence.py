@@ -1,102 +1,94 @@
-"""Sentences that verdicts are made of: what was shown, how surely, and what could not be."""
+"""The sentences that verdicts are made of: what a test found, what it could have detected, what a gain costs."""
 
-from typing import Any
+from collections.abc import Sequence
 
+from foveate.evaluation.comparisons import Comparison
 from foveate.records.labels import display_name
-from foveate.report.core.notation import NO_SPREAD, contrast_name, count, interval, listing, p_value, points
+from foveate.records.metric import Metric
+from foveate.report.core.notation import NO_SPREAD, contrast_name, count, listing, p_equation
+from foveate.report.study.summary import Price, Summary
 
-__all__ = ["Row", "Test", "evidence", "in_points", "is_shown", "largest", "limits", "price"]
+__all__ = ["evidence", "largest", "limits", "price"]
 
 MANY_SEEDS = 100
-"""Beyond this a number of seeds is advice to nobody: it is said to be more."""
-
-Row = dict[str, Any]
-Test = dict[str, Any]
+"""A larger number of seeds is not stated: nobody trains that many."""
 
 
-def limits(unshown: list[Test], which: str, settings: dict[str, Any]) -> list[str]:
-    """What was seen, what could have been detected, and how many seeds it would take."""
+def limits(summary: Summary, open_tests: Sequence[Comparison], which: str) -> list[str]:
+    """Say of comparisons that are not significant what was seen, what would have been detected, and when.
+
+    Args:
+        open_tests: the comparisons.
+        which: which differences they are, "not shown" or "seen".
+    """
+    metric, settings = summary.metric, summary.study.statistics
     sentences = []
-    testable = [test for test in unshown if test["detectable_difference"] is not None]
+    testable = [test for test in open_tests if test.detectable_difference is not None]
     if testable:
-        test, seen = largest(testable, which)
-        needed = test["seeds_needed"]
-        among = settings["comparisons"]
-        shared = f" shared by {among} comparisons" if among > 1 else ""
-        limit = test["detectable_difference"]
-        could = f"only a difference of about {in_points(limit)} or more" if limit < 1 else "no difference"
-        sentences.append(
-            f"{seen} With these {count(test['n'], 'seed')} {could} would have been detected with "
-            f"{100 * settings['power']:g} % chance, at a level of {100 * settings['alpha']:g} %{shared}."
+        test, seen = largest(metric, testable, which)
+        shared = f" shared by {summary.family} comparisons" if summary.family > 1 else ""
+        limit = test.detectable_difference or 0.0
+        could = (
+            f"only a difference of about {metric.write_size(limit)} or more"
+            if metric.can_differ_by(limit)
+            else "no difference"
         )
+        sentences.append(
+            f"{seen} With these {count(test.test.n, 'seed')} {could} would have been detected with "
+            f"{100 * settings.power:g} % chance, at a level of {100 * settings.alpha:g} %{shared}."
+        )
+        needed = test.seeds_needed
         if needed is not None:
             number = f"more than {MANY_SEEDS}" if needed > MANY_SEEDS else f"about {needed}"
             sentences.append(f"To detect a true difference as large as the one seen takes {number} seeds.")
-    for test in unshown:
-        pair = f"{display_name(test['a'])} and {display_name(test['b'])}"
-        if test["n"] < 2:
-            sentences.append(f"{pair} share {count(test['n'], 'seed')}: no test of them is possible.")
-        elif test["p"] is None:
-            sentences.append(f"{pair}: {points(test['difference'])} points, {NO_SPREAD}.")
+    for test in open_tests:
+        pair = f"{display_name(test.a)} and {display_name(test.b)}"
+        if test.test.n < 2:
+            sentences.append(f"{pair} share {count(test.test.n, 'seed')}: no test of them is possible.")
+        elif test.test.p is None:
+            sentences.append(f"{pair}: {_signed(metric, test)}, {NO_SPREAD}.")
     return sentences
 
 
-def is_shown(test: Test, settings: dict[str, Any]) -> bool:
-    """Whether a difference counts as shown: by its adjusted p."""
-    return test["p_adjusted"] is not None and test["p_adjusted"] < settings["alpha"]
+def largest(metric: Metric, tests: Sequence[Comparison], which: str) -> tuple[Comparison, str]:
+    """Return the comparison with the largest difference, and a sentence that states it."""
+    test = max(tests, key=lambda test: abs(test.test.difference or 0.0))
+    name = f"{test.b} against {display_name(test.a)}" if test.title is None else contrast_name(test)
+    return test, f"The largest difference {which} is {_signed(metric, test)} ({name})."
 
 
-def largest(tests: list[Test], which: str) -> tuple[Test, str]:
-    """The largest difference, and a sentence that says so."""
-    test = max(tests, key=lambda test: abs(test["difference"]))
-    return test, f"The largest difference {which} is {points(test['difference'])} points ({_name(test)})."
-
-
-def _name(test: Test) -> str:
-    if "title" in test:
-        return contrast_name(test)
-    return f"{test['b']} against {display_name(test['a'])}"
-
-
-def evidence(test: Test) -> str:
-    """How large a difference is, without its sign, and how sure."""
-    sign = 1 if test["difference"] > 0 else -1
-    bounds = sorted(sign * bound for bound in test["ci95"])
+def evidence(metric: Metric, test: Comparison) -> str:
+    """State the size of a significant difference, without its sign, with its interval and its p value."""
+    difference, p = test.test.difference or 0.0, test.p_adjusted or 0.0
+    bounds = sorted(bound if difference > 0 else -bound for bound in test.test.ci95 or ())
     return (
-        f"{in_points(abs(test['difference']))} of accuracy (95 % interval {interval(bounds, 2, scale=100)}; "
-        f"adjusted p {'' if test['p_adjusted'] < 0.001 else '= '}{p_value(test['p_adjusted'])})"
+        f"{metric.write_size(difference)} of {metric.noun} (95 % interval {metric.write_interval(bounds)}; "
+        f"adjusted {p_equation(p)})"
     )
 
 
-def price(row: Row) -> str:
-    """What a row costs beside plain."""
+def price(price: Price) -> str:
+    """State what a candidate costs beside the baseline."""
+    latency = _change(price.latency_increase_percent, "latency", "less")
+    if latency and not price.is_latency_significant:
+        latency = "no latency that was shown to differ"
     changes = [
-        "no latency that was shown to differ"
-        if measure == "latency" and is_latency_unshown(row)
-        else _change(row[f"{measure}_increase_percent"], noun, fewer)
-        for measure, noun, fewer in (
-            ("parameters", "parameters", "fewer"),
-            ("macs", "multiply-adds", "fewer"),
-            ("latency", "latency", "less"),
-        )
-        if row[f"{measure}_increase_percent"] is not None
+        _change(price.parameters_increase_percent, "parameters", "fewer"),
+        _change(price.macs_increase_percent, "multiply-adds", "fewer"),
+        latency,
     ]
-    return listing(changes) if changes else "not measured"
+    measured = [change for change in changes if change]
+    return listing(measured) if measured else "not measured"
 
 
-def is_latency_unshown(row: Row) -> bool:
-    """Whether the interval of the ratio of latencies to plain's holds 1; records of 0.1.0 have none."""
-    bounds = row.get("latency_ratio_ci95")
-    return bounds is not None and bounds[0] <= 1 <= bounds[1]
-
-
-def _change(percent: float, noun: str, fewer: str) -> str:
+def _change(percent: float | None, noun: str, fewer: str) -> str:
+    if percent is None:
+        return ""
     if abs(percent) < 0.05:
         return f"hardly any change in {noun}" if percent else f"no more {noun}"
     size = f"{abs(percent):.1f}" if abs(percent) < 99.95 else f"{abs(percent):.0f}"
     return f"{size} % {'more' if percent > 0 else fewer} {noun}"
 
 
-def in_points(fraction: float) -> str:
-    """Write a difference of accuracies in points."""
-    return f"{100 * fraction:.2f} points"
+def _signed(metric: Metric, test: Comparison) -> str:
+    return metric.with_unit(metric.write_difference(test.test.difference))

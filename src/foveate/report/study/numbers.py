@@ -1,75 +1,79 @@
-"""The numbers behind the tables and the curves, one flat dict a row, for CSV."""
+"""The numbers behind the tables and the curves, one flat row each, for CSV."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
-from foveate.records.study import Records
+from foveate.evaluation.statistics import Description
+from foveate.records.run import CLASS_SCORES
+from foveate.records.study import StudyRecords
+from foveate.report.study.summary import Summary
 
 __all__ = ["class_numbers", "confusion_numbers", "curve_numbers", "row_numbers", "test_numbers"]
 
-SCORES = ("accuracy", "precision", "recall", "f1")
+Row = dict[str, object]
 
 
-def row_numbers(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the rows with each mean, deviation and interval in a column of its own."""
-    for row in summary["rows"]:
-        flat: dict[str, Any] = {}
-        for key, value in row.items():
-            if isinstance(value, dict):
-                low, high = value["ci95"] or (None, None)
-                flat |= {f"{key}_mean": value["mean"], f"{key}_std": value["std"]}
-                flat |= {f"{key}_ci95_low": low, f"{key}_ci95_high": high}
-            elif key.endswith("_ci95"):
-                flat[f"{key}_low"], flat[f"{key}_high"] = value or (None, None)
-            else:
-                flat[key] = value
-        yield flat
+def row_numbers(summary: Summary) -> Iterator[Row]:
+    """Give the rows of the summary, with each mean, deviation and interval in a column of its own."""
+    for row in summary.rows:
+        content: dict[str, object] = {"attention": row.attention, "runs": row.runs}
+        for name, described in row.scores.items():
+            content |= _described(name, described)
+        price = asdict(row.price)
+        for name, value in price.items():
+            content |= _ends(name, value) if name.endswith("_ci95") else {name: value}
+        content["efficiency_score"] = row.efficiency_score
+        for name in ("epochs_to_95", "fluctuation", "input_share", "train_seconds"):
+            content |= _described(name, getattr(row, name))
+        yield content
 
 
-def test_numbers(summary: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the tests with both ends of the interval in a column of their own."""
-    for test in summary["tests"]:
-        low, high = test["ci95"] or (None, None)
-        flat = {key: value for key, value in test.items() if key != "ci95"}
-        yield flat | {"ci95_low": low, "ci95_high": high}
+def test_numbers(summary: Summary) -> Iterator[Row]:
+    """Give the comparisons, with both ends of the interval in a column of their own."""
+    for test in summary.comparisons:
+        content = test.to_json()
+        del content["ci95"]
+        yield content | _ends("ci95", test.test.ci95)
 
 
-def curve_numbers(records: Records) -> Iterator[dict[str, Any]]:
-    """Give each epoch of each run, but for the learned numbers of each site."""
-    for label, seed, result in _runs(records):
-        for epoch in result["epochs"]:
-            row = {"attention": label, "seed": seed, **epoch, "input_share": epoch.get("input_share")}
+def curve_numbers(records: StudyRecords) -> Iterator[Row]:
+    """Give each epoch of each run, without the learned numbers of each site."""
+    for label, seed, run in records.runs():
+        for epoch in run.epochs:
+            row = {"attention": label, "seed": seed, **epoch.to_json(), "input_share": epoch.input_share}
             row.pop("learned", None)
             yield row
 
 
-def class_numbers(records: Records) -> Iterator[dict[str, Any]]:
-    """Give each class of each run."""
-    for label, seed, result in _runs(records):
-        for of_class in result["test"]["per_class"]:
-            row = {"attention": label, "seed": seed, **of_class}
-            # Without test images a class has no scores; foveate 0.1.0 recorded zeros for them.
-            nothing = {} if of_class.get("support", 1) else dict.fromkeys(SCORES)
-            yield row | {key: value for key, value in nothing.items() if key in row}
+def class_numbers(records: StudyRecords) -> Iterator[Row]:
+    """Give each class of each run; a class without test images has no scores."""
+    for label, seed, run in records.runs():
+        for of_class in run.test.per_class:
+            row = {"attention": label, "seed": seed, **of_class.to_json()}
+            if not of_class.support:  # foveate 0.1.0 recorded zeros
+                row |= dict.fromkeys(CLASS_SCORES)
+            yield row
 
 
-def confusion_numbers(records: Records) -> Iterator[dict[str, Any]]:
+def confusion_numbers(records: StudyRecords) -> Iterator[Row]:
     """Give each cell of each run's confusion matrix that is not zero."""
-    classes = records.study["data"]["classes"]
-    for label, seed, result in _runs(records):
-        for true, row in zip(classes, result["test"]["confusion"], strict=True):
-            for predicted, found in zip(classes, row, strict=True):
+    classes = records.study.data.classes
+    for label, seed, run in records.runs():
+        for true, counts in zip(classes, run.test.confusion, strict=True):
+            for predicted, found in zip(classes, counts, strict=True):
                 if found:
-                    yield {
-                        "attention": label,
-                        "seed": seed,
-                        "true": true,
-                        "predicted": predicted,
-                        "count": found,
-                    }
+                    place = {"true": true, "predicted": predicted, "count": found}
+                    yield {"attention": label, "seed": seed, **place}
 
 
-def _runs(records: Records) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    for label in records.finished:
-        for seed in sorted(records.results[label]):
-            yield label, seed, records.results[label][seed]
+def _described(name: str, described: Description) -> Mapping[str, object]:
+    return {
+        f"{name}_mean": described.mean,
+        f"{name}_std": described.std,
+        **_ends(f"{name}_ci95", described.ci95),
+    }
+
+
+def _ends(name: str, bounds: tuple[float, float] | None) -> Mapping[str, object]:
+    low, high = bounds or (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}

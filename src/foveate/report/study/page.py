@@ -1,7 +1,6 @@
-"""Renders the one self-contained page of a report."""
+"""Renders the page of a study's report."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from foveate.report.core.frame import render
 from foveate.report.core.section import Section
@@ -9,39 +8,41 @@ from foveate.report.core.theme import Figure
 from foveate.report.study.claims import article_table, claims, conditions, with_article, with_points
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
+from foveate.report.study.summary import Summary
 from foveate.report.study.tables import results_table, tests_table, training_table
 
 __all__ = ["render_page"]
 
 
 def render_page(
-    summary: dict[str, Any], drawings: list[tuple[Figure, str]], sections: Sequence[Section] = ()
+    summary: Summary, drawings: list[tuple[Figure, str]], sections: Sequence[Section] = ()
 ) -> str:
-    """Render the page of `summary` with its figures, each with its SVG for print and for want of scripts.
+    """Render the page of `summary`; everything is escaped (see `foveate.report.core.frame.render`).
 
-    `sections` are those of what examined the trained networks.
-
-    Names of classes and mechanisms come from folders and flags: everything is escaped, and the page's content
-    security policy forbids it every request.
+    Args:
+        summary: the study in numbers.
+        drawings: its figures, each with its SVG.
+        sections: of what was examined of the trained networks.
     """
     return render(
         "study/page.html.j2",
         drawings,
         summary=summary,
-        study=summary["study"],
-        data=summary["study"]["data"],
+        study=summary.study,
+        data=summary.study.data,
+        metric=summary.metric,
         many_classes=MANY_CLASSES,
-        class_sentences=class_changes_sentences(summary["class_changes"], summary["untested_classes"]),
+        class_sentences=class_changes_sentences(summary.class_changes, summary.untested_classes),
         results=with_article(results_table(summary), summary),
         tests=tests_table(summary),
         contrasts=with_points(contrasts_table(summary), summary),
         values=values_table(summary),
         search=search_table(summary),
-        search_sentences=search_sentences(summary) if summary["study"]["design"]["search"] else [],
+        search_sentences=search_sentences(summary),
         training=training_table(summary),
-        against=summary.get("against"),
-        article=article_table(summary) if "against" in summary else None,
-        conditions=conditions(summary) if "against" in summary else [],
-        claims=claims(summary),
+        against=summary.against,
+        article=article_table(summary) if summary.against else None,
+        conditions=conditions(summary) if summary.against else [],
+        claims=claims(summary) if summary.against else [],
         sections=sections,
     )

@@ -36,6 +36,10 @@ def summarise(records: StudyRecords) -> Summary:
     alpha = study.statistics.alpha / max(family, 1)
     against_baseline = {test.b: test for test in comparisons if test.a == BASELINE}
     is_unplanned = not study.design.contrasts
+    per_class = {
+        label: {seed: run.test.per_class for seed, run in by_seed.items()}
+        for label, by_seed in records.results.items()
+    }
     summary = Summary(
         study=study,
         cost=records.cost,
@@ -46,8 +50,8 @@ def summarise(records: StudyRecords) -> Summary:
         alpha_per_test=alpha,
         anova=_anova(records),
         detectable_difference=_detectable_from_baseline(comparisons, alpha, study.statistics.power),
-        class_changes=tuple(class_changes(records.results, study.data.classes)) if is_unplanned else (),
-        untested_classes=tuple(untested_classes(records.results, study.data.classes)),
+        class_changes=tuple(class_changes(per_class, study.data.classes)) if is_unplanned else (),
+        untested_classes=tuple(untested_classes(per_class, study.data.classes)),
         missing=records.missing,
         report=records.folder / "report" / "index.html",
     )

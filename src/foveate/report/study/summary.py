@@ -10,7 +10,7 @@ from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
 from foveate.records.study import StudyRecord
-from foveate.report.study.articles import PrintedFigures
+from foveate.report.study.printed import PrintedFigures
 from foveate.report.study.class_changes import ClassChange
 
 __all__ = ["Price", "Summary", "SummaryRow"]
@@ -33,6 +33,11 @@ class Price:
     latency_ratio: float | None
     latency_ratio_ci95: tuple[float, float] | None
     latency_increase_percent: float | None
+
+    @property
+    def increases(self) -> tuple[float | None, float | None, float | None]:
+        """The changes of parameters, multiply-adds and latency."""
+        return self.parameters_increase_percent, self.macs_increase_percent, self.latency_increase_percent
 
     @property
     def is_latency_significant(self) -> bool:
@@ -123,21 +128,27 @@ class Summary:
         """The comparisons with the baseline, by the label of the candidate."""
         return {test.b: test for test in self.comparisons if test.a == BASELINE}
 
+    @property
+    def cost_conditions(self) -> dict[str, Any]:
+        """How the costs were measured, and what speaks against the latencies."""
+        cost = self.cost.to_json()
+        del cost["rows"]
+        return cost | {"noise": list(self.noise)}
+
     def with_verdict(self, sentences: list[str]) -> "Summary":
         """Return the summary with its verdict."""
         return replace(self, verdict=tuple(sentences))
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as `--json` gives it; numbers that cannot be given are None."""
-        study, cost = self.study.to_json(), self.cost.to_json()
-        del cost["rows"]
+        study = self.study.to_json()
         keys = ("name", "data", "backbone", "attention", "seeds", "recipe", "command", "environment")
         content = {
             "study": {
                 **{key: study[key] for key in keys},
                 "pretrained": self.study.pretrained,
                 "design": self.study.design.to_json(),
-                "cost": cost | {"noise": list(self.noise)},
+                "cost": self.cost_conditions,
                 "foveate": self.study.foveate,
                 "statistics": study["statistics"]
                 | {"comparisons": self.family, "alpha_per_test": self.alpha_per_test},

@@ -1,213 +1,239 @@
 """The verdict in sentences that a person can defend: what the tests have shown, and what they could not."""
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from foveate.evaluation.comparisons import Comparison
+from foveate.evaluation.significance import Outcome
+from foveate.records.design import Control
 from foveate.records.labels import BASELINE, display_name
-from foveate.report.core.notation import contrast_name, count, listing, points
-from foveate.report.study.evidence import Row, Test, evidence, in_points, is_shown, largest, limits, price
+from foveate.records.metric import Metric
+from foveate.report.core.notation import contrast_name, count, listing
+from foveate.report.study.evidence import evidence, largest, limits, price
+from foveate.report.study.summary import Price, Summary, SummaryRow
 
 __all__ = ["verdict"]
 
+CONTROL_SIZES = {
+    "parameters": "of as many parameters",
+    "macs": "of as many multiply-adds",
+    "latency": "as slow",
+}
+"""How a cost-matched control is described, by what it was matched in."""
 
-def verdict(summary: dict[str, Any]) -> list[str]:
-    """Say which mechanism is worth what, the headline first. "Not shown" is never "no effect"."""
-    study = summary["study"]
-    controls = {control["label"] for control in study["design"]["controls"]}
-    rows = {row["attention"]: row for row in summary["rows"] if row["attention"] not in controls}
-    tests = [test for test in summary["tests"] if not {test["a"], test["b"]} & controls]
-    if not tests and len(rows) > 1:
-        sentences = ["Nobody can tell yet: none of the planned comparisons has finished runs at both ends."]
-    elif not tests:
-        (only,) = rows
-        sentences = [f"Only {display_name(only)} has finished runs, so there is nothing to compare it with."]
-    elif all(test["n"] < 2 for test in tests):
-        sentences = _untested(tests, with_plain=BASELINE in rows)
-    elif study["design"]["contrasts"]:
-        sentences = _over_contrasts(tests, study["design"], study["statistics"])
-    elif study["design"]["kind"] == "networks":
-        sentences = _between_networks(rows, tests, study["statistics"])
-    elif BASELINE in rows:
-        sentences = _against_plain(rows, tests, study["statistics"])
-    else:
-        sentences = _without_plain(tests, study["statistics"])
-    sentences += [
-        _control(control, summary["tests"], study["statistics"]) for control in study["design"]["controls"]
+Tests = Sequence[Comparison]
+Rows = Mapping[str, SummaryRow]
+
+
+def verdict(summary: Summary) -> list[str]:
+    """Say which candidate is worth its price, the headline first; "not shown" is never "no effect"."""
+    controls = {control.label for control in summary.study.design.controls}
+    rows = {row.attention: row for row in summary.rows if row.attention not in controls}
+    tests = [test for test in summary.comparisons if not test.pair & controls]
+    return [
+        *_findings(summary, rows, tests),
+        *(_control(summary, control) for control in summary.study.design.controls),
+        *_reservations(summary),
     ]
-    asked = len(study["attention"]) * len(study["seeds"])
-    absent = asked - sum(row["runs"] for row in summary["rows"])
+
+
+def _findings(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
+    """Choose the sentences by what was compared."""
+    if not tests and len(rows) > 1:
+        return ["Nobody can tell yet: none of the planned comparisons has finished runs at both ends."]
+    if not tests:
+        (only,) = rows
+        return [f"Only {display_name(only)} has finished runs, so there is nothing to compare it with."]
+    if all(test.test.n < 2 for test in tests):
+        return _one_seed(summary.metric, tests, has_baseline=BASELINE in rows)
+    if summary.study.design.contrasts:
+        return _over_contrasts(summary, tests)
+    if summary.study.design.kind == "networks":
+        return _between_networks(summary, rows, tests)
+    if BASELINE in rows:
+        return _against_baseline(summary, rows, tests)
+    return _without_baseline(summary, tests)
+
+
+def _reservations(summary: Summary) -> list[str]:
+    """State what the verdict does not rest on: missing runs, rough latencies, other data and recipes."""
+    study, sentences = summary.study, []
+    asked = len(study.attention) * len(study.seeds)
+    absent = asked - sum(row.runs for row in summary.rows)
     if absent:
         sentences.append(
             f"{absent} of the {count(asked, 'run')} {'is' if absent == 1 else 'are'} missing; "
             "this rests on the others."
         )
-    if noise := study["cost"].get("noise"):
+    if summary.noise:
         sentences.append(
-            f"Latencies were measured on a busy machine, and are rough: {noise[0]}. Give the command again "
-            "when nothing else runs: they are measured anew."
+            f"Latencies were measured on a busy machine, and are rough: {summary.noise[0]}. Give the command "
+            "again when nothing else runs: they are measured anew."
         )
     sentences.append(
-        f"This speaks for {study['backbone']} on {study['data']['name']} under this recipe. The intervals "
-        "tell of chance between seeds, not of chance in the choice of the "
-        f"{study['data']['test']} test images."
+        f"This speaks for {study.backbone} on {study.data.name} under this recipe. The intervals tell of "
+        f"chance between seeds, not of chance in the choice of the {study.data.test} test images."
     )
     return sentences
 
 
-def _against_plain(rows: dict[str, Row], tests: list[Test], settings: dict[str, Any]) -> list[str]:
-    to_plain = [test for test in tests if test["a"] == BASELINE]
-    shown = [test for test in to_plain if is_shown(test, settings)]
-    better = [test for test in shown if test["difference"] > 0]
-    worse = [test for test in shown if test["difference"] < 0]
-    unshown = [test for test in to_plain if test not in shown]
-    sentences = []
+def _against_baseline(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
+    """Mechanisms against the backbone without attention: which to take, and at what price."""
+    metric = summary.metric
+    against = [test for test in tests if test.a == BASELINE]
+    better = [test for test in against if test.outcome is Outcome.BETTER]
+    worse = [test for test in against if test.outcome is Outcome.WORSE]
+    open_tests = [test for test in against if not test.is_significant]
     if better:
-        sentences.append(_choice(better, rows, tests, settings))
+        headline = _choice(metric, better, rows, tests)
     elif worse:
-        sentences.append("No mechanism was shown to be better than plain.")
+        headline = "No mechanism was shown to be better than plain."
     else:
-        sentences.append("Nobody can tell yet: no mechanism was shown to differ from plain.")
-    sentences += [
-        f"{test['b']} is better than plain by {evidence(test)}; its price: {price(rows[test['b']])}."
-        for test in sorted(better, key=lambda test: -test["difference"])
+        headline = "Nobody can tell yet: no mechanism was shown to differ from plain."
+    sentences = [
+        f"{test.b} is better than plain by {evidence(metric, test)}; its price: {price(rows[test.b].price)}."
+        for test in sorted(better, key=_gain, reverse=True)
     ]
     sentences += [
-        f"{test['b']} is worse than plain by {evidence(test)}."
-        for test in sorted(worse, key=lambda test: test["difference"])
+        f"{test.b} is worse than plain by {evidence(metric, test)}." for test in sorted(worse, key=_gain)
     ]
-    if unshown and shown:
-        names = listing([test["b"] for test in unshown])
+    if open_tests and (better or worse):
+        names = listing([test.b for test in open_tests])
         sentences.append(
             f"For {names} no difference from plain was shown, which does not mean that there is none."
         )
-    return sentences + limits(unshown, "not shown" if shown else "seen", settings)
+    return [headline, *sentences, *limits(summary, open_tests, _which(better or worse))]
 
 
-def _without_plain(tests: list[Test], settings: dict[str, Any]) -> list[str]:
-    shown = [test for test in tests if is_shown(test, settings)]
+def _without_baseline(summary: Summary, tests: Tests) -> list[str]:
+    """Mechanisms against each other alone."""
     sentences = [
         "Whether any mechanism is worth its cost cannot be said: there is no finished run of plain (none) to "
         "compare with, only of the mechanisms with each other."
     ]
-    for test in shown:
-        high, low = (test["b"], test["a"]) if test["difference"] > 0 else (test["a"], test["b"])
-        sentences.append(f"{high} is better than {low} by {evidence(test)}.")
-    if not shown:
+    significant = [test for test in tests if test.is_significant]
+    for test in significant:
+        better, other = (test.b, test.a) if test.outcome is Outcome.BETTER else (test.a, test.b)
+        sentences.append(f"{better} is better than {other} by {evidence(summary.metric, test)}.")
+    if not significant:
         sentences.append("No mechanism was shown to differ from another.")
-    unshown = [test for test in tests if test not in shown]
-    return sentences + limits(unshown, "not shown" if shown else "seen", settings)
+    open_tests = [test for test in tests if not test.is_significant]
+    return sentences + limits(summary, open_tests, _which(significant))
 
 
-def _between_networks(rows: dict[str, Row], tests: list[Test], settings: dict[str, Any]) -> list[str]:
-    """Whole networks: which had the highest mean, and which could not be told apart from it."""
-    best = max(rows.values(), key=lambda row: row["accuracy"]["mean"])["attention"]
-    against = {test["a"] if test["b"] == best else test["b"]: test for test in tests if best in _pair(test)}
-    tied = [label for label, test in against.items() if not is_shown(test, settings)]
+def _between_networks(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
+    """Whole networks: which has the best mean, and which could not be told apart from it."""
+    metric = summary.metric
+    best = max(rows.values(), key=lambda row: metric.sign * (row.scores[metric.name].mean or 0.0)).attention
+    against = {test.a if test.b == best else test.b: test for test in tests if best in test.pair}
+    tied = [label for label, test in against.items() if not test.is_significant]
     if not tied:
-        headline = f"{best} is the most accurate: it was shown to be better than each of the others."
+        headline = f"{best} is {metric.best}: it was shown to be better than each of the others."
     else:
         headline = (
-            f"{best} has the highest mean; {listing(tied)} could not be told apart from it, which does not "
-            "mean that they are equal."
+            f"{best} has the {metric.superlative} mean; {listing(tied)} could not be told apart from it, "
+            "which does not mean that they are equal."
         )
-    beaten = [test for label, test in against.items() if label not in tied]
-    sentences = [
-        f"{best} is better than {next(label for label in _pair(test) if label != best)} by {evidence(test)}."
-        for test in beaten
-    ]
-    unshown = [against[label] for label in tied]
-    return [headline, *sentences, *limits(unshown, "not shown" if beaten else "seen", settings)]
+    beaten = [label for label in against if label not in tied]
+    sentences = [f"{best} is better than {label} by {evidence(metric, against[label])}." for label in beaten]
+    return [headline, *sentences, *limits(summary, [against[label] for label in tied], _which(beaten))]
 
 
-def _control(control: dict[str, Any], tests: list[Test], settings: dict[str, Any]) -> str:
-    """Whether a mechanism differs from a plain backbone that was made as dear."""
-    of, label = control["of"], control["label"]
-    dear = {"parameters": "of as many parameters", "macs": "of as many multiply-adds", "latency": "as slow"}
-    control_name = f"a plain backbone {dear[control['measure']]} ({label})"
-    found = [test for test in tests if {of, label} == set(_pair(test)) and test["difference"] is not None]
-    if not found:
-        return f"{of} has no finished pair of runs with {control_name}."
-    sign = 1 if found[0]["b"] == of else -1
-    gain = sign * found[0]["difference"]
-    if not is_shown(found[0], settings):
-        return f"{of} was not shown to differ from {control_name}: {points(gain)} points were seen."
-    if gain > 0:
-        return f"{of} is better than {control_name} by {evidence(found[0])}: its gain is not just size."
-    return f"{of} is worse than {control_name} by {evidence(found[0])}."
-
-
-def _pair(test: Test) -> tuple[str, str]:
-    return test["a"], test["b"]
-
-
-def _over_contrasts(tests: list[Test], design: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+def _over_contrasts(summary: Summary, tests: Tests) -> list[str]:
     """The comparisons that were planned: which showed a difference, and which did not."""
-    of = {"ablate": f"part of {design['subject']}", "sweep": f"value of {design['subject']}'s options"}
-    subject = of.get(design["kind"], "comparison")
-    shown = [test for test in tests if is_shown(test, settings)]
-    unshown = [test for test in tests if test not in shown]
-    if shown:
-        number = f"{len(shown)} of {count(len(tests), 'planned comparison')}"
-        headline = f"{number} showed a difference; of the others nobody can tell yet."
-        if not unshown:
-            headline = f"All of the {count(len(tests), 'planned comparison')} showed a difference."
-    else:
+    metric, design = summary.metric, summary.study.design
+    significant = [test for test in tests if test.is_significant]
+    open_tests = [test for test in tests if not test.is_significant]
+    planned = count(len(tests), "planned comparison")
+    if not significant:
+        of = {"ablate": f"part of {design.subject}", "sweep": f"value of {design.subject}'s options"}
+        subject = of.get(design.kind, "comparison")
         headline = f"Nobody can tell yet: no {subject} was shown to make a difference."
+    elif open_tests:
+        headline = f"{len(significant)} of {planned} showed a difference; of the others nobody can tell yet."
+    else:
+        headline = f"All of the {planned} showed a difference."
     sentences = [
-        f"{contrast_name(test)}: {_direction(test)} {evidence(test)}."
-        for test in sorted(shown, key=lambda test: -abs(test["difference"]))
+        f"{contrast_name(test)}: a {'gain' if _gain(test) > 0 else 'loss'} of {evidence(metric, test)}."
+        for test in sorted(significant, key=lambda test: -abs(_gain(test)))
     ]
-    return [headline, *sentences, *limits(unshown, "not shown" if shown else "seen", settings)]
+    return [headline, *sentences, *limits(summary, open_tests, _which(significant))]
 
 
-def _direction(test: Test) -> str:
-    return "a gain of" if test["difference"] > 0 else "a loss of"
-
-
-def _untested(tests: list[Test], *, with_plain: bool) -> list[str]:
-    if with_plain:
-        tests = [test for test in tests if test["a"] == BASELINE]
+def _one_seed(metric: Metric, tests: Tests, *, has_baseline: bool) -> list[str]:
     sentences = ["With one seed no test is possible: nobody can tell chance from effect yet."]
-    seen = [test for test in tests if test["difference"] is not None]
+    seen = [
+        test
+        for test in tests
+        if test.test.difference is not None and (test.a == BASELINE or not has_baseline)
+    ]
     if seen:
-        sentences.append(f"{largest(seen, 'seen')[1]} Chance alone may have made it.")
+        sentences.append(f"{largest(metric, seen, 'seen')[1]} Chance alone may have made it.")
     return [*sentences, "Run at least three seeds, better five, to have it tested."]
 
 
-def _choice(better: list[Test], rows: dict[str, Row], tests: list[Test], settings: dict[str, Any]) -> str:
-    """Take the cheapest of the better ones that could not be told apart from the best of them."""
-    best = max(better, key=lambda test: test["difference"])["b"]
+def _control(summary: Summary, control: Control) -> str:
+    """Say whether a mechanism differs from its cost-matched control."""
+    of, metric = control.of, summary.metric
+    name = f"a plain backbone {CONTROL_SIZES[control.measure]} ({control.label})"
+    test = next((test for test in summary.comparisons if test.pair == {of, control.label}), None)
+    if test is None or test.gain is None:
+        return f"{of} has no finished pair of runs with {name}."
+    gain = test.gain if test.b == of else -test.gain
+    if not test.is_significant:
+        seen = metric.with_unit(metric.write_difference(gain))
+        return f"{of} was not shown to differ from {name}: {seen} were seen."
+    if gain > 0:
+        return f"{of} is better than {name} by {evidence(metric, test)}: its gain is not just size."
+    return f"{of} is worse than {name} by {evidence(metric, test)}."
+
+
+def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
+    """Take the cheapest of the better mechanisms that could not be told apart from the best of them."""
+    best = max(better, key=_gain).b
     if len(better) == 1:
         return f"Take {best} if its price suits you: it alone was shown to be better than plain."
-    pairs = {frozenset((test["a"], test["b"])): test for test in tests}
-    others = [test["b"] for test in better if test["b"] != best]
-    tied = [label for label in others if not is_shown(pairs[frozenset((label, best))], settings)]
+    pairs = {test.pair: test for test in tests}
+    others = [test.b for test in better if test.b != best]
+    tied = [label for label in others if not pairs[frozenset((label, best))].is_significant]
     if not tied:
         return (
             f"Take {best} if its price suits you: it was shown to be better than plain, and than "
             f"{listing(others)}, which {'was' if len(others) == 1 else 'were'} better than plain, too."
         )
-    cheapest = min([best, *tied], key=lambda label: _expense(rows[label]))
+    cheapest = min([best, *tied], key=lambda label: _expense(rows[label].price))
     if cheapest == best:
         return (
             f"Take {best} if its price suits you: of the {len(better)} mechanisms shown to be better than "
-            f"plain it has the highest mean, and {listing(tied)}, which could not be told apart from it, cost"
-            f"{'s' if len(tied) == 1 else ''} no less."
+            f"plain it has the {metric.superlative} mean, and {listing(tied)}, which could not be told apart "
+            f"from it, cost{'s' if len(tied) == 1 else ''} no less."
         )
     test = pairs[frozenset((cheapest, best))]
-    limit = test["detectable_difference"]
-    unseen = f"; under {in_points(limit)} it would likely have gone unseen" if limit is not None else ""
+    limit = test.detectable_difference
+    unseen = (
+        f"; under {metric.write_size(limit)} it would likely have gone unseen" if limit is not None else ""
+    )
     return (
         f"Take {cheapest} if its price suits you: it was shown to be better than plain, and it is the "
         f"cheapest of those that could not be told apart from the best, {best} (difference seen: "
-        f"{in_points(abs(test['difference']))}{unseen})."
+        f"{metric.write_size(test.test.difference or 0.0)}{unseen})."
     )
 
 
-def _expense(row: Row) -> tuple[float, ...]:
-    """Latency first, for it is paid with every image; what was not measured counts as dearest.
+def _expense(price: Price) -> tuple[float, ...]:
+    """Latency first, for it is paid with every image; what was not measured counts as the most expensive.
 
-    Latencies are compared by their ratios to plain within rounds: medians are of the machine's states too.
+    Latencies are compared by their ratios to the baseline within rounds: the medians depend on the state of
+    the machine, too.
     """
-    measures = (row["latency_ratio"], row["macs"], row["parameters"])
+    measures = (price.latency_ratio, price.macs, price.parameters)
     return tuple(math.inf if measure is None else measure for measure in measures)
+
+
+def _gain(test: Comparison) -> float:
+    return test.gain or 0.0
+
+
+def _which(significant: Sequence[object]) -> str:
+    """Name the differences that are not significant, beside others that are or alone."""
+    return "not shown" if significant else "seen"

@@ -1,0 +1,56 @@
+"""How numbers and lists of names are written wherever a person reads them: page, terminal, Markdown, LaTeX."""
+
+from collections.abc import Sequence
+
+__all__ = ["NOTHING", "count", "decimals", "interval", "listing", "magnitude", "p_value", "signed_percent"]
+
+NOTHING = "–"
+"""Stands where a number cannot be given."""
+
+
+def decimals(value: float | None, digits: int, *, scale: float = 1, signed: bool = False) -> str:
+    """Write `value` times `scale` with a true minus sign; `signed` writes a plus sign, too."""
+    if value is None:
+        return NOTHING
+    return f"{scale * value:{'+' * signed}.{digits}f}".replace("-", "−")
+
+
+def interval(bounds: Sequence[float] | None, digits: int, *, scale: float = 1) -> str:
+    """Write an interval as "low to high": a dash would collide with minus signs."""
+    if bounds is None:
+        return NOTHING
+    return " to ".join(decimals(bound, digits, scale=scale) for bound in bounds)
+
+
+def signed_percent(percent: float | None) -> str:
+    """Write a change in per cent: two digits under 1 %, one under 100 %, none above."""
+    if percent is None:
+        return NOTHING
+    digits = 2 if 0 < abs(percent) < 0.995 else 1 if abs(percent) < 99.95 else 0
+    return f"{decimals(percent, digits, signed=True)} %"
+
+
+def p_value(p: float | None) -> str:
+    """Write a p value with three digits behind the point, or as "< 0.001"."""
+    return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def magnitude(value: float | None) -> str:
+    """Write a number with three significant digits and k, M, G or T."""
+    if value is None:
+        return NOTHING
+    for unit in ("", " k", " M", " G"):
+        if abs(value) < 999.5:
+            return f"{value:.0f}{unit}" if unit == "" or abs(value) >= 99.95 else f"{value:#.3g}{unit}"
+        value /= 1000
+    return f"{value:#.3g} T"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number and its noun: "1 seed", "3 seeds"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listing(names: Sequence[str], conjunction: str = "and") -> str:
+    """Write names as "a", "a and b" or "a, b and c"."""
+    return f" {conjunction} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
