@@ -1,10 +1,11 @@
-"""What all figures share: a figure's record, the colours of mechanisms, and the light and the dark theme.
+"""What all figures share: their type, the colours of mechanisms, and the light and the dark theme.
 
-One Vega-Lite specification serves the page and the files. Colours that must follow a light or a dark page
-come from `theme`, as the parameters ink, paper and quiet; those of mechanisms are mid-tones that stand out
-from both.
+One Vega-Lite specification serves the page and the files. The colours that follow a light or a dark page come
+from `theme`, as the parameters ink, paper and quiet; those of mechanisms are mid-tones, which stand out from
+both.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any, Literal
@@ -14,10 +15,14 @@ import altair as alt
 from foveate.records.labels import BASELINE, display_name
 
 __all__ = [
+    "BASELINE_COLOUR",
     "COLOURS",
-    "PLAIN_COLOUR",
     "Figure",
+    "Spec",
+    "colour_of",
+    "colour_scale",
     "mechanism_colour",
+    "mechanism_colours",
     "mechanism_names",
     "number_tip",
     "specification",
@@ -25,7 +30,7 @@ __all__ = [
 ]
 
 FONT = 'system-ui, -apple-system, "Segoe UI", "Liberation Sans", Arial, sans-serif'
-PLAIN_COLOUR = "#7d848c"
+BASELINE_COLOUR = "#7d848c"
 # fmt: off
 COLOURS = (
     "#2f7ed8", "#d9541e", "#15936a", "#a05fc4", "#b07d0a",
@@ -38,20 +43,33 @@ TONES = {
 }
 LINES = {"light": "#dfe3e7", "dark": "#343b43"}
 HEAT = {"light": ["#f1f4f7", "#8db8e8", "#1d5fb0"], "dark": ["#1d2228", "#2c5f9e", "#8fc1ff"]}
+LEGEND_LETTERS = 40
+"""A phone shows so many letters of a legend side by side."""
+
+Spec = dict[str, Any]
+"""A specification or a configuration of Vega-Lite."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart: its file's stem, its group in the page, its title, itself in words, its specification."""
+    """A chart.
+
+    Attributes:
+        name: stem of its file.
+        group: where it stands in the page.
+        title: above it.
+        description: the chart in words, for those who do not see it.
+        spec: its specification.
+    """
 
     name: str
     group: str
     title: str
     description: str
-    spec: dict[str, Any]
+    spec: Spec
 
 
-def theme(tone: Literal["light", "dark"]) -> dict[str, Any]:
+def theme(tone: Literal["light", "dark"]) -> Spec:
     """Return the Vega-Lite configuration of a light or a dark page; files take the light one."""
     ink, quiet, paper = TONES[tone].values()
     text = {"titleFontWeight": "normal", "titleFontSize": 12, "labelFontSize": 12}
@@ -77,27 +95,47 @@ def theme(tone: Literal["light", "dark"]) -> dict[str, Any]:
     }
 
 
-def specification(chart: alt.LayerChart | alt.FacetChart, description: str, height: int) -> dict[str, Any]:
+def specification(chart: alt.LayerChart | alt.FacetChart, description: str, height: int) -> Spec:
     """Return a chart's specification, as wide as what contains it; a file gives it a width of its own."""
     spec = chart.properties(width="container", height=height, description=description).to_dict()
-    # Altair's defaults for size and theme would come before the page's.
+    # Altair's defaults for size and theme would override the page's.
     spec.pop("config", None)
     return {**spec, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
-def mechanism_names(summary: dict[str, Any]) -> list[str]:
-    """Return the names of the mechanisms as shown, in the order of the rows."""
-    return [display_name(row["attention"]) for row in summary["rows"]]
+def mechanism_names(labels: Iterable[str]) -> list[str]:
+    """Return the names of mechanisms as a person reads them, each once."""
+    return [display_name(label) for label in dict.fromkeys(labels)]
 
 
-def mechanism_colour(summary: dict[str, Any], *, legend: bool = False) -> alt.Color:
-    """Encode the field `mechanism` as colour: plain grey, the others one each, the same in all figures."""
-    names, colours = mechanism_names(summary), cycle(COLOURS)
-    palette = [PLAIN_COLOUR if name == display_name(BASELINE) else next(colours) for name in names]
-    scale = alt.Scale(domain=names, range=palette)
-    # Few columns where names are long: a phone shows some forty letters side by side.
-    columns = max(2, min(4, 40 // (3 + max(map(len, names)))))
-    return alt.Color("mechanism:N", scale=scale, legend=alt.Legend(columns=columns) if legend else None)
+def mechanism_colours(names: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each name: grey for the baseline, the others one each, the same in all figures."""
+    colours = cycle(COLOURS)
+    return {name: BASELINE_COLOUR if name == display_name(BASELINE) else next(colours) for name in names}
+
+
+def mechanism_colour(names: Sequence[str], *, legend: bool = False) -> alt.Color:
+    """Return the encoding of the field `mechanism`, which holds one of `names`, as its colour."""
+    return colour_of("mechanism", mechanism_colours(names), legend=legend)
+
+
+def colour_of(
+    field: str, colours: Mapping[str, str], *, legend: bool = False, columns: int | None = None
+) -> alt.Color:
+    """Return the encoding of `field`, which holds a key of `colours`, as its colour; a legend has all keys.
+
+    Args:
+        columns: of the legend; without it few where names are long.
+    """
+    if columns is None:
+        columns = max(2, min(4, LEGEND_LETTERS // (3 + max(map(len, colours)))))
+    shown = alt.Legend(columns=columns, symbolLimit=0) if legend else None
+    return alt.Color(f"{field}:N", sort=[*colours], scale=colour_scale(colours), legend=shown)
+
+
+def colour_scale(colours: Mapping[str, str]) -> alt.Scale:
+    """Return the scale that gives each key of `colours` its colour."""
+    return alt.Scale(domain=[*colours], range=[*colours.values()])
 
 
 def number_tip(field: str, title: str | None = None, style: str = ".4~g") -> alt.Tooltip:

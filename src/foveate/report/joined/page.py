@@ -2,33 +2,39 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import quote
 
 from foveate.report.core.frame import render
 from foveate.report.core.theme import Figure
-from foveate.report.joined.tables import differences_table, joined_table, note_of_differences, study_titles
+from foveate.report.joined.studies import JoinedStudies
+from foveate.report.joined.tables import differences_table, joined_table, note_of_differences
 from foveate.report.study.claims import claims, conditions
+from foveate.report.study.summary import Summary
 from foveate.version import __version__
 
 __all__ = ["render_joined"]
 
 
-def render_joined(joined: dict[str, Any], drawings: list[tuple[Figure, str]], out: Path) -> str:
+class StudyOnPage(NamedTuple):
+    """A study as the page has it: `link` leads to its own report."""
+
+    title: str
+    summary: Summary
+    link: str
+    conditions: list[str]
+    claims: list[str]
+
+
+def render_joined(joined: JoinedStudies, drawings: list[tuple[Figure, str]], out: Path) -> str:
     """Render the page of `joined`, to lie in the folder `out`, with its figures and their SVG.
 
-    Names of studies and mechanisms come from folders and flags: everything is escaped, and the page asks for
-    nothing.
+    Names of studies and mechanisms come from folders and flags: everything is escaped, and the page makes no
+    request.
     """
     studies = [
-        {
-            "title": title,
-            "summary": summary,
-            "link": _relative(Path(summary["report"]), out),
-            "conditions": conditions(summary) if "against" in summary else [],
-            "claims": claims(summary),
-        }
-        for title, summary in zip(study_titles(joined["studies"]), joined["studies"], strict=True)
+        StudyOnPage(title, summary, _relative(summary.report, out), conditions(summary), claims(summary))
+        for title, summary in joined.titled
     ]
     return render(
         "joined/page.html.j2",
@@ -38,10 +44,11 @@ def render_joined(joined: dict[str, Any], drawings: list[tuple[Figure, str]], ou
         note=note_of_differences(joined),
         differences=differences_table(joined),
         results=joined_table(joined),
-        article=next((s["against"] for s in joined["studies"] if "against" in s), None),
+        article=joined.article,
+        metric=joined.metric,
     )
 
 
 def _relative(page: Path, out: Path) -> str:
-    """The address of `page` from a page in `out`."""
+    """Return the address of `page` from a page in `out`."""
     return quote(Path(os.path.relpath(page.resolve(), out.resolve())).as_posix())

@@ -1,80 +1,148 @@
-"""The figures that look into the classes: accuracy by class, and confusion matrices."""
+"""The figures of classes: accuracy by class, which of them gain and lose, and confusion matrices."""
 
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
 import altair as alt
 
 from foveate.records.labels import display_name
-from foveate.records.study import Records
-from foveate.report.core.theme import Figure, mechanism_colour, mechanism_names, number_tip, specification
-from foveate.report.study.class_changes import MANY_CLASSES, class_accuracy
+from foveate.records.study import StudyRecords
+from foveate.report.core.charts.axes import Caption, chart_of
+from foveate.report.core.notation import listing
+from foveate.report.core.theme import COLOURS, Figure, mechanism_colour, mechanism_names, number_tip
+from foveate.report.study.class_changes import (
+    MANY_CLASSES,
+    ClassChange,
+    changed_labels,
+    class_changes_sentences,
+    most_changed,
+)
+from foveate.report.study.summary import Summary
 
-__all__ = ["confusion", "per_class"]
+__all__ = ["class_changes_figure", "class_figures"]
 
-CLASSES_WITH_FIGURES = 12
-"""With more classes than this the cells of a confusion matrix are too small for figures."""
+CLASSES_WITH_NUMBERS = 12
+"""With more classes than this the cells of a confusion matrix are too small for numbers."""
+GAIN, LOSS = COLOURS[2], COLOURS[1]
 
 
-def per_class(summary: dict[str, Any], records: Records) -> Figure:
-    """Show each class's accuracy, mean and range over seeds; of many classes those of the lowest mean.
+def class_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
+    """Make the figures of the classes of a study; none where its task has no scores by class."""
+    changes = class_changes_figure(summary.class_changes)
+    made = [figure for figure in (_accuracies(records), changes) if figure]
+    if len(records.study.data.classes) <= MANY_CLASSES:
+        made += [
+            _confusion(label, number, records)
+            for number, label in enumerate(records.finished)
+            if any(run.test.confusion for run in records.results[label].values())
+        ]
+    return made
 
-    Classes without test images have none and are not shown.
+
+def _accuracies(records: StudyRecords) -> Figure | None:
+    """Draw each class's accuracy, mean and range over seeds; of many classes those of the lowest mean.
+
+    A class without test images has no accuracy, and is not there.
     """
-    values: list[dict[str, Any]] = []
-    means: dict[str, float] = {}
-    for index, name in enumerate(records.study["data"]["classes"]):
-        of_class = []
-        for label in records.finished:
-            runs = records.results[label].values()
-            found = [class_accuracy(run["test"]["per_class"][index]) for run in runs]
-            over_seeds = [100 * accuracy for accuracy in found if accuracy is not None]
-            if not over_seeds:
-                continue
-            value = {"class": name, "mechanism": display_name(label), "accuracy": fmean(over_seeds)}
-            of_class.append(value | {"low": min(over_seeds), "high": max(over_seeds)})
-        if not of_class:
-            continue
-        means[name] = fmean(value["accuracy"] for value in of_class)
-        values += of_class
+    by_class: dict[str, list[dict[str, Any]]] = {}
+    for label in records.finished:
+        found: dict[str, list[float]] = {}
+        for run in records.results[label].values():
+            for scores in run.test.per_class:
+                if scores.tested_accuracy is not None:
+                    found.setdefault(scores.name, []).append(100 * scores.tested_accuracy)
+        for name, values in found.items():
+            value = {"class": name, "mechanism": display_name(label), "accuracy": fmean(values)}
+            by_class.setdefault(name, []).append(value | {"low": min(values), "high": max(values)})
+    if not by_class:
+        return None
+    means = {name: fmean(value["accuracy"] for value in values) for name, values in by_class.items()}
     hardest = set(sorted(means, key=means.__getitem__)[:MANY_CLASSES])
-    shown = [name for name in means if name in hardest]
-    names = mechanism_names(summary)
-    base = alt.Chart(alt.Data(values=[value for value in values if value["class"] in hardest])).encode(
+    classes = [name for name in records.study.data.classes if name in hardest]
+    names = mechanism_names(records.finished)
+    base = chart_of(value for name in classes for value in by_class[name]).encode(
         y=alt.Y(
-            "class:N", title=None, sort=shown, axis=alt.Axis(bandPosition=0, tickBand="extent", grid=True)
+            "class:N", title=None, sort=classes, axis=alt.Axis(bandPosition=0, tickBand="extent", grid=True)
         ),
         yOffset=alt.YOffset("mechanism:N", sort=names, scale=alt.Scale(paddingOuter=0.9)),
-        color=mechanism_colour(summary, legend=True),
+        color=mechanism_colour(names, legend=True),
     )
     accuracy = alt.X("accuracy:Q", title="Accuracy, %", scale=alt.Scale(zero=False))
+    tips = ["class:N", "mechanism:N", *(number_tip(field) for field in ("accuracy", "low", "high"))]
     chart = alt.layer(
         base.mark_rule(strokeWidth=1.5, opacity=0.5).encode(x=alt.X("low:Q"), x2="high:Q"),
-        base.mark_circle(size=44, opacity=1).encode(
-            x=accuracy,
-            tooltip=["class:N", "mechanism:N", *(number_tip(field) for field in ("accuracy", "low", "high"))],
-        ),
+        base.mark_circle(size=44, opacity=1).encode(x=accuracy, tooltip=tips),
     )
-    description = f"Accuracy within {len(shown)} classes, mean and range over seeds, for {', '.join(names)}."
-    spec = specification(chart, description, height=len(shown) * max(22, 8 * len(names) + 8))
-    return Figure("per_class", "classes", "Accuracy by class", description, spec)
+    description = (
+        f"Accuracy within {len(classes)} classes, mean and range over seeds, for {', '.join(names)}."
+    )
+    caption = Caption("per_class", "classes", "Accuracy by class", description)
+    return caption.figure(chart, height=len(classes) * max(22, 8 * len(names) + 8))
 
 
-def confusion(label: str, number: int, records: Records) -> Figure:
-    """Show where the images of each true class went, in per cent of the class, all seeds together."""
-    classes: list[str] = records.study["data"]["classes"]
-    runs = [run["test"]["confusion"] for run in records.results[label].values()]
+def class_changes_figure(
+    changes: Sequence[ClassChange],
+    group: str = "classes",
+    name: str = "class_changes",
+    title: str = "Which classes gain, which lose",
+) -> Figure | None:
+    """Draw a cell for each class and mechanism: green gains, orange loses, with a frame if significant."""
+    if not changes:
+        return None
+    names, classes = mechanism_names(changed_labels(changes)), most_changed(changes)
+    drawn = [change for change in changes if change.name in classes]
+    limit = max(1.0, *(abs(100 * change.difference) for change in drawn))
+    numbers = [number_tip(field, style="+.2f") for field in ("change", "low", "high")]
+    base = chart_of(map(_change, drawn)).encode(
+        x=alt.X(
+            "mechanism:N",
+            title=None,
+            sort=names,
+            axis=alt.Axis(orient="top", labelAngle=0, grid=False),
+        ),
+        y=alt.Y("class:N", title=None, sort=classes, axis=alt.Axis(grid=False)),
+        tooltip=["class:N", "mechanism:N", *numbers],
+    )
+    strength = alt.Opacity("size:Q", legend=None, scale=alt.Scale(domain=[0, limit], range=[0.04, 0.9]))
+    sized = base.transform_calculate(size="abs(datum.change)")
+    chart = alt.layer(
+        sized.transform_filter("datum.change > 0").mark_rect(fill=GAIN).encode(opacity=strength),
+        sized.transform_filter("datum.change <= 0").mark_rect(fill=LOSS).encode(opacity=strength),
+        base.transform_filter("datum.significant").mark_rect(
+            fill=None, stroke={"expr": "ink"}, strokeWidth=2, strokeOpacity=1
+        ),
+        base.mark_text(fontSize=11, fill={"expr": "ink"}).encode(text=alt.Text("change:Q", format="+.1f")),
+    )
+    description = (
+        f"Change of accuracy against plain in points by class, for {listing(names)}. "
+        f"{' '.join(class_changes_sentences(changes))}"
+    )
+    return Caption(name, group, title, description).figure(chart, height=max(120, 22 * len(classes)))
+
+
+def _change(change: ClassChange) -> dict[str, Any]:
+    value = {"class": change.name, "mechanism": display_name(change.attention)}
+    ends = {"change": change.difference, "low": change.low, "high": change.high}
+    points = {key: None if end is None else 100 * end for key, end in ends.items()}
+    return {**value, **points, "significant": change.is_significant}
+
+
+def _confusion(label: str, number: int, records: StudyRecords) -> Figure:
+    """Draw where the images of each true class went, in per cent of the class, all seeds together."""
+    classes = records.study.data.classes
+    matrices = [run.test.confusion for run in records.results[label].values()]
     values = []
     for row, true in enumerate(classes):
-        counts = [sum(matrix[row][column] for matrix in runs) for column in range(len(classes))]
+        counts = [sum(matrix[row][column] for matrix in matrices) for column in range(len(classes))]
         values += [
-            {"true": true, "predicted": predicted, "count": found, "percent": 100 * found / sum(counts)}
-            for predicted, found in zip(classes, counts, strict=True)
-            if found
+            {"true": true, "predicted": predicted, "count": count, "percent": 100 * count / sum(counts)}
+            for predicted, count in zip(classes, counts, strict=True)
+            if count
         ]
-    every = alt.Scale(domain=classes)
+    every = alt.Scale(domain=[*classes])
     angle = 0 if max(map(len, classes)) * len(classes) <= 30 else -90
-    base = alt.Chart(alt.Data(values=values)).encode(
+    base = chart_of(values).encode(
         x=alt.X("predicted:N", title="Predicted", scale=every, axis=alt.Axis(grid=False, labelAngle=angle)),
         y=alt.Y("true:N", title="True", scale=every, axis=alt.Axis(grid=False)),
         tooltip=["true:N", "predicted:N", number_tip("count"), number_tip("percent", "% of the true class")],
@@ -82,10 +150,10 @@ def confusion(label: str, number: int, records: Records) -> Figure:
     # The square root lets a few mistakes show beside a full diagonal.
     heat = alt.Color("percent:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[0, 100]))
     layers: list[alt.Chart] = [base.mark_rect().encode(color=heat)]
-    if len(classes) <= CLASSES_WITH_FIGURES:
-        figures = base.mark_text(fontSize=11, fill={"expr": "datum.percent > 40 ? paper : ink"})
-        layers.append(figures.encode(text=alt.Text("percent:Q", format=".0f")))
+    if len(classes) <= CLASSES_WITH_NUMBERS:
+        numbers = base.mark_text(fontSize=11, fill={"expr": "datum.percent > 40 ? paper : ink"})
+        layers.append(numbers.encode(text=alt.Text("percent:Q", format=".0f")))
     name = display_name(label)
     description = f"Confusion matrix of {name}: per cent of each true class, all seeds together."
-    spec = specification(alt.layer(*layers), description, height=max(200, 24 * len(classes)))
-    return Figure(f"confusion_{number}", "confusion", name, description, spec)
+    caption = Caption(f"confusion_{number}", "confusion", name, description)
+    return caption.figure(alt.layer(*layers), height=max(200, 24 * len(classes)))

@@ -1,97 +1,142 @@
-"""The figures of planned comparisons: what each part gains, and accuracy over the values of an option."""
+"""The figures of comparisons: differences to the baseline, planned comparisons, and values of an option."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import altair as alt
 
-from foveate.records.study import Records
+from foveate.records.metric import Metric
+from foveate.records.study import StudyRecords
+from foveate.report.core.charts.axes import Caption, chart_of, difference_axis, in_sentence, metric_axis
+from foveate.report.core.charts.forest import DENSE, Dot, ForestRow, forest_figure
 from foveate.report.core.notation import contrast_name
-from foveate.report.core.theme import COLOURS, PLAIN_COLOUR, Figure, number_tip, specification
+from foveate.report.core.theme import (
+    BASELINE_COLOUR,
+    COLOURS,
+    Figure,
+    mechanism_colours,
+    mechanism_names,
+)
+from foveate.report.study.summary import Comparison, Summary
 
-__all__ = ["contrast_figures"]
+__all__ = ["contrast_figures", "differences_figure", "seen"]
+
+LONG_NAMES = 260
+"""In pixels: the names of planned comparisons are long."""
 
 
-def contrast_figures(summary: dict[str, Any], records: Records) -> list[Figure]:
-    """A forest of the planned comparisons, and for each swept option its values."""
-    design = summary["study"]["design"]
-    tests = [test for test in summary["tests"] if test["n"]] if design["contrasts"] else []
-    made = [_forest(tests, records)] if tests else []
-    options = dict.fromkeys(value["option"] for value in design["values"])
+def differences_figure(summary: Summary, records: StudyRecords) -> Figure:
+    """Draw the difference of each mechanism to the baseline, with its interval and the single seeds."""
+    metric = summary.metric
+    colours = mechanism_colours(mechanism_names(row.attention for row in summary.rows))
+    rows = [
+        ForestRow(
+            name=test.b,
+            tips={"mechanism": test.b},
+            colour=colours[test.b],
+            estimate=test.test.difference,
+            interval=test.test.ci95,
+            dots=_dots(test, records, metric),
+        )
+        for test in summary.against_baseline.values()
+        if test.test.difference is not None
+    ]
+    description = f"Paired differences to plain: {seen(rows, metric)}."
+    caption = Caption("differences", "differences", "Differences to plain", description)
+    return forest_figure(caption, rows, difference_axis(metric, "difference", "Difference to plain"))
+
+
+def contrast_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
+    """Draw a forest of the planned comparisons, and for each swept option its values."""
+    has_tests = any(test.test.n for test in summary.comparisons)
+    made = [_contrasts(summary, records)] if has_tests else []
+    options = dict.fromkeys(value.option for value in summary.study.design.values)
     return made + [_values(option, summary, records) for option in options]
 
 
-def _forest(tests: list[dict[str, Any]], records: Records) -> Figure:
-    means, dots = [], []
-    names = []
-    for test in tests:
-        name = contrast_name(test)
-        names.append(name)
-        mean = {"comparison": name, "group": test["group"], "gain": 100 * test["difference"]}
-        if test["ci95"]:
-            mean |= {"low": 100 * test["ci95"][0], "high": 100 * test["ci95"][1]}
-        means.append(mean)
-        before, after = records.results[test["a"]], records.results[test["b"]]
-        for seed in sorted(before.keys() & after.keys()):
-            gain = after[seed]["test"]["accuracy"] - before[seed]["test"]["accuracy"]
-            dots.append({"comparison": name, "group": test["group"], "seed": seed, "gain": 100 * gain})
-    x = alt.X("gain:Q", title="Gain in test accuracy, points")
-    y = alt.Y("comparison:N", title=None, sort=names, axis=alt.Axis(grid=False, labelLimit=260))
-    groups = list(dict.fromkeys(test["group"] for test in tests))
-    palette = [COLOURS[number % len(COLOURS)] for number in range(len(groups))]
-    colour = alt.Color("group:N", scale=alt.Scale(domain=groups, range=palette), legend=None)
-    interval = alt.Chart(alt.Data(values=means)).encode(y=y, color=colour)
-    tips = [number_tip(field, style="+.2f") for field in ("gain", "low", "high")]
-    chart = alt.layer(
-        alt.Chart(alt.Data(values=[{}])).mark_rule(stroke={"expr": "quiet"}).encode(x=alt.datum(0)),
-        interval.transform_filter("isValid(datum.low)")
-        .mark_rule(strokeWidth=2)
-        .encode(x=alt.X("low:Q"), x2="high:Q"),
-        alt.Chart(alt.Data(values=dots))
-        .mark_point(size=28, yOffset=8, strokeWidth=1.2)
-        .encode(x=x, y=y, color=colour, tooltip=["comparison:N", "seed:O", number_tip("gain", style="+.2f")]),
-        interval.mark_point(shape="diamond", size=110, filled=True, opacity=1).encode(
-            x=x, tooltip=["comparison:N", *tips]
-        ),
+def seen(rows: Iterable[ForestRow], metric: Metric) -> str:
+    """Say which differences in `metric` the rows have."""
+    return "; ".join(
+        f"{', '.join(row.tips.values())} "
+        f"{metric.scale * row.estimate:+.{metric.digits}f} {metric.unit_of_differences}".rstrip()
+        for row in rows
     )
-    seen = "; ".join(f"{mean['comparison']} {mean['gain']:+.2f} points" for mean in means)
-    description = f"Gains of the planned comparisons: {seen}."
-    spec = specification(chart, description, height=30 * len(means) + 10)
-    return Figure("contrasts", "contrasts", "Planned comparisons", description, spec)
 
 
-def _values(option: str, summary: dict[str, Any], records: Records) -> Figure:
-    rows = {row["attention"]: row for row in summary["rows"]}
-    means, dots = [], []
-    for value in summary["study"]["design"]["values"]:
-        row = rows.get(value["label"])
-        if value["option"] != option or row is None:
+def _contrasts(summary: Summary, records: StudyRecords) -> Figure:
+    metric = summary.metric
+    groups = list(dict.fromkeys(test.group for test in summary.comparisons if test.test.n))
+    rows = [
+        ForestRow(
+            name=contrast_name(test),
+            tips={"comparison": contrast_name(test)},
+            colour=COLOURS[groups.index(test.group) % len(COLOURS)],
+            estimate=test.gain,
+            interval=_gains(test, metric),
+            dots=_dots(test, records, metric, metric.sign),
+        )
+        for test in summary.comparisons
+        if test.gain is not None
+    ]
+    description = f"Gains of the planned comparisons: {seen(rows, metric)}."
+    caption = Caption("contrasts", "contrasts", "Planned comparisons", description)
+    axis = difference_axis(metric, "gain", f"Gain in test {in_sentence(metric.title)}")
+    return forest_figure(caption, rows, axis, marks=DENSE, label_limit=LONG_NAMES)
+
+
+def _gains(test: Comparison, metric: Metric) -> tuple[float, float] | None:
+    """Return the interval of the gain, which is positive where b is the better one."""
+    if test.test.ci95 is None:
+        return None
+    low, high = sorted(metric.sign * bound for bound in test.test.ci95)
+    return low, high
+
+
+def _dots(test: Comparison, records: StudyRecords, metric: Metric, sign: int = 1) -> list[Dot]:
+    """Return the difference b - a of each seed that both have, times `sign`."""
+    before, after = records.results[test.a], records.results[test.b]
+    return [
+        Dot(sign * (after[seed].test.value(metric) - before[seed].test.value(metric)), seed)
+        for seed in sorted(before.keys() & after.keys())
+    ]
+
+
+def _values(option: str, summary: Summary, records: StudyRecords) -> Figure:
+    """Draw the primary metric over the values of a swept option."""
+    metric, axis = summary.metric, metric_axis(summary.metric, "Test", padding=8)
+    scores = {row.attention: row.scores[metric.name] for row in summary.rows}
+    means: list[dict[str, Any]] = []
+    dots = []
+    for value in summary.study.design.values:
+        score = scores.get(value.label)
+        if value.option != option or score is None or score.mean is None:
             continue
-        mean = {"value": value["value"], "accuracy": 100 * row["accuracy"]["mean"]}
-        if row["accuracy"]["ci95"]:
-            mean |= {"low": 100 * row["accuracy"]["ci95"][0], "high": 100 * row["accuracy"]["ci95"][1]}
-        means.append(mean)
+        ends = {"low": score.ci95[0], "high": score.ci95[1]} if score.ci95 else {}
+        found = {metric.name: score.mean, **ends}
+        means.append({"value": value.value, **{key: metric.scale * found[key] for key in found}})
         dots += [
-            {"value": value["value"], "seed": seed, "accuracy": 100 * run["test"]["accuracy"]}
-            for seed, run in sorted(records.results[value["label"]].items())
+            {"value": value.value, "seed": seed, metric.name: metric.scale * run.test.value(metric)}
+            for seed, run in sorted(records.results[value.label].items())
         ]
     order = [mean["value"] for mean in means]
     x = alt.X("value:N", title=option, sort=order, axis=alt.Axis(labelAngle=0, grid=False))
-    y = alt.Y("accuracy:Q", title="Test accuracy, %", scale=alt.Scale(zero=False, nice=False, padding=8))
-    interval = alt.Chart(alt.Data(values=means)).encode(x=x)
-    tips = [alt.Tooltip("value:N", title=option), *(number_tip(key) for key in ("accuracy", "low", "high"))]
+    y = alt.Y(f"{metric.name}:Q", title=axis.title, scale=axis.scale)
+    base = chart_of(means).encode(x=x)
+    tips = [alt.Tooltip("value:N", title=option), *axis.tips(metric.name, "low", "high")]
     chart = alt.layer(
-        interval.mark_line(stroke=PLAIN_COLOUR, strokeDash=[3, 3]).encode(y=y),
-        interval.transform_filter("isValid(datum.low)")
+        base.mark_line(stroke=BASELINE_COLOUR, strokeDash=[3, 3]).encode(y=y),
+        base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=2, stroke=COLOURS[0])
         .encode(y=alt.Y("low:Q"), y2="high:Q"),
-        alt.Chart(alt.Data(values=dots))
-        .mark_point(size=28, xOffset=9, strokeWidth=1.2, stroke=COLOURS[0])
-        .encode(x=x, y=y, tooltip=["value:N", "seed:O", number_tip("accuracy")]),
-        interval.mark_point(shape="diamond", size=110, filled=True, opacity=1, color=COLOURS[0]).encode(
+        chart_of(dots)
+        .mark_point(size=DENSE.dot, xOffset=9, strokeWidth=DENSE.dot_stroke, stroke=COLOURS[0])
+        .encode(x=x, y=y, tooltip=["value:N", "seed:O", *axis.tips(metric.name)]),
+        base.mark_point(shape="diamond", size=DENSE.diamond, filled=True, opacity=1, color=COLOURS[0]).encode(
             y=y, tooltip=tips
         ),
     )
-    listed = "; ".join(f"{mean['value']}: {mean['accuracy']:.2f} %" for mean in means)
-    description = f"Test accuracy by {option}, mean and 95 % interval: {listed}."
-    spec = specification(chart, description, height=240)
-    return Figure(f"values_{option}", "values", f"Accuracy by {option}", description, spec)
+    unit = " %" if metric.unit == "percent" else ""
+    listed = "; ".join(f"{mean['value']}: {mean[metric.name]:.{metric.digits}f}{unit}" for mean in means)
+    description = f"Test {in_sentence(metric.title)} by {option}, mean and 95 % interval: {listed}."
+    caption = Caption(f"values_{option}", "values", f"{metric.title} by {option}", description)
+    return caption.figure(chart, height=240)

@@ -1,0 +1,84 @@
+"""What all charts have: a caption, axes of quantities, and how they stand in a tooltip."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import altair as alt
+
+from foveate.records.metric import Metric
+from foveate.report.core.theme import Figure, number_tip, specification
+
+__all__ = ["HALO", "INK", "Axis", "Caption", "chart_of", "difference_axis", "in_sentence", "metric_axis"]
+
+INK: dict[str, Any] = {"fill": {"expr": "ink"}}
+HALO: dict[str, Any] = {"stroke": {"expr": "paper"}, "strokeWidth": 4, "strokeJoin": "round"}
+"""Of letters that are drawn twice: first in the colour of the page, which keeps lines out of them."""
+
+
+class Caption(NamedTuple):
+    """What a figure has beside its chart; see `Figure`."""
+
+    name: str
+    group: str
+    title: str
+    description: str
+
+    def figure(self, chart: alt.LayerChart | alt.FacetChart, height: int) -> Figure:
+        """Return the figure of `chart`."""
+        return Figure(*self, specification(chart, self.description, height))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A quantity along an axis.
+
+    Attributes:
+        name: of the quantity in tooltips.
+        title: beside the axis.
+        factor: from the values of records to what a person reads.
+        style: of numbers in tooltips, as d3 formats them.
+        padding: in pixels beyond the outermost values; None lets the axis contain zero.
+    """
+
+    name: str
+    title: str
+    factor: float = 1
+    style: str = ".4~g"
+    padding: int | None = None
+
+    @property
+    def scale(self) -> alt.Scale:
+        """The scale of the axis."""
+        return alt.Scale() if self.padding is None else free_scale(self.padding)
+
+    def tips(self, *fields: str) -> list[alt.Tooltip]:
+        """Return tooltips of `fields`, which are numbers of this quantity."""
+        return [number_tip(name, style=self.style) for name in fields]
+
+
+def free_scale(padding: int) -> alt.Scale:
+    """Return a scale that reaches `padding` pixels beyond the outermost values."""
+    return alt.Scale(zero=False, nice=False, padding=padding)
+
+
+def metric_axis(metric: Metric, of: str = "", padding: int = 12) -> Axis:
+    """Return the axis of the values of `metric`, with `of` before its heading: "Test accuracy, %"."""
+    heading = f"{of} {in_sentence(metric.heading)}" if of else metric.heading
+    return Axis(metric.name, heading, metric.scale, padding=padding)
+
+
+def difference_axis(metric: Metric, name: str, title: str) -> Axis:
+    """Return the axis of differences in `metric`, whose unit it puts behind `title`."""
+    titled = ", ".join(filter(None, [title, metric.unit_of_differences]))
+    return Axis(name, titled, metric.scale, style=f"+.{metric.digits}f")
+
+
+def in_sentence(title: str) -> str:
+    """Return a title as it stands within a sentence: "accuracy, %", but "F1, %"."""
+    return title[0].lower() + title[1:] if title[1:].islower() else title
+
+
+def chart_of(values: Iterable[dict[str, Any]]) -> alt.Chart:
+    """Return an empty chart of `values`, a dict for each mark."""
+    return alt.Chart(alt.Data(values=[*values]))

@@ -1,0 +1,63 @@
+"""What studies differ in, key by key, beside the candidates that they compare."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foveate.records.base import Json
+from foveate.records.study import StudyRecords
+
+__all__ = ["Difference", "find_differences"]
+
+DATA = ("name", "fingerprint", "image_size", "channels", "train_fraction", "train", "validation", "test")
+"""The keys of a study's data that say which images it has."""
+KERNEL_PATH = "auto"
+"""The kernel path of mechanisms whose costs were measured before that was recorded."""
+
+Settings = dict[str, dict[str, Json]]
+"""What a study was made with: values by part and key."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key in which studies differ: the part of the study it belongs to, and the value in each study.
+
+    A value is None where a study has not got the key.
+    """
+
+    part: str
+    key: str
+    values: tuple[Json, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the difference as `--json` gives it."""
+        return {"part": self.part, "key": self.key, "values": list(self.values)}
+
+
+def find_differences(studies: Sequence[StudyRecords]) -> tuple[Difference, ...]:
+    """Return what the studies differ in.
+
+    Compared are network, data, recipe, the seeds and the adjustment of p values, versions and hardware, and
+    how cost was measured; not the candidates, which are the rows of the joined table.
+    """
+    settings = [_settings(records) for records in studies]
+    keys = dict.fromkeys((part, key) for part in settings[0] for of_study in settings for key in of_study[part])
+    found = [
+        Difference(part, key, tuple(of_study[part].get(key) for of_study in settings)) for part, key in keys
+    ]
+    return tuple(one for one in found if any(value != one.values[0] for value in one.values))
+
+
+def _settings(records: StudyRecords) -> Settings:
+    study, cost = records.study.to_json(), records.cost.to_json()
+    # The conditions say the rest of this again, but for the kernel path.
+    path = cost.get("conditions", {}).get("path", KERNEL_PATH)
+    own = {key: value for key, value in cost.items() if key not in ("rows", "conditions", "timing")}
+    return {
+        "network": {"backbone": study["backbone"], "pretrained": study.get("pretrained")},
+        "data": {key: study["data"].get(key) for key in DATA} | {"classes": len(study["data"]["classes"])},
+        "recipe": study["recipe"],
+        "statistics": {"seeds": study["seeds"], **study["statistics"]},
+        "environment": study["environment"],
+        "cost": {**own, "path": path},
+    }
