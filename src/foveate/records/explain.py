@@ -1,7 +1,5 @@
 """The record of `foveate explain`: the scores of class activation maps, and what attention learned."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from foveate.records.base import Count, Number, Record, Text
@@ -22,9 +20,6 @@ __all__ = [
 
 EXPLAIN = "explain"
 """The kind of the record, and the name of its folder of pictures; the file is explain.json."""
-
-Method = Literal["gradcam++", "gradcam"]
-
 
 SCORES = {
     score.name: score
@@ -62,7 +57,7 @@ class ExplainSettingsRecord(Record):
         batch_size: images per forward pass.
     """
 
-    method: Method
+    method: Text
     layer: Text | None
     road_images: Count
     road_shares: tuple[Number, ...]
@@ -97,7 +92,7 @@ class ExplainKey(Key):
     digest: Text = Field(validation_alias="network", serialization_alias="network")
     name: Text
     backbone: Text = ""
-    method: Method
+    method: Text
     layer: Text
     images: Text
     limit: Count

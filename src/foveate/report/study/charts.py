@@ -60,9 +60,7 @@ LATENCY_RATIO = Cost(
     1,
     lambda price: price.latency_ratio,
 )
-PARAMETERS = Cost(
-    "parameters", "parameters", "Parameters, millions", 1e-6, lambda price: price.parameters
-)
+PARAMETERS = Cost("parameters", "parameters", "Parameters, millions", 1e-6, lambda price: price.parameters)
 MACS = Cost("macs", "multiply-adds", "Multiply-adds, millions", 1e-6, lambda price: price.macs)
 
 
@@ -89,7 +87,9 @@ def _costs(summary: Summary) -> list[Cost]:
 
 def _against_cost(summary: Summary, cost: Cost) -> Figure:
     metric = summary.metric
-    points = cost_points(summary, cost, mechanism_colours(mechanism_names(row.attention for row in summary.rows)))
+    points = cost_points(
+        summary, cost, mechanism_colours(mechanism_names(row.attention for row in summary.rows))
+    )
     front = pareto_front(points, higher_is_better=metric.higher_is_better)
     heading = f"{metric.title} against {cost.noun}"
     description = f"{heading}. On the Pareto front: {', '.join(point.name for point in front)}."
@@ -97,9 +97,7 @@ def _against_cost(summary: Summary, cost: Cost) -> Figure:
     return cost_figure(caption, points, front, cost.axis, metric_axis(metric, "Test"))
 
 
-def cost_points(
-    summary: Summary, cost: Cost, colours: Mapping[str, str], study: str = ""
-) -> list[CostPoint]:
+def cost_points(summary: Summary, cost: Cost, colours: Mapping[str, str], study: str = "") -> list[CostPoint]:
     """Return the candidates of which that cost was measured; `study` is their study's name among several."""
     points = []
     for row in summary.rows:
