@@ -267,7 +267,7 @@ def test_a_network_says_why_and_comes_back_from_a_file_as_it_was(tmp_path):
     torch.manual_seed(0)
     network = timm.create_model("cifar_resnet8", num_classes=4)
     foveate.attach(network, "dmsca", gce=False, dii=False, kernel_sizes=(3,), fusion_init=0.75)
-    for line in foveate.explain(network):
+    for line in foveate.kernel_paths(network):
         assert line.path == "reference"
         assert "parts were left out (gce, tca, dii)" in str(line)
     foveate.save(network, tmp_path / "network.safetensors")

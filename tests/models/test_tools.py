@@ -32,7 +32,7 @@ from torch.optim.swa_utils import AveragedModel
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 import foveate
-from foveate.models import sites
+from foveate.models.sites.find import sites
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "timm resnet18": lambda: timm.create_model("resnet18", layers=(1, 1, 1, 1)),

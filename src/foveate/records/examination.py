@@ -19,11 +19,11 @@ class ExaminedNetwork(Record):
 
 
 class PictureRecord(Record):
-    """A picture that lies beside a record: its file's name, its title, and a description in words."""
+    """A picture that lies beside a record: its title, a description in words, and its file's name."""
 
-    file: Text
     title: Text
     description: Text
+    file: Text
 
 
 class Key(Record):

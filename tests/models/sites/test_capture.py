@@ -84,9 +84,9 @@ def test_a_path_that_was_asked_for_is_left_for_the_equations_within(network):
     foveate.set_path(network, "rearranged")
     with capture(network) as maps:
         network(IMAGES)
-        assert {one.path for one in foveate.explain(network)} == {"reference"}
+        assert {one.path for one in foveate.kernel_paths(network)} == {"reference"}
     assert "A_dir" in maps["layer1.0"]
-    assert {one.path for one in foveate.explain(network)} == {"rearranged"}
+    assert {one.path for one in foveate.kernel_paths(network)} == {"rearranged"}
 
 
 def test_gradients_flow_as_without(network):

@@ -1,4 +1,4 @@
-"""The images that networks are carried over to, in the size and the channels that a network takes."""
+"""The target: the images that networks are transferred to, with the size and channels that these take."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,17 +14,17 @@ from foveate.data.survey import spread
 __all__ = ["open_target"]
 
 LUMINANCE = (19595, 38470, 7471)
-"""Of red, green and blue in 65,536ths: ITU-R BT.601, as Pillow reckons its greys."""
+"""The weights of red, green and blue in 65,536ths: ITU-R BT.601, as in Pillow."""
 
 
 def open_target(
     source: str, input_size: tuple[int, int, int], images: int | None = None, **options: Any
 ) -> Data:
-    """Load `source` for a network that takes (C, H, W): resized, enlarged where smaller, C channels.
+    """Load `source` for a network that takes (C, H, W): resized, enlarged if smaller, with C channels.
 
-    Grey images go to a network of three channels as three equal ones, colour images to one of a single
-    channel by their luminance. Broken images are left out, which the notes say. Of the test part, `images`
-    at most are kept, spread evenly over the classes.
+    A network of three channels is given grey images as three equal channels, a network of one channel is given
+    the luminance of colour images. Broken images are excluded, which the notes say. Of the test part at most
+    `images` are kept, spread evenly over the classes.
 
     Raises:
         RequestError: nothing usable there.
@@ -45,25 +45,25 @@ def open_target(
         data,
         channels=channels,
         notes=tuple(notes),
-        train=_adapted(data.train, channels),
-        test=_adapted(data.test, channels, kept),
-        validation=None if data.validation is None else _adapted(data.validation, channels),
+        train=_adapt(data.train, channels),
+        test=_adapt(data.test, channels, kept),
+        validation=None if data.validation is None else _adapt(data.validation, channels),
     )
 
 
-def _adapted(store: ImageStore, channels: int, indices: np.ndarray | None = None) -> ImageStore:
-    """A store of the same images, or those at `indices`, with so many channels."""
+def _adapt(store: ImageStore, channels: int, indices: np.ndarray | None = None) -> ImageStore:
+    """Return a store of the same images, or of those at `indices`, with this number of channels."""
     indices = np.arange(len(store)) if indices is None else indices
     if isinstance(store, StreamedStore):
         return StreamedStore(store.part.take(indices), replace(store.layout, channels=channels))
     assert isinstance(store, MemoryStore)
     whole = len(indices) == len(store)
     images = store.images if whole else store.images[torch.from_numpy(indices)]
-    return MemoryStore(_recoloured(images, channels), store.labels[indices])
+    return MemoryStore(_convert(images, channels), store.labels[indices])
 
 
-def _recoloured(images: Tensor, channels: int) -> Tensor:
-    """uint8 images (N, C, S, S) with so many channels, as Pillow converts them."""
+def _convert(images: Tensor, channels: int) -> Tensor:
+    """Return uint8 images (N, C, S, S) with this number of channels, as Pillow converts them."""
     if images.shape[1] == channels:
         return images
     if images.shape[1] == 1:

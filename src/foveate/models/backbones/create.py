@@ -13,17 +13,18 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError, WorkError, first_line, unknown_name
+from foveate.models.backbones.call import BackboneCall, record_call
 from foveate.models.backbones.scaling import create_timm, scaled_arguments
 from foveate.models.backbones.torchvision import (
     IMAGE_SIZE,
     TORCHVISION,
     create_torchvision,
     fill_with_pretrained,
+    image_side,
     pretrained_preset,
     special_arguments,
     torchvision_names,
 )
-from foveate.models.checkpoint.rebuild import remember
 
 __all__ = [
     "check_backbone",
@@ -57,8 +58,7 @@ def check_backbone(name: str) -> None:
 def own_image_size(name: str) -> int:
     """Side in pixels of the images that the network called `name` was made for, 224 where none is said."""
     if name.startswith(TORCHVISION):
-        preset = pretrained_preset(name.removeprefix(TORCHVISION))
-        return int(preset["input_size"][-1]) if preset else IMAGE_SIZE
+        return image_side(name.removeprefix(TORCHVISION))
     config = timm.get_pretrained_cfg(name)
     return int(config.input_size[-1]) if config else IMAGE_SIZE
 
@@ -120,8 +120,8 @@ def create_backbone(
             ) from error
     if name.startswith(TORCHVISION):
         preset = pretrained_preset(name.removeprefix(TORCHVISION)) or {}
-        network.pretrained_cfg = preset | {"architecture": name, "input_size": (3, size, size)}  # type: ignore[assignment]
-    remember(network, name.partition(".")[0], arguments)
+        network.pretrained_cfg = {**preset, "architecture": name, "input_size": (3, size, size)}  # type: ignore[assignment]
+    record_call(network, BackboneCall(name.partition(".")[0], arguments))
     return network
 
 
@@ -131,10 +131,11 @@ def check_image_size(name: str, image_size: int, *, classes: int, channels: int 
     Raises:
         RequestError: it cannot take them; the smallest sizes that it takes are named.
     """
-    said = _refusal(name, image_size, classes, channels, "meta")
-    if said and (said := _refusal(name, image_size, classes, channels, "cpu")):
+    if _fault(name, image_size, classes, channels, "meta") is None:
+        return
+    if fault := _fault(name, image_size, classes, channels, "cpu"):
         raise RequestError(
-            f"{name} cannot take images of {image_size}×{image_size} pixels ({said}): "
+            f"{name} cannot take images of {image_size}×{image_size} pixels ({first_line(fault)}): "
             f"{_sizes_taken(name, classes, channels)}"
         )
 
@@ -180,8 +181,8 @@ def _create_pretrained(name: str, arguments: dict[str, Any]) -> nn.Module:
     return network
 
 
-def _refusal(name: str, image_size: int, classes: int, channels: int, device: str) -> str:
-    """Say why the network cannot take two such images in a training step and in inference; "" if it can."""
+def _fault(name: str, image_size: int, classes: int, channels: int, device: str) -> Exception | None:
+    """Return what the network raises for two such images in a training step or in inference, if anything."""
     arguments = _arguments(name, image_size, channels, pretrained=False)
     arguments |= {"num_classes": classes, "in_chans": channels}
     try:
@@ -191,14 +192,14 @@ def _refusal(name: str, image_size: int, classes: int, channels: int, device: st
             network.train()(images)
             network.eval()(images)
     except Exception as error:  # each network refuses in its own way
-        return first_line(error)
-    return ""
+        return error
+    return None
 
 
 def _sizes_taken(name: str, classes: int, channels: int) -> str:
     """Say in words the smallest image sizes that the network takes, and what to do."""
     sizes = sorted({*SIZES, own_image_size(name)})
-    fitting = (size for size in sizes if not _refusal(name, size, classes, channels, "meta"))
+    fitting = (size for size in sizes if _fault(name, size, classes, channels, "meta") is None)
     smallest = [str(size) for size in itertools.islice(fitting, NAMED)]
     if not smallest:
         return f"give --image-size {own_image_size(name)}, which it was made for"

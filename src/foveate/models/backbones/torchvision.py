@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
+from foveate.models.backbones.head import last_layer
+from foveate.models.backbones.preprocessing import Preprocessing
 
 __all__ = [
     "TORCHVISION",
     "create_torchvision",
     "fill_with_pretrained",
+    "image_side",
     "pretrained_preset",
     "special_arguments",
     "torchvision_names",
@@ -62,20 +65,26 @@ def special_arguments(name: str, image_size: int, *, pretrained: bool, channels:
     return {}
 
 
-def pretrained_preset(name: str) -> dict[str, Any] | None:
-    """How images are prepared for the weights that torchvision has for `name`, in timm's words, or None."""
+def pretrained_preset(name: str) -> Preprocessing | None:
+    """Return how images are prepared for torchvision's weights for `name`; None if there are no weights."""
     weights = _weights(name)
     if weights is None:
         return None
     preset = weights.transforms()
     (crop,), (size,) = preset.crop_size, preset.resize_size
-    return {
-        "input_size": (3, crop, crop),
-        "mean": tuple(preset.mean),
-        "std": tuple(preset.std),
-        "interpolation": preset.interpolation.value,
-        "crop_pct": crop / size,
-    }
+    return Preprocessing(
+        input_size=(3, crop, crop),
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        interpolation=preset.interpolation.value,
+        crop_pct=crop / size,
+    )
+
+
+def image_side(name: str) -> int:
+    """Return the side in pixels of the images that torchvision's weights for `name` are for, or else 224."""
+    preset = pretrained_preset(name)
+    return preset["input_size"][-1] if preset else IMAGE_SIZE
 
 
 def fill_with_pretrained(network: nn.Module, name: str) -> None:
@@ -95,11 +104,12 @@ def fill_with_pretrained(network: nn.Module, name: str) -> None:
     path, stem = _first_convolution(network)
     state[f"{path}.weight"] = adapt_input_conv(stem.in_channels, state[f"{path}.weight"])
     own = network.state_dict()
-    head = f"{_head(network)}."
+    last = last_layer(network)
+    assert last is not None  # it has convolutions
     kept = {
         key: value
         for key, value in state.items()
-        if not (key.startswith(head) and own[key].shape != value.shape)
+        if not (key.startswith(f"{last[0]}.") and own[key].shape != value.shape)
     }
     if name in AUXILIARY:
         kept = {key: value for key, value in kept.items() if key in own}
@@ -108,7 +118,7 @@ def fill_with_pretrained(network: nn.Module, name: str) -> None:
         raise RequestError(
             f"the pretrained weights of {TORCHVISION}{name} do not fit this network ({differing[0]} and "
             f"{len(differing) - 1} more are of another shape): they are for images of "
-            f"{(pretrained_preset(name) or {})['input_size'][1]} pixels"
+            f"{image_side(name)} pixels"
         )
     network.load_state_dict(kept, strict=False)
 
@@ -121,12 +131,6 @@ def _weights(name: str) -> Any:
 
 def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
     return next((path, module) for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
-
-
-def _head(network: nn.Module) -> str:
-    """Path of the last linear layer or convolution: torchvision's networks end in it."""
-    *_, last = (path for path, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d))
-    return last
 
 
 def _with_channels(stem: nn.Conv2d, channels: int) -> nn.Conv2d:

@@ -13,6 +13,7 @@ from torch import nn
 
 from foveate.errors import unknown_name
 from foveate.files import write_json
+from foveate.models.checkpoint.description import KEY, Description
 from foveate.models.checkpoint.save_load import AUTO, WEIGHTS, load, save
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
@@ -58,19 +59,21 @@ class HubNetwork(
     def __init__(self, network: nn.Module, saving: Mapping[str, Any] | None = None) -> None:
         self.network = network
         self.saving = saving or {}
-        self.about: dict[str, Any] = {}
+        self.description: Description | None = None
 
     def _save_pretrained(self, save_directory: Path) -> None:
         path = Path(save_directory) / WEIGHTS[1]
         save(self.network, path, **self.saving)
         with safe_open(path, "pt") as file:
-            self.about = json.loads(file.metadata()["foveate"])
-        # The same words where the hub looks for them; it counts downloads by this file.
-        write_json(path.with_name("config.json"), self.about)
+            about = json.loads(file.metadata()[KEY])
+        self.description = Description.from_json(about)
+        # The same where the hub looks for it, which counts downloads by this file.
+        write_json(path.with_name("config.json"), about)
 
     def generate_model_card(self, **kwargs: Any) -> Any:
-        """The card; it says where the plain network has to be passed."""
-        own = "" if self.about["backbone"] else f", model={self.about['network']}(…)"
+        """Return the card; it says where the plain network has to be passed."""
+        assert self.description is not None  # the mixin saves first
+        own = "" if self.description.backbone else f", model={self.description.network}(…)"
         return super().generate_model_card(plain_network=own, **kwargs)
 
     @classmethod

@@ -7,31 +7,23 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, first_line, remedy
 from foveate.files import write_bytes
-from foveate.models.checkpoint.bounds import TooLargeError, built_within
-from foveate.models.checkpoint.likeness import check_rebuild
-from foveate.models.checkpoint.metadata import (
-    FORMAT,
-    check_about,
-    check_classes,
-    check_preprocessing,
-    read_about,
-)
-from foveate.models.checkpoint.rebuild import (
-    describe_attention,
-    describe_backbone,
-    put_attention,
-    rebuild,
-)
-from foveate.models.checkpoint.state_dicts import check_weights, fill, unwrap
+from foveate.models.backbones.call import BackboneCall, call_of
+from foveate.models.backbones.head import timm_outputs
+from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
+from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention, put_attention
+from foveate.models.checkpoint.description import KEY, Description, check_classes, read_description
+from foveate.models.checkpoint.rebuild import rebuild
+from foveate.models.checkpoint.rebuild_check import check_rebuild
+from foveate.models.checkpoint.size_limits import TooLargeError, built_within
+from foveate.models.checkpoint.state_dicts import check_weights, fill
 from foveate.models.checkpoint.weight_files import read_safetensors
-from foveate.models.sites.attach import attached, detach, with_tuples
-from foveate.models.sites.dry_run import input_channels
-from foveate.version import __version__
+from foveate.models.sites.attach import attached, detach
+from foveate.models.sites.forward_pass import input_channels, timm_config
+from foveate.models.sites.wrappers import unwrap
 
 __all__ = ["AUTO", "WEIGHTS", "load", "save"]
 
@@ -65,38 +57,26 @@ def save(
     cannot be written.
     """
     model = unwrap(model)
-    said = dict(getattr(model, "pretrained_cfg", None) or {})
+    declared = timm_config(model)
     if backbone == AUTO:
-        backbone = said.get("architecture")
-    built = describe_backbone(model, backbone, backbone_args or {}) if backbone else None
-    classes = said.get("label_names") if classes is None else classes
+        backbone = declared.get("architecture")
+    call = call_of(model, backbone, backbone_args or {}) if backbone else None
+    classes = declared.get("label_names") if classes is None else classes
     if isinstance(classes, list | tuple) and not classes:
         classes = None
     if classes is not None:
-        check_classes(classes, _count_outputs(model, built))
-    if preprocessing is None:
-        preprocessing = _preprocessing(model)
-    if preprocessing is not None:
-        check_preprocessing(preprocessing, _known_channels(model))
-    about = {
-        "format": FORMAT,
-        "foveate": __version__,
-        "network": type(model).__name__,
-        "backbone": built,
-        "attention": describe_attention(model),
-        "classes": classes,
-        "preprocessing": preprocessing and dict(preprocessing),
-    }
-    try:
-        text = json.dumps(about, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise RequestError(f"what describes the network must be JSON: {error}") from error
-    about = json.loads(text)
-    check_about(about)
+        check_classes(classes, call.outputs if call else timm_outputs(model))
+    images = (
+        declared_preprocessing(model)
+        if preprocessing is None
+        else read_preprocessing(preprocessing, _known_channels(model))
+    )
+    text = Description(type(model).__name__, call, describe_attention(model), classes, images).to_json()
+    description = Description.from_json(json.loads(text))  # as whoever loads the file reads it
     tensors = _tensors(model)
-    if built:
-        check_rebuild(model, about, tensors)
-    write_bytes(Path(path), safetensors.torch.save(tensors, {"foveate": text}))
+    if description.backbone:
+        check_rebuild(model, description.backbone, description, tensors)
+    write_bytes(Path(path), safetensors.torch.save(tensors, {KEY: text}))
 
 
 def load(
@@ -115,12 +95,13 @@ def load(
     _refuse_device(device)
     path = _find(Path(path))
     tensors, metadata = read_safetensors(path)
-    about = read_about(metadata, path, tensors)
-    if model is None and about["backbone"] is None:
+    description = read_description(metadata, path, tensors)
+    kind, call = description.network, description.backbone
+    if model is None and call is None:
         raise RequestError(
-            f"{path} holds a {about['network']}, which foveate cannot build: "
+            f"{path} holds a {kind}, which foveate cannot build: "
             + remedy(
-                python=f"pass the plain network, as in foveate.load(path, model={about['network']}(…))",
+                python=f"pass the plain network, as in foveate.load(path, model={kind}(…))",
                 command="commands take networks that were saved with the name of a backbone",
             )
         )
@@ -131,11 +112,12 @@ def load(
         )
     try:
         with built_within(tensors):
-            if model is None:
-                _compare_shapes(about, tensors)
-                network = rebuild(about)
+            if model is not None:
+                network = put_attention(model, description.attention)
             else:
-                network = put_attention(model, about["attention"])
+                assert call is not None
+                _compare_shapes(call, description.attention, tensors)
+                network = rebuild(call, description.attention)
         if check_weights(network, tensors):
             raise RequestError("it describes attention whose weights it does not hold: save it again")
         fill(network, tensors)
@@ -143,7 +125,7 @@ def load(
         if model is not None and attached(model):
             detach(model)
         raise RequestError(f"{path}: {error}") from error
-    _describe(network, about)
+    _declare(network, description)
     return network.to(device).eval()
 
 
@@ -158,13 +140,15 @@ def _find(path: Path) -> Path:
     raise RequestError(f"{path} has no {' and no '.join(WEIGHTS)}: expected a finished run, or a file{one}")
 
 
-def _compare_shapes(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def _compare_shapes(
+    call: BackboneCall, attention: Sequence[AttentionGroup], tensors: Mapping[str, Tensor]
+) -> None:
     """Raise RequestError where the network that is described is not that of `tensors`, before it has memory.
 
     A network that cannot be built without memory is compared once it is built.
     """
     try:
-        shapes = rebuild(about, device="meta")
+        shapes = rebuild(call, attention, device="meta")
     except TooLargeError:
         raise
     except RequestError:
@@ -196,38 +180,14 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return tensors
 
 
-def _count_outputs(model: Any, built: Mapping[str, Any] | None) -> int | None:
-    """How many outputs there are, of a network that can say it."""
-    if built:
-        outputs = built["args"].get("num_classes")
-    else:
-        classifier = model.get_classifier() if hasattr(model, "get_classifier") else None
-        outputs = getattr(classifier, "out_features", None)
-    return outputs if isinstance(outputs, int) else None
-
-
 def _known_channels(model: nn.Module) -> int | None:
     convolutions = any(isinstance(module, nn.Conv2d) for module in model.modules())
     return input_channels(model) if convolutions else None
 
 
-def _preprocessing(model: nn.Module) -> dict[str, Any] | None:
-    """What timm says of the images, for as many channels as the network takes."""
-    if not getattr(model, "pretrained_cfg", None):
-        return None
-    said = resolve_model_data_config(model)
-    channels = input_channels(model)
-    if channels != said["input_size"][0]:
-        said["input_size"] = (channels, *said["input_size"][1:])
-        for key in ("mean", "std"):
-            said[key] = (sum(said[key]) / len(said[key]),) * channels
-    return said
-
-
-def _describe(network: nn.Module, about: Mapping[str, Any]) -> None:
-    """Say what the outputs and the images are, where timm looks for it."""
-    said = dict(getattr(network, "pretrained_cfg", None) or {})
-    said |= with_tuples(about["preprocessing"] or {})
-    if about["classes"] is not None:
-        said |= {"label_names": about["classes"], "num_classes": len(about["classes"])}
-    network.pretrained_cfg = network.default_cfg = said  # type: ignore[assignment]
+def _declare(network: nn.Module, description: Description) -> None:
+    """Write what the outputs and the images are to where timm looks for it."""
+    declared = {**timm_config(network), **(description.preprocessing or {})}
+    if description.classes is not None:
+        declared |= {"label_names": description.classes, "num_classes": len(description.classes)}
+    network.pretrained_cfg = network.default_cfg = declared  # type: ignore[assignment]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from foveate.errors import RequestError, shortened
 from foveate.models.checkpoint.weight_files import read_weights
 from foveate.models.sites.attach import attached
+from foveate.models.sites.wrappers import unwrap
 
-__all__ = ["check_weights", "fill", "load_weights", "misfits", "tensors_of", "unwrap", "without_wrappers"]
+__all__ = ["check_weights", "fill", "load_weights", "misfits", "tensors_of", "without_wrappers"]
 
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 """What parallel training, compiling and Lightning put before every key."""
@@ -67,35 +69,50 @@ def load_weights(
     return new
 
 
+class Misfits(NamedTuple):
+    """How weights differ from what a network needs."""
+
+    new: list[str]  # the keys of the attention, where the weights have none of it
+    faults: dict[str, list[str]]  # what does not fit, by what is wrong with it
+
+    def in_words(self) -> str | None:
+        """Name the first keys of each fault; None where there is none."""
+        said = [
+            f"{len(keys)} {words}: {', '.join(keys[:SHOWN])}{', …' * (len(keys) > SHOWN)}"
+            for words, keys in self.faults.items()
+        ]
+        return "; ".join(said) or None
+
+
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     """Return what `load_weights` would; RequestError names the first keys and values that do not fit."""
-    new, said = misfits(model, weights)
-    if said:
+    found = misfits(model, weights)
+    if found.faults:
         raise RequestError(
-            f"the weights are not those of this {type(model).__name__} ({said}). Build the network that they "
-            "were saved from, with as many classes and channels and the same attention"
+            f"the weights are not those of this {type(model).__name__} ({found.in_words()}). Build the "
+            "network that they were saved from, with as many classes and channels and the same attention"
         )
-    return new
+    return found.new
 
 
-def misfits(model: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list[str], str]:
-    """Return the keys of the attention where `weights` have none of it, and in words what does not fit."""
+def misfits(model: nn.Module, weights: Mapping[str, Tensor]) -> Misfits:
+    """Compare `weights` with what `model` keeps: names, shapes, and kinds of values."""
     own = model.state_dict(keep_vars=True)
     tensors = {key: value for key, value in own.items() if isinstance(value, Tensor)}
     # One tensor can have several names: it is there if one of them is.
     held = {id(tensors[key]) for key in weights if key in tensors}
-    lacking = [key for key in own if key not in weights and id(own[key]) not in held]
+    missing = [key for key in own if key not in weights and id(own[key]) not in held]
     attention = [key for key in own if key.startswith(_attention_prefixes(model))]
-    new = attention if set(attention) <= set(lacking) else []
-    needed = set(lacking) - set(new)
+    new = attention if set(attention) <= set(missing) else []
+    needed = set(missing) - set(new)
     both = {key: (weights[key], value) for key, value in tensors.items() if key in weights}
     given = {key: pair for key, pair in both.items() if isinstance(pair[0], Tensor)}
     faults = {
         # Weights from before torch counted batches have no count; torch fills it in.
         "it needs and they lack": [
-            key for key in lacking if key in needed and not key.endswith("num_batches_tracked")
+            key for key in missing if key in needed and not key.endswith("num_batches_tracked")
         ],
-        "they have and it does not know": [key for key in weights if key not in own],
+        "they have and it does not know": [str(key) for key in weights if key not in own],
         "are no tensors": [
             f"{key} ({type(value).__name__})" for key, (value, _) in both.items() if key not in given
         ],
@@ -115,12 +132,7 @@ def misfits(model: nn.Module, weights: Mapping[str, Tensor]) -> tuple[list[str],
             if theirs.is_meta or theirs.layout != torch.strided
         ],
     }
-    said = "; ".join(
-        f"{len(keys)} {words}: {', '.join(map(str, keys[:SHOWN]))}{', …' * (len(keys) > SHOWN)}"
-        for words, keys in faults.items()
-        if keys
-    )
-    return new, said
+    return Misfits(new, {words: keys for words, keys in faults.items() if keys})
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -141,14 +153,6 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     return {
         key: value for key, value in model.state_dict(keep_vars=True).items() if isinstance(value, Tensor)
     }
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """Return the network in what compiling and training in parallel put around it."""
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return unwrap(model.module)
-    inner = getattr(model, "_orig_mod", None)
-    return unwrap(inner) if isinstance(inner, nn.Module) else model
 
 
 def without_wrappers(weights: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:

@@ -16,7 +16,8 @@ from foveate.attention import create_attention, find_mechanism
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
 from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
-from foveate.models.sites.selection import check_free, choose_sites, refuse_parallel
+from foveate.models.sites.selection import check_free, choose_sites
+from foveate.models.sites.wrappers import refuse_parallel
 
 __all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements", "with_tuples"]
 

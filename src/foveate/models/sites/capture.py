@@ -13,9 +13,9 @@ from foveate.attention import MECHANISMS
 from foveate.attention.intermediates import showing
 from foveate.errors import RequestError, unknown_name
 from foveate.kernels import only_reference
-from foveate.models.checkpoint.state_dicts import unwrap
 from foveate.models.sites.attach import attached
 from foveate.models.sites.find import check_model
+from foveate.models.sites.wrappers import unwrap
 
 __all__ = ["Maps", "attention_modules", "capture"]
 

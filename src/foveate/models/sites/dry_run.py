@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from foveate.errors import RequestError
+from foveate.models.sites.forward_pass import example_images
 from foveate.models.sites.insertion import CHILD
 
-__all__ = ["NotRunError", "input_channels", "measure_channels"]
-
-SIZES = (224, 32)
+__all__ = ["NotRunError", "measure_channels"]
 
 
 class NotRunError(RequestError):
@@ -38,12 +37,6 @@ class Probe(nn.Module):
         self.seen.append(output)
 
 
-def input_channels(model: nn.Module) -> int:
-    """Return the channels of the images that `model` takes: those of its first convolution, or else 3."""
-    stem = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
-    return stem.in_channels if stem else 3
-
-
 def measure_channels(model: nn.Module, paths: Collection[str], example_input: Any = None) -> dict[str, int]:
     """Return the channels of the map (B, C, H, W) that each module at `paths` gives.
 
@@ -55,7 +48,7 @@ def measure_channels(model: nn.Module, paths: Collection[str], example_input: An
     more than once, or runs its children in a loop, which attention would join.
     """
     faults = []
-    for example in [example_input] if example_input is not None else _images(model):
+    for example in [example_input] if example_input is not None else example_images(model):
         for copied in (_on_meta, copy.deepcopy):
             try:
                 return _measure(model, paths, example, copied)
@@ -94,16 +87,6 @@ def _measure(
         else:
             dry(*(example if isinstance(example, tuple) else (example,)))
     return {path: _width(path, probe) for path, probe in probes.items()}
-
-
-def _images(model: nn.Module) -> list[Tensor]:
-    said = getattr(model, "pretrained_cfg", None) or {}
-    sizes = [tuple(said["input_size"][1:])] if said.get("input_size") else []
-    like = next(model.parameters(), torch.empty(0))
-    return [
-        torch.zeros(1, input_channels(model), *size, dtype=like.dtype)
-        for size in (*sizes, *((side, side) for side in SIZES))
-    ]
 
 
 def _shape(example: Any) -> str:

@@ -19,7 +19,7 @@ from foveate.models.sites.architectures import (
 )
 from foveate.models.sites.insertion import CHILD, has_attention, is_frozen, original_class
 
-__all__ = ["Site", "check_model", "is_known", "sites"]
+__all__ = ["Site", "check_model", "is_known", "resolve_path", "sites"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,15 @@ def check_model(model: nn.Module) -> None:
 def is_known(module: nn.Module) -> bool:
     """Whether the tables name the network that `module` is."""
     return any(_find(table, module, None) for table in (STAGES, RUNS, JOINTS, TAKEN_APART))
+
+
+def resolve_path(module: nn.Module, path: str) -> str:
+    """Return `path` with its negative numbers, which count children from the end, written as their names."""
+    steps: list[str] = []
+    for step in path.split("."):
+        inner = module.get_submodule(".".join(steps))
+        steps.append([*dict(inner.named_children())][int(step)] if step.startswith("-") else step)
+    return ".".join(steps)
 
 
 Blocks = list[tuple[str, nn.Module]]  # by path
@@ -151,18 +160,9 @@ def _shrinks(block: nn.Module) -> bool:
 
 def _block_site(block: nn.Module, stage: int, path: str) -> Site:
     known = _known(block)
-    inside, width = _path(block, known.module), _attribute(block, known.channels, "out_channels")
+    inside, width = resolve_path(block, known.module), _attribute(block, known.channels, "out_channels")
     return Site(path, width, stage, "block", known.position, f"{path}.{inside}")
 
 
 def _attribute(module: nn.Module, path: str, name: str) -> Any:
-    return getattr(module.get_submodule(_path(module, path)), name)
-
-
-def _path(module: nn.Module, path: str) -> str:
-    """Write the numbers of `path` that count from the end as the names that they stand for."""
-    steps: list[str] = []
-    for step in path.split("."):
-        inner = module.get_submodule(".".join(steps))
-        steps.append([*dict(inner.named_children())][int(step)] if step.startswith("-") else step)
-    return ".".join(steps)
+    return getattr(module.get_submodule(resolve_path(module, path)), name)

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn
 
-import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from foveate.attention import Mechanism
 from foveate.errors import RequestError, remedy, unknown_name
@@ -13,11 +11,11 @@ from foveate.models.sites.architectures import JOINTS, RUNS, STAGES
 from foveate.models.sites.dry_run import NotRunError, measure_channels
 from foveate.models.sites.find import Site, check_model, is_known, sites
 from foveate.models.sites.insertion import CHILD, check_class, original_class
+from foveate.models.sites.wrappers import refuse_wrapped
 
-__all__ = ["check_free", "choose_sites", "refuse_parallel"]
+__all__ = ["check_free", "choose_sites"]
 
 PAPERS_STAGES = 4
-PARALLEL = ("DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule")
 
 
 def choose_sites(
@@ -33,7 +31,7 @@ def choose_sites(
     Raises RequestError where they stand for none, or where `model` would not run what is attached to it.
     """
     check_model(model)
-    _refuse_other_forwards(model)
+    refuse_wrapped(model)
     if at is None or callable(at):
         found = _known_sites(model, mechanism, where, stages)
         if at is not None and not (found := [site for site in found if at(site)]):
@@ -67,28 +65,6 @@ def check_free(path: str, owner: nn.Module) -> None:
             )
         )
     check_class(path, owner)
-
-
-def refuse_parallel(model: nn.Module) -> None:
-    """Raise RequestError for what keeps the gradients of processes equal, and took note of the parameters."""
-    for module in model.modules():
-        if any(cls.__name__ in PARALLEL for cls in type(module).__mro__):
-            raise RequestError(
-                f"{type(module).__name__} has taken note of its parameters: change the model that it wraps, "
-                "before it is wrapped"
-            )
-
-
-def _refuse_other_forwards(model: nn.Module) -> None:
-    refuse_parallel(model)
-    name = type(model).__name__
-    for module in model.modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise RequestError(f"{name} is scripted and cannot change: attach to the model it was made from")
-        if hasattr(module, "_orig_mod") or module._compiled_call_impl:
-            raise RequestError(f"{name} is compiled: attach to the network itself, before it is compiled")
-    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
-        raise RequestError(f"{name} has parameters that have no shape yet: run it once, then attach")
 
 
 def _known_sites(
