@@ -3,8 +3,9 @@
 * fgsm: one step, Goodfellow et al., ICLR 2015;
 * pgd: 20 steps of 2.5 ε / 20 from a random start, Madry et al., ICLR 2018;
 * ensemble: modelled on AutoAttack (Croce and Hein, ICML 2020): APGD on the cross-entropy, APGD on the
-  difference of logits ratio, and Square (black-box), each on the images that the ones before did not break. It
-  is smaller than AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), so more accuracy remains.
+  difference of logits ratio, and Square (black-box), each on the images that the ones before did not break.
+  It is smaller than AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), so more accuracy
+  remains.
 
 ε is in units of 1/255 of the image's range: the attacked model takes images in 0..1 and normalises them.
 """
