@@ -1,5 +1,6 @@
 """Finds trained networks: runs of a study, files of weights from anywhere, names that timm knows."""
 
+import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,9 +28,11 @@ from foveate.models.checkpoint.state_dicts import check_weights, without_wrapper
 from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
 from foveate.records.base import reading
+from foveate.records.files import RESULT, RUNS, STUDY, read_record
 from foveate.records.labels import BASELINE, display_name
-from foveate.records.study import read_record
-from foveate.studies.engine.folder import RESULT, RUNS, STUDY, find_result
+from foveate.records.run import RunRecord
+from foveate.records.study import StudyRecord
+from foveate.studies.engine.folder import find_result
 from foveate.studies.spec.study import RunSpec
 
 __all__ = ["find_trained"]
@@ -98,7 +101,7 @@ def _find(source: str) -> Iterator[Trained]:
 
 
 def _runs(study: Path) -> Iterator[Trained]:
-    runs = [study / RUNS / run["id"] for run in read_record(study / STUDY)["runs"]]
+    runs = [study / RUNS / run.id for run in read_record(study / STUDY, StudyRecord).runs]
     finished = [run for run in runs if (run / RESULT).is_file()]
     if not finished:
         raise RequestError(f"no run of the study in {study} has finished: give the study's command again")
@@ -109,28 +112,28 @@ def _run(folder: Path) -> Trained:
     result = find_result(folder)
     assert result is not None
     with reading(folder / RESULT):
-        settings = result["spec"] | {"attention": {**result["spec"]["attention"]}}
+        settings: dict[str, Any] = copy.deepcopy(result.spec)
         label = str(settings["attention"].pop("label"))
         spec = RunSpec.model_validate(settings)
     study = folder.resolve().parent.parent
     weights = _file(folder / WEIGHTS[0])
-    _check_weights(weights, spec, result)
+    _check_weights(weights, spec, result, label)
     return replace(
         weights,
-        name=result["id"],
+        name=result.id,
         label=label,
         backbone=spec.backbone,
         seed=spec.seed,
         spec=spec,
         folder=study if (study / STUDY).is_file() else None,
-        greys=GreyRange(*result["data"]["greys"]) if "greys" in result["data"] else None,
+        greys=GreyRange(*map(int, result.data.greys)) if result.data and result.data.greys else None,
     )
 
 
-def _check_weights(weights: Trained, spec: RunSpec, result: dict[str, Any]) -> None:
+def _check_weights(weights: Trained, spec: RunSpec, result: RunRecord, label: str) -> None:
     """Refuse weights that are not those of the run; records of 0.1.0 have no checksum of them."""
     assert weights.path is not None
-    run = f"run {result['id']} ({result['spec']['attention']['label']}, seed {spec.seed})"
+    run = f"run {result.id} ({label}, seed {spec.seed})"
     remedy = "Put the run's own file there, or delete the run's folder and give the study's command again"
     # A registered name such as resnet50_dmsca brings attention of its own.
     own = {name for name in list_attention() if spec.backbone.partition(".")[0].endswith(f"_{name}")}
@@ -140,7 +143,7 @@ def _check_weights(weights: Trained, spec: RunSpec, result: dict[str, Any]) -> N
             f"{weights.path} holds weights of {display_name(weights.label)}, and it lies in the folder of "
             f"{run}. {remedy}"
         )
-    if result.get("weights_sha256") not in (None, file_sha256(weights.path)):
+    if result.weights_sha256 not in (None, file_sha256(weights.path)):
         raise RequestError(
             f"{weights.path} is not the file that {run} wrote: its checksum is another. {remedy}"
         )

@@ -12,9 +12,9 @@ from foveate.data import Data, load_data
 from foveate.data.greys import GreyRange
 from foveate.data.numbering import are_numbers, number_classes
 from foveate.errors import RequestError, shortened
-from foveate.records.study import read_record
+from foveate.records.files import STUDY, read_record
+from foveate.records.study import StudyRecord
 from foveate.studies.engine.fingerprints import under
-from foveate.studies.engine.folder import STUDY
 from foveate.studies.spec.study import RunSpec
 
 __all__ = ["Trained", "assumed_order", "check_alike", "open_images", "study_of"]
@@ -151,9 +151,8 @@ def _content(one: Trained) -> str | None:
     study = one.folder and one.folder / STUDY
     if not study or not one.spec:
         return None
-    about = read_record(study)["data"]
-    same = about["fingerprint"] == one.spec.fingerprint
-    return about.get("content_fingerprint") if same else None
+    data = read_record(study, StudyRecord).data
+    return data.content_fingerprint if data.fingerprint == one.spec.fingerprint else None
 
 
 def _check_classes(trained: Trained, classes: Sequence[str], of: str) -> None:
