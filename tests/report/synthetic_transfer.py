@@ -36,7 +36,8 @@ def transfer_row(
     scores = dict.fromkeys(("accuracy", "precision", "recall", "f1"), accuracy)
     support = images // len(by_class)
     per_class = [
-        {"class": name, **dict.fromkeys(scores, value), "support": support} for name, value in by_class.items()
+        {"class": name, **dict.fromkeys(scores, value), "support": support}
+        for name, value in by_class.items()
     ]
     return {
         "key": key | OWN_KEYS[way],

@@ -134,9 +134,7 @@ def test_the_section_says_what_is_significant_and_what_is_not():
 
 
 def test_what_was_attached_is_compared_with_plain_fine_tuned():
-    summary = summarise(
-        content({"finetune": {"none": 0.0, "se": 0.0}, "attached": {"se": 0.05, "ca": 0.0}})
-    )
+    summary = summarise(content({"finetune": {"none": 0.0, "se": 0.0}, "attached": {"se": 0.05, "ca": 0.0}}))
     tuned, attached = summary.ways
     assert [row.attention for row in attached.rows] == ["none", "se", "ca"]
     assert attached.rows[0].accuracy == tuned.rows[0].accuracy
