@@ -12,24 +12,30 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foveate.report.core.sections import Examined, find_examined
-
 from foveate.errors import RequestError, WorkError
+from foveate.evaluation.comparisons import Comparison
 from foveate.files import write_json, write_text
+from foveate.records.base import Json, Record
+from foveate.records.examination import ExaminationRecord
+from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record, write_record
 from foveate.records.labels import BASELINE
-from foveate.records.study import read_record
+from foveate.records.study import StudyRecord
 from foveate.report.core.files import as_markdown
-from foveate.report.core.notation import count, p_value, points
+from foveate.report.core.notation import count, p_value
 from foveate.report.core.tables import Cell, Table
+from foveate.report.joined.studies import JoinedStudies
 from foveate.report.joined.tables import joined_table
+from foveate.report.sections import Examined, find_examined
 from foveate.report.study.build import build_report
 from foveate.report.study.claims import claims, conditions, with_points
 from foveate.report.study.contrasts import contrasts_table, values_table
+from foveate.report.study.kept import summary_from_json
+from foveate.report.study.summary import Summary
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -37,11 +43,28 @@ MACHINE_PATH = re.compile(r"(?<![\w./:~-])(?:~|(?:\.\./)*\.\.)?(?:/[\w.+@-]+)+/?
 """An absolute path, one that starts at home, or one that leaves the folder; no address and no owner/name."""
 TABLES = ("results.md", "tests.md", "contrasts.md", "values.md")
 FEW_EPOCHS, CONVERGED = 30, 0.9
-"""With fewer epochs, and less accuracy than this of plain, a study is one of networks that learn still."""
+"""With fewer epochs, and a lower accuracy of the baseline than this, networks are not converged."""
 SAME_STUDY = ("data", "backbone", "design", "pretrained", "recipe")
 """What slices of one study have in common, besides the ids of their runs."""
 
-Summary = dict[str, Any]
+
+@dataclass(frozen=True)
+class KeptExamination:
+    """What is kept of an examination: its command and settings, its findings, and its main table."""
+
+    title: str
+    command: str
+    settings: dict[str, Json]
+    sentences: list[str]
+    table: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A study that is kept: its summary, and what was examined of its networks."""
+
+    summary: Summary
+    examined: tuple[KeptExamination, ...] = ()
 
 
 def keep_results(study: Path, name: str, against: str | None = None, root: Path = ROOT) -> Path:
@@ -55,17 +78,20 @@ def keep_results(study: Path, name: str, against: str | None = None, root: Path 
             f"a result's name is letters, digits, dots, dashes and underscores, given {name!r}"
         )
     summary = build_report(study, against)
-    report = Path(summary.pop("report")).parent
-    kept = root / "results" / name
+    report, kept = summary.report.parent, root / "results" / name
     earlier, earlier_tables = _examined_before(kept, summary)
     if kept.exists():
         shutil.rmtree(kept)
-    environment = summary["study"]["environment"]
-    # System and release: a kernel's build says nothing to a reader elsewhere.
-    environment["platform"] = "-".join(environment["platform"].split("-")[:2])
     examined = find_examined(study)
-    summary["examined"] = [examined_in_short(one) for one in examined] or earlier
-    write_json(kept / "summary.json", without_paths(summary))
+    # System and release: a kernel's build says nothing to a reader elsewhere.
+    platform = "-".join(summary.study.environment.platform.split("-")[:2])
+    environment = summary.study.environment.model_copy(update={"platform": platform})
+    of_study = summary.study.model_copy(update={"environment": environment})
+    content = replace(summary, study=of_study).to_json()
+    del content["report"]
+    in_short = [examined_in_short(one) for one in examined] or earlier
+    content["examined"] = [asdict(one) for one in in_short]
+    write_json(kept / "summary.json", without_paths(content))
     tables = [table.name for one in examined for table in one.section.tables]
     for table in (*TABLES, *(f"{name}.md" for name in tables)):
         if (report / table).is_file():
@@ -75,21 +101,25 @@ def keep_results(study: Path, name: str, against: str | None = None, root: Path 
     return kept
 
 
-def _examined_before(kept: Path, summary: Summary) -> tuple[list[Any], dict[str, str]]:
-    """Return what is kept of examinations, and their tables, if all its networks are in `summary` unchanged.
+def _examined_before(kept: Path, summary: Summary) -> tuple[Sequence[KeptExamination], dict[str, str]]:
+    """Return the examinations in `kept` and their tables, if all its networks are in `summary` unchanged.
 
     A study that was extended by a mechanism has the runs that were examined before, bit for bit.
     """
     if not (kept / "summary.json").is_file():
-        return [], {}
-    before = json.loads((kept / "summary.json").read_text(encoding="utf-8"))
-    now = {row["attention"]: row["accuracy"]["values"] for row in summary["rows"]}
-    if any(now.get(row["attention"]) != row["accuracy"]["values"] for row in before["rows"]):
-        return [], {}
+        return (), {}
+    before, now = read_result(kept), _values(summary)
+    if any(now.get(label) != values for label, values in _values(before.summary).items()):
+        return (), {}
     tables = {
         file.name: file.read_text(encoding="utf-8") for file in kept.glob("*.md") if file.name not in TABLES
     }
-    return before.get("examined", []), tables
+    return before.examined, tables
+
+
+def _values(summary: Summary) -> dict[str, tuple[float, ...]]:
+    """Return the values of the primary metric by candidate, one for each seed."""
+    return {row.attention: row.scores[summary.metric.name].values for row in summary.rows}
 
 
 def merge_slices(slices: Sequence[Path], out: Path) -> tuple[int, int]:
@@ -101,49 +131,55 @@ def merge_slices(slices: Sequence[Path], out: Path) -> tuple[int, int]:
     Raises:
         RequestError: a folder is no study, or one of another study.
     """
-    studies = [read_record(folder / "study.json") for folder in slices]
+    studies = [read_record(folder / STUDY, StudyRecord) for folder in slices]
     first = studies[0]
     for folder, study in zip(slices[1:], studies[1:], strict=True):
         for key in SAME_STUDY:
-            if _without_place(study.get(key)) != _without_place(first.get(key)):
+            if _without_place(getattr(study, key)) != _without_place(getattr(first, key)):
                 raise RequestError(f"{folder} is no slice of the study in {slices[0]}: its {key} is another")
-    runs = {run["id"]: run for study in studies for run in study["runs"]}
+    runs = {run.id: run for study in studies for run in study.runs}
     for folder in slices:
         for run in runs:
-            source, target = folder / "runs" / run, out / "runs" / run
-            if (source / "result.json").is_file() and not target.exists():
+            source, target = folder / RUNS / run, out / RUNS / run
+            if (source / RESULT).is_file() and not target.exists():
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns(".lock", "*.ckpt"))
-    costs = [folder / "cost.json" for folder in slices if (folder / "cost.json").is_file()]
+    costs = [folder / COST for folder in slices if (folder / COST).is_file()]
     if costs:
-        shutil.copy(costs[0], out / "cost.json")
-    seeds = sorted({seed for study in studies for seed in study["seeds"]})
-    attention = list(dict.fromkeys(label for study in studies for label in study["attention"]))
-    joined = first | {"runs": list(runs.values()), "seeds": seeds, "attention": attention, "failed": []}
-    write_json(out / "study.json", joined)
-    return sum((out / "runs" / run / "result.json").is_file() for run in runs), len(runs)
+        shutil.copy(costs[0], out / COST)
+    joined = {
+        "runs": tuple(runs.values()),
+        "seeds": tuple(sorted({seed for study in studies for seed in study.seeds})),
+        "attention": tuple(dict.fromkeys(label for study in studies for label in study.attention)),
+        "failed": (),
+    }
+    write_record(out / STUDY, first.model_copy(update=joined))
+    return sum((out / RUNS / run / RESULT).is_file() for run in runs), len(runs)
 
 
-def _without_place(value: Any) -> Any:
-    """Leave out where the images lay: it is the fingerprint that says what they are."""
+def _without_place(value: object) -> object:
+    """Return `value` without the place of the images: the fingerprint says which they are."""
+    if isinstance(value, Record):
+        value = value.to_json()
     if not isinstance(value, dict):
         return value
     return {key: item for key, item in value.items() if key not in ("source", "name")}
 
 
-def examined_in_short(examined: Examined) -> dict[str, Any]:
-    """What is kept of an examination: how it was asked for, what was found, and the table with the gist."""
+def examined_in_short(examined: Examined) -> KeptExamination:
+    """Return what is kept of an examination."""
+    record: ExaminationRecord[Any] = examined.record
     section = examined.section
-    return {
-        "title": section.title,
-        "command": examined.record["command"],
-        "settings": examined.record["settings"],
-        "sentences": section.sentences,
-        "table": as_markdown(section.tables[0]) if section.tables else "",
-    }
+    return KeptExamination(
+        title=section.title,
+        command=record.command,
+        settings=record.settings.to_json(),
+        sentences=list(section.sentences),
+        table=as_markdown(section.tables[0]) if section.tables else "",
+    )
 
 
-def without_paths(value: Any) -> Any:
-    """Leave of each path of this machine, wherever it stands in a text of `value`, its last name."""
+def without_paths(value: Json) -> Json:
+    """Return `value` with only the last name of each path of this machine, wherever a text has one."""
     if isinstance(value, dict):
         return {key: without_paths(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -153,14 +189,21 @@ def without_paths(value: Any) -> Any:
     return value
 
 
-def read_results(root: Path = ROOT) -> dict[str, Summary]:
-    """The summaries that are kept, by name."""
+def read_results(root: Path = ROOT) -> dict[str, Result]:
+    """Return the studies that are kept, by name."""
     files = sorted((root / "results").glob("*/summary.json"))
-    return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    return {file.parent.name: read_result(file.parent) for file in files}
+
+
+def read_result(kept: Path) -> Result:
+    """Return the study that is kept in the folder `kept`."""
+    content = json.loads((kept / "summary.json").read_text(encoding="utf-8"))
+    examined = tuple(KeptExamination(**one) for one in content.pop("examined", ()))
+    return Result(summary_from_json(content), examined)
 
 
 def documents(root: Path = ROOT) -> dict[Path, str]:
-    """The two documents as they are to be, by path.
+    """Return the text of both documents, by path.
 
     Raises:
         WorkError: README.md has not one block between the two marks.
@@ -176,26 +219,27 @@ def documents(root: Path = ROOT) -> dict[Path, str]:
     }
 
 
-def in_short(results: dict[str, Summary]) -> str:
-    """README.md's block: each study's setting, verdict and table, and what an article's claims came to."""
+def in_short(results: Mapping[str, Result]) -> str:
+    """Return the block of README.md: setting, verdict and table of each study, and an article's claims."""
     if not results:
         return "No measured study is kept yet.\n"
     parts = []
-    for name, summary in results.items():
+    for name, result in results.items():
+        summary = result.summary
         parts += [
             f"**{title(summary)}** ([results/{name}](results/{name})): {setting(summary)}",
-            summary["verdict"][0],
+            summary.verdict[0],
             as_markdown(main_table(summary)).rstrip(),
             *undertrained(summary),
             *identity_starts(summary),
             *article(summary),
-            *(f"{one['title']}: {one['sentences'][0]}" for one in summary.get("examined", [])),
+            *(f"{one.title}: {one.sentences[0]}" for one in result.examined),
         ]
     return "\n" + "\n\n".join(parts) + "\n\n"
 
 
-def at_length(results: dict[str, Summary]) -> str:
-    """results/README.md: the same with command, versions, hardware and recipe, and the whole verdict."""
+def at_length(results: Mapping[str, Result]) -> str:
+    """Return results/README.md: the same with command, versions, hardware, recipe, and the whole verdict."""
     parts = [
         "# Results",
         "What was measured, each study in a folder of its own: `summary.json` is what `foveate report STUDY "
@@ -204,115 +248,125 @@ def at_length(results: dict[str, Summary]) -> str:
         "± is the sample standard deviation over seeds. Latencies are comparable inside of a study only. "
         "Columns of an article are its printed figures, marked as theirs.",
     ]
-    for name, summary in results.items():
-        study = summary["study"]
-        tables = [main_table(summary)]
-        if study["design"]["kind"] in ("ablate", "sweep"):
-            tables.append(rows_table(summary))
-        listed = ", ".join(f"{key} {plain_words(value)}" for key, value in study["recipe"].items())
-        parts += [
-            f"## {name}",
-            f"{title(summary)}: {setting(summary)}",
-            " ".join([*summary["verdict"], *summary["missing"]]),
-            *(as_markdown(table).rstrip() for table in tables),
-            *undertrained(summary),
-            *identity_starts(summary),
-            *article(summary),
-            f"```sh\n{study['command']}\n```",
-            f"Seeds {plain_words(study['seeds'])}. Data {study['data']['name']}, fingerprint "
-            f"{study['data']['fingerprint'][:12]}…; {study['data']['train']:,} images train, "
-            f"{study['data']['validation']:,} validate, {study['data']['test']:,} test. Recipe: {listed}.",
-            "Made with " + ", ".join(f"{key} {value}" for key, value in study["environment"].items()) + ".",
-        ]
-        for one in summary.get("examined", []):
-            said = [f"### {one['title']}", " ".join(one["sentences"]), one["table"].rstrip()]
-            parts += [*filter(None, said), f"```sh\n{one['command']}\n```"]
+    for name, result in results.items():
+        parts += _study_at_length(name, result.summary)
+        for one in result.examined:
+            said = [f"### {one.title}", " ".join(one.sentences), one.table.rstrip()]
+            parts += [*filter(None, said), f"```sh\n{one.command}\n```"]
     if not results:
         parts.append("No measured study is kept yet.")
     return "\n\n".join(parts) + "\n"
 
 
+def _study_at_length(name: str, summary: Summary) -> list[str]:
+    study, data = summary.study, summary.study.data
+    tables = [main_table(summary)]
+    if study.design.kind in ("ablate", "sweep"):
+        tables.append(rows_table(summary))
+    listed = ", ".join(f"{key} {written(value)}" for key, value in study.recipe.items())
+    made = study.environment.to_json()
+    return [
+        f"## {name}",
+        f"{title(summary)}: {setting(summary)}",
+        " ".join([*summary.verdict, *summary.missing]),
+        *(as_markdown(table).rstrip() for table in tables),
+        *undertrained(summary),
+        *identity_starts(summary),
+        *article(summary),
+        f"```sh\n{study.command}\n```",
+        f"Seeds {written(list(study.seeds))}. Data {data.name}, fingerprint {data.fingerprint[:12]}…; "
+        f"{data.train:,} images train, {data.validation:,} validate, {data.test:,} test. Recipe: {listed}.",
+        "Made with " + ", ".join(f"{key} {value}" for key, value in made.items()) + ".",
+    ]
+
+
 def title(summary: Summary) -> str:
-    """What was studied, on what."""
-    study = summary["study"]
-    what = {"ablate": "the parts of {}", "sweep": "the options of {}"}.get(study["design"]["kind"], "")
-    subject = f", {what.format(study['design']['subject'])}" if what else ""
-    return f"{study['backbone']} on {study['data']['name']}{subject}"
+    """Return what was studied, on what."""
+    study = summary.study
+    what = {"ablate": "the parts of {}", "sweep": "the options of {}"}.get(study.design.kind, "")
+    subject = f", {what.format(study.design.subject)}" if what else ""
+    return f"{study.backbone} on {study.data.name}{subject}"
 
 
 def setting(summary: Summary) -> str:
-    """How much was trained, on which machine."""
-    study = summary["study"]
-    data, made = study["data"], study["environment"]
-    share = data.get("train_fraction")
+    """Say how much was trained, on which machine."""
+    data, made = summary.study.data, summary.study.environment
+    share = data.train_fraction
     part = f" ({100 * share:g} % of the training part)" if share not in (None, 1) else ""
-    cores = f"{made['cores']} cores of {made['processor']}"
-    machine = cores if made["accelerator"] == "cpu" else f"{made['accelerator']} ({cores})"
-    seeds, epochs = count(len(study["seeds"]), "seed"), count(study["recipe"]["epochs"], "epoch")
+    cores = f"{made.cores} cores of {made.processor}"
+    machine = cores if made.accelerator == "cpu" else f"{made.accelerator} ({cores})"
+    batch = "unknown" if summary.cost.batch_size is None else summary.cost.batch_size
     return (
-        f"{seeds}, {epochs}, {data['train']:,} training images{part} of {data['image_size']}×"
-        f"{data['image_size']} pixels; {machine}, torch {made['torch']}, foveate {study['foveate']}; "
-        f"latency at batch {study['cost'].get('batch_size', 'unknown')}."
+        f"{count(len(summary.study.seeds), 'seed')}, {count(epochs_of(summary), 'epoch')}, "
+        f"{data.train:,} training images{part} of {data.image_size}×{data.image_size} pixels; {machine}, "
+        f"torch {made.torch}, foveate {summary.study.foveate}; latency at batch {batch}."
     )
+
+
+def epochs_of(summary: Summary) -> int:
+    """Return the number of epochs of the recipe."""
+    return int(str(summary.study.recipe["epochs"]))
 
 
 def undertrained(summary: Summary) -> list[str]:
     """Say that a short training tells nothing about long ones; nothing where the networks have learned."""
-    epochs = summary["study"]["recipe"]["epochs"]
-    plain = next((row for row in summary["rows"] if row["attention"] == BASELINE), None)
-    if plain is None or epochs >= FEW_EPOCHS or plain["accuracy"]["mean"] >= CONVERGED:
+    metric, epochs = summary.metric, epochs_of(summary)
+    baseline = next((row for row in summary.rows if row.attention == BASELINE), None)
+    reached = baseline.scores[metric.name].mean if baseline else None
+    is_share = metric.unit == "percent" and metric.higher_is_better
+    if reached is None or not is_share or epochs >= FEW_EPOCHS or reached >= CONVERGED:
         return []
     return [
         f"These networks are not converged: after {count(epochs, 'epoch')} the network without attention is "
-        f"at {100 * plain['accuracy']['mean']:.0f} %. That says nothing about networks trained to the end."
+        f"at {100 * reached:.0f} %. That says nothing about networks trained to the end."
     ]
 
 
 def identity_starts(summary: Summary) -> list[str]:
     """Say what a mechanism gains by starting as the identity; nothing where no pair of both was trained."""
-    tests = {(test["a"], test["b"]): test for test in summary["tests"]}
-    labels = [row["attention"] for row in summary["rows"]]
+    labels = [row.attention for row in summary.rows]
     said = []
     for label in labels:
         start = f"{label}(identity_init=True)"
         if start not in labels:
             continue
-        against = [_gain(tests, start, other) for other in (label, BASELINE)]
+        against = [_gain(summary, start, other) for other in (label, BASELINE)]
         if all(against):
             said.append(f"- {label}: {against[0]} over its default start, {against[1]} over plain")
     if not said:
         return []
+    unit = summary.metric.unit_of_differences
     return [
         "Started as the identity (`identity_init`: its gate opens from 0) and not with gates near one half, "
-        "in points, with 95 % intervals and p adjusted for all pairs:\n\n" + "\n".join(said)
+        f"{f'in {unit}, ' if unit else ''}with 95 % intervals and p adjusted for all pairs:\n\n"
+        + "\n".join(said)
     ]
 
 
-def _gain(tests: dict[tuple[str, str], Any], of: str, over: str) -> str | None:
-    """The difference in points between two mechanisms with its interval, whichever way it was tested."""
-    test, sign = tests.get((over, of)), 1  # a test's difference is that of b over a
-    if test is None:
-        test, sign = tests.get((of, over)), -1
-    if test is None or test["difference"] is None:
+def _gain(summary: Summary, of: str, over: str) -> str | None:
+    """Write the gain of one mechanism over another with its interval, whichever way it was tested."""
+    test: Comparison | None = next((one for one in summary.comparisons if one.pair == {of, over}), None)
+    if test is None or test.gain is None:
         return None
-    low_high = [points(bound) for bound in sorted(sign * bound for bound in test["ci95"] or ())]
-    interval = f" ({' to '.join(low_high)})" if low_high else ""
-    p = f", p {p_value(test['p_adjusted'])}" if test["p_adjusted"] is not None else ""
-    return f"{points(sign * test['difference'])}{interval}{p}"
+    metric, sign = summary.metric, 1 if test.b == of else -1
+    bounds = sorted(sign * bound for bound in metric.gains(test.test.ci95 or ()))
+    interval = f" ({' to '.join(map(metric.write_difference, bounds))})" if bounds else ""
+    p = f", p {p_value(test.p_adjusted)}" if test.p_adjusted is not None else ""
+    return f"{metric.write_difference(sign * test.gain)}{interval}{p}"
 
 
 def article(summary: Summary) -> list[str]:
-    """An article's claims beside the study's intervals; nothing where it is set against none."""
-    if "against" not in summary:
+    """Return an article's claims beside the study's intervals; nothing where it is set against none."""
+    if summary.against is None:
         return []
-    by = f"Beside {summary['against']['by']}: {' '.join(conditions(summary))}"
+    by = f"Beside {summary.against.by}: {' '.join(conditions(summary))}"
     said = claims(summary)
     return [by, "\n".join(f"- {sentence}" for sentence in said)] if said else [by]
 
 
 def main_table(summary: Summary) -> Table:
-    """The planned comparisons, the values of a sweep, or the mechanisms."""
-    if summary["study"]["design"]["kind"] == "ablate":
+    """Return the planned comparisons, the values of a sweep, or the candidates."""
+    if summary.study.design.kind == "ablate":
         table = with_points(contrasts_table(summary), summary)
     else:
         table = values_table(summary)
@@ -320,14 +374,14 @@ def main_table(summary: Summary) -> Table:
 
 
 def rows_table(summary: Summary) -> Table:
-    """One row a candidate: what it reached, what that is beside plain, and what it costs."""
-    table = joined_table({"studies": [summary]})
+    """Return one row a candidate: what it reached, its gain over the baseline, and what it costs."""
+    table = joined_table(JoinedStudies((summary,), (), summary.report))
     # Of one study alone: its name below each mechanism says nothing.
     return replace(table, rows=[[Cell(name.main), *cells] for name, *cells in table.rows])
 
 
-def plain_words(value: Any) -> str:
-    """A setting's value as it is written in a sentence."""
+def written(value: Json) -> str:
+    """Write the value of a setting as it stands in a sentence."""
     if isinstance(value, list):
         return " ".join(map(str, value)) or "none"
     if value is None or isinstance(value, bool):
@@ -336,7 +390,7 @@ def plain_words(value: Any) -> str:
 
 
 def main() -> None:
-    """Keep a study if asked to, then write both documents."""
+    """Keep or join studies if asked to, then write both documents."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""How numbers and lists of names are written wherever a person reads them: page, terminal, Markdown, LaTeX."""
+"""How numbers and names are written, wherever a person reads them: page, terminal, Markdown, LaTeX."""
 
 from collections.abc import Sequence
 

@@ -69,9 +69,9 @@ def write_study(
         "statistics": {"adjust": "holm", "alpha": 0.05, "power": 0.8},
         "command": f"foveate compare --attention {','.join(gains)} --seeds {seeds}",
         "environment": {
+            "foveate": "0.1.0",
             "python": "3.11.7",
             "torch": "2.15.0",
-            "foveate": "0.1.0",
             "platform": "Linux",
             "processor": "AMD EPYC",
             "cores": 2,
@@ -139,6 +139,7 @@ def _result(
     wobble = rng.normal(0, 0.006, (4, epochs))
     return {
         "format": 1,
+        "foveate": "0.1.0",
         "id": run["id"],
         "spec": _spec(run["attention"], run["seed"]),
         "test": {
@@ -157,10 +158,10 @@ def _result(
         "epochs": [
             {
                 "epoch": epoch + 1,
-                "train_loss": 2.3 * (1 - reached) + 0.05 + float(wobble[0, epoch]),
-                "train_accuracy": reached * 0.99 + float(wobble[1, epoch]),
                 "validation_loss": 2.2 * (1 - reached) + 0.2 + 2 * float(wobble[2, epoch]),
                 "validation_accuracy": reached * accuracy + float(wobble[3, epoch]),
+                "train_loss": 2.3 * (1 - reached) + 0.05 + float(wobble[0, epoch]),
+                "train_accuracy": reached * 0.99 + float(wobble[1, epoch]),
                 "learning_rate": 0.1 * (1 - epoch / epochs),
                 "seconds": 0.9,
                 "images_per_second": 1400.0,

@@ -109,7 +109,7 @@ class Metric(WholeRecord):
         return self.low is None or self.high is None or difference < self.high - self.low
 
     def write_detectable(self, difference: float | None) -> str:
-        """Write the smallest difference that would be detected; "none" where no two values differ by so much."""
+        """Write a smallest detectable difference; "none" where no two values differ by so much."""
         if difference is None:
             return NOTHING
         return (

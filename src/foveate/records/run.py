@@ -122,7 +122,7 @@ class RunRecord(Record):
     """result.json: what a run was (`spec`, in plain values), and what came of it."""
 
     format: Count
-    foveate: Text
+    foveate: Text = ""
     id: Text
     spec: dict[str, Json]
     data: RunData | None = None

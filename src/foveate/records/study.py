@@ -21,6 +21,7 @@ __all__ = [
     "FailedRun",
     "PlannedRun",
     "Statistics",
+    "StudyDescription",
     "StudyData",
     "StudyRecord",
     "StudyRecords",
@@ -70,8 +71,8 @@ class Statistics(Record):
     power: Share
 
 
-class StudyRecord(Record):
-    """study.json: what a study compares, of what, how, and where it was made.
+class StudyDescription(Record):
+    """What a study compares, of what, how, and where it was made.
 
     `task` is absent from the record of a classification; the earliest records lack `pretrained` and `design`.
     """
@@ -89,9 +90,14 @@ class StudyRecord(Record):
     statistics: Statistics
     command: Text
     environment: Environment
+    task: TaskRecord = CLASSIFICATION
+
+
+class StudyRecord(StudyDescription):
+    """study.json: the description of a study, and its runs."""
+
     runs: Annotated[tuple[PlannedRun, ...], Field(min_length=1)]
     failed: tuple[FailedRun, ...]
-    task: TaskRecord = CLASSIFICATION
 
     @model_validator(mode="after")
     def _check_runs(self) -> "StudyRecord":

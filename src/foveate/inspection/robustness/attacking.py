@@ -58,8 +58,8 @@ def attack_network(
                 record.add(rows[-1:])
     for sign in _signs(rows):
         record.warn(
-            f"Gradients of {one.name} ({one.label}) may be masked, so that attacks understate what breaks it: "
-            f"{sign}."
+            f"Gradients of {one.name} ({one.label}) may be masked, so that attacks understate what breaks "
+            f"it: {sign}."
         )
 
 
@@ -83,7 +83,7 @@ def _keys(one: Trained, data: Data, settings: RobustnessSettings, device: torch.
 
 
 def _own_run(one: Trained, data: Data) -> RunSpec | None:
-    """Return the run of the network if `data` are its own images, so that it has a validation part of them."""
+    """Return the run of the network where `data` are its own images, of which it has a validation part."""
     own = one.spec is not None and under(data, one.spec.fingerprint) is not None
     return one.spec if own else None
 

@@ -41,8 +41,8 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
 
     Images are corrupted once for all networks, a batch at a time. The seed, the corruption, the severity and
     the position of the batch decide the random numbers: every network is given the same images, and so is one
-    that is measured later. Everything is computed in float32. All networks stay in memory; beside them, memory
-    grows by three numbers for each image and network.
+    that is measured later. Everything is computed in float32. All networks stay in memory; beside them,
+    memory grows by three numbers for each image and network.
 
     A network that fails, or whose answers are not finite, is excluded by name, and the others go on.
 

@@ -18,9 +18,9 @@ __all__ = ["render", "unbroken", "vega_script"]
 
 
 class _Chart(NamedTuple):
-    """A figure in a page: its number, itself, and its SVG in base64, which stands there without scripts."""
+    """A figure in a page: its place among all, and its SVG in base64, which stands there without scripts."""
 
-    index: int
+    place: int
     figure: Figure
     still: str
 

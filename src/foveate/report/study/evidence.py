@@ -1,4 +1,4 @@
-"""The sentences that verdicts are made of: what a test found, what it could have detected, what a gain costs."""
+"""The sentences that verdicts are made of: what tests found, what they could detect, what a gain costs."""
 
 from collections.abc import Sequence
 

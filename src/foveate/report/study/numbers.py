@@ -1,6 +1,6 @@
 """The numbers behind the tables and the curves, one flat row each, for CSV."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from foveate.evaluation.statistics import Description
@@ -31,9 +31,9 @@ def row_numbers(summary: Summary) -> Iterator[Row]:
 def test_numbers(summary: Summary) -> Iterator[Row]:
     """Give the comparisons, with both ends of the interval in a column of their own."""
     for test in summary.comparisons:
-        content = test.to_json()
-        del content["ci95"]
-        yield content | _ends("ci95", test.test.ci95)
+        row: Row = test.to_json()
+        del row["ci95"]
+        yield row | _ends("ci95", test.test.ci95)
 
 
 def curve_numbers(records: StudyRecords) -> Iterator[Row]:
@@ -66,7 +66,7 @@ def confusion_numbers(records: StudyRecords) -> Iterator[Row]:
                     yield {"attention": label, "seed": seed, **place}
 
 
-def _described(name: str, described: Description) -> Mapping[str, object]:
+def _described(name: str, described: Description) -> Row:
     return {
         f"{name}_mean": described.mean,
         f"{name}_std": described.std,
@@ -74,6 +74,6 @@ def _described(name: str, described: Description) -> Mapping[str, object]:
     }
 
 
-def _ends(name: str, bounds: tuple[float, float] | None) -> Mapping[str, object]:
+def _ends(name: str, bounds: tuple[float, float] | None) -> Row:
     low, high = bounds or (None, None)
     return {f"{name}_low": low, f"{name}_high": high}

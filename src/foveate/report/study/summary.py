@@ -9,7 +9,8 @@ from foveate.evaluation.statistics import Anova, Description
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
-from foveate.records.study import StudyRecord
+from foveate.records.study import StudyDescription
+from foveate.report.study.printed import PrintedFigures
 from foveate.report.study.class_changes import ClassChange
 from foveate.report.study.printed import PrintedFigures
 
@@ -85,7 +86,7 @@ class Summary:
     """A study in numbers, and its verdict in sentences.
 
     Attributes:
-        study: the record of the study.
+        study: what was compared, of what, and how.
         cost: the record of costs, for the conditions under which they were measured.
         noise: what speaks against the latencies, in words, the worst first.
         rows: the candidates with finished runs, the baseline first.
@@ -102,7 +103,7 @@ class Summary:
         against: the figures of an article that were asked for.
     """
 
-    study: StudyRecord
+    study: StudyDescription
     cost: CostRecord
     noise: tuple[str, ...]
     rows: tuple[SummaryRow, ...]
@@ -142,6 +143,7 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Return the summary as `--json` gives it; numbers that cannot be given are None."""
         study = self.study.to_json()
+        is_classification = self.study.task == CLASSIFICATION
         keys = ("name", "data", "backbone", "attention", "seeds", "recipe", "command", "environment")
         content = {
             "study": {
@@ -152,6 +154,7 @@ class Summary:
                 "foveate": self.study.foveate,
                 "statistics": study["statistics"]
                 | {"comparisons": self.family, "alpha_per_test": self.alpha_per_test},
+                **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],
             "tests": [test.to_json() for test in self.comparisons],
@@ -163,6 +166,4 @@ class Summary:
             "report": str(self.report),
             "verdict": list(self.verdict),
         }
-        if self.study.task != CLASSIFICATION:
-            content["study"]["task"] = self.study.task.to_json()
         return content | ({"against": self.against.to_json()} if self.against else {})

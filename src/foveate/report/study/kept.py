@@ -1,0 +1,97 @@
+"""Reads a summary from the JSON that `foveate report --json` gave."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from foveate.evaluation.comparisons import Comparison
+from foveate.evaluation.significance import outcome
+from foveate.evaluation.statistics import Anova, Description, PairedTest
+from foveate.records.base import FORMAT
+from foveate.records.cost import CostRecord
+from foveate.records.metric import CLASSIFICATION
+from foveate.records.study import StudyDescription
+from foveate.report.study.class_changes import ClassChange
+from foveate.report.study.printed import PrintedFigures
+from foveate.report.study.summary import Price, Summary, SummaryRow
+
+__all__ = ["summary_from_json"]
+
+PRICE = TypeAdapter(Price)
+DESCRIPTION = TypeAdapter(Description)
+TEST = TypeAdapter(PairedTest)
+ANOVA = TypeAdapter(Anova | None)
+CHANGE = TypeAdapter(ClassChange)
+PRINTED = TypeAdapter(PrintedFigures)
+
+
+def summary_from_json(content: Mapping[str, Any]) -> Summary:
+    """Return the summary whose JSON is `content`; what earlier versions did not give is empty."""
+    described = content["study"]
+    study = StudyDescription.model_validate({**described, "format": FORMAT})
+    cost = described["cost"]
+    return Summary(
+        study=study,
+        cost=CostRecord.model_validate({**cost, "rows": {}}),
+        noise=tuple(cost.get("noise", ())),
+        rows=tuple(_row(row, study) for row in content["rows"]),
+        comparisons=tuple(_comparison(test, study) for test in content["tests"]),
+        family=described["statistics"]["comparisons"],
+        alpha_per_test=described["statistics"]["alpha_per_test"],
+        anova=ANOVA.validate_python(content["anova"]),
+        detectable_difference=content["detectable_difference"],
+        class_changes=tuple(map(_class_change, content.get("class_changes", ()))),
+        untested_classes=tuple(content.get("untested_classes", ())),
+        missing=tuple(content["missing"]),
+        report=Path(content.get("report", "")),
+        verdict=tuple(content["verdict"]),
+        against=_printed(content["against"]) if "against" in content else None,
+    )
+
+
+def _row(row: Mapping[str, Any], study: StudyDescription) -> SummaryRow:
+    price = {field.name: row.get(field.name) for field in fields(Price)}
+    return SummaryRow(
+        attention=row["attention"],
+        runs=row["runs"],
+        scores={metric.name: DESCRIPTION.validate_python(row[metric.name]) for metric in study.task.metrics},
+        price=PRICE.validate_python(price),
+        efficiency_score=row["efficiency_score"],
+        epochs_to_95=DESCRIPTION.validate_python(row["epochs_to_95"]),
+        fluctuation=DESCRIPTION.validate_python(row["fluctuation"]),
+        input_share=DESCRIPTION.validate_python(row["input_share"]),
+        train_seconds=DESCRIPTION.validate_python(row["train_seconds"]),
+    )
+
+
+def _comparison(test: Mapping[str, Any], study: StudyDescription) -> Comparison:
+    metric, p_adjusted = study.task.primary, test["p_adjusted"]
+    found = outcome(
+        test["difference"], p_adjusted, study.statistics.alpha, higher_is_better=metric.higher_is_better
+    )
+    return Comparison(
+        a=test["a"],
+        b=test["b"],
+        title=test.get("title"),
+        group=test.get("group"),
+        test=TEST.validate_python(test),
+        p_adjusted=p_adjusted,
+        detectable_difference=test["detectable_difference"],
+        seeds_needed=test["seeds_needed"],
+        outcome=found,
+        gain=None if test["difference"] is None else metric.sign * test["difference"],
+    )
+
+
+def _class_change(change: Mapping[str, Any]) -> ClassChange:
+    names = {"name": change["class"], "baseline": change["plain"], "is_significant": change["shown"]}
+    return CHANGE.validate_python({**change, **names})
+
+
+def _printed(against: Mapping[str, Any]) -> PrintedFigures:
+    unplanned = {"title": None, "group": None}
+    contrasts = [{**unplanned, **contrast} for contrast in against["contrasts"]]
+    return PRINTED.validate_python({**against, "contrasts": contrasts})

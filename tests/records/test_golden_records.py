@@ -1,0 +1,30 @@
+"""Records that were written before they were typed are read and written again to the byte."""
+
+from pathlib import Path
+
+import pytest
+
+from foveate.records.base import Record
+from foveate.records.cost import CostRecord
+from foveate.records.files import read_record, write_record
+from foveate.records.robustness import RobustnessRecord
+from foveate.records.run import RunRecord
+from foveate.records.study import StudyRecord
+
+GOLDEN = Path(__file__).parent / "golden"
+KINDS: dict[str, type[Record]] = {
+    "study": StudyRecord,
+    "cost": CostRecord,
+    "result": RunRecord,
+    "robustness": RobustnessRecord,
+}
+"""By the start of the file's name, up to the first dash."""
+
+
+@pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.json")), ids=lambda file: file.stem)
+def test_a_record_is_written_as_it_was_read(tmp_path: Path, file: Path) -> None:
+    kind = file.stem.partition("-")[0]
+    copy = tmp_path / f"{kind}.json"
+    copy.write_bytes(file.read_bytes())
+    write_record(copy, read_record(copy, KINDS[kind]))
+    assert copy.read_bytes() == file.read_bytes()
