@@ -23,6 +23,7 @@ from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.run import AUTOCAST, Machine
+from foveate.tasks.classification import Classification
 from foveate.training.fit import fit
 from foveate.training.recipe import Recipe, make_recipe
 from foveate.training.schedule import make_optimizer
@@ -56,9 +57,19 @@ def foveate_fit(network: nn.Module, store: MemoryStore, size: int, recipe: Recip
     prepare = Augmentation(recipe.augmentation, size, 4, [0.5] * 3, [0.25] * 3)
     with tempfile.TemporaryDirectory() as folder:
         fitted = fit(
-            network, recipe, prepare, training, validation, folder=Path(folder), seed=0, device=device
+            network,
+            Classification(),
+            recipe,
+            prepare,
+            training,
+            validation,
+            folder=Path(folder),
+            seed=0,
+            device=device,
         )
-    return float(fitted.epochs[0]["images_per_second"])
+    speed = fitted.epochs[0].images_per_second
+    assert speed is not None
+    return speed
 
 
 def main() -> None:

@@ -4,12 +4,15 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from foveate.errors import RequestError
 from foveate.files import write_json
-from foveate.studies.compare import begin_study, open_study, sole_user
-from foveate.studies.engine.folder import RESULT, RUNS, STUDY, find_result
+from foveate.records.files import RESULT, RUNS, STUDY, read_record
+from foveate.records.run import read_run
+from foveate.records.study import StudyRecord
+from foveate.studies.compare import begin_study, open_study
+from foveate.studies.engine.folder import find_result, sole_user
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec, make_study
@@ -74,8 +77,8 @@ def study_of(settings: Settings) -> StudySpec:
 def expected_seconds(run: RunSpec, runs: list[RunSpec], folder: Path) -> float | None:
     """Estimate a run's seconds by the finished runs of its mechanism, or else by all finished runs."""
     finished = [(other, result) for other in runs if (result := find_result(folder / RUNS / other.id))]
-    own = [result["seconds"] for other, result in finished if other.attention == run.attention]
-    seconds = own or [result["seconds"] for _, result in finished]
+    own = [result.seconds for other, result in finished if other.attention == run.attention]
+    seconds = own or [result.seconds for _, result in finished]
     return MARGIN * max(seconds) if seconds else None
 
 
@@ -83,12 +86,13 @@ def progress(folder: Path) -> Iterator[Progress]:
     """Say of each run of the study in `folder` how far it is; nothing where the study was never begun."""
     if not (folder / STUDY).is_file():
         return
-    for run in json.loads((folder / STUDY).read_text(encoding="utf-8"))["runs"]:
-        place = folder / RUNS / run["id"]
-        title = f"{run['attention']}, seed {run['seed']}"
+    study = read_record(folder / STUDY, StudyRecord)
+    for run in study.runs:
+        place = folder / RUNS / run.id
+        title = f"{run.attention}, seed {run.seed}"
         if (place / RESULT).is_file():
-            result: dict[str, Any] = json.loads((place / RESULT).read_text(encoding="utf-8"))
-            yield Progress(title, "done", result["test"]["accuracy"], result["seconds"])
+            result = read_run(place / RESULT, run.id)
+            yield Progress(title, "done", result.test.value(study.task.primary), result.seconds)
         elif (place / FAULT).is_file():
             yield Progress(title, "failed", None, None)
         else:

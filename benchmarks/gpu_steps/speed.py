@@ -15,6 +15,7 @@ from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
+from foveate.tasks.classification import Classification
 from foveate.training.fit import fit
 from foveate.training.recipe import make_recipe, read_recipe
 from gpu_steps.settings import Settings
@@ -61,6 +62,7 @@ def measure_training(settings: Settings, mechanism: str, compiled: bool, *, seco
     with tempfile.TemporaryDirectory() as folder, _waits_counted(device) as waits:
         fitted = fit(
             network.train(),
+            Classification(),
             recipe,
             prepare,
             training,
@@ -71,10 +73,10 @@ def measure_training(settings: Settings, mechanism: str, compiled: bool, *, seco
         )
     first, *_, last = fitted.epochs
     return {
-        "images_per_second": last["images_per_second"],
-        "seconds_an_epoch": last["seconds"],
-        "seconds_of_the_first_epoch": first["seconds"],
-        "input_share": last["input_share"],
+        "images_per_second": last.images_per_second,
+        "seconds_an_epoch": last.seconds,
+        "seconds_of_the_first_epoch": first.seconds,
+        "input_share": last.input_share,
         "steps": EPOCHS * len(training),
         "waits": dict(waits.most_common(10)),
         "peak_memory_bytes": torch.cuda.max_memory_allocated() if settings.device == "cuda" else None,

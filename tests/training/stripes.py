@@ -9,6 +9,7 @@ from torch import nn
 
 from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
+from foveate.tasks.classification import Classification
 from foveate.training.fit import Fitted, fit
 from foveate.training.recipe import Recipe, make_recipe
 
@@ -52,7 +53,9 @@ def fit_stripes(folder: Path, net: nn.Module, recipe: Recipe, **options: Any) ->
         make_loader(validation, np.arange(30), recipe.batch_size, shuffle_seed=None),
     )
     prepare = Augmentation(recipe.augmentation, image_size=8, padding=1, mean=[0.4], std=[0.2])
-    return fit(net, recipe, prepare, *loaders, folder=folder, seed=3, device="cpu", **options)
+    return fit(
+        net, Classification(), recipe, prepare, *loaders, folder=folder, seed=3, device="cpu", **options
+    )
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
@@ -62,4 +65,6 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 def learned(fitted: Fitted) -> list[dict[str, Any]]:
     clocks = ("seconds", "images_per_second", "input_share")
-    return [{key: value for key, value in row.items() if key not in clocks} for row in fitted.epochs]
+    return [
+        {key: value for key, value in row.to_json().items() if key not in clocks} for row in fitted.epochs
+    ]

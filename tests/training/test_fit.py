@@ -17,9 +17,9 @@ from foveate.training.recipe import make_recipe
 
 def test_it_learns_and_says_so(tmp_path: Path) -> None:
     fitted, _ = train(tmp_path, epochs=6)
-    assert fitted.epochs[-1]["validation_accuracy"] > 0.9
-    assert fitted.epochs[-1]["train_loss"] < fitted.epochs[0]["train_loss"]
-    assert [row["epoch"] for row in fitted.epochs] == [1, 2, 3, 4, 5, 6]
+    assert fitted.epochs[-1].validation_accuracy > 0.9
+    assert fitted.epochs[-1].train_loss < fitted.epochs[0].train_loss
+    assert [row.epoch for row in fitted.epochs] == [1, 2, 3, 4, 5, 6]
     assert (tmp_path / "epochs.csv").read_text().count("\n") == 7
 
 
@@ -98,7 +98,7 @@ class StopsAtOnce(nn.Module):
 
 def test_patience_stops_after_epochs_without_a_better_one(tmp_path: Path) -> None:
     fitted, _ = train(tmp_path, patience=2, epochs=40)
-    accuracy = [(row["validation_accuracy"], -row["validation_loss"]) for row in fitted.epochs]
+    accuracy = [(row.validation_accuracy, -row.validation_loss) for row in fitted.epochs]
     best = accuracy.index(max(accuracy)) + 1
     assert fitted.stopped_early
     assert fitted.chosen_epoch == best
@@ -107,7 +107,7 @@ def test_patience_stops_after_epochs_without_a_better_one(tmp_path: Path) -> Non
 
 def test_the_chosen_weights_are_those_of_the_chosen_epoch(tmp_path: Path) -> None:
     best, chosen = train(tmp_path / "best", learning_rate=0.5, monitor="loss", epochs=5, warmup_ratio=0)
-    losses = [row["validation_loss"] for row in best.epochs]
+    losses = [row.validation_loss for row in best.epochs]
     assert best.chosen_epoch == losses.index(min(losses)) + 1
     store = stripes(30, seed=2)
     plain = Augmentation((), 8, 1, [0.4], [0.2]).plain(store.images)
@@ -127,7 +127,7 @@ def test_label_smoothing_is_for_training_only(tmp_path: Path) -> None:
     (plain, _), (smooth, _) = (
         train(tmp_path / str(value), label_smoothing=value, epochs=8) for value in (0.0, 0.3)
     )
-    assert smooth.epochs[-1]["train_loss"] > 0.6 > plain.epochs[-1]["train_loss"]
+    assert smooth.epochs[-1].train_loss > 0.6 > plain.epochs[-1].train_loss
 
 
 @pytest.mark.parametrize("kind", ["csv", "tensorboard"])
@@ -153,7 +153,7 @@ def test_compiled_training_keeps_the_keys(tmp_path: Path) -> None:
 
 def test_bf16_trains(tmp_path: Path) -> None:
     fitted, _ = train(tmp_path, precision="bf16-mixed", epochs=6)
-    assert fitted.epochs[-1]["validation_accuracy"] > 0.9
+    assert fitted.epochs[-1].validation_accuracy > 0.9
 
 
 class Planted:

@@ -45,9 +45,9 @@ def test_the_share_of_waiting_is_that_of_the_loader(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Selection, "__getitems__", slow_fetch)
     fitted = fit_stripes(tmp_path, Works(clock), make_recipe(RECIPE))
     for row in fitted.epochs:
-        assert row["input_share"] == 0.75
-        assert row["seconds"] == 6 * (6 + 2) + 2 * (6 + 100)  # six steps, two batches of validation
-        assert row["images_per_second"] == 2.0
+        assert row.input_share == 0.75
+        assert row.seconds == 6 * (6 + 2) + 2 * (6 + 100)  # six steps, two batches of validation
+        assert row.images_per_second == 2.0
     header, *rows = (tmp_path / "epochs.csv").read_text().splitlines()
     assert header.split(",")[-2:] == ["images_per_second", "input_share"]
     assert [row.rpartition(",")[2] for row in rows] == ["0.75"] * 3
@@ -66,7 +66,7 @@ SITES = ["layer1.0", "layer2.0", "layer3.0"]
 def test_tau_is_recorded_by_site(tmp_path: Path, settings: dict) -> None:
     net = attentive()
     fitted = fit_stripes(tmp_path, net, make_recipe(RECIPE | settings))
-    told = [row["learned"] for row in fitted.epochs]
+    told = [row.learned for row in fitted.epochs]
     assert [list(of_epoch) for of_epoch in told] == [SITES] * 3
     assert told == json.loads(json.dumps(told))
     # The weights that were kept are those of the chosen epoch, and so are its numbers.
@@ -111,7 +111,7 @@ def test_without_learned_numbers_there_is_no_word_of_them(tmp_path: Path, attent
         "none": network,
     }
     fitted = fit_stripes(tmp_path, nets[attention](), make_recipe(RECIPE | {"epochs": 1}))
-    assert "learned" not in fitted.epochs[0]
+    assert not fitted.epochs[0].learned
 
 
 def test_numbers_of_wrapped_and_of_unknown_networks() -> None:

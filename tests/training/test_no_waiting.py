@@ -16,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from foveate.data import Augmentation
 from foveate.data.loading import ResidentLoader, make_loader
+from foveate.records.metric import CLASSIFICATION
+from foveate.tasks.classification import Classification
 from foveate.training import keeping
 from foveate.training.fit import fit
 from foveate.training.recipe import make_recipe
@@ -116,6 +118,7 @@ def test_ten_steps_wait_for_nothing(
     with reading_counted(watcher, monkeypatch):
         fit(
             network(),
+            Classification(),
             recipe,
             prepare,
             training,
@@ -165,7 +168,7 @@ def test_a_set_in_memory_is_resident_on_a_gpu() -> None:
 
 
 def test_a_costly_checkpoint_is_written_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper = keeping.RunKeeper(tmp_path, make_recipe({"epochs": 3}))
+    keeper = keeping.RunKeeper(tmp_path, make_recipe({"epochs": 3}), CLASSIFICATION.primary)
     monkeypatch.setattr(keeping.time, "perf_counter", lambda: 100.0)
 
     def due(ago: float, took: float, size: int = 134_000_000) -> bool:

@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from foveate.training.module import ClassificationTask
+from foveate.tasks.classification import Classification
+from foveate.training.module import TrainingModule
 from foveate.training.recipe import Recipe
 
 
@@ -27,9 +28,9 @@ def test_graphs_of_earlier_runs_do_not_count_for_the_limit_of_recompilations():
     earlier(x)
     earlier(x)
     assert len(graphs) == 1
-    ClassificationTask(nn.Linear(2, 2), Recipe(compile=False), Untouched(), 1, 0)
+    TrainingModule(nn.Linear(2, 2), Classification(), Recipe(compile=False), Untouched(), 1, 0)
     earlier(x)
     assert len(graphs) == 1
-    ClassificationTask(nn.Linear(2, 2), Recipe(compile=True), Untouched(), 1, 0)
+    TrainingModule(nn.Linear(2, 2), Classification(), Recipe(compile=True), Untouched(), 1, 0)
     earlier(x)
     assert len(graphs) == 2

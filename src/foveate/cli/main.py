@@ -124,9 +124,9 @@ def report(
 
     joined = join_reports(folders, out, against)
     console.print(joined_console(joined))
-    console.print(f"Report: {joined['report']}", soft_wrap=True, markup=False)
-    write_json_to(joined, json_)
-    if any(summary["missing"] for summary in joined["studies"]):
+    console.print(f"Report: {joined.report}", soft_wrap=True, markup=False)
+    write_json_to(joined.to_json(), json_)
+    if any(summary.missing for summary in joined.studies):
         raise typer.Exit(1)
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from foveate.records.cost import CostRecord
+from foveate.records.labels import display_name
 
-__all__ = ["BUSY", "Kind", "Noise", "Times", "find_noise", "noise_of_cost", "worst_factor"]
+__all__ = ["BUSY", "Kind", "Noise", "Times", "describe_noise", "find_noise", "noise_of_cost", "worst_factor"]
 
 BUSY = 1.25
 """How many times longer than on a quiet machine something may take before the machine counts as busy."""
@@ -73,3 +74,14 @@ def noise_of_cost(cost: CostRecord) -> list[Noise]:
 def worst_factor(noise: Sequence[Noise]) -> float:
     """Return the largest factor of what `find_noise` found, 1 where it found nothing."""
     return max((one.factor for one in noise), default=1.0)
+
+
+def describe_noise(noise: Noise) -> str:
+    """Return what speaks against a measurement in words, without a full stop."""
+    name = display_name(noise.label)
+    factor = f"{noise.factor:.2f} times"
+    if noise.kind == "unsteady":
+        return f"{name}'s own p95 is {factor} its p50 (over {BUSY})"
+    if noise.kind == "shared":
+        return f"the measurement took {factor} as long as a core worked for it (over {BUSY})"
+    return f"the medians of {name} and plain differ by {factor} what they do within rounds (over {BUSY})"

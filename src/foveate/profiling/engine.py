@@ -1,8 +1,7 @@
-"""A profile: what each mechanism costs beside the plain backbone, counted and measured in one run."""
+"""A profile: what each mechanism costs beside the baseline, counted and measured in one run."""
 
 from contextlib import nullcontext
 from statistics import median
-from typing import Any
 
 import torch
 
@@ -16,8 +15,9 @@ from foveate.models.sites.attach import IdentityGate, attached
 from foveate.profiling.networks import Counted, Ready, count_candidate, make_ready, refusals
 from foveate.profiling.rows import Measured, make_row
 from foveate.profiling.settings import ProfileSpec
-from foveate.records.study import FORMAT
-from foveate.report.profile.words import ROOM, arithmetic_share, warnings_of
+from foveate.profiling.warnings import ROOM, warnings_of
+from foveate.records.base import FORMAT
+from foveate.records.profile import Machine, MemoryAccount, ProfileRecord, ProfileRow, ProfileTiming
 from foveate.studies.engine.environment import command_line, describe_environment
 from foveate.studies.engine.watch import OnProgress
 from foveate.version import __version__
@@ -30,8 +30,8 @@ DETAIL_SECONDS, DETAIL_ROUNDS = 2.0, (5, 50)
 ONE_THREAD_STEPS = 3
 
 
-def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> dict[str, Any]:
-    """Count and measure all candidates of `spec`, and return the record of it.
+def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> ProfileRecord:
+    """Count and measure all candidates of `spec`.
 
     Every number that cannot be given is None. Figures of work are of one image, those of latency and memory
     of one step of the whole batch.
@@ -57,50 +57,56 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> dic
         turns = _take_turns(spec, ready, on_progress)
     parts = _time_parts(spec, ready, on_progress) if spec.detail else {}
     latencies = compare_latencies(turns)
-    rows: list[dict[str, Any]] = []
+    rows: list[ProfileRow] = []
     for candidate in spec.attention:
         label = candidate.label
-        measured = Measured(counted[label], latencies[label], *memory[label])
-        row = make_row(spec, candidate, measured, plain=rows[0] if rows else None, bounds=bounds)
-        row["paths"] = ready[label].count_paths()
-        rows.append(row | {"compile_seconds": compiling.get(label), "parts_ms": parts.get(label)})
-    record: dict[str, Any] = {
-        "format": FORMAT,
-        "foveate": __version__,
-        "settings": spec.as_record(),
-        "command": command_line(),
-        "environment": describe_environment(spec.device, spec.threads),
-        "timing": {
-            "rounds": turns.milliseconds.shape[1],
-            "steps_per_time": turns.steps_per_time,
-            "warm_up": WARM_UP,
-            "clock": "device events" if spec.device.type == "cuda" else "wall clock",
-            "cpu_share": turns.cpu_share,
-            "plain_one_thread_ms": None,
-        },
-        "memory": {"account": _account(spec.device)},
-        "machine": vars(bounds),
-        "rows": rows,
-    }
-    record["timing"] |= {"plain_one_thread_ms": _one_thread(spec, ready, record)}
-    return {**record, "warnings": warnings_of(record)}
+        measured = Measured(
+            counted[label],
+            latencies[label],
+            *memory[label],
+            paths=ready[label].count_paths(),
+            compile_seconds=compiling.get(label),
+            parts_ms=parts.get(label),
+        )
+        rows.append(make_row(spec, candidate, measured, baseline=rows[0] if rows else None, bounds=bounds))
+    record = ProfileRecord(
+        format=FORMAT,
+        foveate=__version__,
+        settings=spec.as_record(),
+        command=command_line(),
+        environment=describe_environment(spec.device, spec.threads),
+        timing=ProfileTiming(
+            rounds=turns.milliseconds.shape[1],
+            steps_per_time=turns.steps_per_time,
+            warm_up=WARM_UP,
+            clock="device events" if spec.device.type == "cuda" else "wall clock",
+            cpu_share=turns.cpu_share,
+            plain_one_thread_ms=None,
+        ),
+        memory=MemoryAccount(account=_account(spec.device)),
+        machine=Machine(**vars(bounds)),
+        rows=tuple(rows),
+    )
+    one_thread = _one_thread(spec, ready, record)
+    timing = record.timing.model_copy(update={"plain_one_thread_ms": one_thread})
+    record = record.model_copy(update={"timing": timing})
+    return record.model_copy(update={"warnings": tuple(warnings_of(record))})
 
 
-def _one_thread(spec: ProfileSpec, ready: dict[str, Ready], record: dict[str, Any]) -> float | None:
-    """Time a step of plain with one thread, in ms, where several leave it far from what the machine can do.
+def _one_thread(spec: ProfileSpec, ready: dict[str, Ready], record: ProfileRecord) -> float | None:
+    """Time a step of the baseline with one thread, in ms, where several are far from the machine's bound.
 
     A thread whose core another program holds keeps all others waiting. None where there is no such question:
     on another device, with one thread, near the bound, and of compiled networks, which are made for a number
     of threads.
     """
-    plain = record["rows"][0]
     if spec.device.type != "cpu" or spec.threads == 1 or spec.compile:
         return None
-    if arithmetic_share(plain, record) >= ROOM:
+    if record.arithmetic_share(record.baseline) >= ROOM:
         return None
     torch.set_num_threads(1)
     try:
-        step = ready[plain["attention"]].step
+        step = ready[record.baseline.attention].step
         step()
         return median(milliseconds(step, spec.device) for _ in range(ONE_THREAD_STEPS))
     finally:

@@ -1,12 +1,12 @@
 """The rows of a profile: each network's figures, what they add to plain, and the bounds of what is added."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from foveate.evaluation.roofline import Bounds
 from foveate.evaluation.timing import Latency
 from foveate.profiling.networks import Counted
 from foveate.profiling.settings import ProfileSpec
+from foveate.records.profile import ProfileRow, Roofline
 from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["Measured", "make_row"]
@@ -25,12 +25,18 @@ each statistic that the next one waits for, one to weigh the map, and the write.
 
 @dataclass(frozen=True)
 class Measured:
-    """Of one network: `held_bytes` between steps, `step_peak_bytes` on top of them within one."""
+    """What was measured of one network.
+
+    `held_bytes` are held between steps, `step_peak_bytes` are allocated on top of them within a step.
+    """
 
     counted: Counted
     latency: Latency
     held_bytes: int
     step_peak_bytes: int | None
+    paths: dict[str, int]
+    compile_seconds: float | None
+    parts_ms: dict[str, float] | None
 
 
 def make_row(
@@ -38,64 +44,73 @@ def make_row(
     candidate: Candidate,
     measured: Measured,
     *,
-    plain: dict[str, Any] | None,
+    baseline: ProfileRow | None,
     bounds: Bounds,
-) -> dict[str, Any]:
-    """Make the row of a network beside that of plain, which has None there.
+) -> ProfileRow:
+    """Make the row of a network beside that of the baseline, which has None there.
 
     Work is of one image, latency and memory are of one step of the whole batch. `peak_bytes` is all that this
     network alone has allocated at the peak of a step.
     """
     counted, latency = measured.counted, measured.latency
     step_peak = measured.step_peak_bytes
-    figures: dict[str, Any] = {
+    figures = {
         "parameters": counted.parameters,
         "macs": counted.work.multiply_adds / spec.batch_size,
         "element_wise": counted.work.element_wise / spec.batch_size,
         "bytes_moved": counted.work.bytes_moved / spec.batch_size,
         "peak_bytes": None if step_peak is None else measured.held_bytes + step_peak,
     }
-    row: dict[str, Any] = {"attention": candidate.label, "sites": counted.sites}
+    costs: dict[str, float | None] = {}
     for name, value in figures.items():
-        base = value if plain is None else plain[name]
-        added = None if value is None else value - base
-        row[name], row[f"{name}_added"] = value, added
-        row[f"{name}_increase_percent"] = 100 * added / base if added is not None and base else None
-    row |= {"held_bytes": measured.held_bytes, "step_peak_bytes": step_peak}
-    row |= {
-        "latency_ms_p50": latency.p50,
-        "latency_ms_p95": latency.p95,
-        "latency_ratio": latency.ratio,
-        "latency_ratio_quartiles": list(latency.quartiles),
-        "latency_ratio_ci95": list(latency.interval) if latency.interval else None,
-        # By the ratios, taken within rounds: the difference of the medians would add the drift between them.
-        "latency_added_ms": (latency.ratio - 1) * (latency.p50 if plain is None else plain["latency_ms_p50"]),
-        "images_per_second": 1e3 * spec.batch_size / latency.p50,
-    }
-    return row | {
-        "roofline": None if plain is None else _roofline(spec, candidate.name, counted, row, bounds)
-    }
+        base = value if baseline is None else baseline.cost(name).value
+        added = None if value is None or base is None else value - base
+        costs[name], costs[f"{name}_added"] = value, added
+        costs[f"{name}_increase_percent"] = 100 * added / base if added is not None and base else None
+    # By the ratios, taken within rounds: the difference of the medians would add the drift between them.
+    base_ms = latency.p50 if baseline is None else baseline.latency_ms_p50
+    row = ProfileRow.model_validate(
+        {
+            "attention": candidate.label,
+            "sites": counted.sites,
+            **costs,
+            "held_bytes": measured.held_bytes,
+            "step_peak_bytes": step_peak,
+            "latency_ms_p50": latency.p50,
+            "latency_ms_p95": latency.p95,
+            "latency_ratio": latency.ratio,
+            "latency_ratio_quartiles": latency.quartiles,
+            "latency_ratio_ci95": latency.interval,
+            "latency_added_ms": (latency.ratio - 1) * base_ms,
+            "images_per_second": 1e3 * spec.batch_size / latency.p50,
+            "roofline": None,
+            "paths": measured.paths,
+            "compile_seconds": measured.compile_seconds,
+            "parts_ms": measured.parts_ms,
+        }
+    )
+    if baseline is None:
+        return row
+    return row.model_copy(update={"roofline": _roofline(spec, candidate.name, counted, row, bounds)})
 
 
-def _roofline(
-    spec: ProfileSpec, name: str, counted: Counted, row: dict[str, Any], bounds: Bounds
-) -> dict[str, Any]:
-    """The least times that the added work of a batch allows on this machine, and how far it is from them."""
-    flops = spec.batch_size * (2 * row["macs_added"] + row["element_wise_added"])
+def _roofline(spec: ProfileSpec, name: str, counted: Counted, row: ProfileRow, bounds: Bounds) -> Roofline:
+    """Compute the shortest times that the added work of a batch allows, and the distance from them."""
+    flops = spec.batch_size * (2 * row.macs_added + row.element_wise_added)
     by_arithmetic = 1e3 * flops / bounds.flops
-    by_memory = 1e3 * spec.batch_size * row["bytes_moved_added"] / bounds.bandwidth
+    by_memory = 1e3 * spec.batch_size * row.bytes_moved_added / bounds.bandwidth
     bound = max(by_arithmetic, by_memory)
     passes = LEAST_PASSES.get(name) if spec.mode == "inference" else None
     least_bytes = sum(passes) * counted.site_bytes if passes else None
     least = None if least_bytes is None else max(1e3 * least_bytes / bounds.bandwidth, by_arithmetic)
-    added = row["latency_added_ms"]
-    return {
-        "bound": "memory" if by_memory >= by_arithmetic else "arithmetic",
-        "memory_ms": by_memory,
-        "arithmetic_ms": by_arithmetic,
-        "added_over_bound": added / bound if bound > 0 else None,
-        "least_reads_writes": list(passes) if passes else None,
-        "least_bytes": least_bytes,
-        "least_ms": least,
-        "added_over_least": added / least if least else None,
-    }
+    added = row.latency_added_ms
+    return Roofline(
+        bound="memory" if by_memory >= by_arithmetic else "arithmetic",
+        memory_ms=by_memory,
+        arithmetic_ms=by_arithmetic,
+        added_over_bound=added / bound if bound > 0 else None,
+        least_reads_writes=passes,
+        least_bytes=least_bytes,
+        least_ms=least,
+        added_over_least=added / least if least else None,
+    )

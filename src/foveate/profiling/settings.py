@@ -14,6 +14,7 @@ from foveate.kernels import PATHS
 from foveate.models.backbones.create import check_backbone, own_image_size
 from foveate.models.backbones.torchvision import TORCHVISION
 from foveate.records.labels import BASELINE
+from foveate.records.profile import ProfileSettings
 from foveate.studies.engine.environment import available_cores, check_threads
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import Candidate, parse_candidates
@@ -61,12 +62,10 @@ class ProfileSpec:
         """(B, C, H, W)."""
         return self.batch_size, self.channels, self.image_size, self.image_size
 
-    def as_record(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return vars(self) | {
-            "attention": [candidate.label for candidate in self.attention],
-            "device": str(self.device),
-        }
+    def as_record(self) -> ProfileSettings:
+        """Return the settings as the record holds them."""
+        labels = tuple(candidate.label for candidate in self.attention)
+        return ProfileSettings(**vars(self) | {"attention": labels, "device": str(self.device)})
 
 
 def make_profile(settings: Mapping[str, Any]) -> ProfileSpec:

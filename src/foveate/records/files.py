@@ -10,9 +10,10 @@ from foveate.names import map_strings, printable
 from foveate.records.base import FORMAT, Record, parse_record
 from foveate.version import __version__
 
-__all__ = ["COST", "RESULT", "RUNS", "STUDY", "read_json", "read_record", "write_record"]
+__all__ = ["COST", "PROFILE", "RESULT", "RUNS", "STUDY", "read_json", "read_record", "write_record"]
 
 STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
+PROFILE = "profile.json"
 WITHOUT_FORMAT = (COST,)
 """Files that carry no format of their own: measurements that belong to the study beside them."""
 

@@ -1,4 +1,4 @@
-"""Builds the page of several studies: their rows side by side, not averaged, and what the studies differ in."""
+"""Builds the page of several studies: their rows side by side, not averaged, and what they differ in."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,10 +72,10 @@ def _refuse_few_or_twice(folders: Sequence[Path]) -> None:
 
 
 def _refuse_several_metrics(records: Sequence[StudyRecords]) -> None:
-    first, *others = records
-    for other in others:
-        if other.study.task.primary.name != first.study.task.primary.name:
+    first, *others = ((one.folder, one.study.task.primary) for one in records)
+    for folder, metric in others:
+        if metric.name != first[1].name:
             raise RequestError(
-                f"{first.folder} compares candidates by {first.study.task.primary.name} and {other.folder} by "
-                f"{other.study.task.primary.name}: join studies of the same metric"
+                f"{first[0]} compares by {first[1].name} and {folder} by {metric.name}: join studies of the "
+                "same metric"
             )

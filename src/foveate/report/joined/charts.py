@@ -29,13 +29,11 @@ def joined_figures(joined: JoinedStudies) -> list[Figure]:
 
 def _against_cost(joined: JoinedStudies, cost: Cost, colours: Mapping[str, str]) -> Figure | None:
     metric = joined.metric
-    points = [
-        point for title, summary in joined.titled for point in cost_points(summary, cost, colours, title)
-    ]
-    if not points:
+    points = {title: cost_points(summary, cost, colours) for title, summary in joined.titled}
+    if not any(points.values()):
         return None
     heading = f"{metric.title} against {cost.noun}"
-    description = f"{heading}, for {' and '.join(title for title, _ in joined.titled)}."
+    description = f"{heading}, for {' and '.join(points)}."
     caption = Caption(f"{metric.name}_{cost.name}", "cost", heading, description)
     return costs_of_studies_figure(caption, points, cost.axis, metric_axis(metric, "Test"))
 

@@ -41,12 +41,8 @@ def find_differences(studies: Sequence[StudyRecords]) -> tuple[Difference, ...]:
     how cost was measured; not the candidates, which are the rows of the joined table.
     """
     settings = [_settings(records) for records in studies]
-    keys = dict.fromkeys(
-        (part, key) for part in settings[0] for of_study in settings for key in of_study[part]
-    )
-    found = [
-        Difference(part, key, tuple(of_study[part].get(key) for of_study in settings)) for part, key in keys
-    ]
+    keys = dict.fromkeys((part, key) for part in settings[0] for one in settings for key in one[part])
+    found = [Difference(part, key, tuple(one[part].get(key) for one in settings)) for part, key in keys]
     return tuple(one for one in found if any(value != one.values[0] for value in one.values))
 
 

@@ -1,60 +1,33 @@
 """The tables of several studies side by side, for the page and for a terminal."""
 
-from collections import Counter
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table as Grid
 from rich.text import Text
 
-from foveate.records.labels import BASELINE, display_name
-from foveate.report.core.notation import (
-    NOTHING,
-    decimals,
-    interval,
-    listing,
-    magnitude,
-    p_value,
-    points,
-    signed_percent,
-    spread,
-)
+from foveate.evaluation.comparisons import Comparison
+from foveate.records.base import Json
+from foveate.records.labels import display_name
+from foveate.report.core.console import terminal_table
+from foveate.report.core.notation import NOTHING, decimals, listing, magnitude, p_value, score
 from foveate.report.core.tables import Cell, Column, Table
+from foveate.report.joined.studies import JoinedStudies
 from foveate.report.study.claims import article_cell, conditions
-from foveate.report.study.tables import latency_change
+from foveate.report.study.contrasts import gain_cell
+from foveate.report.study.summary import Summary
+from foveate.report.study.tables import change_from_baseline, latency_change
 
-__all__ = [
-    "differences_table",
-    "joined_console",
-    "joined_table",
-    "note_of_differences",
-    "study_titles",
-    "to_plain",
-]
+__all__ = ["differences_table", "joined_console", "joined_table", "note_of_differences"]
 
 SIDE_BY_SIDE = "Their rows stand side by side; nothing is averaged over studies."
+DIGEST = 12
+"""So many digits of a fingerprint are enough to see that two differ."""
 
 
-def study_titles(studies: list[dict[str, Any]]) -> list[str]:
-    """Name the studies; those of one name with their folder, too."""
-    names = [summary["study"]["name"] for summary in studies]
-    twice = {name for name, times in Counter(names).items() if times > 1}
-    return [
-        f"{name} ({Path(summary['report']).parent.parent})" if name in twice else name
-        for name, summary in zip(names, studies, strict=True)
-    ]
-
-
-def to_plain(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give the tests against the study's own plain backbone, by mechanism."""
-    return {test["b"]: test for test in summary["tests"] if test["a"] == BASELINE}
-
-
-def note_of_differences(joined: dict[str, Any]) -> str:
+def note_of_differences(joined: JoinedStudies) -> str:
     """Say whether the studies are of one kind, and that their rows are not averaged."""
-    parts = list(dict.fromkeys(difference["part"] for difference in joined["differences"]))
+    parts = list(dict.fromkeys(difference.part for difference in joined.differences))
     if not parts:
         return f"The studies differ in nothing that was recorded beside their mechanisms. {SIDE_BY_SIDE}"
     return (
@@ -63,29 +36,31 @@ def note_of_differences(joined: dict[str, Any]) -> str:
     )
 
 
-def differences_table(joined: dict[str, Any]) -> Table | None:
-    """One row a key in which the studies differ, one column a study; None where they differ in nothing."""
-    if not joined["differences"]:
+def differences_table(joined: JoinedStudies) -> Table | None:
+    """Return one row a key in which the studies differ, one column a study; None where nothing differs."""
+    if not joined.differences:
         return None
-    columns = [Column("Differs in"), *(Column(title) for title in study_titles(joined["studies"]))]
+    columns = [Column("Differs in"), *(Column(title) for title, _ in joined.titled)]
     rows = [
         [
-            Cell(f"{difference['part']}: {difference['key'].replace('_', ' ')}"),
-            *(Cell(_in_words(difference["key"], value)) for value in difference["values"]),
+            Cell(f"{difference.part}: {difference.key.replace('_', ' ')}"),
+            *(Cell(_written(difference.key, value)) for value in difference.values),
         ]
-        for difference in joined["differences"]
+        for difference in joined.differences
     ]
     return Table("differences", "What the studies differ in", columns, rows)
 
 
-def joined_table(joined: dict[str, Any]) -> Table:
-    """One row a mechanism of a study, each set against the plain backbone of its own study."""
-    against = any("against" in summary for summary in joined["studies"])
+def joined_table(joined: JoinedStudies) -> Table:
+    """Return one row a candidate of a study, each beside the baseline of its own study."""
+    metric = joined.metric
     columns = [
         Column("Mechanism", "Below, its study."),
-        Column("Accuracy, %", "Mean ± standard deviation over seeds on the test part of its study."),
+        Column(metric.heading, "Mean ± standard deviation over seeds on the test part of its study."),
+        *[Column("Article (theirs), %", "Printed accuracy, not measured here; below, its gain.")]
+        * (joined.article is not None),
         Column(
-            "Gain over plain, points",
+            metric.heading_of_difference("Gain over plain"),
             "Mean difference to the plain backbone of the same study, matched by seed; below, its own 95 % "
             "interval. A dash where the study did not compare the two.",
         ),
@@ -94,93 +69,69 @@ def joined_table(joined: dict[str, Any]) -> Table:
         Column("Multiply-adds", "Of one image, at its study's image size; below, the change likewise."),
         Column("Latency p50, ms", "Comparable inside of a study only: each was measured in its own session."),
     ]
-    if against:
-        columns.insert(
-            2, Column("Article (theirs), %", "Printed accuracy, not measured here; below, its gain.")
-        )
-    rows = []
-    for title, summary in zip(study_titles(joined["studies"]), joined["studies"], strict=True):
-        tests = to_plain(summary)
-        for row in summary["rows"]:
-            cells = [
-                Cell(display_name(row["attention"]), title),
-                Cell(spread(row["accuracy"], 2, scale=100)),
-                *_gain(tests.get(row["attention"])),
-                Cell(magnitude(row["parameters"]), _change(row, "parameters")),
-                Cell(magnitude(row["macs"]), _change(row, "macs")),
-                Cell(decimals(row["latency_ms_p50"], 2), latency_change(row, summary["study"])),
-            ]
-            if against:
-                cells.insert(2, article_cell(summary, row["attention"]))
-            rows.append(cells)
+    rows = [row for title, summary in joined.titled for row in _rows(title, summary)]
     return Table("results", "Results of all studies", columns, rows)
 
 
-def joined_console(joined: dict[str, Any]) -> Group:
+def _rows(title: str, summary: Summary) -> Iterator[list[Cell]]:
+    for row in summary.rows:
+        test, price = summary.against_baseline.get(row.attention), row.price
+        yield [
+            Cell(display_name(row.attention), title),
+            Cell(score(row.scores[summary.metric.name], summary.metric)),
+            *[article_cell(summary, row.attention)] * (summary.against is not None),
+            gain_cell(summary, test) if test else Cell(NOTHING),
+            Cell(p_value(test.p_adjusted) if test else NOTHING),
+            Cell(magnitude(price.parameters), change_from_baseline(row, price.parameters_increase_percent)),
+            Cell(magnitude(price.macs), change_from_baseline(row, price.macs_increase_percent)),
+            Cell(decimals(price.latency_ms_p50, 2), latency_change(row, summary)),
+        ]
+
+
+def joined_console(joined: JoinedStudies) -> Group:
     """Lay out the differences and the rows of all studies, readable at 80 columns."""
-    parts: list[Any] = [Text(note_of_differences(joined), style="bold")]
+    parts: list[RenderableType] = [Text(note_of_differences(joined), style="bold")]
     if table := differences_table(joined):
-        grid = _grid([column.title for column in table.columns], folded=len(table.columns))
-        for cells in table.rows:
-            grid.add_row(*(Text(cell.main) for cell in cells))
+        heads = [column.title for column in table.columns]
+        lines = ([cell.main for cell in row] for row in table.rows)
+        grid = terminal_table(heads, lines, named=len(heads), widths=[10] * len(heads))
         parts.append(Padding(grid, (1, 0, 0, 0)))
-    for title, summary in zip(study_titles(joined["studies"]), joined["studies"], strict=True):
-        tests, against = to_plain(summary), "against" in summary
-        heads = ["mechanism", "accuracy, %", *["gain", "adj. p"] * bool(tests)]
-        heads += ["params", "mult-adds", "latency, ms", *["article's, %"] * against]
-        grid = _grid(heads, folded=1)
-        for row in summary["rows"]:
-            test = tests.get(row["attention"])
-            tested = (points(test["difference"]), p_value(test["p_adjusted"])) if test else ("", "")
-            grid.add_row(
-                Text(display_name(row["attention"])),
-                spread(row["accuracy"], 2, scale=100),
-                *(tested if tests else ()),
-                magnitude(row["parameters"]),
-                magnitude(row["macs"]),
-                decimals(row["latency_ms_p50"], 2),
-                *[article_cell(summary, row["attention"]).main] * against,
-            )
-        theirs = conditions(summary) if against else []
-        lines = [Text(sentence) for sentence in (summary["verdict"][0], *summary["missing"], *theirs)]
-        parts += [Padding(Text(title, style="bold"), (1, 0, 0, 0)), *lines, Padding(grid, (1, 0, 0, 0))]
+    for title, summary in joined.titled:
+        sentences = [summary.verdict[0], *summary.missing, *conditions(summary)]
+        parts.append(Padding(Text(title, style="bold"), (1, 0, 0, 0)))
+        parts += [*map(Text, sentences), Padding(_terminal_rows(summary), (1, 0, 0, 0))]
     return Group(*parts, Text())
 
 
-def _grid(heads: list[str], folded: int) -> Grid:
-    """A table whose first `folded` columns may break their lines."""
-    grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for number, head in enumerate(heads):
-        kept = number >= folded
-        grid.add_column(
-            Text(head),
-            justify="right" if kept else "left",
-            no_wrap=kept,
-            overflow="ellipsis" if kept else "fold",
-            min_width=None if kept else 10,
-        )
-    return grid
+def _terminal_rows(summary: Summary) -> RenderableType:
+    metric, tests = summary.metric, summary.against_baseline
+    heading = metric.heading.replace(metric.title, metric.noun)
+    heads = ["mechanism", heading, *["gain", "adj. p"] * bool(tests)]
+    heads += ["params", "mult-adds", "latency, ms", *["article's, %"] * (summary.against is not None)]
+    rows = [
+        [
+            display_name(row.attention),
+            score(row.scores[metric.name], metric),
+            *(_gain(summary, tests.get(row.attention)) if tests else ()),
+            magnitude(row.price.parameters),
+            magnitude(row.price.macs),
+            decimals(row.price.latency_ms_p50, 2),
+            *[article_cell(summary, row.attention).main] * (summary.against is not None),
+        ]
+        for row in summary.rows
+    ]
+    return terminal_table(heads, rows)
 
 
-def _gain(test: dict[str, Any] | None) -> tuple[Cell, Cell]:
-    if test is None:
-        return Cell(NOTHING), Cell(NOTHING)
-    return (
-        Cell(points(test["difference"]), interval(test["ci95"], 2, scale=100)),
-        Cell(p_value(test["p_adjusted"])),
-    )
+def _gain(summary: Summary, test: Comparison | None) -> tuple[str, str]:
+    return (gain_cell(summary, test).main, p_value(test.p_adjusted)) if test else ("", "")
 
 
-def _change(row: dict[str, Any], measure: str) -> str:
-    percent = row[f"{measure}_increase_percent"]
-    return "" if row["attention"] == BASELINE or percent is None else signed_percent(percent)
-
-
-def _in_words(key: str, value: Any) -> str:
+def _written(key: str, value: Json) -> str:
     if value is None:
         return NOTHING
     if key == "fingerprint":
-        return f"{value[:12]}…"
+        return f"{str(value)[:DIGEST]}…"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -1,9 +1,10 @@
 """Writes the folder of a profile: its page, its record, its numbers and its figures."""
 
 from pathlib import Path
-from typing import Any
 
-from foveate.files import write_csv, write_json, write_text
+from foveate.files import write_csv, write_text
+from foveate.records.files import PROFILE, write_record
+from foveate.records.profile import ProfileRecord
 from foveate.report.core.files import as_markdown, write_figures
 from foveate.report.profile.charts import profile_figures
 from foveate.report.profile.page import render_profile
@@ -12,7 +13,7 @@ from foveate.report.profile.tables import latency_table, numbers, work_table
 __all__ = ["write_profile"]
 
 
-def write_profile(record: dict[str, Any], folder: Path) -> str:
+def write_profile(record: ProfileRecord, folder: Path) -> str:
     """Write `record` into `folder`, and return the path of its page.
 
     Raises:
@@ -22,7 +23,7 @@ def write_profile(record: dict[str, Any], folder: Path) -> str:
     for table in (latency_table(record), work_table(record)):
         write_text(folder / f"{table.name}.md", as_markdown(table))
     write_csv(folder / "profile.csv", numbers(record))
-    write_json(folder / "profile.json", record)
+    write_record(folder / PROFILE, record)
     # Last, so that a page that is there has everything that it names.
     page = folder / "index.html"
     write_text(page, render_profile(record, drawings))

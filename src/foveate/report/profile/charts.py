@@ -5,8 +5,9 @@ from typing import Any
 import altair as alt
 
 from foveate.records.labels import BASELINE, display_name
+from foveate.records.profile import ProfileRecord, ProfileRow
 from foveate.report.core.theme import Figure, mechanism_colour, number_tip, specification
-from foveate.report.profile.words import doubtful, increase, ratio_range
+from foveate.report.profile.words import increase, ratio_range
 
 __all__ = ["profile_figures"]
 
@@ -19,23 +20,23 @@ COSTS = (
 )
 
 
-def profile_figures(record: dict[str, Any]) -> list[Figure]:
+def profile_figures(record: ProfileRecord) -> list[Figure]:
     """Make all figures; with plain alone there is nothing to draw."""
-    others = [row for row in record["rows"] if row["attention"] != BASELINE]
+    others = [row for row in record.rows if row.attention != BASELINE]
     if not others:
         return []
-    known = [cost for cost in COSTS if all(row[f"{cost[0]}_increase_percent"] is not None for row in others)]
+    known = [cost for cost in COSTS if all(row.cost(cost[0]).increase_percent is not None for row in others)]
     return [_latency(record, others), *(_cost(record, others, *cost) for cost in known)]
 
 
-def _latency(record: dict[str, Any], others: list[dict[str, Any]]) -> Figure:
+def _latency(record: ProfileRecord, others: list[ProfileRow]) -> Figure:
     values = []
     for row in others:
-        low, high = row["latency_ratio_ci95"] or row["latency_ratio_quartiles"]
-        value = {"mechanism": display_name(row["attention"]), "ratio": row["latency_ratio"]}
-        value |= {"low": low, "high": high, "doubtful": doubtful(row) is not None}
-        value |= dict(zip(("first", "third"), row["latency_ratio_quartiles"], strict=True))
-        values.append(value | {"said": f"{row['latency_ratio']:.2f}×"})
+        low, high = row.latency_ratio_ci95 or row.latency_ratio_quartiles
+        value = {"mechanism": display_name(row.attention), "ratio": row.latency_ratio}
+        value |= {"low": low, "high": high, "doubtful": row.is_doubtful}
+        value |= dict(zip(("first", "third"), row.latency_ratio_quartiles, strict=True))
+        values.append(value | {"said": f"{row.latency_ratio:.2f}×"})
     names = [value["mechanism"] for value in values]
     y = alt.Y("mechanism:N", title=None, sort=names, axis=alt.Axis(grid=False))
     x = alt.X(
@@ -69,8 +70,7 @@ def _latency(record: dict[str, Any], others: list[dict[str, Any]]) -> Figure:
         ),
     )
     said = "; ".join(
-        f"{row['attention']} {row['latency_ratio']:.2f} times plain"
-        f" ({ratio_range(row['latency_ratio_ci95'])})"
+        f"{row.attention} {row.latency_ratio:.2f} times plain ({ratio_range(row.latency_ratio_ci95)})"
         for row in others
     )
     description = f"Latency over plain: {said}."
@@ -78,11 +78,11 @@ def _latency(record: dict[str, Any], others: list[dict[str, Any]]) -> Figure:
     return Figure("latency", "differences", "Latency, times plain", description, spec)
 
 
-def _cost(record: dict[str, Any], others: list[dict[str, Any]], key: str, title: str) -> Figure:
+def _cost(record: ProfileRecord, others: list[ProfileRow], key: str, title: str) -> Figure:
     values = [
         {
-            "mechanism": display_name(row["attention"]),
-            "increase": row[f"{key}_increase_percent"],
+            "mechanism": display_name(row.attention),
+            "increase": row.cost(key).increase_percent,
             "said": increase(row, key),
         }
         for row in others

@@ -1,13 +1,12 @@
 """A profile for a terminal of 100 columns."""
 
-from typing import Any
-
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from foveate.records.labels import display_name
+from foveate.records.profile import ProfileRecord
 from foveate.report.core.notation import magnitude
 from foveate.report.core.tables import Table
 from foveate.report.profile.tables import latency_table, parts_table, work_table
@@ -19,23 +18,23 @@ LONGEST_NAME = 24
 """A longer name of a mechanism with its options is folded."""
 
 
-def profile_console(record: dict[str, Any]) -> Group:
+def profile_console(record: ProfileRecord) -> Group:
     """Lay out a profile, to be printed with rich."""
     lines: list[RenderableType] = [
         Text(headline(record), style="bold"),
         Text(conditions(record)),
         _laid_out(latency_table(record)),
     ]
-    for warning in record["warnings"]:
-        who = f"{display_name(warning['attention'])}: " if warning["attention"] else ""
-        lines.append(Text(f"? {who}{warning['text']}.", style="yellow"))
+    for warning in record.warnings:
+        who = f"{display_name(warning.attention)}: " if warning.attention else ""
+        lines.append(Text(f"? {who}{warning.text}.", style="yellow"))
     if path_line(record):
         lines.append(Text(path_line(record)))
     lines.append(_laid_out(work_table(record)))
     rooflines = roofline_lines(record)
     if rooflines:
-        bounds = record["machine"]
-        machine = f"{byte_size(bounds['bandwidth'])}/s and {magnitude(bounds['flops'])}FLOP/s"
+        bounds = record.machine
+        machine = f"{byte_size(bounds.bandwidth)}/s and {magnitude(bounds.flops)}FLOP/s"
         lines.append(Text(f"\nAdded time against the machine's bounds, measured as {machine}:"))
         lines += [Padding(Text(f"{line}."), (0, 0, 0, 2)) for line in rooflines]
     parts = parts_table(record)

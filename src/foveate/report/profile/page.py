@@ -1,7 +1,6 @@
 """Renders the one self-contained page of a profile."""
 
-from typing import Any
-
+from foveate.records.profile import ProfileRecord
 from foveate.report.core.frame import render
 from foveate.report.core.notation import magnitude
 from foveate.report.core.theme import Figure
@@ -11,17 +10,17 @@ from foveate.report.profile.words import byte_size, conditions, headline, path_l
 __all__ = ["render_profile"]
 
 
-def render_profile(record: dict[str, Any], drawings: list[tuple[Figure, str]]) -> str:
+def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) -> str:
     """Render the page of `record` with its figures, each with its SVG for print and for want of scripts.
 
     Names of mechanisms come from flags: everything is escaped, and the page asks for nothing.
     """
-    bounds = record["machine"]
+    bounds = record.machine
     return render(
         "profile/page.html.j2",
         drawings,
         record=record,
-        settings=record["settings"],
+        settings=record.settings,
         headline=headline(record),
         conditions=conditions(record),
         latency=latency_table(record),
@@ -29,5 +28,5 @@ def render_profile(record: dict[str, Any], drawings: list[tuple[Figure, str]]) -
         parts=parts_table(record),
         paths=path_line(record),
         rooflines=roofline_lines(record),
-        bounds=f"{byte_size(bounds['bandwidth'])}/s and {magnitude(bounds['flops'])}FLOP/s",
+        bounds=f"{byte_size(bounds.bandwidth)}/s and {magnitude(bounds.flops)}FLOP/s",
     )

@@ -1,19 +1,19 @@
 """The tables of a profile, once for the page, the terminal and CSV."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from foveate.records.labels import BASELINE, display_name
+from foveate.records.profile import ProfileRecord, ProfileRow
 from foveate.report.core.notation import NOTHING, count, decimals, magnitude
 from foveate.report.core.tables import Cell, Column, Table
-from foveate.report.profile.words import byte_size, doubtful, increase, milliseconds, ratio_range
+from foveate.report.profile.words import byte_size, increase, milliseconds, ratio_range
 
 __all__ = ["latency_table", "numbers", "parts_table", "work_table"]
 
 
-def work_table(record: dict[str, Any]) -> Table:
+def work_table(record: ProfileRecord) -> Table:
     """What is counted: of plain the whole, of the others what they add."""
-    step = "training step" if record["settings"]["mode"] == "training" else "inference"
+    step = "training step" if record.settings.mode == "training" else "inference"
     columns = [
         Column("Mechanism", "Of plain the whole is given, of the others what they add to it."),
         Column("Parameters", "Learned numbers."),
@@ -28,7 +28,7 @@ def work_table(record: dict[str, Any]) -> Table:
         ),
     ]
     rows = [
-        [Cell(display_name(row["attention"]), count(row["sites"], "site") if row["sites"] else "")]
+        [Cell(display_name(row.attention), count(row.sites, "site") if row.sites else "")]
         + [
             _added(row, key, write)
             for key, write in (
@@ -38,18 +38,18 @@ def work_table(record: dict[str, Any]) -> Table:
                 ("bytes_moved", byte_size),
             )
         ]
-        for row in record["rows"]
+        for row in record.rows
     ]
     return Table("work", "Work, counted", columns, rows)
 
 
-def latency_table(record: dict[str, Any]) -> Table:
+def latency_table(record: ProfileRecord) -> Table:
     """What is measured: latency beside plain, throughput, memory."""
-    settings = record["settings"]
-    step = "One training step" if settings["mode"] == "training" else "One inference"
+    settings = record.settings
+    step = "One training step" if settings.mode == "training" else "One inference"
     columns = [
         Column("Mechanism", "A ? marks a difference that is not to be relied on; the warnings say why."),
-        Column("p50, ms", f"{step} of a batch, median over {record['timing']['rounds']} rounds."),
+        Column("p50, ms", f"{step} of a batch, median over {record.timing.rounds} rounds."),
         Column("p95, ms", "Nineteen of twenty take no longer."),
         Column("× plain", "Median of the ratios to plain, each taken within a round."),
         Column("Quartiles", "Between these lies the middle half of those ratios: their spread."),
@@ -58,40 +58,40 @@ def latency_table(record: dict[str, Any]) -> Table:
         Column(
             "Peak memory",
             f"Weights, images and all that a step has allocated at a time"
-            f"{'; gradients and momentum too' if settings['mode'] == 'training' else ''}.",
+            f"{'; gradients and momentum too' if settings.mode == 'training' else ''}.",
         ),
         Column("Added", "To plain's peak."),
     ]
-    if settings["compile"]:
+    if settings.compile:
         columns.append(Column("Compile, s", "First call, with nothing kept of earlier ones; in no latency."))
     rows = []
-    for row in record["rows"]:
-        plain = row["attention"] == BASELINE
+    for row in record.rows:
+        plain = row.attention == BASELINE
         cells = [
-            display_name(row["attention"]),
-            milliseconds(row["latency_ms_p50"]),
-            milliseconds(row["latency_ms_p95"]),
-            "" if plain else f"{'? ' if doubtful(row) else ''}{row['latency_ratio']:.3f}",
-            "" if plain else ratio_range(row["latency_ratio_quartiles"]),
-            "" if plain else ratio_range(row["latency_ratio_ci95"]),
-            _rate(row["images_per_second"]),
-            NOTHING if row["peak_bytes"] is None else byte_size(row["peak_bytes"]),
-            "" if plain else _signed_bytes(row["peak_bytes_added"]),
+            display_name(row.attention),
+            milliseconds(row.latency_ms_p50),
+            milliseconds(row.latency_ms_p95),
+            "" if plain else f"{'? ' if row.is_doubtful else ''}{row.latency_ratio:.3f}",
+            "" if plain else ratio_range(row.latency_ratio_quartiles),
+            "" if plain else ratio_range(row.latency_ratio_ci95),
+            _rate(row.images_per_second),
+            NOTHING if row.peak_bytes is None else byte_size(row.peak_bytes),
+            "" if plain else _signed_bytes(row.peak_bytes_added),
         ]
-        cells += [decimals(row["compile_seconds"], 1)] if settings["compile"] else []
+        cells += [decimals(row.compile_seconds, 1)] if settings.compile else []
         rows.append([Cell(cell) for cell in cells])
     return Table("latency", "Latency and memory, measured", columns, rows)
 
 
-def parts_table(record: dict[str, Any]) -> Table | None:
+def parts_table(record: ProfileRecord) -> Table | None:
     """Where the time of each mechanism goes, if it was asked for."""
     rows = []
-    for row in record["rows"]:
-        parts = row["parts_ms"] or {}
+    for row in record.rows:
+        parts = row.parts_ms or {}
         for index, (part, time) in enumerate(parts.items()):
             rows.append(
                 [
-                    Cell(display_name(row["attention"]) if index == 0 else ""),
+                    Cell(display_name(row.attention) if index == 0 else ""),
                     Cell(part),
                     Cell(milliseconds(time)),
                     Cell(f"{100 * time / max(*parts.values(), 1e-9):.0f} %"),
@@ -106,11 +106,11 @@ def parts_table(record: dict[str, Any]) -> Table | None:
     return Table("parts", "Where the time goes", columns, rows) if rows else None
 
 
-def numbers(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def numbers(record: ProfileRecord) -> Iterator[dict[str, object]]:
     """Give the rows with each number in a column of its own, for CSV; parts stand in the JSON alone."""
-    for row in record["rows"]:
-        flat: dict[str, Any] = {}
-        for key, value in row.items():
+    for row in record.rows:
+        flat: dict[str, object] = {}
+        for key, value in row.to_json().items():
             if key.endswith(("quartiles", "ci95")):
                 flat[f"{key}_low"], flat[f"{key}_high"] = value or (None, None)
             elif key not in ("roofline", "parts_ms"):
@@ -123,14 +123,14 @@ def numbers(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "least_ms",
             "added_over_least",
         ):
-            flat[f"roofline_{key}"] = (row["roofline"] or {}).get(key)
+            flat[f"roofline_{key}"] = getattr(row.roofline, key, None)
         yield flat
 
 
-def _added(row: dict[str, Any], key: str, write: Any) -> Cell:
-    if row["attention"] == BASELINE:
-        return Cell(write(row[key]))
-    added, share = row[f"{key}_added"], increase(row, key)
+def _added(row: ProfileRow, key: str, write: Callable[[float | None], str]) -> Cell:
+    if row.attention == BASELINE:
+        return Cell(write(row.cost(key).value))
+    added, share = row.cost(key).added, increase(row, key)
     return Cell(f"{'+' * (added > 0)}{write(added)}", share) if added else Cell("0")
 
 

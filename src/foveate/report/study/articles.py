@@ -11,12 +11,13 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
 from foveate.errors import RequestError, unknown_name
+from foveate.evaluation.comparisons import Comparison
 from foveate.records.base import Json
 from foveate.records.design import Kind
 from foveate.records.labels import BASELINE
-from foveate.records.study import StudyData, StudyRecord
+from foveate.records.study import StudyData, StudyDescription
 from foveate.report.study.printed import PrintedCost, PrintedDifference, PrintedFigures, PrintedRow
-from foveate.report.study.summary import Comparison, Summary
+from foveate.report.study.summary import Summary
 
 __all__ = ["Article", "article_names", "find_article", "printed_beside"]
 
@@ -75,7 +76,7 @@ class Setting(_Entry):
     def __str__(self) -> str:
         return f"{self.network}, {self.data}, {self.recipe['epochs'][0]} epochs, {self.words}"
 
-    def has_network(self, study: StudyRecord) -> bool:
+    def has_network(self, study: StudyDescription) -> bool:
         """Return whether the study's backbone is that network, whoever's weights and code it has."""
         return study.backbone.removeprefix("torchvision/").partition(".")[0] in self.backbones
 
@@ -88,7 +89,7 @@ class Setting(_Entry):
         name = data.name.rpartition("/")[2].partition(":")[0].lower()
         return re.sub(r"[^a-z0-9]", "", name) in self.datasets
 
-    def differences(self, study: StudyRecord) -> tuple[str, ...]:
+    def differences(self, study: StudyDescription) -> tuple[str, ...]:
         """Say in which respects `study` is another, each as "30 epochs instead of 200"."""
         data, differs = study.data, []
         if self.kind != "networks" and not self.has_network(study):

@@ -7,7 +7,7 @@ from foveate.records.labels import display_name
 from foveate.records.metric import Metric
 from foveate.records.run import Epoch
 from foveate.records.study import StudyRecords
-from foveate.report.core.charts.axes import Axis, Caption, in_sentence, metric_axis
+from foveate.report.core.charts.axes import Axis, Caption, metric_axis
 from foveate.report.core.charts.band import EPOCHS, BandLine, BandPoint, band_figure
 from foveate.report.core.charts.cost import CostPoint, cost_figure, pareto_front
 from foveate.report.core.theme import Figure, mechanism_colours, mechanism_names
@@ -87,9 +87,8 @@ def _costs(summary: Summary) -> list[Cost]:
 
 def _against_cost(summary: Summary, cost: Cost) -> Figure:
     metric = summary.metric
-    points = cost_points(
-        summary, cost, mechanism_colours(mechanism_names(row.attention for row in summary.rows))
-    )
+    colours = mechanism_colours(mechanism_names(row.attention for row in summary.rows))
+    points = cost_points(summary, cost, colours)
     front = pareto_front(points, higher_is_better=metric.higher_is_better)
     heading = f"{metric.title} against {cost.noun}"
     description = f"{heading}. On the Pareto front: {', '.join(point.name for point in front)}."
@@ -97,13 +96,13 @@ def _against_cost(summary: Summary, cost: Cost) -> Figure:
     return cost_figure(caption, points, front, cost.axis, metric_axis(metric, "Test"))
 
 
-def cost_points(summary: Summary, cost: Cost, colours: Mapping[str, str], study: str = "") -> list[CostPoint]:
-    """Return the candidates of which that cost was measured; `study` is their study's name among several."""
+def cost_points(summary: Summary, cost: Cost, colours: Mapping[str, str]) -> list[CostPoint]:
+    """Return the candidates of which that cost was measured; `colours` are by their names."""
     points = []
     for row in summary.rows:
         name, paid, score = display_name(row.attention), cost.of(row.price), row.scores[summary.metric.name]
         if paid and score.mean is not None:
-            points.append(CostPoint(name, colours[name], paid, score.mean, score.std or 0, study))
+            points.append(CostPoint(name, colours[name], paid, score.mean, score.std or 0))
     return points
 
 
@@ -120,7 +119,7 @@ def _curve(
                 by_epoch.setdefault(epoch.epoch, []).append(value_of(epoch, metric))
         points = [BandPoint.over(epoch, values) for epoch, values in sorted(by_epoch.items())]
         lines.append(BandLine(display_name(label), colours[display_name(label)], points))
-    heading = f"{part} {in_sentence(metric.title)}"
+    heading = f"{part} {metric.noun}"
     description = f"{heading} by epoch, mean and range over seeds, for {', '.join(names)}."
     caption = Caption(f"curve_{key}_{metric.name}", "curves", heading, description)
     return band_figure(caption, lines, EPOCHS, metric_axis(metric, part))

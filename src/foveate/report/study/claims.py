@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from foveate.evaluation.comparisons import Comparison
 from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.notation import NOTHING, interval, listing, magnitude, p_value, points
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.printed import PrintedCost, PrintedRow
-from foveate.report.study.summary import Comparison, Summary
+from foveate.report.study.summary import Summary
 
 __all__ = [
     "article_cell",

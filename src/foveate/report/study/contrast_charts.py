@@ -5,9 +5,10 @@ from typing import Any
 
 import altair as alt
 
+from foveate.evaluation.comparisons import Comparison
 from foveate.records.metric import Metric
 from foveate.records.study import StudyRecords
-from foveate.report.core.charts.axes import Caption, chart_of, difference_axis, in_sentence, metric_axis
+from foveate.report.core.charts.axes import Caption, chart_of, difference_axis, metric_axis
 from foveate.report.core.charts.forest import DENSE, Dot, ForestRow, forest_figure
 from foveate.report.core.notation import contrast_name
 from foveate.report.core.theme import (
@@ -17,7 +18,7 @@ from foveate.report.core.theme import (
     mechanism_colours,
     mechanism_names,
 )
-from foveate.report.study.summary import Comparison, Summary
+from foveate.report.study.summary import Summary
 
 __all__ = ["contrast_figures", "differences_figure", "seen"]
 
@@ -57,8 +58,7 @@ def contrast_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
 def seen(rows: Iterable[ForestRow], metric: Metric) -> str:
     """Say which differences in `metric` the rows have."""
     return "; ".join(
-        f"{', '.join(row.tips.values())} "
-        f"{metric.scale * row.estimate:+.{metric.digits}f} {metric.unit_of_differences}".rstrip()
+        f"{', '.join(row.tips.values())} {metric.with_unit(metric.write_difference(row.estimate))}"
         for row in rows
     )
 
@@ -72,7 +72,7 @@ def _contrasts(summary: Summary, records: StudyRecords) -> Figure:
             tips={"comparison": contrast_name(test)},
             colour=COLOURS[groups.index(test.group) % len(COLOURS)],
             estimate=test.gain,
-            interval=_gains(test, metric),
+            interval=test.test.ci95 and metric.gains(test.test.ci95),
             dots=_dots(test, records, metric, metric.sign),
         )
         for test in summary.comparisons
@@ -80,16 +80,8 @@ def _contrasts(summary: Summary, records: StudyRecords) -> Figure:
     ]
     description = f"Gains of the planned comparisons: {seen(rows, metric)}."
     caption = Caption("contrasts", "contrasts", "Planned comparisons", description)
-    axis = difference_axis(metric, "gain", f"Gain in test {in_sentence(metric.title)}")
+    axis = difference_axis(metric, "gain", f"Gain in test {metric.noun}")
     return forest_figure(caption, rows, axis, marks=DENSE, label_limit=LONG_NAMES)
-
-
-def _gains(test: Comparison, metric: Metric) -> tuple[float, float] | None:
-    """Return the interval of the gain, which is positive where b is the better one."""
-    if test.test.ci95 is None:
-        return None
-    low, high = sorted(metric.sign * bound for bound in test.test.ci95)
-    return low, high
 
 
 def _dots(test: Comparison, records: StudyRecords, metric: Metric, sign: int = 1) -> list[Dot]:
@@ -137,6 +129,6 @@ def _values(option: str, summary: Summary, records: StudyRecords) -> Figure:
     )
     unit = " %" if metric.unit == "percent" else ""
     listed = "; ".join(f"{mean['value']}: {mean[metric.name]:.{metric.digits}f}{unit}" for mean in means)
-    description = f"Test {in_sentence(metric.title)} by {option}, mean and 95 % interval: {listed}."
+    description = f"Test {metric.noun} by {option}, mean and 95 % interval: {listed}."
     caption = Caption(f"values_{option}", "values", f"{metric.title} by {option}", description)
     return caption.figure(chart, height=240)

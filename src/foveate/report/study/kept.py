@@ -12,7 +12,6 @@ from foveate.evaluation.significance import outcome
 from foveate.evaluation.statistics import Anova, Description, PairedTest
 from foveate.records.base import FORMAT
 from foveate.records.cost import CostRecord
-from foveate.records.metric import CLASSIFICATION
 from foveate.records.study import StudyDescription
 from foveate.report.study.class_changes import ClassChange
 from foveate.report.study.printed import PrintedFigures

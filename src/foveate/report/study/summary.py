@@ -10,7 +10,6 @@ from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
 from foveate.records.study import StudyDescription
-from foveate.report.study.printed import PrintedFigures
 from foveate.report.study.class_changes import ClassChange
 from foveate.report.study.printed import PrintedFigures
 

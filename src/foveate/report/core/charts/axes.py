@@ -9,7 +9,7 @@ import altair as alt
 from foveate.records.metric import Metric
 from foveate.report.core.theme import Figure, number_tip, specification
 
-__all__ = ["HALO", "INK", "Axis", "Caption", "chart_of", "difference_axis", "in_sentence", "metric_axis"]
+__all__ = ["HALO", "INK", "Axis", "Caption", "chart_of", "difference_axis", "free_scale", "metric_axis"]
 
 INK: dict[str, Any] = {"fill": {"expr": "ink"}}
 HALO: dict[str, Any] = {"stroke": {"expr": "paper"}, "strokeWidth": 4, "strokeJoin": "round"}
@@ -62,21 +62,15 @@ def free_scale(padding: int) -> alt.Scale:
     return alt.Scale(zero=False, nice=False, padding=padding)
 
 
-def metric_axis(metric: Metric, of: str = "", padding: int = 12) -> Axis:
-    """Return the axis of the values of `metric`, with `of` before its heading: "Test accuracy, %"."""
-    heading = f"{of} {in_sentence(metric.heading)}" if of else metric.heading
-    return Axis(metric.name, heading, metric.scale, padding=padding)
+def metric_axis(metric: Metric, part: str, padding: int = 12) -> Axis:
+    """Return the axis of the values of `metric` on a part of the data, such as "Test"."""
+    return Axis(metric.name, metric.heading_on(part), metric.scale, padding=padding)
 
 
 def difference_axis(metric: Metric, name: str, title: str) -> Axis:
     """Return the axis of differences in `metric`, whose unit it puts behind `title`."""
-    titled = ", ".join(filter(None, [title, metric.unit_of_differences]))
-    return Axis(name, titled, metric.scale, style=f"+.{metric.digits}f")
-
-
-def in_sentence(title: str) -> str:
-    """Return a title as it stands within a sentence: "accuracy, %", but "F1, %"."""
-    return title[0].lower() + title[1:] if title[1:].islower() else title
+    heading = metric.heading_of_difference(title)
+    return Axis(name, heading, metric.scale, style=f"+.{metric.digits}f")
 
 
 def chart_of(values: Iterable[dict[str, Any]]) -> alt.Chart:

@@ -1,6 +1,6 @@
 """Cost charts: a metric against what it costs, and the Pareto front of the two."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,6 @@ class CostPoint:
     cost: float
     mean: float
     std: float = 0
-    study: str = ""
 
 
 def pareto_front(points: Sequence[CostPoint], *, higher_is_better: bool = True) -> list[CostPoint]:
@@ -76,14 +75,19 @@ def cost_figure(
 
 
 def costs_of_studies_figure(
-    caption: Caption, points: Sequence[CostPoint], cost: Axis, metric: Axis
+    caption: Caption, studies: Mapping[str, Sequence[CostPoint]], cost: Axis, metric: Axis
 ) -> Figure:
-    """Draw the candidates of several studies: a colour is a mechanism, a shape is a study."""
+    """Draw the candidates of several studies, by their names: a colour is a mechanism, a shape is a study."""
+    points = [point for of_study in studies.values() for point in of_study]
     costs = [point.cost for point in points]
     is_wide = max(costs) > FAR_APART * min(costs)
     scale = alt.Scale(type="log", nice=False, padding=24) if is_wide else free_scale(24)
-    studies = list(dict.fromkeys(point.study for point in points))
-    base = chart_of(_value(point, cost, metric) | {"study": point.study} for point in points).encode(
+    values = [
+        _value(point, cost, metric) | {"study": study}
+        for study, of_study in studies.items()
+        for point in of_study
+    ]
+    base = chart_of(values).encode(
         # Without a grid: on a logarithmic scale it would have lines that no label explains.
         x=alt.X("cost:Q", title=cost.title, axis=alt.Axis(grid=False), scale=scale),
         color=colour_of("mechanism", {point.name: point.colour for point in points}, legend=True),
@@ -93,7 +97,7 @@ def costs_of_studies_figure(
         _deviations(base),
         base.mark_point(size=90, filled=True, opacity=1).encode(
             y=alt.Y(f"{metric.name}:Q", title=metric.title, scale=metric.scale),
-            shape=alt.Shape("study:N", scale=alt.Scale(domain=studies, range=SHAPES), legend=legend),
+            shape=alt.Shape("study:N", scale=alt.Scale(domain=[*studies], range=SHAPES), legend=legend),
             tooltip=["study:N", "mechanism:N", *_tips(cost, metric)],
         ),
     )

@@ -39,17 +39,18 @@ class ForestRow:
     tips: Mapping[str, str]
     colour: str
     estimate: float
-    interval: tuple[float, float] | None = None
+    interval: Sequence[float] | None = None
     dots: Sequence[Dot] = ()
-    quartiles: tuple[float, float] | None = None
+    quartiles: Sequence[float] | None = None
     label: str = ""
     is_doubtful: bool = False
 
 
 class Heading(NamedTuple):
-    """A line between rows that says what the rows below it belong to."""
+    """A line between rows that says what the rows below it belong to; nothing stands at its left."""
 
     text: str
+    name: str = ""
 
 
 class Marks(NamedTuple):
@@ -82,51 +83,107 @@ def forest_figure(
         label_limit: width of the names at the left, in pixels.
     """
     # The number of a line, which the axis cuts off, keeps rows of the same name apart.
-    lines = {f"{number:03d} {getattr(row, 'name', '')}": row for number, row in enumerate(rows)}
-    estimates = {line: row for line, row in lines.items() if isinstance(row, ForestRow)}
-    heads = {line: row.text for line, row in lines.items() if isinstance(row, Heading)}
+    lines = {f"{number:03d} {row.name}": row for number, row in enumerate(rows)}
     y = alt.Y(
         "line:N",
         title=None,
         scale=alt.Scale(domain=[*lines]),
         axis=alt.Axis(grid=False, labelExpr="slice(datum.label, 4)", labelLimit=label_limit),
     )
-    x = alt.X(f"{axis.name}:Q", title=axis.title, scale=axis.scale)
-    colour = alt.Color("colour:N", scale=None)
-    facts = [f"{key}:N" for key in next(iter(estimates.values())).tips]
-    has_quartiles = any(row.quartiles for row in estimates.values())
-    ends = ("low", "high", "first", "third") if has_quartiles else ("low", "high")
-    tips = [*facts, *axis.tips(axis.name, *ends)]
-    base = chart_of(_value(line, row, axis) for line, row in estimates.items()).encode(y=y)
-    certain, doubtful = (base.transform_filter(f"{no}datum.doubtful") for no in ("!", ""))
-    layers = []
-    if reference is not None:
-        zero = chart_of([{}]).mark_rule(stroke={"expr": "quiet"})
-        layers.append(zero.encode(x=alt.datum(reference)))
-    if has_quartiles:
-        wide = base.mark_bar(size=14, opacity=0.22)
-        layers.append(wide.encode(x=alt.X("first:Q", scale=axis.scale), x2="third:Q", color=colour))
-    interval = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)
-    layers.append(interval.encode(x=alt.X("low:Q", scale=axis.scale), x2="high:Q", color=colour))
-    if dots := [_dot(line, row, dot, axis) for line, row in estimates.items() for dot in row.dots]:
-        seeds = ["seed:O"] * all("seed" in dot for dot in dots)
-        small = chart_of(dots).mark_point(
-            size=marks.dot, yOffset=marks.dot_offset, strokeWidth=marks.dot_stroke
-        )
-        layers.append(small.encode(x=x, y=y, color=colour, tooltip=[*facts, *seeds, *axis.tips(axis.name)]))
-    diamond: dict[str, Any] = {"shape": "diamond", "size": marks.diamond, "opacity": 1}
-    layers.append(certain.mark_point(**diamond, filled=True).encode(x=x, color=colour, tooltip=tips))
-    if any(row.is_doubtful for row in estimates.values()):
-        empty = doubtful.mark_point(**diamond, fill={"expr": "paper"}, fillOpacity=1)
-        layers.append(empty.encode(x=x, stroke=alt.Stroke("colour:N", scale=None), tooltip=tips))
-    if any(row.label for row in estimates.values()):
-        above: dict[str, Any] = {"baseline": "bottom", "dy": -11, "fontSize": 12, **INK}
-        layers += [base.mark_text(**above, **halo).encode(x=x, text="label:N") for halo in (HALO, {})]
-    if heads:
-        text = chart_of({"line": line, "head": head} for line, head in heads.items())
-        left = text.mark_text(align="left", fontWeight=600, **INK)
-        layers.append(left.encode(y=y, text="head:N", x=alt.value(0)))
+    estimates = {line: row for line, row in lines.items() if isinstance(row, ForestRow)}
+    forest = _Forest(estimates, axis, marks, y)
+    layers = [
+        *_reference(reference),
+        *forest.intervals(),
+        *forest.dots(),
+        *forest.diamonds(),
+        *forest.labels(),
+        *_headings({line: row for line, row in lines.items() if isinstance(row, Heading)}, y),
+    ]
     return caption.figure(alt.layer(*layers), height=marks.row_height * len(rows) + 10)
+
+
+def _reference(value: float | None) -> list[alt.Chart]:
+    if value is None:
+        return []
+    return [chart_of([{}]).mark_rule(stroke={"expr": "quiet"}).encode(x=alt.datum(value))]
+
+
+def _headings(headings: Mapping[str, Heading], y: alt.Y) -> list[alt.Chart]:
+    if not headings:
+        return []
+    base = chart_of({"line": line, "text": heading.text} for line, heading in headings.items())
+    left = base.mark_text(align="left", fontWeight=600, **INK)
+    return [left.encode(y=y, text="text:N", x=alt.value(0))]
+
+
+@dataclass(frozen=True)
+class _Forest:
+    """The layers of the estimates, each a list that is empty where the rows have no such thing."""
+
+    rows: Mapping[str, ForestRow]
+    axis: Axis
+    marks: Marks
+    y: alt.Y
+
+    @property
+    def base(self) -> alt.Chart:
+        return chart_of(_value(line, row, self.axis) for line, row in self.rows.items()).encode(y=self.y)
+
+    @property
+    def x(self) -> alt.X:
+        return alt.X(f"{self.axis.name}:Q", title=self.axis.title, scale=self.axis.scale)
+
+    @property
+    def colour(self) -> alt.Color:
+        return alt.Color("colour:N", scale=None)
+
+    @property
+    def facts(self) -> list[str]:
+        return [f"{key}:N" for key in next(iter(self.rows.values())).tips]
+
+    @property
+    def has_quartiles(self) -> bool:
+        return any(row.quartiles for row in self.rows.values())
+
+    def intervals(self) -> list[alt.Chart]:
+        start, end = (alt.X(f"{end}:Q", scale=self.axis.scale) for end in ("low", "first"))
+        line = self.base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)
+        bar = self.base.mark_bar(size=14, opacity=0.22)
+        return [
+            *[bar.encode(x=end, x2="third:Q", color=self.colour)] * self.has_quartiles,
+            line.encode(x=start, x2="high:Q", color=self.colour),
+        ]
+
+    def dots(self) -> list[alt.Chart]:
+        dots = [_dot(line, row, dot, self.axis) for line, row in self.rows.items() for dot in row.dots]
+        if not dots:
+            return []
+        seed = ["seed:O"] * all("seed" in dot for dot in dots)
+        tips = [*self.facts, *seed, *self.axis.tips(self.axis.name)]
+        points = chart_of(dots).mark_point(
+            size=self.marks.dot, yOffset=self.marks.dot_offset, strokeWidth=self.marks.dot_stroke
+        )
+        return [points.encode(x=self.x, y=self.y, color=self.colour, tooltip=tips)]
+
+    def diamonds(self) -> list[alt.Chart]:
+        ends = ("low", "high", *("first", "third") * self.has_quartiles)
+        tips = [*self.facts, *self.axis.tips(self.axis.name, *ends)]
+        mark: dict[str, Any] = {"shape": "diamond", "size": self.marks.diamond, "opacity": 1}
+        filled = self.base.transform_filter("!datum.doubtful").mark_point(**mark, filled=True)
+        layers = [filled.encode(x=self.x, color=self.colour, tooltip=tips)]
+        if any(row.is_doubtful for row in self.rows.values()):
+            empty = self.base.transform_filter("datum.doubtful")
+            empty = empty.mark_point(**mark, fill={"expr": "paper"}, fillOpacity=1)
+            stroke = alt.Stroke("colour:N", scale=None)
+            layers.append(empty.encode(x=self.x, stroke=stroke, tooltip=tips))
+        return layers
+
+    def labels(self) -> list[alt.Chart]:
+        if not any(row.label for row in self.rows.values()):
+            return []
+        above: dict[str, Any] = {"baseline": "bottom", "dy": -11, "fontSize": 12, **INK}
+        return [self.base.mark_text(**above, **halo).encode(x=self.x, text="label:N") for halo in (HALO, {})]
 
 
 def _value(line: str, row: ForestRow, axis: Axis) -> dict[str, Any]:

@@ -1,0 +1,37 @@
+"""What `foveate list` says of every mechanism."""
+
+from foveate.records.base import Count, Json, Number, Record, Text
+
+__all__ = ["Catalogue", "ListedMechanism"]
+
+
+class ListedMechanism(Record):
+    """One mechanism.
+
+    Attributes:
+        name: as `--attention` takes it.
+        paper: its source.
+        where: its default place, "block" or "stage".
+        stages: its default stages, counted from 1; None is all of them.
+        options: of its constructor, with their defaults.
+    """
+
+    name: Text
+    paper: Text
+    where: Text
+    stages: tuple[Count, ...] | None
+    options: dict[Text, Json]
+    parameters_added: Count
+    parameters_increase_percent: Number
+    macs_added: Count
+    macs_increase_percent: Number
+
+
+class Catalogue(Record):
+    """All mechanisms, and the network to which they are added: its parameters, multiply-adds of one image."""
+
+    backbone: Text
+    image_size: Count
+    parameters: Count
+    macs: Count
+    mechanisms: tuple[ListedMechanism, ...]

@@ -1,0 +1,202 @@
+"""The record of a profile: what each mechanism costs beside the baseline, counted and measured in one run."""
+
+from typing import Literal, NamedTuple
+
+from foveate.records.base import Count, Number, Record, Switch, Text
+from foveate.records.environment import Environment
+
+__all__ = [
+    "AddedCost",
+    "Machine",
+    "MemoryAccount",
+    "ProfileRecord",
+    "ProfileRow",
+    "ProfileSettings",
+    "ProfileTiming",
+    "ProfileWarning",
+    "Roofline",
+]
+
+Interval = tuple[Number, Number]
+
+
+class ProfileSettings(Record):
+    """What was asked for; `path` is the kernel path of the mechanisms."""
+
+    backbone: Text
+    attention: tuple[Text, ...]
+    image_size: Count
+    channels: Count
+    classes: Count
+    batch_size: Count
+    device: Text
+    dtype: Text
+    memory_format: Text
+    mode: Literal["inference", "training"]
+    compile: Switch
+    graph: Switch
+    path: Text
+    threads: Count
+    detail: Switch
+    seconds: Number
+
+
+class ProfileTiming(Record):
+    """How latencies were measured.
+
+    Attributes:
+        rounds: in each of which all networks take a turn.
+        steps_per_time: steps in one time.
+        warm_up: steps before any is timed.
+        clock: "device events" or "wall clock".
+        cpu_share: share of the time for which this thread had a core; None is not known.
+        plain_one_thread_ms: a step of the baseline with one thread, where several are slow; None otherwise.
+    """
+
+    rounds: Count
+    steps_per_time: Count
+    warm_up: Count
+    clock: Text
+    cpu_share: Number | None = None
+    plain_one_thread_ms: Number | None = None
+
+
+class MemoryAccount(Record):
+    """What counted the memory of a step; None where nothing did."""
+
+    account: Text | None
+
+
+class Machine(Record):
+    """The two measured bounds of the machine, in FLOP/s and bytes/s, and the sizes of these measurements."""
+
+    flops: Number
+    bandwidth: Number
+    matrix_side: Count
+    array_bytes: Count
+
+
+class Roofline(Record):
+    """The shortest times that the added work of a batch allows on this machine, and the distance from them.
+
+    Attributes:
+        bound: which of the two is met first.
+        memory_ms: time to move the added bytes.
+        arithmetic_ms: time to do the added operations.
+        added_over_bound: the added time over the larger of the two; None where there is no added work.
+        least_reads_writes: reads and writes of its map that the mechanism needs; None where not known.
+        least_bytes: bytes of these.
+        least_ms: time of these.
+        added_over_least: the added time over that.
+    """
+
+    bound: Literal["memory", "arithmetic"]
+    memory_ms: Number
+    arithmetic_ms: Number
+    added_over_bound: Number | None
+    least_reads_writes: tuple[Count, Count] | None
+    least_bytes: Number | None
+    least_ms: Number | None
+    added_over_least: Number | None
+
+
+class AddedCost(NamedTuple):
+    """A kind of cost of a network, and how much more it is than the baseline's; None was not measured."""
+
+    value: float | None
+    added: float | None
+    increase_percent: float | None
+
+
+class ProfileRow(Record):
+    """The figures of one network beside those of the baseline.
+
+    Work is of one image; latency and memory are of one step of the whole batch. `peak_bytes` is everything
+    that this network alone has allocated at the peak of a step. Ratios are to the baseline within rounds.
+    """
+
+    attention: Text
+    sites: Count
+    parameters: Number
+    parameters_added: Number
+    parameters_increase_percent: Number | None
+    macs: Number
+    macs_added: Number
+    macs_increase_percent: Number | None
+    element_wise: Number
+    element_wise_added: Number
+    element_wise_increase_percent: Number | None
+    bytes_moved: Number
+    bytes_moved_added: Number
+    bytes_moved_increase_percent: Number | None
+    peak_bytes: Number | None
+    peak_bytes_added: Number | None
+    peak_bytes_increase_percent: Number | None
+    held_bytes: Count = 0
+    step_peak_bytes: Count | None = None
+    latency_ms_p50: Number
+    latency_ms_p95: Number
+    latency_ratio: Number
+    latency_ratio_quartiles: Interval
+    latency_ratio_ci95: Interval | None
+    latency_added_ms: Number
+    images_per_second: Number
+    roofline: Roofline | None
+    paths: dict[Text, Count]
+    compile_seconds: Number | None
+    parts_ms: dict[Text, Number] | None
+
+    def cost(self, kind: str) -> AddedCost:
+        """Return a kind of cost: parameters, macs, element_wise, bytes_moved or peak_bytes."""
+        return AddedCost(
+            getattr(self, kind), getattr(self, f"{kind}_added"), getattr(self, f"{kind}_increase_percent")
+        )
+
+    @property
+    def is_different(self) -> bool:
+        """Whether the latency differs from the baseline's: the interval of the ratio excludes 1."""
+        bounds = self.latency_ratio_ci95
+        return bounds is not None and not bounds[0] <= 1 <= bounds[1]
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether the ratio spreads more between rounds than it differs from 1."""
+        low, high = self.latency_ratio_quartiles
+        return high - low > abs(self.latency_ratio - 1)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the difference from the baseline cannot be relied on."""
+        return not self.is_different or self.is_rough
+
+
+class ProfileWarning(Record):
+    """What speaks against figures: those of one mechanism, or all of them where `attention` is None."""
+
+    attention: Text | None
+    text: Text
+
+
+class ProfileRecord(Record):
+    """profile.json; the first row is the baseline."""
+
+    format: Count
+    foveate: Text
+    settings: ProfileSettings
+    command: Text
+    environment: Environment
+    timing: ProfileTiming
+    memory: MemoryAccount
+    machine: Machine
+    rows: tuple[ProfileRow, ...]
+    warnings: tuple[ProfileWarning, ...] = ()
+
+    @property
+    def baseline(self) -> ProfileRow:
+        """The row of the network without attention."""
+        return self.rows[0]
+
+    def arithmetic_share(self, row: ProfileRow) -> float:
+        """Return the share of the measured arithmetic bound that the multiply-adds of a network reach."""
+        operations = 2 * row.macs * self.settings.batch_size
+        return float(operations / (row.latency_ms_p50 / 1e3) / self.machine.flops)
