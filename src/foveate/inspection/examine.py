@@ -12,6 +12,7 @@ from foveate.errors import RequestError, WorkError
 from foveate.files import find_obstacle
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.trained import Trained, study_of
+from foveate.records.files import STUDY
 from foveate.studies.engine.bar import shown_on
 from foveate.studies.engine.environment import (
     available_cores,
@@ -19,7 +20,6 @@ from foveate.studies.engine.environment import (
     command_line,
     describe_environment,
 )
-from foveate.records.files import STUDY
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import OnProgress
 from foveate.training.fit import lightning_device

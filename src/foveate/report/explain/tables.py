@@ -28,8 +28,8 @@ NOTES = {
     "pointing_game": "Share of images whose highest pixel hits the object, within a small margin.",
     "view_consistency": "Cosine between the map of an image and that of it mirrored, or moved and darker.",
     "class_consistency": "Mean cosine between the maps of two images of a class; high where all are alike.",
-    "road": "Half the difference between the losses of probability when the most marked pixels are removed, and "
-    "when the least marked ones are; a random map has 0, the most is 0.5.",
+    "road": "Half the difference between the losses of probability when the most marked pixels are removed "
+    "and when the least marked ones are; a random map has 0, the most is 0.5.",
 }
 """How to read each score."""
 HIGHER_OR_LOWER = {Outcome.BETTER: "higher", Outcome.WORSE: "lower"}

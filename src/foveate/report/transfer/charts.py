@@ -29,4 +29,4 @@ def accuracy_figure(way: WaySummary, name: str, group: str, title: str) -> Figur
         f"Accuracy {title}, mean and 95 % interval over seeds: {means}. Guessing: {100 * way.chance:.1f} %."
     )
     caption = Caption(name, group, f"Accuracy, {title}", description)
-    return forest_figure(caption, rows, metric_axis(ACCURACY), reference=None, marks=DENSE)
+    return forest_figure(caption, rows, metric_axis(ACCURACY, "Test"), reference=None, marks=DENSE)
