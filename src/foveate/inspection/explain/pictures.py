@@ -18,8 +18,8 @@ from foveate.inspection.explain.sheets import Tile, draw_sheet, enlarged, outlin
 from foveate.inspection.explain.subjects import Subjects
 from foveate.inspection.trained import Trained
 from foveate.models.sites.capture import attention_modules, capture
+from foveate.notation import decimals, interval
 from foveate.records.labels import display_name
-from foveate.report.core.notation import decimals, interval
 
 __all__ = ["Looked", "draw_grid", "draw_own_maps", "look", "remove_others"]
 
