@@ -12,7 +12,7 @@ import pytest
 import foveate
 
 ROOT = Path(foveate.__file__).parent
-FREE = {"errors", "files", "names", "notation", "version", "yaml_text"}  # for all; they import each other
+FREE = {"errors", "files", "names", "notation", "version", "yaml_text"}  # for all; they import only each other
 BENCH = {
     "altair",
     "art",
