@@ -13,7 +13,7 @@ from rich.text import Text
 from foveate.attention import MECHANISMS, Mechanism, list_attention
 from foveate.evaluation.cost import count_multiply_adds, count_parameters
 from foveate.models import attach, detach
-from foveate.report.core.notation import listing, magnitude, signed_percent
+from foveate.notation import listing, magnitude, signed_percent
 
 __all__ = ["catalogue", "catalogue_table"]
 

@@ -201,7 +201,7 @@ def _check_identity(record: RunRecord, path: Path, run: str | None) -> None:
 def _check_metrics(record: RunRecord, path: Path, task: TaskRecord) -> None:
     """Refuse a record without a number for each metric: the types above know those of classification."""
     epoch_names = [f"{part}_{task.primary.name}" for part in ("train", "validation")]
-    asked = [("test", record.test, metric.name) for metric in task.metrics]
+    asked: list[tuple[str, Record, str]] = [("test", record.test, metric.name) for metric in task.metrics]
     asked += [(f"epochs.{n}", epoch, name) for n, epoch in enumerate(record.epochs) for name in epoch_names]
     for where, part, name in asked:
         value = getattr(part, name, None)
