@@ -15,7 +15,7 @@ from foveate.kernels import only_reference
 from foveate.models.sites.attach import IdentityGate, attached
 from foveate.profiling.networks import Counted, Ready, count_candidate, make_ready, refusals
 from foveate.profiling.rows import Measured, make_row
-from foveate.profiling.settings import ProfileSpec
+from foveate.profiling.spec import ProfileSpec
 from foveate.records.study import FORMAT
 from foveate.report.profile.words import ROOM, arithmetic_share, warnings_of
 from foveate.studies.engine.environment import command_line, describe_environment

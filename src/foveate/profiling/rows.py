@@ -6,7 +6,7 @@ from typing import Any
 from foveate.evaluation.roofline import Bounds
 from foveate.evaluation.timing import Latency
 from foveate.profiling.networks import Counted
-from foveate.profiling.settings import ProfileSpec
+from foveate.profiling.spec import ProfileSpec
 from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["Measured", "make_row"]

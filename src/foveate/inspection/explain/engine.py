@@ -20,7 +20,7 @@ from foveate.models.sites.target_layers import default_layer, find_layer
 from foveate.report.core.notation import display_name
 from foveate.training.learned import learned_numbers
 
-__all__ = ["ExplainSettings", "explain"]
+__all__ = ["explain"]
 
 KIND = "explain"
 DEFINITIONS = 2

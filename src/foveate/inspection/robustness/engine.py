@@ -12,13 +12,19 @@ from foveate.evaluation.attacks import check_toolbox
 from foveate.inspection.assessment import Assessment, assessment
 from foveate.inspection.examine import Work
 from foveate.inspection.robustness.attacking import attack_network
+from foveate.inspection.robustness.conditions import (
+    Condition,
+    asked_conditions,
+    check_settings,
+    missing_corruptions,
+)
 from foveate.inspection.robustness.corrupting import Corrupting
-from foveate.inspection.robustness.settings import Condition, RobustnessSettings
+from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import assumed_order, open_images
 from foveate.studies.engine.fingerprints import describe_fingerprint
 from foveate.studies.engine.watch import OnProgress
 
-__all__ = ["RobustnessSettings", "robustness"]
+__all__ = ["robustness"]
 
 
 def robustness(work: Work, settings: RobustnessSettings, source: str | None = None) -> Path:
@@ -38,12 +44,12 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
             such set or has nothing of what is asked for.
         WorkError: the device's memory is too small; what was measured is kept.
     """
-    settings.check()
+    check_settings(settings)
     if settings.attacks:
         check_toolbox()
     trained, on_progress = work.trained, work.on_progress
     data = open_images(trained, source)
-    if data.image_size < LEAST_SIDE and settings.prepared is None and settings.conditions():
+    if data.image_size < LEAST_SIDE and settings.prepared is None and asked_conditions(settings):
         raise RequestError(
             f"corruptions need images of at least {LEAST_SIDE} pixels a side, and the networks take "
             f"{data.image_size}: leave them out (--corruptions '') to attack alone"
@@ -53,7 +59,7 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
         prepared = open_prepared(
             settings.prepared, data.classes, data.image_size, data.channels, settings.classes, data.greys
         )
-    asked = settings.conditions(prepared.corruptions if prepared else None)
+    asked = asked_conditions(settings, prepared.corruptions if prepared else None)
     conditions = [place for place in asked if prepared is None or _is_there(prepared, *place)]
     if not conditions and not settings.attacks:
         raise RequestError(
@@ -108,7 +114,7 @@ def _say_what_is_missing(
 ) -> None:
     for sentence in prepared.left_out:
         record.say(left_out=sentence)
-    if names := settings.missing(prepared.corruptions):
+    if names := missing_corruptions(settings, prepared.corruptions):
         record.say(left_out=f"the prepared set does not have {', '.join(names)}.")
     for name, severity in missing:
         record.say(left_out=f"{name}, severity {severity}: the prepared set does not have it.")

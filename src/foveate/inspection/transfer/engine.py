@@ -8,11 +8,11 @@ from foveate.errors import DiskError, RequestError, WorkError
 from foveate.inspection.assessment import Assessment, assessment
 from foveate.inspection.examine import Work
 from foveate.inspection.transfer.fine_tuning import check_attached
-from foveate.inspection.transfer.settings import WAYS, TransferSettings
+from foveate.inspection.transfer.settings import TransferSettings
 from foveate.inspection.transfer.tasks import Tasks, record_kind
 from foveate.studies.engine.fingerprints import describe_fingerprint
 
-__all__ = ["WAYS", "TransferSettings", "transfer"]
+__all__ = ["transfer"]
 
 
 def transfer(work: Work, settings: TransferSettings) -> Path:
@@ -32,7 +32,7 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
             answers were asked for.
     """
     settings.check()
-    check_attached(work.trained, settings.attach)
+    check_attached(work.trained, settings.mechanisms)
     work.on_progress(f"images of {settings.to}", 0, 1)
     asked = Tasks(settings, work.folder, work.device, work.on_progress)
     data = asked.data_for(work.trained[0])

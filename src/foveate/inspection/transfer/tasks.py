@@ -142,7 +142,7 @@ class Tasks:
         recipe = settings.read_recipe()
         for seed in range(settings.seeds) if trained.seed is None else [trained.seed]:
             yield Tuning(trained, choice, data, recipe, seed)
-            for one in settings.attach if trained.label == PLAIN else ():
+            for one in settings.mechanisms if trained.label == PLAIN else ():
                 yield Tuning(trained, choice, data, recipe, seed, one)
 
     def _fine_tune(self, tuning: Tuning, title: str) -> dict[str, Any]:

@@ -11,13 +11,12 @@ from foveate.errors import RequestError, unknown_name
 from foveate.records.design import Design, Growth, Measure
 from foveate.records.run import spec_id
 from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.request import ADJUST, DEFAULT_RECIPE, GROW, RECIPE_OF_DATA, SEEDS
 from foveate.studies.spec.subject import SUBJECTS, read_subject
 from foveate.training.recipe import Number, Recipe, Whole, faults_in_words, make_recipe, read_recipe
 
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
-DEFAULT_RECIPE = "default"
-RECIPE_OF_DATA = {"digits": "digits"}
 MOST_SEEDS = 1000
 
 
@@ -50,10 +49,10 @@ class StudySpec(BaseModel):
     attention: tuple[Candidate, ...]
     design: Design = Design()
     control: Measure | None = None
-    grow: Growth = "width"
+    grow: Growth = GROW
     seeds: tuple[int, ...] = Field(min_length=1)
     recipe: Recipe
-    adjust: Literal["holm", "bonferroni"] = "holm"
+    adjust: Literal["holm", "bonferroni"] = ADJUST
 
     @property
     def name(self) -> str:
@@ -143,7 +142,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             backbone=backbone,
             attention=candidates,
             design=design,
-            seeds=_seeds(settings.get("seeds", 3)),
+            seeds=_seeds(settings.get("seeds", SEEDS)),
             recipe=_recipe(settings.get("recipe"), source, recipe_changes),
             **{key: settings[key] for key in kept if key in settings},
         )
