@@ -32,7 +32,7 @@ app = App(
     name="foveate",
     help="Is an attention module worth it in your convolutional network, which one, and at what price?",
     help_flags=["--help", "-h"],
-    help_format="markdown",
+    help_format="plaintext",
     version=f"foveate {__version__}",
     version_flags=["--version"],
     default_parameter=FLAG,
@@ -57,7 +57,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "list": list_mechanisms,
 }
 for place, (name, command) in enumerate(COMMANDS.items()):
-    app.command(command, name=name, sort_key=place)
+    app.command(command, name=name, sort_key=place, help_format="markdown")
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
-from foveate.records.study import PLAIN
 
 if TYPE_CHECKING:
     from foveate.studies.spec.candidate import Candidate
@@ -74,6 +73,8 @@ class TransferSettings:
 
     def check(self) -> None:
         """Raise RequestError for a value that cannot be used, naming it and the choices."""
+        from foveate.records.study import PLAIN
+
         for way in self.how:
             if way not in WAYS:
                 raise RequestError(unknown_name("way to carry over", way, WAYS))
