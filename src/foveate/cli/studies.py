@@ -16,7 +16,6 @@ from foveate.studies.spec.request import (
     SearchSettings,
     StudyKeys,
     Subject,
-    read_study,
 )
 
 __all__ = ["ablate", "compare", "plan", "report", "sweep"]
@@ -123,6 +122,7 @@ def plan(
     from foveate.report.plan.console import plan_table
     from foveate.studies.engine.progress import ProgressWatch
     from foveate.studies.plan import plan as plan_study
+    from foveate.studies.spec.study import read_study
 
     console = console_beside(flags.json)
     study, machine = read_study(study_file, subject, flags.keys, flags.recipe), flags.machine.machine()
@@ -185,6 +185,7 @@ def _train(
     from foveate.studies.engine.folder import refuse_unusable_folder
     from foveate.studies.engine.progress import ProgressWatch
     from foveate.studies.search import search as search_options
+    from foveate.studies.spec.study import read_study
 
     console = console_beside(flags.json)
     study = read_study(file, subject, flags.keys, flags.recipe)

@@ -5,15 +5,11 @@ Importing this loads no torch, so that the command line can show its help at onc
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
-
-if TYPE_CHECKING:
-    from foveate.studies.spec.study import StudySpec
 
 __all__ = [
     "ADJUST",
@@ -27,7 +23,7 @@ __all__ = [
     "SearchSettings",
     "StudyKeys",
     "Subject",
-    "read_study",
+    "given",
 ]
 
 SEEDS: Final = 3
@@ -134,7 +130,7 @@ class RecipeKeys:
         from foveate.training.recipe import parse_setting
 
         named = {key: value for key, value in asdict(self).items() if key not in ("recipe", "set")}
-        return _given(named) | dict(parse_setting(text) for text in self.set)
+        return given(named) | dict(parse_setting(text) for text in self.set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +155,7 @@ class SearchSettings:
             RequestError: an unknown engine, no trials, or settings of a search without an engine.
         """
         if self.search is None:
-            if alone := list(_given(asdict(self))):
+            if alone := list(given(asdict(self))):
                 raise RequestError(f"--{' and --'.join(alone)} belong to a search: give --search optuna, too")
             return False
         if self.search != "optuna":
@@ -168,21 +164,7 @@ class SearchSettings:
         return True
 
 
-def read_study(file: Path | None, subject: Compared, keys: StudyKeys, recipe: RecipeKeys) -> "StudySpec":
-    """Build a study from the keys of `file` and what is given over them.
-
-    Raises:
-        RequestError: the file cannot be read, or the study cannot be (see `make_study`).
-    """
-    from foveate.studies.spec.study import make_study
-    from foveate.training.recipe import read_yaml
-
-    settings = read_yaml(file) if file is not None else {}
-    settings |= _given(asdict(keys)) | _given(asdict(subject)) | _given({"recipe": recipe.recipe})
-    return make_study(settings, recipe.changes())
-
-
-def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+def given(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that were given; a switch that is off and an empty list were not."""
     return {
         key: value

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,11 +13,29 @@ from foveate.errors import RequestError, unknown_name
 from foveate.records.design import Design, Growth, Measure
 from foveate.records.run import spec_id
 from foveate.studies.spec.candidate import Candidate
-from foveate.studies.spec.request import ADJUST, DEFAULT_RECIPE, GROW, RECIPE_OF_DATA, SEEDS
+from foveate.studies.spec.request import (
+    ADJUST,
+    DEFAULT_RECIPE,
+    GROW,
+    RECIPE_OF_DATA,
+    SEEDS,
+    Compared,
+    RecipeKeys,
+    StudyKeys,
+    given,
+)
 from foveate.studies.spec.subject import SUBJECTS, read_subject
-from foveate.training.recipe import Number, Recipe, Whole, faults_in_words, make_recipe, read_recipe
+from foveate.training.recipe import (
+    Number,
+    Recipe,
+    Whole,
+    faults_in_words,
+    make_recipe,
+    read_recipe,
+    read_yaml,
+)
 
-__all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
+__all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study", "read_study"]
 
 MOST_SEEDS = 1000
 
@@ -103,6 +123,17 @@ class RunSpec(BaseModel):
     def id(self) -> str:
         """The hash that names the run's folder; see `foveate.records.run.spec_id`."""
         return spec_id(self.model_dump(mode="json"))
+
+
+def read_study(file: Path | None, subject: Compared, keys: StudyKeys, recipe: RecipeKeys) -> StudySpec:
+    """Build a study from the keys of the study file `file` and what is given over them.
+
+    Raises:
+        RequestError: the file cannot be read, or the study cannot be (see `make_study`).
+    """
+    settings = read_yaml(file) if file is not None else {}
+    settings |= given(asdict(keys)) | given(asdict(subject)) | given({"recipe": recipe.recipe})
+    return make_study(settings, recipe.changes())
 
 
 def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -> StudySpec:
