@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+import foveate
 from foveate.cli.main import COMMANDS, app
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
@@ -212,3 +215,13 @@ def test_no_arguments_print_the_help(
     assert in_process(folder=tmp_path) == 2
     said = capsys.readouterr().out
     assert re.findall(r"^│ ([a-z]+) ", said, re.MULTILINE) == list(COMMANDS)
+
+
+def test_flags_are_read_without_torch() -> None:
+    """The package itself, which imports torch, is replaced by an empty one at the same path."""
+    code = (
+        "import sys, types\nfoveate = types.ModuleType('foveate')\nfoveate.__path__ = sys.argv[1:]\n"
+        "sys.modules['foveate'] = foveate\nfrom foveate.cli.main import app\napp(['compare', '--help'])\n"
+        "assert not {'torch', 'timm', 'lightning', 'pydantic', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, *foveate.__path__], check=True, capture_output=True)

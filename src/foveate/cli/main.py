@@ -12,11 +12,11 @@ from foveate.cli.process import (
     INTERRUPTED,
     TERMINATED,
     Terminated,
-    escape_what_no_terminal_shows,
-    fault_in_words,
+    describe_os_error,
+    escape_unencodable,
     flush_streams,
-    names_what_cannot_be_read,
-    say,
+    is_wrong_request,
+    print_error,
     terminable,
 )
 from foveate.cli.studies import ablate, compare, plan, report, sweep
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    escape_what_no_terminal_shows()
+    escape_unencodable()
     arguments = sys.argv[1:]
     if not arguments:
         app.help_print([])
@@ -79,19 +79,21 @@ def _run() -> int:
     try:
         return app(arguments) or 0
     except (CycloptsError, RequestError) as error:
-        say(error)
+        print_error(error)
         return 2
     except WorkError as error:
-        say(error)
+        print_error(error)
+        return 1
+    except BrokenPipeError:  # the reader has gone: flush_streams deals with it
         return 1
     except OSError as error:  # a path that no file system takes, a folder that may not be read
-        say(fault_in_words(error))
-        return 2 if names_what_cannot_be_read(error) else 1
+        print_error(describe_os_error(error))
+        return 2 if is_wrong_request(error) else 1
     except Terminated:
-        say(f"terminated{_how_to_resume()}")
+        print_error(f"terminated{_how_to_resume()}")
         return TERMINATED
     except KeyboardInterrupt:
-        say(f"interrupted{_how_to_resume()}")
+        print_error(f"interrupted{_how_to_resume()}")
         return INTERRUPTED
 
 
