@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from foveate import explain
+from foveate import kernel_paths
 from foveate.evaluation.step import capture_graph
 from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, take_turns
 from foveate.profiling.networks import Ready, refusals
@@ -36,7 +36,7 @@ def measure(case: Case, spec: ProfileSpec) -> dict[str, Any]:
     training = case.mode == "training"
     with refusals(spec, "the networks"):
         ready = make_contenders(spec)
-        paths = _explain(ready[FOVEATE], training)
+        paths = _kernel_paths(ready[FOVEATE], training)
         memory = _peaks_over_plain(ready) if training or spec.device.type == "cuda" else None
         steps = {name: made.step for name, made in ready.items()}
         if spec.graph:
@@ -75,10 +75,10 @@ def _peaks_over_plain(ready: dict[str, Ready]) -> dict[str, float]:
     return {name: peaks[name] / peaks[BASELINE] for name in (FOVEATE, EQUATIONS, TIMM) if name in peaks}
 
 
-def _explain(made: Ready, training: bool) -> list[dict[str, Any]]:
+def _kernel_paths(made: Ready, training: bool) -> list[dict[str, Any]]:
     """The paths that the sites of a network take as it is timed, with the reasons."""
     with torch.inference_mode(not training):
-        sites = explain(made.network, made.images)
+        sites = kernel_paths(made.network, made.images)
     counted = Counter((site.mechanism, site.path, site.reason) for site in sites)
     return [
         {"part": part, "path": path, "reason": reason, "sites": sites}

@@ -16,7 +16,7 @@ from foveate.evaluation.compiling import compile_whole
 from foveate.kernels import has_path, only_reference, operators
 from foveate.models import attached
 from foveate.models.sites.attach import detach
-from foveate.models.sites.kernel_paths import explain
+from foveate.models.sites.kernel_paths import kernel_paths
 from foveate.profiling.networks import fill_zero_scales
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
@@ -58,7 +58,7 @@ def check_kernel(settings: Settings, name: str, *, seconds: float) -> dict[str, 
     cases = _kernel_cases(settings)
     worst: dict[str, dict[str, float]] = {}
     faults, checked = [], 0
-    operator = pass_cases.form(name, operators)
+    operator = pass_cases.function_of(name, operators)
     for shape, dtype, layout in cases:
         begun = time.perf_counter()
         if begun + 1.5 * longest > ended:
@@ -119,7 +119,7 @@ def check_step(settings: Settings, mechanism: str, *, seconds: float) -> dict[st
                 found["faults"].append(f"{part} off by {off:.1e} in {_short(dtype)}, {allowed:.1e} allowed")
         found[_short(dtype)] = rows
     network.train()
-    found["paths"] = sorted({site.path for site in explain(network)})
+    found["paths"] = sorted({site.path for site in kernel_paths(network)})
     return found
 
 
@@ -130,7 +130,7 @@ def check_compiled(settings: Settings, mechanism: str, *, seconds: float) -> dic
     eager = _step(copy.deepcopy(network), images, labels)
     without = _step(detach(copy.deepcopy(network)), images, labels)
     started = time.perf_counter()
-    by_triton = any(site.path == "triton" for site in explain(network))
+    by_triton = any(site.path == "triton" for site in kernel_paths(network))
     inner, operations = lookup_backend(settings.backend), Counter[str]()
 
     def backend(graph: torch.fx.GraphModule, inputs: Any) -> Any:

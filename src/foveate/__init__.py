@@ -1,7 +1,11 @@
 """foveate: attention modules for convolutional networks, plugged in, compared and priced.
 
-Importing it loads torch and timm alone, and registers the names BACKBONE_MECHANISM with timm.
+Importing it loads only torch and timm, and registers the names BACKBONE_MECHANISM with timm.
 """
+
+import warnings
+
+from torch import Tensor, nn
 
 from foveate.attention import create_attention, list_attention
 from foveate.models import (
@@ -11,17 +15,17 @@ from foveate.models import (
     attached,
     capture,
     detach,
-    explain,
     from_pretrained,
+    kernel_paths,
     load,
     load_weights,
     push_to_hub,
     save,
     save_pretrained,
     set_path,
-    sites,
 )
 from foveate.models.export.export import export
+from foveate.models.sites.find import sites
 from foveate.version import __version__
 
 __all__ = [
@@ -36,6 +40,7 @@ __all__ = [
     "explain",
     "export",
     "from_pretrained",
+    "kernel_paths",
     "list_attention",
     "load",
     "load_weights",
@@ -45,3 +50,13 @@ __all__ = [
     "set_path",
     "sites",
 ]
+
+
+def explain(model: nn.Module, images: Tensor | None = None) -> list[SitePath]:
+    """Do what `kernel_paths` does. Deprecated: `foveate explain` is the command that draws heat maps."""
+    warnings.warn(
+        "foveate.explain is now foveate.kernel_paths; the old name will be removed",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return kernel_paths(model, images)

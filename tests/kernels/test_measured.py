@@ -71,8 +71,8 @@ import torch, foveate
 module = foveate.create_attention("dmsca", 16).eval()
 with torch.inference_mode():
     module(torch.randn(1, 16, 4, 4))
-    print([tuple(line[2:]) for line in foveate.explain(foveate.set_path(module, "auto"))])
-    print(foveate.explain(foveate.set_path(module, "rearranged"))[0].path)
+    print([tuple(line[2:]) for line in foveate.kernel_paths(foveate.set_path(module, "auto"))])
+    print(foveate.kernel_paths(foveate.set_path(module, "rearranged"))[0].path)
 """
 
 

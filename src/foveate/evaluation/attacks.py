@@ -1,10 +1,10 @@
-"""Adversarial attacks in the L∞ norm, by the adversarial-robustness-toolbox, and signs of masked gradients.
+"""Adversarial attacks in the L∞ norm by the adversarial-robustness-toolbox, and signs of masked gradients.
 
 * fgsm: one step, Goodfellow et al., ICLR 2015;
 * pgd: 20 steps of 2.5 ε / 20 from a random start, Madry et al., ICLR 2018;
-* ensemble: after AutoAttack (Croce and Hein, ICML 2020) APGD on the cross-entropy, APGD on the difference of
-  logits ratio, and Square (black-box), each on the images that the ones before left. It is smaller than
-  AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), and so leaves more accuracy.
+* ensemble: as in AutoAttack (Croce and Hein, ICML 2020) APGD on the cross-entropy, APGD on the difference of
+  logits ratio, and Square (black-box), each on the images that the attacks before it did not break. It is
+  smaller than AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), so it leaves more accuracy.
 
 ε is in units of 1/255 of the image's range: the attacked model takes images in 0..1 and normalises inside.
 """
@@ -40,7 +40,7 @@ SQUARE_QUERIES = 500
 LEAST_CLASSES = 3
 """The difference of logits ratio divides by the distance to the third-largest logit."""
 NOTEWORTHY, NOTEWORTHY_IMAGES = 0.01, 2
-"""Share and number of images up to which, or under which, a difference of two attacks is left to chance."""
+"""A difference of two attacks counts above this share of the images, and from this number of images on."""
 
 
 class Attacked(NamedTuple):
@@ -52,14 +52,14 @@ class Attacked(NamedTuple):
 
 
 class NormalisedModel(nn.Module):
-    """A network behind its normalisation: takes images in 0..1."""
+    """A network that takes images in 0..1 and normalises them itself."""
 
     def __init__(self, network: nn.Module, normalise: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network, self.normalise = network, normalise
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes), in float32."""
+        """Return logits (B, classes) in float32."""
         return self.network(self.normalise(images)).float()
 
 
@@ -74,18 +74,18 @@ def attack(
     seed: int,
     batch_size: int = 128,
 ) -> Attacked:
-    """Attack images (N, C, H, W) in 0..1 on the model's device; those answered wrongly are left as they are.
+    """Attack images (N, C, H, W) in 0..1 on the model's device; misclassified images are not changed.
 
-    Success is judged here, on images that are cut to 0..1 and to ε around the clean ones. The global random
-    numbers of NumPy and Python, which the toolbox draws from, are seeded, and afterwards as they were.
+    Success is judged here, on images that are clipped to 0..1 and to ε around the clean ones. The global
+    random states of NumPy and Python, which the toolbox draws from, are seeded and afterwards restored.
 
     Raises:
-        RequestError: an unknown attack, an ε that is not over 0 and at most 255, or the toolbox is missing.
+        RequestError: an unknown attack, an ε that is not above 0 and at most 255, or the toolbox is missing.
     """
     if name not in ATTACKS:
         raise RequestError(unknown_name("attack", name, ATTACKS))
     if not 0 < eps <= 255:
-        raise RequestError(f"eps must be over 0 and at most 255 (units of 1/255), got {eps:g}")
+        raise RequestError(f"eps must be above 0 and at most 255 (units of 1/255), got {eps:g}")
     classifier = _classifier(model, images, classes)
     radius = eps / 255
     found = images.clone()
@@ -161,7 +161,7 @@ def masking_signs(
 
 
 def check_toolbox() -> None:
-    """Raise RequestError, with what to do, where the toolbox is not installed, or another package "art"."""
+    """Raise RequestError where the toolbox is not installed, or another package is called "art"."""
     try:
         found = importlib.util.find_spec("art.attacks.evasion")
     except ImportError:  # there is no art, or it has no attacks
@@ -171,7 +171,7 @@ def check_toolbox() -> None:
 
 
 def _parts(name: str, eps: float, batch_size: int, classes: int) -> dict[str, Callable[[Any], Any]]:
-    """The attacks that `name` is made of: each takes the toolbox's classifier."""
+    """Return the attacks that `name` consists of; each is made for the toolbox's classifier."""
     from art.attacks.evasion import (
         AutoProjectedGradientDescent,
         FastGradientMethod,

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from foveate.errors import RequestError
 from foveate.evaluation.classification import classification_scores
 
-__all__ = ["STRENGTHS", "Features", "features", "find_head", "linear_probe"]
+__all__ = ["STRENGTHS", "Features", "features", "linear_probe"]
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 3))
 """Values of C, the inverse of the penalty's weight, from which the validation part chooses."""
@@ -34,74 +34,32 @@ class Features(NamedTuple):
     labels: Tensor
 
 
-def find_head(network: nn.Module, example: Tensor) -> tuple[str, nn.Linear | nn.Conv2d]:
-    """The layer that gives the logits, found by sending `example` (B, C, H, W) through: its path, and itself.
-
-    It is the last one with weights to run, linear or a 1×1 convolution, with as many outputs as there are
-    logits.
-
-    Raises:
-        RequestError: the network ends otherwise; what it ends with is named.
-    """
-    last: list[str] = []
-    paths = {
-        path: module for path, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)
-    }
-
-    def remember(path: str) -> Callable[..., None]:
-        return lambda *_: last.append(path)
-
-    hooks = [module.register_forward_hook(remember(path)) for path, module in paths.items()]
-    try:
-        with torch.inference_mode():
-            logits = network(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    name = type(network).__name__
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or not last:
-        raise RequestError(f"{name} has no linear layer at its end that gives one logit a class")
-    head = paths[last[-1]]
-    outputs = head.out_features if isinstance(head, nn.Linear) else head.out_channels
-    pointwise = isinstance(head, nn.Linear) or head.kernel_size == (1, 1)
-    if outputs != logits.shape[1] or not pointwise or last.count(last[-1]) > 1:
-        raise RequestError(
-            f"{name} ends with {last[-1]}, a {type(head).__name__} of {outputs} outputs for "
-            f"{logits.shape[1]} logits: its features cannot be told from its answers"
-        )
-    return last[-1], head
-
-
 @torch.inference_mode()
 def features(
     network: nn.Module,
+    head: str,
     batches: Iterable[tuple[Tensor, Tensor]],
     prepare: Callable[[Tensor], Tensor],
     *,
     device: torch.device,
 ) -> Features:
-    """What the layer that gives the logits takes, of all batches, on the CPU; a map (B, D, H, W) by its mean.
+    """Return the input of the module at the path `head`, for all batches, on the CPU; a map by its mean.
 
     `network` is put into evaluation mode and left there. `prepare` turns a uint8 batch into a normalised one.
 
     Raises:
-        RequestError: the network does not end with such a layer, or that takes neither (B, D) nor a map.
+        RequestError: the head takes neither (B, D) nor a map (B, D, H, W).
     """
     network.to(device).eval()
     taken: list[Tensor] = []
     labels: list[Tensor] = []
-    hook = None
+    hook = network.get_submodule(head).register_forward_pre_hook(_taking(taken, head))
     try:
         for images, targets in batches:
-            prepared = prepare(images.to(device, non_blocking=True))
-            if hook is None:
-                path, head = find_head(network, prepared)
-                hook = head.register_forward_pre_hook(_taking(taken, path))
-            network(prepared)
+            network(prepare(images.to(device, non_blocking=True)))
             labels.append(targets)
     finally:
-        if hook is not None:
-            hook.remove()
+        hook.remove()
     return Features(torch.cat(taken), torch.cat(labels))
 
 

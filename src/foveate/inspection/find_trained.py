@@ -18,10 +18,11 @@ from foveate.files import file_sha256
 from foveate.inspection.trained import Trained
 from foveate.models import load, load_weights
 from foveate.models.backbones.create import check_backbone, create_backbone
-from foveate.models.checkpoint.bounds import built_within
-from foveate.models.checkpoint.metadata import read_about
-from foveate.models.checkpoint.rebuild import describe_attention
+from foveate.models.backbones.head import declared_head
+from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention
+from foveate.models.checkpoint.description import read_description
 from foveate.models.checkpoint.save_load import WEIGHTS
+from foveate.models.checkpoint.size_limits import built_within
 from foveate.models.checkpoint.state_dicts import check_weights, without_wrappers
 from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
@@ -150,27 +151,30 @@ def _file(path: Path) -> Trained:
     if path.is_dir():
         raise RequestError(f"{path} holds no study, no finished run and no {' or '.join(WEIGHTS)}")
     tensors, metadata = read_safetensors(path)
-    about = read_about(metadata, path, tensors)
-    if about["backbone"] is None or about["preprocessing"] is None:
+    description = read_description(metadata, path, tensors)
+    backbone, images = description.backbone, description.preprocessing
+    if backbone is None or images is None:
         raise RequestError(
-            f"{path} does not say how its {about['network']} is built, or what images it takes: save it with "
-            "backbone= and preprocessing="
+            f"{path} does not say how its {description.network} is built, or what images it takes: save it "
+            "with backbone= and preprocessing="
         )
-    said, groups = about["preprocessing"], about["attention"]
-    outputs = about["backbone"]["args"].get("num_classes", 1000)
     return Trained(
         name=path.stem if path.name not in WEIGHTS else path.resolve().parent.name,
-        label="+".join(dict.fromkeys(group["name"] for group in groups)) or BASELINE,
-        backbone=about["backbone"]["name"],
+        label=_label(description.attention),
+        backbone=backbone.name,
         seed=None,
         digest=_digest(path),
         path=path,
-        classes=tuple(map(cleaned, about["classes"] or map(str, range(outputs)))),
-        input_size=tuple(said["input_size"]),
-        mean=tuple(said["mean"]),
-        std=tuple(said["std"]),
+        classes=tuple(map(cleaned, description.classes or map(str, range(backbone.outputs or 1000)))),
+        input_size=images["input_size"],
+        mean=images["mean"],
+        std=images["std"],
         build=partial(load, path),
     )
+
+
+def _label(groups: Sequence[AttentionGroup]) -> str:
+    return "+".join(dict.fromkeys(group.name for group in groups)) or BASELINE
 
 
 def _weights(backbone: str, file: Path) -> Trained:
@@ -179,7 +183,7 @@ def _weights(backbone: str, file: Path) -> Trained:
     named, _ = read_safetensors(file)
     with torch.device("meta"):
         network = create_backbone(backbone, classes=2)
-    classifier, tensors = _classifier(network), without_wrappers(named, network)
+    classifier, tensors = declared_head(network), without_wrappers(named, network)
     if f"{classifier}.weight" not in tensors:
         raise RequestError(f"{file} has no {classifier}.weight: these are no weights of a {backbone}")
     classes = len(tensors[f"{classifier}.weight"])
@@ -210,11 +214,10 @@ def _pretrained(name: str) -> Trained:
 def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
     """What a network says of itself, as timm reads it."""
     said = resolve_model_data_config(network)
-    groups = describe_attention(network)
     names = getattr(network, "pretrained_cfg", {}).get("label_names") or map(str, range(classes))
     return Trained(
         name=backbone,
-        label="+".join(dict.fromkeys(group["name"] for group in groups)) or BASELINE,
+        label=_label(describe_attention(network)),
         backbone=backbone,
         seed=None,
         digest=backbone,
@@ -223,16 +226,6 @@ def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
         mean=tuple(said["mean"]),
         std=tuple(said["std"]),
     )
-
-
-def _classifier(network: Any) -> str:
-    """The path of the layer that gives the logits: timm says it, else the last that has weights for it."""
-    said = (getattr(network, "pretrained_cfg", None) or {}).get("classifier")
-    modules = dict(network.named_modules())
-    if isinstance(said, str) and said in modules:
-        return said
-    layers = [path for path, module in modules.items() if isinstance(module, nn.Linear | nn.Conv2d)]
-    return layers[-1]
 
 
 def _digest(path: Path) -> str:

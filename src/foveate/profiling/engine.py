@@ -170,9 +170,8 @@ def _time_parts(
             on_progress(f"timing the parts of {label}", done, len(ready))
             step = inference_step(made.network, made.images)
             with refusals(spec, label), only_reference():
-                parts[label] = time_parts(
-                    step, modules, spec.device, seconds=DETAIL_SECONDS, rounds=DETAIL_ROUNDS
-                )
+                times = time_parts(step, modules, spec.device, seconds=DETAIL_SECONDS, rounds=DETAIL_ROUNDS)
+            parts[label] = times.as_record()
     return parts
 
 

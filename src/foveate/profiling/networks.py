@@ -17,7 +17,7 @@ from foveate.evaluation.memory import count_held_bytes, measure_step_peak
 from foveate.evaluation.step import inference_step, training_step
 from foveate.kernels import only_reference
 from foveate.models.sites.attach import attached
-from foveate.models.sites.kernel_paths import explain, set_path
+from foveate.models.sites.kernel_paths import kernel_paths, set_path
 from foveate.profiling.settings import ProfileSpec
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
@@ -51,7 +51,7 @@ class Ready:
     def count_paths(self) -> dict[str, int]:
         """How many sites take which path in a step."""
         with torch.inference_mode(self.optimizer is None):
-            return dict(Counter(site.path for site in explain(self.network)))
+            return dict(Counter(site.path for site in kernel_paths(self.network)))
 
     def measure_memory(self) -> tuple[int, int | None]:
         """Bytes that are held between steps, and the peak of a step on top of them."""

@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from foveate.models import attached, sites
+from foveate.models import attached
+from foveate.models.sites.find import sites
 
 __all__ = ["learned_numbers"]
 

@@ -12,6 +12,7 @@ from torch import nn
 
 import foveate
 from foveate.errors import RequestError, WorkError
+from foveate.models.backbones import create as backbones
 from foveate.models.backbones.create import (
     check_backbone,
     check_image_size,
@@ -19,7 +20,6 @@ from foveate.models.backbones.create import (
     has_pretrained_weights,
     own_image_size,
 )
-from foveate.models.backbones.create import create as backbones
 
 SHUFFLENET = "torchvision/shufflenet_v2_x0_5"
 
@@ -66,7 +66,7 @@ def test_swin_keeps_its_windows_and_shrinks_them_to_smaller_maps():
 def test_only_networks_that_ask_are_told_the_size():
     told = {
         name: {"img_size", "image_size", "input_size"}
-        & set(create_backbone(name, classes=2, image_size=64).built_from["args"])
+        & set(create_backbone(name, classes=2, image_size=64).built_from.args)
         for name in ("cifar_resnet20", "efficientvit_m0", SHUFFLENET, "torchvision/squeezenet1_1")
     }
     assert told == {

@@ -10,7 +10,7 @@ from torch._dynamo.testing import CompileCounter
 
 import foveate
 from foveate import capture
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.errors import RequestError
 
 
@@ -84,9 +84,9 @@ def test_a_path_that_was_asked_for_is_left_for_the_equations_within(network):
     foveate.set_path(network, "rearranged")
     with capture(network) as maps:
         network(IMAGES)
-        assert {one.path for one in foveate.explain(network)} == {"reference"}
+        assert {one.path for one in foveate.kernel_paths(network)} == {"reference"}
     assert "A_dir" in maps["layer1.0"]
-    assert {one.path for one in foveate.explain(network)} == {"rearranged"}
+    assert {one.path for one in foveate.kernel_paths(network)} == {"rearranged"}
 
 
 def test_gradients_flow_as_without(network):
@@ -195,7 +195,7 @@ def test_a_site_that_failed_is_left(network):
     with capture(network) as maps:
         with pytest.raises(KeyError):
             network(IMAGES)
-        shown("stray", 1)
+        intermediate("stray", 1)
     hook.remove()
     assert not any("stray" in found for found in maps.values())
 

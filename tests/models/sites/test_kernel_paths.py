@@ -1,4 +1,4 @@
-"""foveate.explain and foveate.set_path on whole networks."""
+"""foveate.kernel_paths and foveate.set_path on whole networks."""
 
 import pytest
 import timm
@@ -16,36 +16,36 @@ def network():
     return foveate.attach(timm.create_model("cifar_resnet20"), "dmsca", identity_init=True).eval()
 
 
-def test_every_site_is_explained(network):
+def test_each_site_has_its_path_and_the_reason(network):
     with torch.inference_mode():
-        lines = foveate.explain(network)
+        lines = foveate.kernel_paths(network)
     assert [line.site for line in lines] == [f"{site}.mechanism" for site in foveate.attached(network)]
     assert {line[1:] for line in lines} == {("dmsca", "numba", "the fastest there is")}
     assert str(lines[0]) == "layer1.0.bn2.attention.mechanism: dmsca by numba (the fastest there is)"
 
 
 def test_the_answer_is_for_the_moment(network):
-    assert {line.path for line in foveate.explain(network)} == {"rearranged"}
+    assert {line.path for line in foveate.kernel_paths(network)} == {"rearranged"}
     with torch.inference_mode():
-        assert {line.path for line in foveate.explain(network.train())} == {"rearranged"}
+        assert {line.path for line in foveate.kernel_paths(network.train())} == {"rearranged"}
 
 
 def test_with_images_it_is_what_was_taken(network):
     with torch.inference_mode():
-        assert foveate.explain(network, IMAGES) == foveate.explain(network)
+        assert foveate.kernel_paths(network, IMAGES) == foveate.kernel_paths(network)
     with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
-        assert "not float32" in foveate.explain(network, IMAGES)[0].reason
+        assert "not float32" in foveate.kernel_paths(network, IMAGES)[0].reason
 
 
 def test_attention_without_other_paths_is_in_the_list():
     network = foveate.attach(timm.create_model("cifar_resnet20"), "eca")
-    assert {line[1:3] for line in foveate.explain(network)} == {("eca", "reference")}
-    assert len(foveate.explain(network)) == len(foveate.attached(network))
+    assert {line[1:3] for line in foveate.kernel_paths(network)} == {("eca", "reference")}
+    assert len(foveate.kernel_paths(network)) == len(foveate.attached(network))
 
 
-def test_parts_of_sgfa_are_explained():
+def test_parts_of_sgfa_have_paths_of_their_own():
     network = timm.create_model("convnext_tiny_sgfa").eval()
-    assert {(line.site.rpartition(".")[2], line.mechanism) for line in foveate.explain(network)} == {
+    assert {(line.site.rpartition(".")[2], line.mechanism) for line in foveate.kernel_paths(network)} == {
         ("spatial", "spatial_mask")
     }
 
@@ -54,7 +54,7 @@ def test_set_path_reaches_every_site_and_back(network):
     with torch.inference_mode():
         by_numba = network(IMAGES)
         foveate.set_path(network, "reference")
-        assert {line.path for line in foveate.explain(network)} == {"reference"}
+        assert {line.path for line in foveate.kernel_paths(network)} == {"reference"}
         assert torch.allclose(network(IMAGES), by_numba, atol=1e-5)
         foveate.set_path(network, "auto")
         assert torch.equal(network(IMAGES), by_numba)
@@ -73,6 +73,15 @@ def test_a_copy_keeps_the_path_that_was_asked_for(network, tmp_path):
     import copy
 
     foveate.set_path(network, "reference")
-    assert {line.path for line in foveate.explain(copy.deepcopy(network))} == {"reference"}
+    assert {line.path for line in foveate.kernel_paths(copy.deepcopy(network))} == {"reference"}
     foveate.save(network, tmp_path / "n.safetensors")
-    assert {line.path for line in foveate.explain(foveate.load(tmp_path / "n.safetensors"))} == {"rearranged"}
+    assert {line.path for line in foveate.kernel_paths(foveate.load(tmp_path / "n.safetensors"))} == {
+        "rearranged"
+    }
+
+
+def test_the_old_name_still_works_and_names_the_new_one(network):
+    with pytest.warns(DeprecationWarning, match=r"foveate\.explain is now foveate\.kernel_paths"):
+        lines = foveate.explain(network, IMAGES)
+    assert lines == foveate.kernel_paths(network, IMAGES)
+    assert {"explain", "kernel_paths"} <= set(foveate.__all__)

@@ -1,139 +1,150 @@
-"""The pictures of `foveate explain`: every mechanism on the same images, and each mechanism's own maps."""
+"""The pictures of `foveate explain`: all networks on the same images, and the maps of their attention."""
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from foveate.evaluation.cam import cam_maps
 from foveate.evaluation.heat import heat, overlay
 from foveate.files import write_bytes
+from foveate.inspection.explain.built import BuiltNetwork
 from foveate.inspection.explain.sheets import Tile, draw_sheet, enlarged, outlined, tile_side
 from foveate.inspection.explain.subjects import Subjects
-from foveate.inspection.trained import Trained
 from foveate.models.sites.capture import attention_modules, capture
 from foveate.notation import decimals, interval
+from foveate.records.examination import PictureRecord
+from foveate.records.explain import EXPLAIN
 from foveate.records.labels import display_name
 
-__all__ = ["Looked", "draw_grid", "draw_own_maps", "look", "remove_others"]
+__all__ = ["GridColumn", "draw_grid", "draw_own_maps", "make_column", "remove_others"]
 
-FOLDER = "explain"
 SYMBOLS = {"tau": "τ", "alpha": "α", "w_0": "w₀", "w_1": "w₁"}
 """How a picture writes the names of maps; the others stand as they are."""
 MOST_ROWS = 5
-"""Of a mechanism's own maps: the last attention at each size of map."""
+"""A picture of a mechanism's own maps has at most this many rows: the last site for each size of map."""
+EMPTY, FILLED = 238, (106, 76, 147)
+"""The colours of bars: the grey behind them, and their own."""
 
 
-class Looked(NamedTuple):
-    """One network's maps (B, H, W) of the images of the grid, what it answered and how sure it was."""
+@dataclass(frozen=True, eq=False)
+class GridColumn:
+    """A column of the grid: one network on the B images of the grid.
+
+    Attributes:
+        label: its mechanism.
+        maps: (B, S, S) in 0..1.
+        answers: the classes that it answers.
+        confidence: the probability of each answer.
+        correct: whether each answer is right; None where the class of the image is unknown.
+    """
 
     label: str
     maps: Tensor
     answers: list[str]
     confidence: list[float]
-    right: list[bool | None]
+    correct: list[bool | None]
 
 
-def look(
-    one: Trained,
-    network: nn.Module,
-    layer: str,
-    subjects: Subjects,
-    shown: np.ndarray,
-    method: str,
-    device: torch.device,
-    batch_size: int,
-) -> Looked:
-    """Look at the images with the numbers `shown` through one network."""
-    every, answers, confidence = [], [], []
-    for numbers in np.array_split(shown, -(-len(shown) // batch_size)):
-        maps, logits = cam_maps(network, layer, one.normalise(subjects.images(numbers).to(device)), method)
-        sure, classes = logits.softmax(dim=1).max(dim=1)
-        every.append(maps)
-        answers += classes.tolist()
-        confidence += sure.tolist()
-    labels = subjects.labels[shown]
-    right = [
-        None if label < 0 else bool(label == answer) for label, answer in zip(labels, answers, strict=True)
+def make_column(
+    built: BuiltNetwork, subjects: Subjects, drawn: np.ndarray, method: str, batch_size: int
+) -> GridColumn:
+    """Make the maps and the answers of one network for the images with the numbers `drawn`."""
+    maps: list[Tensor] = []
+    answers: list[int] = []
+    confidence: list[float] = []
+    for numbers in np.array_split(drawn, -(-len(drawn) // batch_size)):
+        some, logits = built.maps(subjects.images(numbers), method)
+        probability, answer = logits.softmax(dim=1).max(dim=1)
+        maps.append(some)
+        answers += answer.tolist()
+        confidence += probability.tolist()
+    correct = [
+        bool(label == answer) if label >= 0 else None
+        for label, answer in zip(subjects.labels[drawn], answers, strict=True)
     ]
-    return Looked(one.label, torch.cat(every), [subjects.classes[k] for k in answers], confidence, right)
+    names = [subjects.classes[answer] for answer in answers]
+    return GridColumn(built.trained.label, torch.cat(maps), names, confidence, correct)
 
 
 def draw_grid(
-    folder: Path, looked: Sequence[Looked], subjects: Subjects, shown: np.ndarray
-) -> dict[str, Any]:
-    """Draw the images in rows, in columns what each network looked at, and return the picture's entry."""
-    side = tile_side(1 + len(looked))
-    pictures = [_picture(image, side) for image in subjects.images(shown)]
-    inside, known = subjects.objects(shown)
+    folder: Path, columns: Sequence[GridColumn], subjects: Subjects, drawn: np.ndarray
+) -> PictureRecord:
+    """Draw the images in rows, with a column for each network's maps and answers."""
+    side = tile_side(1 + len(columns))
+    pictures = [_picture(image, side) for image in subjects.images(drawn)]
+    inside, known = subjects.objects(drawn)
     rows = []
-    for k, picture in enumerate(pictures):
-        label = subjects.labels[shown[k]]
-        name = _readable(subjects.classes[label]) if label >= 0 else Path(subjects.names[shown[k]]).stem
-        original = outlined(picture, inside[k].numpy()) if known[k] else picture
-        tiles = [Tile(original, (name,))]
-        for one in looked:
-            sure = f"{one.confidence[k]:.2f}"
-            verdict = {None: sure, True: f"{sure} ✓", False: f"{sure} ✗"}[one.right[k]]
-            laid = overlay(picture, one.maps[k].numpy())
-            tiles.append(Tile(laid, (_readable(one.answers[k]), verdict), one.right[k]))
+    for row, picture in enumerate(pictures):
+        label = subjects.labels[drawn[row]]
+        name = _readable(subjects.classes[label]) if label >= 0 else Path(subjects.names[drawn[row]]).stem
+        original = outlined(picture, inside[row].numpy()) if known[row] else picture
+        tiles = [Tile(original, (name,)), *(_map_tile(column, row, picture) for column in columns)]
         rows.append(("", tiles))
-    columns = ["image", *(display_name(one.label) for one in looked)]
+    heads = ["image", *(display_name(column.label) for column in columns)]
     description = (
-        f"{len(shown)} images in rows; in columns the image and, laid over it, what "
-        f"{', '.join(columns[1:])} looked at, with the answer and its probability."
+        f"{len(drawn)} images in rows; in columns the image and, laid over it, what "
+        f"{', '.join(heads[1:])} looked at, with the answer and its probability."
     )
-    return _written(folder, "grid.png", draw_sheet(columns, rows), "Where each network looks", description)
+    return _write_picture(
+        folder, "grid.png", draw_sheet(heads, rows), "Where each network looks", description
+    )
 
 
-def draw_own_maps(
-    folder: Path, one: Trained, network: nn.Module, subjects: Subjects, number: int, device: torch.device
-) -> dict[str, Any] | None:
-    """Draw the maps that a mechanism makes for itself of one image, from the first stage to the last.
+def _map_tile(column: GridColumn, row: int, picture: np.ndarray) -> Tile:
+    """Return the map of one network over one image, with the answer below."""
+    probability, correct = f"{column.confidence[row]:.2f}", column.correct[row]
+    verdict = probability if correct is None else f"{probability} {'✓' if correct else '✗'}"
+    laid = overlay(picture, column.maps[row].numpy())
+    return Tile(laid, (_readable(column.answers[row]), verdict), correct)
 
-    Returns the entry of the picture, or None where the network has no attention.
+
+def draw_own_maps(folder: Path, built: BuiltNetwork, subjects: Subjects, number: int) -> PictureRecord | None:
+    """Draw the maps that a network's attention makes of one image, from the first stage to the last.
+
+    Returns None where the network has no attention.
     """
-    if not attention_modules(network):
+    if not attention_modules(built.network):
         return None
-    images = subjects.images([number])
-    with capture(network) as maps, torch.inference_mode():
-        network(one.normalise(images.to(device)))
-    by_size = {
-        tuple((name, value.shape) for name, value in found.items()): site for site, found in maps.items()
-    }
-    sites = [site for site in maps if site in by_size.values()][-MOST_ROWS:]
+    images = subjects.images(np.array([number]))
+    with capture(built.network) as maps, torch.inference_mode():
+        built.network(built.prepare(images))
+    sites = _last_of_each_size(maps)[-MOST_ROWS:]
     names = list(dict.fromkeys(name for site in sites for name in maps[site] if maps[site][name].numel() > 1))
     side = tile_side(1 + len(names))
     picture = _picture(images[0], side)
-    rows = [
-        (
-            "\n".join([site.removesuffix(".attention") or "attention", *_single_numbers(maps[site])]),
-            [Tile(picture), *(_own_tile(maps[site].get(name), side) for name in names)],
-        )
-        for site in sites
-    ]
-    label, columns = display_name(one.label), [_symbol(name) for name in names]
+    rows = []
+    for site in sites:
+        head = "\n".join([site.removesuffix(".attention") or "attention", *_single_numbers(maps[site])])
+        rows.append((head, [Tile(picture), *(_own_tile(maps[site].get(name), side) for name in names)]))
+    label, columns = display_name(built.trained.label), [_symbol(name) for name in names]
     description = (
         f"The maps of {label} itself, {', '.join(columns)}, of one image, at {len(sites)} places from the "
         "first stage to the last. Maps of many channels are their mean, weights of channels are bars; below "
         "each is its range."
     )
-    file = f"maps_{re.sub(r'[^a-z0-9]+', '_', one.label.lower()).strip('_')}.png"
-    return _written(
-        folder, file, draw_sheet(["image", *columns], rows), f"The own maps of {label}", description
-    )
+    file = f"maps_{re.sub(r'[^a-z0-9]+', '_', built.trained.label.lower()).strip('_')}.png"
+    sheet = draw_sheet(["image", *columns], rows)
+    return _write_picture(folder, file, sheet, f"The own maps of {label}", description)
 
 
-def remove_others(folder: Path, pictures: Sequence[dict[str, Any]]) -> None:
-    """Remove what an earlier request drew in `folder` and is not among the entries `pictures`."""
-    kept = {folder / picture["file"] for picture in pictures}
-    for file in (folder / FOLDER).glob("*.png"):
+def _last_of_each_size(maps: Mapping[str, Mapping[str, Tensor]]) -> list[str]:
+    """Return the sites, in their order, that are the last whose maps have these names and shapes."""
+    by_size = {
+        tuple((name, value.shape) for name, value in found.items()): site for site, found in maps.items()
+    }
+    return [site for site in maps if site in by_size.values()]
+
+
+def remove_others(folder: Path, pictures: Sequence[PictureRecord]) -> None:
+    """Remove the pictures of earlier requests in `folder` that are not among `pictures`."""
+    kept = {folder / picture.file for picture in pictures}
+    for file in (folder / EXPLAIN).glob("*.png"):
         if file not in kept and (file.stem == "grid" or file.stem.startswith("maps_")):
             file.unlink()
 
@@ -148,12 +159,12 @@ def _own_tile(value: Tensor | None, side: int) -> Tile:
     plane = values[0].mean(dim=0)
     low, high = float(plane.min()), float(plane.max())
     scaled = (plane - low) / (high - low) if high > low else torch.zeros_like(plane)
-    # A pixel of the map is a square where there is room for it, and its share of a mean where there is none.
+    # A box filter: a pixel of the map becomes a square, or a part of a mean where the map is the larger one.
     large = enlarged(scaled.numpy(), side, Image.Resampling.BOX)
     return Tile(heat(large), (_range(low, high),))
 
 
-def _single_numbers(found: dict[str, Tensor]) -> list[str]:
+def _single_numbers(found: Mapping[str, Tensor]) -> list[str]:
     return [
         f"{_symbol(name)} {decimals(value.item(), 3)}" for name, value in found.items() if value.numel() == 1
     ]
@@ -164,13 +175,13 @@ def _symbol(name: str) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return interval([low, high], 2)
+    return interval((low, high), 2)
 
 
 def _bars(weights: np.ndarray, side: int) -> np.ndarray:
-    """Weights, one a channel, as bars from the bottom, on a scale of 0 to 1 or what they reach beyond.
+    """Draw the weights of channels as bars, on a scale from 0 to 1 that reaches further if they do.
 
-    Where there are more channels than pixels, those that share one are averaged.
+    Channels that share a column of pixels are averaged.
     """
     known = np.nan_to_num(weights)
     low, high = min(0.0, float(known.min())), max(1.0, float(known.max()))
@@ -178,13 +189,13 @@ def _bars(weights: np.ndarray, side: int) -> np.ndarray:
     means = np.array([part.mean() for part in parts])
     tall = ((means - low) / (high - low) * (side - 1)).round().astype(int)
     filled = np.arange(side)[::-1, None] <= tall[None]
-    picture = np.full((side, side, 3), 238, np.uint8)
-    picture[filled] = (106, 76, 147)
+    picture = np.full((side, side, 3), EMPTY, np.uint8)
+    picture[filled] = FILLED
     return picture
 
 
 def _picture(image: Tensor, side: int) -> np.ndarray:
-    """An image (C, S, S) in 0..1 as uint8 (side, side, 3)."""
+    """Return an image (C, S, S) in 0..1 as uint8 (side, side, 3)."""
     pixels = (255 * image.clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
     return enlarged(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), side)
 
@@ -193,8 +204,10 @@ def _readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _written(folder: Path, file: str, sheet: Image.Image, title: str, description: str) -> dict[str, Any]:
+def _write_picture(
+    folder: Path, file: str, sheet: Image.Image, title: str, description: str
+) -> PictureRecord:
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
-    write_bytes(folder / FOLDER / file, content.getvalue())
-    return {"title": title, "description": description, "file": f"{FOLDER}/{file}"}
+    write_bytes(folder / EXPLAIN / file, content.getvalue())
+    return PictureRecord(title=title, description=description, file=f"{EXPLAIN}/{file}")

@@ -12,8 +12,8 @@ from torch import nn
 
 from foveate.data import Data
 from foveate.errors import RequestError
-from foveate.evaluation.probe import find_head
 from foveate.inspection.trained import Trained
+from foveate.models.backbones.head import replace_head
 from foveate.records.labels import BASELINE
 from foveate.studies.engine.network import attach_candidate
 from foveate.studies.engine.run import Machine, execute
@@ -21,7 +21,7 @@ from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import DataChoice, RunSpec
 from foveate.training.recipe import Recipe
 
-__all__ = ["TUNED", "Tuning", "check_attached", "fine_tune", "with_new_head"]
+__all__ = ["TUNED", "Tuning", "check_attached", "fine_tune"]
 
 TUNED = "transfer"
 """The folder of the fine-tuned runs, in the study's."""
@@ -71,7 +71,7 @@ class Tuning:
         """
         network = self.trained.network(torch.device("cpu"))
         torch.manual_seed(self.seed)
-        with_new_head(network, len(self.data.classes), self.trained.input_size)
+        replace_head(network, len(self.data.classes), self.trained.input_size)
         if self.attached is None:
             return network
         return attach_candidate(network, self.attached, self.trained.name)
@@ -95,28 +95,6 @@ def fine_tune(
         on_progress((epoch - 1) * steps + step, tuning.spec.recipe.epochs * steps)
 
     return execute(tuning.spec, tuning.data, folder / TUNED / tuning.id, machine, on_step, tuning.start)
-
-
-def with_new_head(network: nn.Module, classes: int, input_size: tuple[int, int, int]) -> nn.Module:
-    """Give `network` a new last layer of `classes` outputs, in place, and return it.
-
-    Its weights are drawn from torch's global generator, as torch initialises a layer of its kind.
-
-    Raises:
-        RequestError: the network does not end with a layer that gives one logit a class.
-    """
-    first = next(network.parameters())
-    example = torch.zeros(2, *input_size, device=first.device, dtype=first.dtype)
-    path, head = find_head(network, example)
-    bias = head.bias is not None
-    if isinstance(head, nn.Linear):
-        fresh: nn.Module = nn.Linear(head.in_features, classes, bias=bias)
-    else:
-        fresh = nn.Conv2d(head.in_channels, classes, 1, bias=bias)
-    network.set_submodule(path, fresh.to(first.device, first.dtype).train(head.training))
-    if hasattr(network, "num_classes"):
-        network.num_classes = classes  # type: ignore[assignment]
-    return network
 
 
 def check_attached(trained: list[Trained], attached: tuple[Candidate, ...]) -> None:

@@ -17,6 +17,7 @@ from foveate.inspection.transfer.direct_answers import direct_scores, prepared, 
 from foveate.inspection.transfer.fine_tuning import TUNED, Tuning, fine_tune
 from foveate.inspection.transfer.settings import TransferSettings
 from foveate.inspection.transfer.target import open_target
+from foveate.models.backbones.head import find_head
 from foveate.records.labels import BASELINE
 from foveate.studies.engine.fingerprints import as_begun
 from foveate.studies.engine.run import Machine
@@ -116,6 +117,7 @@ class Tasks:
     def _probe(self, trained: Trained) -> dict[str, Any]:
         data, network = self.data_for(trained), trained.network(self.device)
         split = data.split(trained.seed or 0, PROBE_VALIDATION, self.settings.train_fraction)
+        head, _ = find_head(network, trained.input_size)
         parts: list[Features] = []
         for store, indices in (
             (data.train, split[0]),
@@ -123,7 +125,7 @@ class Tasks:
             (data.test, np.arange(len(data.test))),
         ):
             loader = make_loader(store, indices, self.settings.batch_size, shuffle_seed=None)
-            parts.append(features(network, loader, partial(prepared, trained), device=self.device))
+            parts.append(features(network, head, loader, partial(prepared, trained), device=self.device))
         scores = linear_probe(parts[0], parts[1], parts[2], data.classes)
         chosen = {name: scores[name] for name in ("c", "validation_accuracy", "features")}
         return row_values(scores, len(data.classes), len(data.test)) | chosen | {"trained_on": len(split[0])}

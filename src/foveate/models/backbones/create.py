@@ -1,8 +1,8 @@
-"""Backbones by name: timm's (foveate's are registered there), or torchvision's behind `torchvision/`.
+"""Backbones by name: timm's (foveate's are registered there), or torchvision's, as `torchvision/NAME`.
 
-Each is taken as it is defined, its own stem and its own patches, whatever the images' size. One thing alone
-is adapted: a network whose constructor asks for the size of the images (timm says so by `fixed_input_size`,
-in torchvision these are the ViTs and MaxViT) is told it. A network that then cannot take it is refused.
+Each is built as it is defined, with its own stem and patches, for any image size. One thing is adapted: a
+network whose constructor takes the image size gets it (in timm those with `fixed_input_size`, in torchvision
+the ViTs and MaxViT). A network that cannot take images of that size is refused.
 """
 
 import itertools
@@ -13,17 +13,18 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError, WorkError, first_line, unknown_name
+from foveate.models.backbones.call import BackboneCall, record_call
 from foveate.models.backbones.scaling import create_timm, scaled_arguments
 from foveate.models.backbones.torchvision import (
     IMAGE_SIZE,
     TORCHVISION,
     create_torchvision,
     fill_with_pretrained,
+    image_side,
     pretrained_preset,
     special_arguments,
     torchvision_names,
 )
-from foveate.models.checkpoint.rebuild import remember
 
 __all__ = [
     "check_backbone",
@@ -34,12 +35,12 @@ __all__ = [
 ]
 
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
-"""Tried, to say which images a network takes."""
+"""Sides in pixels that are tried to find the sizes that a network takes."""
 NAMED = 3
 
 
 def check_backbone(name: str) -> None:
-    """Raise RequestError for what is no network's name, and name the nearest."""
+    """Raise RequestError, with the nearest names, unless `name` is that of a network."""
     if name.startswith(TORCHVISION):
         names = [TORCHVISION + one for one in torchvision_names()]
         if name not in names:
@@ -55,16 +56,15 @@ def check_backbone(name: str) -> None:
 
 
 def own_image_size(name: str) -> int:
-    """Side in pixels of the images that the network called `name` was made for, 224 where none is said."""
+    """Return the side in pixels of the images that the network called `name` is made for, 224 if unknown."""
     if name.startswith(TORCHVISION):
-        preset = pretrained_preset(name.removeprefix(TORCHVISION))
-        return int(preset["input_size"][-1]) if preset else IMAGE_SIZE
+        return image_side(name.removeprefix(TORCHVISION))
     config = timm.get_pretrained_cfg(name)
     return int(config.input_size[-1]) if config else IMAGE_SIZE
 
 
 def has_pretrained_weights(name: str) -> bool:
-    """Whether there are weights to start from for the network called `name`."""
+    """Return whether there are pretrained weights for the network called `name`."""
     if name.startswith(TORCHVISION):
         return pretrained_preset(name.removeprefix(TORCHVISION)) is not None
     config = timm.get_pretrained_cfg(name, allow_unregistered=False)
@@ -83,14 +83,14 @@ def create_backbone(
 ) -> nn.Module:
     """Build the network called `name` for images (B, channels, image_size, image_size) and `classes` logits.
 
-    `image_size` None is the network's own. `width` and `extra_blocks` make it another (see scaling.py).
-    Pretrained weights come without their head where `classes` are others, and adapted, as timm does, where
-    `channels` are. `foveate.save` writes the network so that `foveate.load` builds it again.
+    `image_size` None is the network's own. `width` and `extra_blocks` change its shape (see scaling.py).
+    Pretrained weights are loaded without their head where the number of `classes` differs, and adapted, as
+    timm does, where that of `channels` does. `foveate.save` and `foveate.load` build the network again.
 
     Raises:
-        RequestError: an unknown name (the nearest is named), no pretrained weights for what is asked, a
-            family that has no other widths, or a size that the network cannot be built for.
-        WorkError: the pretrained weights cannot be fetched, nor are they here.
+        RequestError: an unknown name (the nearest is named), no pretrained weights for the request, a family
+            that has no other widths, or a size that the network cannot be built for.
+        WorkError: the pretrained weights cannot be fetched and are not in the cache.
     """
     check_backbone(name)
     size = own_image_size(name) if image_size is None else image_size
@@ -120,27 +120,28 @@ def create_backbone(
             ) from error
     if name.startswith(TORCHVISION):
         preset = pretrained_preset(name.removeprefix(TORCHVISION)) or {}
-        network.pretrained_cfg = preset | {"architecture": name, "input_size": (3, size, size)}  # type: ignore[assignment]
-    remember(network, name.partition(".")[0], arguments)
+        network.pretrained_cfg = {**preset, "architecture": name, "input_size": (3, size, size)}  # type: ignore[assignment]
+    record_call(network, BackboneCall(name.partition(".")[0], arguments))
     return network
 
 
 def check_image_size(name: str, image_size: int, *, classes: int, channels: int = 3) -> None:
-    """Send two images through the network, in both modes, without memory where it can run so.
+    """Run the network on two images, in training and evaluation mode, on the meta device where it can.
 
     Raises:
         RequestError: it cannot take them; the smallest sizes that it takes are named.
     """
-    said = _refusal(name, image_size, classes, channels, "meta")
-    if said and (said := _refusal(name, image_size, classes, channels, "cpu")):
+    if _fault(name, image_size, classes, channels, "meta") is None:
+        return
+    if fault := _fault(name, image_size, classes, channels, "cpu"):
         raise RequestError(
-            f"{name} cannot take images of {image_size}×{image_size} pixels ({said}): "
+            f"{name} cannot take images of {image_size}×{image_size} pixels ({first_line(fault)}): "
             f"{_sizes_taken(name, classes, channels)}"
         )
 
 
 def _arguments(name: str, image_size: int, channels: int, pretrained: bool) -> dict[str, Any]:
-    """What the constructor is told beside classes and channels."""
+    """Return the arguments of the constructor beside classes and channels."""
     if name.startswith(TORCHVISION):
         plain = name.removeprefix(TORCHVISION)
         return special_arguments(plain, image_size, pretrained=pretrained, channels=channels)
@@ -180,8 +181,8 @@ def _create_pretrained(name: str, arguments: dict[str, Any]) -> nn.Module:
     return network
 
 
-def _refusal(name: str, image_size: int, classes: int, channels: int, device: str) -> str:
-    """Say why the network cannot take two such images in a training step and in inference; "" if it can."""
+def _fault(name: str, image_size: int, classes: int, channels: int, device: str) -> Exception | None:
+    """Return what the network raises for two such images in a training step or in inference, if anything."""
     arguments = _arguments(name, image_size, channels, pretrained=False)
     arguments |= {"num_classes": classes, "in_chans": channels}
     try:
@@ -191,14 +192,14 @@ def _refusal(name: str, image_size: int, classes: int, channels: int, device: st
             network.train()(images)
             network.eval()(images)
     except Exception as error:  # each network refuses in its own way
-        return first_line(error)
-    return ""
+        return error
+    return None
 
 
 def _sizes_taken(name: str, classes: int, channels: int) -> str:
-    """Say in words the smallest image sizes that the network takes, and what to do."""
+    """Name the smallest image sizes that the network takes, and what to do."""
     sizes = sorted({*SIZES, own_image_size(name)})
-    fitting = (size for size in sizes if not _refusal(name, size, classes, channels, "meta"))
+    fitting = (size for size in sizes if _fault(name, size, classes, channels, "meta") is None)
     smallest = [str(size) for size in itertools.islice(fitting, NAMED)]
     if not smallest:
         return f"give --image-size {own_image_size(name)}, which it was made for"

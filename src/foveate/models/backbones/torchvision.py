@@ -1,4 +1,4 @@
-"""The classifiers of torchvision as backbones: any number of channels and classes, and their weights.
+"""The classifiers of torchvision as backbones, for any number of channels and classes, and their weights.
 
 torchvision is imported where it is used: whoever takes timm's networks needs none of this.
 """
@@ -9,24 +9,27 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
+from foveate.models.backbones.head import last_layer
+from foveate.models.backbones.preprocessing import Preprocessing
 
 __all__ = [
     "TORCHVISION",
     "create_torchvision",
     "fill_with_pretrained",
+    "image_side",
     "pretrained_preset",
     "special_arguments",
     "torchvision_names",
 ]
 
 TORCHVISION = "torchvision/"
-"""What stands before their names."""
+"""The prefix of their names."""
 IMAGE_SIZE = 224
 AUXILIARY = ("googlenet", "inception_v3")
 
 
 def torchvision_names() -> list[str]:
-    """Names of torchvision's classifiers, without what stands before them here."""
+    """Return the names of torchvision's classifiers, without the prefix."""
     import torchvision
 
     return torchvision.models.list_models(module=torchvision.models)
@@ -35,7 +38,7 @@ def torchvision_names() -> list[str]:
 def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.Module:
     """Build torchvision's `name` with random weights, its first convolution for `in_chans` channels.
 
-    Where these are not 3, that convolution's weights are drawn as He et al. 2015 do, by its outputs.
+    Where these are not 3, the weights of that convolution are drawn as in He et al. 2015, by its outputs.
     """
     import torchvision
 
@@ -47,10 +50,11 @@ def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.
 
 
 def special_arguments(name: str, image_size: int, *, pretrained: bool, channels: int) -> dict[str, Any]:
-    """What the constructor of `name` must be told beside classes and channels.
+    """Return the arguments that the constructor of `name` needs beside classes and channels.
 
-    Those that ask for the image's size are told it. Those with heads half-way, which make a training step
-    another one, are built without; their weights are for images that they themselves normalise anew.
+    Networks whose constructor takes the image size get it. Networks with auxiliary heads, which would change
+    the training step, are built without them; their pretrained weights expect the network to normalise images
+    again.
     """
     if name in AUXILIARY:
         own = {"aux_logits": False, "init_weights": True}
@@ -62,29 +66,35 @@ def special_arguments(name: str, image_size: int, *, pretrained: bool, channels:
     return {}
 
 
-def pretrained_preset(name: str) -> dict[str, Any] | None:
-    """How images are prepared for the weights that torchvision has for `name`, in timm's words, or None."""
+def pretrained_preset(name: str) -> Preprocessing | None:
+    """Return how images are prepared for torchvision's weights for `name`; None if there are no weights."""
     weights = _weights(name)
     if weights is None:
         return None
     preset = weights.transforms()
     (crop,), (size,) = preset.crop_size, preset.resize_size
-    return {
-        "input_size": (3, crop, crop),
-        "mean": tuple(preset.mean),
-        "std": tuple(preset.std),
-        "interpolation": preset.interpolation.value,
-        "crop_pct": crop / size,
-    }
+    return Preprocessing(
+        input_size=(3, crop, crop),
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+        interpolation=preset.interpolation.value,
+        crop_pct=crop / size,
+    )
+
+
+def image_side(name: str) -> int:
+    """Return the side in pixels of the images that torchvision's weights for `name` are for, or else 224."""
+    preset = pretrained_preset(name)
+    return preset["input_size"][-1] if preset else IMAGE_SIZE
 
 
 def fill_with_pretrained(network: nn.Module, name: str) -> None:
-    """Give `network`, one of `name`, the weights that torchvision has for it, all but those of another head.
+    """Load torchvision's weights for `name` into `network`, except those of a head of another size.
 
-    Another number of channels is served as timm does: the first convolution's weights are summed (one
-    channel) or repeated and rescaled.
+    For another number of channels the weights of the first convolution are adapted as timm does: summed (one
+    channel), or repeated and rescaled.
 
-    Raises RequestError where `network` is of another shape, and what fetching raises.
+    Raises RequestError where `network` has other shapes, and whatever fetching raises.
     """
     import torchvision
     from timm.models import adapt_input_conv
@@ -95,11 +105,12 @@ def fill_with_pretrained(network: nn.Module, name: str) -> None:
     path, stem = _first_convolution(network)
     state[f"{path}.weight"] = adapt_input_conv(stem.in_channels, state[f"{path}.weight"])
     own = network.state_dict()
-    head = f"{_head(network)}."
+    last = last_layer(network)
+    assert last is not None  # it has convolutions
     kept = {
         key: value
         for key, value in state.items()
-        if not (key.startswith(head) and own[key].shape != value.shape)
+        if not (key.startswith(f"{last[0]}.") and own[key].shape != value.shape)
     }
     if name in AUXILIARY:
         kept = {key: value for key, value in kept.items() if key in own}
@@ -108,7 +119,7 @@ def fill_with_pretrained(network: nn.Module, name: str) -> None:
         raise RequestError(
             f"the pretrained weights of {TORCHVISION}{name} do not fit this network ({differing[0]} and "
             f"{len(differing) - 1} more are of another shape): they are for images of "
-            f"{(pretrained_preset(name) or {})['input_size'][1]} pixels"
+            f"{image_side(name)} pixels"
         )
     network.load_state_dict(kept, strict=False)
 
@@ -121,12 +132,6 @@ def _weights(name: str) -> Any:
 
 def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
     return next((path, module) for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
-
-
-def _head(network: nn.Module) -> str:
-    """Path of the last linear layer or convolution: torchvision's networks end in it."""
-    *_, last = (path for path, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d))
-    return last
 
 
 def _with_channels(stem: nn.Conv2d, channels: int) -> nn.Conv2d:

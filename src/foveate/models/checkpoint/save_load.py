@@ -1,4 +1,4 @@
-"""A network in one safetensors file that says how to build it again."""
+"""Save a network in one safetensors file that describes how to build it again, and load it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,37 +7,29 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from timm.data import resolve_model_data_config
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, first_line, remedy
 from foveate.files import write_bytes
-from foveate.models.checkpoint.bounds import TooLargeError, built_within
-from foveate.models.checkpoint.likeness import check_rebuild
-from foveate.models.checkpoint.metadata import (
-    FORMAT,
-    check_about,
-    check_classes,
-    check_preprocessing,
-    read_about,
-)
-from foveate.models.checkpoint.rebuild import (
-    describe_attention,
-    describe_backbone,
-    put_attention,
-    rebuild,
-)
-from foveate.models.checkpoint.state_dicts import check_weights, fill, unwrap
+from foveate.models.backbones.call import BackboneCall, call_of
+from foveate.models.backbones.head import timm_outputs
+from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
+from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention, put_attention
+from foveate.models.checkpoint.description import KEY, Description, check_classes, read_description
+from foveate.models.checkpoint.rebuild import rebuild
+from foveate.models.checkpoint.rebuild_check import check_rebuild
+from foveate.models.checkpoint.size_limits import TooLargeError, built_within
+from foveate.models.checkpoint.state_dicts import check_weights, fill
 from foveate.models.checkpoint.weight_files import read_safetensors
-from foveate.models.sites.attach import attached, detach, with_tuples
-from foveate.models.sites.dry_run import input_channels
-from foveate.version import __version__
+from foveate.models.sites.attach import attached, detach
+from foveate.models.sites.forward_pass import input_channels, timm_config
+from foveate.models.sites.wrappers import unwrap
 
 __all__ = ["AUTO", "WEIGHTS", "load", "save"]
 
 AUTO = "auto"
 WEIGHTS = ("weights.safetensors", "model.safetensors")
-"""What the file is called in a run's folder, and on the hub."""
+"""The names of the file in the folder of a run, and on the hub."""
 
 
 def save(
@@ -49,54 +41,43 @@ def save(
     backbone: str | None = AUTO,
     backbone_args: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `model` to `path` as safetensors whose metadata rebuild it: backbone, attention, classes, images.
+    """Write `model` to `path` as safetensors whose metadata describe backbone, attention, classes and images.
 
     `classes` are the names in the order of the outputs, one for each; `preprocessing` has timm's keys
     (input_size as (C, H, W) in pixels, mean and std in 0..1, interpolation, crop_pct, crop_mode). None takes
-    what the model says in its `pretrained_cfg`, an empty list of classes names none.
+    what the model declares in its `pretrained_cfg`; an empty list of classes names none.
 
-    `backbone` is a timm name, or "torchvision/NAME" of a classifier; "auto" takes the name that timm left in
-    the model, and None where there is none. With None, `load` needs the plain network. `backbone_args` go to
-    what builds it, beside the classes and channels that are read from the model. What is written is built
-    once; it must have the modules that `model` has, with their settings (rates of dropout and stochastic
-    depth too), and give what `model` gives. A tensor that has two names is written under both.
+    `backbone` is a timm name, or "torchvision/NAME" of a classifier; "auto" takes the name that timm recorded
+    in the model, or None without one. With None, `load` needs the network without attention. `backbone_args`
+    are arguments of the backbone's constructor, beside the classes and channels that are read from the model.
+    The network is built once from the description; it must have the modules of `model`, with their settings
+    (rates of dropout and stochastic depth too), and give the same output. A tensor that has two names is
+    written under both.
 
-    Raises RequestError where it does not, or where the rest is not as said here, and DiskError where `path`
+    Raises RequestError where it does not, or for arguments of any other form, and DiskError where `path`
     cannot be written.
     """
     model = unwrap(model)
-    said = dict(getattr(model, "pretrained_cfg", None) or {})
+    declared = timm_config(model)
     if backbone == AUTO:
-        backbone = said.get("architecture")
-    built = describe_backbone(model, backbone, backbone_args or {}) if backbone else None
-    classes = said.get("label_names") if classes is None else classes
+        backbone = declared.get("architecture")
+    call = call_of(model, backbone, backbone_args or {}) if backbone else None
+    classes = declared.get("label_names") if classes is None else classes
     if isinstance(classes, list | tuple) and not classes:
         classes = None
     if classes is not None:
-        check_classes(classes, _count_outputs(model, built))
-    if preprocessing is None:
-        preprocessing = _preprocessing(model)
-    if preprocessing is not None:
-        check_preprocessing(preprocessing, _known_channels(model))
-    about = {
-        "format": FORMAT,
-        "foveate": __version__,
-        "network": type(model).__name__,
-        "backbone": built,
-        "attention": describe_attention(model),
-        "classes": classes,
-        "preprocessing": preprocessing and dict(preprocessing),
-    }
-    try:
-        text = json.dumps(about, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise RequestError(f"what describes the network must be JSON: {error}") from error
-    about = json.loads(text)
-    check_about(about)
+        check_classes(classes, call.outputs if call else timm_outputs(model))
+    images = (
+        declared_preprocessing(model)
+        if preprocessing is None
+        else read_preprocessing(preprocessing, _known_channels(model))
+    )
+    text = Description(type(model).__name__, call, describe_attention(model), classes, images).to_json()
+    description = Description.from_json(json.loads(text))  # as whoever loads the file reads it
     tensors = _tensors(model)
-    if built:
-        check_rebuild(model, about, tensors)
-    write_bytes(Path(path), safetensors.torch.save(tensors, {"foveate": text}))
+    if description.backbone:
+        check_rebuild(model, description.backbone, description, tensors)
+    write_bytes(Path(path), safetensors.torch.save(tensors, {KEY: text}))
 
 
 def load(
@@ -104,38 +85,40 @@ def load(
 ) -> nn.Module:
     """Rebuild the network in `path` with its attention and its weights, in eval mode, on `device`.
 
-    `path` is a file that `save` wrote, or a folder with one: a run of a study, a download from the hub. What
-    is returned has the classes (`label_names`) and the preprocessing in its `pretrained_cfg`, where
-    `timm.data.resolve_model_data_config` reads them. `model` is the plain network, for one that foveate
-    cannot build; it is filled and returned. Random numbers are drawn from no generator of the caller's.
+    `path` is a file that `save` wrote, or a folder with one: a run of a study, a download from the hub. The
+    result has the classes (`label_names`) and the preprocessing in its `pretrained_cfg`, where
+    `timm.data.resolve_model_data_config` reads them. `model` is the network without attention, for one that
+    foveate cannot build; it is filled and returned. The caller's random generators are not used.
 
-    Raises RequestError where the file is none that `save` wrote, or is one of another network, and where
-    there is no such device.
+    Raises RequestError for a file that `save` did not write or that is of another network, and for an unknown
+    device.
     """
     _refuse_device(device)
     path = _find(Path(path))
     tensors, metadata = read_safetensors(path)
-    about = read_about(metadata, path, tensors)
-    if model is None and about["backbone"] is None:
+    description = read_description(metadata, path, tensors)
+    kind, call = description.network, description.backbone
+    if model is None and call is None:
         raise RequestError(
-            f"{path} holds a {about['network']}, which foveate cannot build: "
+            f"{path} holds a {kind}, which foveate cannot build: "
             + remedy(
-                python=f"pass the plain network, as in foveate.load(path, model={about['network']}(…))",
+                python=f"pass the network without attention, as in foveate.load(path, model={kind}(…))",
                 command="commands take networks that were saved with the name of a backbone",
             )
         )
     if model is not None and (unwrap(model) is not model or attached(model)):
         raise RequestError(
             f"model={type(model).__name__}(…) is compiled, parallel, or has attention already: pass the "
-            "plain network, to which the file's attention is attached"
+            "network without attention, to which that of the file is attached"
         )
     try:
         with built_within(tensors):
-            if model is None:
-                _compare_shapes(about, tensors)
-                network = rebuild(about)
+            if model is not None:
+                network = put_attention(model, description.attention)
             else:
-                network = put_attention(model, about["attention"])
+                assert call is not None
+                _compare_shapes(call, description.attention, tensors)
+                network = rebuild(call, description.attention)
         if check_weights(network, tensors):
             raise RequestError("it describes attention whose weights it does not hold: save it again")
         fill(network, tensors)
@@ -143,7 +126,7 @@ def load(
         if model is not None and attached(model):
             detach(model)
         raise RequestError(f"{path}: {error}") from error
-    _describe(network, about)
+    _declare(network, description)
     return network.to(device).eval()
 
 
@@ -158,13 +141,15 @@ def _find(path: Path) -> Path:
     raise RequestError(f"{path} has no {' and no '.join(WEIGHTS)}: expected a finished run, or a file{one}")
 
 
-def _compare_shapes(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Raise RequestError where the network that is described is not that of `tensors`, before it has memory.
+def _compare_shapes(
+    call: BackboneCall, attention: Sequence[AttentionGroup], tensors: Mapping[str, Tensor]
+) -> None:
+    """Raise RequestError where the described network is not that of `tensors`, before it takes memory.
 
-    A network that cannot be built without memory is compared once it is built.
+    A network that cannot be built on the meta device is compared once it is built.
     """
     try:
-        shapes = rebuild(about, device="meta")
+        shapes = rebuild(call, attention, device="meta")
     except TooLargeError:
         raise
     except RequestError:
@@ -183,7 +168,7 @@ def _refuse_device(device: str | torch.device) -> None:
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """What `model` keeps, as copies on the CPU: safetensors take no two tensors in one place."""
+    """Return copies of the tensors of `model` on the CPU; in a safetensors file none may share memory."""
     tensors = {}
     for key, value in model.state_dict().items():
         if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided:
@@ -196,38 +181,14 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return tensors
 
 
-def _count_outputs(model: Any, built: Mapping[str, Any] | None) -> int | None:
-    """How many outputs there are, of a network that can say it."""
-    if built:
-        outputs = built["args"].get("num_classes")
-    else:
-        classifier = model.get_classifier() if hasattr(model, "get_classifier") else None
-        outputs = getattr(classifier, "out_features", None)
-    return outputs if isinstance(outputs, int) else None
-
-
 def _known_channels(model: nn.Module) -> int | None:
     convolutions = any(isinstance(module, nn.Conv2d) for module in model.modules())
     return input_channels(model) if convolutions else None
 
 
-def _preprocessing(model: nn.Module) -> dict[str, Any] | None:
-    """What timm says of the images, for as many channels as the network takes."""
-    if not getattr(model, "pretrained_cfg", None):
-        return None
-    said = resolve_model_data_config(model)
-    channels = input_channels(model)
-    if channels != said["input_size"][0]:
-        said["input_size"] = (channels, *said["input_size"][1:])
-        for key in ("mean", "std"):
-            said[key] = (sum(said[key]) / len(said[key]),) * channels
-    return said
-
-
-def _describe(network: nn.Module, about: Mapping[str, Any]) -> None:
-    """Say what the outputs and the images are, where timm looks for it."""
-    said = dict(getattr(network, "pretrained_cfg", None) or {})
-    said |= with_tuples(about["preprocessing"] or {})
-    if about["classes"] is not None:
-        said |= {"label_names": about["classes"], "num_classes": len(about["classes"])}
-    network.pretrained_cfg = network.default_cfg = said  # type: ignore[assignment]
+def _declare(network: nn.Module, description: Description) -> None:
+    """Write classes and preprocessing to where timm looks for them."""
+    declared = {**timm_config(network), **(description.preprocessing or {})}
+    if description.classes is not None:
+        declared |= {"label_names": description.classes, "num_classes": len(description.classes)}
+    network.pretrained_cfg = network.default_cfg = declared  # type: ignore[assignment]

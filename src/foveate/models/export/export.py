@@ -1,7 +1,7 @@
-"""A network leaves as ONNX or as a torch.export program, and the file is held against it by running both.
+"""Export a network as ONNX or as a torch.export program, and check the file by running both.
 
-What leaves is the network as it stands, in eval mode and float32: from images (B, C, H, W), normalised
-already, to logits (B, classes). The caller's network is copied and stays as it was.
+The network is exported in its present state, in evaluation mode and float32: from normalised images
+(B, C, H, W) to logits (B, classes). The caller's network is copied and not changed.
 """
 
 import copy
@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -21,8 +21,8 @@ from torch.export import ExportedProgram
 from foveate.errors import RequestError, WorkError, first_line, unknown_name
 from foveate.files import find_obstacle, write_bytes
 from foveate.models.checkpoint.save_load import load
-from foveate.models.checkpoint.state_dicts import unwrap
-from foveate.models.export.onnx_check import OPSET, onnx_bytes, onnx_runner, require_onnx
+from foveate.models.export.metadata import Metadata, metadata_of, network_name
+from foveate.models.export.onnx_file import OPSET, onnx_bytes, onnx_runner, require_onnx
 from foveate.models.export.parity import Run, hold_against, shapes_in_words
 from foveate.models.export.tracing import (
     Bounds,
@@ -33,7 +33,7 @@ from foveate.models.export.tracing import (
     trace,
     within,
 )
-from foveate.version import __version__
+from foveate.models.sites.wrappers import unwrap
 
 __all__ = ["FORMATS", "Exported", "export", "export_file", "in_lines"]
 
@@ -46,7 +46,7 @@ then confines the sizes to those where it is. A program keeps such bounds, an ON
 
 
 class Exported(NamedTuple):
-    """What was written, and how it was held against the network."""
+    """What was written, and how it was compared with the network."""
 
     path: str
     format: str
@@ -97,8 +97,8 @@ def export(
 
     The batch is dynamic, and so are height and width; where the network refuses that, the result says why.
     `image_size` is the side to trace and check at; None is that of timm's `pretrained_cfg`, or 224. Classes,
-    preprocessing (where the model carries them) and foveate's version go along: as ONNX's metadata_props, in
-    a program as the extra file "foveate.json". `on_step` is told what begins.
+    preprocessing (where the model declares them) and foveate's version are written too: as metadata_props of
+    ONNX, or as the extra file "foveate.json" of a program. `on_step` is called with each step as it begins.
 
     Raises RequestError for an unknown format, a network that takes no such images or gives no logits, and
     where ONNX is not installed; WorkError where the network cannot be exported, or the file's logits differ
@@ -107,17 +107,17 @@ def export(
     """
     _refuse_format(format)
     model = unwrap(model)
-    what = f"{_name(model)} as {format}"
+    what = f"{network_name(model)} as {format}"
     with _quiet(), torch.no_grad():
         network = copy.deepcopy(model).cpu().float().eval()
         network.to(memory_format=torch.contiguous_format)
         shape = image_shape(network, image_size)
-        refuse_without_logits(network, shape, _name(network))
+        refuse_without_logits(network, shape, network_name(network))
         try:
-            on_step(f"tracing {_name(model)}")
+            on_step(f"tracing {network_name(model)}")
             program, fixed_because = trace(network, shape, at_least=ONNX_SIDE if format == "onnx" else 1)
             on_step(f"converting to {format}")
-            content, run, bounds = _serialised(program, format, _about(network, shape))
+            content, run, bounds = _serialised(program, format, metadata_of(network, shape))
         except Exception as error:  # the exporters raise what they like
             raise WorkError(f"cannot export {what}: {first_line(error)}") from error
         on_step("checking against the network")
@@ -135,7 +135,7 @@ def export(
 
 
 def in_lines(done: Exported) -> list[str]:
-    """Say for people what was written, what it takes, and how closely it agrees."""
+    """Return lines for people: what was written, which sizes it takes, and how closely it agrees."""
     opset = f", opset {done.opset}" if done.opset else ""
     axes = ", ".join(f"{axis} {size}" for axis, size in done.axes.items())
     lines = [f"{done.path}: {done.format}{opset}, {done.bytes / 1e6:.1f} MB, {axes}"]
@@ -158,14 +158,9 @@ def _refuse_format(format: str) -> None:
         require_onnx()
 
 
-def _name(model: nn.Module) -> str:
-    config = getattr(model, "pretrained_cfg", None) or {}
-    return str(config.get("architecture") or type(model).__name__)
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporters warn and log about their own insides."""
+    """Silence the warnings and logs of the exporters, which are about their own internals."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     disabled = [logger.disabled for logger in loggers]
     with warnings.catch_warnings():
@@ -180,33 +175,21 @@ def _quiet() -> Iterator[None]:
 
 
 def _serialised(
-    program: ExportedProgram, format: str, about: Mapping[str, Any]
+    program: ExportedProgram, format: str, metadata: Metadata
 ) -> tuple[bytes, Run, dict[str, Bounds]]:
-    """The file's bytes, what runs exactly those, and the sizes that they take."""
+    """Return the bytes of the file, what runs exactly those, and the sizes that it takes."""
     bounds, symbols = size_bounds(program)
     if format == "onnx":
-        content = onnx_bytes(program, symbols, about)
+        content = onnx_bytes(program, symbols, metadata)
         return content, onnx_runner(content), bounds | dict.fromkeys(symbols.values(), (1, None))
     file = io.BytesIO()
-    torch.export.save(program, file, extra_files={"foveate.json": json.dumps(about)})
+    torch.export.save(program, file, extra_files={"foveate.json": json.dumps(metadata.to_json())})
     content = file.getvalue()
     return content, torch.export.load(io.BytesIO(content)).module(), bounds
 
 
-def _about(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, Any]:
-    """What whoever runs the file needs to know, as far as timm's `pretrained_cfg` says it."""
-    config = getattr(network, "pretrained_cfg", None) or {}
-    about: dict[str, Any] = {"foveate": __version__, "network": _name(network)}
-    if config.get("label_names"):
-        about["classes"] = list(config["label_names"])
-    keys = ("mean", "std", "crop_pct", "crop_mode", "interpolation")
-    if known := {key: config[key] for key in keys if config.get(key) is not None}:
-        about["preprocessing"] = {"input_size": shape, **known}
-    return about
-
-
 def _shapes(shape: tuple[int, int, int], bounds: Mapping[str, Bounds]) -> list[tuple[int, int, int, int]]:
-    """Batches of 1, 2 and 5, then other sizes within the bounds: odd ones, wide ones, small ones."""
+    """Return batches of 1, 2 and 5, then other sizes within the bounds: odd, wide and small ones."""
     channels, H, W = shape
     sizes = [(1, H, W), (2, H, W), (5, H, W)]
     sizes += [(2, (H + H // 2) | 1, W | 1), (1, H, 2 * W), (3, H * 3 // 4, (W // 2) | 1)]

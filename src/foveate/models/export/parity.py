@@ -1,4 +1,4 @@
-"""Two ways to run one network, held against each other on the same random images."""
+"""Two ways to run one network, compared on the same random images."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -18,7 +18,7 @@ Run = Callable[[Tensor], Tensor]
 
 
 class Parity(NamedTuple):
-    """Where the two agree, and how closely."""
+    """At which shapes the two agree, and how closely."""
 
     checked: list[list[int]]  # shapes (B, C, H, W)
     refused: list[list[int]]  # shapes that the network takes and the other does not
@@ -30,7 +30,7 @@ class Parity(NamedTuple):
 def hold_against(
     network: nn.Module, run: Run, size: tuple[int, int], shapes: Iterable[tuple[int, ...]], what: str
 ) -> Parity:
-    """Compare `run` with `network` at each of `shapes`; those that the network itself refuses are left out.
+    """Compare `run` with `network` at each of `shapes`; those that the network itself refuses are skipped.
 
     Raises WorkError if `what`, which `run` runs, differs by more than 1e-4 in a logit (times the largest one,
     where that is above 1), or refuses images of the network's own `size` (H, W).

@@ -1,4 +1,4 @@
-"""A network traced by torch.export, for as many sizes of images as it allows."""
+"""A network traced by torch.export, for as many image sizes as the network and torch allow."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.export import Dim, ExportedProgram
 
 from foveate.errors import RequestError, first_line
 from foveate.kernels import only_reference
-from foveate.models.sites.dry_run import input_channels
+from foveate.models.sites.forward_pass import input_channels, timm_config
 
 __all__ = ["Bounds", "image_shape", "in_words", "refuse_without_logits", "size_bounds", "trace", "within"]
 
@@ -15,11 +15,10 @@ Bounds = tuple[int, int | None]
 
 
 def image_shape(network: nn.Module, image_size: int | None) -> tuple[int, int, int]:
-    """Give (C, H, W): the channels that the first convolution takes, and the size asked for or carried."""
+    """Return (C, H, W): the channels of the first convolution, and the size asked for or declared."""
     if image_size is not None and image_size < 1:
         raise RequestError(f"image_size must be 1 or more, got {image_size}")
-    config = getattr(network, "pretrained_cfg", None) or {}
-    _, height, width = config.get("input_size") or (3, 224, 224)
+    _, height, width = timm_config(network).get("input_size") or (3, 224, 224)
     channels = input_channels(network)
     return (channels, image_size, image_size) if image_size else (channels, height, width)
 
@@ -44,7 +43,7 @@ def trace(
     """Trace on images of `shape` (C, H, W), H and W raised to `at_least`: a dynamic batch, height and width.
 
     Where the network or torch.export refuses those, it is traced at `shape` with a dynamic batch alone, and
-    the second value says why.
+    the second value is the reason.
     """
     channels, height, width = shape
     try:
@@ -64,7 +63,7 @@ def trace(
 
 
 def size_bounds(program: ExportedProgram) -> tuple[dict[str, Bounds], dict[str, str]]:
-    """Give the bounds of "batch", "height" and "width", and which of them each of torch's symbols is."""
+    """Return the bounds of "batch", "height" and "width", and which of them each symbol of torch's is."""
     images = next(node for node in program.graph.nodes if node.name == program.graph_signature.user_inputs[0])
     bounds: dict[str, Bounds] = {}
     symbols = {}

@@ -1,4 +1,4 @@
-"""Which path each attention of a network takes, and how to ask for one."""
+"""Which kernel path each attention of a network takes, and how to ask for one."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from foveate.errors import RequestError, unknown_name
 from foveate.kernels import PATHS, choose_path, has_path, recorded_choices
 from foveate.models.sites.attach import attached
 
-__all__ = ["SitePath", "explain", "set_path"]
+__all__ = ["SitePath", "kernel_paths", "set_path"]
 
 
 class SitePath(NamedTuple):
-    """The path that the mechanism at one site takes, and why; `str` is a line to read."""
+    """The kernel path that the mechanism at one site takes, and why; `str` is a line to read."""
 
     site: str
     mechanism: str
@@ -25,13 +25,13 @@ class SitePath(NamedTuple):
         return f"{self.site}: {self.mechanism} by {self.path} ({self.reason})"
 
 
-def explain(model: nn.Module, images: Tensor | None = None) -> list[SitePath]:
-    """Say of every attention in `model` which path it takes at this moment, and why.
+def kernel_paths(model: nn.Module, images: Tensor | None = None) -> list[SitePath]:
+    """List the kernel path of each attention in `model` as it would run now, and the reason for it.
 
-    The answer holds for how it is asked: train or eval, gradients on or off, autocast. Ask within
-    `torch.inference_mode()` to hear of inference. With `images` the model is run on them and the paths are
-    those taken; without, they are those of contiguous maps in the dtype and on the device of the weights.
-    Attention that has nothing but its equations is in the list as well.
+    The result depends on the mode (train or eval), on whether gradients are enabled, and on autocast: call it
+    within `torch.inference_mode()` to see the paths of inference. With `images`, the model is run on them and
+    the paths are those that were taken; without, they are those of contiguous maps in the dtype and on the
+    device of the weights. Attention that has only its reference equations is listed as well.
 
     Raises RequestError where a path was asked for by name (see `set_path`) and cannot be taken.
     """
@@ -57,11 +57,11 @@ def explain(model: nn.Module, images: Tensor | None = None) -> list[SitePath]:
 
 
 def set_path(model: nn.Module, path: str) -> nn.Module:
-    """Ask all attention in `model` to take one path, "auto" to choose again, and return the model.
+    """Set one kernel path for all attention in `model`, or "auto" to choose at each call; return the model.
 
-    "reference" are the equations as the paper has them, "rearranged" fewer passes in plain torch, "numba" the
-    CPU's kernels and "triton" the GPU's. Whatever of the network has no such path raises RequestError here;
-    a path that cannot be taken as things are (gradients, dtype, device) raises when the network runs.
+    "reference" runs the equations as the paper has them, "rearranged" fewer passes in plain torch, "numba"
+    the kernels for CPUs and "triton" those for GPUs. Attention that has no such path raises RequestError
+    here; a path that cannot be taken at a call (gradients, dtype, device) raises when the network runs.
     """
     if path not in PATHS:
         raise RequestError(unknown_name("path", path, PATHS))
@@ -81,7 +81,7 @@ def set_path(model: nn.Module, path: str) -> nn.Module:
 
 
 def _attention(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """All attention: what chooses between paths, and what was attached and has nothing to choose."""
+    """Yield all attention: modules that choose between paths, and attached ones that have no choice."""
     chooses = {name: hasattr(type(module).forward, "mechanism") for name, module in model.named_modules()}
     sites = attached(model)
     for name, module in model.named_modules():

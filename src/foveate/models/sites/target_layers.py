@@ -1,20 +1,20 @@
-"""The layer whose maps a class activation map is made of: the last stage's end, or what comes closest."""
+"""The layer for class activation maps: the end of the last stage, or the nearest equivalent."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, first_line, unknown_name
-from foveate.models.checkpoint.state_dicts import unwrap
-from foveate.models.sites.dry_run import input_channels
-from foveate.models.sites.find import check_model, sites
+from foveate.models.sites.find import check_model, resolve_path, sites
+from foveate.models.sites.forward_pass import evaluating, example_images
+from foveate.models.sites.wrappers import unwrap
 
 __all__ = ["default_layer", "find_layer"]
 
-SIZES = (224, 32)
-# Networks of tokens, and those that keep their channels last. A ViT reads its answer off the class token, and
-# nothing of the other tokens reaches that behind the last attention: what goes into the attention does.
+# Networks of tokens, and those that keep channels last. A ViT classifies by the class token alone, which the
+# other tokens no longer reach after the last attention: the layer is the input of that attention.
 LAYERS = {
     "timm.models.swin_transformer.SwinTransformer": "norm",
     "timm.models.swin_transformer_v2.SwinTransformerV2": "norm",
@@ -25,20 +25,20 @@ LAYERS = {
 
 
 def default_layer(model: nn.Module, images: Tensor | None = None) -> str:
-    """Return the path of the module whose output Grad-CAM weighs, unless a person names another.
+    """Return the path of the module whose output Grad-CAM weighs by default.
 
-    In a network that `sites` knows, it is the end of the last stage (in DenseNets the norm behind it), in ViT
-    and Swin the layers above; in any other the last module that gives a map (B, C, H, W) larger than 1×1. The
-    model is run on `images`, or one of zeros, where that has to be found out. With `images` a stage whose map
-    is 1×1 for them is passed over.
+    In a network that `sites` knows, it is the end of the last stage (in DenseNets the norm after it), in ViT
+    and Swin the layers above; in any other, the last module that gives a map (B, C, H, W) larger than 1×1.
+    The model is run on `images`, or on zeros, where that has to be measured. Stages whose maps are 1×1 for
+    `images` are skipped.
 
-    Raises RequestError where there is none, with the layers that could be named.
+    Raises RequestError where there is none, with the layers that can be named instead.
     """
     check_model(model)
     model = unwrap(model)
     for cls in type(model).__mro__:
         if path := LAYERS.get(f"{cls.__module__}.{cls.__qualname__}"):
-            return _counted(model, path)
+            return resolve_path(model, path)
     ends = [site.path for site in sites(model, "stage")]
     if ends and images is None:
         return ends[-1]
@@ -64,27 +64,18 @@ def find_layer(model: nn.Module, name: str) -> str:
     return name
 
 
-def _counted(model: nn.Module, path: str) -> str:
-    """Write -1 in `path` as the name of the last child."""
-    steps: list[str] = []
-    for step in path.split("."):
-        children = [*dict(model.get_submodule(".".join(steps)).named_children())]
-        steps.append(children[-1] if step == "-1" else step)
-    return ".".join(steps)
-
-
 def _inside_attention(model: nn.Module, path: str) -> bool:
-    """Whether the module is inside of a multi-head attention, whose tensors by head only look like maps."""
+    """Return whether the module is inside of multi-head attention, whose tensors of 4 axes are no maps."""
     steps = path.split(".")
     around = (".".join(steps[:count]) for count in range(1, len(steps)))
     return any(hasattr(model.get_submodule(one), "num_heads") for one in around)
 
 
 def _shapes(model: nn.Module, images: Tensor | None) -> dict[str, tuple[int, ...]]:
-    """The shape of what each module gives, in the order in which they end, by one forward in eval mode."""
+    """Return the shape of each module's output, in the order in which they end, in evaluation mode."""
     shapes: dict[str, tuple[int, ...]] = {}
 
-    def listen(path: str) -> Any:
+    def recorder(path: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             if isinstance(output, Tensor):
                 shapes.pop(path, None)
@@ -92,36 +83,22 @@ def _shapes(model: nn.Module, images: Tensor | None) -> dict[str, tuple[int, ...
 
         return hook
 
-    modes = [(module, module.training) for module in model.modules()]
-    handles = [module.register_forward_hook(listen(path)) for path, module in model.named_modules()]
     fault: Exception | None = None
-    try:
-        model.eval()
-        for example in [images[:1]] if images is not None else _examples(model):
+    with ExitStack() as undo:
+        undo.enter_context(evaluating(model))
+        undo.enter_context(torch.no_grad())
+        for path, module in model.named_modules():
+            undo.callback(module.register_forward_hook(recorder(path)).remove)
+        for example in [images[:1]] if images is not None else example_images(model):
             shapes.clear()
             try:
-                with torch.no_grad():
-                    model(example)
-                return shapes
+                model(example)
             except Exception as error:  # each network refuses in its own way
                 fault = error
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, training in modes:
-            module.training = training
-    assert fault is not None
+            else:
+                return shapes
+    assert fault is not None  # there is at least one example
     raise RequestError(
         f"{type(model).__name__} could not be run to look for a layer ({first_line(fault)}): name one with "
         "--layer"
     ) from fault
-
-
-def _examples(model: nn.Module) -> list[Tensor]:
-    said = getattr(model, "pretrained_cfg", None) or {}
-    sizes = [tuple(said["input_size"][1:])] if said.get("input_size") else []
-    like = next(model.parameters(), torch.empty(0))
-    return [
-        torch.zeros(1, input_channels(model), *size, dtype=like.dtype, device=like.device)
-        for size in (*sizes, *((side, side) for side in SIZES))
-    ]

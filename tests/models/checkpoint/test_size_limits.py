@@ -12,7 +12,7 @@ from torch import nn
 import foveate
 from foveate.errors import RequestError
 from foveate.inspection.find_trained import find_trained
-from foveate.models.checkpoint.bounds import TooLargeError, built_within
+from foveate.models.checkpoint.size_limits import TooLargeError, built_within
 from foveate.models.checkpoint.weight_files import read_safetensors
 
 MEBIBYTE = 1024  # of ru_maxrss, which Linux counts in KiB

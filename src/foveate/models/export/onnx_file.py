@@ -1,16 +1,16 @@
-"""ONNX: the bytes of a file, and onnxruntime running exactly those. The extra `foveate[onnx]` is needed."""
+"""ONNX: the bytes of a file, and onnxruntime running exactly those; needs the extra `foveate[onnx]`."""
 
 import json
 import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
 from foveate.errors import RequestError
+from foveate.models.export.metadata import Metadata
 
 __all__ = ["OPSET", "onnx_bytes", "onnx_runner", "require_onnx"]
 
@@ -27,11 +27,11 @@ def require_onnx() -> None:
         raise RequestError(f"format 'onnx' needs {error.name}: pip install 'foveate[onnx]'") from error
 
 
-def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], about: Mapping[str, Any]) -> bytes:
+def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], metadata: Metadata) -> bytes:
     """Serialise `program`, weights included, with the input "images" and the output "logits".
 
-    `symbols` names the axes that torch calls s77 and the like; `about` becomes metadata_props, with JSON for
-    whatever is not a string.
+    `symbols` names the axes that torch calls s77 and the like; `metadata` becomes metadata_props, as JSON
+    where a value is not a string.
     """
     import onnx
 
@@ -56,7 +56,7 @@ def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], about: Mapp
         proto,
         {
             key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for key, value in about.items()
+            for key, value in metadata.to_json().items()
         },
     )
     content: bytes = proto.SerializeToString()
@@ -64,7 +64,7 @@ def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], about: Mapp
 
 
 def onnx_runner(content: bytes) -> Callable[[Tensor], Tensor]:
-    """Load a file's bytes into onnxruntime, on the CPU, and give the function from images to logits."""
+    """Load the bytes of a file into onnxruntime, on the CPU; return the function from images to logits."""
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()

@@ -1,49 +1,52 @@
-"""Whether what is built from a description is the network that was described."""
+"""Check that the network that a description builds is the one that was described."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
-from foveate.models.checkpoint.rebuild import call_form, rebuild
+from foveate.models.backbones.call import BackboneCall
+from foveate.models.checkpoint.description import Description
+from foveate.models.checkpoint.rebuild import rebuild
 from foveate.models.checkpoint.state_dicts import fill, misfits, tensors_of
-from foveate.models.sites.dry_run import input_channels
+from foveate.models.sites.forward_pass import evaluating, input_channels
 
 __all__ = ["check_rebuild", "first_difference"]
 
 TOLERANCE = 1e-3
 """Of outputs that the same weights give on the same machine."""
 HARMLESS = {"training", "inplace", "grad_checkpointing", "memory_efficient", "fused_attn"}
-"""Attributes that change where and how a network computes, and not what."""
+"""Attributes that change where and how a network computes, but not its output."""
 OWN = "with backbone=None, and load it with model="
 
 
 @torch.no_grad()
-def check_rebuild(model: nn.Module, about: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Raise RequestError unless `rebuild` builds `model` again: module by module, and by what it answers.
+def check_rebuild(
+    model: nn.Module, call: BackboneCall, description: Description, tensors: Mapping[str, Tensor]
+) -> None:
+    """Raise RequestError unless `call` builds `model` again, compared module by module and by the output.
 
-    The modules say what answers in eval mode do not: what acts in training alone, such as dropout, and what
-    is too small to be seen so far.
+    The modules show what outputs in evaluation mode do not: what acts in training only, such as dropout, and
+    what has no visible effect yet.
     """
-    what = f"{call_form(about['backbone'])} does not build this network again"
+    what = f"{call} does not build this network again"
     cure = f"Pass backbone_args= as it was built with; if it was changed afterwards, save it {OWN}"
-    rebuilt = rebuild(about)
+    rebuilt = rebuild(call, description.attention)
     if type(model) is not type(rebuilt):
         kinds = f"it gives a {type(rebuilt).__name__}, this is a {type(model).__name__}"
         raise RequestError(f"{what}: {kinds}. Save it {OWN}")
-    if said := first_difference(model, rebuilt) or misfits(rebuilt, tensors)[1]:
-        raise RequestError(f"{what}: {said}. {cure}")
+    if difference := first_difference(model, rebuilt) or misfits(rebuilt, tensors).in_words():
+        raise RequestError(f"{what}: {difference}. {cure}")
     fill(rebuilt, tensors)
     like = next(model.parameters(), torch.empty(0))
-    shape = (about["preprocessing"] or {}).get("input_size", (input_channels(model), 224, 224))
+    shape = (description.preprocessing or {}).get("input_size", (input_channels(model), 224, 224))
     images = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0), device="cpu")
     images = images.to(like.device, like.dtype)
     try:
-        with _evaluating(model):
+        with evaluating(model):
             expected = model(images)
     except Exception as error:  # each network refuses in its own way
         raise RequestError(
@@ -59,8 +62,8 @@ def check_rebuild(model: nn.Module, about: Mapping[str, Any], tensors: dict[str,
         raise RequestError(f"{what}: its modules are the same, and it answers otherwise. {cure}")
 
 
-def first_difference(model: nn.Module, rebuilt: nn.Module) -> str:
-    """Say in which module, class or setting, `rebuilt` first differs from `model`; "" where in none."""
+def first_difference(model: nn.Module, rebuilt: nn.Module) -> str | None:
+    """Describe the first module or setting in which `rebuilt` differs from `model`; None if none does."""
     here, there = (dict(one.named_modules(remove_duplicate=False)) for one in (model, rebuilt))
     for path in dict.fromkeys([*here, *there]):
         ours, theirs = here.get(path), there.get(path)
@@ -76,11 +79,11 @@ def first_difference(model: nn.Module, rebuilt: nn.Module) -> str:
     for keys in sorted(ours_tied ^ theirs_tied):
         one, many = ("here", "there") if keys in ours_tied else ("there", "here")
         return f"{' and '.join(keys)} are one tensor {one}, and not {many}"
-    return ""
+    return None
 
 
 def _alike(ours: nn.Module, theirs: nn.Module) -> bool:
-    # What synchronises a norm over processes is the plain norm elsewhere.
+    # A norm that is synchronised over processes is rebuilt as the norm itself.
     synchronised = isinstance(ours, nn.SyncBatchNorm) and isinstance(theirs, nn.BatchNorm2d)
     return (type(ours) is type(theirs) or synchronised) and _settings(ours) == _settings(theirs)
 
@@ -94,7 +97,7 @@ def _in_words(module: nn.Module | None) -> str:
 
 
 def _is_setting(name: str, *values: Any) -> bool:
-    """Whether an attribute is a rate or a switch; counts, such as num_classes, may be out of date."""
+    """Return whether an attribute is a rate or a switch; counts, such as num_classes, may be out of date."""
     numbers = all(isinstance(value, int | float) for value in values)
     counts = all(type(value) is int for value in values)
     return numbers and not counts and not name.startswith("_") and name not in HARMLESS
@@ -105,14 +108,3 @@ def _tied(model: nn.Module) -> set[tuple[str, ...]]:
     for key, value in tensors_of(model).items():
         keys.setdefault(id(value), []).append(key)
     return {tuple(names) for names in keys.values() if len(names) > 1}
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -1,0 +1,62 @@
+"""The call that builds a backbone: a name and arguments, recorded in the network that it built."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from foveate.errors import RequestError
+from foveate.models.backbones.head import last_layer, timm_outputs, width_of
+from foveate.models.backbones.torchvision import TORCHVISION
+from foveate.models.sites.forward_pass import input_channels
+
+__all__ = ["BackboneCall", "call_of", "record_call"]
+
+
+@dataclass(frozen=True)
+class BackboneCall:
+    """A name of timm's, or "torchvision/NAME", and the arguments of what builds it; `str` is the call."""
+
+    name: str
+    args: dict[str, Any]  # values of JSON
+
+    def __str__(self) -> str:
+        arguments = "".join(f", {name}={value!r}" for name, value in self.args.items())
+        if self.name.startswith(TORCHVISION):
+            return f"torchvision.models.get_model({self.name.removeprefix(TORCHVISION)!r}{arguments})"
+        return f"timm.create_model({self.name!r}{arguments})"
+
+    @property
+    def outputs(self) -> int | None:
+        """Return the number of logits, where the arguments give it."""
+        outputs = self.args.get("num_classes")
+        return outputs if type(outputs) is int else None
+
+
+def record_call(model: nn.Module, call: BackboneCall) -> None:
+    """Record in `model` the call that built it: a width or an image size cannot be read from the network."""
+    model.built_from = call  # type: ignore[assignment]
+
+
+def call_of(model: nn.Module, name: str, given: Mapping[str, Any]) -> BackboneCall:
+    """Return the call that builds the backbone of `model`.
+
+    Classes and channels are those of the network; of the rest, `given` comes before what was recorded.
+    """
+    if not isinstance(name, str):
+        raise RequestError(f"backbone is {name!r}: expected a name of timm's, 'torchvision/NAME', or None")
+    recorded = getattr(model, "built_from", None)
+    known = recorded.args if recorded is not None and recorded.name == name else {}
+    return BackboneCall(name, known | _arguments(model, name) | dict(given))
+
+
+def _arguments(model: nn.Module, name: str) -> dict[str, Any]:
+    channels = input_channels(model)
+    if name.startswith(TORCHVISION):
+        last = last_layer(model)
+        own = {"in_chans": channels} if channels != 3 else {}
+        return {"num_classes": width_of(last[1]) if last else 1000} | own
+    outputs = timm_outputs(model)
+    classes = getattr(model, "num_classes", 1000) if outputs is None else outputs
+    return {"num_classes": classes, "in_chans": channels}

@@ -1,0 +1,50 @@
+"""What a forward pass that only looks at a network needs: example images, and evaluation mode for a while."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["evaluating", "example_images", "input_channels", "timm_config"]
+
+SIZES = (224, 32)
+"""Sides in pixels of the images that are tried where a network does not declare a size, in this order."""
+
+
+def timm_config(model: nn.Module) -> Mapping[str, Any]:
+    """Return what `model` declares of its images and classes: timm's `pretrained_cfg`, or an empty one."""
+    return getattr(model, "pretrained_cfg", None) or {}
+
+
+def input_channels(model: nn.Module) -> int:
+    """Return the channels of the images that `model` takes: those of its first convolution, or else 3."""
+    stem = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    return stem.in_channels if stem else 3
+
+
+def example_images(model: nn.Module) -> list[Tensor]:
+    """Return images (1, C, H, W) of zeros to try one after the other, with the dtype and device of `model`.
+
+    The first is as large as `model` declares, where it does; then come sides of 224 and 32 pixels.
+    """
+    declared = timm_config(model).get("input_size")
+    sizes = [tuple(declared[1:])] if declared else []
+    like = next(model.parameters(), torch.empty(0))
+    return [
+        torch.zeros(1, input_channels(model), *size, dtype=like.dtype, device=like.device)
+        for size in (*sizes, *((side, side) for side in SIZES))
+    ]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put `model` into evaluation mode within the block; restore the mode of each module after it."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
