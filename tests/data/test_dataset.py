@@ -302,6 +302,7 @@ def test_broken_images_can_be_left_out(broken):
     kept = load_data(str(broken), skip_broken=True)
     assert (len(kept.train), len(kept.test)) == (14, 4)
     assert f"2 of 20 images are broken and were left out: {broken}/train/a/0.png" in kept.notes[-1]
+    assert kept.exclusions == kept.notes[-1:]
     streamed = load_data(str(broken), skip_broken=True, memory_limit=0)
     assert (len(streamed.train), len(streamed.test)) == (14, 4)
     for part in ("train", "test"):

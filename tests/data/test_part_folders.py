@@ -3,6 +3,7 @@
 import pytest
 
 from foveate.data.folder import read_folder
+from foveate.data.notes import Note
 from foveate.data.part_names import roles_among
 from foveate.errors import RequestError
 
@@ -44,7 +45,7 @@ def test_parts_that_hold_a_folder_of_their_own_name(folder):
     root = folder({f"training_set/training_set/{name}": 3 for name in ("cats", "dogs")})
     folder({f"test_set/test_set/{name}": 2 for name in ("cats", "dogs")})
     assert layout(root) == (["cats", "dogs"], {"train": [3, 3], "test": [2, 2]})
-    notes = " ".join(read_folder(root).notes)
+    notes = " ".join(note.text for note in read_folder(root).notes)
     assert "All images of training_set lie in the folder training_set/training_set" in notes
     assert "training_set as the train part, test_set as the test part" in notes or (
         "test_set as the test part, training_set as the train part" in notes
@@ -75,7 +76,8 @@ def test_a_folder_of_images_to_predict_beside_the_parts_is_named(folder):
     )
     folder({"seg_pred/seg_pred": 4})
     assert layout(root) == (["ice", "sea"], {"test": [2, 2], "train": [2, 2]})
-    assert "Folders beside the parts were left out: seg_pred (4 images)." in read_folder(root).notes
+    said = "Folders beside the parts were left out: seg_pred (4 images)."
+    assert Note(said, is_exclusion=True) in read_folder(root).notes
 
 
 def test_a_part_with_one_class_is_not_opened(folder):
@@ -89,7 +91,7 @@ def test_a_root_one_level_off(folder, outer):
     (root / "readme.txt").touch()
     (root / "__MACOSX").mkdir()
     assert layout(root) == (["a", "b"], {"train": [2, 2], "test": [1, 1]})
-    assert f"All images lie in the folder {outer}: it was read as the set." in read_folder(root).notes
+    assert Note(f"All images lie in the folder {outer}: it was read as the set.") in read_folder(root).notes
 
 
 def test_the_training_part_alone_is_a_part(folder):
@@ -99,7 +101,7 @@ def test_the_training_part_alone_is_a_part(folder):
 def test_a_class_called_train(folder):
     root = folder({"train": 2, "bus": 3, "car": 1})
     assert layout(root) == (["bus", "car", "train"], {"train": [3, 1, 2]})
-    assert any("train was read as a class" in note for note in read_folder(root).notes)
+    assert any("train was read as a class" in note.text for note in read_folder(root).notes)
     inside = folder({f"vehicles/{part}/{name}": 2 for part in ("train", "test") for name in ("train", "bus")})
     assert layout(inside / "vehicles") == (["bus", "train"], {"train": [2, 2], "test": [2, 2]})
 
@@ -112,7 +114,7 @@ def test_classes_with_a_word_for_a_part_in_their_names(folder):
 def test_parts_inside_classes(folder):
     root = folder({"cats/train": 3, "cats/test": 1, "dogs/train": 2, "dogs/test": 2})
     assert layout(root) == (["cats", "dogs"], {"train": [3, 2], "test": [1, 2]})
-    assert any("The parts lie inside the classes" in note for note in read_folder(root).notes)
+    assert any("The parts lie inside the classes" in note.text for note in read_folder(root).notes)
 
 
 @pytest.mark.parametrize(
@@ -168,4 +170,4 @@ def test_folders_that_repeat_in_many_classes_are_said(folder):
     )
     assert layout(root) == (["ant", "bee", "cow", "dog"], {"train": [2, 2, 2, 2]})
     (note,) = read_folder(root).notes
-    assert note.startswith("The same folders (back, front) lie in every class")
+    assert note.text.startswith("The same folders (back, front) lie in every class")

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.data.digits import ArrayImages
+from foveate.data.notes import Note
 from foveate.data.parts import Part, Source, arrange, role_of, stratified_split
 from foveate.errors import RequestError
 
@@ -15,7 +16,7 @@ def source(classes=("a", "b"), **labels):
         )
         for role, of in labels.items()
     }
-    return Source("toy", parts, classes, "identity", ["found."])
+    return Source("toy", parts, classes, "identity", [Note("found.")])
 
 
 def test_roles():
@@ -29,14 +30,14 @@ def test_roles():
 def test_own_parts_are_used():
     arranged = arrange(source(train=[0, 1], test=[0, 1, 1], validation=[1]), 0.2)
     assert [len(part) for part in (arranged.train, arranged.test, arranged.validation)] == [2, 3, 1]
-    assert arranged.notes == ["found."]
+    assert arranged.notes == [Note("found.")]
 
 
 def test_validation_serves_as_test():
     arranged = arrange(source(train=[0, 0, 1, 1], validation=[0, 1, 1]), 0.2)
     assert len(arranged.test) == 3
     assert arranged.validation is None
-    assert "validation part is held out as the test part" in arranged.notes[-1]
+    assert "validation part is held out as the test part" in arranged.notes[-1].text
 
 
 @pytest.mark.parametrize("role", ["train", "test", "everything"])
@@ -47,7 +48,7 @@ def test_single_part_is_split(role):
     assert np.bincount(arranged.train.labels).tolist() == [8, 16]
     assert not set(arranged.train.rows) & set(arranged.test.rows)
     assert np.array_equal(arranged.test.rows, arrange(source(**{role: labels}), 0.2).test.rows)
-    assert "6 of its 30 images are held out as one" in arranged.notes[-1]
+    assert "6 of its 30 images are held out as one" in arranged.notes[-1].text
 
 
 def test_declared_classes_without_images_are_left_out():
@@ -55,12 +56,13 @@ def test_declared_classes_without_images_are_left_out():
     assert arranged.classes == ("b", "d")
     assert arranged.train.labels.tolist() == [0, 0, 1, 1]
     assert arranged.test.labels.tolist() == [1]
-    assert "left out: a, c" in arranged.notes[1]
+    assert arranged.notes[1] == Note("Classes without any image were left out: a, c.", is_exclusion=True)
 
 
 def test_classes_without_test_images_are_named():
     arranged = arrange(source("abc", train=[0, 0, 1, 1, 2, 2], test=[1]), 0.2)
-    assert arranged.notes[-1] == "Classes without test images, of whose accuracy nothing can be said: a, c."
+    said = "Classes without test images, of whose accuracy nothing can be said: a, c."
+    assert arranged.notes[-1] == Note(said)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_parts_survive_pickling(table):
 def test_unlabelled_test_part_counts_as_absent(table):
     table("train.parquet", 6, label=[0, 0, 0, 1, 1, 1])
     data = load_data(str(table("test.parquet", 2, label=[-1, -1])))
-    assert data.notes[0] == "The test part was left out: it has no labels."
+    assert data.notes[0] == data.exclusions[0] == "The test part was left out: it has no labels."
     assert (len(data.train), len(data.test)) == (4, 2)
 
 
@@ -105,9 +105,8 @@ def test_usual_label_column_wins_and_says_so(table):
     kind = {"names": ["x", "y"], "_type": "ClassLabel"}
     features = {"image": {"_type": "Image"}, "fine_label": kind, "coarse_label": kind}
     with_features(root, "train.parquet", features)
-    assert list(read_parquet(root, None, None).notes) == [
-        "Of the label columns fine_label, coarse_label, fine_label was used (--label-column)."
-    ]
+    said = "Of the label columns fine_label, coarse_label, fine_label was used (--label-column)."
+    assert [note.text for note in read_parquet(root, None, None).notes] == [said]
     assert read_parquet(root, None, "coarse_label").parts["train"].labels.tolist() == [0, 0]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from foveate.data.folder import read_folder
+from foveate.data.notes import Note
 from foveate.data.tree import scan
 from foveate.errors import RequestError
 
@@ -42,8 +43,8 @@ def test_links_that_lead_in_circles_or_nowhere_are_named(folder):
     (root / "b/gone.png").symlink_to(root / "nothing.png")
     assert names(root) == ["a/0.png", "a/1.png", "b/0.png"]
     assert read_folder(root).notes == [
-        "2 links lead to what is not there and were left out: b/gone.png, b/self.",
-        "1 link leads to a folder above and were not followed: a/again.",
+        Note("2 links lead to what is not there and were left out: b/gone.png, b/self.", is_exclusion=True),
+        Note("1 link leads to a folder above and were not followed: a/again."),
     ]
 
 
@@ -56,10 +57,12 @@ def test_hidden_folders_and_files_are_counted_and_named(folder, save):
     (root / "__MACOSX/a").mkdir(parents=True)
     (root / "__MACOSX/a/._0.png").touch()
     (root / "a/._0.png").touch()
-    assert read_folder(root).notes == [
+    (note,) = read_folder(root).notes
+    assert note.is_exclusion
+    assert note.text == (
         "4 images in files and folders whose names start with . or __ were left out: "
         "__background__ (2), a/.ipynb_checkpoints (1), b/.w.png (1)."
-    ]
+    )
 
 
 def test_folders_without_images_and_loose_images_are_named(folder, save):
@@ -69,7 +72,7 @@ def test_folders_without_images_and_loose_images_are_named(folder, save):
     for name in ("train/phone/1.HEIC", "train/phone/2.heic", "test/phone/3.avif"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).touch()
-    notes = " ".join(read_folder(root).notes)
+    notes = " ".join(note.text for note in read_folder(root).notes if note.is_exclusion)
     assert "train/empty (empty), train/phone (2 .heic)" in notes
     assert "test/phone (1 .avif)" in notes
     assert "1 images that lie beside folders were left out: train/loose.png" in notes

@@ -16,6 +16,7 @@ from foveate.evaluation.attacks import (
     masking_signs,
     useless_gradients,
 )
+from foveate.records.robustness import Gradients
 
 pytest.importorskip("art")
 
@@ -121,7 +122,7 @@ def test_a_network_that_rounds_is_found_out():
     model = NormalisedModel(Staircase().eval(), normalise)
     images = brighter_by(3, 7, 12, 30)
     gradients = useless_gradients(model, images, LABELS)
-    assert gradients == {"zero": 4, "not_finite": 0}
+    assert gradients == Gradients(zero=4, not_finite=0)
     left = attack(model, images, LABELS, "ensemble", 16, classes=3, seed=0).parts
     assert left["apgd-ce"] > left["square"]
     signs = masking_signs({16.0: left}, gradients, 4)
@@ -135,10 +136,8 @@ class Broken(nn.Module):
 
 
 def test_gradients_that_are_not_finite_are_counted():
-    assert useless_gradients(NormalisedModel(Broken(), normalise), brighter_by(1, 2, 3, 4), LABELS) == {
-        "zero": 0,
-        "not_finite": 4,
-    }
+    gradients = useless_gradients(NormalisedModel(Broken(), normalise), brighter_by(1, 2, 3, 4), LABELS)
+    assert gradients == Gradients(zero=0, not_finite=4)
 
 
 def test_an_honest_network_shows_no_sign(model):
@@ -159,7 +158,7 @@ def test_one_step_over_many_and_more_over_less_are_signs():
     assert [sign.split(" ")[0] for sign in signs] == ["at", "PGD"]
     assert "one step (FGSM leaves 20.0%)" in signs[0]
     assert "more at 2/255 (40.0%) than at 1/255 (30.0%)" in signs[1]
-    assert masking_signs({1.0: {"fgsm": 0.295, "pgd": 0.3}}, {"zero": 0, "not_finite": 0}, 100) == []
+    assert masking_signs({1.0: {"fgsm": 0.295, "pgd": 0.3}}, Gradients(zero=0, not_finite=0), 100) == []
 
 
 @pytest.mark.parametrize(("images", "signs"), [(20, 0), (40, 1)])

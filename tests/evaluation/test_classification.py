@@ -12,14 +12,14 @@ def test_scores_of_a_small_case_worked_by_hand() -> None:
     ln3 = math.log(3)
     logits = torch.tensor([[ln3, 0], [ln3, 0], [0, ln3], [0, ln3]])
     scores = classification_scores(logits, torch.tensor([0, 0, 0, 1]), ["a", "b"])
-    assert scores["accuracy"] == 0.75
-    assert scores["loss"] == pytest.approx(-(3 * math.log(3 / 4) + math.log(1 / 4)) / 4)
-    assert scores["precision"] == pytest.approx((1 + 1 / 2) / 2)
-    assert scores["recall"] == pytest.approx((2 / 3 + 1) / 2)
-    assert scores["f1"] == pytest.approx((4 / 5 + 2 / 3) / 2)
-    assert scores["ece"] == pytest.approx(0, abs=1e-6)  # confidence 3/4, right 3 times of 4
-    assert scores["confusion"] == [[2, 1], [0, 1]]
-    assert scores["per_class"][0] == pytest.approx(
+    assert scores.accuracy == 0.75
+    assert scores.loss == pytest.approx(-(3 * math.log(3 / 4) + math.log(1 / 4)) / 4)
+    assert scores.precision == pytest.approx((1 + 1 / 2) / 2)
+    assert scores.recall == pytest.approx((2 / 3 + 1) / 2)
+    assert scores.f1 == pytest.approx((4 / 5 + 2 / 3) / 2)
+    assert scores.ece == pytest.approx(0, abs=1e-6)  # confidence 3/4, right 3 times of 4
+    assert scores.confusion == ((2, 1), (0, 1))
+    assert scores.per_class[0].to_json() == pytest.approx(
         {"class": "a", "accuracy": 2 / 3, "precision": 1.0, "recall": 2 / 3, "f1": 0.8, "support": 3}
     )
 
@@ -28,21 +28,21 @@ def test_a_class_without_images_has_no_scores_and_is_in_no_mean() -> None:
     # Classes a, b, c; true a a b, predicted a c b: nobody can say how c is recognised.
     logits = torch.tensor([[9.0, 0, 0], [0, 0, 9.0], [0, 9.0, 0]])
     scores = classification_scores(logits, torch.tensor([0, 0, 1]), ["a", "b", "c"])
-    assert scores["per_class"][2] == {
+    assert scores.per_class[2].to_json() == {
         "class": "c",
         **dict.fromkeys(("accuracy", "precision", "recall", "f1")),
         "support": 0,
     }
-    assert scores["accuracy"] == pytest.approx(2 / 3)
-    assert scores["recall"] == pytest.approx((1 / 2 + 1) / 2)
-    assert scores["precision"] == pytest.approx(1)
-    assert scores["f1"] == pytest.approx((2 / 3 + 1) / 2)
-    assert scores["confusion"] == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+    assert scores.accuracy == pytest.approx(2 / 3)
+    assert scores.recall == pytest.approx((1 / 2 + 1) / 2)
+    assert scores.precision == pytest.approx(1)
+    assert scores.f1 == pytest.approx((2 / 3 + 1) / 2)
+    assert scores.confusion == ((1, 0, 1), (0, 1, 0), (0, 0, 0))
 
 
 def test_calibration_error_of_a_network_that_is_too_sure() -> None:
     logits = torch.tensor([[20.0, 0], [20.0, 0]])
-    assert classification_scores(logits, torch.tensor([0, 1]), ["a", "b"])["ece"] == pytest.approx(0.5)
+    assert classification_scores(logits, torch.tensor([0, 1]), ["a", "b"]).ece == pytest.approx(0.5)
 
 
 def test_predict_covers_all_batches_in_order_and_in_eval_mode() -> None:

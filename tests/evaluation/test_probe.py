@@ -64,15 +64,15 @@ def clouds(count: int, seed: int, gap: float = 3.0, classes: int = 3) -> Feature
 
 
 def test_a_line_finds_what_a_line_can_find() -> None:
-    scores = linear_probe(clouds(150, 0, 6), clouds(30, 1, 6), clouds(90, 2, 6), "abc")
-    assert scores["accuracy"] > 0.95
-    assert [row["class"] for row in scores["per_class"]] == ["a", "b", "c"]
-    assert scores["features"] == 5
+    probe = linear_probe(clouds(150, 0, 6), clouds(30, 1, 6), clouds(90, 2, 6), "abc")
+    assert probe.scores.accuracy > 0.95
+    assert [row.name for row in probe.scores.per_class] == ["a", "b", "c"]
+    assert probe.features == 5
 
 
 def test_two_classes_have_two_logits() -> None:
     part = clouds(60, 0, classes=2)
-    assert len(linear_probe(part, part, part, "ab")["per_class"]) == 2
+    assert len(linear_probe(part, part, part, "ab").scores.per_class) == 2
 
 
 def test_the_same_twice() -> None:
@@ -84,9 +84,9 @@ def test_the_validation_part_chooses_and_the_test_part_does_not() -> None:
     train, validation, test = clouds(60, 0, 0.5), clouds(30, 1, 0.5), clouds(30, 2, 0.5)
     chosen = linear_probe(train, validation, test, "abc")
     mirrored = linear_probe(train, validation, Features(-test.values, test.labels), "abc")
-    assert mirrored["c"] == chosen["c"]
-    assert mirrored["accuracy"] != chosen["accuracy"]
-    other = {linear_probe(train, clouds(30, seed, 0.5), test, "abc")["c"] for seed in range(3, 12)}
+    assert mirrored.c == chosen.c
+    assert mirrored.scores.accuracy != chosen.scores.accuracy
+    other = {linear_probe(train, clouds(30, seed, 0.5), test, "abc").c for seed in range(3, 12)}
     assert len(other) > 1
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from foveate.evaluation.classification import classification_scores
-from foveate.evaluation.running_scores import RunningScores
+from foveate.evaluation.running_scores import PartScores, RunningScores
 
 
 @pytest.mark.parametrize("classes", [2, 7])
@@ -14,10 +14,10 @@ def test_batches_score_as_all_together(classes):
     for some, answers in zip(logits.split(64), labels.split(64), strict=True):
         scores.add(some, answers)
     whole = classification_scores(logits, labels, [str(k) for k in range(classes)])
-    assert scores.values() == pytest.approx(
-        {key: whole[key] for key in ("accuracy", "loss", "ece")} | {"images": 200}
-    )
+    found = scores.values()
+    assert found.images == 200
+    assert (found.accuracy, found.loss, found.ece) == pytest.approx((whole.accuracy, whole.loss, whole.ece))
 
 
 def test_no_images_have_no_scores():
-    assert RunningScores().values() == {"accuracy": None, "loss": None, "ece": None, "images": 0}
+    assert RunningScores().values() == PartScores(accuracy=None, loss=None, ece=None, images=0)

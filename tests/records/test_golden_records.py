@@ -7,11 +7,17 @@ import pytest
 from foveate.records.base import Record
 from foveate.records.cost import CostRecord
 from foveate.records.files import read_record, write_record
+from foveate.records.robustness import RobustnessRecord
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord
 
 GOLDEN = Path(__file__).parent / "golden"
-KINDS: dict[str, type[Record]] = {"study": StudyRecord, "cost": CostRecord, "result": RunRecord}
+KINDS: dict[str, type[Record]] = {
+    "study": StudyRecord,
+    "cost": CostRecord,
+    "result": RunRecord,
+    "robustness": RobustnessRecord,
+}
 """By the start of the file's name, up to the first dash."""
 
 

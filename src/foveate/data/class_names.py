@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from foveate.data.notes import Note
 from foveate.data.parts import Part, Source
 from foveate.errors import RequestError, shortened
 from foveate.names import cleaned
@@ -29,12 +30,11 @@ def unite_class_names(source: Source) -> Source:
         _refuse_two_spellings(role, part, source.classes, numbers)
     parts = {role: replace(part, labels=numbers[part.labels]) for role, part in source.parts.items()}
     written = [name for name, given in zip(names, source.classes, strict=True) if name != given]
-    notes = [
-        *source.notes,
+    note = Note(
         f"{len(written)} of {len(names)} class names had characters that cannot be printed, or more than one "
-        f"spelling in Unicode, and are written as {shortened(dict.fromkeys(written))}.",
-    ]
-    return source._replace(parts=parts, classes=classes, notes=notes)
+        f"spelling in Unicode, and are written as {shortened(dict.fromkeys(written))}."
+    )
+    return source._replace(parts=parts, classes=classes, notes=[*source.notes, note])
 
 
 def _refuse_two_spellings(role: str, part: Part, given: Sequence[str], numbers: np.ndarray) -> None:

@@ -14,12 +14,13 @@ from foveate.data.folder import FileImages, read_folder
 from foveate.data.greys import GreyRange
 from foveate.data.images import Header, broken_images
 from foveate.data.layout import SMALLEST_IMAGE, check_sizes, describe_kinds, find_layout
+from foveate.data.notes import Note
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
 from foveate.data.store import ImageStore, MemoryStore, StreamedStore
 from foveate.data.survey import decode_all, in_threads, probe_sample, spread
 from foveate.data.tables import is_hub_name, parquet_files, read_hub, read_parquet
 from foveate.errors import RequestError
-from foveate.names import cleaned, printable
+from foveate.names import cleaned
 
 __all__ = ["Data", "load_data"]
 
@@ -41,6 +42,7 @@ class Data:
         mean: of each channel over the training part, in 0..1 (streamed: over at most 2,048 of its images).
         std: likewise.
         notes: what a reader of the results should know, in sentences.
+        exclusions: those of the notes that name what was excluded.
         fingerprint: of what the images hold and their arrangement; the same on another machine or at another
             place (of sets over 2 GiB that are not kept in memory see `content_fingerprint`).
         content_fingerprint: the same, also where `fingerprint` is the one under which a study was begun.
@@ -65,6 +67,7 @@ class Data:
     train: ImageStore
     test: ImageStore
     validation: ImageStore | None
+    exclusions: tuple[str, ...] = ()
     content_fingerprint: str = ""
     names_fingerprint: str = ""
     parts: tuple[Part, ...] = ()
@@ -196,7 +199,8 @@ def load_data(
             break
 
     headers, rows = survey.healthy()
-    notes = [*arranged.notes, *describe_kinds(headers, layout, sample=not complete)]
+    kinds = map(Note, describe_kinds(headers, layout, sample=not complete))
+    notes = [*arranged.notes, *kinds]
     if broken := survey.broken():
         if not skip_broken:
             raise broken_images(broken)
@@ -207,7 +211,8 @@ def load_data(
         images = [kept[torch.from_numpy(mask)] for kept, mask in zip(images, masks, strict=False)]
         check_counts(parts[0].labels, arranged.classes, 1 + (arranged.validation is None))
         named = ", ".join(where for where, _ in broken[:5]) + (", …" if len(broken) > 5 else "")
-        notes.append(f"{len(broken):,} of {total:,} images are broken and were left out: {named}.")
+        said = f"{len(broken):,} of {total:,} images are broken and were left out: {named}."
+        notes.append(Note(said, is_exclusion=True))
     check_sizes(headers, rows, layout)
 
     stores: list[ImageStore]
@@ -215,10 +220,11 @@ def load_data(
         stores = [MemoryStore(kept, part.labels) for kept, part in zip(images, parts, strict=True)]
     else:
         stores = [StreamedStore(part, layout) for part in parts]
-        notes.append(
+        said = (
             f"The images are decoded whenever they are needed: in memory they would take "
             f"{layout.image_bytes * total / 2**30:.1f} GiB, and {memory_limit / 2**30:.1f} GiB is the limit."
         )
+        notes.append(Note(said))
     train, test, validation = (*stores, None)[:3]
     assert train is not None
     assert test is not None
@@ -233,7 +239,8 @@ def load_data(
         padding=layout.padding,
         mean=mean,
         std=std,
-        notes=tuple(map(printable, notes)),
+        notes=tuple(note.printable.text for note in notes),
+        exclusions=tuple(note.printable.text for note in notes if note.is_exclusion),
         fingerprint=fingerprint,
         train=train,
         test=test,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from foveate.data.images import UnreadableImageError
+from foveate.data.notes import Note
 from foveate.data.part_folders import find_parts
 from foveate.data.parts import Part, Source
 from foveate.data.tree import EXTENSIONS, scan
@@ -96,7 +97,8 @@ def read_folder(root: Path) -> Source:
     )
     if others:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(5))
-        notes.append(f"Files that are no images by their extension were left out: {kinds}.")
+        said = f"Files that are no images by their extension were left out: {kinds}."
+        notes.append(Note(said, is_exclusion=True))
     notes += tree.notes()
 
     classes = sorted({name for part in found.parts.values() for name in part})

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from foveate.data.notes import Note
 from foveate.data.part_names import listed, roles_among, same_but_for_numbers
 from foveate.data.parts import role_of
 from foveate.data.tree import EXTENSIONS, Folder, Tree
@@ -18,7 +19,7 @@ class Found(NamedTuple):
     """The folder of each class in each part, by role and name, and sentences on what was taken for what."""
 
     parts: dict[str, dict[str, Folder]]
-    notes: list[str]
+    notes: list[Note]
 
 
 def find_parts(tree: Tree) -> Found:
@@ -32,7 +33,7 @@ def find_parts(tree: Tree) -> Found:
         RequestError: no images in class folders, two folders for the same part, or folders that may be parts
             and may be classes.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     top = _descended(tree.root, notes)
     nested = [folder for folder in top.filled if folder.filled]
     roles = roles_among([folder.title for folder in nested])
@@ -54,7 +55,7 @@ def find_parts(tree: Tree) -> Found:
     return Found({"train": _classes_alone(tree.path, top, notes)}, notes)
 
 
-def _descended(root: Folder, notes: list[str]) -> Folder:
+def _descended(root: Folder, notes: list[Note]) -> Folder:
     """The folder that holds everything, where the root has nothing but it."""
     top = root
     while not top.images and len(top.filled) == 1 and top.filled[0].filled:
@@ -64,7 +65,7 @@ def _descended(root: Folder, notes: list[str]) -> Folder:
             break
         top = only
     if top is not root:
-        notes.append(f"All images lie in the folder {top.name}: it was read as the set.")
+        notes.append(Note(f"All images lie in the folder {top.name}: it was read as the set."))
     return top
 
 
@@ -82,7 +83,7 @@ def _part_folders(path: Path, nested: Sequence[Folder], roles: dict[str, str]) -
 
 
 def _classes_of(
-    path: Path, top: Folder, parts: dict[str, Folder], notes: list[str]
+    path: Path, top: Folder, parts: dict[str, Folder], notes: list[Note]
 ) -> dict[str, dict[str, Folder]]:
     """The classes in each of the part folders."""
     others = [folder for folder in top.folders if folder not in parts.values()]
@@ -98,20 +99,22 @@ def _classes_of(
             )
     unusual = {f.title: role for role, f in parts.items() if role_of(f.title) is None}
     if unusual:
-        notes.append(f"By their names {listed(unusual)} were read.")
+        notes.append(Note(f"By their names {listed(unusual)} were read."))
     for folder in others:
         if role := role_of(folder.title):
             images = f" Its {folder.count:,} images lie in it directly." if folder.count else ""
-            notes.append(f"The {role} part was left out: it has no images in class folders." + images)
+            said = f"The {role} part was left out: it has no images in class folders.{images}"
+            notes.append(Note(said, is_exclusion=True))
     if strangers := [f"{f.title} ({f.count:,} images)" for f in others if f.count and not role_of(f.title)]:
-        notes.append(f"Folders beside the parts were left out: {shortened(strangers, 8)}.")
-    _say_left_out(top, [], notes)
+        said = f"Folders beside the parts were left out: {shortened(strangers, 8)}."
+        notes.append(Note(said, is_exclusion=True))
+    _note_exclusions(top, [], notes)
     for part in opened.values():
-        _say_left_out(part, [f for f in part.folders if not f.count], notes)
+        _note_exclusions(part, [f for f in part.folders if not f.count], notes)
     return {role: {folder.title: folder for folder in part.filled} for role, part in opened.items()}
 
 
-def _unwrapped(path: Path, parts: dict[str, Folder], notes: list[str]) -> dict[str, Folder]:
+def _unwrapped(path: Path, parts: dict[str, Folder], notes: list[Note]) -> dict[str, Folder]:
     """Each part's folder, or the one folder in it that holds all of it: training_set/training_set/CLASS."""
     opened = dict(parts)
     known = {below.title for part in parts.values() if len(part.filled) > 1 for below in part.filled}
@@ -123,9 +126,8 @@ def _unwrapped(path: Path, parts: dict[str, Folder], notes: list[str]) -> dict[s
                 break
             folder = only
         if folder is not part:
-            notes.append(
-                f"All images of {part.title} lie in the folder {folder.name}: it was read as the part."
-            )
+            said = f"All images of {part.title} lie in the folder {folder.name}: it was read as the part."
+            notes.append(Note(said))
         inner = roles_among([below.title for below in folder.filled if below.filled])
         if len(set(inner.values())) > 1:
             raise RequestError(
@@ -149,7 +151,7 @@ def _refuse_part_beside_classes(path: Path, top: Folder, parts: dict[str, Folder
             )
 
 
-def _parts_inside(path: Path, top: Folder, notes: list[str]) -> dict[str, dict[str, Folder]] | None:
+def _parts_inside(path: Path, top: Folder, notes: list[Note]) -> dict[str, dict[str, Folder]] | None:
     """The parts of a set that is laid out as CLASS/PART/IMAGE, or None where it is not."""
     inner = {folder: roles_among([below.title for below in folder.filled]) for folder in top.filled}
     whole = [f for f, roles in inner.items() if f.filled and len(roles) == len(f.filled) and not f.images]
@@ -181,12 +183,12 @@ def _parts_inside(path: Path, top: Folder, notes: list[str]) -> dict[str, dict[s
                 )
             of_role[folder.title] = below
     every = {below.title: roles[below.title] for folder, roles in inner.items() for below in folder.filled}
-    notes.append(f"The parts lie inside the classes: {listed(every)} of each class.")
-    _say_left_out(top, [f for f in top.folders if not f.count], notes)
+    notes.append(Note(f"The parts lie inside the classes: {listed(every)} of each class."))
+    _note_exclusions(top, [f for f in top.folders if not f.count], notes)
     return parts
 
 
-def _classes_alone(path: Path, top: Folder, notes: list[str]) -> dict[str, Folder]:
+def _classes_alone(path: Path, top: Folder, notes: list[Note]) -> dict[str, Folder]:
     """The classes of a set without parts."""
     if not top.filled:
         raise _no_images(path, top)
@@ -197,15 +199,14 @@ def _classes_alone(path: Path, top: Folder, notes: list[str]) -> dict[str, Folde
             "expected train/CLASS/IMAGE. If they are classes, rename them"
         )
     if taken := [name for name in flat if role_of(name)]:
-        notes.append(
-            f"{shortened(taken)} was read as a class and not as a part: other classes lie beside it."
-        )
+        said = f"{shortened(taken)} was read as a class and not as a part: other classes lie beside it."
+        notes.append(Note(said))
     _refuse_unnamed_parts(path, top, notes)
-    _say_left_out(top, [folder for folder in top.folders if not folder.count], notes)
+    _note_exclusions(top, [folder for folder in top.folders if not folder.count], notes)
     return {folder.title: folder for folder in top.filled}
 
 
-def _refuse_unnamed_parts(path: Path, top: Folder, notes: list[str]) -> None:
+def _refuse_unnamed_parts(path: Path, top: Folder, notes: list[Note]) -> None:
     """Refuse folders that all hold the same folders: these are the classes, and not what holds them."""
     within = [{below.title for below in folder.filled} for folder in top.filled]
     common, every = set.intersection(*within), set.union(*within)
@@ -218,22 +219,20 @@ def _refuse_unnamed_parts(path: Path, top: Folder, notes: list[str]) -> None:
             "of a set do, and their names do not say which part each is: call them train and test (or val). "
             f"If {shortened(names)} are the classes, put their images into them directly"
         )
-    notes.append(
-        f"The same folders ({shortened(sorted(common))}) lie in every class: each was read as some of its "
-        "images."
-    )
+    twins = shortened(sorted(common))
+    notes.append(Note(f"The same folders ({twins}) lie in every class: each was read as some of its images."))
 
 
-def _say_left_out(folder: Folder, empty: Sequence[Folder], notes: list[str]) -> None:
+def _note_exclusions(folder: Folder, empty: Sequence[Folder], notes: list[Note]) -> None:
     """Name images that lie beside folders of classes, and folders of classes that have none."""
     if folder.images:
-        notes.append(
-            f"{len(folder.images):,} images that lie beside folders were left out: "
-            f"{shortened(folder.images)}."
-        )
+        count = len(folder.images)
+        said = f"{count:,} images that lie beside folders were left out: {shortened(folder.images)}."
+        notes.append(Note(said, is_exclusion=True))
     if empty:
-        said = [f"{one.name} ({_kinds(one)})" for one in empty]
-        notes.append(f"Class folders without images were left out: {shortened(said, 8)}.")
+        named = [f"{one.name} ({_kinds(one)})" for one in empty]
+        said = f"Class folders without images were left out: {shortened(named, 8)}."
+        notes.append(Note(said, is_exclusion=True))
 
 
 def _kinds(folder: Folder) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from foveate.data.images import Encoded
+from foveate.data.notes import Note
 from foveate.errors import RequestError
 
 __all__ = ["Arranged", "Images", "Part", "Source", "arrange", "check_counts", "role_of", "stratified_split"]
@@ -71,7 +72,7 @@ class Source(NamedTuple):
     parts: Mapping[str, Part]
     classes: Sequence[str]
     identity: str
-    notes: Sequence[str]
+    notes: Sequence[Note]
     size: int = 0
     times: str = ""
     known_content: bool = False
@@ -84,7 +85,7 @@ class Arranged(NamedTuple):
     test: Part
     validation: Part | None
     classes: tuple[str, ...]
-    notes: list[str]
+    notes: list[Note]
 
 
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +129,9 @@ def arrange(source: Source, test_fraction: float) -> Arranged:
     present = np.unique(np.concatenate([part.labels for part in parts.values()]))
     if len(present) < len(source.classes):
         absent = [name for label, name in enumerate(source.classes) if label not in present]
-        notes.append(f"Classes without any image were left out: {', '.join(absent)}.")
+        notes.append(
+            Note(f"Classes without any image were left out: {', '.join(absent)}.", is_exclusion=True)
+        )
         parts = {
             role: replace(part, labels=np.searchsorted(present, part.labels)) for role, part in parts.items()
         }
@@ -138,7 +141,7 @@ def arrange(source: Source, test_fraction: float) -> Arranged:
 
     if "test" not in parts and "validation" in parts:
         parts["test"] = parts.pop("validation")
-        notes.append("The set has no test part: its validation part is held out as the test part.")
+        notes.append(Note("The set has no test part: its validation part is held out as the test part."))
     if missing := sorted(set(range(len(classes))) - set(parts["train"].labels.tolist())):
         elsewhere = " and ".join(role for role in parts if role != "train")
         raise RequestError(
@@ -150,14 +153,14 @@ def arrange(source: Source, test_fraction: float) -> Arranged:
         kept, held = stratified_split(parts["train"].labels, test_fraction, TEST_SEED)
         parts = {**parts, "train": parts["train"].take(kept), "test": parts["train"].take(held)}
         notes.append(
-            f"The set has no test part: {len(held):,} of its {len(kept) + len(held):,} images "
-            "are held out as one, always the same."
+            Note(
+                f"The set has no test part: {len(held):,} of its {len(kept) + len(held):,} images "
+                "are held out as one, always the same."
+            )
         )
     if untested := sorted(set(range(len(classes))) - set(parts["test"].labels.tolist())):
-        notes.append(
-            f"Classes without test images, of whose accuracy nothing can be said: "
-            f"{', '.join(classes[label] for label in untested)}."
-        )
+        names = ", ".join(classes[label] for label in untested)
+        notes.append(Note(f"Classes without test images, of whose accuracy nothing can be said: {names}."))
     return Arranged(parts["train"], parts["test"], parts.get("validation"), classes, notes)
 
 

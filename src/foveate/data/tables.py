@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foveate.data.folder import files_identity, files_stamps
+from foveate.data.notes import Note
 from foveate.data.parts import Part, Source, role_of
 from foveate.errors import RequestError
 
@@ -115,12 +116,15 @@ def _read(
     raw = {part: table.data.column(label_column).to_numpy() for part, table in tables.items()}
 
     unlabelled = [part for part, labels in raw.items() if _lacks_labels(labels).all()]
-    notes += [f"The {part} part was left out: it has no labels." for part in unlabelled]
+    notes += [
+        Note(f"The {part} part was left out: it has no labels.", is_exclusion=True) for part in unlabelled
+    ]
     chosen: dict[str, str] = {}
     for part in raw:
         role = role_of(part) or (part if len(raw) == 1 else None)
         if role is None or role in chosen:
-            notes.append(f"The {part} part was left out: train, test and validation parts are used.")
+            said = f"The {part} part was left out: train, test and validation parts are used."
+            notes.append(Note(said, is_exclusion=True))
         elif part not in unlabelled:
             chosen[role] = part
     if not chosen:
@@ -178,7 +182,7 @@ def _image_column(name: str, features: Any, given: str | None) -> str:
     raise _unclear_column(name, "image", given, found, features)
 
 
-def _label_column(name: str, features: Any, given: str | None) -> tuple[str, list[str]]:
+def _label_column(name: str, features: Any, given: str | None) -> tuple[str, list[Note]]:
     possible = [column for column, feature in features.items() if _holds_labels(feature)]
     if given in possible:
         return str(given), []
@@ -187,7 +191,8 @@ def _label_column(name: str, features: Any, given: str | None) -> tuple[str, lis
     if given is None and len(found) == 1:
         return found[0], []
     if given is None and len(usual) == 1:
-        return usual[0], [f"Of the label columns {', '.join(found)}, {usual[0]} was used (--label-column)."]
+        said = f"Of the label columns {', '.join(found)}, {usual[0]} was used (--label-column)."
+        return usual[0], [Note(said)]
     raise _unclear_column(name, "label", given, found or possible, features)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
 
+from foveate.data.notes import Note
 from foveate.errors import RequestError, shortened
 
 __all__ = ["EXTENSIONS", "Folder", "Tree", "is_image", "scan"]
@@ -83,26 +84,29 @@ class Tree:
     dangling: list[str] = field(default_factory=list)
     circular: list[str] = field(default_factory=list)
 
-    def notes(self) -> list[str]:
-        """Sentences on what was passed over, none where nothing was."""
-        said = []
+    def notes(self) -> list[Note]:
+        """Return notes on what was skipped."""
+        notes = []
         if self.hidden:
             named = [f"{name} ({count:,})" for name, count in self.hidden.items()]
-            said.append(
+            said = (
                 f"{_images(self.hidden.total())} in files and folders whose names start with . or __ were "
                 f"left out: {shortened(named, 8)}."
             )
+            notes.append(Note(said, is_exclusion=True))
         if self.dangling:
-            said.append(
+            said = (
                 f"{_links(self.dangling)} to what is not there and were left out: "
                 f"{shortened(self.dangling, 8)}."
             )
+            notes.append(Note(said, is_exclusion=True))
         if self.circular:
-            said.append(
+            said = (
                 f"{_links(self.circular)} to a folder above and were not followed: "
                 f"{shortened(self.circular, 8)}."
             )
-        return said
+            notes.append(Note(said))
+        return notes
 
 
 def scan(root: Path) -> Tree:

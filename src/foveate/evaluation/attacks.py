@@ -2,11 +2,12 @@
 
 * fgsm: one step, Goodfellow et al., ICLR 2015;
 * pgd: 20 steps of 2.5 ε / 20 from a random start, Madry et al., ICLR 2018;
-* ensemble: as in AutoAttack (Croce and Hein, ICML 2020) APGD on the cross-entropy, APGD on the difference of
-  logits ratio, and Square (black-box), each on the images that the attacks before it did not break. It is
-  smaller than AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), so it leaves more accuracy.
+* ensemble: modelled on AutoAttack (Croce and Hein, ICML 2020): APGD on the cross-entropy, APGD on the
+  difference of logits ratio, and Square (black-box), each on the images that the ones before did not break.
+  It is smaller than AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), so more accuracy
+  remains.
 
-ε is in units of 1/255 of the image's range: the attacked model takes images in 0..1 and normalises inside.
+ε is in units of 1/255 of the image's range: the attacked model takes images in 0..1 and normalises them.
 """
 
 import importlib.util
@@ -22,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
+from foveate.records.robustness import Gradients
 
 __all__ = [
     "ATTACKS",
@@ -40,11 +42,11 @@ SQUARE_QUERIES = 500
 LEAST_CLASSES = 3
 """The difference of logits ratio divides by the distance to the third-largest logit."""
 NOTEWORTHY, NOTEWORTHY_IMAGES = 0.01, 2
-"""A difference of two attacks counts above this share of the images, and from this number of images on."""
+"""A difference of two attacks is a sign if it is over this share of the images, and at least this many."""
 
 
 class Attacked(NamedTuple):
-    """Adversarial images (N, C, H, W), logits on them, and the accuracy left after each part."""
+    """Adversarial images (N, C, H, W), the logits on them, and the accuracy that remains after each part."""
 
     images: Tensor
     logits: Tensor
@@ -52,7 +54,7 @@ class Attacked(NamedTuple):
 
 
 class NormalisedModel(nn.Module):
-    """A network that takes images in 0..1 and normalises them itself."""
+    """A network and its normalisation: takes images in 0..1."""
 
     def __init__(self, network: nn.Module, normalise: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -74,10 +76,10 @@ def attack(
     seed: int,
     batch_size: int = 128,
 ) -> Attacked:
-    """Attack images (N, C, H, W) in 0..1 on the model's device; misclassified images are not changed.
+    """Attack images (N, C, H, W) in 0..1 on the model's device; misclassified images stay as they are.
 
-    Success is judged here, on images that are clipped to 0..1 and to ε around the clean ones. The global
-    random states of NumPy and Python, which the toolbox draws from, are seeded and afterwards restored.
+    Success is measured here, on images that are clipped to 0..1 and to ε around the clean ones. The global
+    random generators of NumPy and Python, which the toolbox uses, are seeded, and restored afterwards.
 
     Raises:
         RequestError: an unknown attack, an ε that is not above 0 and at most 255, or the toolbox is missing.
@@ -109,8 +111,8 @@ def attack(
 
 def useless_gradients(
     model: NormalisedModel, images: Tensor, labels: Tensor, batch_size: int = 128
-) -> dict[str, int]:
-    """Count images by which the gradient of the loss is zero everywhere, or not finite somewhere."""
+) -> Gradients:
+    """Count the images whose gradient of the loss is zero everywhere, or not finite somewhere."""
     zero = broken = 0
     for some, answers in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         some = some.detach().requires_grad_()
@@ -118,20 +120,20 @@ def useless_gradients(
         finite = gradient.isfinite().flatten(1).all(1)
         broken += int((~finite).sum())
         zero += int((finite & (gradient == 0).flatten(1).all(1)).sum())
-    return {"zero": zero, "not_finite": broken}
+    return Gradients(zero=zero, not_finite=broken)
 
 
 def masking_signs(
-    accuracies: Mapping[float, Mapping[str, float]], gradients: Mapping[str, int] | None, images: int
+    accuracies: Mapping[float, Mapping[str, float]], gradients: Gradients | None, images: int
 ) -> list[str]:
-    """What in the results hints at masked gradients (Athalye et al., ICML 2018, section 3.1), in sentences.
+    """Return the signs of masked gradients (Athalye et al., ICML 2018, section 3.1), in sentences.
 
-    Where gradients are masked, an attack that follows them fails and robustness is only apparent.
+    If gradients are masked, attacks that follow them fail, and the network only seems to be robust.
 
     Args:
-        accuracies: of each ε the accuracy left by each attack; those of the ensemble's parts as well.
-        gradients: what `useless_gradients` counted.
-        images: that were attacked.
+        accuracies: for each ε, the accuracy that remains after each attack and each part of the ensemble.
+        gradients: the counts of `useless_gradients`.
+        images: number of images that were attacked.
     """
 
     def noteworthy(difference: float) -> bool:
@@ -154,14 +156,15 @@ def masking_signs(
     for (low, before), (high, after) in pairwise(by_eps):
         if noteworthy(after - before):
             signs.append(f"PGD leaves more at {high:g}/255 ({after:.1%}) than at {low:g}/255 ({before:.1%})")
-    for kind, words in (("zero", "zero everywhere"), ("not_finite", "not finite")):
-        if gradients and gradients[kind]:
-            signs.append(f"the gradient by the image is {words} for {gradients[kind]} of {images} images")
+    if gradients is not None:
+        for number, words in ((gradients.zero, "zero everywhere"), (gradients.not_finite, "not finite")):
+            if number:
+                signs.append(f"the gradient by the image is {words} for {number} of {images} images")
     return signs
 
 
 def check_toolbox() -> None:
-    """Raise RequestError where the toolbox is not installed, or another package is called "art"."""
+    """Raise RequestError, with what to do, if the toolbox is not installed, or only another package "art"."""
     try:
         found = importlib.util.find_spec("art.attacks.evasion")
     except ImportError:  # there is no art, or it has no attacks
@@ -171,7 +174,7 @@ def check_toolbox() -> None:
 
 
 def _parts(name: str, eps: float, batch_size: int, classes: int) -> dict[str, Callable[[Any], Any]]:
-    """Return the attacks that `name` consists of; each is made for the toolbox's classifier."""
+    """Return the parts of the attack `name`; each takes the toolbox's classifier."""
     from art.attacks.evasion import (
         AutoProjectedGradientDescent,
         FastGradientMethod,

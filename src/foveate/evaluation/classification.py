@@ -12,6 +12,7 @@ from foveate.records.run import ClassScores, Scores
 __all__ = ["classification_scores", "predict"]
 
 CALIBRATION_BINS = 15
+"""Of equal width, in the expected calibration error."""
 
 
 @torch.inference_mode()
@@ -23,7 +24,7 @@ def predict(
     device: torch.device,
     autocast: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Logits (N, classes) in float32 and labels (N,) of all batches, on the CPU.
+    """Return logits (N, classes) in float32 and labels (N,) of all batches, on the CPU.
 
     `network` is put into evaluation mode and left there. `prepare` turns a uint8 batch into a normalised one.
     """
@@ -37,40 +38,35 @@ def predict(
 
 
 def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Scores:
-    """Score logits (N, classes) against labels (N,).
+    """Return the scores of logits (N, classes) against labels (N,).
 
-    accuracy, loss (mean cross-entropy), precision, recall and f1 (macro averages over the classes that
-    occur in `labels`), ece (expected calibration error over 15 equal bins: Guo et al. 2017, eq. 3),
-    per_class, and confusion (rows: true class, columns: predicted class). A class that does not occur has
-    support 0, and None for its scores: nothing was asked about it.
+    The loss is the mean cross-entropy in nats; precision, recall and f1 are macro averages over the classes
+    that occur in `labels`; ece is the expected calibration error over 15 equal bins (Guo et al. 2017, eq. 3);
+    confusion counts images by true class (row) and predicted class (column). A class that does not occur has
+    support 0 and None for its scores: nothing was asked about it.
     """
     count = len(classes)
-    probabilities = logits.softmax(1)
     support = torch.bincount(labels, minlength=count)
-    per_class = {
+    averages = {
         "accuracy": scores.multiclass_accuracy(logits, labels, count, average=None),
         "precision": scores.multiclass_precision(logits, labels, count, average=None),
         "recall": scores.multiclass_recall(logits, labels, count, average=None),
         "f1": scores.multiclass_f1_score(logits, labels, count, average=None),
     }
-    columns = {
-        name: [value if found else None for value, found in zip(values.tolist(), support, strict=True)]
-        for name, values in per_class.items()
-    }
-    confusion = scores.multiclass_confusion_matrix(logits, labels, count)
-    calibration = scores.multiclass_calibration_error(probabilities, labels, count, n_bins=CALIBRATION_BINS)
+    macro = {name: averages[name][support > 0].mean().item() for name in ("precision", "recall", "f1")}
+    calibration = scores.multiclass_calibration_error(
+        logits.softmax(1), labels, count, n_bins=CALIBRATION_BINS
+    )
+    per_class = []
+    for index, name in enumerate(classes):
+        found = int(support[index])
+        values = {score: of_class[index].item() if found else None for score, of_class in averages.items()}
+        per_class.append(ClassScores.model_validate({"class": name, **values, "support": found}))
     return Scores(
         accuracy=(logits.argmax(1) == labels).double().mean().item(),
         loss=F.cross_entropy(logits.double(), labels).item(),
-        **{name: per_class[name][support > 0].mean().item() for name in ("precision", "recall", "f1")},
+        **macro,
         ece=calibration.item(),
-        per_class=tuple(
-            ClassScores(
-                name=name,
-                **{score: column[index] for score, column in columns.items()},
-                support=int(support[index]),
-            )
-            for index, name in enumerate(classes)
-        ),
-        confusion=tuple(map(tuple, confusion.tolist())),
+        per_class=tuple(per_class),
+        confusion=tuple(map(tuple, scores.multiclass_confusion_matrix(logits, labels, count).tolist())),
     )

@@ -7,6 +7,7 @@ on them.
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +20,9 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.evaluation.classification import classification_scores
+from foveate.records.run import Scores
 
-__all__ = ["STRENGTHS", "Features", "features", "linear_probe"]
+__all__ = ["STRENGTHS", "Features", "Probe", "features", "linear_probe"]
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 3))
 """Values of C, the inverse of the penalty's weight, from which the validation part chooses."""
@@ -77,17 +79,29 @@ def _flat(values: Tensor, path: str) -> Tensor:
     return values.float().cpu()
 
 
-def linear_probe(
-    train: Features, validation: Features, test: Features, classes: Sequence[str]
-) -> dict[str, Any]:
-    """Fit a logistic regression on `train`, choose its penalty on `validation`, and judge it once on `test`.
+@dataclass(frozen=True)
+class Probe:
+    """A fitted linear probe.
 
-    Each feature is standardised by the mean and deviation that it has in `train`. Of the values of C in
-    `STRENGTHS` that one is taken whose accuracy on the validation part is best (of equals the smallest, the
-    simplest model). The fit (L-BFGS, from zero) draws no random numbers.
+    Attributes:
+        scores: on the test part.
+        c: the inverse of the penalty's weight, which the validation part chose.
+        validation_accuracy: with this c.
+        features: number D of features.
+    """
 
-    Returns:
-        the scores of `classification_scores`, and "c", "validation_accuracy", "features" (D).
+    scores: Scores
+    c: float
+    validation_accuracy: float
+    features: int
+
+
+def linear_probe(train: Features, validation: Features, test: Features, classes: Sequence[str]) -> Probe:
+    """Fit a logistic regression on `train`, choose its penalty on `validation`, and test it once on `test`.
+
+    Each feature is standardised by its mean and deviation in `train`. Of the values of C in `STRENGTHS` the
+    one with the best accuracy on the validation part is chosen (of equals the smallest, the simplest model).
+    The fit (L-BFGS, from zero) draws no random numbers.
 
     Raises:
         RequestError: features that are not finite, or a training part without one of the classes.
@@ -108,16 +122,12 @@ def linear_probe(
     strength, accuracy, model = best
     logits = torch.from_numpy(np.atleast_2d(model.predict_log_proba(test.values.numpy()))).float()
     scores = classification_scores(logits.clamp(min=-1e4), test.labels, classes)
-    return scores | {
-        "c": strength,
-        "validation_accuracy": accuracy,
-        "features": train.values.shape[1],
-    }
+    return Probe(scores, strength, accuracy, train.values.shape[1])
 
 
 def _fit(part: Features, strength: float) -> Any:
     model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=ITERATIONS))
     with warnings.catch_warnings():
-        # A weak penalty on few images need not converge to its end; the validation part judges what it is.
+        # With a weak penalty and few images the fit need not converge; the validation part judges the result.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(part.values.numpy(), part.labels.numpy())

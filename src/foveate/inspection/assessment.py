@@ -1,15 +1,16 @@
 """The record of an examination while it is made: rows are measured once, and written as they come."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from foveate.records.examination import ExaminationRecord, Key, Row
+from foveate.inspection.trained import Trained
+from foveate.records.examination import ExaminationRecord, ExaminedNetwork, Key, Row
 from foveate.records.files import read_record, write_record
 from foveate.studies.engine.folder import sole_user
 
-__all__ = ["Assessment", "assessment"]
+__all__ = ["Assessment", "assessment", "examined_networks"]
 
 RowType = TypeVar("RowType", bound=Row)
 
@@ -80,3 +81,11 @@ def assessment(path: Path, begun: ExaminationRecord[RowType]) -> Iterator[Assess
         record = Assessment(path, begun)
         yield record
         record.write()
+
+
+def examined_networks(trained: Sequence[Trained]) -> tuple[ExaminedNetwork, ...]:
+    """Return `trained` as a record lists them."""
+    return tuple(
+        ExaminedNetwork(name=one.name, label=one.label, seed=one.seed, backbone=one.backbone)
+        for one in trained
+    )

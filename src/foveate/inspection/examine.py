@@ -12,8 +12,7 @@ from foveate.errors import RequestError, WorkError
 from foveate.files import find_obstacle
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.trained import Trained, study_of
-from foveate.report.sections import Examined, read_examined
-from foveate.report.study.build import build_examination, build_report
+from foveate.records.files import STUDY
 from foveate.studies.engine.bar import shown_on
 from foveate.studies.engine.environment import (
     available_cores,
@@ -21,7 +20,6 @@ from foveate.studies.engine.environment import (
     command_line,
     describe_environment,
 )
-from foveate.studies.engine.folder import STUDY
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import OnProgress
 from foveate.training.fit import lightning_device
@@ -50,7 +48,7 @@ class Work:
     on_progress: OnProgress
 
 
-def examine(asked: Examination, console: Console, engine: Callable[[Work], Path]) -> tuple[Examined, str]:
+def examine(asked: Examination, console: Console, engine: Callable[[Work], Path]) -> Any:
     """Examine the networks that `asked` names by `engine`, and build the report of their folder.
 
     The folder is that of their study, or else `asked.out`. `engine` returns the path of its record.
@@ -62,6 +60,9 @@ def examine(asked: Examination, console: Console, engine: Callable[[Work], Path]
         RequestError: no such network, or the folder cannot be written to.
         WorkError: nothing could be examined; what was measured is kept.
     """
+    from foveate.report.sections import read_examined
+    from foveate.report.study.build import build_examination, build_report
+
     lightning_device(asked.device)
     trained = find_trained(asked.sources)
     folder = asked.out or study_of(trained) or Path("studies") / trained[0].name

@@ -1,5 +1,6 @@
-"""Finds trained networks: runs of a study, files of weights from anywhere, names that timm knows."""
+"""Find trained networks: runs of a study, files of weights from anywhere, names that timm knows."""
 
+import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,9 +28,11 @@ from foveate.models.checkpoint.state_dicts import check_weights, without_wrapper
 from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
 from foveate.records.base import reading
+from foveate.records.files import RESULT, RUNS, STUDY, read_record
 from foveate.records.labels import BASELINE, display_name
-from foveate.records.study import read_record
-from foveate.studies.engine.folder import RESULT, RUNS, STUDY, find_result
+from foveate.records.run import RunRecord
+from foveate.records.study import StudyRecord
+from foveate.studies.engine.folder import find_result
 from foveate.studies.spec.study import RunSpec
 
 __all__ = ["find_trained"]
@@ -38,21 +41,21 @@ __all__ = ["find_trained"]
 def find_trained(sources: Sequence[str]) -> list[Trained]:
     """Find the networks that `sources` name, in their order.
 
-    Each is the folder of a study (all its finished runs) or of one run, a file of `foveate.save`,
-    BACKBONE=FILE for weights that do not say what they are of, or a name that timm has pretrained weights for
-    (torchvision's behind `torchvision/`). What exists as a path is one.
+    Each source is the folder of a study (all its finished runs) or of one run, a file of `foveate.save`,
+    BACKBONE=FILE for weights without a description, or a name that timm has pretrained weights for (those of
+    torchvision after `torchvision/`). A source that exists as a path is taken as a path.
 
     Raises:
-        RequestError: nothing of the kind, weights that do not fit, or two that nothing tells apart.
+        RequestError: no such network, weights that do not fit, or two networks with the same name.
     """
-    found = _named_apart([trained for source in sources for trained in _find(source)])
+    found = _with_unique_names([trained for source in sources for trained in _find(source)])
     places = Counter((trained.label, trained.seed) for trained in found)
     if [one for one in found if places[one.label, one.seed] > 1 and one.seed is not None]:
         raise RequestError(
             "two runs of the same mechanism and seed were given, from different studies: give the runs of "
             "one study at a time, and join the reports"
         )
-    # A mechanism's label says "the same network but for it": where that is not so, the name stands for it.
+    # Labels are of mechanisms on the same network. Where the networks differ, the name is the label.
     foreign = [one for one in found if one.seed is None]
     alike = len(foreign) == len(found) and len({one.backbone for one in foreign}) == 1
     return [
@@ -63,8 +66,8 @@ def find_trained(sources: Sequence[str]) -> list[Trained]:
     ]
 
 
-def _named_apart(found: Sequence[Trained]) -> list[Trained]:
-    """Give files of one name that of their folders too, and refuse what was given twice."""
+def _with_unique_names(found: Sequence[Trained]) -> list[Trained]:
+    """Add the names of their folders to files of the same name, and refuse a network that is given twice."""
     names = Counter(one.name for one in found)
     apart = [
         replace(one, name=f"{one.path.resolve().parent.name}/{one.name}")
@@ -98,7 +101,7 @@ def _find(source: str) -> Iterator[Trained]:
 
 
 def _runs(study: Path) -> Iterator[Trained]:
-    runs = [study / RUNS / run["id"] for run in read_record(study / STUDY)["runs"]]
+    runs = [study / RUNS / run.id for run in read_record(study / STUDY, StudyRecord).runs]
     finished = [run for run in runs if (run / RESULT).is_file()]
     if not finished:
         raise RequestError(f"no run of the study in {study} has finished: give the study's command again")
@@ -109,38 +112,38 @@ def _run(folder: Path) -> Trained:
     result = find_result(folder)
     assert result is not None
     with reading(folder / RESULT):
-        settings = result["spec"] | {"attention": {**result["spec"]["attention"]}}
+        settings: dict[str, Any] = copy.deepcopy(result.spec)
         label = str(settings["attention"].pop("label"))
         spec = RunSpec.model_validate(settings)
     study = folder.resolve().parent.parent
     weights = _file(folder / WEIGHTS[0])
-    _check_weights(weights, spec, result)
+    _check_weights(weights, spec, result, label)
     return replace(
         weights,
-        name=result["id"],
+        name=result.id,
         label=label,
         backbone=spec.backbone,
         seed=spec.seed,
         spec=spec,
         folder=study if (study / STUDY).is_file() else None,
-        greys=GreyRange(*result["data"]["greys"]) if "greys" in result["data"] else None,
+        greys=GreyRange(*map(int, result.data.greys)) if result.data and result.data.greys else None,
     )
 
 
-def _check_weights(weights: Trained, spec: RunSpec, result: dict[str, Any]) -> None:
+def _check_weights(weights: Trained, spec: RunSpec, result: RunRecord, label: str) -> None:
     """Refuse weights that are not those of the run; records of 0.1.0 have no checksum of them."""
     assert weights.path is not None
-    run = f"run {result['id']} ({result['spec']['attention']['label']}, seed {spec.seed})"
+    run = f"run {result.id} ({label}, seed {spec.seed})"
     remedy = "Put the run's own file there, or delete the run's folder and give the study's command again"
     # A registered name such as resnet50_dmsca brings attention of its own.
     own = {name for name in list_attention() if spec.backbone.partition(".")[0].endswith(f"_{name}")}
-    held, expected = set(weights.label.split("+")) - {BASELINE}, {spec.attention.name} - {BASELINE}
+    held, expected = set(weights.mechanisms), {spec.attention.name} - {BASELINE}
     if held - own != expected - own:
         raise RequestError(
             f"{weights.path} holds weights of {display_name(weights.label)}, and it lies in the folder of "
             f"{run}. {remedy}"
         )
-    if result.get("weights_sha256") not in (None, file_sha256(weights.path)):
+    if result.weights_sha256 not in (None, file_sha256(weights.path)):
         raise RequestError(
             f"{weights.path} is not the file that {run} wrote: its checksum is another. {remedy}"
         )
@@ -158,9 +161,11 @@ def _file(path: Path) -> Trained:
             f"{path} does not say how its {description.network} is built, or what images it takes: save it "
             "with backbone= and preprocessing="
         )
+    mechanisms = _mechanisms(description.attention)
     return Trained(
         name=path.stem if path.name not in WEIGHTS else path.resolve().parent.name,
-        label=_label(description.attention),
+        label=_label(mechanisms),
+        mechanisms=mechanisms,
         backbone=backbone.name,
         seed=None,
         digest=_digest(path),
@@ -173,12 +178,16 @@ def _file(path: Path) -> Trained:
     )
 
 
-def _label(groups: Sequence[AttentionGroup]) -> str:
-    return "+".join(dict.fromkeys(group.name for group in groups)) or BASELINE
+def _mechanisms(groups: Sequence[AttentionGroup]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(group.name for group in groups))
+
+
+def _label(mechanisms: tuple[str, ...]) -> str:
+    return "+".join(mechanisms) or BASELINE
 
 
 def _weights(backbone: str, file: Path) -> Trained:
-    """Weights alone: of a registered name, which may have attention (resnet50_dmsca)."""
+    """Find weights without a description, of a registered name, which may have attention (resnet50_dmsca)."""
     check_backbone(backbone)
     named, _ = read_safetensors(file)
     with torch.device("meta"):
@@ -212,19 +221,21 @@ def _pretrained(name: str) -> Trained:
 
 
 def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
-    """What a network says of itself, as timm reads it."""
-    said = resolve_model_data_config(network)
+    """Describe a network by its timm configuration and its attention."""
+    config = resolve_model_data_config(network)
+    mechanisms = _mechanisms(describe_attention(network))
     names = getattr(network, "pretrained_cfg", {}).get("label_names") or map(str, range(classes))
     return Trained(
         name=backbone,
-        label=_label(describe_attention(network)),
+        label=_label(mechanisms),
+        mechanisms=mechanisms,
         backbone=backbone,
         seed=None,
         digest=backbone,
         classes=tuple(map(cleaned, names)),
-        input_size=tuple(said["input_size"]),
-        mean=tuple(said["mean"]),
-        std=tuple(said["std"]),
+        input_size=tuple(config["input_size"]),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
     )
 
 

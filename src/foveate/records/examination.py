@@ -1,7 +1,7 @@
 """What the records of all examinations of trained networks share: explain, robustness, transfer."""
 
 import json
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from foveate.records.base import Count, Record, Text
 from foveate.records.environment import Environment
@@ -19,26 +19,27 @@ class ExaminedNetwork(Record):
 
 
 class PictureRecord(Record):
-    """A picture that lies beside a record: its file's name, its title, and a description in words."""
+    """A picture that lies beside a record: its title, a description in words, and its file's name."""
 
-    file: Text
     title: Text
     description: Text
+    file: Text
 
 
 class Key(Record):
     """Everything that decides what a row holds; equal keys are measured once.
 
-    The JSON key "network" is a name in some kinds of record and a digest of weights in others: subclasses
-    call the fields what they are, and give them their alias.
+    Each subclass declares the fields `name` and `digest` itself: their places in the JSON differ, and so does
+    what the JSON key "network" stands for, a name in some kinds of record and a digest in others.
 
     Attributes:
         name: of the network, as in the record's `networks`.
         digest: of its weights.
     """
 
-    name: Text
-    digest: Text
+    if TYPE_CHECKING:
+        name: Text
+        digest: Text
 
     @property
     def identity(self) -> str:

@@ -1,100 +1,118 @@
-"""`foveate explain`: where each trained network looks, what its attention makes, and scores of both."""
+"""`foveate explain`: score and draw where trained networks look, and draw the maps of their attention."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from torch import nn
+import numpy as np
 
 from foveate.errors import RequestError
 from foveate.evaluation.attention_scores import VIEWS, tolerance_of
 from foveate.evaluation.road import SHARES
-from foveate.inspection.assessment import Assessment, assessment
+from foveate.inspection.assessment import Assessment, assessment, examined_networks
 from foveate.inspection.examine import Work
-from foveate.inspection.explain.pictures import Looked, draw_grid, draw_own_maps, look, remove_others
+from foveate.inspection.explain.built import BuiltNetwork, build_network
+from foveate.inspection.explain.pictures import (
+    GridColumn,
+    draw_grid,
+    draw_own_maps,
+    make_column,
+    remove_others,
+)
 from foveate.inspection.explain.scores import score_maps
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.subjects import Subjects, find_subjects
 from foveate.inspection.trained import Trained, assumed_order
-from foveate.models.sites.target_layers import default_layer, find_layer
+from foveate.records.base import FORMAT
+from foveate.records.examination import PictureRecord
+from foveate.records.explain import (
+    EXPLAIN,
+    ExplainData,
+    ExplainKey,
+    ExplainRecord,
+    ExplainRow,
+    ExplainSettingsRecord,
+)
 from foveate.records.labels import display_name
 from foveate.training.learned import learned_numbers
+from foveate.version import __version__
 
 __all__ = ["ExplainSettings", "explain"]
 
-KIND = "explain"
 DEFINITIONS = 2
-"""Of the scores; another number measures them anew."""
+"""The version of the definitions of the scores: rows of another version are measured again."""
 
 
 def explain(work: Work, settings: ExplainSettings, source: str | None = None) -> Path:
     """Score the maps of every network on the same images, draw them, and return the path of the record.
 
-    A network is scored once for the same weights, images and settings. The pictures are of the first seed.
-    What cannot be looked at is left out, by name. `source` stands for the data of the runs.
+    A network is scored once for the same weights, images and settings. The pictures show the first seed of
+    each mechanism. A network that cannot be explained is excluded, by name. `source` replaces the data of the
+    runs.
 
     Raises:
-        RequestError: a setting that cannot be, or no images.
+        RequestError: an invalid setting, or no images.
     """
     settings.check()
     subjects = find_subjects(work.trained, settings, source)
-    about = {
+    begun = ExplainRecord(
+        format=FORMAT,
+        foveate=__version__,
+        kind=EXPLAIN,
         **work.about,
-        "settings": {
-            "method": settings.method,
-            "layer": settings.layer,
-            "road_images": min(settings.road, len(subjects)),
-            "road_shares": list(SHARES),
-            "views": [view.name for view in VIEWS],
-            "pointing_tolerance": tolerance_of(subjects.image_size, subjects.image_size),
-            "batch_size": settings.batch_size,
-        },
-        "data": {
-            "about": subjects.about,
-            "fingerprint": subjects.fingerprint,
-            "images": len(subjects),
-            "with_object": sum(name in subjects.regions for name in subjects.names),
-            "left_out": len(subjects.left_out),
-        },
-    }
-    with assessment(work.folder, KIND, work.trained, about) as record:
-        record.say(warning=assumed_order(work.trained, subjects.classes))
+        settings=_describe_settings(settings, subjects),
+        data=_describe_data(subjects),
+        networks=examined_networks(work.trained),
+    )
+    with assessment(work.folder / f"{EXPLAIN}.json", begun) as record:
+        for warning in (assumed_order(work.trained, subjects.classes), subjects.regions.describe()):
+            if warning:
+                record.warn(warning)
         for sentence in subjects.left_out:
-            record.say(left_out=sentence)
-        record.say(warning=subjects.regions.describe() or None)
+            record.exclude(sentence)
+        drawn = subjects.sample(settings.show)
         first = _first_seeds(work.trained)
-        shown = subjects.some(settings.show)
-        looked: list[Looked] = []
-        pictures: list[dict[str, Any]] = []
-        for one, network, layer in _usable(work, settings, subjects, record):
+        columns: list[GridColumn] = []
+        pictures: list[PictureRecord] = []
+        for built in _build(work, settings, subjects, record):
             try:
-                _score(one, network, layer, work, settings, subjects, record)
-                if one.name in first:
-                    looked.append(
-                        look(
-                            one,
-                            network,
-                            layer,
-                            subjects,
-                            shown,
-                            settings.method,
-                            work.device,
-                            settings.batch_size,
-                        )
-                    )
-                    own = draw_own_maps(work.folder, one, network, subjects, int(shown[0]), work.device)
-                    pictures += [own] if own else []
+                _score(built, settings, subjects, record, work)
+                if built.trained.name in first:
+                    columns.append(make_column(built, subjects, drawn, settings.method, settings.batch_size))
+                    if own := draw_own_maps(work.folder, built, subjects, int(drawn[0])):
+                        pictures.append(own)
             except RequestError as error:
-                record.say(left_out=f"{one.name} ({display_name(one.label)}): {error}")
-        if looked:
-            pictures.insert(0, draw_grid(work.folder, looked, subjects, shown))
-        record.about["pictures"] = pictures
+                _exclude(record, built.trained, error)
+        if columns:
+            pictures.insert(0, draw_grid(work.folder, columns, subjects, drawn))
+        record.change(pictures=tuple(pictures))
         remove_others(work.folder, pictures)
     return record.path
 
 
+def _describe_settings(settings: ExplainSettings, subjects: Subjects) -> ExplainSettingsRecord:
+    return ExplainSettingsRecord(
+        method=settings.method,
+        layer=settings.layer,
+        road_images=min(settings.road, len(subjects)),
+        road_shares=SHARES,
+        views=tuple(view.name for view in VIEWS),
+        pointing_tolerance=tolerance_of(subjects.image_size, subjects.image_size),
+        batch_size=settings.batch_size,
+    )
+
+
+def _describe_data(subjects: Subjects) -> ExplainData:
+    return ExplainData(
+        about=subjects.about,
+        fingerprint=subjects.fingerprint,
+        images=len(subjects),
+        with_object=sum(name in subjects.regions for name in subjects.names),
+        left_out=len(subjects.left_out),
+    )
+
+
 def _first_seeds(trained: list[Trained]) -> set[str]:
-    """The names of the networks that are drawn: of each label the one with the smallest seed."""
+    """Return the names of the networks that are drawn: for each label the one with the smallest seed."""
     first: dict[str, Trained] = {}
     for one in trained:
         if one.label not in first or (one.seed or 0) < (first[one.label].seed or 0):
@@ -102,53 +120,59 @@ def _first_seeds(trained: list[Trained]) -> set[str]:
     return {one.name for one in first.values()}
 
 
-def _usable(
-    work: Work, settings: ExplainSettings, subjects: Subjects, record: Assessment
-) -> Iterator[tuple[Trained, nn.Module, str]]:
-    """Each network, built, and its layer; one without such a layer is left out."""
+def _build(
+    work: Work, settings: ExplainSettings, subjects: Subjects, record: Assessment[ExplainRow]
+) -> Iterator[BuiltNetwork]:
+    """Build each network when it is its turn; one without the layer asked for is excluded."""
+    example = subjects.images(np.array([0]))
     for one in work.trained:
-        network = one.network(work.device)
         try:
-            if settings.layer is not None:
-                layer = find_layer(network, settings.layer)
-            else:
-                example = one.normalise(subjects.images([0]).to(work.device))
-                layer = default_layer(network, example)
+            built = build_network(one, settings.layer, example, work.device)
         except RequestError as error:
-            record.say(left_out=f"{one.name} ({display_name(one.label)}): {error}")
-            continue
-        yield one, network, layer
+            _exclude(record, one, error)
+        else:
+            yield built
 
 
 def _score(
-    one: Trained,
-    network: nn.Module,
-    layer: str,
-    work: Work,
+    built: BuiltNetwork,
     settings: ExplainSettings,
     subjects: Subjects,
-    record: Assessment,
+    record: Assessment[ExplainRow],
+    work: Work,
 ) -> None:
-    key = {
-        "network": one.digest,
-        "name": one.name,
-        "backbone": one.backbone,
-        "method": settings.method,
-        "layer": layer,
-        "images": subjects.fingerprint,
-        "limit": settings.limit,
-        "road": settings.road,
-        "batch_size": settings.batch_size,
-        "definitions": DEFINITIONS,
-    }
+    """Add the row of one network to the record, unless it was measured before."""
+    one = built.trained
+    key = ExplainKey(
+        digest=one.digest,
+        name=one.name,
+        backbone=one.backbone,
+        method=settings.method,
+        layer=built.layer,
+        images=subjects.fingerprint,
+        limit=settings.limit,
+        road=settings.road,
+        batch_size=settings.batch_size,
+        definitions=DEFINITIONS,
+    )
     if record.find(key) is not None:
         return
-    what = f"maps of {display_name(one.label)}" + (f", seed {one.seed}" if one.seed is not None else "")
+    title = f"maps of {display_name(one.label)}" + (f", seed {one.seed}" if one.seed is not None else "")
 
-    def tell(done: int) -> None:
-        work.on_progress(what, done, len(subjects))
+    def on_progress(done: int) -> None:
+        work.on_progress(title, done, len(subjects))
 
-    scores = score_maps(one, network, layer, subjects, settings, work.device, tell)
-    about = {"label": one.label, "seed": one.seed, "backbone": one.backbone, "layer": layer}
-    values = {**about, "scores": scores, "learned": learned_numbers(network)}
-    record.add([(key, values)])
+    row = ExplainRow(
+        key=key,
+        label=one.label,
+        seed=one.seed,
+        backbone=one.backbone,
+        layer=built.layer,
+        scores=score_maps(built, subjects, settings, on_progress),
+        learned=learned_numbers(built.network),
+    )
+    record.add([row])
+
+
+def _exclude(record: Assessment[ExplainRow], one: Trained, error: RequestError) -> None:
+    record.exclude(f"{one.name} ({display_name(one.label)}): {error}")

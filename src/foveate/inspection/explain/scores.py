@@ -2,11 +2,11 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from foveate.evaluation.attention_scores import (
     VIEWS,
@@ -17,103 +17,105 @@ from foveate.evaluation.attention_scores import (
     tolerance_of,
     view_consistency,
 )
-from foveate.evaluation.cam import cam_maps
-from foveate.evaluation.intervals import AMOUNT
+from foveate.evaluation.intervals import bounds_of
 from foveate.evaluation.road import road
 from foveate.evaluation.statistics import describe
+from foveate.inspection.explain.built import BuiltNetwork
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.subjects import Subjects
-from foveate.inspection.trained import Trained
-from foveate.report.explain.summary import SCORE_BOUNDS
+from foveate.records.explain import SCORES, MapScore
 
 __all__ = ["score_maps"]
 
+Values = defaultdict[str, list[float]]
+"""One value for each image, by the name of the score."""
+
 
 def score_maps(
-    one: Trained,
-    network: nn.Module,
-    layer: str,
+    built: BuiltNetwork,
     subjects: Subjects,
     settings: ExplainSettings,
-    device: torch.device,
     on_progress: Callable[[int], None],
-) -> dict[str, dict[str, Any]]:
-    """Each score by name: mean, std and ci95 over images, how many, and for how many it is undefined.
+) -> dict[str, MapScore]:
+    """Return each score by its name.
 
-    The maps speak for the class that the network answers, its views for that of the original.
+    The maps are made for the class that the network answers, those of the views for the class that it answers
+    for the original. `on_progress` is called with the number of images that are done.
     """
-    values: dict[str, list[float]] = defaultdict(list)
+    values: Values = defaultdict(list)
+    energy: Values = defaultdict(list)
     by_class = ClassConsistency()
-    taken_apart = set(subjects.some(settings.road).tolist())
+    road_images = subjects.sample(settings.road)
     for start in range(0, len(subjects), settings.batch_size):
-        numbers = range(start, min(start + settings.batch_size, len(subjects)))
-        images = subjects.images(numbers).to(device)
-        normal = one.normalise(images)
-        maps, logits = cam_maps(network, layer, normal, settings.method)
+        numbers = np.arange(start, min(start + settings.batch_size, len(subjects)))
+        images = subjects.images(numbers).to(built.device)
+        maps, logits = built.maps(images, settings.method)
         answers = logits.argmax(dim=1)
         objects, known = subjects.objects(numbers)
         if known.any():
-            _score_objects(values, maps[known], objects[known])
-        over_views = torch.stack(
-            [
-                view_consistency(maps, cam_maps(network, layer, seen, settings.method, answers)[0], view)
-                for view in VIEWS
-                for seen in [one.normalise(view.see(images))]
-            ]
-        )
-        values["view_consistency"] += over_views.mean(dim=0).tolist()
-        labels = torch.from_numpy(subjects.labels[start : numbers.stop])
+            _score_objects(values, energy, maps[known], objects[known])
+        values["view_consistency"] += _over_views(built, images, maps, answers, settings.method)
+        labels = torch.from_numpy(subjects.labels[numbers])
         by_class.add(maps[labels >= 0], labels[labels >= 0])
-        apart = [k for k, number in enumerate(numbers) if number in taken_apart]
-        if apart:
+        chosen = np.flatnonzero(np.isin(numbers, road_images))
+        if len(chosen):
             with torch.inference_mode():
                 generator = torch.Generator().manual_seed(start)
-                values["road"] += road(
-                    network, normal[apart], maps[apart], answers[apart], generator
-                ).tolist()
-        on_progress(numbers.stop)
-    suppression = _ratio_of_means(values.pop("outside", []), values.pop("inside", []))
-    scores = {name: _over_images(name, found) for name, found in values.items()}
-    if suppression:
-        scores["noise_suppression"] = suppression
+                prepared = built.prepare(images[chosen])
+                road_values = road(built.network, prepared, maps[chosen], answers[chosen], generator)
+            values["road"] += road_values.tolist()
+        on_progress(start + len(numbers))
+    scores = {name: _summarise(name, found) for name, found in values.items()}
+    if energy:
+        scores["noise_suppression"] = _noise_suppression(energy["outside"], energy["inside"])
     if of_classes := by_class.values():
-        scores["class_consistency"] = _over_images("class_consistency", of_classes)
+        scores["class_consistency"] = _summarise("class_consistency", of_classes)
     return scores
 
 
-def _score_objects(values: dict[str, list[float]], maps: Tensor, objects: Tensor) -> None:
+def _score_objects(values: Values, energy: Values, maps: Tensor, objects: Tensor) -> None:
+    """Append what each map (B, S, S) has inside of its object, bool (B, S, S), and outside."""
     outside, inside = energies(maps, objects)
     values["focus_ratio"] += focus_ratio(maps, objects).tolist()
     values["pointing_game"] += pointing_game(maps, objects, tolerance_of(*maps.shape[1:])).tolist()
-    values["outside"] += outside.tolist()
-    values["inside"] += inside.tolist()
+    energy["outside"] += outside.tolist()
+    energy["inside"] += inside.tolist()
 
 
-def _over_images(score: str, values: list[float]) -> dict[str, Any]:
-    """`describe` of the values of `score` that there are."""
-    there = [value for value in values if math.isfinite(value)]
-    described = describe(there, SCORE_BOUNDS[score])
-    return {key: described[key] for key in ("mean", "std", "ci95")} | {
-        "n": len(there),
-        "undefined": len(values) - len(there),
-    }
+def _over_views(
+    built: BuiltNetwork, images: Tensor, maps: Tensor, answers: Tensor, method: str
+) -> list[float]:
+    """Return for each image the mean cosine of its map with those of its views."""
+    cosines = [
+        view_consistency(maps, built.maps(view.see(images), method, answers)[0], view) for view in VIEWS
+    ]
+    means: list[float] = torch.stack(cosines).mean(dim=0).tolist()
+    return means
 
 
-def _ratio_of_means(above: list[float], below: list[float]) -> dict[str, Any] | None:
-    """Mean of `above` over mean of `below`, with the interval of a ratio of means (delta method).
+def _summarise(name: str, values: Sequence[float]) -> MapScore:
+    """Describe the values of a score, of which NaN are those that are undefined."""
+    defined = [value for value in values if math.isfinite(value)]
+    described = describe(defined, bounds_of(SCORES[name]))
+    return MapScore(
+        mean=described.mean,
+        std=described.std,
+        ci95=described.ci95,
+        n=len(defined),
+        undefined=len(values) - len(defined),
+    )
 
-    Its residuals above - ratio · below, divided by the mean of `below`, spread as the ratio does.
+
+def _noise_suppression(outside: Sequence[float], inside: Sequence[float]) -> MapScore:
+    """Return mean of `outside` over mean of `inside`, with the interval of a ratio of means (delta method).
+
+    Its residuals outside - ratio · inside, divided by the mean of `inside`, spread as the ratio does.
     """
-    pairs = [(a, b) for a, b in zip(above, below, strict=True) if math.isfinite(a) and math.isfinite(b)]
+    pairs = [(a, b) for a, b in zip(outside, inside, strict=True) if math.isfinite(a) and math.isfinite(b)]
     total = sum(b for _, b in pairs)
     if not total:
-        return _over_images("noise_suppression", [math.nan] * len(above)) if above else None
+        return _summarise("noise_suppression", [math.nan] * len(outside))
     ratio, mean = sum(a for a, _ in pairs) / total, total / len(pairs)
-    described = describe([ratio + (a - ratio * b) / mean for a, b in pairs], AMOUNT)
-    return {
-        "mean": ratio,
-        "std": described["std"],
-        "ci95": described["ci95"],
-        "n": len(pairs),
-        "undefined": len(above) - len(pairs),
-    }
+    spread = [ratio + (a - ratio * b) / mean for a, b in pairs]
+    summary = _summarise("noise_suppression", spread)
+    return summary.model_copy(update={"mean": ratio, "undefined": len(outside) - len(pairs)})

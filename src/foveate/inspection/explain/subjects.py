@@ -1,4 +1,4 @@
-"""The images whose maps are looked at: of the test part, or of a folder; with their objects, where known."""
+"""The images to explain: of the test part, or of a folder; with their objects, where these are known."""
 
 import hashlib
 import os
@@ -29,15 +29,18 @@ class Subjects:
     """Images by number, 0 to len - 1, fetched in batches.
 
     Attributes:
-        store: where they come from; `rows` are their places in it.
-        names: what each is called.
+        store: the store that they are read from.
+        rows: their positions in it, int64 (N,).
+        names: the name of each.
         labels: their classes, int64 (N,); below 0 where unknown.
-        classes: what those are called.
-        image_size: side in pixels of what a network sees.
-        about: where they are from, for the record.
+        classes: the names of the classes.
+        canvas: side in pixels of a stored image.
+        image_size: side in pixels of what a network takes.
+        about: where they are from, in words, for the record.
         fingerprint: of the images and their objects.
-        left_out: sentences on what is not among them.
-        regions: where the objects are; `sizes` are the stored images', (width, height).
+        left_out: what was excluded, in sentences.
+        regions: where the objects are.
+        sizes: of the images before they were resized, (width, height).
     """
 
     store: ImageStore
@@ -56,21 +59,21 @@ class Subjects:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def images(self, numbers: Sequence[int] | np.ndarray) -> Tensor:
-        """Images as a network sees them before they are normalised: (B, C, S, S) in 0..1."""
-        canvases, _ = self.store.__getitems__(self.rows[np.asarray(numbers)])
+    def images(self, numbers: np.ndarray) -> Tensor:
+        """Return images as a network takes them before they are normalised: (B, C, S, S) in 0..1."""
+        canvases, _ = self.store.__getitems__(self.rows[numbers])
         return seen(canvases, self.image_size)
 
-    def objects(self, numbers: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
-        """Which pixels are the object, bool (B, S, S), and of which images that is known, bool (B,)."""
+    def objects(self, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return which pixels are the object, bool (B, S, S), and whether that is known, bool (B,)."""
         inside = torch.zeros(len(numbers), self.image_size, self.image_size, dtype=torch.bool)
         for k, number in enumerate(numbers):
             if self.names[number] in self.regions:
                 inside[k] = torch.from_numpy(self._object(number))
         return inside, inside.flatten(1).any(dim=1)
 
-    def some(self, count: int) -> np.ndarray:
-        """At most `count` numbers, spread over the classes and within each."""
+    def sample(self, count: int) -> np.ndarray:
+        """Return at most `count` numbers of images, spread over the classes and within each."""
         return spread(self.labels, count)
 
     def _object(self, number: int) -> np.ndarray:
@@ -79,14 +82,15 @@ class Subjects:
 
 
 def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source: str | None) -> Subjects:
-    """Find the images that `settings` ask for; `source` stands for the data of the runs, as in `open_images`.
+    """Find the images that `settings` ask for; `source` replaces the data of the runs, as in `open_images`.
 
-    Raises RequestError where there are none, where both `settings` and `source` say which, and for networks
-    that take images of different sizes or know different classes.
+    Raises:
+        RequestError: there are none, `settings` and `source` both say which, or the networks take images of
+            different sizes or know different classes.
     """
     if settings.images is not None and source is not None:
         raise RequestError(
-            f"--images {settings.images} and --data {source} both say what to look at: give one of them"
+            f"--images {settings.images} and --data {source} both say which images: give one of them"
         )
     known = check_alike(trained)
     regions = read_regions(settings.boxes, settings.masks, settings.mask_object)
@@ -102,7 +106,7 @@ def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source:
 
 
 def _held_out(folder: Path, regions: Regions) -> list[str]:
-    """The names of the images with a region in the parts of `folder` that are not trained on."""
+    """Return the names of the images that have a region, in the parts of `folder` that are not trained on."""
     way = "give the folder of the images with --images"
     if not folder.is_dir() or parquet_files(folder):
         raise RequestError(

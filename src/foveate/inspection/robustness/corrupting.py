@@ -1,8 +1,8 @@
 """Trained networks on corrupted images: made once for all of them, or read from a prepared set."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,22 +10,23 @@ from torch import Tensor, nn
 
 from foveate.data import Data, seen
 from foveate.data.corruptions import DEFINITIONS, corrupt
-from foveate.data.prepared import CLEAN, PreparedCorruptions
+from foveate.data.prepared import PreparedCorruptions
 from foveate.data.survey import spread
-from foveate.errors import DiskError, first_line
-from foveate.evaluation.running_scores import RunningScores
+from foveate.evaluation.running_scores import PartScores, RunningScores
 from foveate.inspection.assessment import Assessment
+from foveate.inspection.robustness.failures import one_network
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained
+from foveate.records.robustness import CLEAN, CorruptionKey, CorruptionRow, RobustnessRow
 
 __all__ = ["Corrupting"]
 
-SHOWN = 3
-"""Of the images that cannot be read so many are named."""
+MOST_NAMED = 3
+"""At most this many of the images that cannot be read are named."""
 
 
 class Corrupting:
-    """The networks, built once they are needed, and the images that all of them see."""
+    """The networks, each built when it is first needed, and the images that all of them are given."""
 
     def __init__(
         self,
@@ -33,7 +34,7 @@ class Corrupting:
         data: Data,
         settings: RobustnessSettings,
         device: torch.device,
-        record: Assessment,
+        record: Assessment[RobustnessRow],
         prepared: PreparedCorruptions | None,
     ) -> None:
         self.trained, self.data, self.settings, self.device = list(trained), data, settings, device
@@ -43,89 +44,84 @@ class Corrupting:
     def measure(self, name: str, severity: int | None) -> None:
         """Measure the networks that have no row of this condition yet."""
         keys = {one.name: self._key(one, name, severity) for one in self.trained}
-        rows = {one.name: self.record.find(keys[one.name]) for one in self.trained}
-        for row in rows.values():
-            self._say_unreadable(name, severity, row or {})
-        todo = [one for one in [*self.trained] if rows[one.name] is None and self._ready(one)]
+        todo = []
+        for one in [*self.trained]:
+            row = self.record.find(keys[one.name])
+            if isinstance(row, CorruptionRow):
+                self._exclude_unreadable(name, severity, row.unreadable, row.unreadable_some)
+            elif self._build(one, _in_words(name, severity)):
+                todo.append(one)
         if not todo:
             return
-        scores = {one.name: RunningScores() for one in todo}
+        running = {one.name: RunningScores() for one in todo}
         unreadable: list[str] = []
         for images, labels in self._batches(name, severity, unreadable):
             for one in [one for one in todo if one in self.trained]:
-                self._answer(one, images, labels, scores[one.name], _words(name, severity))
-        told = {"unreadable": len(unreadable), "unreadable_some": unreadable[:SHOWN]} if unreadable else {}
-        self._say_unreadable(name, severity, told)
+                self._answer(one, images, labels, running[one.name], _in_words(name, severity))
+        self._exclude_unreadable(name, severity, len(unreadable), unreadable[:MOST_NAMED])
         self.record.add(
-            (keys[one.name], scores[one.name].values() | told) for one in todo if one in self.trained
+            _row(keys[one.name], running[one.name].values(), unreadable)
+            for one in todo
+            if one in self.trained
         )
 
-    def _say_unreadable(self, name: str, severity: int | None, row: Mapping[str, Any]) -> None:
-        """Said from the row, so that it is said again where the images are not read again."""
-        if number := row.get("unreadable"):
-            some = "; ".join(row["unreadable_some"]) + "; …" * (number > SHOWN)
-            self.record.say(
-                left_out=f"{number} images of {_words(name, severity)}, of the prepared set, cannot be read: "
-                f"{some}."
+    def _exclude_unreadable(self, name: str, severity: int | None, number: int, some: Sequence[str]) -> None:
+        """Record which images cannot be read, also where the row is of an earlier request."""
+        if number:
+            listed = "; ".join(some) + "; …" * (number > len(some))
+            self.record.exclude(
+                f"{number} images of {_in_words(name, severity)}, of the prepared set, cannot be read: "
+                f"{listed}."
             )
 
-    def _key(self, one: Trained, name: str, severity: int | None) -> dict[str, Any]:
-        made = not self._is_prepared(name)
-        return {
-            "corruption": name,
-            "severity": severity,
-            "network": one.name,
-            "digest": one.digest,
-            "data": self.data.fingerprint if made else self.prepared and self.prepared.identity(name),
-            "images": self.settings.images,
-            **(self._random() if made else {}),
-            "device": self.device.type,
-        }
+    def _key(self, one: Trained, name: str, severity: int | None) -> CorruptionKey:
+        make = partial(
+            CorruptionKey,
+            corruption=name,
+            severity=severity,
+            network=one.name,
+            digest=one.digest,
+            images=self.settings.images,
+            device=self.device.type,
+        )
+        if self.prepared is not None and name in self.prepared.corruptions:
+            return make(data=self.prepared.identity(name))
+        return make(
+            data=self.data.fingerprint,
+            batch_size=self.settings.batch_size,
+            seed=self.settings.seed,
+            definitions=DEFINITIONS,
+        )
 
-    def _random(self) -> dict[str, int]:
-        """What decides how images are made here."""
-        settings = self.settings
-        return {"batch_size": settings.batch_size, "seed": settings.seed, "definitions": DEFINITIONS}
-
-    def _is_prepared(self, name: str) -> bool:
-        return self.prepared is not None and name in self.prepared.corruptions
-
-    def _ready(self, one: Trained) -> bool:
+    def _build(self, one: Trained, condition: str) -> bool:
+        """Build the network if it is not there yet, and return whether it is there now."""
         if one.name not in self.networks:
-            try:
+            with one_network(partial(self._exclude, one, condition)):
                 self.networks[one.name] = one.network(self.device)
-            except (DiskError, torch.OutOfMemoryError):
-                raise
-            except Exception as error:  # one network's mishap is not the others'
-                self._leave_out(one, f"it could not be built: {type(error).__name__}: {first_line(error)}")
-                return False
-        return True
+        return one.name in self.networks
 
     def _answer(
-        self, one: Trained, images: Tensor, labels: Tensor, scores: RunningScores, where: str
+        self, one: Trained, images: Tensor, labels: Tensor, scores: RunningScores, condition: str
     ) -> None:
-        try:
+        with one_network(partial(self._exclude, one, condition)):
             with torch.inference_mode():
                 logits = self.networks[one.name](one.normalise(images)).float()
-            if not logits.isfinite().all():
-                self._leave_out(one, f"its answers on {where} are not finite")
-                return
-            scores.add(logits, labels)
-        except (DiskError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:  # one network's mishap is not the others'
-            self._leave_out(one, f"{type(error).__name__} on {where}: {first_line(error)}")
+            if logits.isfinite().all():
+                scores.add(logits, labels)
+            else:
+                self._exclude(one, condition, "its answers are not finite")
 
-    def _leave_out(self, one: Trained, why: str) -> None:
+    def _exclude(self, one: Trained, condition: str, why: str) -> None:
+        """Exclude the network from this condition and from all that come after it."""
         self.trained.remove(one)
         self.networks.pop(one.name, None)
-        self.record.say(left_out=f"{one.name} ({one.label}), from there on: {why}.")
+        self.record.exclude(f"{one.name} ({one.label}), from {condition} on: {why}.")
 
     def _batches(
         self, name: str, severity: int | None, unreadable: list[str]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (B, C, H, W) in 0..1 and labels (B,), on the device; `unreadable` takes bad files."""
-        if self.prepared is not None and severity is not None and self._is_prepared(name):
+        """Give images (B, C, H, W) in 0..1 and labels (B,), on the device; add bad files to `unreadable`."""
+        if self.prepared is not None and severity is not None and name in self.prepared.corruptions:
             for chunk in self._chunks(self.prepared.labels(name, severity)):
                 images, labels, bad = self.prepared.read(name, severity, chunk)
                 unreadable += bad
@@ -151,5 +147,15 @@ class Corrupting:
         return torch.Generator(self.device).manual_seed(seed)
 
 
-def _words(name: str, severity: int | None) -> str:
+def _row(key: CorruptionKey, scores: PartScores, unreadable: Sequence[str]) -> CorruptionRow:
+    row = CorruptionRow(
+        key=key, accuracy=scores.accuracy, loss=scores.loss, ece=scores.ece, images=scores.images
+    )
+    if not unreadable:
+        return row
+    some = tuple(unreadable[:MOST_NAMED])
+    return row.model_copy(update={"unreadable": len(unreadable), "unreadable_some": some})
+
+
+def _in_words(name: str, severity: int | None) -> str:
     return f"{name} images" if severity is None else f"{name}, severity {severity}"

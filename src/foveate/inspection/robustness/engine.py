@@ -1,22 +1,35 @@
-"""`foveate robustness`: what trained networks keep of their accuracy on worse or attacked images."""
+"""`foveate robustness`: measure trained networks on corrupted and on attacked images."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from foveate.data import Data
 from foveate.data.corruptions import LEAST_SIDE
-from foveate.data.prepared import CLEAN, PreparedCorruptions, open_prepared
+from foveate.data.prepared import PreparedCorruptions, open_prepared
 from foveate.errors import RequestError, WorkError, first_line
 from foveate.evaluation.attacks import check_toolbox
-from foveate.inspection.assessment import Assessment, assessment
+from foveate.inspection.assessment import Assessment, assessment, examined_networks
 from foveate.inspection.examine import Work
 from foveate.inspection.robustness.attacking import attack_network
 from foveate.inspection.robustness.corrupting import Corrupting
-from foveate.inspection.robustness.settings import Condition, RobustnessSettings
-from foveate.inspection.trained import assumed_order, open_images
+from foveate.inspection.robustness.settings import RobustnessSettings
+from foveate.inspection.trained import Trained, assumed_order, open_images
+from foveate.records.base import FORMAT
+from foveate.records.robustness import (
+    CLEAN,
+    ROBUSTNESS,
+    Condition,
+    RobustnessData,
+    RobustnessRecord,
+    RobustnessRow,
+    RobustnessSettingsRecord,
+)
 from foveate.studies.engine.fingerprints import describe_fingerprint
 from foveate.studies.engine.watch import OnProgress
+from foveate.version import __version__
 
 __all__ = ["RobustnessSettings", "robustness"]
 
@@ -24,17 +37,17 @@ __all__ = ["RobustnessSettings", "robustness"]
 def robustness(work: Work, settings: RobustnessSettings, source: str | None = None) -> Path:
     """Measure networks on clean and corrupted test images, then attack them; return the record's path.
 
-    The images are those of the runs, or of `source`.
+    The images are those of the runs, or those of `source`.
 
-    Images are corrupted once for all networks, a batch at a time, with random numbers that seed, corruption,
-    severity and the batch's place decide: every network sees the same images, and one that is measured later
-    sees them too. All is computed in float32. Memory grows with the number of networks, all of which stay
-    built; with the images by three numbers an image and network alone.
+    Images are corrupted once for all networks, a batch at a time. The seed, the corruption, the severity and
+    the position of the batch decide the random numbers: every network is given the same images, and so is one
+    that is measured later. Everything is computed in float32. All networks stay in memory; beside them,
+    memory grows by three numbers for each image and network.
 
-    A network that fails, or whose answers are not finite, is left out by name and the others go on.
+    A network that fails, or whose answers are not finite, is excluded by name, and the others go on.
 
     Raises:
-        RequestError: the settings cannot be, the images do not fit the networks, or the prepared folder is no
+        RequestError: invalid settings, images that do not fit the networks, or a prepared folder that is no
             such set or has nothing of what is asked for.
         WorkError: the device's memory is too small; what was measured is kept.
     """
@@ -54,31 +67,32 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
             settings.prepared, data.classes, data.image_size, data.channels, settings.classes, data.greys
         )
     asked = settings.conditions(prepared.corruptions if prepared else None)
-    conditions = [place for place in asked if prepared is None or _is_there(prepared, *place)]
+    conditions = [
+        (name, severity)
+        for name, severity in asked
+        if prepared is None or severity is None or prepared.has(name, severity)
+    ]
     if not conditions and not settings.attacks:
         raise RequestError(
             f"{settings.prepared} has none of the severities asked for "
             f"({', '.join(map(str, settings.severities))}): name others with --severities"
         )
-    described = {
+    path = work.folder / f"{ROBUSTNESS}.json"
+    begun = RobustnessRecord(
+        format=FORMAT,
+        foveate=__version__,
+        kind=ROBUSTNESS,
         **work.about,
-        "settings": settings.described(),
-        "data": {
-            "name": data.name,
-            "classes": list(data.classes),
-            "image_size": data.image_size,
-            "test": len(data.test),
-            **describe_fingerprint(data),
-            "prepared": prepared and str(settings.prepared),
-        },
-        "conditions": conditions,
-    }
+        settings=RobustnessSettingsRecord.model_validate(settings.described()),
+        data=_describe_data(data, settings),
+        conditions=tuple(conditions),
+        networks=examined_networks(trained),
+    )
     try:
-        with assessment(work.folder, "robustness", trained, described) as record:
-            record.say(warning=assumed_order(trained, data.classes))
+        with assessment(path, begun) as record:
+            _warn_of_assumptions(record, trained, data, prepared)
             if prepared:
-                record.say(warning=prepared.assumed)
-                _say_what_is_missing(record, settings, prepared, [c for c in asked if c not in conditions])
+                _exclude_missing(record, settings, prepared, [c for c in asked if c not in conditions])
             corrupting = Corrupting(trained, data, settings, work.device, record, prepared)
             steps: list[Condition] = [(CLEAN, None), *conditions]
             for done, (name, severity) in enumerate(steps):
@@ -86,8 +100,8 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
                 corrupting.measure(name, severity)
             on_progress("corruptions", len(steps), len(steps))
             for done, one in enumerate(trained if settings.attacks else ()):
-                tell = partial(_tell_attack, on_progress, one.label, done, len(trained))
-                attack_network(one, data, settings, work.device, record, tell)
+                on_step = partial(_report_attack, on_progress, one.label, done, len(trained))
+                attack_network(one, data, settings, work.device, record, on_step)
             if settings.attacks:
                 on_progress("attacks", len(trained), len(trained))
     except torch.OutOfMemoryError as error:
@@ -95,24 +109,45 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
             f"the memory of {work.device} is too small ({first_line(error)}): give fewer networks at a time, "
             "or --device cpu; what was measured is kept"
         ) from error
-    return work.folder / "robustness.json"
+    return path
 
 
-def _is_there(prepared: PreparedCorruptions, name: str, severity: int | None) -> bool:
-    """Whether the prepared set has it, or it is noise of a stated σ, which is made here."""
-    return severity is None or prepared.has(name, severity)
+def _describe_data(data: Data, settings: RobustnessSettings) -> RobustnessData:
+    return RobustnessData(
+        name=data.name,
+        classes=data.classes,
+        image_size=data.image_size,
+        test=len(data.test),
+        **describe_fingerprint(data),
+        prepared=None if settings.prepared is None else str(settings.prepared),
+    )
 
 
-def _say_what_is_missing(
-    record: Assessment, settings: RobustnessSettings, prepared: PreparedCorruptions, missing: list[Condition]
+def _warn_of_assumptions(
+    record: Assessment[RobustnessRow],
+    trained: Sequence[Trained],
+    data: Data,
+    prepared: PreparedCorruptions | None,
 ) -> None:
+    for assumed in (assumed_order(trained, data.classes), prepared.assumed if prepared else None):
+        if assumed is not None:
+            record.warn(assumed)
+
+
+def _exclude_missing(
+    record: Assessment[RobustnessRow],
+    settings: RobustnessSettings,
+    prepared: PreparedCorruptions,
+    missing: Sequence[Condition],
+) -> None:
+    """Record what is asked for and the prepared set does not have."""
     for sentence in prepared.left_out:
-        record.say(left_out=sentence)
+        record.exclude(sentence)
     if names := settings.missing(prepared.corruptions):
-        record.say(left_out=f"the prepared set does not have {', '.join(names)}.")
+        record.exclude(f"the prepared set does not have {', '.join(names)}.")
     for name, severity in missing:
-        record.say(left_out=f"{name}, severity {severity}: the prepared set does not have it.")
+        record.exclude(f"{name}, severity {severity}: the prepared set does not have it.")
 
 
-def _tell_attack(on_progress: OnProgress, label: str, done: int, total: int, what: str) -> None:
-    on_progress(f"{label}: {what}", done, total)
+def _report_attack(on_progress: OnProgress, label: str, done: int, total: int, attack: str) -> None:
+    on_progress(f"{label}: {attack}", done, total)

@@ -1,8 +1,6 @@
-"""A trained network's own answers for another set's images, as far as classes have a match."""
+"""A trained network's own answers for another set's images, among the classes that have a match."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,41 +10,32 @@ from foveate.data import Data, make_loader, seen
 from foveate.data.class_map import ClassMap
 from foveate.evaluation.classification import classification_scores, predict
 from foveate.inspection.trained import Trained
+from foveate.records.run import Scores
 
-__all__ = ["direct_scores", "prepared", "row_values"]
-
-SCORES = ("accuracy", "loss", "precision", "recall", "f1", "ece", "per_class")
+__all__ = ["direct_scores", "prepare"]
 
 
 def direct_scores(
     trained: Trained, data: Data, class_map: ClassMap, device: torch.device, batch_size: int = 256
-) -> dict[str, Any]:
-    """Scores of a network's own answers for the target's test images, as far as classes have a match.
+) -> Scores:
+    """Return the scores of a network's own answers for the target's test images, among the matches.
 
-    Images of target classes without a match are left out, and so are the logits of source classes without
-    one. Of what remains each match has the probability that its source classes have together, reckoned among
-    the source classes with a match alone: p_m ∝ Σ_{c in m} exp(logit_c). The answer is the likeliest match.
+    Images of target classes without a match are excluded, and so are the logits of source classes without
+    one. A match has the sum of the probabilities of its source classes, over all source classes that have a
+    match: p_m ∝ Σ_{c in m} exp(logit_c). The answer is the most probable match.
     """
     matches = class_map.matches
     label_of = {name: number for number, match in enumerate(matches) for name in match.target}
-    translation = np.array([label_of.get(name, -1) for name in data.classes])
-    labels = translation[data.test.labels]
+    label_of_class = np.array([label_of.get(name, -1) for name in data.classes])
+    labels = label_of_class[data.test.labels]
     chosen = np.flatnonzero(labels >= 0)
     loader = make_loader(data.test, chosen, batch_size, shuffle_seed=None)
-    logits, _ = predict(trained.network(device), loader, partial(prepared, trained), device=device)
+    logits, _ = predict(trained.network(device), loader, partial(prepare, trained), device=device)
     columns = [[trained.classes.index(name) for name in match.source] for match in matches]
     merged = torch.stack([logits[:, numbers].logsumexp(1) for numbers in columns], 1)
-    scores = classification_scores(
-        merged, torch.from_numpy(labels[chosen]), [match.name for match in matches]
-    )
-    return row_values(scores, len(matches), len(chosen))
+    return classification_scores(merged, torch.from_numpy(labels[chosen]), [match.name for match in matches])
 
 
-def prepared(trained: Trained, images: Tensor) -> Tensor:
-    """Canvases, uint8 (B, C, S, S), as `trained` takes them."""
+def prepare(trained: Trained, images: Tensor) -> Tensor:
+    """Return canvases, uint8 (B, C, S, S), as `trained` takes them."""
     return trained.normalise(seen(images, trained.input_size[-1]))
-
-
-def row_values(scores: Mapping[str, Any], choices: int, images: int) -> dict[str, Any]:
-    """What a row keeps of `scores`, with the accuracy of guessing among `choices`."""
-    return {name: scores[name] for name in SCORES} | {"chance": 1 / choices, "images": images}

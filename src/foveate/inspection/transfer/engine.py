@@ -1,76 +1,91 @@
-"""`foveate transfer`: networks trained on one set of images, carried over to another."""
+"""`foveate transfer`: measure what networks that were trained on one set of images reach on another."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+from foveate.data import Data
 from foveate.errors import DiskError, RequestError, WorkError
-from foveate.inspection.assessment import Assessment, assessment
+from foveate.inspection.assessment import Assessment, assessment, examined_networks
 from foveate.inspection.examine import Work
 from foveate.inspection.transfer.fine_tuning import check_attached
+from foveate.inspection.transfer.measurements import Measurement, Measurements
 from foveate.inspection.transfer.settings import WAYS, TransferSettings
-from foveate.inspection.transfer.tasks import Tasks, record_kind
+from foveate.records.base import FORMAT
+from foveate.records.transfer import (
+    TransferData,
+    TransferRecord,
+    TransferRow,
+    TransferSettingsRecord,
+    transfer_kind,
+)
 from foveate.studies.engine.fingerprints import describe_fingerprint
+from foveate.version import __version__
 
 __all__ = ["WAYS", "TransferSettings", "transfer"]
 
 
 def transfer(work: Work, settings: TransferSettings) -> Path:
-    """Carry the networks of `work` over to the images of `settings.to`; what was measured is only read.
+    """Transfer the networks of `work` to the images of `settings.to`; rows that were measured are read.
 
-    directly: the network answers for the target's test images, in its own size and preprocessing (see
-    `direct_scores`). By a probe: a logistic regression on its features (see `linear_probe`). By fine-tuning:
-    with a new head, trained on (see fine_tuning.py).
+    direct: the network answers for the target's test images, in its own input size and preprocessing (see
+    `direct_scores`). probe: a logistic regression on its features (see `linear_probe`). finetune: it is
+    trained with a new head (see fine_tuning.py).
 
-    A network that one of the ways does not fit is left out of it by name, and the rest goes on.
+    A network that one of the ways does not fit is excluded from it, by name, and the others go on.
 
     Returns:
         the path of the record, transfer-NAME.json in the folder of `work`; fine-tuned runs lie in transfer/.
 
     Raises:
-        RequestError: the settings cannot be, the images are not there, or no class has a match where direct
-            answers were asked for.
+        RequestError: an invalid setting, no images, or no class with a match where direct answers were asked
+            for.
     """
     settings.check()
     check_attached(work.trained, settings.attach)
     work.on_progress(f"images of {settings.to}", 0, 1)
-    asked = Tasks(settings, work.folder, work.device, work.on_progress)
-    data = asked.data_for(work.trained[0])
-    kind = record_kind(data)
-    described = {
-        "settings": settings.described(),
-        "data": {
-            "name": data.name,
-            "source": settings.to,
-            "classes": list(data.classes),
-            "train": len(data.train),
-            "test": len(data.test),
-            **describe_fingerprint(data),
-            "notes": list(data.notes),
-        },
-    }
-    maps = asked.maps(work.trained, data)
-    with assessment(work.folder, kind, work.trained, {**work.about, **described}) as record:
-        for note in data.notes:
-            if "left out" in note:
-                record.say(left_out=note)
+    measurements = Measurements(settings, work.folder, work.device, work.on_progress)
+    data = measurements.data_for(work.trained[0])
+    kind = transfer_kind(data.name)
+    begun = TransferRecord(
+        format=FORMAT,
+        foveate=__version__,
+        kind=kind,
+        **work.about,
+        settings=TransferSettingsRecord.model_validate(settings.described()),
+        data=_describe_data(data, settings.to),
+        networks=examined_networks(work.trained),
+    )
+    matches = measurements.match_classes(work.trained, data)
+    with assessment(work.folder / f"{kind}.json", begun) as record:
+        for sentence in data.exclusions:
+            record.exclude(sentence)
         for one in work.trained:
-            for sentence in maps[one.classes][1]:
-                record.say(left_out=sentence)
-        tasks = [task for one in work.trained for task in asked.tasks(one, maps[one.classes][0])]
-        for number, (title, key, measure) in enumerate(tasks):
-            if record.find(key) is None:
-                work.on_progress(title, number, len(tasks))
-                _measure(record, title, key, measure)
+            for sentence in matches[one.classes].exclusions:
+                record.exclude(sentence)
+        asked = [row for one in work.trained for row in measurements.of(one, matches[one.classes].class_map)]
+        for number, measurement in enumerate(asked):
+            if record.find(measurement.key) is None:
+                work.on_progress(measurement.title, number, len(asked))
+                _measure(record, measurement)
     return record.path
 
 
-def _measure(
-    record: Assessment, title: str, key: Mapping[str, Any], measure: Callable[[], dict[str, Any]]
-) -> None:
+def _describe_data(data: Data, source: str) -> TransferData:
+    return TransferData(
+        name=data.name,
+        source=source,
+        classes=data.classes,
+        train=len(data.train),
+        test=len(data.test),
+        **describe_fingerprint(data),
+        notes=data.notes,
+    )
+
+
+def _measure(record: Assessment[TransferRow], measurement: Measurement) -> None:
+    """Add the measured row to the record; a failure, but for a full disk, excludes this measurement alone."""
     try:
-        record.add([(key, measure())])
+        record.add([measurement.measure()])
     except DiskError:
         raise
     except (RequestError, WorkError) as error:
-        record.say(left_out=f"{title}: {error}")
+        record.exclude(f"{measurement.title}: {error}")

@@ -1,11 +1,10 @@
-"""Fine-tuning: a trained network behind a new head, trained on by a recipe like any run."""
+"""Fine-tuning: a trained network with a new head, trained by a recipe like any run."""
 
 import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +14,7 @@ from foveate.errors import RequestError
 from foveate.inspection.trained import Trained
 from foveate.models.backbones.head import replace_head
 from foveate.records.labels import BASELINE
+from foveate.records.run import RunRecord
 from foveate.studies.engine.network import attach_candidate
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.spec.candidate import Candidate
@@ -31,8 +31,12 @@ class Tuning:
     """One fine-tuning: of `trained`, on `data`, by `recipe`, from `seed`, with a mechanism attached or not.
 
     Attributes:
-        id: names its folder; made of all that decides what it learns.
-        spec: it as a run.
+        trained: the network that it starts from.
+        data: the target, normalised as `trained` was trained.
+        seed: of the new head and of the training.
+        attached: the mechanism, which starts as the identity; None without one.
+        spec: the run.
+        id: names its folder; a hash of everything that decides what it learns.
     """
 
     def __init__(
@@ -45,10 +49,10 @@ class Tuning:
         attached: Candidate | None = None,
     ) -> None:
         if attached is not None:
-            # Nothing is to change before it learns; tables call it as it was asked for.
+            # As the identity it changes nothing before it is trained; tables name it as it was asked for.
             attached = attached.model_copy(update={"identity_init": True, "alias": attached.label})
         self.trained, self.seed, self.attached = trained, seed, attached
-        # Images come to a trained network as they did before, so that its weights mean what they meant.
+        # The weights were trained on images that were normalised in this way.
         self.data = replace(data, mean=trained.mean, std=trained.std)
         own = trained.spec.attention if trained.spec else Candidate(name=trained.label)
         self.spec = RunSpec(
@@ -64,10 +68,10 @@ class Tuning:
         self.id = hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
     def start(self) -> nn.Module:
-        """The trained network behind a head drawn from the seed alone, then with what is attached to it.
+        """Return the trained network with a new head, and with the mechanism attached, if there is one.
 
-        All networks of a seed thus start from the same head, and one with a mechanism attached gives what
-        the plain one gives.
+        The seed alone decides the weights of the head. So all networks of a seed start from the same head, and one with a mechanism attached has the same
+        outputs as the baseline.
         """
         network = self.trained.network(torch.device("cpu"))
         torch.manual_seed(self.seed)
@@ -79,16 +83,13 @@ class Tuning:
 
 def fine_tune(
     tuning: Tuning, folder: Path, machine: Machine, on_progress: Callable[[int, int], None]
-) -> dict[str, Any]:
-    """Train what `tuning` says in its folder in `folder`, from its checkpoint if there is one, and test it.
+) -> RunRecord:
+    """Train and test `tuning` in its own folder below `folder`, from its checkpoint if there is one.
 
-    The validation part chooses the weights, the test part is looked at once.
-
-    Returns:
-        the record of the run, as `foveate.studies.engine.run.execute` writes it.
+    The validation part chooses the weights; the test part is evaluated once.
 
     Raises:
-        WorkError: whatever stopped it.
+        WorkError: the run failed.
     """
 
     def on_step(epoch: int, step: int, steps: int, _: float | None) -> None:
@@ -98,7 +99,7 @@ def fine_tune(
 
 
 def check_attached(trained: list[Trained], attached: tuple[Candidate, ...]) -> None:
-    """Raise RequestError where there is no plain network to attach `attached` to."""
+    """Raise RequestError if mechanisms are to be attached and there is no baseline network."""
     plain = [one for one in trained if one.label == BASELINE]
     if attached and not plain:
         raise RequestError(

@@ -1,4 +1,4 @@
-"""The images that networks are carried over to, in the size and the channels that a network takes."""
+"""The target: the images that networks are transferred to, with the size and channels that these take."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,11 +18,11 @@ __all__ = ["open_target"]
 def open_target(
     source: str, input_size: tuple[int, int, int], images: int | None = None, **options: Any
 ) -> Data:
-    """Load `source` for a network that takes (C, H, W): resized, enlarged where smaller, C channels.
+    """Load `source` for a network that takes (C, H, W): resized, enlarged if smaller, with C channels.
 
-    Grey images go to a network of three channels as three equal ones, colour images to one of a single
-    channel by their luminance. Broken images are left out, which the notes say. Of the test part, `images`
-    at most are kept, spread evenly over the classes.
+    A network of three channels is given grey images as three equal channels, a network of one channel is
+    given the luminance of colour images. Broken images are excluded, which the notes say. Of the test part at
+    most `images` are kept, spread evenly over the classes.
 
     Raises:
         RequestError: nothing usable there.
@@ -43,14 +43,14 @@ def open_target(
         data,
         channels=channels,
         notes=tuple(notes),
-        train=_adapted(data.train, channels),
-        test=_adapted(data.test, channels, kept),
-        validation=None if data.validation is None else _adapted(data.validation, channels),
+        train=_adapt(data.train, channels),
+        test=_adapt(data.test, channels, kept),
+        validation=None if data.validation is None else _adapt(data.validation, channels),
     )
 
 
-def _adapted(store: ImageStore, channels: int, indices: np.ndarray | None = None) -> ImageStore:
-    """A store of the same images, or those at `indices`, with so many channels."""
+def _adapt(store: ImageStore, channels: int, indices: np.ndarray | None = None) -> ImageStore:
+    """Return a store of the same images, or of those at `indices`, with this number of channels."""
     indices = np.arange(len(store)) if indices is None else indices
     if isinstance(store, StreamedStore):
         return StreamedStore(store.part.take(indices), replace(store.layout, channels=channels))

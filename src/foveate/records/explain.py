@@ -1,0 +1,136 @@
+"""The record of `foveate explain`: the scores of class activation maps, and what attention learned."""
+
+from pydantic import Field
+
+from foveate.records.base import Count, Number, Record, Text
+from foveate.records.examination import ExaminationRecord, Key, PictureRecord, Row
+from foveate.records.metric import Metric
+
+__all__ = [
+    "EXPLAIN",
+    "SCORES",
+    "UNDIRECTED",
+    "ExplainData",
+    "ExplainKey",
+    "ExplainRecord",
+    "ExplainRow",
+    "ExplainSettingsRecord",
+    "MapScore",
+]
+
+EXPLAIN = "explain"
+"""The kind of the record, and the name of its folder of pictures; the file is explain.json."""
+
+SCORES = {
+    score.name: score
+    for score in (
+        Metric(name="focus_ratio", title="Focus ratio", unit="number", digits=3),
+        Metric(
+            name="noise_suppression",
+            title="Noise suppression ratio",
+            unit="number",
+            higher_is_better=False,
+            high=None,
+            digits=3,
+        ),
+        Metric(name="pointing_game", title="Pointing game", unit="number", digits=3),
+        Metric(name="view_consistency", title="Consistency over views", unit="number", digits=3),
+        Metric(name="class_consistency", title="Consistency over a class", unit="number", digits=3),
+        Metric(name="road", title="ROAD", unit="number", low=-0.5, high=0.5, digits=3),
+    )
+}
+"""The scores by name, in the order of tables. Maps have no values below 0, so neither has a cosine of two."""
+UNDIRECTED = frozenset({"class_consistency"})
+"""The scores of which neither a high nor a low value is better."""
+
+
+class ExplainSettingsRecord(Record):
+    """How the maps were made and scored.
+
+    Attributes:
+        method: of the maps.
+        layer: the path of the module whose maps are weighted; None is the end of the last stage.
+        road_images: number of images that ROAD was measured on.
+        road_shares: shares of the pixels that ROAD removes.
+        views: the names of the views over which the maps are compared.
+        pointing_tolerance: distance from the object in pixels that counts as a hit.
+        batch_size: images per forward pass.
+    """
+
+    method: Text
+    layer: Text | None
+    road_images: Count
+    road_shares: tuple[Number, ...]
+    views: tuple[Text, ...]
+    pointing_tolerance: Count
+    batch_size: Count
+
+
+class ExplainData(Record):
+    """The images whose maps are scored: where they are from, how many, and how many have a known object.
+
+    `left_out` is the number of images and regions that were excluded.
+    """
+
+    about: Text
+    fingerprint: Text
+    images: Count
+    with_object: Count
+    left_out: Count
+
+
+class ExplainKey(Key):
+    """What decides the scores of one network's maps.
+
+    Attributes:
+        images: the fingerprint of the images and their objects.
+        limit: largest number of images.
+        road: largest number of images for ROAD.
+        definitions: the version of the definitions of the scores.
+    """
+
+    digest: Text = Field(validation_alias="network", serialization_alias="network")
+    name: Text
+    backbone: Text = ""
+    method: Text
+    layer: Text
+    images: Text
+    limit: Count
+    road: Count
+    batch_size: Count
+    definitions: Count
+
+
+class MapScore(Record):
+    """A score over images, or over classes; None of what there are too few values for.
+
+    Attributes:
+        n: number of values.
+        undefined: number of images of which the score has no value.
+    """
+
+    mean: Number | None
+    std: Number | None
+    ci95: tuple[Number, Number] | None
+    n: Count
+    undefined: Count
+
+
+class ExplainRow(Row):
+    """The scores of one network's maps, and the numbers that its attention learned, by site and name."""
+
+    key: ExplainKey
+    label: Text
+    seed: Count | None
+    backbone: Text
+    layer: Text
+    scores: dict[Text, MapScore]
+    learned: dict[Text, dict[Text, Number]]
+
+
+class ExplainRecord(ExaminationRecord[ExplainRow]):
+    """explain.json."""
+
+    settings: ExplainSettingsRecord
+    data: ExplainData
+    pictures: tuple[PictureRecord, ...] = ()

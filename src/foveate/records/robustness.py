@@ -1,0 +1,218 @@
+"""robustness.json: the scores of trained networks on corrupted and on attacked images."""
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
+
+from foveate.records.base import Count, Number, Record, Text
+from foveate.records.examination import ExaminationRecord, Key, Row
+
+__all__ = [
+    "CLEAN",
+    "COMMON",
+    "ROBUSTNESS",
+    "SEVERITIES",
+    "UNATTACKED",
+    "AttackKey",
+    "AttackRow",
+    "Condition",
+    "CorruptionKey",
+    "CorruptionRow",
+    "Gradients",
+    "RobustnessData",
+    "RobustnessRecord",
+    "RobustnessRow",
+    "RobustnessSettingsRecord",
+    "stated_sigma",
+]
+
+ROBUSTNESS = "robustness"
+"""The kind of the record; its file is robustness.json."""
+CLEAN = "clean"
+"""The name of the condition without a corruption."""
+UNATTACKED = "none"
+"""The name of the attack that leaves the images as they are."""
+SEVERITIES = (1, 2, 3, 4, 5)
+"""Of every corruption but noise of a stated σ, which has none."""
+# fmt: off
+COMMON = (
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur",
+    "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
+)
+# fmt: on
+"""The 15 corruptions that the mean corruption error is defined on (Hendrycks and Dietterich 2019)."""
+NOISE = "noise_"
+
+Condition = tuple[Text, Count | None]
+"""The name of a corruption and its severity; None for clean images and for noise of a stated σ."""
+
+
+def stated_sigma(corruption: str) -> str | None:
+    """Return the σ that is part of a corruption's name ("15" of noise_15); None of all others."""
+    return corruption.removeprefix(NOISE) if corruption.startswith(NOISE) else None
+
+
+class RobustnessSettingsRecord(Record):
+    """The settings that were asked for."""
+
+    corruptions: tuple[Text, ...] = ()
+    severities: tuple[Count, ...] = ()
+    noise: tuple[Number, ...] = ()
+    prepared: Text | None = None
+    classes: Text | None = None
+    attacks: tuple[Text, ...] = ()
+    eps: tuple[Number, ...] = ()
+    attack_images: Count | None = None
+    images: Count | None = None
+    batch_size: Count | None = None
+    seed: Count | None = None
+
+
+class RobustnessData(Record):
+    """The clean test images; `prepared` is the folder of images that were corrupted elsewhere.
+
+    `content_fingerprint` is there only where `fingerprint` is one of names and sizes, as of foveate 0.1.0.
+    """
+
+    name: Text
+    classes: tuple[Text, ...] = ()
+    image_size: Count | None = None
+    test: Count | None = None
+    fingerprint: Text = ""
+    content_fingerprint: Text | None = None
+    prepared: Text | None = None
+
+
+class CorruptionKey(Key):
+    """Everything that decides the scores of a network under one corruption.
+
+    Attributes:
+        name: of the network, which the file calls "network".
+        digest: of its weights.
+        data: fingerprint of the clean images, or of the prepared ones.
+        images: the largest number of images; None: all of them.
+        batch_size: it decides the random numbers; absent, as the next two, where the images were prepared.
+        seed: of the random numbers.
+        definitions: version of the corruptions.
+    """
+
+    corruption: Text
+    severity: Count | None
+    name: Text = Field(alias="network")
+    digest: Text
+    data: Text = ""
+    images: Count | None = None
+    batch_size: Count | None = None
+    seed: Count | None = None
+    definitions: Count | None = None
+    device: Text = ""
+
+
+class AttackKey(Key):
+    """Everything that decides the scores of a network under one attack.
+
+    Attributes:
+        eps: in units of 1/255; None of images that are not attacked.
+        name: of the network, which the file calls "network".
+        digest: of its weights.
+        data: fingerprint of the images.
+        images: number of images.
+        split: the images: seed, validation share and training share of the run, or "test" alone.
+        seed: of the random numbers.
+    """
+
+    attack: Text
+    eps: Number | None
+    name: Text = Field(alias="network")
+    digest: Text
+    data: Text = ""
+    images: Count | None = None
+    split: tuple[Text | Number, ...] = ()
+    batch_size: Count | None = None
+    seed: Count | None = None
+    device: Text = ""
+
+
+class ScoredRow(Row):
+    """The scores of a network on one set of images; None where there was no image."""
+
+    accuracy: Number | None
+    loss: Number | None
+    ece: Number | None
+    images: Count
+
+
+class CorruptionRow(ScoredRow):
+    """The scores under one corruption.
+
+    Attributes:
+        unreadable: number of prepared images that could not be read; absent where all could be.
+        unreadable_some: the first of these, with the reason.
+    """
+
+    key: CorruptionKey
+    unreadable: Count = 0
+    unreadable_some: tuple[Text, ...] = ()
+
+
+class Gradients(Record):
+    """The number of images whose gradient of the loss is of no use to an attack."""
+
+    zero: Count
+    not_finite: Count
+
+
+class AttackRow(ScoredRow):
+    """The scores under one attack.
+
+    Attributes:
+        gradients: of the images that are not attacked.
+        parts: the accuracy after each part of the attack.
+    """
+
+    key: AttackKey
+    gradients: Gradients | None = None
+    parts: dict[Text, Number] = Field(default_factory=dict)
+
+
+def _kind_of_row(row: Any) -> str:
+    if isinstance(row, Row):
+        return "attack" if isinstance(row, AttackRow) else "corruption"
+    key = row.get("key") if isinstance(row, dict) else None
+    return "attack" if isinstance(key, dict) and "attack" in key else "corruption"
+
+
+RobustnessRow = Annotated[
+    Annotated[CorruptionRow, Tag("corruption")] | Annotated[AttackRow, Tag("attack")],
+    Discriminator(_kind_of_row),
+]
+"""A row of the record; its key has a corruption or an attack."""
+
+
+class RobustnessRecord(ExaminationRecord[RobustnessRow]):
+    """The record of `foveate robustness`.
+
+    Attributes:
+        conditions: the corruptions and severities that were asked for, without the clean images.
+    """
+
+    settings: RobustnessSettingsRecord
+    data: RobustnessData
+    conditions: tuple[Condition, ...] | None = None
+
+    @property
+    def corruption_rows(self) -> list[CorruptionRow]:
+        """The rows on corrupted and on clean images."""
+        return [row for row in self.rows if isinstance(row, CorruptionRow)]
+
+    @property
+    def attack_rows(self) -> list[AttackRow]:
+        """The rows on attacked images, and on the same images without an attack."""
+        return [row for row in self.rows if isinstance(row, AttackRow)]
+
+    @model_serializer(mode="wrap")
+    def _write_in_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write the conditions behind the data: a class's own fields come after those of its base."""
+        content = serialize(self)
+        head = ("format", "foveate", "kind", "command", "environment", "settings", "data", "conditions")
+        return {key: content[key] for key in (*head, *content) if key in content}
