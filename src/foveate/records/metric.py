@@ -1,4 +1,4 @@
-"""A metric: what a task measures on images, as reports, statistics and verdicts need to know it."""
+"""A metric: what a task measures on images, and how its values are compared and written."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,13 +15,13 @@ class Metric(WholeRecord):
     """A number by which networks are compared.
 
     Attributes:
-        name: the key in records, such as "accuracy".
-        title: what a person reads, without a unit, such as "F1".
+        name: the key in records: "accuracy".
+        title: what a person reads, without a unit: "F1".
         unit: "percent" of a fraction (differences are then in points), or a plain "number".
         higher_is_better: False of a loss or an error.
         low: the lowest value that there can be; None is no bound.
         high: the highest value that there can be; None is no bound.
-        digits: behind the point, where a person reads the value.
+        digits: decimals that a person reads.
         note: how to read the value, in one sentence.
         best: what the candidate with the best value is said to be.
     """
@@ -55,6 +55,11 @@ class Metric(WholeRecord):
     def heading(self) -> str:
         """The title with its unit, as the head of a column."""
         return self._in_percent(self.title)
+
+    @property
+    def lower_heading(self) -> str:
+        """The heading in lower case, as terminals have it."""
+        return self._in_percent(self.noun)
 
     def heading_on(self, part: str) -> str:
         """Return the heading of values on a part of the data: "Validation accuracy, %"."""
