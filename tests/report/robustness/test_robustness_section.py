@@ -126,7 +126,7 @@ def test_with_all_fifteen_the_mean_is_over_these():
     record = study(corruptions=COMMON, severities=(1, 2, 3, 4, 5))
     record["rows"] += [row(name, "noise_15", None, 0.1) for name in ("none0", "se0")]
     summary = summarise(record)
-    assert summary.is_standard
+    assert summary.standard
     assert summary.averaged == COMMON
     assert summary.corruptions[-1] == "noise_15"
     said = section_of(record).sentences
@@ -242,7 +242,7 @@ def test_the_mean_corruption_error_is_over_all_five_severities():
     record = study(seeds=2, corruptions=COMMON, severities=(3,))
     summary = summarise(record)
     assert summary.averaged == COMMON
-    assert not summary.is_standard
+    assert not summary.standard
     section = section_of(record)
     assert any(sentence.startswith("Error relative to plain") for sentence in section.sentences)
     assert "Error relative to plain, %" in [column.title for column in section.tables[0].columns]
