@@ -1,4 +1,4 @@
-"""Finds trained networks: runs of a study, files of weights from anywhere, names that timm knows."""
+"""Find trained networks: runs of a study, files of weights from anywhere, names that timm knows."""
 
 import copy
 from collections import Counter
@@ -41,21 +41,21 @@ __all__ = ["find_trained"]
 def find_trained(sources: Sequence[str]) -> list[Trained]:
     """Find the networks that `sources` name, in their order.
 
-    Each is the folder of a study (all its finished runs) or of one run, a file of `foveate.save`,
-    BACKBONE=FILE for weights that do not say what they are of, or a name that timm has pretrained weights for
-    (torchvision's behind `torchvision/`). What exists as a path is one.
+    Each source is the folder of a study (all its finished runs) or of one run, a file of `foveate.save`,
+    BACKBONE=FILE for weights without a description, or a name that timm has pretrained weights for (those of
+    torchvision after `torchvision/`). A source that exists as a path is taken as a path.
 
     Raises:
-        RequestError: nothing of the kind, weights that do not fit, or two that nothing tells apart.
+        RequestError: no such network, weights that do not fit, or two networks with the same name.
     """
-    found = _named_apart([trained for source in sources for trained in _find(source)])
+    found = _with_unique_names([trained for source in sources for trained in _find(source)])
     places = Counter((trained.label, trained.seed) for trained in found)
     if [one for one in found if places[one.label, one.seed] > 1 and one.seed is not None]:
         raise RequestError(
             "two runs of the same mechanism and seed were given, from different studies: give the runs of "
             "one study at a time, and join the reports"
         )
-    # A mechanism's label says "the same network but for it": where that is not so, the name stands for it.
+    # Labels are of mechanisms on the same network. Where the networks differ, the name is the label.
     foreign = [one for one in found if one.seed is None]
     alike = len(foreign) == len(found) and len({one.backbone for one in foreign}) == 1
     return [
@@ -66,8 +66,8 @@ def find_trained(sources: Sequence[str]) -> list[Trained]:
     ]
 
 
-def _named_apart(found: Sequence[Trained]) -> list[Trained]:
-    """Give files of one name that of their folders too, and refuse what was given twice."""
+def _with_unique_names(found: Sequence[Trained]) -> list[Trained]:
+    """Add the names of their folders to files of the same name, and refuse a network that is given twice."""
     names = Counter(one.name for one in found)
     apart = [
         replace(one, name=f"{one.path.resolve().parent.name}/{one.name}")
@@ -137,7 +137,7 @@ def _check_weights(weights: Trained, spec: RunSpec, result: RunRecord, label: st
     remedy = "Put the run's own file there, or delete the run's folder and give the study's command again"
     # A registered name such as resnet50_dmsca brings attention of its own.
     own = {name for name in list_attention() if spec.backbone.partition(".")[0].endswith(f"_{name}")}
-    held, expected = set(weights.label.split("+")) - {BASELINE}, {spec.attention.name} - {BASELINE}
+    held, expected = set(weights.mechanisms), {spec.attention.name} - {BASELINE}
     if held - own != expected - own:
         raise RequestError(
             f"{weights.path} holds weights of {display_name(weights.label)}, and it lies in the folder of "
@@ -161,9 +161,11 @@ def _file(path: Path) -> Trained:
             f"{path} does not say how its {description.network} is built, or what images it takes: save it "
             "with backbone= and preprocessing="
         )
+    mechanisms = _mechanisms(description.attention)
     return Trained(
         name=path.stem if path.name not in WEIGHTS else path.resolve().parent.name,
-        label=_label(description.attention),
+        label=_label(mechanisms),
+        mechanisms=mechanisms,
         backbone=backbone.name,
         seed=None,
         digest=_digest(path),
@@ -176,12 +178,16 @@ def _file(path: Path) -> Trained:
     )
 
 
-def _label(groups: Sequence[AttentionGroup]) -> str:
-    return "+".join(dict.fromkeys(group.name for group in groups)) or BASELINE
+def _mechanisms(groups: Sequence[AttentionGroup]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(group.name for group in groups))
+
+
+def _label(mechanisms: tuple[str, ...]) -> str:
+    return "+".join(mechanisms) or BASELINE
 
 
 def _weights(backbone: str, file: Path) -> Trained:
-    """Weights alone: of a registered name, which may have attention (resnet50_dmsca)."""
+    """Find weights without a description, of a registered name, which may have attention (resnet50_dmsca)."""
     check_backbone(backbone)
     named, _ = read_safetensors(file)
     with torch.device("meta"):
@@ -215,19 +221,21 @@ def _pretrained(name: str) -> Trained:
 
 
 def _described(network: nn.Module, backbone: str, classes: int) -> Trained:
-    """What a network says of itself, as timm reads it."""
-    said = resolve_model_data_config(network)
+    """Describe a network by its timm configuration and its attention."""
+    config = resolve_model_data_config(network)
+    mechanisms = _mechanisms(describe_attention(network))
     names = getattr(network, "pretrained_cfg", {}).get("label_names") or map(str, range(classes))
     return Trained(
         name=backbone,
-        label=_label(describe_attention(network)),
+        label=_label(mechanisms),
+        mechanisms=mechanisms,
         backbone=backbone,
         seed=None,
         digest=backbone,
         classes=tuple(map(cleaned, names)),
-        input_size=tuple(said["input_size"]),
-        mean=tuple(said["mean"]),
-        std=tuple(said["std"]),
+        input_size=tuple(config["input_size"]),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
     )
 
 

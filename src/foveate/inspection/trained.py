@@ -25,19 +25,21 @@ class Trained:
     """A trained network, wherever it was trained.
 
     Attributes:
-        name: a run's id, a file's stem or timm's name; no two of a request share it.
-        label: the mechanism as tables name it; "none" is the plain backbone.
+        name: the id of a run, the stem of a file, or timm's name; unique within a request.
+        label: the mechanism as tables name it; "none" is the baseline.
         backbone: its name, or the class of one that has none.
         seed: of the run; None where it was trained elsewhere.
         digest: of the weights.
-        classes: the names of the outputs, in their order; numbers where nobody said them.
+        classes: the names of the outputs, in their order; numbers where they have no names.
         input_size: (C, H, W) in pixels.
         mean: of each channel in 0..1, taken off the images.
         std: what they are then divided by.
+        mechanisms: the names of the mechanisms that its weights are of.
         spec: of a run of a study.
         folder: of that study.
         path: of its file; None of a name.
         greys: the values that became 0 and 255 in training, of a run on images with more than 8 bits.
+        build: returns the network with its weights.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Trained:
     input_size: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    mechanisms: tuple[str, ...] = ()
     spec: RunSpec | None = None
     folder: Path | None = None
     path: Path | None = None
@@ -57,38 +60,42 @@ class Trained:
 
     @property
     def is_numbered(self) -> bool:
-        """Whether nobody said what its classes are called."""
+        """Whether its outputs have numbers in place of names."""
         return self.classes == tuple(map(str, range(len(self.classes))))
 
     def network(self, device: torch.device) -> nn.Module:
-        """The network with its weights, in eval mode, on `device`; built anew each time."""
+        """Build the network with its weights, in eval mode, on `device`."""
         return self.build().to(device).eval()
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) in 0..1 as the network takes them."""
+        """Return images (B, C, H, W) in 0..1 as the network takes them."""
         mean, std = (images.new_tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
         return (images - mean) / std
 
 
 def study_of(trained: Sequence[Trained]) -> Path | None:
-    """The folder of the one study that there are runs of among them, if there is one."""
+    """Return the folder of the study that their runs are of; None without runs, or with runs of several."""
     folders = {one.folder for one in trained if one.folder is not None}
     return folders.pop() if len(folders) == 1 else None
 
 
 def check_alike(trained: Sequence[Trained]) -> Trained:
-    """Return one that knows the names of the classes, if any does.
+    """Check that all networks take the same images and have the same classes.
+
+    Outputs that have only numbers match any classes of that number.
+
+    Returns:
+        a network whose classes have names, if there is one.
 
     Raises:
-        RequestError: they take images of other sizes, or know other classes; what is called by numbers alone
-            may be anything of as many classes.
+        RequestError: they take images of different sizes, or know different classes.
     """
     first = trained[0]
     for one in trained[1:]:
         if one.input_size != first.input_size:
             raise RequestError(
-                f"{one.name} takes images of {_size(one)} and {first.name} of {_size(first)}: all are given "
-                "the same images, so give networks that take the same"
+                f"{one.name} takes images of {_size(one)} and {first.name} of {_size(first)}: give "
+                "networks that take the same images"
             )
     known = next((one for one in trained if not one.is_numbered), first)
     for one in trained:
@@ -97,10 +104,11 @@ def check_alike(trained: Sequence[Trained]) -> Trained:
 
 
 def open_images(trained: Sequence[Trained], source: str | None = None, **options: Any) -> Data:
-    """The images that the runs were trained and tested on, or those of `source`, as the networks take them.
+    """Open the images that the runs were trained and tested on, or those of `source`, for the networks.
 
     Raises:
-        RequestError: the networks differ in what they take, the images are not theirs, or there are none.
+        RequestError: the networks take different images, the images are not those of the runs, or there are
+            none.
     """
     first, known = trained[0], check_alike(trained)
     own = next((one.spec.data for one in trained if one.spec), None)
@@ -131,23 +139,23 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
             f"{data.channels}: give others with --data"
         )
     if sorted(data.classes) == sorted(known.classes):
-        # Names decide: sets give the same classes in other orders; where they are sorted, 10 is before 2.
+        # Classes match by name: sets have them in different orders, and sorted as text 10 comes before 2.
         return data.with_classes(known.classes)
     _check_classes(known, data.classes, data.name)
     return data
 
 
 def assumed_order(trained: Sequence[Trained], classes: Sequence[str]) -> str | None:
-    """A sentence on the classes that outputs without names were read as; None where all have names."""
+    """Return a sentence on how outputs without names were matched with classes; None where all have names."""
     unnamed = [one.name for one in trained if one.is_numbered and one.classes != tuple(classes)]
     if not unnamed:
         return None
-    said = number_classes(range(len(classes)), classes, f"What {shortened(unnamed)} can answer").assumed
-    return said and f"{said} foveate.save keeps names with classes="
+    assumed = number_classes(range(len(classes)), classes, f"What {shortened(unnamed)} can answer").assumed
+    return assumed and f"{assumed} foveate.save keeps names with classes="
 
 
 def _content(one: Trained) -> str | None:
-    """The fingerprint of the content that the study of a run has recorded beside one of names and sizes."""
+    """Return the content fingerprint that the study of a run has recorded beside one of names and sizes."""
     study = one.folder and one.folder / STUDY
     if not study or not one.spec:
         return None
@@ -162,8 +170,8 @@ def _check_classes(trained: Trained, classes: Sequence[str], of: str) -> None:
     if not same:
         raise RequestError(
             f"{trained.name} knows {len(trained.classes)} classes ({shortened(trained.classes)}) and {of} "
-            f"has {len(classes)} ({shortened(classes)}): give what has the same, or carry it over with "
-            "foveate transfer"
+            f"has {len(classes)} ({shortened(classes)}): give what has the same, or use foveate "
+            "transfer"
         )
 
 

@@ -1,13 +1,20 @@
 """The section on where networks look is made from its record alone."""
 
-import copy
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from foveate.report.explain.section import explained_section, summarise_explained
-from foveate.report.explain.summary import SCORE_BOUNDS, SCORES
+from foveate.evaluation.significance import Outcome
+from foveate.records.explain import SCORES, ExplainRecord
+from foveate.records.files import read_record
+from foveate.report.core.section import Section
+from foveate.report.explain.section import explain_section
+from foveate.report.explain.summary import ExplainSummary, summarise_explain
+from foveate.report.explain.tables import NOTES
+
+HERE = Path(__file__).parent
 
 
 def score(mean, **other):
@@ -15,8 +22,10 @@ def score(mean, **other):
 
 
 def row(label, seed, scores, learned=None):
+    key = {"network": f"digest of {label}{seed}", "name": f"{label}{seed}", "backbone": "cifar_resnet8"}
+    key |= {"method": "gradcam++", "layer": "layer3.0", "images": "fingerprint"}
     return {
-        "key": {"name": f"{label}{seed}"},
+        "key": key | {"limit": 100, "road": 100, "batch_size": 50, "definitions": 2},
         "label": label,
         "seed": seed,
         "backbone": "cifar_resnet8",
@@ -33,12 +42,23 @@ SEEDS = [
 ]
 
 
+def summarise(record: dict) -> ExplainSummary:
+    return summarise_explain(ExplainRecord.model_validate(record))
+
+
+def section_of(record: dict, folder: Path = Path()) -> Section:
+    return explain_section(ExplainRecord.model_validate(record), folder)
+
+
 @pytest.fixture
 def record():
+    about = {"about": "100 of the 200 test images of small", "fingerprint": "fingerprint", "images": 100}
+    settings = {"method": "gradcam++", "layer": None, "road_images": 100, "road_shares": [0.1, 0.5, 0.9]}
     return {
-        "kind": "explain",
-        "settings": {"method": "gradcam++"},
-        "data": {"about": "100 of the 200 test images of small", "with_object": 90, "left_out": 0},
+        **{"format": 1, "foveate": "0.1.0", "kind": "explain", "command": "", "environment": {}},
+        "settings": settings | {"views": ["mirrored"], "pointing_tolerance": 1, "batch_size": 50},
+        "data": about | {"with_object": 90, "left_out": 0},
+        "networks": [],
         "left_out": [],
         "warnings": [],
         "pictures": [{"title": "Where", "description": "In words.", "file": "explain/grid.png"}],
@@ -53,72 +73,91 @@ def record():
     }
 
 
+def test_the_summary_is_that_of_foveate_0_1_0():
+    record = read_record(HERE.parents[1] / "records" / "golden" / "explain-study.json", ExplainRecord)
+    golden = json.loads((HERE.parent / "golden" / "explain-study.summary.json").read_text())
+    assert json.dumps(summarise_explain(record).to_json()) == json.dumps(golden)
+
+
 def test_the_same_difference_in_each_seed_is_not_tested(record):
     for one in record["rows"]:
         if one["label"] == "dmsca":
             one["scores"]["focus_ratio"]["mean"] = [0.6, 0.61, 0.59][one["seed"]]
             del one["scores"]["road"]
-    (test,) = summarise_explained(record)["tests"]
-    assert test["difference"] == pytest.approx(0.1)
-    assert (test["p"], test["p_adjusted"], test["ci95"]) == (None, None, None)
-    words = explained_section(record, Path()).sentences[0]
-    assert "the same difference in each seed: no spread to test against" in words
+    (tested,) = summarise(record).tests
+    assert tested.test.difference == pytest.approx(0.1)
+    assert (tested.test.p, tested.p_adjusted, tested.test.ci95) == (None, None, None)
+    assert tested.outcome is Outcome.UNTESTED
+    finding = section_of(record).sentences[0]
+    assert "the same difference in each seed: no spread to test against" in finding
 
 
 @pytest.mark.parametrize(("name", "values"), [("view_consistency", (0.99, 0.7)), ("road", (0.49, 0.3))])
 def test_the_interval_of_a_score_stays_within_its_bounds(record, name, values):
     record["rows"] = [row("none", seed, {name: value}) for seed, value in enumerate(values)]
-    (low, high) = summarise_explained(record)["rows"][0][name]["ci95"]
-    assert SCORE_BOUNDS[name].low < low < high < SCORE_BOUNDS[name].high
+    low, high = summarise(record).rows[0].scores[name].description.ci95
+    assert SCORES[name].low < low < high < SCORES[name].high
 
 
 def test_scores_are_means_over_seeds_plain_first(record):
-    summary = summarise_explained(record)
-    assert [one["attention"] for one in summary["rows"]] == ["none", "dmsca"]
-    assert summary["scores"] == ["focus_ratio", "road"]
-    plain = summary["rows"][0]["focus_ratio"]
-    assert plain["mean"] == pytest.approx(0.5)
-    assert plain["std"] == pytest.approx(0.01)
-    assert (plain["n"], plain["over"], plain["undefined"]) == (3, "seeds", 0)
+    summary = summarise(record)
+    assert [one.attention for one in summary.rows] == ["none", "dmsca"]
+    assert summary.scores == ("focus_ratio", "road")
+    plain = summary.rows[0].scores["focus_ratio"]
+    assert plain.description.mean == pytest.approx(0.5)
+    assert plain.description.std == pytest.approx(0.01)
+    assert (plain.n, plain.over, plain.undefined) == (3, "seeds", 0)
 
 
 def test_tests_are_paired_by_seed_and_adjusted_together(record):
-    focus, road = summarise_explained(record)["tests"]
-    assert (focus["score"], focus["a"], focus["b"], focus["n"]) == ("focus_ratio", "none", "dmsca", 3)
-    assert focus["difference"] == pytest.approx(0.1)
-    assert focus["p_adjusted"] == pytest.approx(2 * focus["p"])
-    assert road["p_adjusted"] == road["p"] > 0.5
+    focus, road = summarise(record).tests
+    assert (focus.score, focus.a, focus.b, focus.test.n) == ("focus_ratio", "none", "dmsca", 3)
+    assert focus.test.difference == pytest.approx(0.1)
+    assert focus.p_adjusted == pytest.approx(2 * focus.test.p)
+    assert road.p_adjusted == road.test.p > 0.5
+    assert [focus.outcome, road.outcome] == [Outcome.BETTER, Outcome.NOT_SIGNIFICANT]
 
 
-def test_the_finding_names_what_is_shown_and_what_is_not(record, tmp_path):
-    said = explained_section(record, tmp_path).sentences
+def test_the_finding_names_what_is_significant_and_what_is_not(record):
+    said = section_of(record).sentences
     assert said[0] == (
-        "Of 2 comparisons with plain, adjusted for their number, 1 is shown: the focus ratio of dmsca is "
-        "0.100 higher (better). The other 1 are not shown."
+        "Of 2 comparisons with plain, adjusted for their number, 1 is significant: the focus ratio of dmsca "
+        "is 0.100 higher (better). The other 1 is not significant."
     )
     assert "Grad-CAM++ at layer3.0" in said[1]
     assert "with a known object" in said[1]
-    lower = copy.deepcopy(record)
-    for one in lower["rows"]:
-        one["scores"] = {"noise_suppression": one["scores"]["focus_ratio"]}
-    assert "0.100 higher (worse)" in explained_section(lower, tmp_path).sentences[0]
     for one in record["rows"]:
         one["scores"].pop("focus_ratio")
-    assert explained_section(record, tmp_path).sentences[0] == (
-        "In ROAD, no mechanism is shown to differ from plain (1 comparison with plain, adjusted for their "
+    assert section_of(record).sentences[0] == (
+        "In ROAD, no mechanism differs significantly from plain (1 comparison with plain, adjusted for their "
         "number)."
     )
 
 
-def test_one_seed_is_no_test_and_its_interval_is_over_images(record, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "said", "cell"),
+    [
+        ("noise_suppression", "0.100 higher (worse)", "worse"),
+        ("class_consistency", "0.100 higher.", "higher"),
+    ],
+)
+def test_a_higher_score_is_worse_or_neither(record, name, said, cell):
+    for one in record["rows"]:
+        one["scores"] = {name: one["scores"]["focus_ratio"]}
+    section = section_of(record)
+    assert said in section.sentences[0]
+    assert section.tables[1].rows[0][4].detail == cell
+
+
+def test_one_seed_is_no_test_and_its_interval_is_over_images(record):
     record["rows"] = record["rows"][:2]
     record["rows"][0]["seed"] = record["rows"][1]["seed"] = None
-    section = explained_section(record, tmp_path)
-    assert section.sentences[0].startswith("Nothing is compared by test in focus ratio and ROAD.")
+    section = section_of(record)
+    assert section.sentences[0].startswith("Nothing is tested in focus ratio and ROAD.")
     (scores, learned) = section.tables
     assert scores.rows[0][1] == ("0.500", "0.490 to 0.510")
     assert (scores.name, learned.name) == ("explain_scores", "explain_learned")
-    assert summarise_explained(record)["rows"][0]["road"]["over"] == "images"
+    assert summarise(record).rows[0].scores["road"].over == "images"
 
 
 WHY = {
@@ -138,25 +177,24 @@ WHY = {
         [("dmsca", 0), ("se", 0)],
         "There is no plain network among them to compare with: intervals are over images alone.",
     ),
-    "one network": ([("se", 0)], "One network: intervals are over images alone."),
+    "one network": ([("se", 0)], "There is one network: intervals are over images alone."),
     "one mechanism": ([("se", 0), ("se", 1)], "There is one mechanism alone."),
 }
 
 
 @pytest.mark.parametrize(("networks", "said"), WHY.values(), ids=WHY.keys())
-def test_the_reason_why_nothing_is_tested_is_the_true_one(record, tmp_path, networks, said):
+def test_the_reason_why_nothing_is_tested_is_the_true_one(record, networks, said):
     record["rows"] = [row(label, seed, {"road": 0.1 + seed / 10}) for label, seed in networks]
-    finding = explained_section(record, tmp_path).sentences[0]
-    assert finding == f"Nothing is compared by test in ROAD. {said}"
+    assert section_of(record).sentences[0] == f"Nothing is tested in ROAD. {said}"
 
 
-def test_beside_seeds_an_interval_over_images_says_so(record, tmp_path):
+def test_beside_seeds_an_interval_over_images_says_so(record):
     record["rows"] = [
         row("none", 0, {"road": 0.1}),
         row("none", 1, {"road": 0.12}),
         row("se", 0, {"road": 0.2}),
     ]
-    (plain, se) = explained_section(record, tmp_path).tables[0].rows
+    (plain, se) = section_of(record).tables[0].rows
     assert se[1] == ("0.200", "0.190 to 0.210 over images")
     assert "over" not in plain[1].detail
 
@@ -176,18 +214,18 @@ def test_a_picture_from_outside_of_the_folder_is_not_taken_in(record, tmp_path):
         ("keys.png", "keys.png is no PNG."),
     ):
         record["pictures"] = [{"title": "Where", "description": "In words.", "file": file}]
-        section = explained_section(record, folder)
+        section = section_of(record, folder)
         assert section.pictures == []
         assert section.sentences[-1].startswith("The picture “Where” is not shown: ")
         assert section.sentences[-1].endswith(said)
 
 
 def test_tables_pictures_and_numbers(record, tmp_path):
-    section = explained_section(record, tmp_path)
+    section = section_of(record, tmp_path)
     assert section.pictures == []  # gone
     (tmp_path / "explain").mkdir()
     Image.new("L", (2, 2)).save(tmp_path / "explain" / "grid.png")
-    section = explained_section(record, tmp_path)
+    section = section_of(record, tmp_path)
     assert [picture.title for picture in section.pictures] == ["Where"]
     scores, tests, learned = section.tables
     assert [cell.main for cell in scores.rows[1]] == ["dmsca", "0.600 ± 0.011", "0.113 ± 0.015"]
@@ -200,27 +238,25 @@ def test_tables_pictures_and_numbers(record, tmp_path):
     }
 
 
-def test_what_is_undefined_or_left_out_is_counted(record, tmp_path):
+def test_what_is_undefined_or_excluded_is_counted(record, tmp_path):
     record["rows"][0]["scores"]["road"] = score(0.1, undefined=4)
     record["data"]["left_out"] = 2
-    said = explained_section(record, tmp_path).sentences
-    assert any(one.startswith("4 values could not be given") for one in said)
-    assert said[-1] == "2 images or regions were left out."
+    said = section_of(record, tmp_path).sentences
+    assert any(one.startswith("4 values are undefined") for one in said)
+    assert said[-1] == "2 images or regions were excluded."
 
 
 def test_nothing_and_a_score_that_one_mechanism_lacks(record, tmp_path):
     record["rows"][0]["scores"].pop("road")
-    row = explained_section(record, tmp_path).tables[0].rows[1]
+    row = section_of(record, tmp_path).tables[0].rows[1]
     assert row[2].main == "0.115 ± 0.021"
     for one in record["rows"]:
         if one["label"] == "dmsca":
             one["scores"] = {}
-    assert explained_section(record, tmp_path).tables[0].rows[1][1].main == "–"
+    assert section_of(record, tmp_path).tables[0].rows[1][1].main == "–"
     record["rows"] = []
-    assert explained_section(record, tmp_path).sentences == ["No network's maps could be looked at."]
+    assert section_of(record, tmp_path).sentences == ["No network's maps could be made."]
 
 
 def test_every_score_that_is_measured_has_its_words():
-    from foveate.report.explain.section import NOTES
-
     assert set(NOTES) == set(SCORES)

@@ -20,9 +20,9 @@ def direct_scores(
 ) -> Scores:
     """Return the scores of a network's own answers for the target's test images, among the matches.
 
-    Images of target classes without a match are excluded, and so are the logits of source classes without one.
-    A match has the sum of the probabilities of its source classes, over all source classes that have a match:
-    p_m ∝ Σ_{c in m} exp(logit_c). The answer is the most probable match.
+    Images of target classes without a match are excluded, and so are the logits of source classes without
+    one. A match has the sum of the probabilities of its source classes, over all source classes that have a
+    match: p_m ∝ Σ_{c in m} exp(logit_c). The answer is the most probable match.
     """
     matches = class_map.matches
     label_of = {name: number for number, match in enumerate(matches) for name in match.target}

@@ -27,8 +27,8 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
     """Transfer the networks of `work` to the images of `settings.to`; rows that were measured are read.
 
     direct: the network answers for the target's test images, in its own input size and preprocessing (see
-    `direct_scores`). probe: a logistic regression on its features (see `linear_probe`). finetune: it is trained
-    with a new head (see fine_tuning.py).
+    `direct_scores`). probe: a logistic regression on its features (see `linear_probe`). finetune: it is
+    trained with a new head (see fine_tuning.py).
 
     A network that one of the ways does not fit is excluded from it, by name, and the others go on.
 

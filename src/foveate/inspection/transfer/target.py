@@ -22,9 +22,9 @@ def open_target(
 ) -> Data:
     """Load `source` for a network that takes (C, H, W): resized, enlarged if smaller, with C channels.
 
-    A network of three channels is given grey images as three equal channels, a network of one channel is given
-    the luminance of colour images. Broken images are excluded, which the notes say. Of the test part at most
-    `images` are kept, spread evenly over the classes.
+    A network of three channels is given grey images as three equal channels, a network of one channel is
+    given the luminance of colour images. Broken images are excluded, which the notes say. Of the test part at
+    most `images` are kept, spread evenly over the classes.
 
     Raises:
         RequestError: nothing usable there.

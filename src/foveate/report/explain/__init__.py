@@ -1,1 +1,1 @@
-"""The section of a report on where networks look."""
+"""The section of a report on where networks look: its summary, tables and words."""

@@ -1,110 +1,212 @@
-"""What an examination of maps comes to in plain numbers: scores by mechanism, and tests against plain."""
+"""The summary of a record of `foveate explain`: scores by mechanism, and tests against the baseline."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from foveate.evaluation.intervals import AMOUNT, SHARE, Bounds
-from foveate.evaluation.statistics import adjust_tests, describe, paired_test
+from foveate.evaluation.intervals import bounds_of
+from foveate.evaluation.significance import ALPHA, Outcome, outcome
+from foveate.evaluation.statistics import Description, PairedTest, adjust_family, describe, paired_test
+from foveate.records.explain import SCORES, ExplainData, ExplainRecord, ExplainRow
 from foveate.records.labels import BASELINE
 
-__all__ = ["SCORES", "SCORE_BOUNDS", "summarise_explained"]
+__all__ = [
+    "ExplainSummary",
+    "LearnedNumber",
+    "MechanismScores",
+    "ScoreSummary",
+    "ScoreTest",
+    "summarise_explain",
+]
 
-SCORES: dict[str, tuple[str, int]] = {
-    "focus_ratio": ("Focus ratio", 1),
-    "noise_suppression": ("Noise suppression ratio", -1),
-    "pointing_game": ("Pointing game", 1),
-    "view_consistency": ("Consistency over views", 1),
-    "class_consistency": ("Consistency over a class", 0),
-    "road": ("ROAD", 1),
-}
-"""What tables call a score, and whether higher (1) or lower (-1) is better; 0 where neither is."""
-SCORE_BOUNDS = dict.fromkeys(SCORES, SHARE) | {"noise_suppression": AMOUNT, "road": Bounds(-0.5, 0.5)}
-"""What the values of a score lie between; maps have no values under 0, so a cosine of two has none either."""
-
-ALPHA = 0.05
-Rows = list[dict[str, Any]]
+ADJUST = "holm"
 
 
-def summarise_explained(record: dict[str, Any]) -> dict[str, Any]:
-    """Summarise a record of `foveate explain`.
+@dataclass(frozen=True)
+class ScoreSummary:
+    """A score of one mechanism.
 
-    "rows": a mechanism and its scores, over seeds (mean, std, ci95, n) where there are several, else over the
-    images of one network; "over" says which. "tests": each against plain, paired by seed, adjusted by Holm
-    for all of them. "learned": what attention learned in single numbers, by layer.
+    Attributes:
+        description: mean, standard deviation and interval.
+        n: number of values.
+        undefined: number of images without a value, of all networks together.
+        over: what the values are of: seeds where there are several networks, else images or classes.
     """
-    rows: Rows = record["rows"]
-    labels = sorted(dict.fromkeys(row["label"] for row in rows), key=lambda label: label != BASELINE)
-    names = [name for name in SCORES if any(name in row["scores"] for row in rows)]
-    return {
-        "method": record["settings"]["method"],
-        "layers": list(dict.fromkeys(row["layer"] for row in rows)),
-        "data": record["data"],
-        "left_out": record["left_out"],
-        "statistics": {"alpha": ALPHA, "adjust": "holm"},
-        "scores": names,
-        "rows": [
-            {"attention": label, "runs": len(_of(rows, label))}
-            | {name: _described(_of(rows, label), name) for name in names}
-            for label in labels
-        ],
-        "tests": _tests(rows, labels, names),
-        "learned": list(_learned(rows, labels)),
-    }
+
+    description: Description
+    n: int
+    undefined: int
+    over: Literal["seeds", "images", "classes"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as `--json` gives it."""
+        content = asdict(self)
+        described = content.pop("description")
+        del described["values"]
+        return {**described, **content}
 
 
-def _of(rows: Rows, label: str) -> Rows:
-    return [row for row in rows if row["label"] == label]
+@dataclass(frozen=True)
+class MechanismScores:
+    """The scores of one mechanism by name, None where it has none; `runs` is its number of networks."""
+
+    attention: str
+    runs: int
+    scores: dict[str, ScoreSummary | None]
+
+    @property
+    def given(self) -> list[ScoreSummary]:
+        """The scores that it has."""
+        return [score for score in self.scores.values() if score is not None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scores as `--json` gives them."""
+        scores = {name: score and score.to_json() for name, score in self.scores.items()}
+        return {"attention": self.attention, "runs": self.runs, **scores}
 
 
-def _described(rows: Rows, name: str) -> dict[str, Any] | None:
-    found = [row["scores"][name] for row in rows if row["scores"].get(name, {}).get("mean") is not None]
+@dataclass(frozen=True)
+class ScoreTest:
+    """The test of mechanism `b` against `a`, the baseline, in one score, paired by seed."""
+
+    score: str
+    a: str
+    b: str
+    test: PairedTest
+    p_adjusted: float | None
+    outcome: Outcome
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the difference counts as significant."""
+        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the test as `--json` gives it."""
+        head = {"score": self.score, "a": self.a, "b": self.b}
+        return {**head, **asdict(self.test), "p_adjusted": self.p_adjusted}
+
+
+@dataclass(frozen=True)
+class LearnedNumber:
+    """A number that the attention at one site has learned, over the networks of a mechanism."""
+
+    attention: str
+    site: str
+    number: str
+    description: Description
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the number as `--json` gives it."""
+        head = {"attention": self.attention, "site": self.site, "number": self.number}
+        return {**head, **asdict(self.description)}
+
+
+@dataclass(frozen=True)
+class ExplainSummary:
+    """A record of `foveate explain` in numbers.
+
+    Attributes:
+        method: of the maps.
+        layers: whose maps were made, each once.
+        data: the images.
+        left_out: what was excluded, in sentences.
+        scores: the names of those that any network has, in the order of tables.
+        rows: the mechanisms, the baseline first.
+        tests: against the baseline, all one family.
+        learned: what attention learned in single numbers, by site.
+    """
+
+    method: str
+    layers: tuple[str, ...]
+    data: ExplainData
+    left_out: tuple[str, ...]
+    scores: tuple[str, ...]
+    rows: tuple[MechanismScores, ...]
+    tests: tuple[ScoreTest, ...]
+    learned: tuple[LearnedNumber, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as `--json` gives it."""
+        return {
+            "method": self.method,
+            "layers": list(self.layers),
+            "data": self.data.to_json(),
+            "left_out": list(self.left_out),
+            "statistics": {"alpha": ALPHA, "adjust": ADJUST},
+            "scores": list(self.scores),
+            "rows": [row.to_json() for row in self.rows],
+            "tests": [test.to_json() for test in self.tests],
+            "learned": [number.to_json() for number in self.learned],
+        }
+
+
+def summarise_explain(record: ExplainRecord) -> ExplainSummary:
+    """Summarise a record: scores over the seeds of a mechanism where there are several, else over images.
+
+    Tests are paired by seed, and adjusted by Holm for all scores and mechanisms together.
+    """
+    by_label: dict[str, list[ExplainRow]] = {}
+    for row in sorted(record.rows, key=lambda row: row.label != BASELINE):
+        by_label.setdefault(row.label, []).append(row)
+    names = [name for name in SCORES if any(name in row.scores for row in record.rows)]
+    return ExplainSummary(
+        method=record.settings.method,
+        layers=tuple(dict.fromkeys(row.layer for row in record.rows)),
+        data=record.data,
+        left_out=record.left_out,
+        scores=tuple(names),
+        rows=tuple(
+            MechanismScores(label, len(rows), {name: _summarise_score(rows, name) for name in names})
+            for label, rows in by_label.items()
+        ),
+        tests=tuple(_tests(by_label, names)),
+        learned=tuple(number for label, rows in by_label.items() for number in _learned(label, rows)),
+    )
+
+
+def _summarise_score(rows: Sequence[ExplainRow], name: str) -> ScoreSummary | None:
+    found = [row.scores[name] for row in rows if _mean(row, name) is not None]
     if not found:
         return None
     if len(found) == 1:
-        over = "classes" if name == "class_consistency" else "images"
-        return {**found[0], "over": over}
-    described = describe([score["mean"] for score in found], SCORE_BOUNDS[name])
-    described.pop("values")
-    return {**described, "n": len(found), "undefined": sum(score["undefined"] for score in found)} | {
-        "over": "seeds"
-    }
+        (one,) = found
+        over: Literal["images", "classes"] = "classes" if name == "class_consistency" else "images"
+        return ScoreSummary(Description(one.mean, one.std, one.ci95, ()), one.n, one.undefined, over)
+    means = [score.mean for score in found if score.mean is not None]
+    undefined = sum(score.undefined for score in found)
+    return ScoreSummary(describe(means, bounds_of(SCORES[name])), len(found), undefined, "seeds")
 
 
-def _tests(rows: Rows, labels: list[str], names: list[str]) -> Rows:
-    tests = []
+def _tests(by_label: dict[str, list[ExplainRow]], names: Sequence[str]) -> Iterator[ScoreTest]:
+    tests: dict[tuple[str, str], PairedTest] = {}
     for name in names:
-        plain = _by_seed(_of(rows, BASELINE), name)
-        for label in labels:
-            other = _by_seed(_of(rows, label), name)
-            seeds = sorted(plain.keys() & other.keys())
+        baseline = _by_seed(by_label.get(BASELINE, ()), name)
+        for label, rows in by_label.items():
+            other = _by_seed(rows, name)
+            seeds = sorted(baseline.keys() & other.keys())
             if label != BASELINE and seeds:
-                before, after = ([of_label[seed] for seed in seeds] for of_label in (plain, other))
-                test = paired_test(before, after, SCORE_BOUNDS[name])
-                tests.append({"score": name, "a": BASELINE, "b": label, **test})
-    adjust_tests(tests)
-    return tests
+                before, after = ([values[seed] for seed in seeds] for values in (baseline, other))
+                tests[name, label] = paired_test(before, after, bounds_of(SCORES[name]))
+    adjusted = adjust_family([*tests.values()], ADJUST)
+    for ((name, label), test), p_adjusted in zip(tests.items(), adjusted, strict=True):
+        higher = SCORES[name].higher_is_better
+        found = outcome(test.difference, p_adjusted, higher_is_better=higher)
+        yield ScoreTest(name, BASELINE, label, test, p_adjusted, found)
 
 
-def _by_seed(rows: Rows, name: str) -> dict[int, float]:
-    return {
-        row["seed"]: row["scores"][name]["mean"]
-        for row in rows
-        if row["seed"] is not None and row["scores"].get(name, {}).get("mean") is not None
-    }
+def _by_seed(rows: Sequence[ExplainRow], name: str) -> dict[int, float]:
+    return {row.seed: mean for row in rows if row.seed is not None and (mean := _mean(row, name)) is not None}
 
 
-def _learned(rows: Rows, labels: list[str]) -> Iterator[dict[str, Any]]:
-    for label in labels:
-        places = {
-            (site, number): None
-            for row in _of(rows, label)
-            for site, numbers in row["learned"].items()
-            for number in numbers
-        }
-        for site, number in places:
-            values = [
-                row["learned"][site][number]
-                for row in _of(rows, label)
-                if number in row["learned"].get(site, {})
-            ]
-            yield {"attention": label, "site": site, "number": number, **describe(values)}
+def _mean(row: ExplainRow, name: str) -> float | None:
+    return row.scores[name].mean if name in row.scores else None
+
+
+def _learned(label: str, rows: Sequence[ExplainRow]) -> Iterator[LearnedNumber]:
+    places = dict.fromkeys(
+        (site, number) for row in rows for site, numbers in row.learned.items() for number in numbers
+    )
+    for site, number in places:
+        values = [row.learned[site][number] for row in rows if number in row.learned.get(site, {})]
+        yield LearnedNumber(label, site, number, describe(values))

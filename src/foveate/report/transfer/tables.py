@@ -1,8 +1,8 @@
-"""The tables of a transfer: by way and mechanism, for people and for CSV."""
+"""The tables of a transfer, for people and for CSV."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
+from foveate.evaluation.significance import ALPHA
 from foveate.records.labels import display_name
 from foveate.report.core.notation import (
     NOTHING,
@@ -14,42 +14,23 @@ from foveate.report.core.notation import (
     points,
     spread,
 )
+from foveate.report.core.outcomes import outcome_cell
 from foveate.report.core.tables import Cell, Column, Table
-from foveate.report.study.tables import outcome_cell
+from foveate.report.transfer.summary import BaselineTest, TransferSummary, WaySummary
+from foveate.report.transfer.words import way_title
 
-__all__ = ["WAYS", "flat_row", "is_shown", "transfer_table", "way_title"]
-
-WAYS = {
-    "direct": "directly",
-    "probe": "linear probe",
-    "finetune": "fine-tuned",
-    "attached": "attached, then fine-tuned",
-}
-ALPHA = 0.05
+__all__ = ["transfer_numbers", "transfer_table"]
 
 
-Row = Mapping[str, Any]
-
-
-def way_title(way: Row, several: bool) -> str:
-    """Name a way, and its backbone where there are several."""
-    return WAYS[way["way"]] + (f" ({way['backbone']})" if several else "")
-
-
-def is_shown(test: Row) -> bool:
-    """Whether a difference to plain counts as shown: by its adjusted p."""
-    return test["p_adjusted"] is not None and test["p_adjusted"] < ALPHA
-
-
-def transfer_table(summary: Row, stem: str, several: bool) -> Table:
-    """One row a way and mechanism: what it reached, and whether that differs from plain."""
+def transfer_table(summary: TransferSummary, stem: str) -> Table:
+    """Return the table of a row for each way and mechanism: its scores, and its test against the baseline."""
     columns = [
         Column("Mechanism", "Plain is the backbone without attention."),
         Column(
             "Way",
             "Directly: the trained network's own answers, among the classes that both sets have. Linear "
-            "probe: a logistic regression on its features. Fine-tuned: trained on, with a new head. "
-            "Attached: put into the plain network, which was then fine-tuned.",
+            "probe: a logistic regression on its features. Fine-tuned: trained with a new head. "
+            "Attached: the mechanism was attached to the plain network, which was then fine-tuned.",
         ),
         Column(
             "Accuracy, %",
@@ -61,47 +42,49 @@ def transfer_table(summary: Row, stem: str, several: bool) -> Table:
         Column("p", "Two-sided paired t-test against plain."),
         Column(
             "Adjusted p",
-            f"The same, adjusted for {count(summary['comparisons'], 'comparison')} (Holm); under {ALPHA:g} a "
-            "difference counts as shown.",
+            f"The same, adjusted for {count(summary.comparisons, 'comparison')} (Holm); a difference is "
+            f"significant below {ALPHA:g}.",
         ),
     ]
     rows = [
         [
-            Cell(display_name(row["attention"]), count(row["runs"], "seed")),
-            Cell(way_title(way, several), f"guessing: {100 * way['chance']:.1f} %"),
-            Cell(spread(row["accuracy"], 1, scale=100), interval(row["accuracy"]["ci95"], 1, scale=100)),
-            Cell(decimals(row["loss"]["mean"], 3), deviation(row["loss"], 3)),
-            *_outcome(row["test"]),
+            Cell(display_name(row.attention), count(row.runs, "seed")),
+            Cell(way_title(way, summary.has_backbones), f"guessing: {100 * way.chance:.1f} %"),
+            Cell(spread(row.accuracy, 1, scale=100), interval(row.accuracy.ci95, 1, scale=100)),
+            Cell(decimals(row.loss.mean, 3), deviation(row.loss, 3)),
+            *_test_cells(row.against_baseline),
         ]
-        for way in summary["ways"]
-        for row in way["rows"]
+        for way in summary.ways
+        for row in way.rows
     ]
-    return Table(stem, f"Transfer to {summary['target']}", columns, rows)
+    return Table(stem, f"Transfer to {summary.target}", columns, rows)
 
 
-def _outcome(test: Row | None) -> Sequence[Cell]:
-    if test is None:
+def _test_cells(tested: BaselineTest | None) -> list[Cell]:
+    if tested is None:
         return [Cell(NOTHING)] * 3
+    test = tested.test
     return [
-        Cell(points(test["difference"]), interval(test["ci95"], 2, scale=100)),
-        Cell(p_value(test["p"])),
-        outcome_cell(test, ALPHA),
+        Cell(points(test.difference), interval(test.ci95, 2, scale=100)),
+        Cell(p_value(test.p)),
+        outcome_cell(test, tested.p_adjusted, tested.outcome),
     ]
 
 
-def flat_row(way: Row, row: Row) -> dict[str, Any]:
-    """A row with each mean, deviation and interval in a column of its own, for CSV."""
-    flat: dict[str, Any] = {
-        "way": way["way"],
-        "backbone": way["backbone"],
-        "attention": row["attention"],
-        "runs": row["runs"],
-        "chance": way["chance"],
-        "images": way["images"],
-    }
-    for score in ("accuracy", "loss", "ece"):
-        flat |= {f"{score}_mean": row[score]["mean"], f"{score}_std": row[score]["std"]}
-    test = row["test"] or {}
-    low, high = test.get("ci95") or (None, None)
-    flat |= {key: test.get(key) for key in ("difference", "p", "p_adjusted", "n")}
-    return flat | {"ci95_low": low, "ci95_high": high}
+def transfer_numbers(way: WaySummary) -> Iterator[dict[str, object]]:
+    """Give the rows of one way, with each mean, deviation and interval in a column of its own, for CSV."""
+    for row in way.rows:
+        flat: dict[str, object] = {
+            "way": way.way,
+            "backbone": way.backbone,
+            "attention": row.attention,
+            "runs": row.runs,
+            "chance": way.chance,
+            "images": way.images,
+        }
+        for name, described in (("accuracy", row.accuracy), ("loss", row.loss), ("ece", row.ece)):
+            flat |= {f"{name}_mean": described.mean, f"{name}_std": described.std}
+        content = row.against_baseline.to_json() if row.against_baseline else {}
+        low, high = content.get("ci95") or (None, None)
+        flat |= {key: content.get(key) for key in ("difference", "p", "p_adjusted", "n")}
+        yield flat | {"ci95_low": low, "ci95_high": high}
