@@ -14,6 +14,7 @@ from foveate.report.core.section import Section
 from foveate.report.robustness.section import robustness_section
 from foveate.report.robustness.summarise import summarise_robustness
 from foveate.report.robustness.summary import MechanismSummary, RobustnessSummary
+from foveate.report.sections import read_examined
 
 RECORDS = Path(__file__).parents[2] / "records" / "golden"
 SUMMARIES = Path(__file__).parent / "golden"
@@ -400,3 +401,12 @@ def test_figures_and_tables_are_drawn_without_a_warning():
     for table in section.tables:
         assert "dmsca" in as_markdown(table)
         as_latex(table)
+
+
+def test_the_record_is_read_as_a_section(tmp_path: Path):
+    path = tmp_path / "robustness.json"
+    path.write_text(json.dumps(study()))
+    examined = read_examined(path)
+    assert isinstance(examined.record, RobustnessRecord)
+    assert examined.section.title == "Robustness"
+    assert examined.summary["images"] == 100
