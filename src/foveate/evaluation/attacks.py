@@ -1,4 +1,4 @@
-"""Adversarial attacks in the L∞ norm, by the adversarial-robustness-toolbox, and signs of masked gradients.
+"""Adversarial attacks in the L∞ norm by the adversarial-robustness-toolbox, and signs of masked gradients.
 
 * fgsm: one step, Goodfellow et al., ICLR 2015;
 * pgd: 20 steps of 2.5 ε / 20 from a random start, Madry et al., ICLR 2018;
@@ -82,12 +82,12 @@ def attack(
     random generators of NumPy and Python, which the toolbox uses, are seeded, and restored afterwards.
 
     Raises:
-        RequestError: an unknown attack, an ε that is not over 0 and at most 255, or the toolbox is missing.
+        RequestError: an unknown attack, an ε that is not above 0 and at most 255, or the toolbox is missing.
     """
     if name not in ATTACKS:
         raise RequestError(unknown_name("attack", name, ATTACKS))
     if not 0 < eps <= 255:
-        raise RequestError(f"eps must be over 0 and at most 255 (units of 1/255), got {eps:g}")
+        raise RequestError(f"eps must be above 0 and at most 255 (units of 1/255), got {eps:g}")
     classifier = _classifier(model, images, classes)
     radius = eps / 255
     found = images.clone()

@@ -17,7 +17,9 @@ from foveate.errors import RequestError, WorkError
 from foveate.inspection.examine import Work
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.robustness.attacking import _images, _split_of
-from foveate.inspection.robustness.engine import RobustnessSettings, robustness
+from foveate.inspection.robustness.conditions import asked_conditions, check_settings
+from foveate.inspection.robustness.engine import robustness
+from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained, open_images
 from foveate.records.files import read_record
 from foveate.records.robustness import RobustnessRecord
@@ -387,27 +389,27 @@ def test_noise_alone_needs_no_severity(measure):
         ({"corruptions": ("fogg",)}, "Did you mean 'fog'"),
         ({"corruptions": ()}, "nothing to measure"),
         ({"severities": (0,)}, "1 to 5, got 0"),
-        ({"severities": ()}, "names none"),
+        ({"severities": ()}, "is empty"),
         ({"noise": (-1.0,)}, "from 0.1 to 255"),
         ({"noise": (1e-5,)}, "from 0.1 to 255"),
         ({"attacks": ("fgms",)}, "Did you mean 'fgsm'"),
         ({"eps": (0.0,)}, "over 0"),
-        ({"attacks": ("pgd",), "eps": ()}, "names none"),
-        ({"images": 0}, "--images must be 1 or more"),
-        ({"attack_images": 0}, "--attack-images must be 1 or more"),
-        ({"batch_size": 0}, "--batch-size must be 1 or more"),
+        ({"attacks": ("pgd",), "eps": ()}, "is empty"),
+        ({"images": 0}, "--images must be a whole number of at least 1"),
+        ({"attack_images": 0}, "--attack-images must be a whole number of at least 1"),
+        ({"batch_size": 0}, "--batch-size must be a whole number of at least 1"),
     ],
 )
 def test_settings_that_cannot_be_are_named(settings, words):
     with pytest.raises(RequestError, match=words):
-        RobustnessSettings(**settings).check()
+        check_settings(RobustnessSettings(**settings))
 
 
 def test_groups_stand_for_names_and_each_comes_once():
     article = RobustnessSettings(
         corruptions=("article", "fog", "motion_blur"), severities=(3,), noise=(15.0, 50.0)
     )
-    assert article.conditions() == [
+    assert asked_conditions(article) == [
         ("noise_15", None),
         ("noise_25", None),
         ("motion_blur", 3),
@@ -415,4 +417,4 @@ def test_groups_stand_for_names_and_each_comes_once():
         ("fog", 3),
         ("noise_50", None),
     ]
-    assert len(RobustnessSettings().conditions()) == 75
+    assert len(asked_conditions(RobustnessSettings())) == 75
