@@ -25,7 +25,7 @@ import price_goals
 import price_proof
 from foveate.errors import RequestError, WorkError
 from foveate.files import write_json, write_text
-from foveate.profiling.settings import ProfileSpec
+from foveate.profiling.spec import ProfileSpec
 from foveate.studies.engine.environment import describe_environment
 from price_measure import find_version, measure, time_first_use
 from price_networks import MECHANISMS, Case, list_cases

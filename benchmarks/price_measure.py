@@ -14,7 +14,7 @@ from foveate import kernel_paths
 from foveate.evaluation.step import capture_graph
 from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, take_turns
 from foveate.profiling.networks import Ready, refusals
-from foveate.profiling.settings import ProfileSpec
+from foveate.profiling.spec import ProfileSpec
 from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, TIMM, Case, make_contenders
 
 ROUNDS = (11, 2000)

@@ -13,7 +13,8 @@ from foveate.evaluation.step import Mode
 from foveate.models import attached
 from foveate.models.sites.insertion import CHILD
 from foveate.profiling.networks import Ready, make_ready
-from foveate.profiling.settings import ProfileSpec, make_profile
+from foveate.profiling.settings import ProfileSettings
+from foveate.profiling.spec import ProfileSpec, make_profile
 
 MECHANISMS = ("dmsca", "sgfa", "se", "cbam", "ca", "simam")
 BASELINE, AGAIN, FOVEATE, EQUATIONS, TIMM = "plain", "plain, again", "foveate", "equations", "timm"
@@ -51,8 +52,8 @@ class Case(NamedTuple):
         """The same for those who build networks. RequestError where something is not known."""
         mechanism, *form = self
         settings = dict(zip(self._fields[1:], form, strict=True))
-        settings |= {"attention": mechanism, "path": "auto", "compile": False, "detail": False}
-        return make_profile(settings | {"device": str(device), "threads": threads, "seconds": seconds})
+        settings |= {"attention": mechanism, "device": str(device), "threads": threads, "seconds": seconds}
+        return make_profile(ProfileSettings(**settings))
 
 
 def list_cases(given: argparse.Namespace, gpu: bool) -> list[Case]:

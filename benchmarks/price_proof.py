@@ -17,7 +17,7 @@ from foveate.errors import RequestError, WorkError
 from foveate.kernels import only_reference
 from foveate.models import attached, set_path
 from foveate.profiling.networks import make_ready, refusals
-from foveate.profiling.settings import ProfileSpec
+from foveate.profiling.spec import ProfileSpec
 from foveate.studies.spec.candidate import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]

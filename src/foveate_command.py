@@ -1,6 +1,7 @@
-"""The start of the command `foveate`: whoever interrupts it while it imports torch gets no traceback.
+"""The start of the command `foveate`: Ctrl-C while torch is being imported prints no traceback.
 
-It stands beside the package, because importing any part of that imports torch, which takes seconds.
+This module is outside the package, because importing any part of the package imports torch, which takes
+seconds.
 """
 
 import os
@@ -11,7 +12,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line (see foveate.cli.main); Ctrl-C before it has started ends with status 130."""
+    """Run the command line (see foveate.cli.main); Ctrl-C before that exits with status 130."""
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
@@ -23,7 +24,7 @@ def main() -> None:
 
 
 def _end(*_: Any) -> None:
-    # At once: an exception would come out of the middle of some import, as that import's own failure.
+    # Exit at once: an exception inside an import would be reported as a failure of that import.
     os.write(2, b"foveate: interrupted\n")
     os._exit(130)
 

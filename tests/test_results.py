@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,9 @@ import pytest
 
 from foveate.errors import RequestError, WorkError
 from foveate.records.labels import display_name
-from foveate.report.core.notation import NOTHING, points, spread
+from foveate.records.metric import CLASSIFICATION
+from foveate.report.core.notation import NOTHING, contrast_name, pair_name, points, score
+from foveate.report.study.summary import SummaryRow
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests" / "report"))
@@ -30,6 +33,10 @@ def load() -> ModuleType:
 
 
 results = load()
+
+
+def accuracy(row: SummaryRow) -> str:
+    return score(row.scores["accuracy"], CLASSIFICATION.primary)
 
 
 def table_lines(text):
@@ -61,12 +68,10 @@ def test_what_is_there_is_what_would_be_written_now(path):
 
 def test_every_row_comes_from_a_record():
     known = set()
-    for summary in results.read_results().values():
-        known |= {
-            (display_name(row["attention"]), spread(row["accuracy"], 2, scale=100)) for row in summary["rows"]
-        }
-        for one in summary.get("examined", []):
-            known |= {(cells[0].replace("\\", ""), cells[1]) for cells in table_lines(one["table"])}
+    for result in results.read_results().values():
+        known |= {(display_name(row.attention), accuracy(row)) for row in result.summary.rows}
+        for one in result.examined:
+            known |= {(cells[0].replace("\\", ""), cells[1]) for cells in table_lines(one.table)}
     block = (ROOT / "README.md").read_text(encoding="utf-8").partition(results.BEGIN)[2]
     for text in (block.partition(results.END)[0], (ROOT / "results/README.md").read_text(encoding="utf-8")):
         for cells in table_lines(text):
@@ -76,15 +81,15 @@ def test_every_row_comes_from_a_record():
 
 def planned(name, gain):
     """Whether a record has a comparison or a swept value of this name and figure."""
-    for summary in results.read_results().values():
-        rows = {row["attention"]: row for row in summary["rows"]}
-        for test in summary["tests"]:
-            pair = f"{display_name(test['a'])} → {display_name(test['b'])}"
-            if name == f"{test.get('title')}, {test.get('group')} ({pair})":
-                return gain.split(" (")[0] == points(test["difference"])
-        for value in summary["study"]["design"]["values"]:
-            if name.removesuffix(" (as it is)") == f"{value['option']} = {value['value']}":
-                return gain.split(" (")[0] == spread(rows[value["label"]]["accuracy"], 2, scale=100)
+    for result in results.read_results().values():
+        summary = result.summary
+        rows = {row.attention: row for row in summary.rows}
+        for test in summary.comparisons:
+            if name == f"{contrast_name(test)} ({pair_name(test)})":
+                return gain.split(" (")[0] == points(test.test.difference)
+        for value in summary.study.design.values:
+            if name.removesuffix(" (as it is)") == f"{value.option} = {value.value}":
+                return gain.split(" (")[0] == accuracy(rows[value.label])
     return False
 
 
@@ -119,7 +124,7 @@ def test_the_documents_say_how_and_what_does_not_show(root):
     assert readme.startswith(f"before\n{results.BEGIN}\n")
     assert readme.endswith(f"{results.END}\nafter\n")
     assert "old" not in readme
-    summary = results.read_results(root)["some-study"]
+    summary = results.read_results(root)["some-study"].summary
     for text in (readme, page):
         assert "AMD EPYC" in text
         assert "3 seeds" in text
@@ -129,8 +134,8 @@ def test_the_documents_say_how_and_what_does_not_show(root):
         assert "cifar_resnet20 instead of ResNet-18" in text
         lines = table_lines(text)
         assert [line[0] for line in lines] == ["plain", "se", "cbam", "dmsca"]
-        for line, row in zip(lines, summary["rows"], strict=True):
-            assert line[1] == spread(row["accuracy"], 2, scale=100)
+        for line, row in zip(lines, summary.rows, strict=True):
+            assert line[1] == accuracy(row)
     assert "foveate compare --data cifar10" in page
     assert "learning_rate 0.1" in page
 
@@ -165,15 +170,17 @@ def test_an_ablation_is_shown_by_its_comparisons(root):
 
 def test_a_short_training_is_named_as_one(root):
     results.keep_results(root / "study", "some-study", None, root)
-    summary = results.read_results(root)["some-study"]
+    summary = results.read_results(root)["some-study"].summary
     assert results.undertrained(summary) == []  # 2 epochs, and 95 %
-    plain = next(row for row in summary["rows"] if row["attention"] == "none")
-    plain["accuracy"]["mean"] = 0.638
-    (said,) = results.undertrained(summary)
+    baseline = summary.rows[0]
+    low = replace(baseline, scores={"accuracy": replace(baseline.scores["accuracy"], mean=0.638)})
+    short = replace(summary, rows=(low, *summary.rows[1:]))
+    (said,) = results.undertrained(short)
     assert said.startswith("These networks are not converged: after 2 epochs")
     assert "at 64 %" in said
-    summary["study"]["recipe"]["epochs"] = 200
-    assert results.undertrained(summary) == []
+    recipe = {**summary.study.recipe, "epochs": 200}
+    long = replace(short, study=summary.study.model_copy(update={"recipe": recipe}))
+    assert results.undertrained(long) == []
 
 
 def test_a_start_as_the_identity_is_set_beside_the_default(tmp_path):
@@ -181,9 +188,9 @@ def test_a_start_as_the_identity_is_set_beside_the_default(tmp_path):
     (tmp_path / "README.md").write_text(f"{results.BEGIN}\n{results.END}")
     study = write_study(tmp_path / "study", gains=gains, seeds=3)
     results.keep_results(study, "starts", None, tmp_path)
-    summary = results.read_results(tmp_path)["starts"]
+    summary = results.read_results(tmp_path)["starts"].summary
     (said,) = results.identity_starts(summary)
-    means = {row["attention"]: row["accuracy"]["mean"] for row in summary["rows"]}
+    means = {row.attention: row.scores["accuracy"].mean for row in summary.rows}
     identity = means["se(identity_init=True)"]
     assert f"- se: {points(identity - means['se'])} (" in said
     assert f"over its default start, {points(identity - means['none'])} (" in said
@@ -203,7 +210,7 @@ def test_an_extended_study_keeps_what_was_examined(root):
     other = write_study(root / "other", gains=gains | {"se": -0.1}, seeds=3)
     kept = results.keep_results(other, "some-study", None, root)
     assert not (kept / "transfer_insects.md").exists()
-    assert results.read_results(root)["some-study"]["examined"] == []
+    assert results.read_results(root)["some-study"].examined == ()
 
 
 def test_slices_add_up_to_a_study(tmp_path):
@@ -222,8 +229,8 @@ def test_slices_add_up_to_a_study(tmp_path):
     results.keep_results(joined, "joined", None, tmp_path)
     results.keep_results(whole, "whole", None, tmp_path)
     kept = results.read_results(tmp_path)
-    assert kept["joined"]["rows"] == kept["whole"]["rows"]
-    assert kept["joined"]["tests"] == kept["whole"]["tests"]
+    assert kept["joined"].summary.rows == kept["whole"].summary.rows
+    assert kept["joined"].summary.comparisons == kept["whole"].summary.comparisons
 
 
 def test_slices_of_other_studies_are_refused(tmp_path):

@@ -58,7 +58,7 @@ def check_kernel(settings: Settings, name: str, *, seconds: float) -> dict[str, 
     cases = _kernel_cases(settings)
     worst: dict[str, dict[str, float]] = {}
     faults, checked = [], 0
-    operator = pass_cases.form(name, operators)
+    operator = pass_cases.function_of(name, operators)
     for shape, dtype, layout in cases:
         begun = time.perf_counter()
         if begun + 1.5 * longest > ended:

@@ -1,6 +1,6 @@
 """foveate: attention modules for convolutional networks, plugged in, compared and priced.
 
-Importing it loads torch and timm alone, and registers the names BACKBONE_MECHANISM with timm.
+Importing it loads only torch and timm, and registers the names BACKBONE_MECHANISM with timm.
 """
 
 import warnings

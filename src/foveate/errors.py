@@ -12,6 +12,7 @@ __all__ = [
     "WorkError",
     "WorkersLostError",
     "answering_a_command",
+    "check_at_least",
     "first_line",
     "remedy",
     "shortened",
@@ -68,6 +69,19 @@ def shortened(names: Iterable[object], at_most: int = 4) -> str:
     """List the first of `names`, with "…" for the rest."""
     names = list(names)
     return ", ".join(map(str, names[:at_most])) + ", …" * (len(names) > at_most)
+
+
+def check_at_least(settings: object, **least: int) -> None:
+    """Raise RequestError for an attribute of `settings` that is no whole number of at least `least`.
+
+    An attribute that is None is not given, and passes. The message names the attribute as a flag.
+    """
+    for name, smallest in least.items():
+        value = getattr(settings, name)
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (is_whole and value >= smallest):
+            flag = f"--{name.replace('_', '-')}"
+            raise RequestError(f"{flag} must be a whole number of at least {smallest}, got {value!r}")
 
 
 def unknown_name(kind: str, given: str, choices: Iterable[str], *, show: int = 20) -> str:

@@ -1,8 +1,8 @@
 """`python -m foveate.run SCRIPT ARGS…`: run a script with foveate's names registered with timm.
 
-timm's own train.py, validate.py and benchmark.py create a network by its name and import timm alone. Here
-they find resnet50_dmsca and the others too: the script runs as `python SCRIPT ARGS…` would run it, and its
-exit status is kept. Over several processes: `torchrun --nproc-per-node=2 -m foveate.run train.py ARGS…`.
+timm's own train.py, validate.py and benchmark.py create a network by its name and import only timm. With this
+they find resnet50_dmsca and the other names: the script runs as with `python SCRIPT ARGS…`, and its exit
+status is kept. With several processes: `torchrun --nproc-per-node=2 -m foveate.run train.py ARGS…`.
 """
 
 import runpy
@@ -19,7 +19,7 @@ such as: python -m foveate.run train.py --model resnet50_dmsca"""
 
 
 def main(arguments: list[str]) -> None:
-    """Run the first of `arguments` as a script that is given the others; exit with 2 if there is none."""
+    """Run the first of `arguments` as a script with the others; exit with status 2 if there is none."""
     if not arguments or arguments[0].startswith("-"):
         _refuse(f"a script comes first, and {arguments[0] if arguments else 'nothing'} was given")
     script = Path(arguments[0])

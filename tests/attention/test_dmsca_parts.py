@@ -209,16 +209,16 @@ ABSENT = dict.fromkeys(NAMES, False)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (ABSENT, "nothing of DMSCA is left: keep at least one of gce, msce, dii and aa"),
-        (ABSENT | {"dff": True}, "nothing of DMSCA is left"),
-        ({"msce": False, "dii": False}, "dff fuses X_c with what msce and dii make, .* pass dff=False"),
-        ({"gce": False, "reduction": 8}, "reduction=8 belongs to gce, which gce=False leaves out"),
-        ({"gce": False, "temperature": 1.0}, "temperature=1.0 belongs to gce, which gce=False leaves out"),
+        (ABSENT, "all parts of DMSCA are excluded: keep at least one of gce, msce, dii and aa"),
+        (ABSENT | {"dff": True}, "all parts of DMSCA are excluded"),
+        ({"msce": False, "dii": False}, "dff fuses X_c with the result of msce and dii, .* pass dff=False"),
+        ({"gce": False, "reduction": 8}, "reduction=8 belongs to gce, which gce=False excludes"),
+        ({"gce": False, "temperature": 1.0}, "temperature=1.0 belongs to gce, which gce=False excludes"),
         ({"msce": False, "kernel_sizes": (3,)}, r"kernel_sizes=\(3,\) belongs to msce"),
         ({"dii": False, "mid_channels": 4}, "mid_channels=4 belongs to dii"),
         ({"dff": False, "fusion_init": 0.5}, "fusion_init=0.5 belongs to dff"),
-        ({"gce": "no"}, "gce must be True, or False to leave it out, got 'no'"),
-        ({"aa": 0}, "aa must be True, or False to leave it out, got 0"),
+        ({"gce": "no"}, "gce must be True, or False to exclude it, got 'no'"),
+        ({"aa": 0}, "aa must be True, or False to exclude it, got 0"),
         ({"fusion_init": 0}, "fusion_init must be a number between 0 and 1, got 0"),
         ({"fusion_init": 1.0}, "fusion_init must be a number between 0 and 1, got 1.0"),
         ({"fusion_init": float("nan")}, "fusion_init must be a number between 0 and 1, got nan"),
@@ -245,9 +245,9 @@ def test_no_kernel_takes_what_it_has_not_the_equations_of(parts, training):
     if parts == set(NAMES):
         assert path == ("rearranged" if training else "numba")
         return
-    left_out = [name for name in ("gce", "tca", *NAMES[1:]) if getattr(module, name) is None]
+    excluded = [name for name in ("gce", "tca", *NAMES[1:]) if getattr(module, name) is None]
     assert path == "reference"
-    assert reason.count(f"parts were left out ({', '.join(left_out)}), and it has the whole equations") == 2
+    assert reason.count(f"parts are excluded ({', '.join(excluded)})") == 2
 
 
 @every_set
@@ -269,7 +269,7 @@ def test_a_network_says_why_and_comes_back_from_a_file_as_it_was(tmp_path):
     foveate.attach(network, "dmsca", gce=False, dii=False, kernel_sizes=(3,), fusion_init=0.75)
     for line in foveate.kernel_paths(network):
         assert line.path == "reference"
-        assert "parts were left out (gce, tca, dii)" in str(line)
+        assert "parts are excluded (gce, tca, dii)" in str(line)
     foveate.save(network, tmp_path / "network.safetensors")
     again, x = foveate.load(tmp_path / "network.safetensors"), torch.randn(2, 3, 16, 16)
     assert torch.equal(again.eval()(x), network.eval()(x))

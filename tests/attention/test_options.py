@@ -33,8 +33,8 @@ def test_unknown_mechanism_names_the_nearest_and_the_choices():
         ("se", {"reduction": "16"}, "reduction must be a whole number of at least 1, got '16'"),
         ("se", {"reduction": True}, "reduction must be a whole number of at least 1, got True"),
         ("bam", {"reduction": 4.0}, "reduction must be a whole number of at least 1, got 4.0"),
-        ("a2", {"reduction": 128}, "reduction=128 leaves nothing of 64 channels: pass reduction <= 64"),
-        ("dmsca", {"reduction": 65}, "reduction=65 leaves nothing of 64 channels: pass reduction <= 64"),
+        ("a2", {"reduction": 128}, "reduction=128 leaves none of 64 channels: pass reduction <= 64"),
+        ("dmsca", {"reduction": 65}, "reduction=65 leaves none of 64 channels: pass reduction <= 64"),
         (
             "dmsca",
             {"kernel_sizes": (3, 4)},

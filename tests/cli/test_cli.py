@@ -154,7 +154,7 @@ def test_a_signal_ends_it_at_once_and_it_says_how_to_go_on(
         process.send_signal(signum)
     said = process.communicate(timeout=20)[1]
     assert process.returncode == status
-    assert said.splitlines()[-1] == f"foveate: {word}; the same command goes on from here"
+    assert said.splitlines()[-1] == f"foveate: {word}; give the same command again to resume"
     assert "Traceback" not in said
     assert "leaked" not in said
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from foveate.cli.process import Terminated, fault_in_words, flush_streams, say, terminable
+from foveate.cli.process import Terminated, describe_os_error, flush_streams, print_error, terminable
 from foveate.studies.engine.reaper import reaper, watch_over
 
 FULL = Path("/dev/full")
@@ -89,13 +89,13 @@ def test_closed_streams_are_nobody_to_talk_to(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
-    say("nothing")
+    print_error("nothing")
     assert in_process("report", "nowhere", folder=tmp_path) == 2
     assert in_process("list", "--json", "-", folder=tmp_path) == 1
 
 
 def test_what_the_system_refuses_is_said_with_its_path() -> None:
-    assert fault_in_words(PermissionError(errno.EACCES, "Permission denied", "/root/x")) == (
+    assert describe_os_error(PermissionError(errno.EACCES, "Permission denied", "/root/x")) == (
         "Permission denied: /root/x"
     )
 

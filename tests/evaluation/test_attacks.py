@@ -101,7 +101,7 @@ def test_the_seed_decides_and_the_global_numbers_stay(model):
     assert torch.equal(first, attack(model, images, LABELS, "pgd", 2, classes=3, seed=1).images)
 
 
-@pytest.mark.parametrize(("name", "eps", "words"), [("fgms", 8, "Did you mean 'fgsm'"), ("pgd", 0, "over 0")])
+@pytest.mark.parametrize(("name", "eps", "words"), [("fgms", 8, "Did you mean 'fgsm'"), ("pgd", 0, "above")])
 def test_what_is_no_attack_is_refused(model, name, eps, words):
     with pytest.raises(RequestError, match=words):
         attack(model, brighter_by(1), LABELS[:1], name, eps, classes=3, seed=0)

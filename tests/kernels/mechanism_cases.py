@@ -28,7 +28,7 @@ SHAPES = [
 
 def build(name: str, channels: int, **options: object) -> nn.Module:
     """A mechanism in eval, nothing of it at its initial value."""
-    if "reduction" not in options and name in ("dmsca", "cbam", "se"):
+    if "reduction" not in options and name in ("dmsca", "cbam"):
         options["reduction"] = min(16, channels)
     torch.manual_seed(channels)
     module = create_attention(name, channels, **options)

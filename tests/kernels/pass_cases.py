@@ -110,7 +110,7 @@ def arguments(
     raise KeyError(name)
 
 
-def form(name: str, of: Any = reference) -> Callable[..., Any]:
+def function_of(name: str, of: Any = reference) -> Callable[..., Any]:
     """The function of a pass in a module that has the names of `reference`."""
     return getattr(of, name.split()[0])
 
@@ -146,9 +146,9 @@ def upstream(outputs: Sequence[Tensor]) -> list[Tensor]:
 
 
 def truth(name: str, given: Sequence[Any]) -> tuple[list[Tensor], list[Tensor]]:
-    """Outputs and gradients of the plain form in float64, on the CPU."""
+    """Outputs and gradients of the reference in float64, on the CPU."""
     wide = [part.detach().cpu().double() if isinstance(part, Tensor) else part for part in given]
-    return outputs_and_gradients(form(name), wide)
+    return outputs_and_gradients(function_of(name), wide)
 
 
 def difference(found: Tensor, expected: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""The choice of a path: what is taken, what is said, what is refused."""
+"""The choice of a kernel path: which one is taken, the reason, and what is refused."""
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def test_inference_on_a_cpu_takes_numba(module):
     ],
     ids=["train", "float64", "mixed", "empty", "channels"],
 )
-def test_where_numba_cannot_the_reason_is_said(module, arrange, said):
+def test_where_numba_cannot_run_the_reason_is_given(module, arrange, said):
     module, x = arrange(module, X)
     with torch.no_grad():
         taken = choice(module, x)
@@ -49,24 +49,24 @@ def test_where_numba_cannot_the_reason_is_said(module, arrange, said):
     assert said in taken.reason
 
 
-def test_gradients_take_the_rearranged_form(module):
+def test_gradients_take_the_rearranged_path(module):
     taken = choice(module, X)
     assert taken.path == "rearranged"
     assert "torch.inference_mode" in taken.reason
 
 
-def test_autocast_takes_the_rearranged_form(module):
+def test_autocast_takes_the_rearranged_path(module):
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert "autocast" in choice(module, X).reason
 
 
-def test_without_numba_it_is_said_how_to_get_it(module, monkeypatch):
+def test_without_numba_the_reason_says_how_to_install_it(module, monkeypatch):
     monkeypatch.setattr(inference, "NUMBA", False)
     with torch.no_grad():
         assert "pip install 'foveate[fast]'" in choice(module, X).reason
 
 
-def test_a_part_that_is_watched_or_replaced_is_run(module):
+def test_a_part_that_has_a_hook_or_was_replaced_is_run(module):
     seen = []
     handle = module.msce.register_forward_hook(lambda *arguments: seen.append(1))
     with torch.no_grad():
@@ -85,17 +85,17 @@ def test_a_module_without_one_of_its_parts_takes_the_equations():
     with torch.inference_mode():
         assert choice(module, X)[:2] == (
             "reference",
-            "no numba: parts were left out (aa), and it has the whole equations only; "
-            "no rearranged: parts were left out (aa), and it has the whole equations only",
+            "no numba: parts are excluded (aa), and this path needs all of them; "
+            "no rearranged: parts are excluded (aa), and this path needs all of them",
         )
     assert_equal_to_equations(module)
     for path in ("numba", "rearranged", "triton"):
         foveate.set_path(module, path)
-        with pytest.raises(RequestError, match=rf"no {path}: parts were left out \(aa\)"):
+        with pytest.raises(RequestError, match=rf"no {path}: parts are excluded \(aa\)"):
             module(X)
 
 
-def test_a_part_taken_away_after_a_call_is_missed(module):
+def test_a_part_that_is_removed_after_a_call_is_noticed(module):
     with torch.inference_mode():
         module(X)
     module.aa = None
@@ -110,12 +110,12 @@ def assert_equal_to_equations(module: nn.Module) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
-def test_whoever_transforms_gets_the_equations(module):
-    se = build("se", 16)
+def test_transforms_of_torch_func_get_the_equations(module):
+    cbam = build("cbam", 16)
     with torch.no_grad():
-        each = torch.func.vmap(lambda x: se(x[None])[0])(X)
-        _, tangent = torch.func.jvp(se, (X,), (torch.ones_like(X),))
-    assert_equal(each, by_equations(se, X))
+        each = torch.func.vmap(lambda x: cbam(x[None])[0])(X)
+        _, tangent = torch.func.jvp(cbam, (X,), (torch.ones_like(X),))
+    assert_equal(each, by_equations(cbam, X))
     assert tangent.abs().sum() > 0
 
 
@@ -140,10 +140,11 @@ def test_weights_on_another_device_are_an_error(module):
 
 
 def test_kernels_that_cannot_be_loaded_are_no_error(module, monkeypatch):
-    def fail(mechanism):
+    def fail(name):
         raise ImportError("Numba needs NumPy 2.4 or less")
 
-    monkeypatch.setattr(inference, "_planner", fail)
+    monkeypatch.setattr(inference, "import_module", fail)
+    monkeypatch.setattr(inference, "_load_planner", inference._load_planner.__wrapped__)
     with torch.no_grad():
         assert "Numba needs NumPy" in choice(module, X).reason
         module(X)
@@ -156,7 +157,7 @@ def test_only_reference(module):
         assert choice(module, X).path == "numba"
 
 
-def test_who_counts_operations_sees_those_of_the_equations(module):
+def test_flop_counters_see_the_operations_of_the_equations(module):
     def count(device: str) -> int:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             module.to(device)(X.to(device))
@@ -203,7 +204,7 @@ def test_tracing_and_exporting_take_the_equations(module):
         assert torch.allclose(other(X).double(), by_equations(module, X), atol=1e-6)
 
 
-def test_training_by_the_rearranged_form_equals_that_by_the_equations(module):
+def test_training_on_the_rearranged_path_equals_training_by_the_equations(module):
     module.train()
     module = module.double()
     x = X.double()

@@ -62,7 +62,6 @@ def test_equals_the_equations(name, shape, team):
         ("dmsca", {"reduction": 7}),
         ("cbam", {"kernel_size": 3}),
         ("cbam", {"reduction": 5}),
-        ("se", {"reduction": 5}),
         ("ca", {"reduction": 4, "min_channels": 3}),
         ("simam", {"e_lambda": 0.1}),
     ],

@@ -29,7 +29,9 @@ def on_gpu(test: Callable[..., None]) -> Callable[..., None]:
 def check(name: str, given: list[Any], function: Callable[..., Any] | None = None) -> None:
     """Hold an operator and all its gradients against float64."""
     outputs, gradients = pass_cases.truth(name, given)
-    found, d_found = pass_cases.outputs_and_gradients(function or pass_cases.form(name, operators), given)
+    found, d_found = pass_cases.outputs_and_gradients(
+        function or pass_cases.function_of(name, operators), given
+    )
     assert {y.dtype for y in found} == {given[0].dtype}
     assert [d.dtype for d in d_found] == [part.dtype for part in pass_cases.tensors(given)]
     pass_cases.assert_close(found, outputs, f"{name}, output")
@@ -53,7 +55,7 @@ def test_an_operator_keeps_its_promises_to_torch(name: str, device: str) -> None
 
 
 @pytest.mark.parametrize(("name", "shape", "dtype", "layout"), CASES[::3], ids=case_name)
-def test_on_a_cpu_they_are_the_plain_passes(
+def test_on_a_cpu_they_are_the_reference_passes(
     name: str, shape: tuple[int, ...], dtype: torch.dtype, layout: str
 ) -> None:
     check(name, pass_cases.arguments(name, shape, dtype, layout))
@@ -69,7 +71,7 @@ def test_small_arguments_in_another_dtype(name: str, device: str) -> None:
 @pytest.mark.parametrize("name", PASSES)
 def test_float64_stays_float64(name: str, small: torch.dtype) -> None:
     given = pass_cases.arguments(name, (2, 3, 4, 5), torch.float64, small=small)
-    found, _ = pass_cases.outputs_and_gradients(pass_cases.form(name, operators), given)
+    found, _ = pass_cases.outputs_and_gradients(pass_cases.function_of(name, operators), given)
     outputs, _ = pass_cases.truth(name, given)
     for y, of in zip(found, outputs, strict=True):
         torch.testing.assert_close(y, of, rtol=1e-12, atol=1e-12)
@@ -148,7 +150,7 @@ def test_nothing_large_is_kept_for_the_backward_but_x() -> None:
 def test_second_derivatives_are_refused() -> None:
     x = torch.randn(1, 2, 3, 4, requires_grad=True)
     (d,) = torch.autograd.grad(operators.simam(x, 1e-4).sum(), x, create_graph=True)
-    with pytest.raises(RequestError, match="second derivatives of foveate's simam are not given"):
+    with pytest.raises(RequestError, match="second derivatives of foveate's simam are not implemented"):
         d.sum().backward()
 
 
@@ -199,7 +201,7 @@ def test_kernels_compile_for_a_gpu(
     name: str, shape: tuple[int, ...], dtype: torch.dtype, layout: str
 ) -> None:
     given = pass_cases.arguments(name, shape, dtype, layout, mid=2)
-    outputs = pass_cases.tensors(pass_cases.form(name, operators)(*given))
+    outputs = pass_cases.tensors(pass_cases.function_of(name, operators)(*given))
     kept = [outputs[2]] if name == "pool" else []
     module = {"pool_channels": "channels"}.get(name.split()[0], name.split()[0])
     backward_module = "fuse_backward" if name == "fuse" else module
@@ -241,7 +243,7 @@ def test_compiled_kernels_with_nan_and_infinity(name: str, value: float, layout:
 @pytest.mark.parametrize("name", PASSES)
 def test_a_cuda_graph_replays_them(name: str) -> None:
     given = pass_cases.arguments(name, (2, 60, 13, 29), torch.bfloat16, "channels_last", "cuda")
-    operator = pass_cases.form(name, operators)
+    operator = pass_cases.function_of(name, operators)
     with torch.no_grad():
         operator(*given)
         graph = torch.cuda.CUDAGraph()

@@ -1,4 +1,4 @@
-"""The Triton kernels against the plain passes in float64: interpreted, and compiled where there is a GPU."""
+"""The Triton kernels against the reference in float64: interpreted, and compiled where there is a GPU."""
 
 import importlib.util
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ def run(
     kernels: SimpleNamespace, name: str, given: Sequence[Any], ups: Sequence[Tensor]
 ) -> tuple[list, list]:
     """Outputs of a launcher and, for gradients of its outputs, what its backward gives."""
-    outputs = pass_cases.tensors(pass_cases.form(name, kernels)(*given))
+    outputs = pass_cases.tensors(pass_cases.function_of(name, kernels)(*given))
     kept = [outputs[2]] if name == "pool" else []
     backward = getattr(kernels, f"{name.split()[0]}_backward")
     ups = [up.to(y.dtype) for up, y in zip(ups, outputs, strict=True)]
@@ -156,7 +156,9 @@ def test_gradients_may_come_in_any_layout(kernels: SimpleNamespace, name: str) -
     given = pass_cases.arguments(name, (2, 3, 5, 6), layout="channels_last")
     outputs = pass_cases.truth(name, given)[0]
     ups = [torch.full((1,), 0.5, dtype=y.dtype).expand(y.shape) for y in outputs]
-    expected = pass_cases.outputs_and_gradients(pass_cases.form(name), [wide(part) for part in given], ups)[1]
+    expected = pass_cases.outputs_and_gradients(
+        pass_cases.function_of(name), [wide(part) for part in given], ups
+    )[1]
     pass_cases.assert_close(run(kernels, name, given, ups)[1], expected, name, INTERPRETED)
 
 
@@ -164,7 +166,7 @@ def wide(part: Any) -> Any:
     return part.double() if isinstance(part, Tensor) else part
 
 
-@pytest.mark.filterwarnings("ignore:var_mean")  # of plain torch, which takes a mean of nothing
+@pytest.mark.filterwarnings("ignore:var_mean")  # of torch, which takes the mean of an empty map
 @pytest.mark.parametrize("name", KERNELS)
 def test_an_empty_batch_gives_empty_maps_and_no_gradient(kernels: SimpleNamespace, name: str) -> None:
     given = pass_cases.arguments(name, (0, 3, 5, 6))
@@ -192,7 +194,7 @@ def test_what_the_kernels_cannot_take_is_refused(kernels: SimpleNamespace) -> No
         kernels.pool(x[0])
     with pytest.raises(RequestError, match=r"shape \(B, C, H, W\), not \(2, 3, 4\)"):
         kernels.gate(x[0])
-    with pytest.raises(RequestError, match="give it a channel, a row and a column"):
+    with pytest.raises(RequestError, match="at least one channel, row and column"):
         kernels.pool(x[:, :, :0])
 
 

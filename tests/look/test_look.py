@@ -220,12 +220,12 @@ def test_serving_refuses_what_cannot_be(
     trained_bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(RequestError, match="--port must be"):
-        serve(trained_bands, port=70_000)
+        serve(trained_bands, "127.0.0.1", 70_000, device="cpu")
     with pytest.raises(RequestError, match="unknown device"):
-        serve(trained_bands, device="tpu")
+        serve(trained_bands, "127.0.0.1", 0, device="tpu")
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(RequestError, match=r"pip install 'foveate\[look\]'"):
-        serve(trained_bands)
+        serve(trained_bands, "127.0.0.1", 0, device="cpu")
 
 
 class Served(NamedTuple):
@@ -271,7 +271,7 @@ def served(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     temporary.mkdir()
     code = (
         "import sys; from foveate.look import serve, uploads; "
-        f"uploads.KEPT_SECONDS = {KEPT_SECONDS}; serve(sys.argv[1], port=0)"
+        f"uploads.KEPT_SECONDS = {KEPT_SECONDS}; serve(sys.argv[1], '127.0.0.1', 0, device='auto')"
     )
     server = subprocess.Popen(
         [sys.executable, "-u", "-c", code, str(study)],
@@ -447,7 +447,8 @@ def test_an_address_that_is_taken_is_refused(trained_bands: Path, tmp_path: Path
     port = int(served.address.rstrip("/").rpartition(":")[2])
     code = (
         "import sys\nfrom foveate.errors import RequestError\nfrom foveate.look import serve\n"
-        "try: serve(sys.argv[1], port=int(sys.argv[2]))\nexcept RequestError as error: print(error)"
+        "try: serve(sys.argv[1], '127.0.0.1', int(sys.argv[2]), device='auto')\n"
+        "except RequestError as error: print(error)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(trained_bands), str(port)],

@@ -36,16 +36,29 @@ FAMILIES: dict[tuple[str, str], str] = {
 }
 
 
-@functools.cache
-def build(family: str, library: str, short: bool = True) -> nn.Module:
+def create(family: str, library: str) -> nn.Module:
+    return (timm.create_model if library == "timm" else torchvision.models.get_model)(
+        FAMILIES[family, library]
+    )
+
+
+def without_memory(family: str, library: str) -> nn.Module:
+    """The network on the meta device: its modules and its shapes alone."""
+    if (family, library) == ("RegNet", "torchvision"):  # whose constructor reads the values of tensors
+        return create(family, library).to("meta")
+    with torch.device("meta"):
+        return create(family, library)
+
+
+@functools.lru_cache(maxsize=2)
+def build(family: str, library: str) -> nn.Module:
     """The network in eval, with running statistics that are not those of the start.
 
-    Of the two widest, `short` leaves one block a stage.
+    Of the two widest families, one block a stage is kept.
     """
     torch.manual_seed(0)
-    create = timm.create_model if library == "timm" else torchvision.models.get_model
-    model = create(FAMILIES[family, library])
-    if short and family in ("ResNeXt", "Wide-ResNet"):
+    model = create(family, library)
+    if family in ("ResNeXt", "Wide-ResNet"):
         for stage in ("layer1", "layer2", "layer3", "layer4"):
             setattr(model, stage, getattr(model, stage)[:1])
     for module in model.modules():

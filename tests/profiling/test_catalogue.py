@@ -1,15 +1,13 @@
 """What `foveate list` says of each mechanism is counted, and agrees with figures worked out by hand."""
 
-import io
 import json
 
 import pytest
 import timm
-from rich.console import Console
 
 import foveate
 from foveate.attention import MECHANISMS
-from foveate.profiling.catalogue import _place, catalogue, catalogue_table
+from foveate.profiling.catalogue import catalogue
 
 # ResNet-50: the widths of its blocks' ends, and how many blocks there are of each.
 BLOCKS = {256: 3, 512: 4, 1024: 6, 2048: 3}
@@ -86,51 +84,3 @@ def test_a_mechanism_costs_what_its_registered_network_costs_more(rows):
 
 def test_it_is_json(described):
     assert json.loads(json.dumps(described, allow_nan=False))["mechanisms"][0]["name"] == "a2"
-
-
-def test_table_fits_100_columns_and_cuts_nothing(described, rows):
-    text = shown(described, width=100)
-    lines = text.splitlines()
-    assert max(map(len, lines)) <= 100
-    assert "…" not in text
-    for name, row in rows.items():
-        (line,) = [line for line in lines if line.split()[:2] == [name, _place(row).split()[0]]]
-        assert _place(row) in line
-        assert row["paper"] in text
-        for option, value in row["options"].items():
-            assert f"{option}={value}" in text
-
-
-def shown(described: dict, width: int) -> str:
-    file = io.StringIO()
-    Console(file=file, width=width).print(catalogue_table(described))
-    return file.getvalue()
-
-
-def test_numbers_stand_under_one_another_in_the_house_notation(described):
-    lines = shown(described, width=100).splitlines()
-    (header,) = [line for line in lines if line.startswith("mechanism")]
-    (se,) = [line for line in lines if line.startswith("se ")]
-    (eca,) = [line for line in lines if line.startswith("eca ")]
-    assert "2.53 M    +9.9 %  2.51 M   +0.06 %  reduction=16" in se
-    assert "86  < 0.01 %" in eca
-    for line in (se, eca):
-        assert line[: header.index("parameters") + len("parameters")].endswith("%")
-    (simam,) = [line for line in lines if line.startswith("simam ")]
-    assert "%" not in simam
-    assert "sgfa, sgfa_ca and sgu" in " ".join(lines)
-
-
-@pytest.mark.parametrize(
-    ("where", "stages", "words"),
-    [
-        ("block", None, "block"),
-        ("stage", None, "stage"),
-        ("stage", [1, 2, 3], "stages 1–3"),
-        ("stage", [4], "stage 4"),
-        ("stage", [2, 4], "stages 2 and 4"),
-        ("block", [3, 4], "block, stages 3–4"),
-    ],
-)
-def test_places_in_words(where, stages, words):
-    assert _place({"where": where, "stages": stages}) == words

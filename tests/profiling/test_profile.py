@@ -6,23 +6,15 @@ import torch
 from foveate.errors import RequestError, WorkError
 from foveate.profiling.engine import profile
 from foveate.profiling.networks import count_candidate, make_ready, refusals
-from foveate.profiling.settings import make_profile
+from foveate.profiling.settings import ProfileSettings
+from foveate.profiling.spec import make_profile
 from foveate.studies.spec.candidate import Candidate
 
 SETTINGS = {
     "backbone": "cifar_resnet20",
     "attention": "se,simam",
-    "image_size": None,
-    "batch_size": 1,
     "device": "cpu",
-    "dtype": "float32",
-    "memory_format": "contiguous",
-    "mode": "inference",
-    "compile": False,
-    "graph": False,
-    "path": "auto",
     "threads": 1,
-    "detail": False,
     "seconds": 0.0,
 }
 # The maps at the sites of a cifar_resnet20 for one image of 32×32.
@@ -30,7 +22,7 @@ SITE_ELEMENTS = 3 * (16 * 32**2 + 32 * 16**2 + 64 * 8**2)
 
 
 def spec_with(**changes):
-    return make_profile(SETTINGS | changes)
+    return make_profile(ProfileSettings(**SETTINGS | changes))
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import pytest
 from synthetic_study import edit_json, run_record, write_study
 
 from foveate.errors import RequestError, WorkError
-from foveate.records.study import read_records
+from foveate.records.study import read_study
 
 
 def test_reads_finished_runs_and_names_what_is_missing(tmp_path):
     folder = write_study(tmp_path, seeds=3, failed=("cbam", 1), unfinished=("se", 2))
     edit_json(folder / "cost.json", rows={"none": {"parameters": 1}})
-    records = read_records(folder)
+    records = read_study(folder)
     assert records.finished == ["none", "se", "cbam", "dmsca"]
     assert {label: sorted(runs) for label, runs in records.results.items()} == {
         "none": [0, 1, 2],
@@ -20,28 +20,28 @@ def test_reads_finished_runs_and_names_what_is_missing(tmp_path):
         "cbam": [0, 2],
         "dmsca": [0, 1, 2],
     }
-    assert records.missing == [
+    assert records.missing == (
         "The run of se with seed 2 has not finished.",
         "The run of cbam with seed 1 failed: the loss is NaN at epoch 3 (learning rate 0.1)",
         "No cost was measured for se, cbam, dmsca.",
-    ]
-    assert records.cost_setting == {"batch_size": 1}
+    )
+    assert records.cost.batch_size == 1
 
 
-def test_plain_comes_first_wherever_it_was_asked_for(tmp_path):
+def test_the_baseline_comes_first_wherever_it_was_asked_for(tmp_path):
     folder = write_study(tmp_path, gains={"se": 0.0, "none": 0.0}, seeds=1)
-    assert read_records(folder).finished == ["none", "se"]
+    assert read_study(folder).finished == ["none", "se"]
 
 
 def test_a_study_without_cost_is_read(tmp_path):
     folder = write_study(tmp_path, gains={"none": 0.0}, seeds=1)
     (folder / "cost.json").unlink()
-    assert read_records(folder).missing == ["No cost was measured for none."]
+    assert read_study(folder).missing == ("No cost was measured for none.",)
 
 
 def test_refuses_a_folder_without_study(tmp_path):
     with pytest.raises(RequestError, match=r"holds no study: study\.json is not there"):
-        read_records(tmp_path)
+        read_study(tmp_path)
 
 
 def test_refuses_another_format_naming_both_versions(tmp_path):
@@ -50,28 +50,28 @@ def test_refuses_another_format_naming_both_versions(tmp_path):
     with pytest.raises(
         RequestError, match=r"by foveate 0\.9\.0 in format 2, and foveate .* reads format 1\. Read it"
     ):
-        read_records(folder)
+        read_study(folder)
 
 
 def test_refuses_a_result_of_another_format(tmp_path):
     folder = write_study(tmp_path, gains={"none": 0.0}, seeds=1)
     edit_json(run_record(folder, "none", 0), format=0)
-    with pytest.raises(RequestError, match=r"runs/\w+/result\.json was written in format 0"):
-        read_records(folder)
+    with pytest.raises(RequestError, match=r"runs/\w+/result\.json was written by .* in format 0"):
+        read_study(folder)
 
 
 def test_names_the_file_that_is_no_json(tmp_path):
     folder = write_study(tmp_path, gains={"none": 0.0}, seeds=1)
     run_record(folder, "none", 0).write_text('{"format": 1, "te')
     with pytest.raises(RequestError, match=r"runs/\w+/result\.json is not readable as JSON"):
-        read_records(folder)
+        read_study(folder)
 
 
 def test_the_record_of_another_run_is_refused_by_name(tmp_path):
     folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.01}, seeds=2)
     shutil.copy(run_record(folder, "se", 1), run_record(folder, "none", 0))
     with pytest.raises(RequestError, match=r"is the record of another run: of se, seed 1 .*Delete the file"):
-        read_records(folder)
+        read_study(folder)
 
 
 def test_a_record_whose_spec_was_changed_is_refused(tmp_path):
@@ -79,7 +79,7 @@ def test_a_record_whose_spec_was_changed_is_refused(tmp_path):
     path = run_record(folder, "none", 0)
     edit_json(path, spec=json.loads(path.read_text())["spec"] | {"seed": 5})
     with pytest.raises(RequestError, match="was changed: it names run"):
-        read_records(folder)
+        read_study(folder)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,7 @@ def test_a_record_whose_spec_was_changed_is_refused(tmp_path):
         (("test", "per_class", 3, "support"), -1),
         (("test", "confusion", 2, 2), -36),
         (("epochs", 1, "validation_accuracy"), 2.0),
+        (("epochs", 1, "train_accuracy"), None),
         (("epochs", 1, "epoch"), 7),
         (("epochs", 1, "train_loss"), math.nan),
         (("best_epoch",), 99),
@@ -116,7 +117,7 @@ def test_a_value_that_cannot_be_is_refused_with_its_name(tmp_path, place, value)
     part[place[-1]] = value
     path.write_text(json.dumps(record))
     with pytest.raises(RequestError, match=r"result\.json"):
-        read_records(folder)
+        read_study(folder)
 
 
 @pytest.mark.parametrize("key", ["spec", "id", "test", "epochs", "seconds", "best_epoch"])
@@ -131,7 +132,7 @@ def test_a_record_without_a_part_or_with_one_of_another_type_is_refused(tmp_path
         record[key] = change
     path.write_text(json.dumps(record))
     with pytest.raises(RequestError, match=r"result\.json"):
-        read_records(folder)
+        read_study(folder)
 
 
 def test_a_class_without_test_images_has_no_score(tmp_path):
@@ -141,7 +142,7 @@ def test_a_class_without_test_images_has_no_score(tmp_path):
     for score in ("accuracy", "precision", "recall", "f1"):
         record["test"]["per_class"][0][score] = None
     path.write_text(json.dumps(record))
-    assert read_records(folder).finished == ["none"]
+    assert read_study(folder).finished == ["none"]
 
 
 def test_nothing_finished_is_failed_work_and_says_why(tmp_path):
@@ -149,4 +150,4 @@ def test_nothing_finished_is_failed_work_and_says_why(tmp_path):
     assert json.loads((folder / "study.json").read_text())["failed"]
     shutil.rmtree(folder / "runs", ignore_errors=True)
     with pytest.raises(WorkError, match=r"nothing to report\. none, seed 0: the loss is NaN"):
-        read_records(folder)
+        read_study(folder)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from foveate.records.run import spec_id
+from foveate.records.run import Epoch, spec_id
 
 DIGITS = [str(digit) for digit in range(10)]
 COSTS = {
@@ -98,6 +98,16 @@ def edit_json(path: Path, **changes: Any) -> None:
 def run_record(folder: Path, label: str, seed: int) -> Path:
     """The result.json of one run of a study that was written here."""
     return folder / "runs" / spec_id(_spec(label, seed)) / "result.json"
+
+
+def epochs_of(*accuracies: float, **extra: Any) -> list[Epoch]:
+    """Epochs with these validation accuracies."""
+    return [
+        Epoch.model_validate(
+            {"epoch": n, "validation_loss": 1.0, "validation_accuracy": value, "train_loss": 1.0, **extra}
+        )
+        for n, value in enumerate(accuracies, start=1)
+    ]
 
 
 def _spec(label: str, seed: int) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class Log(Watch):
         self.failures.append((run, message))
 
 
+def compare_and_report(study: StudySpec, out: Path, machine: Machine = CPU, **options: Any) -> dict[str, Any]:
+    compare(study, out, machine, **options)
+    return build_report(out)
+
+
 def without_clocks(summary: dict[str, Any]) -> dict[str, Any]:
     """The rows and tests of a summary, but for what a clock measured."""
     rows = [
@@ -70,7 +75,7 @@ def without_clocks(summary: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def finished(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("study") / "out"
-    return out, compare(bands_study(bands), out, CPU)
+    return out, compare_and_report(bands_study(bands), out)
 
 
 def test_a_study_ends_in_its_records_and_its_report(finished: tuple[Path, dict[str, Any]]) -> None:
@@ -147,7 +152,7 @@ def test_a_finished_study_is_only_read(finished: tuple[Path, dict[str, Any]], ba
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("result.json")}
     cost = (out / "cost.json").read_bytes()
     log = Log()
-    again = compare(bands_study(bands), out, CPU, watch=log)
+    again = compare_and_report(bands_study(bands), out, watch=log)
     assert log.plan == (4, 4)
     assert log.done == []
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -161,7 +166,8 @@ def test_more_seeds_and_mechanisms_reuse_what_is_there(
     out, summary = finished
     shutil.copytree(out, tmp_path / "out")
     log = Log()
-    more = compare(bands_study(bands, seeds=3, attention="none,se,eca"), tmp_path / "out", CPU, watch=log)
+    wider_study = bands_study(bands, seeds=3, attention="none,se,eca")
+    more = compare_and_report(wider_study, tmp_path / "out", watch=log)
     assert log.plan == (9, 4)
     assert len(log.done) == 5
     for row, wider in zip(summary["rows"], more["rows"], strict=False):
@@ -171,7 +177,7 @@ def test_more_seeds_and_mechanisms_reuse_what_is_there(
 def test_jobs_give_the_same_table(finished: tuple[Path, dict[str, Any]], bands: Path, tmp_path: Path) -> None:
     _, summary = finished
     log = Log()
-    parallel = compare(bands_study(bands), tmp_path / "out", CPU, jobs=2, watch=log)
+    parallel = compare_and_report(bands_study(bands), tmp_path / "out", jobs=2, watch=log)
     assert sorted(log.done) == ["none, seed 0", "none, seed 1", "se, seed 0", "se, seed 1"]
     for row, alone in zip(parallel["rows"], summary["rows"], strict=True):
         assert row["accuracy"] == alone["accuracy"]
@@ -235,7 +241,7 @@ def test_a_failed_run_leaves_the_others_and_is_named(bands: Path, tmp_path: Path
     # A temperature of 1e-300 divides by zero in float32: the loss is no number from the first step on.
     study = bands_study(bands, attention="none,dmsca(temperature=1e-300)", seeds=1)
     log = Log()
-    summary = compare(study, tmp_path / "out", CPU, jobs=jobs, watch=log)
+    summary = compare_and_report(study, tmp_path / "out", jobs=jobs, watch=log)
     assert log.done == ["none, seed 0"]
     assert "the loss is not a finite number at epoch 1, step 1" in log.failures[0][1]
     assert [row["attention"] for row in summary["rows"] if row["accuracy"]["values"]] == ["none"]
@@ -266,7 +272,7 @@ def test_a_full_disk_ends_the_study_and_keeps_what_was_finished(bands: Path, tmp
         compare(study, out, CPU, watch=FullInTheSecond())
     assert len(list((out / "runs").rglob("result.json"))) == 1
     log = Log()
-    assert compare(study, out, CPU, watch=log)["missing"] == []
+    assert compare_and_report(study, out, watch=log)["missing"] == []
     assert log.plan == (2, 1)
 
 
@@ -381,7 +387,8 @@ def test_streamed_images_give_the_same_table(
     from foveate.studies import compare as module
 
     monkeypatch.setattr(module, "load_data", partial(load_data, memory_limit=0))
-    streamed = compare(bands_study(bands), tmp_path / "out", Machine("cpu", threads=1, workers=2))
+    streaming = Machine("cpu", threads=1, workers=2)
+    streamed = compare_and_report(bands_study(bands), tmp_path / "out", streaming)
     expected = without_clocks(finished[1])
     for row, other in zip(expected["rows"], without_clocks(streamed)["rows"], strict=True):
         assert other["accuracy"] == row["accuracy"]

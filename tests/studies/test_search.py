@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from foveate.errors import DiskError, RequestError, WorkError
+from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
-from foveate.studies.search import SearchSettings, search
+from foveate.studies.search import search
+from foveate.studies.spec.request import SearchSettings
 from foveate.studies.spec.study import StudySpec, make_study
 
 CPU = Machine("cpu", threads=1)
@@ -57,7 +59,8 @@ def test_a_search_ends_in_a_study_of_the_best_that_was_found(bands: Path, tmp_pa
     assert [one.label for one in study.attention][:2] == ["none", "se"]
     assert len(list((tmp_path / "search").glob("*/trial.json"))) == 4
     assert not list((tmp_path / "search").glob("*/result.json"))  # nothing was tested
-    summary = compare(study, tmp_path, CPU, data=data)
+    compare(study, tmp_path, CPU, data=data)
+    summary = build_report(tmp_path)
     assert summary["study"]["design"]["search"]["best"] == found.best
     assert len(summary["rows"]) == len(study.attention)
 

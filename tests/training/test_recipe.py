@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-import typer
 
 from foveate.cli.main import app
 from foveate.data import AUGMENTATIONS
 from foveate.errors import RequestError
 from foveate.studies.spec.candidate import parse_candidates
-from foveate.studies.spec.study import DEFAULT_RECIPE, RECIPE_OF_DATA
+from foveate.studies.spec.request import DEFAULT_RECIPE, RECIPE_OF_DATA
 from foveate.training.recipe import Recipe, make_recipe, named_recipes, parse_setting, read_recipe
 from foveate.training.schedule import make_optimizer
 
@@ -53,17 +52,12 @@ def test_named_recipes_are_valid_and_promise_something(name: str) -> None:
 def test_the_command_of_a_recipe_can_be_given_and_takes_it(name: str, command: str) -> None:
     program, *arguments = shlex.split(command)
     assert program == "foveate"
-    group = typer.main.get_command(app)
-    with group.make_context(program, list(arguments)) as context:
-        verb, found, rest = group.resolve_command(context, arguments)
-        with found.make_context(
-            verb, rest, parent=context
-        ) as parsed:  # exits at a flag that it does not know
-            given = parsed.params
-    assert timm.is_model(given["backbone"])
-    if "attention" in given:
-        parse_candidates(given["attention"])
-    assert (given["recipe"] or RECIPE_OF_DATA.get(given["data"], DEFAULT_RECIPE)) == name
+    given = app.parse_args(arguments)[1].arguments  # raises for a flag that it does not know
+    keys, recipe = given["flags"].keys, given["flags"].recipe
+    assert timm.is_model(keys.backbone)
+    if "subject" in given:
+        parse_candidates(given["subject"].attention)
+    assert (recipe.recipe or RECIPE_OF_DATA.get(keys.data, DEFAULT_RECIPE)) == name
 
 
 def test_the_articles_protocols_are_theirs() -> None:

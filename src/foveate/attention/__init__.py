@@ -1,6 +1,6 @@
-"""Attention mechanisms, one paper a file, each (B, C, H, W) -> (B, C, H, W).
+"""Attention mechanisms, one file per paper, each (B, C, H, W) -> (B, C, H, W).
 
-A new mechanism is one file here, one line in `MECHANISMS`, one golden value in the tests.
+A new mechanism is one file here, one line in `MECHANISMS` and one golden value in the tests.
 """
 
 import inspect
@@ -30,12 +30,12 @@ Where = Literal["block", "stage"]
 
 @dataclass(frozen=True)
 class Mechanism:
-    """A mechanism's module, its paper, and the place that the paper gives it."""
+    """The module of a mechanism, its paper, and where in a network the paper puts it."""
 
     module: type[nn.Module]
     paper: str
     where: Where
-    stages: tuple[int, ...] | None = None  # counted from 1; None: all of them
+    stages: tuple[int, ...] | None = None  # counted from 1; None stands for all
 
 
 MECHANISMS: dict[str, Mechanism] = {
@@ -65,7 +65,7 @@ def list_attention() -> list[str]:
 
 
 def find_mechanism(name: str) -> Mechanism:
-    """Return the mechanism called `name`; an unknown name raises RequestError with the nearest ones."""
+    """Return the mechanism called `name`; an unknown name raises RequestError with the nearest names."""
     if not isinstance(name, str) or name not in MECHANISMS:
         raise RequestError(unknown_name("attention mechanism", str(name), MECHANISMS))
     return MECHANISMS[name]
@@ -74,8 +74,8 @@ def find_mechanism(name: str) -> Mechanism:
 def create_attention(name: str, channels: int, **options: Any) -> nn.Module:
     """Build the mechanism called `name` for maps of `channels` channels.
 
-    `options` go to the mechanism's constructor. Raises RequestError (a ValueError) for an unknown name or a
-    value that does not fit, and TypeError for an option that the mechanism does not have.
+    `options` go to the mechanism's constructor. Raises RequestError (a ValueError) for an unknown name or an
+    invalid value, and TypeError for an option that the mechanism does not have.
     """
     module = find_mechanism(name).module
     accepted = [option for option in inspect.signature(module).parameters if option != "channels"]

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import hidden_channels
 
 
@@ -11,12 +11,12 @@ class DoubleAttention(nn.Module):
 
     Gather: G = A Bᵀ (m × n) with A = φ(X) (m × HW) and B = softmax over the positions of θ(X) (n × HW).
     Distribute: Z = G V (m × HW) with V = softmax over the n features of ρ(X) (n × HW). φ, θ, ρ and W are 1×1
-    convolutions, m = n = C/r. Each image is attended to by itself: circulating code takes a softmax over the
-    batch.
+    convolutions, m = n = C/r. Each image is attended to separately; some published code takes a softmax over
+    the batch.
 
-    Chosen: r = 2. With it five blocks in Res3 and Res4 of ResNet-50, two and three, make 32.9 M parameters,
-    r = 4 makes 29.2 M; 33.0 M are printed for the paper's network. Res3 and Res4 are the second and the third
-    stage; here one block ends each of them. The bias of θ is left out: the softmax over positions cancels it.
+    Chosen: r = 2. With two blocks in Res3 and three in Res4 it gives ResNet-50 32.9 M parameters, and r = 4
+    gives 29.2 M; the paper prints 33.0 M. Res3 and Res4 are the second and the third stage; here one block is
+    at the end of each. θ has no bias: the softmax over positions cancels it.
     """
 
     def __init__(self, channels: int, reduction: int = 2) -> None:
@@ -28,11 +28,11 @@ class DoubleAttention(nn.Module):
         self.expand = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add to every position of x the features of the whole map that it asks for."""
+        """Add to each position of x the features of the whole map that it attends to."""
         H, W = x.shape[2:]
         A = self.phi(x).flatten(2)
-        B = shown("gather", self.theta(x).flatten(2).softmax(dim=2).unflatten(2, (H, W))).flatten(2)
-        V = shown("distribute", self.rho(x).softmax(dim=1)).flatten(2)
+        B = intermediate("gather", self.theta(x).flatten(2).softmax(dim=2).unflatten(2, (H, W))).flatten(2)
+        V = intermediate("distribute", self.rho(x).softmax(dim=1)).flatten(2)
         G = A @ B.transpose(1, 2).to(A.dtype)  # autocast takes a softmax in float32
         Z = G @ V.to(A.dtype)
         return x + self.expand(Z.unflatten(2, (H, W)))

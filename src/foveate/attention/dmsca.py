@@ -1,7 +1,7 @@
 """Dynamic multi-scale channel-spatial attention: Zong et al., "DMSCA", Scientific Reports 16, 8044 (2026).
 
-doi 10.1038/s41598-026-37546-3. Six parts, each a class below with its equation. What the article's prose
-leaves open is marked "chosen", and was chosen so that the whole costs on ResNet-50 what the article says.
+doi 10.1038/s41598-026-37546-3. Six parts, each a class below with its equation. What the article does not
+specify is marked "chosen", and was chosen so that the cost on ResNet-50 is the one that the article states.
 """
 
 import functools
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import options
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.errors import RequestError
 from foveate.kernels import fast_paths
@@ -33,19 +33,19 @@ class GCE(nn.Module):
         )
 
     def encode(self, mean: Tensor, maximum: Tensor) -> Tensor:
-        """f from GAP(X) and GMP(X), each (B, C, 1, 1)."""
+        """Return f from GAP(X) and GMP(X), each (B, C, 1, 1)."""
         return self.mlp(mean + maximum)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encode every channel of x as one number."""
+        """Return one number for each channel of x."""
         return self.encode(x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True))
 
 
 class TCA(nn.Module):
     """Temperature-controlled channel attention, A_c = σ(f / τ), X_c = A_c ⊙ X.
 
-    τ is one learnable scalar per module. Chosen: it is exp(log_tau), so that it can never cross 0, and starts
-    at exactly 1. A `temperature` fixes it instead; at 1 nothing is tempered, A_c = σ(f).
+    τ is one learnable scalar per module. Chosen: it is exp(log_tau), so that it stays positive, and starts at
+    exactly 1. A `temperature` fixes it instead; with 1, A_c = σ(f).
     """
 
     def __init__(self, temperature: float | None) -> None:
@@ -56,18 +56,18 @@ class TCA(nn.Module):
         if temperature is None:
             self.log_tau = nn.Parameter(torch.zeros(()))
 
-    def weigh(self, f: Tensor) -> Tensor:
-        """A_c from f, both (B, C, 1, 1)."""
-        tau = shown("tau", self.log_tau.exp() if self.temperature is None else self.temperature)
-        return shown("A_c", torch.sigmoid(f / tau))
+    def weights(self, f: Tensor) -> Tensor:
+        """Return A_c from f, both (B, C, 1, 1)."""
+        tau = intermediate("tau", self.log_tau.exp() if self.temperature is None else self.temperature)
+        return intermediate("A_c", torch.sigmoid(f / tau))
 
     def learned_numbers(self) -> dict[str, float]:
-        """Say what was learned in a few numbers, by name; who follows a training asks after each epoch."""
+        """Return what was learned as a few numbers by name; training records them after each epoch."""
         return {"tau": self.log_tau.exp().item()} if self.temperature is None else {}
 
     def forward(self, f: Tensor, x: Tensor) -> Tensor:
-        """Weigh the channels of x (B, C, H, W) by f (B, C, 1, 1)."""
-        return x * self.weigh(f)
+        """Weight the channels of x (B, C, H, W) by f (B, C, 1, 1)."""
+        return x * self.weights(f)
 
 
 class MSCE(nn.Module):
@@ -84,13 +84,13 @@ class MSCE(nn.Module):
             for k in options.check_kernel_sizes("kernel_sizes", kernel_sizes)
         )
 
-    def describe(self, s: Tensor) -> Tensor:
-        """F_multi (B, 1, H, W) from s, S of the equation, (B, 2, H, W)."""
-        return shown("F_multi", torch.stack([branch(s) for branch in self.branches]).mean(dim=0))
+    def encode(self, s: Tensor) -> Tensor:
+        """Return F_multi (B, 1, H, W) from s, which is S of the equation, (B, 2, H, W)."""
+        return intermediate("F_multi", torch.stack([branch(s) for branch in self.branches]).mean(dim=0))
 
     def forward(self, x_c: Tensor) -> Tensor:
-        """Describe the surroundings of every position of x_c at several scales."""
-        return self.describe(torch.cat([x_c.mean(dim=1, keepdim=True), x_c.amax(dim=1, keepdim=True)], dim=1))
+        """Return the spatial context of each position of x_c at several scales."""
+        return self.encode(torch.cat([x_c.mean(dim=1, keepdim=True), x_c.amax(dim=1, keepdim=True)], dim=1))
 
 
 class DII(nn.Module):
@@ -103,7 +103,7 @@ class DII(nn.Module):
 
     Chosen: C_mid = 8; both directions share the 1×1 and its batch norm, which sees them as one axis of length
     H + W, as in Coordinate Attention; the interaction is 3×3; P is shared and has no bias, so that its two
-    terms are P(F_inter ⊙ (F_h + F_w)). In float16 that product is held within the finite numbers.
+    terms are P(F_inter ⊙ (F_h + F_w)). In float16 that product is clamped to finite numbers.
     """
 
     def __init__(self, channels: int, mid_channels: int) -> None:
@@ -119,31 +119,31 @@ class DII(nn.Module):
         )
         self.project = nn.Conv2d(mid_channels, channels, 1, bias=False)
 
-    def meet(self, z_h: Tensor, z_w: Tensor) -> Tensor:
-        """F_inter ⊙ (F_h + F_w), (B, C_mid, H, W), from Z_h (B, C, H, 1) and Z_w (B, C, W, 1)."""
+    def interaction(self, z_h: Tensor, z_w: Tensor) -> Tensor:
+        """Return F_inter ⊙ (F_h + F_w), (B, C_mid, H, W), from Z_h (B, C, H, 1) and Z_w (B, C, W, 1)."""
         H, W = z_h.shape[2], z_w.shape[2]
         F_h, F_w = self.embed(torch.cat([z_h, z_w], dim=2)).split([H, W], dim=2)
-        F_h, F_w = shown("F_h", F_h), shown("F_w", F_w.transpose(2, 3))
+        F_h, F_w = intermediate("F_h", F_h), intermediate("F_w", F_w.transpose(2, 3))
         F_inter = self.interact(torch.cat([F_h.expand(-1, -1, -1, W), F_w.expand(-1, -1, H, -1)], dim=1))
         product = F_inter * (F_h + F_w)
         if product.dtype == torch.float16:
-            # It grows with the square of the activations: beyond 256 it can be inf, and P takes inf - inf.
+            # It grows with the square of the activations: beyond 256 it can be inf, and P would give NaN.
             product = product.clamp(-FLOAT16_MAX, FLOAT16_MAX)
         return product
 
     def forward(self, x_c: Tensor) -> Tensor:
-        """Weigh every element of x_c by its row, its column and how they meet."""
+        """Return A_dir: a weight of each element of x_c from its row, its column and their interaction."""
         Z_h = x_c.mean(dim=3, keepdim=True)
         Z_w = x_c.mean(dim=2, keepdim=True).transpose(2, 3)
-        return shown("A_dir", torch.sigmoid(self.project(self.meet(Z_h, Z_w))))
+        return intermediate("A_dir", torch.sigmoid(self.project(self.interaction(Z_h, Z_w))))
 
 
 class DFF(nn.Module):
     """Dynamic feature fusion, X_out = w₀ ⊙ X_c + w₁ ⊙ X_s: (B, C, H, W) twice -> (B, C, H, W).
 
     [w₀ ; w₁] = softmax over the two of Conv1×1([X_c ; X_s]), 2C -> 2, per pixel. Chosen: with a bias.
-    The article compares initial weights and does not say which: `fusion_init` is w₀ at the start, everywhere,
-    by a kernel of zeros and biases of ln w₀ and ln(1 - w₀); None is PyTorch's own initialisation.
+    The article compares initial weights without naming them. `fusion_init` is the initial w₀ of all pixels,
+    set by a kernel of zeros and the biases ln w₀ and ln(1 - w₀); None is PyTorch's own initialisation.
     """
 
     def __init__(self, channels: int, fusion_init: float | None = None) -> None:
@@ -157,8 +157,8 @@ class DFF(nn.Module):
     def forward(self, x_c: Tensor, x_s: Tensor) -> Tensor:
         """Fuse the channel-refined x_c and the spatially refined x_s."""
         weights = self.conv(torch.cat([x_c, x_s], dim=1)).softmax(dim=1)
-        w_0, w_1 = weights.to(x_c.dtype).split(1, dim=1)  # CUDA's autocast takes a softmax in float32
-        return shown("w_0", w_0) * x_c + shown("w_1", w_1) * x_s
+        w_0, w_1 = weights.to(x_c.dtype).split(1, dim=1)  # CUDA's autocast computes a softmax in float32
+        return intermediate("w_0", w_0) * x_c + intermediate("w_1", w_1) * x_s
 
 
 class AA(nn.Module):
@@ -169,26 +169,26 @@ class AA(nn.Module):
         self.conv = nn.Conv2d(channels, 1, 1)
 
     def forward(self, x_out: Tensor) -> Tensor:
-        """Weigh the positions of x_out (B, C, H, W)."""
-        alpha = shown("alpha", torch.sigmoid(self.conv(x_out)))
+        """Weight the positions of x_out (B, C, H, W)."""
+        alpha = intermediate("alpha", torch.sigmoid(self.conv(x_out)))
         return x_out * alpha
 
 
 class DMSCA(nn.Module):
-    """The six parts in a row, (B, C, H, W) -> (B, C, H, W).
+    """The six parts in sequence, (B, C, H, W) -> (B, C, H, W).
 
-    X_s = X_c ⊙ σ(F_multi ⊙ A_dir). Chosen: the article's overview names a sigmoid over the fused spatial map,
-    its detail section lets A_dir weigh F_multi; this honours both.
+    X_s = X_c ⊙ σ(F_multi ⊙ A_dir). Chosen: the article's overview has a sigmoid over the fused spatial map,
+    and its detail section weights F_multi by A_dir; this does both.
 
     Options: `reduction` r of the GCE, `kernel_sizes` of the MSCE, `mid_channels` C_mid of the DII, a
-    `temperature` to hold τ at (None: it is learned; 1: no TCA, A_c = σ(f)), `fusion_init` of the DFF.
+    fixed `temperature` for τ (None: it is learned; 1: no TCA, A_c = σ(f)), `fusion_init` of the DFF.
 
-    `gce`, `msce`, `dii`, `dff` and `aa` are False to leave a part out, weights, work and all. Chosen, as the
-    article does not say what takes its place: without the GCE nothing describes the channels, X_c = X; an
-    absent factor of F_multi ⊙ A_dir is 1, and without both there is no X_s, X_out = X_c; without the DFF
-    X_out = X_s; without the AA X_final = X_out.
+    `gce`, `msce`, `dii`, `dff` and `aa` set to False exclude a part, with its weights and its work. Chosen,
+    as the article does not say what replaces it: without the GCE, X_c = X; an absent factor of F_multi ⊙
+    A_dir is 1, and without both factors X_out = X_c; without the DFF, X_out = X_s; without the AA, X_final =
+    X_out.
 
-    Raises RequestError for a value that cannot be, an option of a part that is not there, and too few parts.
+    Raises RequestError for an invalid value, an option of an excluded part, and too few parts.
     """
 
     def __init__(
@@ -214,9 +214,11 @@ class DMSCA(nn.Module):
         options.check_part("dff", dff, fusion_init=(fusion_init, None))
         options.check_part("aa", aa)
         if not (gce or msce or dii or aa):
-            raise RequestError("nothing of DMSCA is left: keep at least one of gce, msce, dii and aa")
+            raise RequestError("all parts of DMSCA are excluded: keep at least one of gce, msce, dii and aa")
         if dff and not (msce or dii):
-            raise RequestError("dff fuses X_c with what msce and dii make, which are absent: pass dff=False")
+            raise RequestError(
+                "dff fuses X_c with the result of msce and dii, which are excluded: pass dff=False"
+            )
         self.gce = GCE(channels, reduction) if gce else None
         self.tca = TCA(temperature) if gce else None
         self.msce = MSCE(kernel_sizes) if msce else None
@@ -225,13 +227,13 @@ class DMSCA(nn.Module):
         self.aa = AA(channels) if aa else None
 
     @property
-    def left_out(self) -> list[str]:
-        """Names of the parts that are not there; the kernels have the equations with all of them only."""
+    def excluded(self) -> list[str]:
+        """Return the names of the excluded parts; the kernels compute the equations with all parts only."""
         return [part for part in ("gce", "tca", "msce", "dii", "dff", "aa") if getattr(self, part) is None]
 
     @fast_paths("dmsca")
     def forward(self, x: Tensor) -> Tensor:
-        """Refine x by channel, by place and by their fusion."""
+        """Refine x by its channels, by its positions and by the fusion of both."""
         X_c = self.tca(self.gce(x), x) if self.gce and self.tca else x
         F_multi = self.msce(X_c) if self.msce else None
         A_dir = self.dii(X_c) if self.dii else None

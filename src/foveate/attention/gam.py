@@ -1,12 +1,12 @@
 """Global attention: Liu, Shao, Hoffmann, "Global Attention Mechanism", 2021, arXiv:2112.05561.
 
-The plain form, without the group convolutions and the channel shuffle that the paper offers as a saving.
+Without the group convolutions and the channel shuffle that the paper offers to save parameters.
 """
 
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_kernel_size, hidden_channels
 
@@ -18,11 +18,11 @@ class GAM(nn.Module):
     put the channels last for it, which a 1×1 convolution need not. M_s = σ(f⁷ˣ⁷(ReLU(BN(f⁷ˣ⁷(F₂))))),
     C -> C/r -> C. Nothing is pooled.
 
-    Follows the paper's figures. Circulating code forgets the sigmoid of M_c; there it comes after the
-    reverse permutation. The figures show neither norms nor biases: chosen are the MLP's biases, the one batch
-    norm that circulating code has between the convolutions, and r = 16, because with them, in every block,
-    ResNet-50 for CIFAR-100 has the paper's 149.47 M parameters. That code's biases of the convolutions and
-    its batch norm before the last sigmoid would make it 149.52 M, its r = 4 far more.
+    Follows the paper's figures, where the sigmoid of M_c comes after the reverse permutation; some published
+    code omits it. The figures show neither norms nor biases. Chosen: biases in the MLP, one batch norm
+    between the convolutions as in published code, and r = 16. With these in each block, ResNet-50 for
+    CIFAR-100 has the paper's 149.47 M parameters. With that code's biases of the convolutions and its batch
+    norm before the last sigmoid it would have 149.52 M, with its r = 4 far more.
     """
 
     def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7) -> None:
@@ -38,6 +38,6 @@ class GAM(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh every element of x by its position's channels, then by its surroundings."""
-        x = x * shown("channel", torch.sigmoid(self.mlp(x)))
-        return x * shown("spatial", torch.sigmoid(self.spatial(x)))
+        """Weight each element of x by the channels of its position, then by its neighbourhood."""
+        x = x * intermediate("channel", torch.sigmoid(self.mlp(x)))
+        return x * intermediate("spatial", torch.sigmoid(self.spatial(x)))

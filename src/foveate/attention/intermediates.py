@@ -1,4 +1,9 @@
-"""What a mechanism makes of a map on its way, its own maps, told by name to whoever asks for them."""
+"""Intermediate results of a mechanism, recorded by name for whoever asks for them.
+
+A forward marks what a person may want to see, `s = intermediate("channel", torch.sigmoid(...))`, and
+`recording` passes it to a recorder. Without a recorder, and in compiled, exported or scripted programs,
+`intermediate` only returns its value.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,41 +13,37 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-__all__ = ["showing", "shown"]
+__all__ = ["intermediate", "recording"]
 
-Listener = Callable[[str, Any], None]
+Recorder = Callable[[str, Any], None]
 
-_listeners: ContextVar[tuple[Listener, ...]] = ContextVar("foveate_listeners", default=())
+_recorders: ContextVar[tuple[Recorder, ...]] = ContextVar("foveate_recorders", default=())
 
 
 @overload
-def shown(name: str, value: Tensor) -> Tensor: ...
+def intermediate(name: str, value: Tensor) -> Tensor: ...
 @overload
-def shown(name: str, value: float) -> float: ...
-# Of one type, because TorchScript, which takes mechanisms by themselves, would hand on a union.
-def shown(name: str, value: Tensor) -> Tensor:  # type: ignore[misc]
-    """Return `value`; while somebody listens, tell them first that it is called `name`.
-
-    For use inside a forward, as in `s = shown("channel", torch.sigmoid(...))`. Whoever compiles, exports or
-    scripts the forward sees nothing of it.
-    """
+def intermediate(name: str, value: float) -> float: ...
+# The value has one type here because TorchScript, which compiles single mechanisms, would return a union.
+def intermediate(name: str, value: Tensor) -> Tensor:  # type: ignore[misc]
+    """Return `value` after it was passed, under `name`, to every active recorder."""
     if not torch.jit.is_scripting():
-        _tell(name, value)
+        _record(name, value)
     return value
 
 
 @torch.jit.unused
-def _tell(name: str, value: Tensor) -> None:
+def _record(name: str, value: Tensor) -> None:
     if not torch.compiler.is_compiling():
-        for listener in _listeners.get():
-            listener(name, value)
+        for recorder in _recorders.get():
+            recorder(name, value)
 
 
 @contextmanager
-def showing(listener: Listener) -> Iterator[None]:
-    """Call `listener(name, value)` for everything shown within, in this thread (or task) alone."""
-    before = _listeners.set((*_listeners.get(), listener))
+def recording(recorder: Recorder) -> Iterator[None]:
+    """Call `recorder(name, value)` for every intermediate computed in the block, in this thread (or task)."""
+    before = _recorders.set((*_recorders.get(), recorder))
     try:
         yield
     finally:
-        _listeners.reset(before)
+        _recorders.reset(before)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_count
 
@@ -11,13 +11,13 @@ from foveate.attention.options import check_count
 class NAM(nn.Module):
     """F ⊗ M_c with M_c = σ(W_γ (BN(F))), (B, C, H, W) -> (B, C, H, W) (eqs. 1 and 2).
 
-    W_γ = |γ_i| / Σ |γ_j|, γ the scales of the batch norm, one a channel. The equation prints no absolute
-    values; they are the authors' code's. That code takes γ out of the graph in W_γ; here, as in the equation,
-    it learns through both.
+    W_γ = |γ_i| / Σ |γ_j|, γ the scales of the batch norm, one per channel. The equation prints no absolute
+    values; they are from the authors' code. That code detaches γ in W_γ; here, as in the equation, γ gets its
+    gradient from both uses.
 
-    The paper's spatial part normalises pixels, with one scale a pixel, and so fits one size of map. The
-    authors released the channel part alone, and at another time both, with a ReLU before the sigmoid of the
-    channel part. This is the channel part, without that ReLU, which the equation does not have either.
+    The paper's spatial part normalises pixels with one scale per pixel, so it fits maps of one size only. The
+    authors released the channel part alone and, separately, both parts with a ReLU before the sigmoid of the
+    channel part. This is the channel part without the ReLU, as in the equation.
     """
 
     def __init__(self, channels: int) -> None:
@@ -25,8 +25,10 @@ class NAM(nn.Module):
         self.norm = AnySizeBatchNorm2d(check_count("channels", channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh the elements of x, the channels of small scales all but evenly."""
+        """Weight the elements of x; channels with a small scale get almost uniform weights."""
         gamma = self.norm.weight.abs()
-        W_gamma = gamma / gamma.sum().clamp_min(torch.finfo(gamma.dtype).tiny)  # a pruned norm is all 0
+        W_gamma = gamma / gamma.sum().clamp_min(
+            torch.finfo(gamma.dtype).tiny
+        )  # the scales of a pruned norm are all 0
         M_c = torch.sigmoid(W_gamma.to(x.dtype)[:, None, None] * self.norm(x))
-        return x * shown("gate", M_c)
+        return x * intermediate("gate", M_c)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
 
-@torch.fx.wrap  # one step for whoever traces a network symbolically: the sizes are not known then
+@torch.fx.wrap  # symbolic tracing, which does not know the sizes, takes it as one step
 def any_size_batch_norm(
     x: Tensor,
     mean: Tensor,
@@ -17,7 +17,7 @@ def any_size_batch_norm(
     eps: float,
     training: bool,
 ) -> Tensor:
-    """Normalise x by its own statistics, which move the running ones; in eval or of one value, by those."""
+    """Normalise x by its own statistics and update the running ones; in eval or of one value, by these."""
     if not training or x.shape[0] * x.shape[2] * x.shape[3] == 1:
         return batch_norm(x, mean, variance, weight, bias, eps=eps)
     batches.add_(1)
@@ -28,9 +28,9 @@ def any_size_batch_norm(
 class AnySizeBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm2d for maps of any size, (B, C, H, W) -> (B, C, H, W).
 
-    A single value per channel (one image, a 1×1 map) has no variance, and `nn.BatchNorm2d` refuses to train
-    on it. Here such a batch is normalised by the running statistics, as in eval, and leaves them as they are.
-    Everywhere else, and in its state dict, it is `nn.BatchNorm2d`.
+    A single value per channel (one image with a 1×1 map) has no variance, and `nn.BatchNorm2d` raises an
+    error in training. Here such a batch is normalised by the running statistics, as in eval, and does not
+    change them. Otherwise, and in its state dict, it is `nn.BatchNorm2d`.
     """
 
     running_mean: Tensor

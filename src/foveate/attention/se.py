@@ -3,16 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import hidden_channels
-from foveate.kernels import fast_paths
 
 
 class SE(nn.Module):
     """X̃ = σ(W₂ · ReLU(W₁ · GAP(X))) ⊙ X, (B, C, H, W) -> (B, C, H, W) (eqs. 2-4).
 
-    W₁: C -> C/r, W₂: C/r -> C. The equations show no biases; the 28.09 M parameters that the paper prints for
-    SE-ResNet-50 include them, as the authors' code does, and so does this.
+    W₁: C -> C/r, W₂: C/r -> C. The equations show no biases. The authors' code has them, the 28.09 M
+    parameters that the paper prints for SE-ResNet-50 include them, and so they are here.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -21,9 +20,8 @@ class SE(nn.Module):
         self.reduce = nn.Conv2d(channels, hidden, 1)
         self.expand = nn.Conv2d(hidden, channels, 1)
 
-    @fast_paths("se")
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh the channels of x."""
+        """Weight the channels of x."""
         z = x.mean(dim=(2, 3), keepdim=True)
-        s = shown("channel", torch.sigmoid(self.expand(torch.relu(self.reduce(z)))))
+        s = intermediate("channel", torch.sigmoid(self.expand(torch.relu(self.reduce(z)))))
         return x * s

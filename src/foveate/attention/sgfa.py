@@ -1,14 +1,14 @@
 """Spatial gated fusion attention: Haq et al., "Spatial Gated Fusion Attention in ConvNeXt", 2025.
 
-IJRASET 13 VII, doi 10.22214/ijraset.2025.73344. The article prints three equations and no code; what it
-leaves open is marked "chosen", and was chosen so that the counted multiply-adds are those of its Table I.
+IJRASET 13 VII, doi 10.22214/ijraset.2025.73344. The article prints three equations and no code. What it does
+not specify is marked "chosen", and was chosen so that the counted multiply-adds are those of its Table I.
 """
 
 import torch
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import check_count, check_kernel_size, hidden_channels
 from foveate.attention.spatial import SpatialMask
 
@@ -27,8 +27,8 @@ class SGFAChannelMask(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh the channels of x."""
-        return x * shown("M_c", torch.sigmoid(self.mlp(x.mean(dim=(2, 3), keepdim=True))))
+        """Weight the channels of x."""
+        return x * intermediate("M_c", torch.sigmoid(self.mlp(x.mean(dim=(2, 3), keepdim=True))))
 
 
 class SCPA(nn.Module):
@@ -44,16 +44,16 @@ class SCPA(nn.Module):
         self.fuse = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add to x what both masks, fused, keep of it."""
+        """Add to x the fusion of x under both masks."""
         return x + self.fuse(torch.cat([self.spatial(x), self.channel(x)], dim=1))
 
 
 class SGU(nn.Module):
     """Spatial gated unit, Y + D(GELU(E(U))) ⊙ σ(DWConv7×7(U)) with U = Norm(Y).
 
-    (B, C, H, W) -> (B, C, H, W). The article names the unit and prints only its cost. Chosen: the whole form;
-    E: C -> 4C and D: 4C -> C pointwise; Norm is the layer norm over channels that the article speaks of, as
-    in ConvNeXt's blocks.
+    (B, C, H, W) -> (B, C, H, W). The article names the unit and prints only its cost. Chosen: the equation;
+    E: C -> 4C and D: 4C -> C pointwise; Norm is the layer norm over channels that the article mentions, as in
+    ConvNeXt's blocks.
     """
 
     def __init__(self, channels: int, expansion: int = 4, kernel_size: int = 7) -> None:
@@ -69,7 +69,7 @@ class SGU(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         """Add to y its gated pointwise expansion."""
         u = self.norm(y)
-        return y + self.reduce(self.act(self.expand(u))) * shown("gate", torch.sigmoid(self.gate(u)))
+        return y + self.reduce(self.act(self.expand(u))) * intermediate("gate", torch.sigmoid(self.gate(u)))
 
 
 class SGFA(nn.Module):

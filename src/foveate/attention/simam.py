@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.options import check_count, check_positive
 from foveate.kernels import fast_paths
 
@@ -15,12 +15,12 @@ class SimAM(nn.Module):
     M = H·W positions. No parameters. Follows the equation, which divides by M; the paper's listing and the
     authors' code divide by M - 1, which a 1×1 map does not have.
 
-    The paper's place is a residual block. The authors' ResNets have it inside, after the block's second
-    convolution and before that one's norm; foveate's block sites are after the last norm. λ is 1e-4, the
-    authors' for CIFAR; their ImageNet networks take 0.1. The option is called `e_lambda` as in their code.
+    The paper puts it into residual blocks. The authors' ResNets have it after the second convolution of a
+    block and before the norm of that; foveate's block sites are after the last norm. λ is 1e-4, the authors'
+    value for CIFAR; for ImageNet they take 0.1. The option is called `e_lambda` as in their code.
 
     In half precision, under autocast too, the gate is computed in float32: squares of activations above 256
-    are no float16. The output has the dtype of the input.
+    overflow float16. The output has the dtype of the input.
     """
 
     def __init__(self, channels: int, e_lambda: float = 1e-4) -> None:
@@ -30,9 +30,9 @@ class SimAM(nn.Module):
 
     @fast_paths("simam")
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh every element of x by how far it stands out of its channel."""
+        """Weight each element of x by its squared distance from the mean of its channel."""
         t = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
         squared_distance = (t - t.mean(dim=(2, 3), keepdim=True)).square()
         variance = squared_distance.mean(dim=(2, 3), keepdim=True)
         inverse_energy = squared_distance / (4 * (variance + self.e_lambda)) + 0.5
-        return x * shown("gate", torch.sigmoid(inverse_energy).to(x.dtype))
+        return x * intermediate("gate", torch.sigmoid(inverse_energy).to(x.dtype))

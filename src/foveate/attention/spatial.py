@@ -1,9 +1,9 @@
-"""The spatial gate that SGFA and triplet attention have in common."""
+"""The spatial gate that SGFA and triplet attention share."""
 
 import torch
 from torch import Tensor, nn
 
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.attention.options import check_kernel_size
 from foveate.kernels import fast_paths
@@ -13,8 +13,8 @@ class SpatialMask(nn.Module):
     """M_s ⊙ X with M_s = σ(BN(Conv_k×k([max over dim 1 of X ; mean over dim 1 of X]))), 2 -> 1, no bias.
 
     (B, C, H, W) -> (B, C, H, W). Haq et al. 2025, eq. 1, over the channels; the gate over the "Z-pool" of
-    Misra et al. 2021, eq. 1, over whichever dimension a rotation puts in their place. `name` is what M_s is
-    shown as.
+    Misra et al. 2021, eq. 1, over the dimension that a rotation puts in their place. M_s is recorded
+    under `name`.
     """
 
     def __init__(self, kernel_size: int, name: str = "M_s") -> None:
@@ -26,6 +26,6 @@ class SpatialMask(nn.Module):
 
     @fast_paths("spatial_mask")
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh x by a map over its last two dimensions."""
+        """Weight x by a map over its last two dimensions."""
         pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
-        return x * shown(self.name, torch.sigmoid(self.norm(self.conv(pooled))))
+        return x * intermediate(self.name, torch.sigmoid(self.norm(self.conv(pooled))))

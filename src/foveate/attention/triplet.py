@@ -10,9 +10,9 @@ class TripletAttention(nn.Module):
     """⅓ (gate over (C, W) + gate over (H, C) + gate over (H, W)), (B, C, H, W) -> (B, C, H, W) (eq. 3).
 
     Each gate is a SpatialMask; the first two see the map rotated, so that they pool over its height and over
-    its width. Their convolutions have no bias, as in the authors' code. The three share nothing:
-    3 · (2 k² + 2) parameters a module. The authors' code moves the running statistics with a momentum of
-    0.01; here it is torch's 0.1.
+    its width. Their convolutions have no bias, as in the authors' code. The three share no weights, so
+    a module has 3 · (2 k² + 2) parameters. The authors' code updates the running statistics with a momentum
+    of 0.01; here it is torch's 0.1.
     """
 
     def __init__(self, channels: int, kernel_size: int = 7) -> None:
@@ -23,7 +23,7 @@ class TripletAttention(nn.Module):
         self.height_width = SpatialMask(kernel_size, "height_width")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh x by how each two of its dimensions meet."""
+        """Weight x by the interaction of each pair of its dimensions."""
         y_cw = self.channel_width(x.permute(0, 2, 1, 3)).permute(0, 2, 1, 3)
         y_hc = self.height_channel(x.permute(0, 3, 2, 1)).permute(0, 3, 2, 1)
         y_hw = self.height_width(x)

@@ -1,118 +1,84 @@
-"""The flags that all commands share that train: which data, how, where and on what."""
+"""How flags are read and shown, and the flags that several commands share."""
 
-import functools
-import inspect
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin
 
-import typer
+from cyclopts import Group, Parameter, Token, convert
 
-from foveate.studies.spec.request import StudyRequest
+__all__ = ["FLAG", "MACHINE", "OUTPUT", "RECIPE", "SETTINGS", "STUDY", "Against", "Data", "Json", "Runs"]
 
-__all__ = ["Json", "with_study_flags"]
+EXPECTED = {int: "a whole number", float: "a number"}
 
-RECIPE_KEYS = ("epochs", "batch_size", "learning_rate", "precision")
-MACHINE_KEYS = {"device": "device", "threads": "threads", "workers": "workers", "log": "logs"}
+
+def _read(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Read the value of a flag or an argument.
+
+    A tuple is given as one text with commas between, and a flag that is given twice has its last value; a
+    list is given by repeating its flag.
+    """
+    if isinstance(kind, UnionType):  # X | None
+        kind = get_args(kind)[0]
+    if get_origin(kind) is tuple:
+        item, text = get_args(kind)[0], tokens[-1].value
+        return tuple(_read_one(item, part.strip()) for part in text.split(",") if part.strip())
+    return _read_one(kind, tokens[-1].value) if kind in EXPECTED else convert(kind, tokens)
+
+
+def _read_one(kind: Any, text: str) -> Any:
+    """Read one value; numbers as Python writes them, so that 1.5 is no whole number."""
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ValueError(f"expected {EXPECTED[kind]}, got {text!r}") from error
+
+
+def _show_default(value: Any) -> str | None:
+    """Write a default as it is typed; None, an empty one, and a switch that is off are not shown."""
+    if value is None or value is False or value == () or value == []:
+        return None
+    return ",".join(map(_show_one, value)) if isinstance(value, tuple) else _show_one(value)
+
+
+def _show_one(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+FLAG = Parameter(negative=(), allow_repeating=True, converter=_read, show_default=_show_default)
+"""What holds for the flags of all commands."""
+
+STUDY, RECIPE, MACHINE, OUTPUT = map(Group.create_ordered, ("Study", "Recipe", "Machine", "Output"))
+"""Headings in the help of a command, in their order."""
+
+SETTINGS = Parameter(name="*")
+"""Marks an argument of a command whose attributes are flags, each with its own default and help."""
 
 Json = Annotated[
-    Path | None, typer.Option("--json", help="Write the summary as JSON here; - is standard output.")
+    Path | None,
+    Parameter(
+        "--json",
+        group=OUTPUT,
+        allow_leading_hyphen=True,
+        help="File for the summary as JSON; - is standard output.",
+    ),
 ]
-
-
-def _flags(
-    file: Annotated[
-        Path | None, typer.Option("--study", metavar="STUDY.yaml", help="Read these keys from a file.")
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="digits, a folder of images or parquet files, or a hub name.")
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="A timm name: cifar_resnet20, resnet50, convnext_tiny …")
-    ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help="How many seeds, from 0.", show_default="3")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Overrides the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Overrides the recipe's.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", "--lr", help="Overrides the recipe's.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A recipe's name, or a YAML file.", show_default="default")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe.")
-    ] = None,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start from the backbone's weights.")
-    ] = False,
-    image_size: Annotated[
-        int | None, typer.Option(help="Side of the crop in pixels.", show_default="found")
-    ] = None,
-    upscale: Annotated[
-        bool, typer.Option("--upscale", help="Enlarge images that are smaller than the crop.")
-    ] = False,
-    skip_broken: Annotated[
-        bool, typer.Option("--skip-broken", help="Leave out images that cannot be read.")
-    ] = False,
-    train_fraction: Annotated[
-        float | None, typer.Option(help="Use only this share of the training part.")
-    ] = None,
-    image_column: Annotated[
-        str | None, typer.Option(help="Of a parquet or hub set, where it is not clear.")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="Of a parquet or hub set, where it is not clear.")
-    ] = None,
-    adjust: Annotated[
-        str | None,
-        typer.Option(help="Of p for the number of tests: holm or bonferroni.", show_default="holm"),
-    ] = None,
-    control: Annotated[
-        str | None,
-        typer.Option(help="Beside each mechanism a plain backbone as dear: parameters, macs or latency."),
-    ] = None,
-    grow: Annotated[
-        str | None, typer.Option(help="How --control grows it: width or depth.", show_default="width")
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(help="An article whose printed figures stand beside: dmsca-article, sgfa-article."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The study's folder.", show_default="studies/DATA-BACKBONE …")
-    ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at a time, a process each.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Of a run.", show_default="cores / jobs")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read images too many for memory.")] = 2,
-    log: Annotated[str, typer.Option(help="none, csv or tensorboard, in each run's folder.")] = "none",
-    json_: Json = None,
-) -> StudyRequest:
-    given = locals()
-    recipe_changes = {key: given.pop(key) for key in RECIPE_KEYS}
-    machine = {name: given.pop(key) for key, name in MACHINE_KEYS.items()}
-    file, out, jobs, against = (given.pop(key) for key in ("file", "out", "jobs", "against"))
-    json_ = given.pop("json_")
-    recipe_settings = given.pop("set_") or []
-    switches = ("pretrained", "upscale", "skip_broken")
-    study = given | {key: given[key] or None for key in switches}  # a study file may have them switched on
-    return StudyRequest(file, study, recipe_changes, recipe_settings, out, machine, jobs, against, json_)
-
-
-def with_study_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the shared flags behind its own; they come gathered, as its argument `asked`."""
-    shared = inspect.signature(_flags).parameters
-    own = [one for one in inspect.signature(command).parameters.values() if one.name != "asked"]
-    parameters = [*own, *(one for one in shared.values() if one.name not in {mine.name for mine in own})]
-
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        asked = _flags(**{name: given[name] for name in shared if name in given})
-        command(**{one.name: given[one.name] for one in own}, asked=asked)
-
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
-    return run
+Against = Annotated[
+    str | None,
+    Parameter(
+        group=OUTPUT,
+        help="Article whose printed figures are shown beside the results: dmsca-article or sgfa-article.",
+    ),
+]
+Data = Annotated[
+    str | None,
+    Parameter(help="Other images of the same classes; by default the test images of the networks' study."),
+]
+Runs = Annotated[
+    str,
+    Parameter(
+        required=True,
+        help="Trained networks: the folder of a study or a run, a safetensors file, BACKBONE=FILE, or a timm "
+        "name.",
+    ),
+]

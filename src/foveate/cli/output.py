@@ -4,9 +4,8 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
@@ -14,60 +13,65 @@ from foveate.errors import DiskError, RequestError
 from foveate.files import find_obstacle, write_json
 from foveate.names import printable
 
+if TYPE_CHECKING:
+    from foveate.report.study.summary import Summary
+
 __all__ = ["console_beside", "finish", "write_json_to"]
 
 
 WIDE = 100
-"""Columns of a log or a pipe, for what has wide tables."""
+"""Columns for wide tables in a log or a pipe."""
 
 
 class _PrintableConsole(Console):
-    """A console that writes names from folders and files out, so that none of them commands the terminal."""
+    """A console that escapes control characters: names of files could steer the terminal by them."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as rich does, with every text `printable`."""
+        """Render as rich does, with control characters escaped (see `printable`)."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
-def console_beside(json_: Path | None, *, wide: bool = False) -> Console:
-    """Where people read: standard output, unless that is to carry JSON; `wide` where it is no terminal.
+def console_beside(json_path: Path | None, *, wide: bool = False) -> Console:
+    """Return the console for people: standard output, or standard error where JSON goes to standard output.
 
-    Raises RequestError, before any work is done, where the file of `json_` cannot be written.
+    Where it is no terminal, a `wide` one has `WIDE` columns.
+
+    Raises:
+        RequestError: the file of `json_path` cannot be written; this is checked before any work is done.
     """
-    if json_ is not None and json_ != Path("-"):
-        _refuse_unwritable(json_)
-    console = _PrintableConsole(stderr=json_ == Path("-"), highlight=False)
+    if json_path is not None and json_path != Path("-"):
+        _refuse_unwritable(json_path)
+    console = _PrintableConsole(stderr=json_path == Path("-"), highlight=False)
     if wide and not console.is_terminal:
         console.width = WIDE
     return console
 
 
-def _refuse_unwritable(json_: Path) -> None:
-    if json_.is_dir():
-        raise RequestError(f"--json {json_} is a folder: give the path of a file")
-    there = None if json_.exists() else find_obstacle(json_.absolute().parent)
+def _refuse_unwritable(json_path: Path) -> None:
+    if json_path.is_dir():
+        raise RequestError(f"--json {json_path} is a folder: give the path of a file")
+    there = None if json_path.exists() else find_obstacle(json_path.absolute().parent)
     if there:
-        raise RequestError(f"--json {json_}: {there} is no folder that can be written to. Give another")
+        raise RequestError(f"--json {json_path}: {there} is no folder that can be written to. Give another")
 
 
-def finish(summary: dict[str, Any], json_: Path | None, console: Console) -> None:
-    """Print the table and the verdict of a study; what is missing of it makes the exit status 1."""
+def finish(summary: "Summary", json_path: Path | None, console: Console) -> int:
+    """Print the table and the verdict of a study; return the exit status, 1 where runs are missing."""
     from foveate.report.study.console import console_table
 
     console.print(console_table(summary))
-    console.print(f"Report: {summary['report']}", soft_wrap=True, markup=False)
-    write_json_to(summary, json_)
-    if summary["missing"]:
-        raise typer.Exit(1)
+    console.print(f"Report: {summary.report}", soft_wrap=True, markup=False)
+    write_json_to(summary.to_json(), json_path)
+    return int(bool(summary.missing))
 
 
-def write_json_to(summary: dict[str, Any], json_: Path | None) -> None:
-    """Write what `--json` asked for: into a file, or to standard output."""
-    if json_ == Path("-"):
+def write_json_to(summary: dict[str, Any], json_path: Path | None) -> None:
+    """Write `summary` to the file that --json names, or to standard output."""
+    if json_path == Path("-"):
         if sys.stdout is None:
             raise DiskError("cannot write to standard output: it is closed. Give --json FILE")
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
         print(text.encode(errors="backslashreplace").decode())
-    elif json_ is not None:
-        write_json(json_, summary)
+    elif json_path is not None:
+        write_json(json_path, summary)

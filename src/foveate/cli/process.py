@@ -1,4 +1,4 @@
-"""The command as a process: its signals, its standard streams, its last words."""
+"""The command as a process: its signals, its standard streams, and how it reports system errors."""
 
 import errno
 import os
@@ -15,27 +15,28 @@ __all__ = [
     "INTERRUPTED",
     "TERMINATED",
     "Terminated",
-    "escape_what_no_terminal_shows",
-    "fault_in_words",
+    "describe_os_error",
+    "escape_unencodable",
     "flush_streams",
-    "names_what_cannot_be_read",
-    "say",
+    "is_wrong_request",
+    "print_error",
     "terminable",
 ]
 
 INTERRUPTED, TERMINATED = 130, 143
-"""Exit statuses after Ctrl-C (it is Typer's, too) and after SIGTERM: 128 and the signal's number."""
+"""Exit statuses after Ctrl-C and after SIGTERM: 128 plus the number of the signal."""
 
-OF_THE_REQUEST = (errno.ENAMETOOLONG, errno.EACCES, errno.ENOTDIR, errno.ELOOP)
+WRONG_PATH = (errno.ENAMETOOLONG, errno.EACCES, errno.ENOTDIR, errno.ELOOP)
+"""System errors that the path of the request causes."""
 
 
 class Terminated(BaseException):
-    """SIGTERM came. It ends the work as Ctrl-C does, so that worker processes end with it."""
+    """Raised on SIGTERM. It ends the work as Ctrl-C does, so that worker processes end with it."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated in the main thread when SIGTERM comes."""
+    """Raise Terminated in the main thread on SIGTERM, as long as the context is open."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -47,26 +48,26 @@ def terminable() -> Iterator[None]:
 
 
 def _terminate(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is raised once
     raise Terminated
 
 
-def escape_what_no_terminal_shows() -> None:
-    """Write characters that a stream's encoding lacks as escapes, instead of failing on them."""
+def escape_unencodable() -> None:
+    """Let the standard streams escape the characters that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(words: object) -> None:
-    """Print `words` as foveate's own on standard error, if anyone listens there."""
+def print_error(words: object) -> None:
+    """Print `words` on standard error, after the name of the command; a closed stream is ignored."""
     if sys.stderr is not None:
         with suppress(OSError):
             print(f"foveate: {printable(str(words))}", file=sys.stderr)
 
 
-def fault_in_words(error: OSError) -> str:
-    """Say what the system refused, and on what; a full disk behind standard output has no name."""
+def describe_os_error(error: OSError) -> str:
+    """Describe what the system refused, with the path; an error without one may be standard output's."""
     words = error.strerror or str(error)
     if error.filename is None:
         return f"cannot write to standard output: {words}" if _fails(sys.stdout) else words
@@ -74,16 +75,16 @@ def fault_in_words(error: OSError) -> str:
     return f"{words}: {name if len(name) < 500 else name[:500] + '…'}"
 
 
-def names_what_cannot_be_read(error: OSError) -> bool:
-    """Whether the request is at fault: its path is too long or leads nowhere, or may not be read."""
-    return error.filename is not None and error.errno in OF_THE_REQUEST
+def is_wrong_request(error: OSError) -> bool:
+    """Return whether the request is wrong: its path is too long, leads nowhere, or may not be read."""
+    return error.filename is not None and error.errno in WRONG_PATH
 
 
 def flush_streams(status: int) -> int:
-    """Write what the streams still hold; `status`, or 1 if the work was done and they do not take it.
+    """Flush the standard streams and return the exit status: `status`, or 1 if they cannot be written.
 
-    A reader that has gone (`| head`) is no fault to speak of. A stream that fails is turned to the null
-    device, or Python would fail on it at its very end.
+    A reader that has gone (`| head`) is not reported. A stream that fails is redirected to the null device,
+    because Python would fail on it when it exits.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -91,7 +92,7 @@ def flush_streams(status: int) -> int:
                 stream.flush()
         except OSError as error:
             if stream is sys.stdout and not isinstance(error, BrokenPipeError) and not status:
-                say(f"cannot write to standard output: {error.strerror}")
+                print_error(f"cannot write to standard output: {error.strerror}")
             status = status or 1
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

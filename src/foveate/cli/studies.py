@@ -1,116 +1,203 @@
-"""The commands that train: compare, ablate, sweep; and plan, which says what they take."""
+"""The commands of studies: compare, ablate and sweep train; plan estimates; report builds the pages."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
-from foveate.cli.flags import with_study_flags
+from foveate.cli.flags import MACHINE, OUTPUT, RECIPE, SETTINGS, STUDY, Against, Json
 from foveate.cli.output import console_beside, finish, write_json_to
-from foveate.studies.spec.request import StudyRequest
+from foveate.errors import RequestError
+from foveate.studies.engine.machine import MachineSettings
+from foveate.studies.spec.request import (
+    Compared,
+    RecipeKeys,
+    SearchSettings,
+    StudyKeys,
+    Subject,
+)
 
-__all__ = ["ablate", "compare", "plan", "sweep"]
+__all__ = ["ablate", "compare", "plan", "report", "sweep"]
 
 
-@with_study_flags
+@dataclass(frozen=True, kw_only=True)
+class StudyFlags:
+    """The flags that the commands of studies share.
+
+    Attributes:
+        out: Folder of the study; by default studies/ and a name made of its keys.
+    """
+
+    keys: Annotated[StudyKeys, Parameter(name="*", group=STUDY)] = StudyKeys()
+    recipe: Annotated[RecipeKeys, Parameter(name="*", group=RECIPE)] = RecipeKeys()
+    machine: Annotated[MachineSettings, Parameter(name="*", group=MACHINE)] = MachineSettings()
+    against: Against = None
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None
+    json: Json = None
+
+
+StudyFile = Annotated[Path | None, Parameter(help="YAML file with keys of the study, which flags override.")]
+StudyFlag = Annotated[
+    Path | None,
+    Parameter("--study", group=STUDY, help="YAML file with keys of the study, which flags override."),
+]
+Flags = Annotated[StudyFlags, SETTINGS]
+
+
 def compare(
-    asked: StudyRequest,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="STUDY.yaml", help="Read these keys from a file.")
-    ] = None,
-    attention: Annotated[str | None, typer.Option(help="For example none,se,'dmsca(reduction=8)'.")] = None,
-    backbones: Annotated[
-        str | None, typer.Option(help="Whole networks instead: resnet50,torchvision/shufflenet_v2_x1_0 …")
-    ] = None,
-) -> None:
+    study_file: StudyFile = None,
+    /,
+    *,
+    subject: Annotated[Compared, SETTINGS] = Compared(),
+    flags: Flags = StudyFlags(),
+) -> int:
     """Train attention mechanisms side by side, and say which is worth its cost.
 
-    Every mechanism is trained under the same recipe on the same seeds: the same split, the same order of
-    images, the same initial backbone. Give the same command again and it goes on where it was stopped.
+    Every mechanism is trained by the same recipe on the same seeds: the same split, the same order of images,
+    the same initial backbone. The same command, given again, resumes an interrupted study.
     """
-    _study(asked, attention=attention, backbones=backbones)
+    return _train(study_file, subject, flags)
 
 
-@with_study_flags
 def ablate(
-    asked: StudyRequest,
     mechanism: Annotated[
-        str, typer.Argument(metavar="MECHANISM", help="dmsca or sgfa; options in parentheses stay fixed.")
+        str, Parameter(help="Mechanism to take apart: dmsca or sgfa; options in parentheses stay fixed.")
     ],
-) -> None:
-    """Take a mechanism apart: its parts added one at a time and left out one at a time.
+    /,
+    *,
+    study: StudyFlag = None,
+    flags: Flags = StudyFlags(),
+) -> int:
+    """Take a mechanism apart: its parts are added one at a time and removed one at a time.
 
-    Says what each part gains, with intervals, and what it costs. Goes on where it was stopped.
+    The report says what each part gains, with confidence intervals, and what it costs. The same command,
+    given again, resumes an interrupted study.
     """
-    _study(asked, ablate=mechanism)
+    return _train(study, Subject(ablate=mechanism), flags)
 
 
-@with_study_flags
 def sweep(
-    asked: StudyRequest,
     mechanism: Annotated[
-        str, typer.Argument(metavar="MECHANISM", help="Any; options in parentheses stay fixed.")
+        str, Parameter(help="Mechanism whose options vary; options in parentheses stay fixed.")
     ],
-    values: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="OPTION=VALUES …", help="reduction=4,8,16 temperature=0.5,1,learned kernel_sizes='3|3,5'."
+    /,
+    *values: Annotated[
+        str,
+        Parameter(
+            required=True,
+            help="Values of an option: reduction=4,8,16 temperature=0.5,1,learned kernel_sizes='3|3,5'.",
         ),
     ],
-    search: Annotated[
-        str | None,
-        typer.Option(help="optuna: search the options together, then test the best that was found."),
-    ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Of the search.", show_default="20")] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(help="Where the search is remembered: an SQLAlchemy URL.", show_default="OUT/search.db"),
-    ] = None,
-) -> None:
-    """Vary the options of a mechanism, one at a time, the others as they are.
+    search: Annotated[SearchSettings, SETTINGS] = SearchSettings(),
+    study: StudyFlag = None,
+    flags: Flags = StudyFlags(),
+) -> int:
+    """Vary the options of a mechanism, one at a time, while the others stay as they are.
 
-    Accuracy, parameters, multiply-adds and latency of each value. Goes on where it was stopped.
+    The report gives accuracy, parameters, multiply-adds and latency for each value. The same command, given
+    again, resumes an interrupted study.
     """
-    _study(asked, {"engine": search, "trials": trials, "storage": storage}, sweep=mechanism, values=values)
+    return _train(study, Subject(sweep=mechanism, values=list(values)), flags, search)
 
 
-@with_study_flags
 def plan(
-    asked: StudyRequest,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="STUDY.yaml", help="Read these keys from a file.")
-    ] = None,
-    attention: Annotated[str | None, typer.Option(help="As of compare.")] = None,
-    backbones: Annotated[str | None, typer.Option(help="As of compare.")] = None,
-    ablate_: Annotated[str | None, typer.Option("--ablate", help="As the argument of ablate.")] = None,
-    sweep_: Annotated[str | None, typer.Option("--sweep", help="As the first argument of sweep.")] = None,
-    values: Annotated[
-        list[str] | None, typer.Option("--values", help="As the further arguments of sweep; repeat it.")
-    ] = None,
+    study_file: StudyFile = None,
+    /,
+    *,
+    subject: Annotated[Subject, SETTINGS] = Subject(),
     spread: Annotated[
         float | None,
-        typer.Option(
-            help="Standard deviation of differences between seeds, in points.", show_default="known"
+        Parameter(
+            help="Standard deviation of the differences between seeds, in percentage points; by default "
+            "measured on the study's finished runs, if there are any."
         ),
     ] = None,
-) -> None:
+    flags: Flags = StudyFlags(),
+) -> int:
     """Say what a study takes before it starts: runs, time on this machine, disk, and what it could detect.
 
-    Times are reckoned from training steps measured here. Nothing is trained and nothing is written.
+    Times are estimated from training steps that are measured here. Nothing is trained or written.
     """
     from foveate.report.plan.console import plan_table
-    from foveate.studies.commands import run_plan
+    from foveate.studies.engine.progress import ProgressWatch
+    from foveate.studies.plan import plan as plan_study
+    from foveate.studies.spec.study import read_study
 
-    subject = {"attention": attention, "backbones": backbones, "ablate": ablate_, "sweep": sweep_}
-    console = console_beside(asked.json)
-    planned = run_plan(asked, subject | {"values": values}, spread, console)
+    console = console_beside(flags.json)
+    study, machine = read_study(study_file, subject, flags.keys, flags.recipe), flags.machine.machine()
+    if spread is not None and not 0 < spread <= 100:
+        raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
+    with ProgressWatch(console) as watch:
+        planned = plan_study(
+            study,
+            flags.out or Path("studies") / study.name,
+            machine,
+            jobs=flags.machine.jobs,
+            spread=None if spread is None else spread / 100,
+            watch=watch,
+        )
     console.print(plan_table(planned))
-    write_json_to(planned, asked.json)
+    write_json_to(planned.to_json(), flags.json)
+    return 0
 
 
-def _study(asked: StudyRequest, search: dict[str, Any] | None = None, **subject: Any) -> None:
-    from foveate.studies.commands import run_study
+def report(
+    *folders: Annotated[Path, Parameter(required=True, help="Folders of one or more studies.")],
+    against: Against = None,
+    out: Annotated[
+        Path | None,
+        Parameter(
+            group=OUTPUT,
+            help="Folder for the page of several studies; by default joined, beside the first of them.",
+        ),
+    ] = None,
+    json: Json = None,
+) -> int:
+    """Build the report of a study again from its records, or join several studies in one page.
 
-    console = console_beside(asked.json)
-    summary = run_study(asked, subject, console, search)
-    finish(summary, asked.json, console)
+    Joined studies are shown side by side, and the page says first in what they differ.
+    """
+    from foveate.report.joined.build import join_reports
+    from foveate.report.joined.tables import joined_console
+    from foveate.report.study.build import build_report
+
+    console = console_beside(json)
+    if len(folders) == 1:
+        if out:
+            raise RequestError("--out is for several studies: the report of one is in its own folder")
+        return finish(build_report(folders[0], against), json, console)
+    joined = join_reports(list(folders), out, against)
+    console.print(joined_console(joined))
+    console.print(f"Report: {joined.report}", soft_wrap=True, markup=False)
+    write_json_to(joined.to_json(), json)
+    return int(any(summary.missing for summary in joined.studies))
+
+
+def _train(
+    file: Path | None, subject: Compared, flags: StudyFlags, search: SearchSettings = SearchSettings()
+) -> int:
+    """Run a study and build its report. A request that is refused leaves nothing behind."""
+    from foveate.report.study.articles import find_article
+    from foveate.report.study.build import build_report
+    from foveate.studies.compare import compare as run_study
+    from foveate.studies.engine.environment import command_line
+    from foveate.studies.engine.folder import refuse_unusable_folder
+    from foveate.studies.engine.progress import ProgressWatch
+    from foveate.studies.search import search as search_options
+    from foveate.studies.spec.study import read_study
+
+    console = console_beside(flags.json)
+    study = read_study(file, subject, flags.keys, flags.recipe)
+    machine, jobs, searches = flags.machine.machine(), flags.machine.jobs, search.wanted()
+    out = flags.out or Path("studies") / study.name
+    if flags.against is not None:
+        find_article(flags.against)
+    refuse_unusable_folder(out)
+    data = None
+    with ProgressWatch(console) as watch:
+        if searches:
+            study, data = search_options(study, search, out, machine, jobs, watch)
+        run_study(study, out, machine, jobs=jobs, command=command_line(), watch=watch, data=data)
+    # After the processes of the runs have ended: drawing takes a lot of memory.
+    return finish(build_report(out, flags.against), flags.json, console)

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from foveate.data.luminance import luminance
 from foveate.errors import RequestError, unknown_name
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "centre", "luminance", "seen"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "centre", "seen"]
 
 
 def crop(images: Tensor, generator: Generator, settings: "Augmentation") -> Tensor:
@@ -165,11 +166,3 @@ def _inside(fraction: Tensor, length: int, generator: Generator) -> Tensor:
     start = (torch.rand(sides.shape, generator=generator, device=sides.device) * (length - sides + 1)).floor()
     place = torch.arange(length, device=sides.device)
     return (place >= start[:, None]) & (place < (start + sides)[:, None])
-
-
-def luminance(images: Tensor) -> Tensor:
-    """Brightness (B, 1, H, W) of RGB by ITU-R BT.601; a grey image is its own."""
-    if images.shape[1] == 1:
-        return images
-    weights = images.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    return (images * weights).sum(dim=1, keepdim=True)

@@ -1,1 +1,1 @@
-"""What is measured of a trained network: its scores, its cost, and the statistics over seeds."""
+"""Measurements of a trained network: its scores, its cost, its attention maps, and statistics over seeds."""

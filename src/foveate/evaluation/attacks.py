@@ -1,12 +1,13 @@
-"""Adversarial attacks in the L∞ norm, by the adversarial-robustness-toolbox, and signs of masked gradients.
+"""Adversarial attacks in the L∞ norm by the adversarial-robustness-toolbox, and signs of masked gradients.
 
 * fgsm: one step, Goodfellow et al., ICLR 2015;
 * pgd: 20 steps of 2.5 ε / 20 from a random start, Madry et al., ICLR 2018;
-* ensemble: after AutoAttack (Croce and Hein, ICML 2020) APGD on the cross-entropy, APGD on the difference of
-  logits ratio, and Square (black-box), each on the images that the ones before left. It is smaller than
-  AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), and so leaves more accuracy.
+* ensemble: modelled on AutoAttack (Croce and Hein, ICML 2020): APGD on the cross-entropy, APGD on the
+  difference of logits ratio, and Square (black-box), each on the images that the ones before did not break.
+  It is smaller than AutoAttack (no FAB, no targeted attack, 50 steps and 500 queries), so more accuracy
+  remains.
 
-ε is in units of 1/255 of the image's range: the attacked model takes images in 0..1 and normalises inside.
+ε is in units of 1/255 of the image's range: the attacked model takes images in 0..1 and normalises them.
 """
 
 import importlib.util
@@ -41,11 +42,11 @@ SQUARE_QUERIES = 500
 LEAST_CLASSES = 3
 """The difference of logits ratio divides by the distance to the third-largest logit."""
 NOTEWORTHY, NOTEWORTHY_IMAGES = 0.01, 2
-"""Share and number of images up to which, or under which, a difference of two attacks is left to chance."""
+"""A difference of two attacks is a sign if it is over this share of the images, and at least this many."""
 
 
 class Attacked(NamedTuple):
-    """Adversarial images (N, C, H, W), logits on them, and the accuracy left after each part."""
+    """Adversarial images (N, C, H, W), the logits on them, and the accuracy that remains after each part."""
 
     images: Tensor
     logits: Tensor
@@ -53,14 +54,14 @@ class Attacked(NamedTuple):
 
 
 class NormalisedModel(nn.Module):
-    """A network behind its normalisation: takes images in 0..1."""
+    """A network and its normalisation: takes images in 0..1."""
 
     def __init__(self, network: nn.Module, normalise: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network, self.normalise = network, normalise
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes), in float32."""
+        """Return logits (B, classes) in float32."""
         return self.network(self.normalise(images)).float()
 
 
@@ -75,18 +76,18 @@ def attack(
     seed: int,
     batch_size: int = 128,
 ) -> Attacked:
-    """Attack images (N, C, H, W) in 0..1 on the model's device; those answered wrongly are left as they are.
+    """Attack images (N, C, H, W) in 0..1 on the model's device; misclassified images stay as they are.
 
-    Success is judged here, on images that are cut to 0..1 and to ε around the clean ones. The global random
-    numbers of NumPy and Python, which the toolbox draws from, are seeded, and afterwards as they were.
+    Success is measured here, on images that are clipped to 0..1 and to ε around the clean ones. The global
+    random generators of NumPy and Python, which the toolbox uses, are seeded, and restored afterwards.
 
     Raises:
-        RequestError: an unknown attack, an ε that is not over 0 and at most 255, or the toolbox is missing.
+        RequestError: an unknown attack, an ε that is not above 0 and at most 255, or the toolbox is missing.
     """
     if name not in ATTACKS:
         raise RequestError(unknown_name("attack", name, ATTACKS))
     if not 0 < eps <= 255:
-        raise RequestError(f"eps must be over 0 and at most 255 (units of 1/255), got {eps:g}")
+        raise RequestError(f"eps must be above 0 and at most 255 (units of 1/255), got {eps:g}")
     classifier = _classifier(model, images, classes)
     radius = eps / 255
     found = images.clone()
@@ -111,7 +112,7 @@ def attack(
 def useless_gradients(
     model: NormalisedModel, images: Tensor, labels: Tensor, batch_size: int = 128
 ) -> Gradients:
-    """Count images by which the gradient of the loss is zero everywhere, or not finite somewhere."""
+    """Count the images whose gradient of the loss is zero everywhere, or not finite somewhere."""
     zero = broken = 0
     for some, answers in zip(images.split(batch_size), labels.split(batch_size), strict=True):
         some = some.detach().requires_grad_()
@@ -125,14 +126,14 @@ def useless_gradients(
 def masking_signs(
     accuracies: Mapping[float, Mapping[str, float]], gradients: Gradients | None, images: int
 ) -> list[str]:
-    """What in the results hints at masked gradients (Athalye et al., ICML 2018, section 3.1), in sentences.
+    """Return the signs of masked gradients (Athalye et al., ICML 2018, section 3.1), in sentences.
 
-    Where gradients are masked, an attack that follows them fails and robustness is only apparent.
+    If gradients are masked, attacks that follow them fail, and the network only seems to be robust.
 
     Args:
-        accuracies: of each ε the accuracy left by each attack; those of the ensemble's parts as well.
-        gradients: what `useless_gradients` counted.
-        images: that were attacked.
+        accuracies: for each ε, the accuracy that remains after each attack and each part of the ensemble.
+        gradients: the counts of `useless_gradients`.
+        images: number of images that were attacked.
     """
 
     def noteworthy(difference: float) -> bool:
@@ -163,7 +164,7 @@ def masking_signs(
 
 
 def check_toolbox() -> None:
-    """Raise RequestError, with what to do, where the toolbox is not installed, or another package "art"."""
+    """Raise RequestError, with what to do, if the toolbox is not installed, or only another package "art"."""
     try:
         found = importlib.util.find_spec("art.attacks.evasion")
     except ImportError:  # there is no art, or it has no attacks
@@ -173,7 +174,7 @@ def check_toolbox() -> None:
 
 
 def _parts(name: str, eps: float, batch_size: int, classes: int) -> dict[str, Callable[[Any], Any]]:
-    """The attacks that `name` is made of: each takes the toolbox's classifier."""
+    """Return the parts of the attack `name`; each takes the toolbox's classifier."""
     from art.attacks.evasion import (
         AutoProjectedGradientDescent,
         FastGradientMethod,

@@ -1,7 +1,7 @@
-"""Scores of maps of where a network looked. Articles use some of them without a definition; these are ours.
+"""Scores of attention maps; some have no definition in the articles that use them, and foveate's is here.
 
-Maps are (B, H, W) of values in 0..1, objects (B, H, W) of bool. What has no value for an image, such as the
-share of a map that is 0 throughout, is NaN there, and left out and counted by whoever averages.
+Maps are (B, H, W) with values in 0..1, objects (B, H, W) of bool. A score that is undefined for an image,
+such as a share of a map that is 0 everywhere, is NaN; means exclude these images and count them.
 """
 
 import math
@@ -23,21 +23,21 @@ __all__ = [
 ]
 
 POINTING_TOLERANCE = 15 / 224
-"""Of an image's side: the 15 pixels of Zhang et al. 2018 (Excitation Backprop), at any size."""
+"""As a share of an image's side: the 15 of 224 pixels of Zhang et al. 2018 (Excitation Backprop)."""
 
 
 def focus_ratio(maps: Tensor, objects: Tensor) -> Tensor:
-    """The share of a map's energy inside the object, Σ_inside M / Σ M: (B,). By chance its share of area."""
+    """Return the share of a map's energy inside the object, Σ_inside M / Σ M: (B,). Chance gives its area."""
     total = maps.sum(dim=(1, 2))
     return torch.where(total > 0, (maps * objects).sum(dim=(1, 2)) / total, torch.nan)
 
 
 def energies(maps: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean value of a map outside of the object and inside of it, each (B,).
+    """Return the mean value of a map outside of the object, and inside of it, each (B,).
 
-    They are NaN for no such pixels, and for a map of 0.
-    The noise suppression ratio of a set is the mean of the first over the mean of the second: a ratio of
-    means, because the ratio of an image whose object is 0 would be infinite.
+    They are NaN where there are no such pixels, and for a map of 0. The noise suppression ratio of a set is
+    the mean of the first divided by the mean of the second: a ratio of means, because the ratio of a single
+    image whose object has the value 0 would be infinite.
     """
     something = maps.flatten(1).amax(dim=1) > 0
     outside, inside = (
@@ -48,14 +48,14 @@ def energies(maps: Tensor, objects: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def tolerance_of(height: int, width: int) -> int:
-    """How many pixels beside an object still hit it."""
+    """Return the distance in pixels from an object up to which the pointing game counts a hit."""
     return round(POINTING_TOLERANCE * min(height, width))
 
 
 def pointing_game(maps: Tensor, objects: Tensor, tolerance: int) -> Tensor:
-    """1 where the map's highest pixel is within `tolerance` pixels of the object, else 0.
+    """Return 1 where the map's highest pixel is within `tolerance` pixels of the object, else 0: (B,).
 
-    (B,); of equal pixels the first counts; NaN for a map of 0. Distances are from centre to centre.
+    Of equal pixels the first counts. A map of 0 gives NaN. Distances are between the centres of pixels.
     """
     H, W = maps.shape[1:]
     highest = maps.flatten(1).argmax(dim=1)
@@ -67,7 +67,7 @@ def pointing_game(maps: Tensor, objects: Tensor, tolerance: int) -> Tensor:
 
 
 class View(NamedTuple):
-    """A way to see an image (values in 0..1) otherwise: mirrored, moved down and right, darker."""
+    """A transformed view of an image (values in 0..1): mirrored, shifted down and right, darker."""
 
     name: str
     mirrored: bool = False
@@ -75,7 +75,7 @@ class View(NamedTuple):
     brightness: float = 1.0
 
     def see(self, images: Tensor) -> Tensor:
-        """The images (B, C, H, W) so; what a shift uncovers is their reflection."""
+        """Return the view of images (B, C, H, W); a shift fills the uncovered border by reflection."""
         pixels = self._pixels(images)
         if self.mirrored:
             images = images.flip(3)
@@ -85,13 +85,13 @@ class View(NamedTuple):
         return images * self.brightness
 
     def undo(self, maps: Tensor) -> Tensor:
-        """Maps (B, H, W) of such images as they lie on the original, without what a shift pushed out."""
+        """Return maps (B, H, W) of the view in the original's coordinates, without what a shift moved out."""
         pixels = self._pixels(maps)
         maps = maps[:, pixels:, pixels:]
         return maps.flip(2) if self.mirrored else maps
 
     def seen(self, maps: Tensor) -> Tensor:
-        """Of maps (B, H, W) of the originals, the part that `undo` leaves of the view's."""
+        """Return the part of the originals' maps (B, H, W) that `undo` keeps of the view's maps."""
         pixels, (H, W) = self._pixels(maps), maps.shape[1:]
         if self.mirrored:
             return maps[:, : H - pixels, pixels:]
@@ -105,10 +105,9 @@ VIEWS = (View("mirrored", mirrored=True), View("moved and darker", shift=1 / 8, 
 
 
 def view_consistency(maps: Tensor, maps_of_view: Tensor, view: View) -> Tensor:
-    """Cosine of the angle between each map and that of its view, once undone: (B,), 1 where they are equal.
+    """Return the cosine similarity of each map and the map of its view, once undone: (B,), 1 if equal.
 
-    Values are not centred, so that maps that have nothing to do with each other are well above 0. NaN where a
-    map is 0 throughout.
+    Values are not centred, so unrelated maps have a similarity well above 0. NaN where a map is 0 everywhere.
     """
     a, b = view.seen(maps).flatten(1), view.undo(maps_of_view).flatten(1)
     whole = (a.amax(dim=1) > 0) & (b.amax(dim=1) > 0)
@@ -116,7 +115,7 @@ def view_consistency(maps: Tensor, maps_of_view: Tensor, view: View) -> Tensor:
 
 
 class ClassConsistency:
-    """Mean cosine between the maps of two different images of a class; keeps one map a class, not all.
+    """Mean cosine similarity of the maps of two different images of a class; keeps one map per class.
 
     With u = M / |M|, the mean over the n (n - 1) pairs is (|Σ u|² - n) / (n (n - 1)).
     """
@@ -126,7 +125,7 @@ class ClassConsistency:
         self._counts: dict[int, int] = {}
 
     def add(self, maps: Tensor, labels: Tensor) -> None:
-        """Take in maps (B, H, W) and the classes (B,) of their images; maps of 0 have no direction."""
+        """Add maps (B, H, W) and the classes (B,) of their images; maps of 0 are skipped."""
         flat = maps.flatten(1).double()
         for unit, label, norm in zip(flat, labels.tolist(), flat.norm(dim=1), strict=True):
             if norm > 0:
@@ -134,7 +133,7 @@ class ClassConsistency:
                 self._counts[label] = self._counts.get(label, 0) + 1
 
     def values(self) -> list[float]:
-        """The mean of each class that has two maps or more."""
+        """Return the mean similarity of each class with at least two maps."""
         return [
             float((self._sums[label].square().sum() - n) / (n * (n - 1)))
             for label, n in sorted(self._counts.items())

@@ -1,4 +1,4 @@
-"""Where a network looked: Grad-CAM and Grad-CAM++ by the grad-cam package, a batch at a time.
+"""Class activation maps of a network: Grad-CAM and Grad-CAM++ by the grad-cam package, in batches.
 
 Selvaraju et al., "Grad-CAM", ICCV 2017, arXiv:1610.02391; Chattopadhay et al., "Grad-CAM++", WACV 2018,
 arXiv:1710.11063.
@@ -14,15 +14,16 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
 from foveate.evaluation.feature_maps import feature_map
+from foveate.modes import evaluating
 
 __all__ = ["METHODS", "cam_maps", "check_method"]
 
 METHODS = {"gradcam++": "GradCAMPlusPlus", "gradcam": "GradCAM"}
-"""Names of the package's classes."""
+"""The methods, each with the name of its class in the package."""
 
 
 def check_method(method: str) -> str:
-    """Return `method` if there is such a one, else raise RequestError."""
+    """Return `method` if it is the name of a method, else raise RequestError."""
     if method not in METHODS:
         raise RequestError(unknown_name("method", str(method), METHODS))
     return method
@@ -35,21 +36,20 @@ def cam_maps(
     method: str = "gradcam++",
     targets: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Maps (B, H, W) of what in `images` (B, C, H, W), normalised, spoke for a class, and logits (B, K).
+    """Return maps (B, H, W) of the evidence for a class in `images` (B, C, H, W), and the logits (B, K).
 
-    `layer` is the path of the module whose maps are weighed, `targets` (B,) are the classes asked about, None
-    the one that the network answers. Every map runs from 0 to 1, at the size of the images; one of equal
-    values throughout, such as where nothing spoke for the class, is 0. Both results are float32 on the CPU.
-    The network runs in float32, autocast or not; it is given without what compiling and training in parallel
-    put around it.
+    `images` are normalised. `layer` is the path of the module whose feature maps are weighted. `targets` (B,)
+    are the classes; None takes the class with the highest logit. Each map runs from 0 to 1 at the size of the
+    images; a map of equal values, as without any evidence for the class, is 0. Both results are float32 on
+    the CPU. The network runs in float32, autocast or not, and must be passed without the wrappers of
+    torch.compile and of parallel training.
 
-    The network is run in eval mode; modes, hooks, gradients and what requires them are as they were when it
-    returns or raises. Only what lies behind the layer is differentiated. Not for two threads on one network
-    at once.
+    The network runs in eval mode. Its modes, hooks and gradients are restored when the function returns or
+    raises. Only the part behind the layer is differentiated. Two threads must not use one network at once.
 
     Raises RequestError for an unknown method or layer, a layer without maps (see `feature_map`), one that
-    does not run once, or that the output does not depend on, a network of another dtype; and without the
-    package.
+    does not run exactly once, or that the output does not depend on, a network of another dtype, and where
+    the package is not installed.
     """
     library = _library(check_method(method))
     modules = dict(network.named_modules())
@@ -61,14 +61,14 @@ def cam_maps(
     def begin(module: nn.Module, args: Any, output: Any) -> Tensor:
         nonlocal runs
         runs += 1
-        given = feature_map(network, layer, output, size)  # refuses what is no map
+        given = feature_map(network, layer, output, size)  # raises where the output is no map
         if given.dtype != torch.float32:
             raise RequestError(
-                f"layer {layer!r} of {type(network).__name__} gives {_named(given.dtype)}, of which no maps "
-                "are made: give it in float32, by network.float()"
+                f"layer {layer!r} of {type(network).__name__} gives {_dtype_name(given.dtype)}; maps need "
+                "float32: pass network.float()"
             )
         torch.set_grad_enabled(True)
-        # The graph begins here. A copy, because some networks go on in place.
+        # The graph begins here. It is a copy, because some networks change the output in place.
         return output.detach().requires_grad_().clone()
 
     def as_map(output: Tensor) -> Tensor:
@@ -78,16 +78,16 @@ def cam_maps(
         def of(logits: Tensor) -> Tensor:
             if not logits.requires_grad:
                 raise RequestError(
-                    f"the output of {type(network).__name__} does not depend on layer {layer!r}, or that "
+                    f"the output of {type(network).__name__} does not depend on layer {layer!r}, or the "
                     "layer does not run: name another"
                 )
             return logits[logits.argmax() if targets is None else int(targets[number])]
 
         return of
 
-    # The package does not take what autocast gives to numpy.
+    # The package cannot convert the half-precision results of autocast to numpy.
     whole = torch.autocast(images.device.type, enabled=False)
-    with _as_it_was(network), whole, torch.inference_mode(False), torch.no_grad():
+    with _restored(network), whole, torch.inference_mode(False), torch.no_grad():
         beginning = modules[layer].register_forward_hook(begin)
         cam = None
         try:
@@ -103,13 +103,12 @@ def cam_maps(
             beginning.remove()
             if cam is not None:
                 cam.activations_and_grads.release()
-    highest = maps.max(
-        axis=(1, 2), keepdims=True
-    )  # below 1 where little spoke: the package divides by 1e-7 more
+    # Below 1 for little evidence: the package adds 1e-7 to what it divides by.
+    highest = maps.max(axis=(1, 2), keepdims=True)
     return torch.from_numpy(np.divide(maps, highest, out=maps, where=highest > 0)), logits
 
 
-def _named(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
@@ -124,18 +123,16 @@ def _library(method: str) -> Any:
 
 
 @contextmanager
-def _as_it_was(network: nn.Module) -> Iterator[None]:
-    """Let the package have its way with modes and gradients, and put everything back."""
-    modes = [(module, module.training) for module in network.modules()]
+def _restored(network: nn.Module) -> Iterator[None]:
+    """Restore modes, gradients and what requires them after the package has changed them."""
     parameters = [(one, one.requires_grad, one.grad) for one in network.parameters()]
     try:
         for parameter, _, _ in parameters:
             parameter.requires_grad = False
             parameter.grad = None
-        yield
+        with evaluating(network):
+            yield
     finally:
         for parameter, required, gradient in parameters:
             parameter.requires_grad = required
             parameter.grad = gradient
-        for module, training in modes:
-            module.training = training

@@ -11,29 +11,27 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from foveate.evaluation.noise import Times, find_noise, worst_factor
 from foveate.evaluation.timing import OnRound, Turns, compare_latencies, take_turns
+from foveate.modes import evaluating
 
 __all__ = ["count_multiply_adds", "count_parameters", "measure_latencies", "time_networks"]
 
 TRIES = 3
-"""Measurements of latencies at the most, where the machine is busy."""
+"""The most measurements of latencies that are made on a busy machine."""
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Numbers that training changes."""
+    """Return the number of parameters that training changes."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 @torch.inference_mode()
 def count_multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Multiply-adds of one forward pass: those of convolutions and matrix products, as torch counts them.
+    """Return the multiply-adds of convolutions and matrix products in one forward pass, as torch counts them.
 
-    Element-wise work is not in this figure, for any network; `foveate.evaluation.element_wise` counts it.
+    The figure contains no element-wise work, for any network; `foveate.evaluation.element_wise` counts that.
     """
-    was_training = network.training
-    counter = FlopCounterMode(display=False)
-    with counter:
-        network.eval()(torch.zeros(input_shape))
-    network.train(was_training)
+    with evaluating(network), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(input_shape))
     return int(counter.get_total_flops()) // 2
 
 
@@ -47,7 +45,7 @@ def time_networks(
     rounds: tuple[int, int] = (15, 400),
     on_round: OnRound | None = None,
 ) -> Turns:
-    """Time one inference of each network; they take turns (see `foveate.evaluation.timing.take_turns`)."""
+    """Time one inference of each network, in turns (see `foveate.evaluation.timing.take_turns`)."""
     images = torch.rand(input_shape, device=device)
     steps = {name: partial(network.to(device).eval(), images) for name, network in networks.items()}
     return take_turns(steps, device, seconds=seconds, rounds=rounds, on_round=on_round)
@@ -55,14 +53,15 @@ def time_networks(
 
 def measure_latencies(
     networks: Mapping[str, nn.Module], input_shape: tuple[int, ...], **options: Any
-) -> dict[str, dict[str, float]]:
-    """Latency of one inference of each network, in ms: {name: {"p50", "p95", "ratio"}}.
+) -> dict[str, Times]:
+    """Return the latency of one inference of each network, by name.
 
-    `ratio` is the median over the rounds of a network's time over the first one's in the same round. A noisy
-    measurement (see `foveate.evaluation.noise`) is made again, `TRIES` times in all, and the calmest counts.
-    The options are those of `time_networks`.
+    A ratio is the median over the rounds of a network's time divided by the first one's in the same round. A
+    noisy measurement (see `foveate.evaluation.noise`) is repeated, up to `TRIES` measurements in all, and the
+    least noisy one is returned. The options are those of `time_networks`.
     """
-    calmest, least = {}, math.inf
+    calmest: dict[str, Times] = {}
+    least = math.inf
     for _ in range(TRIES):
         turns = time_networks(networks, input_shape, **options)
         times = {
@@ -74,4 +73,4 @@ def measure_latencies(
             calmest, least = times, noise
         if noise == 1:
             break
-    return {name: one._asdict() for name, one in calmest.items()}
+    return calmest

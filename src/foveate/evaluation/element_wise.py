@@ -1,13 +1,13 @@
-"""The work that FLOP counters do not see: element-wise operations, and the bytes that operators move."""
+"""The work that FLOP counters miss: element-wise operations, and the bytes that operators move."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+
+from foveate.torch_private import TorchDispatchMode, arguments_of, operator_of, storage_id, tree_leaves
 
 __all__ = ["Work", "bytes_moved", "count_work"]
 
@@ -20,7 +20,7 @@ COPIES = {
     "ones_like", "reflection_pad2d", "repeat", "replication_pad2d", "roll", "scalar_tensor", "stack",
     "upsample_nearest2d", "zero_", "zeros", "zeros_like",
 }
-"""These move bytes and reckon nothing."""
+"""These move bytes and compute nothing."""
 OVERWRITES = {"copy_", "fill_", "zero_"}
 """These write to an argument without reading it."""
 # fmt: on
@@ -28,7 +28,7 @@ OVERWRITES = {"copy_", "fill_", "zero_"}
 
 @dataclass(frozen=True)
 class Work:
-    """What was counted; `multiply_adds` are those of convolutions and matrix products."""
+    """The counted work; `multiply_adds` are those of convolutions and matrix products."""
 
     multiply_adds: int
     element_wise: int
@@ -36,18 +36,18 @@ class Work:
 
 
 def count_work(step: Callable[[], object]) -> Work:
-    """Count what `step` does, operator by operator, as plain torch would run it.
+    """Count the work of `step`, operator by operator, as torch runs it without compiling.
 
-    - An operator that is no convolution and no matrix product does one operation for each element that it
-      writes, or reads if that is more, as a reduction does. What torch has as one operator counts once,
-      whatever it computes: exp like +, softmax and batch norm too. Copies do none.
+    - An operator that is neither a convolution nor a matrix product counts one operation for each element
+      that it writes, or reads if these are more, as in a reduction. Each of torch's operators counts once,
+      whatever it computes: exp counts like +, as do softmax and batch norm. Copies count none.
     - Every operator moves the bytes of the tensors that it reads and of those that it writes. An expanded
-      input counts with the elements that it has in memory; what is changed in place is read and written;
+      input counts with the elements that it has in memory; a tensor changed in place is read and written;
       views move nothing.
 
-    Neither caches nor fusion are in this: it is what the equations ask for as they are written. On the meta
-    device it costs no arithmetic and no memory. Run what is differentiable under no_grad to have the forward
-    pass alone (not under inference_mode, which hides operators within others).
+    Caches and fusion are not modelled: the figures are those of the equations as they are written. On the
+    meta device counting needs no arithmetic and no memory. To count a forward pass alone, run the step under
+    no_grad (not under inference_mode, which hides operators within others).
     """
     counter = _Counter()
     with counter:
@@ -63,14 +63,14 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        packet = func._overloadpacket
+        operator = operator_of(func)
         read, written = _traffic(func, args, kwargs, out)
         if not written:
             return out
         self.bytes_moved += sum(_bytes(tensor) for tensor in [*read, *written])
-        if packet in flop_registry:
-            self.flops += flop_registry[packet](*args, **kwargs, out_val=out)
-        elif packet.__name__ not in COPIES:
+        if operator in flop_registry:
+            self.flops += flop_registry[operator](*args, **kwargs, out_val=out)
+        elif operator.__name__ not in COPIES:
             self.element_wise += max(_elements(tensor) for tensor in [*read, *written])
         return out
 
@@ -82,27 +82,26 @@ def bytes_moved(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> int:
 
 
 def _traffic(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> tuple[list[Tensor], list[Tensor]]:
-    """The tensors that a call read and wrote; none are written by views and by what reserves memory."""
-    name = func._overloadpacket.__name__
+    """Return the tensors that a call read and wrote; views and memory allocations write none."""
+    name = operator_of(func).__name__
     changed, read = _arguments(func, name, args, kwargs)
-    held = {_storage(tensor) for tensor in [*changed, *read]}
-    created = [tensor for tensor in _tensors(out) if _storage(tensor) not in held]
+    held = {storage_id(tensor) for tensor in [*changed, *read]}
+    created = [tensor for tensor in _tensors(out) if storage_id(tensor) not in held]
     if name == "native_batch_norm" and not args[5]:
-        created = created[:1]  # not in training: the meta device shows statistics that nothing writes
+        created = created[:1]  # in eval the meta device returns statistics that no kernel writes
     return read, [] if name in CREATIONS else [*changed, *created]
 
 
 def _arguments(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
-    """The tensors that an operator changes, and those that it reads, each once."""
+    """Return the tensors that an operator changes, and those that it reads, each once."""
     changed: list[Tensor] = []
     read: list[Tensor] = []
-    for index, argument in enumerate(func._schema.arguments):
+    for index, argument in enumerate(arguments_of(func)):
         given = args[index] if index < len(args) else kwargs.get(argument.name)
-        change = argument.alias_info is not None and argument.alias_info.is_write
         for tensor in _tensors(given):
-            if change:
+            if argument.is_written:
                 changed.append(tensor)
-            if not (change and (name in OVERWRITES or argument.kwarg_only)):  # kwarg_only: out=
+            if not (argument.is_written and (name in OVERWRITES or argument.is_keyword_only)):  # out=
                 read.append(tensor)
     return _each_once(changed), _each_once(read)
 
@@ -112,17 +111,13 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 
 def _each_once(tensors: list[Tensor]) -> list[Tensor]:
-    """Squaring x by x * x reads x once."""
-    places = {(_storage(t), t.storage_offset(), tuple(t.shape), t.stride()): t for t in tensors}
+    """Remove repeated tensors: x * x reads x once."""
+    places = {(storage_id(t), t.storage_offset(), tuple(t.shape), t.stride()): t for t in tensors}
     return list(places.values())
 
 
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
-
-
 def _elements(tensor: Tensor) -> int:
-    """Elements that a tensor has in memory: what is expanded has one where it shows many."""
+    """Return the number of elements that a tensor has in memory; an expanded dimension counts as one."""
     count = 1
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         count *= min(size, 1) if stride == 0 else size

@@ -1,4 +1,4 @@
-"""What a layer gives, as a map (B, C, H, W): as it is, with its channels last, or as tokens of a grid."""
+"""The output of a layer as a map (B, C, H, W): unchanged, from channels last, or from a grid of tokens."""
 
 import math
 from typing import Any
@@ -10,14 +10,14 @@ from foveate.errors import RequestError
 __all__ = ["feature_map", "is_channels_last"]
 
 CHANNELS_LAST = {"torchvision.models.swin_transformer.SwinTransformer": ("permute", "avgpool")}
-"""Networks that keep (B, H, W, C) without saying so, and the modules of theirs that do not."""
+"""Networks with maps (B, H, W, C) that do not declare it, and their modules that are exceptions."""
 
 
 def is_channels_last(network: nn.Module, layer: str) -> bool:
-    """Whether a 4-d output of the module at `layer` is (B, H, W, C).
+    """Return whether a 4-d output of the module at `layer` is (B, H, W, C).
 
-    So it is behind a linear layer and a layer norm, which work on the last dimension, and in networks that
-    say so (timm's `output_fmt`) or are known for it.
+    It is for linear layers and layer norms, which work on the last dimension, and in networks that declare it
+    (timm's `output_fmt`) or are known for it.
     """
     if type(network.get_submodule(layer)) in (nn.Linear, nn.LayerNorm):
         return True
@@ -31,12 +31,12 @@ def is_channels_last(network: nn.Module, layer: str) -> bool:
 
 
 def feature_map(network: nn.Module, layer: str, output: Any, size: tuple[int, int]) -> Tensor:
-    """Give the `output` of the module at `layer` for images of `size` (height, width) as (B, C, h, w).
+    """Return the `output` of the module at `layer` for images of `size` (height, width) as (B, C, h, w).
 
-    Tokens (B, N, C) become the grid of the image's proportions; those of classes and registers, which come
-    first, are left out.
+    Tokens (B, N, C) become a grid with the image's proportions; class and register tokens, which come first,
+    are skipped.
 
-    Raises RequestError for what is no map, for tokens that fill no grid, and for a map of 1×1.
+    Raises RequestError for an output that is no map, for tokens that fill no grid, and for a map of 1×1.
     """
     if not isinstance(output, Tensor) or output.ndim not in (3, 4):
         given = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
@@ -51,7 +51,7 @@ def feature_map(network: nn.Module, layer: str, output: Any, size: tuple[int, in
     if maps.shape[2:].numel() == 1:
         raise RequestError(
             f"layer {layer!r} of {type(network).__name__} gives maps of 1×1 for images of "
-            f"{size[0]}×{size[1]}, which show no places: name an earlier layer, or give larger images"
+            f"{size[0]}×{size[1]}, which have no positions: name an earlier layer, or pass larger images"
         )
     return maps
 
@@ -62,7 +62,7 @@ def _grid(network: nn.Module, layer: str, tokens: Tensor, size: tuple[int, int])
     height = round(math.sqrt(max(count, 0) * size[0] / size[1]))
     if height < 1 or count % height or abs(count / height / height - size[1] / size[0]) > 1 / height:
         raise RequestError(
-            f"layer {layer!r} of {type(network).__name__} gives {tokens.shape[1]} tokens, which are no grid "
-            f"of the proportions {size[0]}×{size[1]}: name another layer"
+            f"layer {layer!r} of {type(network).__name__} gives {tokens.shape[1]} tokens, which fill no "
+            f"grid of the proportions {size[0]}×{size[1]}: name another layer"
         )
     return tokens[:, first:].transpose(1, 2).unflatten(2, (height, count // height))

@@ -1,4 +1,4 @@
-"""Memory: what a network holds, and the peak of what one step of it takes on top."""
+"""Memory: the bytes that a network holds, and the peak of what one step allocates in addition."""
 
 import os
 from collections.abc import Callable
@@ -7,18 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from foveate.torch_private import allocations, storage_id
+
 __all__ = ["count_held_bytes", "measure_step_peak"]
 
 
 def count_held_bytes(
     network: nn.Module, images: Tensor, optimizer: torch.optim.Optimizer | None = None
 ) -> int:
-    """Bytes held between steps: parameters, buffers, the optimizer's state, the images; no gradients."""
+    """Return the bytes held between steps: parameters, buffers, optimizer state, images; no gradients."""
     tensors: list[object] = [images, *network.parameters(), *network.buffers()]
     if optimizer is not None:
         tensors += [value for state in optimizer.state.values() for value in state.values()]
     storages = {
-        tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes()
+        storage_id(tensor): tensor.untyped_storage().nbytes()
         for tensor in tensors
         if isinstance(tensor, Tensor)
     }
@@ -26,12 +28,12 @@ def count_held_bytes(
 
 
 def measure_step_peak(step: Callable[[], object], device: torch.device) -> int | None:
-    """Peak of the bytes that `step` has allocated at a time, over what was allocated before it.
+    """Return the peak of the bytes that `step` allocates, above what was allocated before it.
 
-    It is the allocator's own account, so that it is the same at every call: on a CUDA device of
-    torch.cuda, on a CPU of torch's profiler. What libraries take past torch (oneDNN's scratchpads, the
-    context of CUDA) is not in it. What `step` frees should not be older than it: a CPU's account does not see
-    that. None on a device that keeps no account.
+    The figure comes from the allocator, so it is the same at every call: from torch.cuda on a CUDA device,
+    from torch's profiler on a CPU. Memory that libraries allocate without torch (oneDNN's scratchpads, CUDA's
+    context) is not included. `step` should not free what was allocated before it: the profiler does not see
+    that. The result is None on a device without such statistics.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -44,13 +46,11 @@ def measure_step_peak(step: Callable[[], object], device: torch.device) -> int |
 
 
 def _cpu_peak(step: Callable[[], object]) -> int:
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's greetings on standard error
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # no start-up messages of the profiler on standard error
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         step()
-    events = profiled.profiler.kineto_results.events()
-    changes = [(event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"]
     held = peak = 0
-    for _, change in sorted(changes, key=lambda change: change[0]):
+    for _, change in sorted(allocations(profiled), key=lambda change: change[0]):
         held += change
         peak = max(peak, held)
     return peak

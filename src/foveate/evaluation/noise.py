@@ -1,4 +1,4 @@
-"""Whether latencies that were measured beside each other can be relied on: one check for all of them."""
+"""Whether latencies that were measured side by side can be trusted: the one check for noise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from foveate.records.labels import display_name
 __all__ = ["BUSY", "Kind", "Noise", "Times", "describe_noise", "find_noise", "noise_of_cost", "worst_factor"]
 
 BUSY = 1.25
-"""How many times longer than on a quiet machine something may take before the machine counts as busy."""
+"""The factor by which a time may exceed that of a quiet machine before the machine counts as busy."""
 
 Kind = Literal["unsteady", "shared", "apart"]
 
 
 class Times(NamedTuple):
-    """Of one network: p50 and p95 in ms, and the median of its ratios to the reference within rounds."""
+    """Latency of one network: p50 and p95 in ms, and the median ratio to the reference within a round."""
 
     p50: float
     p95: float
@@ -25,12 +25,12 @@ class Times(NamedTuple):
 
 @dataclass(frozen=True)
 class Noise:
-    """What speaks against a measurement, and by which factor, which is over `BUSY`.
+    """One sign of noise in a measurement; its factor is above `BUSY`.
 
-    * unsteady: the reference's own p95 over its p50;
-    * shared: the wall clock's time over what a core worked for this process meanwhile;
-    * apart: the ratio of the medians of `label` and the reference, over the median of their ratios within the
-      rounds, or the other way round: the two medians are of different states of the machine.
+    * unsteady: the reference's p95 divided by its p50;
+    * shared: the wall-clock time divided by the time for which a core worked for this thread;
+    * apart: the ratio of the medians of `label` and the reference, divided by the median of their ratios
+      within the rounds, or the inverse: the two medians belong to different states of the machine.
     """
 
     kind: Kind
@@ -39,11 +39,11 @@ class Noise:
 
 
 def find_noise(times: Mapping[str, Times], reference: str, cpu_share: float | None) -> list[Noise]:
-    """Find all that speaks against a measurement, the worst first; nothing of a quiet machine's.
+    """Return all signs of noise in a measurement, the worst first; none on a quiet machine.
 
     Args:
-        times: of each network by its label; `reference` is the label that the ratios are to.
-        cpu_share: the share of the measurement's time for which this thread had a core; None is not known.
+        times: of each network by its label; `reference` is the label to which the ratios refer.
+        cpu_share: the share of the measured time for which this thread had a core; None if it is unknown.
     """
     base = times[reference]
     found = [Noise("unsteady", reference, base.p95 / base.p50)]
@@ -72,7 +72,7 @@ def noise_of_cost(cost: CostRecord) -> list[Noise]:
 
 
 def worst_factor(noise: Sequence[Noise]) -> float:
-    """Return the largest factor of what `find_noise` found, 1 where it found nothing."""
+    """Return the largest factor of the signs that `find_noise` returned, 1 without any."""
     return max((one.factor for one in noise), default=1.0)
 
 

@@ -1,19 +1,34 @@
-"""Where the time of a module goes: its direct children, timed by hooks and summed over many modules."""
+"""The time of a module's direct children, measured by hooks and summed over many modules."""
 
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["THE_REST", "WHOLE", "time_parts"]
+__all__ = ["PartTimes", "time_parts"]
 
 WHOLE = "in total"
-THE_REST = "the rest"
-"""What a module does in its own forward, outside of its children."""
+
+
+@dataclass(frozen=True)
+class PartTimes:
+    """Times in ms of one step: of each part by its name in order of call, and of the modules as a whole.
+
+    `rest` is the time of the modules' own forward, outside of their children.
+    """
+
+    parts: dict[str, float]
+    rest: float
+    whole: float
+
+    def as_record(self) -> dict[str, float]:
+        """Return all times in one mapping, as a profile's record has them."""
+        return {**self.parts, "the rest": self.rest, WHOLE: self.whole}
 
 
 def time_parts(
@@ -23,13 +38,13 @@ def time_parts(
     *,
     seconds: float,
     rounds: tuple[int, int],
-) -> dict[str, float]:
-    """Time in ms of one step that the direct children of `modules` take, by their names, in order of call.
+) -> PartTimes:
+    """Measure the time of one step that the direct children of `modules` take.
 
-    Each is summed over the modules and over its calls, and is the median over the steps, which are repeated
-    for `seconds` at the most within the bounds of `rounds`; WHOLE is that of the modules themselves, THE_REST
-    is what is left of it. Members of a list of modules count under the list's name. The hooks take time too,
-    some microseconds a call, which is in the figures. On a GPU times are those between device events.
+    Each time is a sum over the modules and over the calls, and the median over the steps, which are repeated
+    for at most `seconds` within the bounds of `rounds`. Members of a list of modules count under the list's
+    name. The figures include the time of the hooks, a few microseconds a call. On a GPU the times are those
+    between device events.
     """
     clock = _Clock(device)
     hooks = [
@@ -54,7 +69,7 @@ def time_parts(
             hook.remove()
     parts = {name: median(times[name] for times in taken) for name in taken[0] if name != WHOLE}
     whole = median(times[WHOLE] for times in taken)
-    return {**parts, THE_REST: max(whole - sum(parts.values()), 0.0), WHOLE: whole}
+    return PartTimes(parts, max(whole - sum(parts.values()), 0.0), whole)
 
 
 def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -66,7 +81,7 @@ def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 class _Clock:
-    """Takes the times of one step; `read` gives their sums by name and forgets them."""
+    """Collects the times of one step; `read` returns their sums by name and starts anew."""
 
     def __init__(self, device: torch.device):
         self.device = device

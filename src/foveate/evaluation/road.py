@@ -1,10 +1,10 @@
-"""Does the network depend on what its map marks? Rong et al., "ROAD", ICML 2022, arXiv:2202.00449.
+"""Whether a network depends on the pixels that its map marks: Rong et al., "ROAD", ICML 2022.
 
-Pixels are taken away, the most marked first or the least marked first, and filled in from their neighbours,
-so that the gap itself gives nothing away. The equations are the authors', which the grad-cam package has too;
-there an image of 64×64 takes 8 to 30 ms for each share, here 1 to 4, as the system is banded. And where many
-pixels of a map are equal, such as 0, the package takes all of them away at once; here ties are broken at
-random, and exactly the stated share goes.
+arXiv:2202.00449. Pixels are removed, the most marked first or the least marked first, and imputed from their
+neighbours, so that the gap itself carries no information. The equations are those of the authors, which the
+grad-cam package implements too; it takes 8 to 30 ms per share for an image of 64×64, this banded solver 1 to
+4 ms. Where many pixels of a map are equal, such as 0, the package removes all of them at once; here ties are
+broken at random, and exactly the stated share is removed.
 """
 
 import functools
@@ -19,9 +19,9 @@ from torch import Tensor
 __all__ = ["SHARES", "impute", "most_marked", "road"]
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Of the pixels that are taken away."""
+"""Shares of the pixels that are removed."""
 NOISE = 0.01
-"""Standard deviation of what is added to a filled pixel, in units of the normalised image: the authors'."""
+"""Standard deviation of the noise on imputed pixels, in units of the normalised image: the authors' value."""
 
 
 def road(
@@ -32,12 +32,12 @@ def road(
     generator: torch.Generator,
     shares: Sequence[float] = SHARES,
 ) -> Tensor:
-    """(p after the least marked pixels went - p after the most marked went) / 2, mean over shares: (B,).
+    """Return (p without the least marked pixels - p without the most marked) / 2, mean over shares: (B,).
 
-    p is the probability of the class `targets` (B,), `predict` gives logits (B, K) for normalised images
-    (B, C, H, W), `maps` are (B, H, W). From -0.5 to 0.5; higher is more faithful, and a map drawn by chance
-    gets 0. It is the package's `ROADCombined` on the softmax. Random numbers come from `generator`, on the
-    CPU, in an order that only the shapes decide, so that every network is asked with the same ones.
+    p is the probability of the class `targets` (B,), `predict` returns logits (B, K) for normalised images
+    (B, C, H, W), `maps` are (B, H, W). Scores run from -0.5 to 0.5; higher is more faithful, and a random map
+    has 0. It is the package's `ROADCombined` on the softmax. Random numbers come from `generator`, on the
+    CPU, in an order that depends on the shapes alone, so that each network gets the same ones.
     """
     rows = torch.arange(len(images))
     total = torch.zeros(len(images))
@@ -61,10 +61,10 @@ def most_marked(maps: Tensor, share: float, generator: torch.Generator) -> Tenso
 
 
 def impute(images: Tensor, gaps: Tensor, noise: Tensor) -> Tensor:
-    """Fill the pixels of `images` (B, C, H, W) where `gaps` (B, H, W), and add `noise`, as large, to those.
+    """Impute the pixels of `images` (B, C, H, W) at `gaps` (B, H, W), and add `noise` (B, C, H, W) there.
 
-    Each becomes the weighted mean of its neighbours within the image, 1/6 for the four next to it and 1/12
-    for the four diagonal ones, filled ones included. Of each image at least one pixel must be left.
+    Each becomes the weighted mean of its neighbours within the image, with 1/6 for the four adjacent and 1/12
+    for the four diagonal ones, imputed ones included. At least one pixel of each image must remain.
     """
     H, W = gaps.shape[1:]
     weights = _neighbours(H, W)
@@ -78,7 +78,7 @@ def impute(images: Tensor, gaps: Tensor, noise: Tensor) -> Tensor:
             continue
         around = weights[missing]
         inside = around[:, missing].tocoo()
-        # diag(sums) - inside, above the diagonal, as the rows that LAPACK takes.
+        # diag(sums) - inside, above the diagonal, in the banded form that LAPACK takes.
         above = inside.col > inside.row
         row, column = inside.row[above], inside.col[above]
         width = int((column - row).max(initial=0))
@@ -93,7 +93,7 @@ def impute(images: Tensor, gaps: Tensor, noise: Tensor) -> Tensor:
 
 @functools.lru_cache(maxsize=4)
 def _neighbours(height: int, width: int) -> csr_matrix:
-    """The weight of each pixel in the mean of each of its neighbours."""
+    """Return the weight of each pixel in the mean of each of its neighbours."""
     place = np.arange(height * width).reshape(height, width)
     rows, columns, values = [], [], []
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):

@@ -1,4 +1,4 @@
-"""The machine's two bounds, measured: arithmetic and memory."""
+"""The two bounds of the machine, measured: arithmetic and memory bandwidth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ REPEATS = 7
 
 @dataclass(frozen=True)
 class Bounds:
-    """The most that was seen of this machine: FLOP/s in one dtype, bytes/s to and from memory."""
+    """The highest rates that were measured: FLOP/s in one dtype, and bytes/s to and from memory."""
 
     flops: float
     bandwidth: float
@@ -28,7 +28,7 @@ class Bounds:
 def measure_bounds(device: torch.device, dtype: torch.dtype) -> Bounds:
     """Measure the product of two large matrices in `dtype`, and a = b + ½ c over arrays larger than caches.
 
-    Each is the best of several, as a bound must be. The sum moves three arrays: two reads and one write.
+    Each is the best of several measurements. The sum moves three arrays: two reads and one write.
     """
     side = MATRIX_SIDE.get(device.type, 2048)
     one = torch.randn(side, side, device=device).to(dtype)

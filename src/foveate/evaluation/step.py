@@ -1,4 +1,4 @@
-"""One step of a network, the thing that is timed: an inference, or a whole training step."""
+"""One step of a network, which is what gets timed: an inference, or a whole training step."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -13,7 +13,7 @@ Mode = Literal["inference", "training"]
 
 
 def inference_step(network: Callable[..., Any], images: Tensor) -> Callable[[], Any]:
-    """One forward pass under inference_mode."""
+    """Return a function that runs one forward pass under inference_mode."""
 
     @torch.inference_mode()
     def step() -> Any:
@@ -25,7 +25,7 @@ def inference_step(network: Callable[..., Any], images: Tensor) -> Callable[[], 
 def training_step(
     network: Callable[..., Any], images: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer
 ) -> Callable[[], None]:
-    """Forward, cross-entropy, backward, and the optimizer's step."""
+    """Return a function that runs forward, cross-entropy, backward and the optimizer's step."""
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -36,7 +36,7 @@ def training_step(
 
 
 def capture_graph(step: Callable[[], object], warm_up: int) -> Callable[[], None]:
-    """Capture `step` on the current CUDA device, and return what replays it."""
+    """Capture `step` as a graph on the current CUDA device, and return the function that replays it."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

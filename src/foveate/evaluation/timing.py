@@ -1,4 +1,4 @@
-"""The one timer: steps of several networks that take turns, and what their times say of each other."""
+"""The one timer: steps of several networks in turns, and the comparison of their times."""
 
 import gc
 import math
@@ -26,20 +26,20 @@ Step = Callable[[], object]
 OnRound = Callable[[int, int], None]
 
 WARM_UP = 3
-"""Steps of each before any is timed."""
+"""Steps of each network before any is timed."""
 EVENT_MS = 2.0
-"""Between a pair of device events there are steps for so long at least, in ms."""
+"""The least time in ms between a pair of device events; short steps are repeated between them."""
 MOST_STEPS = 64
 LATE = 2
-"""How many times as long as was asked for the rounds may go on, once there are as many as there must be."""
+"""Once there are enough rounds, they stop after this many times the time that was asked for."""
 
 
 @dataclass(frozen=True)
 class Turns:
     """Times in ms of one step, (names, rounds) in float64; each is a mean over `steps_per_time` steps.
 
-    `cpu_share` is the share of all that time for which a core worked for the thread that measured, 1 on a
-    quiet machine; None on a GPU, whose host may wait.
+    `cpu_share` is the share of the whole time for which a core worked for the measuring thread, 1 on a quiet
+    machine; None on a GPU, where the host may wait.
     """
 
     names: list[str]
@@ -50,10 +50,10 @@ class Turns:
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one network: p50 and p95 in ms, and its ratio to the first one, taken within each round.
+    """Latency of one network: p50 and p95 in ms, and its ratio to the first network within each round.
 
-    `ratio` is the median over the rounds, `quartiles` the 25th and 75th percentile, `interval` the 95 %
-    interval of the median, None with fewer than 6 rounds.
+    `ratio` is the median over the rounds, `quartiles` are the 25th and the 75th percentile, `interval` is the
+    95 % interval of the median, None with fewer than 6 rounds.
     """
 
     p50: float
@@ -71,11 +71,11 @@ def take_turns(
     rounds: tuple[int, int],
     on_round: OnRound | None = None,
 ) -> Turns:
-    """Time `steps` on `device` in rounds, one after the other in each, after a warm-up.
+    """Time `steps` on `device` in rounds, each step once in every round, after a warm-up.
 
-    So whatever the machine does besides falls on all of them alike. Rounds are repeated for `seconds` at the
-    most, within the bounds of `rounds`. On a GPU the time is that between device events, with several steps
-    between them where one is short; elsewhere it is that of the wall clock.
+    Other load on the machine then affects all of them alike. Rounds are repeated for at most `seconds`,
+    within the bounds of `rounds`. On a GPU the time is that between device events, with several short steps
+    between them; elsewhere it is wall-clock time.
     """
     for step in steps.values():
         for _ in range(WARM_UP):
@@ -88,7 +88,7 @@ def take_turns(
         started, worked = time.perf_counter(), time.thread_time()
         for done in range(1, repeats + 1):
             times.append([milliseconds(step, device, many) for step in steps.values()])
-            # On a busy machine the first steps may have been fast, and none after them.
+            # On a busy machine the first steps may be fast and all later ones slow.
             late = done >= rounds[0] and time.perf_counter() - started > LATE * seconds
             if on_round is not None:
                 on_round(repeats if late else done, repeats)
@@ -100,7 +100,7 @@ def take_turns(
 
 
 def compare_latencies(turns: Turns) -> dict[str, Latency]:
-    """Compare all with the first, within each round."""
+    """Compare all networks with the first, within each round."""
     ratios = turns.milliseconds / turns.milliseconds[:1]
     compared = {}
     for name, times, ratio in zip(turns.names, turns.milliseconds, ratios, strict=True):
@@ -113,9 +113,9 @@ def compare_latencies(turns: Turns) -> dict[str, Latency]:
 def median_interval(sample: Tensor) -> tuple[float, float] | None:
     """Return the 95 % interval of the median: the k-th smallest and the k-th largest value of `sample`.
 
-    k is the largest for which fewer than k of n values fall below the median, or above it, with at most 5 %
-    chance: 2 P(Binomial(n, ½) < k) ≤ 0.05. This asks nothing of the distribution's shape; the values are
-    taken as independent. None with fewer than 6 values.
+    k is the largest with 2 P(Binomial(n, ½) < k) ≤ 0.05: the probability that fewer than k of n values are
+    below the median, or above it. This assumes no shape of the distribution, but independent values. None
+    with fewer than 6 values.
     """
     n, k, tail = len(sample), 0, 0.0
     while (tail := tail + 2 * math.comb(n, k) / 2**n) <= 0.05:
@@ -131,7 +131,7 @@ def _quantiles(sample: Tensor, *at: float) -> list[float]:
 
 
 def milliseconds(step: Step, device: torch.device, many: int = 1) -> float:
-    """Time of one step in ms, taken over `many`."""
+    """Return the time of one step in ms, a mean over `many` steps."""
     if device.type == "cuda":
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
@@ -150,7 +150,7 @@ def milliseconds(step: Step, device: torch.device, many: int = 1) -> float:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector out of the times."""
+    """Switch Python's garbage collector off while steps are timed."""
     enabled = gc.isenabled()
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The passes over a feature map, fused: Triton on a GPU, numba on a CPU, plain torch for all to equal."""
+"""Fused passes over feature maps: Triton kernels on GPUs, numba kernels on CPUs, and a reference in torch."""
 
 from foveate.kernels.dispatch import (
     PATHS,

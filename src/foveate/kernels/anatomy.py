@@ -1,4 +1,4 @@
-"""What a module must be made of for its CPU kernel to carry it out: a kernel knows the equations alone."""
+"""What a module must consist of for its CPU kernel to replace it: a kernel computes the equations only."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,28 +11,27 @@ __all__ = ["KERNELS", "MOST_BRANCHES", "MOST_MID_CHANNELS", "describe_part", "fi
 KERNELS: dict[str, Callable[[Any], list[float]]] = {
     "ca": lambda module: [],
     "cbam": lambda module: [],
-    "dmsca": lambda module: [module._modules["tca"].temperature or 0.0],
-    "se": lambda module: [],
+    "dmsca": lambda module: [module.tca.temperature or 0.0],
     "simam": lambda module: [module.e_lambda],
 }
-"""Mechanisms with a kernel (`plan` in `cpu/NAME.py`): their numbers beside the eps of norms."""
+"""Mechanisms with a kernel (`plan` in `numba/NAME.py`): their numbers, without the eps of norms."""
 
-MOST_BRANCHES = MOST_MID_CHANNELS = 8  # of DMSCA
+MOST_BRANCHES = MOST_MID_CHANNELS = 8
+"""The most branches and mid_channels that DMSCA's kernel has room for."""
 
 PARTS = {
     "ca": r"conv norm Hardswish conv conv",
     "cbam": r"conv ReLU conv conv",
     "dmsca": r"conv ReLU conv( conv norm ReLU){1,8} conv norm conv norm ReLU conv conv conv",
-    "se": r"conv conv",
     "simam": r"",
 }
-"""The parts that compute, in the order of the state dict. What a module of ours does with them is known."""
+"""The parts that compute, in the order of the state dict. How foveate's own modules combine them is known."""
 
 Shape = tuple[int, ...]
 
 
 def describe_part(part: Any) -> str:
-    """Name a part as PARTS does: "" for one that only holds others, "?" for what no kernel knows."""
+    """Return the name of a part in PARTS: "" if it only holds others, "?" if no kernel can compute it."""
     kind = type(part)
     if kind in (nn.ReLU, nn.Hardswish):
         return kind.__name__
@@ -42,31 +41,29 @@ def describe_part(part: Any) -> str:
         return "?"
     k = part.kernel_size[0]
     usual = ((k, k), (1, 1), (1, 1), 1, (k // 2, k // 2), "zeros")
-    form = (part.kernel_size, part.stride, part.dilation, part.groups, part.padding, part.padding_mode)
-    return "conv" if form == usual else "?"
+    own = (part.kernel_size, part.stride, part.dilation, part.groups, part.padding, part.padding_mode)
+    return "conv" if own == usual else "?"
 
 
 def find_difference(mechanism: str, parts: Sequence[str], weights: Sequence[Tensor]) -> str | None:
-    """Say what is not as the kernel of `mechanism` has it, or None."""
+    """Return in a sentence how a module differs from what the kernel of `mechanism` computes, or None."""
     if not re.fullmatch(PARTS[mechanism], " ".join(filter(None, parts))):
-        return "the module's parts are not those of its equations, or more than the kernel has room for"
+        return "the module's parts are not those of its equations, or too many for the kernel"
     shapes = [tuple(weight.shape) for weight in weights]
     if mechanism == "simam":
         return None
     if shapes != _shapes(mechanism, shapes):
-        return "a weight of the module has not the shape that the equations give it"
+        return "a weight of the module does not have the shape that the equations give it"
     mid = weights[-15].shape[0] if mechanism == "dmsca" else 0
     if mid > MOST_MID_CHANNELS:
-        return f"the kernel takes {MOST_MID_CHANNELS} mid_channels at the most"
+        return f"the kernel takes at most {MOST_MID_CHANNELS} mid_channels"
     return None
 
 
 def _shapes(mechanism: str, found: Sequence[Shape]) -> list[Shape]:
-    """All shapes as they follow from those of the weights that options decide on."""
+    """Return all shapes, derived from those of the weights whose size is an option."""
     R, C = found[0][:2]
     squeeze, excite = (R, C, 1, 1), (C, R, 1, 1)
-    if mechanism == "se":
-        return [squeeze, (R,), excite, (C,)]
     if mechanism == "cbam":
         k = found[-1][-1] if found[-1] else 0
         return [squeeze, (R,), excite, (C,), (1, 2, k, k)]

@@ -1,10 +1,10 @@
-"""The one place that decides which path a mechanism takes, and says why.
+"""The choice of the kernel path that a mechanism takes, and the reason for it: all in this file.
 
-A mechanism's own forward, its equations, is the `reference`. Beside it there can be `triton` (the passes as
-kernels on a GPU, also in training), `numba` (all in one call on a CPU, for inference) and `rearranged` (fewer
-passes in plain torch, anywhere). `auto` takes the first of these that can run and pays; a path asked for by
-name runs, or raises. The environment variable FOVEATE_PATH=reference turns `auto` into the equations for a
-whole program.
+A mechanism's own forward, its equations, is the path `reference`. Beside it there can be `triton` (kernels on
+a GPU, for training too), `numba` (one kernel call on a CPU, for inference) and `rearranged` (fewer passes
+over the map by torch's operations, on any device). `auto` takes the first of these that can run and pays; a
+path that a user asks for by name runs, or raises. The environment variable FOVEATE_PATH=reference makes
+`auto` take the equations in the whole program.
 """
 
 import functools
@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from foveate.errors import RequestError
 from foveate.kernels import inference, measured, operators, rearranged
 from foveate.kernels.parts import Parts
+from foveate.torch_private import has_dispatch_mode, is_transformed
 
 __all__ = [
     "PATHS",
@@ -35,20 +35,21 @@ __all__ = [
 PATHS = ("auto", "reference", "rearranged", "numba", "triton")
 VARIABLE = "FOVEATE_PATH"
 WHOLE_PROGRAM = os.environ.get(VARIABLE, "auto")
-"""What `auto` stands for in this process: itself, or "reference"."""
+"""What `auto` means in this process: "auto" itself, or "reference"."""
 
 FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-BY_DEVICE = {"cuda": ("triton", "rearranged"), "cpu": ("numba", "rearranged")}  # the first that can
+BY_DEVICE = {"cuda": ("triton", "rearranged"), "cpu": ("numba", "rearranged")}
+"""The paths that `auto` tries on a device, in this order."""
 REARRANGED: dict[str, Callable[..., Tensor]] = {"dmsca": rearranged.dmsca}
-"""Mechanisms of which the rearranged form pays in plain torch too."""
+"""Mechanisms that are faster rearranged without Triton kernels too."""
 TRITON = REARRANGED | {
     "ca": rearranged.coordinate,
     "cbam": rearranged.cbam,
     "simam": rearranged.simam,
     "spatial_mask": rearranged.spatial_mask,
 }
-"""Mechanisms whose passes Triton carries out."""
-FORMS: dict[str, Mapping[str, Any]] = {
+"""Mechanisms whose passes have Triton kernels."""
+MECHANISMS_OF: dict[str, Mapping[str, Any]] = {
     "numba": inference.KERNELS,
     "rearranged": REARRANGED,
     "triton": TRITON,
@@ -56,16 +57,16 @@ FORMS: dict[str, Mapping[str, Any]] = {
 
 
 class Choice(NamedTuple):
-    """The path that a map would take now, and why."""
+    """The kernel path that a map would take now, and why."""
 
     path: str
     reason: str
-    parts: Parts | None = None  # of the module, where numba takes them
+    parts: Parts | None = None  # of the module, on the path "numba"
 
 
 class _State(threading.local):
     only_reference = False
-    taken: "list[tuple[nn.Module, Choice]] | None" = None
+    choices: "list[tuple[nn.Module, Choice]] | None" = None
 
 
 _state = _State()
@@ -73,7 +74,7 @@ _state = _State()
 
 @contextmanager
 def only_reference() -> Iterator[None]:
-    """Run every mechanism by its equations within: what is counted or exported is then plain torch."""
+    """Run each mechanism by its equations in the block, so that only torch's operations are counted."""
     before = _state.only_reference
     _state.only_reference = True
     try:
@@ -84,39 +85,40 @@ def only_reference() -> Iterator[None]:
 
 @contextmanager
 def recorded_choices() -> Iterator[list[tuple[nn.Module, Choice]]]:
-    """Collect which module took which path within."""
-    before, _state.taken = _state.taken, []
+    """Collect each module that runs in the block with the choice that was made for it."""
+    before, _state.choices = _state.choices, []
     try:
-        yield _state.taken
+        yield _state.choices
     finally:
-        _state.taken = before
+        _state.choices = before
 
 
 def has_path(mechanism: str, path: str) -> bool:
-    """Whether `mechanism` has that path at all, on some device."""
-    return mechanism in FORMS[path]
+    """Return whether `mechanism` has the kernel path on any device."""
+    return mechanism in MECHANISMS_OF[path]
 
 
 def fast_paths(mechanism: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-    """Make a module's forward, its equations, choose between them and the faster paths of `mechanism`.
+    """Decorate a module's forward, its equations, to choose at each call between them and the kernel paths.
 
-    A module's attribute `path` asks for one by name. The undecorated forward is `forward.__wrapped__`.
+    The attribute `path` of a module asks for a path by name. The undecorated forward is
+    `forward.__wrapped__`.
     """
 
     def decorate(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
         @functools.wraps(forward)
         def run(self: nn.Module, x: Tensor) -> Tensor:
-            circumstances = None if torch.compiler.is_compiling() else _circumstances(self, x)
-            if circumstances is not None:
-                plan = inference.remembered_plan(self, circumstances, mechanism)
+            key = None if torch.compiler.is_compiling() else _cache_key(self, x)
+            if key is not None:
+                plan = inference.cached_plan(self, key, mechanism)
                 if plan is not None:
                     return plan.carry_out(x)
             choice = choose_path(self, x, mechanism)
             path, _, parts = choice
-            if _state.taken is not None:
-                _state.taken.append((self, choice))
+            if _state.choices is not None:
+                _state.choices.append((self, choice))
             if parts is not None:
-                return inference.attend(x, parts, mechanism, circumstances)
+                return inference.attend(x, parts, mechanism, key)
             if path == "triton":
                 return TRITON[mechanism](self, x, operators)
             if path == "rearranged":
@@ -129,16 +131,16 @@ def fast_paths(mechanism: str) -> Callable[[Callable[..., Tensor]], Callable[...
     return decorate
 
 
-def _circumstances(module: nn.Module, x: Tensor) -> tuple[Any, ...] | None:
-    """All that a choice rests on beside the parts of the module; None where it is made anew each time."""
+def _cache_key(module: nn.Module, x: Tensor) -> tuple[Any, ...] | None:
+    """Return everything but the module's parts that a choice depends on; None where no choice is cached."""
     if (
         type(x) is not Tensor
         or x.ndim != 4
         or _state.only_reference
-        or _state.taken is not None
-        or torch._C._is_tracing()
-        or torch._C._len_torch_dispatch_stack()
-        or _is_transformed()
+        or _state.choices is not None
+        or torch.jit.is_tracing()
+        or has_dispatch_mode()
+        or is_transformed()
     ):
         return None
     B, C, H, W = x.shape
@@ -146,30 +148,26 @@ def _circumstances(module: nn.Module, x: Tensor) -> tuple[Any, ...] | None:
     return B > 0, C, H, W, x.dtype, x.device, module.training, module.__dict__.get("path"), settings
 
 
-def _is_transformed() -> bool:
-    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
-
-
 def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
-    """Choose the path of `module`, a `mechanism`, for the map x (B, C, H, W) as things are at this moment.
+    """Choose the kernel path of `module`, a `mechanism`, for the map x (B, C, H, W) in the current state.
 
     Raises RequestError for a map that is not floating, and where the module asks for a path that cannot run.
     """
     asked = module.__dict__.get("path", "auto")
     if asked == "auto" and WHOLE_PROGRAM != "auto":
         return Choice("reference", _whole_program())
-    plain = _why_plain(x)
+    obstacle = _why_no_kernel(x)
     if asked == "reference":
         return Choice("reference", "asked for by name")
-    if plain and not isinstance(x, Tensor):
-        return Choice("reference", plain)
-    if plain and (asked == "auto" or _state.only_reference or torch.onnx.is_in_onnx_export()):
-        return Choice("reference", plain)
+    if obstacle and not isinstance(x, Tensor):
+        return Choice("reference", obstacle)
+    if obstacle and (asked == "auto" or _state.only_reference or torch.onnx.is_in_onnx_export()):
+        return Choice("reference", obstacle)
     if x.dtype not in FLOATING:
         raise RequestError(f"attention takes a map of float16, bfloat16, float32 or float64, got {x.dtype}")
     reasons: list[str] = []
     for path in BY_DEVICE.get(x.device.type, ()) if asked == "auto" else (asked,):
-        found = _look_for(module, x, mechanism, path)
+        found = _try_path(module, x, mechanism, path)
         if asked == "auto" and path == "triton" and found is None:
             slower = measured.find_slower(mechanism, x, module.training)
             found = None if slower is None else str(slower)
@@ -190,18 +188,18 @@ def _whole_program() -> str:
     return f"{VARIABLE}=reference"
 
 
-def _why_plain(x: Any) -> str | None:
-    """What asks for plain torch whatever the module and the map are."""
+def _why_no_kernel(x: Any) -> str | None:
+    """Return what rules out every kernel, whatever the module is, or None."""
     if _state.only_reference:
-        return "only equations are wanted here (something is counted or exported)"
+        return "only the equations may run here (something is counted or exported)"
     if not isinstance(x, Tensor) or torch.jit.is_tracing():
         return "the network is being traced"
-    if not torch.compiler.is_compiling() and _is_transformed():
-        return "torch.func, or forward-mode differentiation, follows every operation"
+    if not torch.compiler.is_compiling() and is_transformed():
+        return "torch.func or forward-mode differentiation is active and needs every operation"
     if _is_exporting():
-        return "the network is being exported, and its program is to run without foveate"
-    if not torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack():
-        return "its operations are watched, as those who count them do (a TorchDispatchMode is on)"
+        return "the network is being exported, and the program must run without foveate"
+    if not torch.compiler.is_compiling() and has_dispatch_mode():
+        return "a TorchDispatchMode is active, as in FLOP counters, and needs every operation"
     if type(x) is not Tensor and type(x) is not nn.Parameter:
         return "the map is a tensor of another class"
     return None
@@ -212,12 +210,12 @@ def _is_exporting() -> bool:
     return bool(getattr(torch.compiler, "is_exporting", bool)())  # torch 2.7 and later
 
 
-def _look_for(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts | str | None:
-    """See whether a path can be taken: a sentence says why not; numba's needs the module's parts."""
-    if mechanism not in FORMS[path]:
-        return "it has no such form"
-    if left_out := getattr(module, "left_out", None):
-        return f"parts were left out ({', '.join(left_out)}), and it has the whole equations only"
+def _try_path(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts | str | None:
+    """Return a sentence that says why a path cannot run; else None, or the module's parts for numba."""
+    if mechanism not in MECHANISMS_OF[path]:
+        return "there is none for this mechanism"
+    if excluded := getattr(module, "excluded", None):
+        return f"parts are excluded ({', '.join(excluded)}), and this path needs all of them"
     if path == "numba":
         return inference.find_parts(module, x, mechanism)
     return operators.why_not(x) if path == "triton" else None

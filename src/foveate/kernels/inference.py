@@ -1,8 +1,8 @@
-"""Inference on a CPU: a mechanism is one call of numba's kernel, and one operator to those who compile.
+"""Inference on a CPU: a mechanism is one call of a numba kernel, and one operator in compiled programs.
 
-The operator, `foveate::attend`, takes the map, the module's weights as they are at the moment, and its
-numbers. numba is the extra `foveate[fast]`; its kernels are compiled when they are first used, for the
-processor at hand, and kept.
+The operator `foveate::attend` takes the map, the module's weights as they are at the call, and its numbers.
+numba is the extra `foveate[fast]`; the kernels are compiled for the processor when they are first used, and
+the compiled kernels are kept on disk.
 """
 
 import functools
@@ -18,9 +18,9 @@ from torch.library import define, impl, register_fake
 from foveate.errors import first_line
 from foveate.kernels.anatomy import KERNELS
 from foveate.kernels.operators import like
-from foveate.kernels.parts import REMEMBERED, Parts, read_parts
+from foveate.kernels.parts import CACHED_PARTS, Parts, read_parts
 
-__all__ = ["KERNELS", "attend", "find_parts", "remembered_plan"]
+__all__ = ["KERNELS", "attend", "cached_plan", "find_parts"]
 
 NUMBA = find_spec("numba") is not None
 
@@ -38,41 +38,52 @@ def _describe(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism:
 
 
 @functools.cache
-def _planner(mechanism: str) -> Callable[..., Any]:
-    return import_module(f"foveate.kernels.numba.{mechanism}").plan
+def _load_planner(mechanism: str) -> Callable[..., Any] | str:
+    """Import and compile a mechanism's kernel; return its `plan`, or in a sentence why that is impossible.
+
+    Whatever goes wrong, the equations can run. numba raises errors of many classes where it does not fit
+    numpy, llvmlite or the processor. A failure is cached: another attempt would cost seconds at every call.
+    """
+    try:
+        return import_module(f"foveate.kernels.numba.{mechanism}").plan
+    except Exception as error:
+        return f"its kernels cannot be loaded here ({first_line(error)})"
 
 
 def _plan(mechanism: str, shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Any:
+    planner = _load_planner(mechanism)
+    if isinstance(planner, str):
+        raise RuntimeError(f"{mechanism}: {planner}")
     weights = [weight.contiguous() for weight in weights]
-    return _planner(mechanism)(shape, weights, numbers)._replace(weights=weights)
+    return planner(shape, weights, numbers)._replace(weights=weights)
 
 
-def attend(x: Tensor, parts: Parts, mechanism: str, circumstances: tuple[Any, ...] | None) -> Tensor:
+def attend(x: Tensor, parts: Parts, mechanism: str, key: tuple[Any, ...] | None) -> Tensor:
     """Apply a module with those parts to x (B, C, H, W), float32 on a CPU, without gradients.
 
-    Without `circumstances` to remember the plan for, as for who compiles, it is one operator.
+    The plan is cached under `key`. Without a key, as within torch.compile, the call is one operator.
     """
-    if circumstances is None:
+    if key is None:
         return torch.ops.foveate.attend(x, parts.weights, parts.numbers, mechanism)
     plan = _plan(mechanism, x.shape[1:], parts.weights, parts.numbers)
     copied = any(weight is not own for weight, own in zip(plan.weights, parts.weights, strict=True))
-    parts.last = circumstances, None if copied else plan  # a copy would be of the values as they are now
+    parts.last = key, None if copied else plan  # a copy would keep the values of this moment
     return plan.carry_out(x)
 
 
-def remembered_plan(module: nn.Module, circumstances: tuple[Any, ...], mechanism: str) -> Any:
-    """Give the plan by which the module was last carried out if nothing is different now, or None."""
-    parts = module.__dict__.get(REMEMBERED)
+def cached_plan(module: nn.Module, key: tuple[Any, ...], mechanism: str) -> Any:
+    """Return the plan of the module's last call if `key` and the module's parts are the same, or None."""
+    parts = module.__dict__.get(CACHED_PARTS)
     if parts is None or parts.last is None:
         return None
-    before, plan = parts.last
-    if before != circumstances or not parts.hold(module):
+    last_key, plan = parts.last
+    if last_key != key or not parts.is_current(module):
         return None
-    return plan or _plan(mechanism, circumstances[1:4], parts.weights, parts.numbers)
+    return plan or _plan(mechanism, key[1:4], parts.weights, parts.numbers)
 
 
 def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
-    """Find what numba's kernel needs to carry out `module` on x, or say in a sentence why it cannot."""
+    """Return what numba's kernel needs to apply `module` to x, or a sentence that says why it cannot."""
     if x.device.type != "cpu":
         return "its kernels run on a CPU"
     if torch.is_grad_enabled():
@@ -88,12 +99,11 @@ def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
     if x.ndim != 4 or x.numel() == 0:
         return "the map is empty, or not (B, C, H, W)"
     if not torch.compiler.is_compiling():
-        try:
-            _planner(mechanism)
-        except (ImportError, RuntimeError) as error:  # numba that does not fit numpy, say
-            return f"its kernels cannot be loaded here ({first_line(error)})"
+        planner = _load_planner(mechanism)
+        if isinstance(planner, str):
+            return planner
     parts = read_parts(module, mechanism)
     # The first weight of each is a 1×1 of the map's channels. A kernel would read beyond a map of fewer.
     if not isinstance(parts, str) and parts.weights and parts.weights[0].shape[1] != x.shape[1]:
-        return "the map has not the channels that the module was made for"
+        return "the map does not have the channels that the module was built for"
     return parts

@@ -1,4 +1,4 @@
-"""What measurements on GPUs say of the Triton kernels: where they ran, and where they are the slower choice.
+"""What was measured of the Triton kernels on GPUs: where they ran, and for which maps they are slower.
 
 Both tables are written by hand from the records of benchmarks/on_gpu.py, whose last lines name the rows.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 __all__ = ["MEASURED", "SLOWER", "Slower", "find_slower", "standing"]
 
 MEASURED: dict[str, tuple[str, ...]] = {}
-"""The mechanisms whose Triton kernels were measured, and the GPUs: parts of the names that torch gives."""
+"""The mechanisms whose Triton kernels were measured, each with the GPUs: parts of torch's names of them."""
 
 
 class Slower(NamedTuple):
@@ -21,11 +21,11 @@ class Slower(NamedTuple):
     Attributes:
         mechanism: its name, as in MEASURED.
         device: a part of the GPU's name.
-        training: whether the module trains; None is both.
-        compiled: whether the network is compiled by torch.compile, equations and all; None is both.
-        elements: fewest and most elements of the map (B, C, H, W), both inside of the range.
-        ratio: the kernels' time over the other's.
-        source: the record that says so.
+        training: whether the module is in training mode; None stands for both.
+        compiled: whether torch.compile compiled the network, its equations included; None stands for both.
+        elements: fewest and most elements of the map (B, C, H, W), both included.
+        ratio: the kernels' time divided by that of what runs instead.
+        source: the record with the measurement.
     """
 
     mechanism: str
@@ -48,7 +48,7 @@ SLOWER: Sequence[Slower] = ()
 
 
 def standing(mechanism: str, device: torch.device) -> str:
-    """Say what is known of the speed of a mechanism's kernels on a GPU, in a few words."""
+    """Return in a few words what is known of the speed of a mechanism's kernels on a GPU."""
     measured = MEASURED.get(mechanism, ())
     if not measured:
         return "not measured on a GPU yet"
@@ -57,7 +57,7 @@ def standing(mechanism: str, device: torch.device) -> str:
 
 
 def find_slower(mechanism: str, x: Tensor, training: bool) -> Slower | None:
-    """Return the measured range, if any, in which the kernels are the slower choice for the map x."""
+    """Return the measured range in which the kernels are slower for the map x, or None."""
     for known in SLOWER:
         if (
             known.mechanism == mechanism

@@ -1,8 +1,9 @@
-"""The passes as operators of torch, `foveate::pool` and so on: one each to compile, export and checkpointing.
+"""The passes as operators of torch (`foveate::pool` …), which compiling, export and checkpointing see whole.
 
-Their names and arguments are those of `plain`. On a GPU Triton carries them out, on a CPU plain torch.
-Outputs have the dtype of x; the arithmetic is float32 (or wider), also under autocast. Small arguments may
-come in another floating dtype than x; each gradient has its argument's own. A backward is an operator too.
+Their names and arguments are those of `reference`. Triton kernels implement them on a GPU, the reference on a
+CPU. Outputs have the dtype of x; the arithmetic is in float32 (or wider), under autocast too. Small arguments
+may have another floating dtype than x; each gradient has the dtype of its argument. Each backward is an
+operator too.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from torch.library import define, impl, register_autograd, register_fake
 
 from foveate.errors import RequestError
 from foveate.kernels import reference
+from foveate.torch_private import record_gradients_in_operator
 
 __all__ = ["fuse", "gate", "pool", "pool_channels", "simam", "why_not"]
 
@@ -25,13 +27,13 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def why_not(x: Tensor) -> str | None:
-    """Say in a sentence why the Triton kernels cannot take x, or give None where they can."""
+    """Return a sentence that says why the Triton kernels cannot take x, or None where they can."""
     if x.device.type != "cuda":
         return f"x is on {x.device.type}, and the Triton kernels run on a GPU"
     if not TRITON:
         return "Triton is not installed"
     if torch.version.hip is None and _capability(x.device) < (7, 0):
-        return "the GPU's compute capability is below 7.0, the least that Triton compiles for"
+        return "the GPU's compute capability is below 7.0, the lowest that Triton compiles for"
     if x.dtype not in DTYPES:
         return f"x is {x.dtype}, and the Triton kernels take float32, bfloat16 and float16"
     if x.shape[1:].numel() >= 2**31:
@@ -45,7 +47,7 @@ def _capability(device: torch.device) -> tuple[int, int]:
 
 
 def wide(arguments: Sequence[Any]) -> list[Any]:
-    """Give the tensors among the arguments in float32, or in float64 if one of them is."""
+    """Return the arguments with all tensors in float32, or in float64 if one of them is."""
     dtypes = {given.dtype for given in tensors(arguments)}
     if strange := dtypes - {*DTYPES, torch.float64}:
         raise RequestError(f"the passes take float32, float64, bfloat16 or float16, not {strange.pop()}")
@@ -53,49 +55,51 @@ def wide(arguments: Sequence[Any]) -> list[Any]:
     return [given.to(dtype) if isinstance(given, Tensor) else given for given in arguments]
 
 
-def run_plain(form: Callable[..., Any], fake: Callable[..., Any], *arguments: Any) -> Any:
-    """Carry out a plain form in float32, and fill the outputs that the fake promises with what it gives."""
+def run_reference(function: Callable[..., Any], fake: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a reference function in float32 and copy its results into outputs as `fake` declares them."""
     with torch.autocast(arguments[0].device.type, enabled=False):
-        y = form(*wide(arguments))
+        y = function(*wide(arguments))
     if isinstance(y, Tensor):
         return fake(*arguments).copy_(y)
     return tuple(empty.copy_(part) for empty, part in zip(fake(*arguments), y, strict=True))
 
 
-def run_plain_backward(
-    form: Callable[..., Any], arguments: Sequence[Any], gradients: Sequence[Tensor]
+def run_reference_backward(
+    function: Callable[..., Any], arguments: Sequence[Any], gradients: Sequence[Tensor]
 ) -> list[Tensor]:
-    """Differentiate a plain form in float32: a gradient for each tensor among the arguments."""
-    # What carries out an operator runs below autograd, which records nothing there unless it is let in again.
-    recorded = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
+    """Differentiate a reference function in float32: one gradient for each tensor among the arguments."""
     given = wide(arguments)
-    with recorded, torch.enable_grad(), torch.autocast(arguments[0].device.type, enabled=False):
+    with (
+        record_gradients_in_operator(),
+        torch.enable_grad(),
+        torch.autocast(arguments[0].device.type, enabled=False),
+    ):
         leaves = [part.detach().requires_grad_() if isinstance(part, Tensor) else part for part in given]
-        y = form(*leaves)
+        y = function(*leaves)
         y = (y,) if isinstance(y, Tensor) else y
         found = torch.autograd.grad(y, tensors(leaves), [d.to(y[0].dtype) for d in gradients])
     return [like(of).copy_(d) for of, d in zip(tensors(arguments), found, strict=True)]
 
 
 def tensors(arguments: Sequence[Any]) -> list[Tensor]:
-    """Give the tensors among the arguments."""
+    """Return the tensors among the arguments."""
     return [given for given in arguments if isinstance(given, Tensor)]
 
 
 def layout(x: Tensor) -> torch.memory_format:
-    """Give channels_last for a map whose channels lie side by side, dense or not; else contiguous."""
+    """Return channels_last for a map whose channels are adjacent in memory, dense or not; else contiguous."""
     if x.dim() != 4 or x.stride(1) != 1 or (x.is_contiguous() and x.shape[2] * x.shape[3] != 1):
         return torch.contiguous_format
     return torch.channels_last
 
 
 def like(x: Tensor, *others: Any) -> Tensor:
-    """Fake an output or a gradient with the dtype, shape and layout of x."""
+    """Return an empty output or gradient with the dtype, shape and layout of x."""
     return torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=layout(x))
 
 
 def run_triton(module: str, name: str, *arguments: Any) -> Any:
-    """Carry out a Triton launcher; nothing of Triton is imported before."""
+    """Call a Triton launcher. Triton is imported here, and not before."""
     return getattr(import_module(f"foveate.kernels.triton.{module}"), name)(*arguments)
 
 
@@ -103,19 +107,19 @@ def declare(
     name: str,
     arguments: str,
     outputs: str,
-    form: Callable[..., Any],
+    function: Callable[..., Any],
     module: str,
     fake: Callable[..., Any],
     *,
     kept: int | None = None,
     backward_module: str | None = None,
 ) -> None:
-    """Declare an operator and its backward, who carries them out, and what torch's tracing asks of them.
+    """Declare an operator and its backward, their implementations, and what torch needs to trace them.
 
-    `arguments` and `outputs` are in torch's notation, `form` is the plain form, `fake` gives empty outputs.
-    `module` has the Triton launchers `name` and (unless `backward_module` has it) `name_backward`. That takes
-    the arguments, then output number `kept`, if any, then a gradient for each output, and gives one for each
-    tensor among the arguments.
+    `arguments` and `outputs` are in torch's schema notation, `function` is the reference, `fake` returns
+    empty outputs. `module` has the Triton launchers `name` and (unless `backward_module` has it)
+    `name_backward`, which takes the arguments, then output number `kept`, if any, then a gradient for each
+    output, and returns a gradient for each tensor among the arguments.
     """
     forward, backward = f"foveate::{name}", f"foveate::{name}_backward"
     count = len(arguments.split(", "))
@@ -124,13 +128,13 @@ def declare(
     define(forward, f"({arguments}) -> {outputs}", tags=torch.Tag.pt2_compliant_tag)
     define(backward, f"({taken}) -> Tensor[]", tags=torch.Tag.pt2_compliant_tag)
 
-    impl(forward, "cpu", partial(run_plain, form, fake))
+    impl(forward, "cpu", partial(run_reference, function, fake))
     impl(forward, "cuda", partial(run_triton, module, name))
     register_fake(forward, fake)
 
     @impl(backward, "cpu")
     def backward_on_cpu(*given: Any) -> list[Tensor]:
-        return run_plain_backward(form, given[:count], given[count + (kept is not None) :])
+        return run_reference_backward(function, given[:count], given[count + (kept is not None) :])
 
     @impl(backward, "cuda")
     def backward_on_gpu(*given: Any) -> list[Tensor]:
@@ -155,20 +159,22 @@ def declare(
         return tuple(next(found) if isinstance(argument, Tensor) else None for argument in given[:count])
 
     def differentiate_twice(ctx: Any, *gradients: Tensor) -> None:
-        raise RequestError(f"second derivatives of foveate's {name} are not given: take the reference path")
+        raise RequestError(
+            f"second derivatives of foveate's {name} are not implemented: take the reference path"
+        )
 
     register_autograd(forward, differentiate, setup_context=keep)
     register_autograd(backward, differentiate_twice)
 
 
 def fake_pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Fake the three outputs of `pool`."""
+    """Return empty outputs of `pool`."""
     B, C, H, W = x.shape
     return x.new_empty(B, C, H), x.new_empty(B, C, W), x.new_empty(B, C)
 
 
 def fake_pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
-    """Fake the output of `pool_channels`."""
+    """Return the empty output of `pool_channels`."""
     return x.new_empty(x.shape[0], 2, *x.shape[2:])
 
 
@@ -198,12 +204,12 @@ declare(
 
 
 def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Means of the rows (B, C, H), means of the columns (B, C, W) and the maximum (B, C) of every channel."""
+    """Return the means of rows (B, C, H) and of columns (B, C, W) and the maximum (B, C) of every channel."""
     return torch.ops.foveate.pool(x)
 
 
 def pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
-    """[mean over channels ; max over channels] of scale ⊙ x, (B, 2, H, W); `scale` is (B, C), None is 1."""
+    """Return [mean over channels ; max over channels] of scale ⊙ x: see `reference.pool_channels`."""
     return torch.ops.foveate.pool_channels(x, scale)
 
 
@@ -214,12 +220,12 @@ def gate(
     columns: Tensor | None = None,
     positions: Tensor | None = None,
 ) -> Tensor:
-    """x ⊙ channels (B, C) ⊙ rows (B, C, H) ⊙ columns (B, C, W) ⊙ positions (B, 1, H, W), those given."""
+    """Return x ⊙ channels ⊙ rows ⊙ columns ⊙ positions: see `reference.gate`."""
     return torch.ops.foveate.gate(x, channels, rows, columns, positions)
 
 
 def simam(x: Tensor, e_lambda: float) -> Tensor:
-    """x ⊙ σ((x - μ)² / (4 (σ² + λ)) + ½) with each channel's mean μ and variance σ² over its positions."""
+    """Return x ⊙ σ((x - μ)² / (4 (σ² + λ)) + ½): see `reference.simam`."""
     return torch.ops.foveate.simam(x, e_lambda)
 
 
@@ -234,6 +240,6 @@ def fuse(
     aa_weight: Tensor,
     aa_bias: Tensor,
 ) -> Tensor:
-    """DMSCA behind its small maps, α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x: see `reference.fuse`."""
+    """Return α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x: see `reference.fuse`."""
     weights = (project, dff_weight, dff_bias, aa_weight, aa_bias)
     return torch.ops.foveate.fuse(x, scale, multi, product, *weights)

@@ -1,10 +1,9 @@
-"""Mechanisms rearranged: the same equations, with the whole map in nothing but the passes.
+"""Rearranged mechanisms: the same equations, computed so that only the passes read or write the whole map.
 
-No concatenation of maps exists, linear projections are pulled through what they are applied to, and means of
-the weighed map are weighed means. `passes` are those of `plain`, or operators with the same names. A module
-is used as it is, part by part; so training, batch norms and all, is that of its own forward.
-
-SE is not here: its mean and its product are one pass each as its equations stand.
+Maps are not concatenated, linear projections are applied before the means that they follow, and the mean of
+a weighted map is a weighted mean. `passes` is the module `reference`, or `operators`, which has the same
+names. The parts of a module are called as they are, so training, batch norms included, is the same as with
+its own forward.
 """
 
 from types import ModuleType
@@ -19,13 +18,13 @@ __all__ = ["cbam", "coordinate", "dmsca", "simam", "spatial_mask"]
 
 
 def dmsca(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
-    """DMSCA in three passes: statistics of the channels, statistics of the pixels, the fusion."""
+    """Compute DMSCA in three passes: statistics of the channels, statistics of the pixels, the fusion."""
     rows, columns, maximum = passes.pool(x)
     f = module.gce.encode(rows.mean(dim=2)[:, :, None, None], maximum[:, :, None, None])
-    A_c = module.tca.weigh(f).flatten(1)
-    F_multi = module.msce.describe(passes.pool_channels(x, A_c))
+    A_c = module.tca.weights(f).flatten(1)
+    F_multi = module.msce.encode(passes.pool_channels(x, A_c))
     Z_h, Z_w = rows * A_c[:, :, None], columns * A_c[:, :, None]  # A_c is one number per channel
-    product = module.dii.meet(Z_h.unsqueeze(3), Z_w.unsqueeze(3))
+    product = module.dii.interaction(Z_h.unsqueeze(3), Z_w.unsqueeze(3))
     dff, aa = module.dff.conv, module.aa.conv
     project = module.dii.project.weight.flatten(1)
     return passes.fuse(
@@ -34,7 +33,7 @@ def dmsca(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
 
 
 def cbam(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
-    """CBAM in three passes: both gates are applied in one, and the map between them is never written."""
+    """Compute CBAM in three passes; one applies both gates, so the map between them is never written."""
     rows, _, maximum = passes.pool(x)
     mlp = module.channel.mlp
     M_c = torch.sigmoid(mlp(rows.mean(dim=2)[:, :, None, None]) + mlp(maximum[:, :, None, None])).flatten(1)
@@ -43,19 +42,19 @@ def cbam(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
 
 
 def coordinate(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
-    """Coordinate attention in two passes: both means in one, both gates in one."""
+    """Compute coordinate attention in two passes: one for both means, one for both gates."""
     rows, columns, _ = passes.pool(x)
     g_h, g_w = module.gates(rows.unsqueeze(3), columns.unsqueeze(3))
     return passes.gate(x, rows=g_h.squeeze(3), columns=g_w.squeeze(3))
 
 
 def simam(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
-    """SimAM in one pass: statistics and gate of a channel while it is at hand."""
+    """Compute SimAM in one pass, which has the statistics and the gate of a channel."""
     return passes.simam(x, module.e_lambda)
 
 
 def spatial_mask(module: Any, x: Tensor, passes: ModuleType = reference) -> Tensor:
-    """SGFA's spatial gate in two passes."""
+    """Compute the spatial gate of SGFA and triplet attention in two passes."""
     mean_and_maximum = passes.pool_channels(x, None)
-    M_s = torch.sigmoid(module.norm(module.conv(mean_and_maximum.flip(1))))  # its maximum comes first
+    M_s = torch.sigmoid(module.norm(module.conv(mean_and_maximum.flip(1))))  # its maximum is first
     return passes.gate(x, positions=M_s)

@@ -1,7 +1,7 @@
-"""The passes over a feature map in plain torch: what every kernel must equal, in output and every gradient.
+"""The reference of the passes over a map, in torch: kernels must equal it in outputs and all gradients.
 
-A mechanism whose equations are rearranged needs the whole map only in these; all else is small. Each takes
-x (B, C, H, W) first and has the same name and arguments wherever it is implemented.
+A mechanism whose equations are rearranged needs the whole map only in these; everything else is small. Each
+takes x (B, C, H, W) first, and has the same name and arguments in every backend.
 """
 
 import torch
@@ -12,12 +12,15 @@ __all__ = ["fuse", "gate", "pool", "pool_channels", "simam"]
 
 
 def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Means of the rows (B, C, H), means of the columns (B, C, W) and the maximum (B, C) of every channel."""
+    """Return the means of rows (B, C, H) and of columns (B, C, W) and the maximum (B, C) of every channel."""
     return x.mean(dim=3), x.mean(dim=2), x.amax(dim=(2, 3))
 
 
 def pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
-    """[mean over channels ; max over channels] of scale ⊙ x, (B, 2, H, W); `scale` is (B, C), None is 1."""
+    """Return [mean over channels ; max over channels] of scale ⊙ x, (B, 2, H, W).
+
+    `scale` is (B, C); None stands for 1.
+    """
     scaled = x if scale is None else x * scale[:, :, None, None]
     return torch.cat([scaled.mean(dim=1, keepdim=True), scaled.amax(dim=1, keepdim=True)], dim=1)
 
@@ -29,7 +32,10 @@ def gate(
     columns: Tensor | None = None,
     positions: Tensor | None = None,
 ) -> Tensor:
-    """x ⊙ channels (B, C) ⊙ rows (B, C, H) ⊙ columns (B, C, W) ⊙ positions (B, 1, H, W), those given."""
+    """Return x ⊙ channels (B, C) ⊙ rows (B, C, H) ⊙ columns (B, C, W) ⊙ positions (B, 1, H, W).
+
+    Factors that are None are skipped.
+    """
     if channels is not None:
         x = x * channels[:, :, None, None]
     if rows is not None:
@@ -40,7 +46,7 @@ def gate(
 
 
 def simam(x: Tensor, e_lambda: float) -> Tensor:
-    """x ⊙ σ((x - μ)² / (4 (σ² + λ)) + ½) with each channel's mean μ and variance σ² over its positions."""
+    """Return x ⊙ σ((x - μ)² / (4 (σ² + λ)) + ½), μ and σ² the mean and variance of each channel."""
     variance, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
     return x * torch.sigmoid((x - mean).square() / (4 * (variance + e_lambda)) + 0.5)
 
@@ -56,7 +62,7 @@ def fuse(
     aa_weight: Tensor,
     aa_bias: Tensor,
 ) -> Tensor:
-    """All of DMSCA behind its small maps, α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x.
+    """Return DMSCA's output from its small maps, α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x.
 
     g = σ(multi ⊙ σ(project · product)); [w₀ ; w₁] = softmax(dff_weight · [X_c ; g ⊙ X_c] + dff_bias);
     α = σ(aa_weight · (w₀ + w₁ ⊙ g) ⊙ X_c + aa_bias). The weights of DFF and AA are linear in X_c and in

@@ -37,11 +37,11 @@ def _print(sentence: str) -> None:
 
 def serve(
     folder: str | Path,
-    host: str = "127.0.0.1",
-    port: int = 7860,
+    host: str,
+    port: int,
     *,
+    device: str,
     data: str | None = None,
-    device: str = "auto",
     tell: Callable[[str], None] = _print,
 ) -> None:
     """Serve the page of the study in `folder` until Ctrl-C.

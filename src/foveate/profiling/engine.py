@@ -14,7 +14,7 @@ from foveate.kernels import only_reference
 from foveate.models.sites.attach import IdentityGate, attached
 from foveate.profiling.networks import Counted, Ready, count_candidate, make_ready, refusals
 from foveate.profiling.rows import Measured, make_row
-from foveate.profiling.settings import ProfileSpec
+from foveate.profiling.spec import ProfileSpec
 from foveate.profiling.warnings import ROOM, warnings_of
 from foveate.records.base import FORMAT
 from foveate.records.profile import Machine, MemoryAccount, ProfileRecord, ProfileRow, ProfileTiming
@@ -170,9 +170,8 @@ def _time_parts(
             on_progress(f"timing the parts of {label}", done, len(ready))
             step = inference_step(made.network, made.images)
             with refusals(spec, label), only_reference():
-                parts[label] = time_parts(
-                    step, modules, spec.device, seconds=DETAIL_SECONDS, rounds=DETAIL_ROUNDS
-                )
+                times = time_parts(step, modules, spec.device, seconds=DETAIL_SECONDS, rounds=DETAIL_ROUNDS)
+            parts[label] = times.as_record()
     return parts
 
 

@@ -18,7 +18,7 @@ from foveate.evaluation.step import inference_step, training_step
 from foveate.kernels import only_reference
 from foveate.models.sites.attach import attached
 from foveate.models.sites.kernel_paths import kernel_paths, set_path
-from foveate.profiling.settings import ProfileSpec
+from foveate.profiling.spec import ProfileSpec
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from foveate.evaluation.roofline import Bounds
 from foveate.evaluation.timing import Latency
 from foveate.profiling.networks import Counted
-from foveate.profiling.settings import ProfileSpec
+from foveate.profiling.spec import ProfileSpec
 from foveate.records.profile import ProfileRow, Roofline
 from foveate.studies.spec.candidate import Candidate
 

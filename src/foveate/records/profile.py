@@ -11,7 +11,7 @@ __all__ = [
     "MemoryAccount",
     "ProfileRecord",
     "ProfileRow",
-    "ProfileSettings",
+    "ProfileSettingsRecord",
     "ProfileTiming",
     "ProfileWarning",
     "Roofline",
@@ -20,7 +20,7 @@ __all__ = [
 Interval = tuple[Number, Number]
 
 
-class ProfileSettings(Record):
+class ProfileSettingsRecord(Record):
     """What was asked for; `path` is the kernel path of the mechanisms."""
 
     backbone: Text
@@ -182,7 +182,7 @@ class ProfileRecord(Record):
 
     format: Count
     foveate: Text
-    settings: ProfileSettings
+    settings: ProfileSettingsRecord
     command: Text
     environment: Environment
     timing: ProfileTiming

@@ -169,9 +169,7 @@ def read_run(
     content = read_json(path)
     record = parse_record(RunRecord, content, path)
     _check_identity(record, path, run)
-    for metric in task.metrics:
-        if getattr(record.test, metric.name, None) is None:
-            raise RequestError(refusal(path, f"test.{metric.name}: the metric of {task.name} is missing"))
+    _check_metrics(record, path, task)
     for value in _values(record, task):
         if not value.is_possible:
             raise RequestError(
@@ -198,6 +196,17 @@ def _check_identity(record: RunRecord, path: Path, run: str | None) -> None:
         raise RequestError(
             f"{path} was changed: it names run {record.id}, and its spec is that of run {found}. {REMEDY}"
         )
+
+
+def _check_metrics(record: RunRecord, path: Path, task: TaskRecord) -> None:
+    """Refuse a record without a number for each metric: the types above know those of classification."""
+    epoch_names = [f"{part}_{task.primary.name}" for part in ("train", "validation")]
+    asked: list[tuple[str, Record, str]] = [("test", record.test, metric.name) for metric in task.metrics]
+    asked += [(f"epochs.{n}", epoch, name) for n, epoch in enumerate(record.epochs) for name in epoch_names]
+    for where, part, name in asked:
+        value = getattr(part, name, None)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise RequestError(refusal(path, f"{where}.{name}: expected a number, a metric of {task.name}"))
 
 
 @dataclass(frozen=True)
@@ -227,7 +236,7 @@ def _bounded(name: str, given: float, metric: Metric) -> _Value:
 def _values(record: RunRecord, task: TaskRecord) -> Iterator[_Value]:
     """Give every number that a report is made of."""
     for metric in task.metrics:
-        yield _bounded(f"the test {metric.name}", record.test.value(metric), metric)
+        yield _bounded(f"the test {metric.name}", getattr(record.test, metric.name), metric)
     for of_class in record.test.per_class:
         for name in CLASS_SCORES:
             value = getattr(of_class, name)

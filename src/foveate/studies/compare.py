@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -59,16 +58,13 @@ def compare(
     *,
     jobs: int = 1,
     command: str = "",
-    against: str | None = None,
     watch: Watch | None = None,
     data: Data | None = None,
-) -> dict[str, Any]:
-    """Run what is not finished of `study` in the folder `out` and build its report.
+) -> None:
+    """Run what is not finished of `study` in the folder `out`.
 
-    `against` names an article whose figures stand in the report beside ours; `data` are the study's images
-    where they were opened before.
-
-    Returns the summary that `foveate compare --json` writes; its `missing` names the runs that failed.
+    `data` are the study's images where they were opened before. The runs that failed are named in the
+    study's record.
 
     Raises:
         RequestError: the study cannot be started; nothing was changed.
@@ -95,10 +91,6 @@ def compare(
                 raise WorkError(f"no run could be finished. The first error: {failed[0].error}")
         if time.monotonic() - started > MEASURED_AGAIN_AFTER:
             measure_cost(study, data, out, machine, watch)  # if the machine was busy before
-        # Here, when the runs' processes have ended, and not in them: drawing takes a lot of memory.
-        from foveate.report.study.build import build_report
-
-        return build_report(out, against=against)
 
 
 def begin_study(

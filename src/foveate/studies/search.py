@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 from pydantic import Field
@@ -27,6 +27,7 @@ from foveate.studies.engine.folder import sole_user
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Cancelled, Machine, at_work, train
 from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.request import TRIALS, SearchSettings
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.studies.spec.sweep import combine, swept_values, usual_values
 from foveate.studies.trials import ask, ended_trials, importance, open_trials, trial_state
@@ -36,17 +37,9 @@ from foveate.training.keeping import CHECKPOINT
 if TYPE_CHECKING:
     import optuna
 
-__all__ = ["SearchSettings", "search"]
+__all__ = ["search"]
 
-TRIALS = 20
 FOLDER, TRIAL = "search", "trial.json"
-
-
-class SearchSettings(NamedTuple):
-    """How many trials, and where they are remembered: None is an SQLite file in the study's folder."""
-
-    trials: int = TRIALS
-    storage: str | None = None
 
 
 def search(
@@ -67,7 +60,7 @@ def search(
     data = open_study(study, out, machine, watch)
     with sole_user(out):
         values = swept_values(study.attention, study.design)
-        number = min(settings.trials, math.prod(map(len, values.values())))
+        number = min(settings.trials or TRIALS, math.prod(map(len, values.values())))
         url = settings.storage or f"sqlite:///{(out / 'search.db').absolute()}"
         metric = find_task(study.task).record.primary
         trials = open_trials(url, _name_of(study, data.fingerprint), metric)

@@ -17,7 +17,8 @@ import foveate
 from foveate.errors import RequestError
 from foveate.inspection.examine import Work
 from foveate.inspection.explain import scores as explain_scores
-from foveate.inspection.explain.engine import ExplainSettings, explain
+from foveate.inspection.explain.engine import explain
+from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.sheets import Tile, draw_sheet, outlined
 from foveate.inspection.explain.subjects import find_subjects
 from foveate.inspection.find_trained import find_trained

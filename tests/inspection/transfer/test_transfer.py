@@ -18,8 +18,9 @@ from foveate.inspection.examine import Work
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.trained import Trained
 from foveate.inspection.transfer.direct_answers import direct_scores
-from foveate.inspection.transfer.engine import TransferSettings, transfer
+from foveate.inspection.transfer.engine import transfer
 from foveate.inspection.transfer.fine_tuning import Tuning
+from foveate.inspection.transfer.settings import TransferSettings
 from foveate.inspection.transfer.target import open_target
 from foveate.models.backbones.create import create_backbone
 from foveate.records.environment import Environment
@@ -30,7 +31,7 @@ from foveate.studies.spec.study import DataChoice, make_study
 
 CPU = torch.device("cpu")
 ABOUT = {"command": "", "environment": Environment()}
-SHORT = {"epochs": 2, "batch_size": 8, "augmentation": ["crop"]}
+SHORT = {"epochs": 2, "set": ["batch_size=8", "augmentation=crop"]}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def carry(
         progress.append(what)
 
     work = Work(list(trained), folder, CPU, ABOUT, on_progress)
-    path = transfer(work, TransferSettings(str(to), **settings))
+    path = transfer(work, TransferSettings(to=str(to), **settings))
     return json.loads(path.read_text()), progress
 
 
@@ -155,9 +156,7 @@ def test_fine_tuning_is_a_run_of_its_own_from_the_trained_weights(
     study: Path, colours: Path, tmp_path: Path
 ) -> None:
     trained = find_trained([str(study)])[:2]
-    record, progress = carry(
-        trained, tmp_path, colours, how=("finetune",), attach=parse_candidates("eca"), changes=SHORT
-    )
+    record, progress = carry(trained, tmp_path, colours, how=("finetune",), attach="eca", **SHORT)
     rows = [(row["key"]["way"], row["key"]["label"]) for row in record["rows"]]
     assert rows == [("finetune", "none"), ("attached", "eca"), ("finetune", "se")]
     assert progress.count("none, seed 0, fine-tuning with eca") > 1
@@ -174,9 +173,7 @@ def test_fine_tuning_is_a_run_of_its_own_from_the_trained_weights(
     eca = foveate.load(tmp_path / "transfer" / record["rows"][1]["key"]["run"])
     assert {type(module).__name__ for module in foveate.attached(eca).values()} == {"IdentityGate"}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "transfer").rglob("*.json")}
-    again, _ = carry(
-        trained, tmp_path, colours, how=("finetune",), attach=parse_candidates("eca"), changes=SHORT
-    )
+    again, _ = carry(trained, tmp_path, colours, how=("finetune",), attach="eca", **SHORT)
     assert again["rows"] == record["rows"]
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -184,7 +181,7 @@ def test_fine_tuning_is_a_run_of_its_own_from_the_trained_weights(
 def test_fine_tuning_starts_from_the_trained_body_and_one_head_for_all(study: Path, colours: Path) -> None:
     plain, se = find_trained([str(study)])[:2]
     data = open_target(str(colours), plain.input_size)
-    recipe = TransferSettings(str(colours), how=("finetune",)).read_recipe()
+    recipe = TransferSettings(to=str(colours), how=("finetune",)).read_recipe()
     choice = DataChoice(source=str(colours))
     attached = parse_candidates("dmsca")[0]
     tunings = [
@@ -211,14 +208,14 @@ def test_an_interrupted_fine_tuning_goes_on(
     study: Path, colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = find_trained([str(study)])[:1]
-    asked = {"how": ("finetune",), "changes": SHORT}
+    asked = {"how": ("finetune",)} | SHORT
     whole, _ = carry(trained, tmp_path / "whole", colours, **asked)
 
     def stop(what: str, done: int, of: int) -> None:
         if "fine-tuning" in what and done == of and of > 1:
             raise KeyboardInterrupt
 
-    settings = TransferSettings(str(colours), **asked)
+    settings = TransferSettings(to=str(colours), **asked)
     with pytest.raises(KeyboardInterrupt):
         transfer(Work(trained, tmp_path / "cut", CPU, ABOUT, stop), settings)
     folder = tmp_path / "cut" / "transfer" / whole["rows"][0]["key"]["run"]
@@ -241,7 +238,7 @@ def elsewhere(tmp_path: Path) -> Path:
 
 def test_a_network_from_elsewhere_on_grey_images(elsewhere: Path, bands: Path, tmp_path: Path) -> None:
     record, _ = carry(
-        find_trained([str(elsewhere)]), tmp_path, bands, how=("probe", "finetune"), changes=SHORT, seeds=2
+        find_trained([str(elsewhere)]), tmp_path, bands, how=("probe", "finetune"), seeds=2, **SHORT
     )
     keys = [(row["key"]["way"], row["key"]["network"], row["key"]["seed"]) for row in record["rows"]]
     assert keys == [("probe", "mine", None), ("finetune", "mine", 0), ("finetune", "mine", 1)]
@@ -313,21 +310,21 @@ def test_streamed_images_are_recoloured_too(colours: Path, bands: Path) -> None:
     ("settings", "said"),
     [
         ({"how": ("guess",)}, "unknown way to carry over 'guess'"),
-        ({"images": 0}, "--images must be 1 or more"),
+        ({"images": 0}, "--images must be a whole number of at least 1"),
         ({"train_fraction": 0.0}, "--train-fraction must lie in"),
-        ({"attach": parse_candidates("se")}, "--attach is for fine-tuning"),
-        ({"how": ("finetune",), "attach": parse_candidates("none")}, "--attach names mechanisms"),
+        ({"attach": "se"}, "--attach is for fine-tuning"),
+        ({"how": ("finetune",), "attach": "none"}, "--attach names mechanisms"),
         ({"how": ("probe",), "classes": Path("x.yaml")}, "--classes is for testing directly"),
-        ({"how": ("finetune",), "changes": {"epoch": 3}}, "unknown recipe key 'epoch'"),
+        ({"how": ("finetune",), "set": ["epoch=3"]}, "unknown recipe key 'epoch'"),
         ({"how": ("finetune",), "recipe": "defalt"}, "unknown recipe 'defalt'"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestError, match=said):
-        TransferSettings("somewhere", **settings).check()
+        TransferSettings(to="somewhere", **settings).check()
 
 
 def test_attaching_needs_a_plain_network(study: Path, colours: Path, tmp_path: Path) -> None:
     se = find_trained([str(study)])[1]
     with pytest.raises(RequestError, match="puts mechanisms into plain networks"):
-        carry([se], tmp_path, colours, how=("finetune",), attach=parse_candidates("eca"))
+        carry([se], tmp_path, colours, how=("finetune",), attach="eca")

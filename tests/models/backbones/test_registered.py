@@ -36,8 +36,8 @@ def assert_equal(state, expected):
 
 def test_every_mechanism_in_every_backbone_has_a_name():
     assert set(NAMES) <= set(timm.list_models())
-    assert set(NAMES) == set(timm.list_models(module="registry"))
-    assert timm.list_models("resnet50_*", module="registry") == fnmatch.filter(sorted(NAMES), "resnet50_*")
+    assert set(NAMES) == set(timm.list_models(module="registered"))
+    assert timm.list_models("resnet50_*", module="registered") == fnmatch.filter(sorted(NAMES), "resnet50_*")
     assert "resnet50_se" not in timm.list_models("resnet50_*", exclude_filters="*_se")
     for name in NAMES:
         assert timm.is_model(name)

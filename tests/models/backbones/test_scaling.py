@@ -34,24 +34,24 @@ def test_width_and_depth_of_one_change_nothing(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "cifar_resnet18",
         "cifar_resnet20",
-        "cifar_resnet50",
         "resnet18",
         "resnet50",
-        "resnet50d",
-        "resnext50_32x4d",
         "convnext_atto",
         "mobilenetv3_small_100",
         "mobilenetv2_100",
         "efficientnet_b0",
+        *(
+            pytest.param(name, marks=pytest.mark.full)
+            for name in ("cifar_resnet18", "cifar_resnet50", "resnet50d", "resnext50_32x4d")
+        ),
     ],
 )
 def test_a_wider_network_has_more(name):
-    widths = [0.5, 0.77, 0.99, 1.0, 1.013, 1.05, 1.1, 1.37, 2.0]
+    widths = [0.5, 0.99, 1.0, 1.013, 1.37, 2.0]
     counts = [count(name, width) for width in widths]
     assert counts == sorted(counts)
-    assert counts[-1] > 2.5 * counts[3] > 2.5 * 2 * counts[0]
+    assert counts[-1] > 2.5 * counts[2] > 2.5 * 2 * counts[0]
 
 
 def test_channels_are_whole_and_as_fine_as_can_be():

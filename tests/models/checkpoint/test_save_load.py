@@ -256,7 +256,7 @@ def test_only_the_plain_network_is_filled(tmp_path):
     foveate.save(small(), tmp_path / "a.safetensors")
     own = foveate.attach(small(), "se", at="1", reduction=2)
     for given in (own, nn.DataParallel(small())):
-        with pytest.raises(RequestError, match="has attention already: pass the plain network"):
+        with pytest.raises(RequestError, match="has attention already: pass the network without"):
             foveate.load(tmp_path / "a.safetensors", model=given)
     assert len(attached(own)) == 1
 

@@ -147,9 +147,9 @@ def test_callers_network_stays_as_it_was(tmp_path):
     ("build", "attention"),
     [
         (torchvision.models.resnet18, "se"),
-        pytest.param(torchvision.models.mobilenet_v3_small, None, marks=pytest.mark.slow),
+        pytest.param(torchvision.models.mobilenet_v3_small, None, marks=pytest.mark.full),
         pytest.param(
-            lambda: torchvision.models.convnext_tiny(layer_scale=1.0), "eca", marks=pytest.mark.slow
+            lambda: torchvision.models.convnext_tiny(layer_scale=1.0), "eca", marks=pytest.mark.full
         ),
     ],
 )

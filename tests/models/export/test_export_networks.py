@@ -1,9 +1,10 @@
-"""Registered networks leave as ONNX and agree with themselves: a choice that covers all, or every one.
+"""Registered ResNets and ConvNeXts, exported as ONNX, give the network's logits.
 
-FOVEATE_EVERY_NETWORK=1 takes every registered ResNet and ConvNeXt with every mechanism: 20 minutes on a core.
+By default few are exported, since tests/attention exports each mechanism by itself; `make test-all` exports
+each network with each mechanism, which takes 20 minutes on a core.
 """
 
-import os
+import itertools
 from pathlib import Path
 
 import pytest
@@ -15,28 +16,12 @@ import foveate
 from foveate.models.backbones.registered import BACKBONES
 from foveate.models.export.export import export
 
-MECHANISMS = foveate.list_attention()
 NAMES = [name for name in BACKBONES if "resnet" in name or "convnext" in name]
-QUICK = ("cifar_resnet8", "resnet18", "cifar_resnet18", "cifar_resnet20")
-LARGE = {
-    "a2": "resnet34",
-    "sgfa": "resnet50",
-    "gam": "convnext_tiny",
-    "simam": "cifar_resnet34",
-    "eca": "cifar_resnet50",
-}
-
-
-def covering() -> list[tuple[str, str]]:
-    """Each mechanism in one network: a quick one, or a large one."""
-    return [
-        (LARGE.get(mechanism, QUICK[number % len(QUICK)]), mechanism)
-        for number, mechanism in enumerate(MECHANISMS)
-    ]
-
-
-def every() -> list[tuple[str, str]]:
-    return [(backbone, mechanism) for backbone in NAMES for mechanism in MECHANISMS]
+FEW = {("cifar_resnet8", "dmsca"), ("resnet18", "sgfa")}
+CASES = [
+    pytest.param(*case, marks=[] if case in FEW else [pytest.mark.full])
+    for case in itertools.product(NAMES, foveate.list_attention())
+]
 
 
 def side(backbone: str) -> int:
@@ -61,16 +46,8 @@ def lived_in(backbone: str, mechanism: str) -> nn.Module:
     return network.eval()
 
 
-def test_the_choice_covers_every_backbone_and_every_mechanism() -> None:
-    chosen = covering()
-    assert {backbone for backbone, _ in chosen} == set(NAMES)
-    assert {mechanism for _, mechanism in chosen} == set(MECHANISMS)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("backbone", "mechanism"), every() if os.environ.get("FOVEATE_EVERY_NETWORK") else covering()
-)
+@pytest.mark.parametrize(("backbone", "mechanism"), CASES)
 def test_onnx_agrees_with_the_network(backbone: str, mechanism: str, tmp_path: Path) -> None:
     network = lived_in(backbone, mechanism)
     done = export(network, tmp_path / "network.onnx", "onnx", image_size=side(backbone))

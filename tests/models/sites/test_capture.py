@@ -10,7 +10,7 @@ from torch._dynamo.testing import CompileCounter
 
 import foveate
 from foveate import capture
-from foveate.attention.intermediates import shown
+from foveate.attention.intermediates import intermediate
 from foveate.errors import RequestError
 
 
@@ -195,7 +195,7 @@ def test_a_site_that_failed_is_left(network):
     with capture(network) as maps:
         with pytest.raises(KeyError):
             network(IMAGES)
-        shown("stray", 1)
+        intermediate("stray", 1)
     hook.remove()
     assert not any("stray" in found for found in maps.values())
 

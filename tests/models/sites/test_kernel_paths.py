@@ -16,7 +16,7 @@ def network():
     return foveate.attach(timm.create_model("cifar_resnet20"), "dmsca", identity_init=True).eval()
 
 
-def test_every_site_is_explained(network):
+def test_each_site_has_its_path_and_the_reason(network):
     with torch.inference_mode():
         lines = foveate.kernel_paths(network)
     assert [line.site for line in lines] == [f"{site}.mechanism" for site in foveate.attached(network)]
@@ -43,7 +43,7 @@ def test_attention_without_other_paths_is_in_the_list():
     assert len(foveate.kernel_paths(network)) == len(foveate.attached(network))
 
 
-def test_parts_of_sgfa_are_explained():
+def test_parts_of_sgfa_have_paths_of_their_own():
     network = timm.create_model("convnext_tiny_sgfa").eval()
     assert {(line.site.rpartition(".")[2], line.mechanism) for line in foveate.kernel_paths(network)} == {
         ("spatial", "spatial_mask")
@@ -78,3 +78,10 @@ def test_a_copy_keeps_the_path_that_was_asked_for(network, tmp_path):
     assert {line.path for line in foveate.kernel_paths(foveate.load(tmp_path / "n.safetensors"))} == {
         "rearranged"
     }
+
+
+def test_the_old_name_still_works_and_names_the_new_one(network):
+    with pytest.warns(DeprecationWarning, match=r"foveate\.explain is now foveate\.kernel_paths"):
+        lines = foveate.explain(network, IMAGES)
+    assert lines == foveate.kernel_paths(network, IMAGES)
+    assert {"explain", "kernel_paths"} <= set(foveate.__all__)

@@ -7,8 +7,9 @@ from synthetic_study import write_study
 from synthetic_transfer import HOSTILE, write_record
 
 from foveate.errors import RequestError
+from foveate.report.examined import build_examination
 from foveate.report.sections import find_sections, read_examined
-from foveate.report.study.build import build_examination, build_report
+from foveate.report.study.build import build_report
 
 
 def test_a_section_says_what_was_left_out_and_warned_of(tmp_path):

@@ -1,16 +1,30 @@
-import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from synthetic_study import edit_json, write_study
 
 from foveate.attention import list_attention
 from foveate.errors import RequestError
-from foveate.records.study import read_records
+from foveate.evaluation.significance import outcome
+from foveate.records.metric import TaskRecord
+from foveate.records.study import read_study
 from foveate.report.study.articles import article_names, find_article, printed_beside
 from foveate.report.study.build import build_report
-from foveate.report.study.claims import article_table, claims, conditions, points_cell
-from foveate.report.study.summary import summarise
+from foveate.report.study.claims import (
+    article_table,
+    claims,
+    conditions,
+    points_cell,
+    with_article,
+    with_points,
+)
+from foveate.report.study.contrasts import contrasts_table
+from foveate.report.study.printed import PrintedRow
+from foveate.report.study.summarise import summarise
+from foveate.report.study.summary import Summary
+from foveate.report.study.tables import results_table
 from foveate.training.recipe import read_recipe
 
 DMSCA, SGFA = "dmsca-article", "sgfa-article"
@@ -18,24 +32,38 @@ CIFAR = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4, "schedu
 CIFAR |= {"batch_size": 64, "epochs": 200}
 
 
-def study_of(folder, backbone, data, *, classes=10, recipe=None, train_fraction=1.0, design=None, **options):
-    """A synthetic study under other names: what an article is chosen by."""
-    folder = write_study(folder, epochs=1, classes=[str(number) for number in range(classes)], **options)
-    study = json.loads((folder / "study.json").read_text())
-    changes = {"backbone": backbone, "recipe": recipe or CIFAR}
-    changes["data"] = study["data"] | {"name": data, "train_fraction": train_fraction}
-    changes["data"]["image_size"] = 224 if data == "imagenet" else 32
-    edit_json(folder / "study.json", **changes, **({"design": design} if design else {}))
-    return folder
+def summary_of(folder: Path, design: dict[str, Any] | None = None, **options: Any) -> Summary:
+    write_study(folder, epochs=1, seeds=2, classes=["a", "b", "c"], **options)
+    edit_json(folder / "study.json", **({"design": design} if design else {}))
+    return summarise(read_study(folder))
 
 
-def summary_of(*arguments, **options):
-    return summarise(read_records(study_of(*arguments, **options)))
+def like(
+    summary: Summary, backbone: str, data: str = "cifar10", *, classes: int = 10, **changes: Any
+) -> Summary:
+    """The study of `summary` under other names: what the figures of an article are chosen by."""
+    size = 224 if "imagenet" in data.lower() else 32
+    named = {"name": data, "classes": ("class",) * classes, "image_size": size}
+    named["train_fraction"] = changes.pop("train_fraction", 1.0)
+    others = {"recipe": CIFAR, "backbone": backbone, "data": summary.study.data.model_copy(update=named)}
+    return replace(summary, study=summary.study.model_copy(update=others | changes))
 
 
-def beside(article, *arguments, **options):
-    summary = summary_of(*arguments, **options)
-    return summary | {"against": printed_beside(article, summary)}
+def beside(article: str, summary: Summary) -> Summary:
+    return replace(summary, against=printed_beside(article, summary))
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory) -> Summary:
+    """A study of plain, SE, CBAM and DMSCA."""
+    return summary_of(tmp_path_factory.mktemp("compared"))
+
+
+@pytest.fixture(scope="module")
+def claimed(tmp_path_factory) -> Summary:
+    """A study of plain and DMSCA, beside the article on DMSCA."""
+    summary = summary_of(tmp_path_factory.mktemp("claimed"), gains={"none": 0, "dmsca": 0})
+    return beside(DMSCA, like(summary, "cifar_resnet18"))
 
 
 def ablation(*contrasts):
@@ -48,40 +76,42 @@ def ablation(*contrasts):
     }
 
 
-def test_accuracies_are_those_printed():
-    settings = {(s["network"], s["data"]): s["rows"] for s in find_article(DMSCA)["settings"]}
-    assert settings["ResNet-18", "CIFAR-10"]["none"] == {"accuracy": 94.2, "std": 0.1}
-    assert [settings["ResNet-18", "CIFAR-100"][name]["accuracy"] for name in ("se", "cbam", "eca", "ca")] == [
-        *(76.1, 76.5, 76.3, 76.7)
+def test_figures_are_those_printed_as_fractions_and_single_parameters():
+    settings = {(setting.network, setting.data): setting.rows for setting in find_article(DMSCA).settings}
+    assert settings["ResNet-18", "CIFAR-10"]["none"] == PrintedRow(accuracy=0.942, std=0.001)
+    of_cifar100 = settings["ResNet-18", "CIFAR-100"]
+    assert [of_cifar100[name].accuracy for name in ("se", "cbam", "eca", "ca")] == [
+        *(0.761, 0.765, 0.763, 0.767)
     ]
-    assert settings["ResNet-34", "ImageNet"]["cbam"] == {"accuracy": 74.25}
-    assert settings["ResNet-50", "ImageNet"] == {"dmsca": {"gain": 1.52}}
-    table_1 = find_article(SGFA)["settings"][0]["rows"]
-    assert {label: (row["accuracy"], row["macs"]) for label, row in table_1.items()} == {
-        "none": (88.50, 0.091),
-        "sgfa_ca": (88.61, 0.091),
-        "scpa": (89.71, 0.094),
-        "sgfa": (90.88, 0.109),
+    assert settings["ResNet-34", "ImageNet"]["cbam"] == PrintedRow(accuracy=0.7425)
+    assert settings["ResNet-50", "ImageNet"] == {"dmsca": PrintedRow(gain=0.0152)}
+    table_1, table_2 = (setting.rows for setting in find_article(SGFA).settings)
+    assert {label: (row.accuracy, row.macs) for label, row in table_1.items()} == {
+        "none": (0.8850, 91e6),
+        "sgfa_ca": (0.8861, 91e6),
+        "scpa": (0.8971, 94e6),
+        "sgfa": (0.9088, 109e6),
     }
-    assert find_article(SGFA)["settings"][1]["rows"]["efficientvit_m4"] == {
-        **{"loss": 0.3413, "accuracy": 88.25, "precision": 88.23, "recall": 88.25, "f1": 88.20},
-        "parameters": 7.5,
-    }
+    assert table_2["efficientvit_m4"] == PrintedRow(
+        loss=0.3413, accuracy=0.8825, precision=0.8823, recall=0.8825, f1=0.8820, parameters=7.5e6
+    )
+    ablation = find_article(DMSCA).ablation
+    assert ablation.points["alone"] == {"MSCE": 0.0073}
 
 
 @pytest.mark.parametrize("article", article_names())
 def test_printed_gains_agree_with_printed_accuracies(article):
-    for setting in find_article(article)["settings"]:
-        for row in setting["rows"].values():
-            if {"gain", "accuracy"} <= row.keys():
-                assert row["gain"] == pytest.approx(row["accuracy"] - setting["rows"]["none"]["accuracy"])
+    for setting in find_article(article).settings:
+        for row in setting.rows.values():
+            if row.gain is not None and row.accuracy is not None:
+                assert row.gain == pytest.approx(row.accuracy - setting.rows["none"].accuracy)
 
 
 @pytest.mark.parametrize("article", article_names())
 def test_rows_are_labels_that_studies_have(article):
-    for setting in find_article(article)["settings"]:
-        if setting.get("kind") != "networks":
-            assert set(setting["rows"]) <= {"none", *list_attention()}
+    for setting in find_article(article).settings:
+        if setting.kind != "networks":
+            assert set(setting.rows) <= {"none", *list_attention()}
 
 
 def test_an_unknown_article_is_refused():
@@ -102,30 +132,27 @@ def test_an_unknown_article_is_refused():
         ("convnext_tiny", "digits", 10, "ResNet-18, CIFAR-10, 200 epochs"),
     ],
 )
-def test_the_nearest_setting_is_taken(tmp_path, backbone, data, classes, setting):
-    against = beside(DMSCA, tmp_path, backbone, data, classes=classes, seeds=1)["against"]
-    assert against["setting"].startswith(setting)
+def test_the_nearest_setting_is_taken(compared, backbone, data, classes, setting):
+    printed = printed_beside(DMSCA, like(compared, backbone, data, classes=classes))
+    assert printed.setting.startswith(setting)
 
 
-def test_what_differs_is_said_in_words(tmp_path):
-    same = beside(DMSCA, tmp_path / "same", "cifar_resnet18", "cifar10", seeds=1)
-    assert same["against"]["differs"] == []
+def test_what_differs_is_said_in_words(compared):
+    same = beside(DMSCA, like(compared, "cifar_resnet18"))
+    assert same.against.differs == ()
     assert "that is this study's setting" in conditions(same)[0]
     recipe = CIFAR | {"epochs": 30, "batch_size": 512, "augmentation": ["crop", "flip", "erase"]}
-    other = beside(
-        DMSCA, tmp_path / "other", "cifar_resnet20", "cifar10", recipe=recipe, train_fraction=0.1, seeds=1
-    )
-    assert other["against"]["differs"] == [
+    other = beside(DMSCA, like(compared, "cifar_resnet20", recipe=recipe, train_fraction=0.1))
+    assert other.against.differs == (
         "cifar_resnet20 instead of ResNet-18",
         "10 % of the training part instead of all of it",
         "augmentation crop+flip+erase instead of crop+flip",
         "batch size 512 instead of 64",
         "epochs 30 instead of 200",
-    ]
+    )
     assert "This study's setting is another: cifar_resnet20 instead of ResNet-18" in conditions(other)[0]
-    edit_json(tmp_path / "same" / "study.json", pretrained=True)
-    pretrained = summarise(read_records(tmp_path / "same"))
-    assert printed_beside(DMSCA, pretrained)["differs"] == ["pretrained weights instead of random ones"]
+    pretrained = printed_beside(DMSCA, like(compared, "cifar_resnet18", pretrained=True))
+    assert pretrained.differs == ("pretrained weights instead of random ones",)
 
 
 @pytest.mark.parametrize(
@@ -137,29 +164,34 @@ def test_what_differs_is_said_in_words(tmp_path):
     ],
 )
 def test_our_recipes_after_the_articles_are_their_settings(
-    tmp_path, article, recipe, backbone, data, classes
+    compared, article, recipe, backbone, data, classes
 ):
     settings = read_recipe(recipe)
-    summary = beside(article, tmp_path, backbone, data, classes=classes, recipe=settings, seeds=1)
-    assert summary["against"]["differs"] == []
+    printed = printed_beside(article, like(compared, backbone, data, classes=classes, recipe=settings))
+    assert printed.differs == ()
     settings |= {"optimizer": "lamb"}
-    summary = beside(article, tmp_path, backbone, data, classes=classes, recipe=settings, seeds=1)
-    assert [words.partition(" instead")[0] for words in summary["against"]["differs"]] == ["optimizer lamb"]
+    printed = printed_beside(article, like(compared, backbone, data, classes=classes, recipe=settings))
+    assert [words.partition(" instead")[0] for words in printed.differs] == ["optimizer lamb"]
 
 
-def test_a_folder_of_the_same_name_with_other_classes_is_other_data(tmp_path):
-    against = beside(DMSCA, tmp_path, "cifar_resnet18", "cifar10", classes=3, seeds=1)["against"]
-    assert "cifar10 of 3 classes instead of CIFAR-10" in against["differs"]
+def test_a_folder_of_the_same_name_with_other_classes_is_other_data(compared):
+    printed = printed_beside(DMSCA, like(compared, "cifar_resnet18", classes=3))
+    assert "cifar10 of 3 classes instead of CIFAR-10" in printed.differs
 
 
-def test_theirs_stay_apart_from_ours(tmp_path):
-    summary = summary_of(tmp_path, "cifar_resnet18", "cifar10", seeds=2)
-    rows, tests = json.dumps(summary["rows"]), json.dumps(summary["tests"])
-    against = printed_beside(DMSCA, summary)
-    assert (json.dumps(summary["rows"]), json.dumps(summary["tests"])) == (rows, tests)
-    assert against["rows"]["none"] == {"accuracy": 0.942, "std": 0.001}
-    assert against["rows"]["se"] == {"accuracy": 0.948, "gain": 0.006}
-    assert against["rows"]["dmsca"] == {"accuracy": 0.965, "gain": 0.023}
+def test_rows_have_a_gain_that_is_printed_or_follows_from_the_accuracies(compared):
+    printed = printed_beside(DMSCA, like(compared, "cifar_resnet18"))
+    assert printed.row("none").to_json() == {"accuracy": 0.942, "std": 0.001}
+    assert printed.row("se").to_json() == {"accuracy": 0.948, "gain": 0.006}
+    assert printed.row("dmsca").to_json() == {"accuracy": 0.965, "gain": 0.023}
+    assert printed.row("absent").to_json() == {}
+
+
+def test_a_study_of_another_metric_has_nothing_beside_it(compared):
+    accuracy, loss, *others = compared.study.task.metrics
+    task = TaskRecord(name="made up", metrics=(loss, accuracy, *others))
+    assert printed_beside(DMSCA, like(compared, "cifar_resnet18")).rows
+    assert printed_beside(DMSCA, like(compared, "cifar_resnet18", task=task)).is_empty
 
 
 def test_points_of_parts_by_group_and_title(tmp_path):
@@ -171,15 +203,17 @@ def test_points_of_parts_by_group_and_title(tmp_path):
         ("none", "dmsca", "DMSCA", "all of it"),
     ]
     gains = dict.fromkeys(("none", "GCE", "dmsca", "alone"), 0.0)
-    summary = beside(
-        DMSCA, tmp_path, "cifar_resnet18", "cifar10", seeds=2, gains=gains, design=ablation(*contrasts)
-    )
-    cells = [points_cell(summary, test).main for test in summary["tests"]]
+    planned = summary_of(tmp_path, gains=gains, design=ablation(*contrasts))
+    summary = beside(DMSCA, like(planned, "cifar_resnet18"))
+    cells = [points_cell(summary, test).main for test in summary.comparisons]
     assert cells == ["+0.49", "+0.17", "–", "+0.73", "+1.8"]
     # The parts are CIFAR-100's, the accuracies CIFAR-10's, as the study is: both are said.
-    assert summary["against"]["setting"].startswith("ResNet-18, CIFAR-10")
+    assert summary.against.setting.startswith("ResNet-18, CIFAR-10,")
+    assert summary.against.contrasts_setting.startswith("ResNet-18, CIFAR-100,")
     assert "cifar10 instead of CIFAR-100" in conditions(summary)[1]
     assert claims(summary)[0].startswith("GCE, added one at a time: the article's +0.49 points")
+    table = with_points(contrasts_table(summary), summary)
+    assert [row[2].main for row in table.rows] == cells
 
 
 def test_points_of_sgfas_parts_follow_from_its_accuracies(tmp_path):
@@ -189,17 +223,16 @@ def test_points_of_sgfas_parts_follow_from_its_accuracies(tmp_path):
         ("scpa", "sgfa", "SGU", "left out one at a time"),
     ]
     gains = dict.fromkeys(("none", "sgfa_ca", "scpa", "sgu", "sgfa"), 0.0)
-    summary = beside(
-        SGFA, tmp_path, "convnext_tiny", "cifar10", seeds=2, gains=gains, design=ablation(*contrasts)
-    )
-    assert [points_cell(summary, test).main for test in summary["tests"]] == ["+0.11", "–", "+1.17"]
+    planned = summary_of(tmp_path, gains=gains, design=ablation(*contrasts))
+    summary = beside(SGFA, like(planned, "convnext_tiny"))
+    assert [points_cell(summary, test).main for test in summary.comparisons] == ["+0.11", "–", "+1.17"]
 
 
 def test_whole_networks_are_set_against_the_table_of_networks(tmp_path):
     gains = {"resnet50": 0.0, "torchvision/shufflenet_v2_x1_0": 0.01, "convnext_tiny_sgfa": 0.02}
     design = {"kind": "networks", "subject": None, "contrasts": []}
-    summary = beside(SGFA, tmp_path, "3 networks", "cifar10", seeds=2, gains=gains, design=design)
-    assert set(summary["against"]["rows"]) == {"resnet50", "torchvision/shufflenet_v2_x1_0"}
+    summary = beside(SGFA, like(summary_of(tmp_path, gains=gains, design=design), "3 networks"))
+    assert set(summary.against.rows) == {"resnet50", "torchvision/shufflenet_v2_x1_0"}
     table = article_table(summary)
     assert [column.title for column in table.columns][1:] == [
         *("Accuracy, % (theirs)", "Loss (theirs)", "Precision, % (theirs)", "Recall, % (theirs)"),
@@ -211,7 +244,8 @@ def test_whole_networks_are_set_against_the_table_of_networks(tmp_path):
 
 
 def test_an_article_without_a_figure_for_any_row_says_so(tmp_path):
-    summary = beside(SGFA, tmp_path, "cifar_resnet18", "cifar10", seeds=2, gains={"se": 0.0, "eca": 0.0})
+    gains = {"se": 0.0, "eca": 0.0}
+    summary = beside(SGFA, like(summary_of(tmp_path, gains=gains), "cifar_resnet18"))
     assert conditions(summary) == [
         "Haq et al., IJRASET 13 VII (July 2025) prints no figure for any row of this study."
     ]
@@ -237,24 +271,38 @@ def test_an_article_without_a_figure_for_any_row_says_so(tmp_path):
         (None, None, "can neither be shown nor refuted here"),
     ],
 )
-def test_a_claim_is_held_against_our_interval(tmp_path, interval, p, said):
-    summary = beside(DMSCA, tmp_path, "cifar_resnet18", "cifar10", seeds=2, gains={"none": 0, "dmsca": 0})
+def test_a_claim_is_held_against_our_interval(claimed, interval, p, said):
     difference = sum(interval) / 2 if interval else 0.0
-    summary["tests"][0] |= {"ci95": interval, "p_adjusted": p, "difference": difference}
-    (sentence,) = claims(summary)
+    (test,) = claimed.comparisons
+    test = replace(
+        test,
+        test=replace(test.test, ci95=interval, difference=difference),
+        p_adjusted=p,
+        outcome=outcome(difference, p),
+    )
+    (sentence,) = claims(replace(claimed, comparisons=(test,)))
     assert sentence.startswith("dmsca: the article's +2.3 points")
     assert said in sentence
 
 
-def test_the_report_has_the_column_in_that_build_alone(tmp_path):
-    folder = study_of(
-        tmp_path, "cifar_resnet18", "cifar10", classes=3, seeds=2, gains={"none": 0, "ca": 0.01}
+def test_the_price_of_a_row_is_named(claimed):
+    assert conditions(claimed)[-1] == (
+        "Printed price of dmsca (ResNet-50 at 224×224 with 1000 classes, latency on an RTX 3090): parameters "
+        "+11.34 %, multiply-adds +2.43 % and latency +10.84 %."
     )
-    page = Path(build_report(folder, "dmsca-article")["report"]).read_text(encoding="utf-8")
-    assert '<h2 id="article">Article (theirs)</h2>' in page
-    assert "94.2 ± 0.1" in page
-    assert "parameters +11.34" not in page  # the price of dmsca, which this study has not
-    head = (folder / "report" / "results.md").read_text(encoding="utf-8").splitlines()[0]
-    assert head.startswith("| Mechanism | Accuracy, % | Article (theirs), % |")
-    page = Path(build_report(folder)["report"]).read_text(encoding="utf-8")
+    without = replace(claimed.against, rows={"none": claimed.against.row("none")})
+    assert len(conditions(replace(claimed, against=without))) == len(conditions(claimed)) - 1
+
+
+def test_the_column_stands_in_a_report_that_asks_for_it_alone(tmp_path):
+    folder = write_study(tmp_path, epochs=1, seeds=2, classes=["a", "b"], gains={"none": 0, "ca": 0.01})
+    summary = build_report(folder, DMSCA)
+    assert '<h2 id="article">Article (theirs)</h2>' in summary.report.read_text(encoding="utf-8")
+    table = with_article(results_table(summary), summary)
+    assert table.columns[2].title == "Article (theirs), %"
+    assert table.rows[0][2] == ("94.2 ± 0.1", "")
+    assert table.rows[1][2] == ("95.2", "gain +1")
+    assert "theirs" in (folder / "report" / "results.md").read_text(encoding="utf-8")
+    summary = build_report(folder)
+    page = summary.report.read_text(encoding="utf-8")
     assert "theirs" not in page + (folder / "report" / "results.md").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,18 @@ import pytest
 from rich.console import Console
 from synthetic_study import write_study
 
-from foveate.records.study import read_records
+from foveate.evaluation.significance import Outcome
+from foveate.records.study import read_study
 from foveate.report.study.build import build_report
 from foveate.report.study.charts import figures
 from foveate.report.study.console import console_table
-from foveate.report.study.contrasts import contrasts_table, search_table, values_table
-from foveate.report.study.summary import summarise
+from foveate.report.study.contrasts import (
+    contrasts_table,
+    search_sentences,
+    search_table,
+    values_table,
+)
+from foveate.report.study.summarise import summarise
 
 GAINS = {"none": 0.0, "se": 0.001, "GCE": 0.01, "dmsca": 0.03}
 CONTRASTS = [
@@ -37,21 +44,21 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_was_planned_is_tested_and_nothing_else(ablation: Path) -> None:
-    summary = summarise(read_records(ablation))
-    assert [(test["title"], test["group"]) for test in summary["tests"]] == [
+    summary = summarise(read_study(ablation))
+    assert [(test.title, test.group) for test in summary.comparisons] == [
         ("GCE", "added one at a time"),
         ("AA", "added one at a time"),
         ("AA", "left out one at a time"),
     ]
-    assert summary["study"]["statistics"]["comparisons"] == 2  # the same pair counts once
-    added, left_out = summary["tests"][1:]
-    assert {**added, "group": ""} == {**left_out, "group": ""}
-    assert added["difference"] == pytest.approx(0.02, abs=0.004)
-    assert added["p_adjusted"] < 0.05
+    assert summary.family == 2  # the same pair counts once
+    added, excluded = summary.comparisons[1:]
+    assert replace(added, group=excluded.group) == excluded
+    assert added.test.difference == pytest.approx(0.02, abs=0.004)
+    assert added.outcome is Outcome.BETTER
 
 
 def test_the_verdict_names_parts(ablation: Path) -> None:
-    verdict = summarise(read_records(ablation))["verdict"]
+    verdict = summarise(read_study(ablation)).verdict
     assert verdict[0] == "All of the 3 planned comparisons showed a difference."
     assert verdict[1].startswith("AA, added one at a time: a gain of ")
     assert "adjusted p" in verdict[1]
@@ -61,14 +68,14 @@ def test_what_was_not_shown_is_said_to_be_open(tmp_path: Path) -> None:
     folder = write_design(
         tmp_path, contrasts=[{"a": "none", "b": "se", "title": "SE", "group": "against plain"}]
     )
-    summary = summarise(read_records(folder))
-    assert summary["tests"][0]["p_adjusted"] > 0.05
-    assert summary["verdict"][0] == "Nobody can tell yet: no part of dmsca was shown to make a difference."
-    assert "(SE, against plain)" in summary["verdict"][1]
+    summary = summarise(read_study(folder))
+    assert summary.comparisons[0].outcome is Outcome.NOT_SIGNIFICANT
+    assert summary.verdict[0] == "Nobody can tell yet: no part of dmsca was shown to make a difference."
+    assert "(SE, against plain)" in summary.verdict[1]
 
 
 def test_gains_and_prices_stand_side_by_side(ablation: Path) -> None:
-    summary = summarise(read_records(ablation))
+    summary = summarise(read_study(ablation))
     table = contrasts_table(summary)
     assert table is not None
     assert [row[0].main for row in table.rows] == [
@@ -77,15 +84,15 @@ def test_gains_and_prices_stand_side_by_side(ablation: Path) -> None:
         "AA, left out one at a time",
     ]
     assert table.rows[0][0].detail == "plain → GCE"
-    assert table.rows[0][2].detail in ("gain", "not shown")
-    names = [figure.name for figure in figures(summary, read_records(ablation))]
+    assert [row[2].detail for row in table.rows] == ["gain"] * 3
+    names = [figure.name for figure in figures(summary, read_study(ablation))]
     assert "contrasts" in names
     assert "differences" not in names
 
 
 def test_the_page_and_the_terminal_show_them(ablation: Path) -> None:
     summary = build_report(ablation)
-    page = Path(summary["report"]).read_text(encoding="utf-8")
+    page = summary.report.read_text(encoding="utf-8")
     assert '<h2 id="contrasts">Parts</h2>' in page
     assert "plain → GCE" in page
     assert (ablation / "report" / "contrasts.md").is_file()
@@ -104,7 +111,7 @@ def test_values_of_an_option_are_shown_in_their_order(tmp_path: Path) -> None:
     ]
     contrasts = [{"a": "dmsca", "b": "GCE", "title": "reduction 4 instead of 16", "group": "reduction"}]
     folder = write_design(tmp_path, kind="sweep", values=values, contrasts=contrasts)
-    records = read_records(folder)
+    records = read_study(folder)
     summary = summarise(records)
     table = values_table(summary)
     assert table is not None
@@ -116,7 +123,7 @@ def test_values_of_an_option_are_shown_in_their_order(tmp_path: Path) -> None:
     chart = next(figure for figure in figures(summary, records) if figure.name == "values_reduction")
     assert "4: " in chart.description
     assert "16: " in chart.description
-    page = Path(build_report(folder)["report"]).read_text(encoding="utf-8")
+    page = build_report(folder).report.read_text(encoding="utf-8")
     assert '<h2 id="values">Values</h2>' in page
 
 
@@ -132,38 +139,41 @@ def test_a_search_is_reported_with_what_it_did_not_touch(tmp_path: Path) -> None
     table = search_table(summary)
     assert table is not None
     assert [row[0].main for row in table.rows] == ["2", "0", "1"]
-    page = Path(summary["report"]).read_text(encoding="utf-8")
-    assert "3 combinations tried on seed 0 by optuna, 1 of them ended early" in page.replace("\xa0", " ")
-    assert "the test part was not read" in page
+    said = " ".join(search_sentences(summary))
+    assert "3 combinations tried on seed 0 by optuna, 1 of them ended early" in said
+    assert "the test part was not read" in said
+    page = summary.report.read_text(encoding="utf-8")
+    assert '<h2 id="search">Search</h2>' in page
     assert "&lt;4&gt;" in page
 
 
 def test_a_study_of_all_pairs_has_none_of_it(tmp_path: Path) -> None:
-    summary = summarise(read_records(write_study(tmp_path, gains=GAINS)))
+    summary = summarise(read_study(write_study(tmp_path, gains=GAINS)))
     assert contrasts_table(summary) is None
     assert values_table(summary) is None
     assert search_table(summary) is None
-    assert len(summary["tests"]) == 6
+    assert search_sentences(summary) == []
+    assert len(summary.comparisons) == 6
 
 
 def test_a_control_is_spoken_of(tmp_path: Path) -> None:
     control = {"label": "GCE", "of": "dmsca", "measure": "parameters", "asked": 100, "reached": 101}
     folder = write_design(tmp_path, kind="compare", controls=[control])
-    verdict = " ".join(summarise(read_records(folder))["verdict"])
+    verdict = " ".join(summarise(read_study(folder)).verdict)
     assert "dmsca is better than a plain backbone of as many parameters (GCE) by " in verdict
     assert "its gain is not just size" in verdict
     other = write_design(
         tmp_path / "slow", kind="compare", controls=[control | {"label": "se", "of": "none"}]
     )
-    assert "none was not shown to differ from" in " ".join(summarise(read_records(other))["verdict"])
+    assert "none was not shown to differ from" in " ".join(summarise(read_study(other)).verdict)
 
 
-def test_networks_are_ranked_without_a_plain_one(tmp_path: Path) -> None:
+def test_networks_are_ranked_without_a_baseline(tmp_path: Path) -> None:
     write_study(tmp_path, gains={"resnet18": 0.0, "convnext": 0.02, "twin": 0.0201})
     path = tmp_path / "study.json"
     study = json.loads(path.read_text())
     path.write_text(json.dumps(study | {"design": {"kind": "networks"}}))
-    verdict = summarise(read_records(tmp_path))["verdict"]
+    verdict = summarise(read_study(tmp_path)).verdict
     assert "highest mean" in verdict[0]
     assert "could not be told apart" in verdict[0]
     assert any("is better than resnet18 by" in sentence for sentence in verdict)
@@ -172,19 +182,19 @@ def test_networks_are_ranked_without_a_plain_one(tmp_path: Path) -> None:
 def test_planned_comparisons_without_any_end_finished_are_said_to_be_open(tmp_path: Path) -> None:
     folder = write_design(tmp_path, contrasts=CONTRASTS[3:])
     summary = build_report(folder)
-    assert summary["tests"] == []
-    assert "none of the planned comparisons has finished runs at both ends" in summary["verdict"][0]
-    page = Path(summary["report"]).read_text(encoding="utf-8")
+    assert summary.comparisons == ()
+    assert "none of the planned comparisons has finished runs at both ends" in summary.verdict[0]
+    page = summary.report.read_text(encoding="utf-8")
     assert "no planned comparison has finished runs at both ends" in page
 
 
 def test_a_control_takes_part_in_its_own_comparison_alone(tmp_path: Path) -> None:
     control = {"label": "GCE", "of": "dmsca", "measure": "macs", "asked": 100, "reached": 101}
-    summary = summarise(read_records(write_design(tmp_path, kind="compare", controls=[control])))
-    pairs = [(test["a"], test["b"]) for test in summary["tests"]]
+    summary = summarise(read_study(write_design(tmp_path, kind="compare", controls=[control])))
+    pairs = [(test.a, test.b) for test in summary.comparisons]
     assert pairs == [("none", "se"), ("none", "dmsca"), ("se", "dmsca"), ("GCE", "dmsca")]
-    assert not any(sentence.startswith("Take GCE") for sentence in summary["verdict"])
-    assert "GCE is better than plain" not in " ".join(summary["verdict"])
+    assert not any(sentence.startswith("Take GCE") for sentence in summary.verdict)
+    assert "GCE is better than plain" not in " ".join(summary.verdict)
 
 
 def test_a_report_leaves_no_table_or_figure_of_an_earlier_study(tmp_path: Path) -> None:

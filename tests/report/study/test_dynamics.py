@@ -7,21 +7,22 @@ from statistics import stdev
 from typing import Any
 
 import pytest
-from synthetic_study import edit_json, run_record, write_study
+from synthetic_study import edit_json, epochs_of, run_record, write_study
 
-from foveate.records.study import read_records
+from foveate.records.metric import CLASSIFICATION
+from foveate.records.run import waiting_share
+from foveate.records.study import read_study
 from foveate.report.core.files import as_svg
 from foveate.report.study.build import build_report
-from foveate.report.study.dynamics import fluctuation, waiting_share
+from foveate.report.study.dynamics import fluctuation
 from foveate.report.study.dynamics_charts import DEPTHS, learned_figures
-from foveate.report.study.summary import summarise
+from foveate.report.study.summarise import summarise
 from foveate.report.study.tables import training_table
 
 LAYERS = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in (0, 1)]
 
 
-def epochs_of(*accuracies: float, **extra: Any) -> list[dict[str, Any]]:
-    return [{"epoch": n, "validation_accuracy": a, **extra} for n, a in enumerate(accuracies, start=1)]
+ACCURACY = CLASSIFICATION.primary
 
 
 def dynamic_study(folder: Path, **options: Any) -> Path:
@@ -43,10 +44,14 @@ def dynamic_study(folder: Path, **options: Any) -> Path:
 
 
 def test_fluctuation_is_that_of_the_last_tenth():
-    assert fluctuation(epochs_of(*[0.1] * 27, 0.8, 0.9, 0.85)) == pytest.approx(stdev([0.8, 0.9, 0.85]))
-    assert fluctuation(epochs_of(*[0.1] * 13, 0.8, 0.9)) == pytest.approx(stdev([0.8, 0.9]))  # of 15: two
-    assert fluctuation(epochs_of(*[0.1] * 10)) is None
-    assert fluctuation(epochs_of(0.5)) is None
+    assert fluctuation(epochs_of(*[0.1] * 27, 0.8, 0.9, 0.85), ACCURACY) == pytest.approx(
+        stdev([0.8, 0.9, 0.85])
+    )
+    assert fluctuation(epochs_of(*[0.1] * 13, 0.8, 0.9), ACCURACY) == pytest.approx(
+        stdev([0.8, 0.9])
+    )  # of 15: two
+    assert fluctuation(epochs_of(*[0.1] * 10), ACCURACY) is None
+    assert fluctuation(epochs_of(0.5), ACCURACY) is None
 
 
 def test_waiting_is_the_mean_over_the_epochs_that_have_it_recorded():
@@ -57,27 +62,27 @@ def test_waiting_is_the_mean_over_the_epochs_that_have_it_recorded():
 
 
 def test_the_training_table_has_them(tmp_path):
-    summary = summarise(read_records(dynamic_study(tmp_path, seeds=3)))
-    plain, dmsca = summary["rows"]
-    assert (plain["input_share"]["mean"], dmsca["input_share"]["mean"]) == pytest.approx((0.1, 0.3))
-    assert len(plain["fluctuation"]["values"]) == 3
+    summary = summarise(read_study(dynamic_study(tmp_path, seeds=3)))
+    baseline, dmsca = summary.rows
+    assert (baseline.input_share.mean, dmsca.input_share.mean) == pytest.approx((0.1, 0.3))
+    assert len(baseline.fluctuation.values) == 3
     table = training_table(summary)
     titles = [column.title for column in table.columns]
     assert titles[2:4] == ["Fluctuation, points", "Waiting for images, %"]
     assert [row[3].main for row in table.rows] == ["10.0 ± 0.0", "30.0 ± 0.0"]
     assert table.rows[0][2].main == (
-        f"{100 * plain['fluctuation']['mean']:.2f} ± {100 * plain['fluctuation']['std']:.2f}"
+        f"{100 * baseline.fluctuation.mean:.2f} ± {100 * baseline.fluctuation.std:.2f}"
     )
 
 
 def test_records_without_them_have_dashes(tmp_path):
-    summary = summarise(read_records(write_study(tmp_path, gains={"none": 0.0}, seeds=2, epochs=8)))
+    summary = summarise(read_study(write_study(tmp_path, gains={"none": 0.0}, seeds=2, epochs=8)))
     (row,) = training_table(summary).rows
     assert [cell.main for cell in row[2:4]] == ["–", "–"]
 
 
 def test_learned_numbers_are_drawn_by_layer_from_shallow_to_deep(tmp_path):
-    records = read_records(dynamic_study(tmp_path, seeds=3))
+    records = read_study(dynamic_study(tmp_path, seeds=3))
     (figure,) = learned_figures(records)
     assert (figure.name, figure.group) == ("learned_tau_1", "curves")
     assert figure.title == "Temperature τ by layer: dmsca"
@@ -104,7 +109,7 @@ def test_a_single_layer_is_drawn_too(tmp_path):
     path = run_record(folder, "dmsca", 0)
     epochs = json.loads(path.read_text())["epochs"]
     edit_json(path, epochs=[row | {"learned": {"features.3": {"tau": 1.0}}} for row in epochs])
-    (figure,) = learned_figures(read_records(folder))
+    (figure,) = learned_figures(read_study(folder))
     assert "NaN" not in as_svg(figure)
 
 

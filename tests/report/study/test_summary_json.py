@@ -9,6 +9,7 @@ from golden_studies import GOLDEN
 
 from foveate.records.study import read_study
 from foveate.report.study.articles import printed_beside
+from foveate.report.study.kept import summary_from_json
 from foveate.report.study.summarise import summarise
 
 FOLDER = Path(__file__).parents[1] / "golden"
@@ -37,3 +38,9 @@ def test_a_summary_has_the_keys_and_values_that_it_had(tmp_path, monkeypatch, na
         # Sums of floats depend on the machine in their last digit.
         expected = pytest.approx(golden, rel=1e-9) if isinstance(golden, float) else golden
         assert value == expected, path
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_summary_is_read_from_its_json(name):
+    content = json.loads((FOLDER / f"{name}.json").read_text())
+    assert json.loads(json.dumps(summary_from_json(content).to_json())) == content

@@ -3,14 +3,14 @@ import json
 import pytest
 from synthetic_study import edit_json, write_study
 
-from foveate.records.study import read_records
+from foveate.records.study import read_study
 from foveate.report.core.files import as_markdown
-from foveate.report.study.summary import summarise
+from foveate.report.study.summarise import summarise
 from foveate.report.study.tables import results_table
 
 
 def verdict_of(folder, **options):
-    return summarise(read_records(write_study(folder, **options)))["verdict"]
+    return summarise(read_study(write_study(folder, **options))).verdict
 
 
 def test_names_the_best_its_evidence_and_its_price(tmp_path):
@@ -73,7 +73,7 @@ def test_one_seed(tmp_path):
     assert "Chance alone may have made it. Run at least three seeds" in text
 
 
-def test_without_plain_only_mechanisms_are_compared(tmp_path):
+def test_without_the_baseline_only_mechanisms_are_compared(tmp_path):
     sentences = verdict_of(tmp_path, gains={"se": 0.0, "dmsca": 0.02})
     assert sentences[0].startswith("Whether any mechanism is worth its cost cannot be said")
     assert sentences[1].startswith("dmsca is better than se by")
@@ -86,22 +86,22 @@ def test_the_cheapest_is_that_of_the_smallest_ratio_within_rounds(tmp_path):
     rows["se"] |= {"latency_ms_p50": 3.0, "latency_ms_p95": 3.1, "latency_ratio": 1.19}
     rows["cbam"] |= {"latency_ms_p50": 2.9, "latency_ms_p95": 3.0, "latency_ratio": 1.40}
     edit_json(folder / "cost.json", rows=rows)
-    summary = summarise(read_records(folder))
-    assert summary["verdict"][0].startswith("Take se if its price suits you")
-    assert [row["latency_ratio"] for row in summary["rows"]] == [1.0, 1.19, 1.40]
-    assert summary["rows"][1]["latency_increase_percent"] == pytest.approx(19)
+    summary = summarise(read_study(folder))
+    assert summary.verdict[0].startswith("Take se if its price suits you")
+    assert [row.price.latency_ratio for row in summary.rows] == [1.0, 1.19, 1.40]
+    assert summary.rows[1].price.latency_increase_percent == pytest.approx(19)
 
 
 def test_a_noisy_measurement_is_said(tmp_path):
     folder = write_study(tmp_path)
-    quiet = summarise(read_records(folder))
-    assert quiet["study"]["cost"]["noise"] == []
+    quiet = summarise(read_study(folder))
+    assert quiet.noise == ()
     rows = json.loads((folder / "cost.json").read_text())["rows"]
     rows["none"]["latency_ms_p95"] = 9.0
     edit_json(folder / "cost.json", rows=rows)
-    summary = summarise(read_records(folder))
-    assert len(summary["study"]["cost"]["noise"]) == 1
-    (said,) = set(summary["verdict"]) - set(quiet["verdict"])
+    summary = summarise(read_study(folder))
+    assert len(summary.noise) == 1
+    (said,) = set(summary.verdict) - set(quiet.verdict)
     assert said.startswith(
         "Latencies were measured on a busy machine, and are rough: plain's own p95 is 4.27"
     )
@@ -109,15 +109,15 @@ def test_a_noisy_measurement_is_said(tmp_path):
     assert "?" not in as_markdown(results_table(quiet)).partition("|")[2]
 
 
-def test_ratios_are_to_plain_wherever_it_stood_when_they_were_measured(tmp_path):
+def test_ratios_are_to_the_baseline_wherever_it_stood_when_they_were_measured(tmp_path):
     """0.1.0 measured in the order that was asked for, and its ratios are to the first."""
     folder = write_study(tmp_path, gains={"se": 0.02, "none": 0.0})
     rows = json.loads((folder / "cost.json").read_text())["rows"]
     rows["se"]["latency_ratio"], rows["none"]["latency_ratio"] = 1.0, 0.8
     edit_json(folder / "cost.json", rows=rows)
-    plain, se = summarise(read_records(folder))["rows"]
-    assert (plain["latency_ratio"], se["latency_ratio"]) == (1.0, pytest.approx(1.25))
-    assert se["latency_ratio_ci95"] is None
+    baseline, se = (row.price for row in summarise(read_study(folder)).rows)
+    assert (baseline.latency_ratio, se.latency_ratio) == (1.0, pytest.approx(1.25))
+    assert se.latency_ratio_ci95 is None
 
 
 def test_equal_spacing_over_seeds_is_no_evidence(tmp_path):

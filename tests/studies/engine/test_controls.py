@@ -12,6 +12,7 @@ from torch import nn
 
 from foveate.data import Data, load_data
 from foveate.errors import RequestError
+from foveate.evaluation.noise import Times
 from foveate.models import attach
 from foveate.models.backbones.create import create_backbone
 from foveate.records.design import Contrast, Control
@@ -137,12 +138,13 @@ class Clock:
     def __init__(self, price: float, error: float = 0.0) -> None:
         self.price, self.error, self.asked = price, error, 0
 
-    def __call__(self, networks: dict[str, nn.Module], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def __call__(self, networks: dict[str, nn.Module], *args: Any, **kwargs: Any) -> dict[str, Times]:
         self.asked += 1
         plain = parameters("cifar_resnet20") ** 0.7
         control = sum(parameter.numel() for parameter in networks["control"].parameters()) ** 0.7
         wrong = 1 + self.error * (-1) ** self.asked
-        return {"candidate": {"ratio": 1.0}, "control": {"ratio": wrong * control / (plain * self.price)}}
+        ratios = {"candidate": 1.0, "control": wrong * control / (plain * self.price)}
+        return {name: Times(ratio, ratio, ratio) for name, ratio in ratios.items()}
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_a_single_text_is_one_option() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ("reduction=4,4096", "reduction=4096 leaves nothing of"),
+        ("reduction=4,4096", "reduction=4096 leaves none of"),
         ("kernel_sizes=3|4", r"dmsca\(kernel_sizes=\[4\]\) on cifar_resnet8: .*got 4"),
         ("temperature=1,-1", "temperature=-1.* above 0"),
         ("stages=1|9", "stages=.9"),

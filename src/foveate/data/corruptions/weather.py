@@ -3,8 +3,8 @@
 import torch
 from torch import Generator, Tensor
 
-from foveate.data.augment import luminance
 from foveate.data.corruptions.filters import smear, zoom_in
+from foveate.data.luminance import luminance
 
 __all__ = ["brightness", "fog", "plasma", "snow"]
 

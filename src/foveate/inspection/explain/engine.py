@@ -36,7 +36,7 @@ from foveate.records.labels import display_name
 from foveate.training.learned import learned_numbers
 from foveate.version import __version__
 
-__all__ = ["ExplainSettings", "explain"]
+__all__ = ["explain"]
 
 DEFINITIONS = 2
 """The version of the definitions of the scores: rows of another version are measured again."""

@@ -1,29 +1,32 @@
-"""What `foveate explain` is asked."""
+"""What `foveate explain` is asked for."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from foveate.errors import RequestError
-from foveate.evaluation.cam import check_method
+from cyclopts import Parameter
+
+from foveate.errors import check_at_least
 
 __all__ = ["ExplainSettings"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExplainSettings:
-    """How maps are made, of which images, and what they are scored by.
+    """How heat maps are made, of which images, and how they are scored.
 
     Attributes:
-        method: "gradcam++" or "gradcam".
-        layer: the path of the module whose maps are weighed; None: the end of each network's last stage.
-        images: a folder of images, or one; None: the test part, or of it what `boxes` and `masks` name.
-        boxes: a JSON file, path of an image → [x0, y0, x1, y1].
-        masks: a folder of masks, called as the images.
-        mask_object: the values of the masks that are the object, such as "1" or "128-255"; None: all but 0.
-        limit: at most so many images are scored, spread over the classes.
-        show: so many of them are in the picture.
-        road: so many of them are taken to pieces for ROAD, which asks for ten forwards each.
-        batch_size: images at a time.
+        method: How the heat maps are made: gradcam++ or gradcam.
+        layer: Module whose output the heat maps explain, by its path in the network; by default the end of
+            the last stage.
+        images: Image, or folder of images, to explain instead of the test images.
+        boxes: JSON file of the boxes around the objects: path of an image → [x0, y0, x1, y1].
+        masks: Folder of object masks that are named as the images.
+        mask_object: Mask values that are the object, such as 1, or 1,2, or 128-255; by default all but 0.
+        limit: Largest number of images to score, spread over the classes.
+        show: Number of images in the picture.
+        road: Number of images to score by ROAD, which takes ten forward passes for each.
+        batch_size: Images per forward pass.
     """
 
     method: str = "gradcam++"
@@ -35,14 +38,11 @@ class ExplainSettings:
     limit: int = 1000
     show: int = 8
     road: int = 100
-    batch_size: int = 50
+    batch_size: Annotated[int, Parameter(parse=False)] = 50
 
     def check(self) -> None:
-        """Raise RequestError for a value that cannot be, naming it and the choices."""
+        """Raise RequestError for a value that cannot be used, naming it and the choices."""
+        from foveate.evaluation.cam import check_method
+
         check_method(self.method)
-        for name, least in (("limit", 1), ("show", 1), ("road", 0), ("batch_size", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise RequestError(
-                    f"--{name.replace('_', '-')} must be a whole number of at least {least}, got {value!r}"
-                )
+        check_at_least(self, limit=1, show=1, road=0, batch_size=1)

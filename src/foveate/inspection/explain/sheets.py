@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import binary_erosion
 
 from foveate.names import cleaned
 
 __all__ = ["Tile", "draw_sheet", "enlarged", "outlined"]
 
 WIDTH = 1040
-"""In pixels, which a sheet comes near to, whatever its number of columns."""
+"""In pixels: the approximate width of a sheet with any number of columns."""
 TILES = (88, 156)
-"""Smallest and largest side of a picture."""
+"""The smallest and the largest side of a picture, in pixels."""
 GAP, MARGIN, LINE = 10, 14, 17
 TEXT = {"head": 14, "body": 12}
 INK, QUIET, GOOD, BAD, PAPER = "#1c2126", "#59626b", "#0d7a55", "#b3401a", "#ffffff"
@@ -31,9 +32,9 @@ class Tile(NamedTuple):
 
 
 def draw_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tile]]]) -> Image.Image:
-    """Lay out rows, each a name (of some lines) and a tile a column, below the columns' names, on white.
+    """Draw rows on white below the names of the columns; a row is a name (of several lines) and its tiles.
 
-    The picture of a tile is as large as `tile_side` says, or is brought there with its pixels as they are.
+    Each picture is shown at the size that `tile_side` returns, enlarged without smoothing if it is smaller.
     """
     side, beside = tile_side(len(columns)), _name_width([name for name, _ in rows])
     below = LINE * max((len(tile.lines) for _, tiles in rows for tile in tiles), default=0)
@@ -61,12 +62,12 @@ def draw_sheet(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tile]]
 
 
 def tile_side(columns: int) -> int:
-    """The side of a picture among so many columns."""
+    """Return the side of each picture in a sheet with this number of columns."""
     return max(TILES[0], min(TILES[1], (WIDTH - 2 * MARGIN) // columns - GAP))
 
 
 def enlarged(picture: np.ndarray, side: int, how: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
-    """A picture, uint8 (H, W, 3), or a map, float (H, W), at `side` × `side`."""
+    """Resize a picture, uint8 (H, W, 3), or a map, float (H, W), to `side` × `side`."""
     if picture.shape[:2] == (side, side):
         return picture
     return np.asarray(Image.fromarray(picture).resize((side, side), how))
@@ -78,27 +79,16 @@ def outlined(picture: np.ndarray, inside: np.ndarray) -> np.ndarray:
     large = np.asarray(Image.fromarray(inside).resize((side, side), Image.Resampling.NEAREST))
     framed = picture.copy()
     for depth, colour in ((3, (0, 0, 0)), (2, OUTLINE)):
-        framed[large & ~_eroded(large, depth)] = colour
+        framed[large & ~binary_erosion(large, iterations=depth)] = colour
     return framed
 
 
-def _eroded(inside: np.ndarray, depth: int) -> np.ndarray:
-    for _ in range(depth):
-        wide = np.pad(inside, 1)
-        inside = inside & wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
-    return inside
-
-
 @functools.cache
-def _font(kind: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    try:
-        # grad-cam brings matplotlib, and that the letters τ and α.
-        import matplotlib
+def _font(kind: str) -> ImageFont.FreeTypeFont:
+    import matplotlib  # its font has the letters τ and α, Pillow's own has not
 
-        name = "DejaVuSans-Bold.ttf" if kind == "head" else "DejaVuSans.ttf"
-        return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, TEXT[kind])
-    except (ImportError, OSError):
-        return ImageFont.load_default(TEXT[kind])
+    name = "DejaVuSans-Bold.ttf" if kind == "head" else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, TEXT[kind])
 
 
 def _name_width(names: Sequence[str]) -> int:
@@ -110,7 +100,7 @@ def _name_width(names: Sequence[str]) -> int:
 def _write(
     draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, room: int, colour: str, kind: str
 ) -> None:
-    """Write a line, and what does not fit as "…"."""
+    """Write a line of text, cut off with "…" where it does not fit."""
     text = cleaned(text)
     font, short = _font(kind), text
     while short and font.getlength(short + "…" * (short != text)) > room:

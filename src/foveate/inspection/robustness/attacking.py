@@ -69,7 +69,7 @@ def _keys(one: Trained, data: Data, settings: RobustnessSettings, device: torch.
         AttackKey(
             attack=name,
             eps=eps,
-            network=one.name,
+            name=one.name,
             digest=one.digest,
             data=data.fingerprint,
             images=settings.attack_images,

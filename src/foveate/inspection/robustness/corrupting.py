@@ -79,7 +79,7 @@ class Corrupting:
             CorruptionKey,
             corruption=name,
             severity=severity,
-            network=one.name,
+            name=one.name,
             digest=one.digest,
             images=self.settings.images,
             device=self.device.type,

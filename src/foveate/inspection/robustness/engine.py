@@ -14,6 +14,12 @@ from foveate.evaluation.attacks import check_toolbox
 from foveate.inspection.assessment import Assessment, assessment, examined_networks
 from foveate.inspection.examine import Work
 from foveate.inspection.robustness.attacking import attack_network
+from foveate.inspection.robustness.conditions import (
+    Condition,
+    asked_conditions,
+    check_settings,
+    missing_corruptions,
+)
 from foveate.inspection.robustness.corrupting import Corrupting
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained, assumed_order, open_images
@@ -21,7 +27,6 @@ from foveate.records.base import FORMAT
 from foveate.records.robustness import (
     CLEAN,
     ROBUSTNESS,
-    Condition,
     RobustnessData,
     RobustnessRecord,
     RobustnessRow,
@@ -31,7 +36,7 @@ from foveate.studies.engine.fingerprints import describe_fingerprint
 from foveate.studies.engine.watch import OnProgress
 from foveate.version import __version__
 
-__all__ = ["RobustnessSettings", "robustness"]
+__all__ = ["robustness"]
 
 
 def robustness(work: Work, settings: RobustnessSettings, source: str | None = None) -> Path:
@@ -51,12 +56,12 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
             such set or has nothing of what is asked for.
         WorkError: the device's memory is too small; what was measured is kept.
     """
-    settings.check()
+    check_settings(settings)
     if settings.attacks:
         check_toolbox()
     trained, on_progress = work.trained, work.on_progress
     data = open_images(trained, source)
-    if data.image_size < LEAST_SIDE and settings.prepared is None and settings.conditions():
+    if data.image_size < LEAST_SIDE and settings.prepared is None and asked_conditions(settings):
         raise RequestError(
             f"corruptions need images of at least {LEAST_SIDE} pixels a side, and the networks take "
             f"{data.image_size}: leave them out (--corruptions '') to attack alone"
@@ -66,7 +71,7 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
         prepared = open_prepared(
             settings.prepared, data.classes, data.image_size, data.channels, settings.classes, data.greys
         )
-    asked = settings.conditions(prepared.corruptions if prepared else None)
+    asked = asked_conditions(settings, prepared.corruptions if prepared else None)
     conditions = [
         (name, severity)
         for name, severity in asked
@@ -143,7 +148,7 @@ def _exclude_missing(
     """Record what is asked for and the prepared set does not have."""
     for sentence in prepared.left_out:
         record.exclude(sentence)
-    if names := settings.missing(prepared.corruptions):
+    if names := missing_corruptions(settings, prepared.corruptions):
         record.exclude(f"the prepared set does not have {', '.join(names)}.")
     for name, severity in missing:
         record.exclude(f"{name}, severity {severity}: the prepared set does not have it.")

@@ -8,7 +8,7 @@ from foveate.inspection.assessment import Assessment, assessment, examined_netwo
 from foveate.inspection.examine import Work
 from foveate.inspection.transfer.fine_tuning import check_attached
 from foveate.inspection.transfer.measurements import Measurement, Measurements
-from foveate.inspection.transfer.settings import WAYS, TransferSettings
+from foveate.inspection.transfer.settings import TransferSettings
 from foveate.records.base import FORMAT
 from foveate.records.transfer import (
     TransferData,
@@ -20,7 +20,7 @@ from foveate.records.transfer import (
 from foveate.studies.engine.fingerprints import describe_fingerprint
 from foveate.version import __version__
 
-__all__ = ["WAYS", "TransferSettings", "transfer"]
+__all__ = ["transfer"]
 
 
 def transfer(work: Work, settings: TransferSettings) -> Path:
@@ -40,7 +40,7 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
             for.
     """
     settings.check()
-    check_attached(work.trained, settings.attach)
+    check_attached(work.trained, settings.mechanisms)
     work.on_progress(f"images of {settings.to}", 0, 1)
     measurements = Measurements(settings, work.folder, work.device, work.on_progress)
     data = measurements.data_for(work.trained[0])

@@ -70,8 +70,8 @@ class Tuning:
     def start(self) -> nn.Module:
         """Return the trained network with a new head, and with the mechanism attached, if there is one.
 
-        The seed alone decides the weights of the head. So all networks of a seed start from the same head, and
-        one with a mechanism attached has the same outputs as the baseline.
+        The seed alone decides the weights of the head. So all networks of a seed start from the same head,
+        and one with a mechanism attached has the same outputs as the baseline.
         """
         network = self.trained.network(torch.device("cpu"))
         torch.manual_seed(self.seed)

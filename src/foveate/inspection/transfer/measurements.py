@@ -203,7 +203,7 @@ class Measurements:
         recipe = settings.read_recipe()
         for seed in range(settings.seeds) if trained.seed is None else [trained.seed]:
             yield Tuning(trained, choice, data, recipe, seed)
-            for one in settings.attach if trained.label == BASELINE else ():
+            for one in settings.mechanisms if trained.label == BASELINE else ():
                 yield Tuning(trained, choice, data, recipe, seed, one)
 
     def _fine_tune(self, key: TunedKey, tuning: Tuning, title: str) -> TunedRow:

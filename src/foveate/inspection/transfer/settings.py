@@ -1,86 +1,120 @@
-"""What `foveate transfer` is asked: where to, and how."""
+"""What `foveate transfer` is asked for."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from foveate.errors import RequestError, unknown_name
-from foveate.records.labels import BASELINE
-from foveate.studies.spec.candidate import Candidate
-from foveate.training.recipe import Recipe, make_recipe, read_recipe
+from cyclopts import Parameter
+
+from foveate.errors import RequestError, check_at_least, unknown_name
+
+if TYPE_CHECKING:
+    from foveate.studies.spec.candidate import Candidate
+    from foveate.training.recipe import Recipe
 
 __all__ = ["WAYS", "TransferSettings"]
 
 WAYS = ("direct", "probe", "finetune")
 FINE_TUNING = {"epochs": 10, "learning_rate": 0.02}
-"""What of the default recipe is other when a trained network is where it starts."""
+"""Keys in which fine-tuning differs from the default recipe."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TransferSettings:
-    """What is carried over to where, and how.
+    """To which images networks are transferred, and how.
 
     Attributes:
-        to: the target: a folder, a hub name or "digits".
-        how: some of `WAYS`; empty: "direct" where classes have a match, and "probe".
-        classes: a file that says which class of the target is which of the source; None: by name.
-        attach: mechanisms that are put into plain networks before these are fine-tuned.
-        recipe: of the fine-tuning, a name or a path; None: the default one with the changes of `FINE_TUNING`.
-        changes: recipe keys that are other, such as epochs.
-        images: at most so many test images, spread over the classes.
-        train_fraction: share of the target's training part that probes and fine-tuning learn from.
-        seeds: how many times a network that has no seed of its own is fine-tuned.
-        batch_size: of evaluation.
-        image_column: of a table with several columns of images.
-        label_column: of a table with several columns of labels.
+        to: Other set of images: digits (embedded), a folder, or a hub name.
+        how: How the networks are transferred, separated by commas: direct (test as they are), probe (train a
+            linear layer on their features), finetune; by default direct, where classes match, and probe.
+        classes: YAML file that maps the classes of the other set to the networks' own classes; by default
+            they are matched by name.
+        attach: Mechanisms to attach to the baseline networks before they are fine-tuned: se,dmsca.
+        recipe: Recipe of fine-tuning, by its name or as a YAML file; by default the default recipe with a
+            smaller learning rate.
+        epochs: Number of epochs of fine-tuning; with --recipe, by default those of that recipe.
+        set: Any key of the recipe of fine-tuning, as KEY=VALUE; repeat it for further keys.
+        images: Largest number of test images, spread over the classes; by default all.
+        train_fraction: Share of the other set's training images that probes and fine-tuning learn from.
+        seeds: Number of fine-tuning runs of a network that has no seed of its own.
+        batch_size: Images per forward pass.
+        image_column: Column that holds the images, for a table with several.
+        label_column: Column that holds the labels, for a table with several.
     """
 
     to: str
     how: tuple[str, ...] = ()
     classes: Path | None = None
-    attach: tuple[Candidate, ...] = ()
+    attach: str | None = None
     recipe: str | None = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    epochs: Annotated[int | None, Parameter(show_default=str(FINE_TUNING["epochs"]))] = None
+    set: list[str] = field(default_factory=list)
     images: int | None = None
     train_fraction: float = 1.0
     seeds: int = 1
-    batch_size: int = 256
-    image_column: str | None = None
-    label_column: str | None = None
+    batch_size: Annotated[int, Parameter(parse=False)] = 256
+    image_column: Annotated[str | None, Parameter(parse=False)] = None
+    label_column: Annotated[str | None, Parameter(parse=False)] = None
+
+    @property
+    def mechanisms(self) -> tuple["Candidate", ...]:
+        """The mechanisms to attach; RequestError for a name that is not known."""
+        from foveate.studies.spec.candidate import parse_candidates
+
+        return parse_candidates(self.attach) if self.attach else ()
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The keys of the recipe that are given."""
+        from foveate.training.recipe import parse_setting
+
+        changes = dict(parse_setting(text) for text in self.set)
+        return changes if self.epochs is None else changes | {"epochs": self.epochs}
 
     def check(self) -> None:
-        """Raise RequestError for a value that cannot be, naming it and the choices."""
+        """Raise RequestError for a value that cannot be used, naming it and the choices."""
+        from foveate.records.study import BASELINE
+
         for way in self.how:
             if way not in WAYS:
                 raise RequestError(unknown_name("way to carry over", way, WAYS))
-        for name in ("images", "seeds", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise RequestError(f"--{name.replace('_', '-')} must be 1 or more, got {value}")
+        check_at_least(self, epochs=1, images=1, seeds=1, batch_size=1)
         if not 0 < self.train_fraction <= 1:
             raise RequestError(f"--train-fraction must lie in (0, 1], got {self.train_fraction}")
         if self.attach and "finetune" not in self.how:
             raise RequestError("--attach is for fine-tuning: give --how finetune too")
-        if any(one.name == BASELINE for one in self.attach):
-            raise RequestError("--attach names mechanisms: the plain network is fine-tuned in any case")
+        if any(one.name == BASELINE for one in self.mechanisms):
+            raise RequestError("--attach names mechanisms: the baseline is fine-tuned in any case")
         if self.classes is not None and self.how and "direct" not in self.how:
-            raise RequestError("--classes is for testing directly: give --how direct too, or leave it out")
+            raise RequestError("--classes is for testing directly: give --how direct too, or omit it")
         if "finetune" in self.how:
             self.read_recipe()
 
-    def read_recipe(self) -> Recipe:
-        """The recipe of the fine-tuning; RequestError for keys and values that cannot be."""
+    def read_recipe(self) -> "Recipe":
+        """Return the recipe of fine-tuning.
+
+        Raises:
+            RequestError: an unknown key, or a value that its key cannot take.
+        """
+        from foveate.training.recipe import make_recipe, read_recipe
+
         base = read_recipe(self.recipe or "default") | ({} if self.recipe else FINE_TUNING)
-        return make_recipe(base | dict(self.changes), f"recipe {self.recipe or 'default'}")
+        return make_recipe(base | self.changes, f"recipe {self.recipe or 'default'}")
 
     def described(self) -> dict[str, Any]:
-        """The settings as plain values, for the record."""
-        said = asdict(self) | {"attach": [one.label for one in self.attach], "how": list(self.how)}
-        said |= {
+        """Return the settings as plain values, for the record."""
+        tunes = "finetune" in self.how
+        return {
+            "to": self.to,
+            "how": list(self.how),
             "classes": None if self.classes is None else str(self.classes),
-            "changes": dict(self.changes),
+            "attach": [one.label for one in self.mechanisms],
+            "recipe": self.read_recipe().model_dump(mode="json") if tunes else self.recipe,
+            "changes": self.changes,
+            "images": self.images,
+            "train_fraction": self.train_fraction,
+            "seeds": self.seeds,
+            "batch_size": self.batch_size,
+            "image_column": self.image_column,
+            "label_column": self.label_column,
         }
-        if "finetune" in self.how:
-            said["recipe"] = self.read_recipe().model_dump(mode="json")
-        return said

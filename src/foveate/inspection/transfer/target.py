@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 
 from foveate.data import Data, ImageStore, load_data
+from foveate.data.luminance import luminance
 from foveate.data.store import MemoryStore, StreamedStore
 from foveate.data.survey import spread
 
 __all__ = ["open_target"]
-
-LUMINANCE = (19595, 38470, 7471)
-"""The weights of red, green and blue in 65,536ths: ITU-R BT.601, as in Pillow."""
 
 
 def open_target(
@@ -59,18 +57,10 @@ def _adapt(store: ImageStore, channels: int, indices: np.ndarray | None = None) 
     assert isinstance(store, MemoryStore)
     whole = len(indices) == len(store)
     images = store.images if whole else store.images[torch.from_numpy(indices)]
-    return MemoryStore(_convert(images, channels), store.labels[indices])
+    recoloured = images if images.shape[1] == channels else _recoloured(images, channels)
+    return MemoryStore(recoloured, store.labels[indices])
 
 
-def _convert(images: Tensor, channels: int) -> Tensor:
-    """Return uint8 images (N, C, S, S) with this number of channels, as Pillow converts them."""
-    if images.shape[1] == channels:
-        return images
-    if images.shape[1] == 1:
-        return images.expand(-1, channels, -1, -1)
-    weights = torch.tensor(LUMINANCE, dtype=torch.int32).view(1, 3, 1, 1)
-    grey = [
-        ((chunk * weights).sum(1, keepdim=True, dtype=torch.int32) + 2**15 >> 16).to(torch.uint8)
-        for chunk in images.split(1024)
-    ]
-    return torch.cat(grey)
+def _recoloured(images: Tensor, channels: int) -> Tensor:
+    """Return uint8 images (N, C, S, S) with this number of channels."""
+    return images.expand(-1, channels, -1, -1) if images.shape[1] == 1 else luminance(images)

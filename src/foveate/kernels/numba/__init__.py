@@ -1,1 +1,1 @@
-"""Kernels for CPUs, by numba (the extra `fast`): a file of `run(x, weights, numbers)` a mechanism."""
+"""Kernels for CPUs by numba (the extra `fast`): one file with `plan(shape, weights, numbers)` a mechanism."""

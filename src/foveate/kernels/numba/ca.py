@@ -1,4 +1,4 @@
-"""Coordinate attention's inference on a CPU in one call: two reads of the map and one write."""
+"""Coordinate attention's inference on a CPU in one call, with two reads of the map and one write."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ from foveate.kernels.numba.team import (
     worker,
 )
 
-APART = 16  # floats between the lines, lest all of a channel fall on the same cache lines
+APART = 16  # floats between the lines, so that a channel's values do not map to the same cache lines
 
 NORM = ("embed_weight", "embed_bias", "embed_mean", "embed_variance")
 WEIGHTS = ("embed", *NORM, "rows", "rows_bias", "columns", "columns_bias")
@@ -79,12 +79,12 @@ def _attend(task, image, shared, own, rank, team):
 
 @worker
 def work(address):
-    """Do a thread's share of the task at `address`."""
+    """Do this thread's share of the task at `address`."""
     attend_images(_read(address), _attend)
 
 
 def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
-    """Plan Coordinate attention of images of a shape (C, H, W).
+    """Return the plan of coordinate attention for images of a shape (C, H, W).
 
     `weights` are WEIGHTS, `numbers` the eps of the batch norm.
     """

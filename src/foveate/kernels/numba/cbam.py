@@ -1,4 +1,4 @@
-"""CBAM's inference on a CPU in one call: three reads of the map and one write."""
+"""CBAM's inference on a CPU in one call, with three reads of the map and one write."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from foveate.kernels.numba.gates import gate, measure_channels, measure_pixels, share_rows
 from foveate.kernels.numba.maths import jit
 from foveate.kernels.numba.planes import STRIDE
-from foveate.kernels.numba.small import convolve_pair, excite, saturating_sigmoid, squeeze
+from foveate.kernels.numba.small import convolve_pair, excite_twice, pad_pair, saturating_sigmoid, squeeze
 from foveate.kernels.numba.team import (
     MAP,
     Plan,
@@ -52,7 +52,7 @@ def _attend(task, image, shared, own, rank, team):
     squeeze(maxima, W, bias, hidden, begin, end)
     barrier(team)
     begin, end = share(C, rank, team)
-    excite(hidden, rows(task.expand, C, R), floats(task.expand_bias, C), 2, scale, begin, end)
+    excite_twice(hidden, rows(task.expand, C, R), floats(task.expand_bias, C), scale, begin, end)
     barrier(team)
 
     measure_pixels(task, image, scale, pooled, block, rank, team)
@@ -64,7 +64,7 @@ def _attend(task, image, shared, own, rank, team):
 
 @jit
 def _weigh_positions(task, pooled, positions, scratch, rank, team):
-    """M_s at this thread's part of the pixels, those that it gates next, from all of `pooled` (2, P)."""
+    """Write M_s at the pixels that this thread gates next, from all of `pooled` (2, P)."""
     H, W, k = task.height, task.width, task.size
     begin, end = share_rows(task, rank, team)
     margin = k // 2
@@ -72,11 +72,7 @@ def _weigh_positions(task, pooled, positions, scratch, rank, team):
     count = (end - begin) // W * width
     padded, scratch = take_rows(scratch, 2, (H + 2 * margin) * width + 2 * margin)
     total, scratch = take(scratch, count)
-    padded[:] = f(0)
-    for i in range(2):
-        for h in range(H):
-            inside = (h + margin) * width + margin
-            padded[i, inside : inside + W] = pooled[i, h * W : (h + 1) * W]
+    pad_pair(pooled, H, W, margin, padded)
     total[:] = f(0)
     kernel = floats(task.conv, 2 * k * k).reshape(2, k, k)
     convolve_pair(padded, begin // W * width, kernel, total, width)
@@ -86,12 +82,12 @@ def _weigh_positions(task, pooled, positions, scratch, rank, team):
 
 @worker
 def work(address):
-    """Do a thread's share of the task at `address`."""
+    """Do this thread's share of the task at `address`."""
     attend_images(_read(address), _attend)
 
 
 def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
-    """Plan CBAM of images of a shape (C, H, W); `weights` are WEIGHTS."""
+    """Return the plan of CBAM for images of a shape (C, H, W); `weights` are WEIGHTS."""
     C, H, W = shape
     hidden, size = len(weights[0]), weights[4].shape[-1]
     width = W + 2 * (size // 2)

@@ -1,4 +1,4 @@
-"""DMSCA's inference on a CPU in one call: three reads of the map, one write, all that is small in between."""
+"""DMSCA's inference on a CPU in one call, with three reads of the map and one write."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from foveate.kernels.anatomy import MOST_BRANCHES
 from foveate.kernels.numba import pixels, planes
 from foveate.kernels.numba.maths import jit, precise_sigmoid
 from foveate.kernels.numba.planes import EMBEDDED, STRIDE
-from foveate.kernels.numba.small import channel_mlp, convolve_pair, directions, fold
+from foveate.kernels.numba.small import channel_mlp, convolve_pair, directions, fold, pad_pair
 from foveate.kernels.numba.team import (
     MAP,
     Plan,
@@ -52,7 +52,7 @@ _read = read_task(TASK)
 
 @register_jitable
 def count_gates(channels: int, positions: int) -> int:
-    """Floats of scratch for the gates of a block, in either format."""
+    """Return the floats of scratch for the gates of a block, in either format."""
     return channels * max(min(whole_lines(positions), planes.PIXELS), pixels.PIXELS)
 
 
@@ -115,9 +115,9 @@ def _attend(task, image, shared, own, rank, team):
 
 @jit
 def _weigh(task, scale, of_c, of_s, embed, project, begin, end):
-    """A_c of the channels [begin, end), from f in `scale`, and all weights that belong to them.
+    """Write A_c of the channels [begin, end), from f in `scale`, and the weights that belong to them.
 
-    Those of the embedding, times A_c, and of the projection lie as the format of the map asks for.
+    The weights of the embedding, times A_c, and of the projection are laid out for the map's memory format.
     """
     C = task.channels
     E, P = rows(task.embed, task.mid, C), rows(task.project, C, task.mid)
@@ -136,17 +136,13 @@ def _weigh(task, scale, of_c, of_s, embed, project, begin, end):
 
 @jit
 def _multi_scale(task, pooled, multi, scratch):
-    """F_multi (P,) from S (2, P)."""
+    """Write F_multi (P,) from S (2, P)."""
     H, W, margin = task.height, task.width, task.margin
     width = W + 2 * margin
     padded, scratch = take_rows(scratch, 2, (H + 2 * margin) * width + 2 * margin)
     total, scratch = take(scratch, H * width)
     summed, scratch = take(scratch, H * width)
-    padded[:] = f(0)
-    for i in range(2):
-        for h in range(H):
-            inside = (h + margin) * width + margin
-            padded[i, inside : inside + W] = pooled[i, h * W : (h + 1) * W]
+    pad_pair(pooled, H, W, margin, padded)
     summed[:] = f(0)
     for b in range(task.branches):
         k = task.branch_size[b]
@@ -166,7 +162,7 @@ def _multi_scale(task, pooled, multi, scratch):
 
 @jit
 def _interact(task, embedded, product, scratch):
-    """F_inter ⊙ (F_h + F_w), (EMBEDDED, P), from the embedded map."""
+    """Write F_inter ⊙ (F_h + F_w), (EMBEDDED, P), from the embedded map."""
     M = task.mid
     scale, scratch = take_rows(scratch, 2, M)
     shift, scratch = take_rows(scratch, 2, M)
@@ -186,19 +182,19 @@ def _interact(task, embedded, product, scratch):
 
 @worker
 def work(address):
-    """Do a thread's share of the task at `address`."""
+    """Do this thread's share of the task at `address`."""
     attend_images(_read(address), _attend)
 
 
 def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
-    """Plan DMSCA of images of a shape (C, H, W).
+    """Return the plan of DMSCA for images of a shape (C, H, W).
 
-    `weights` are in the order of the state dict: BEFORE (log τ only where it is learned), BRANCH for every
-    branch of MSCE, BEHIND; `numbers` are τ, or 0 where it is learned, and every batch norm's eps.
+    `weights` are in the order of the state dict: BEFORE (log τ only if it is learned), BRANCH for each branch
+    of MSCE, BEHIND. `numbers` are τ, or 0 if it is learned, and the eps of each batch norm.
     """
     C, H, W = shape
     tau, *branch_eps, embed_eps, interact_eps = numbers
-    first = 2 + (len(weights) - len(BEHIND) - 2) % len(BRANCH)  # 3 where log τ is there
+    first = 2 + (len(weights) - len(BEHIND) - 2) % len(BRANCH)  # 3 if log τ is learned
     before = [*weights[:2], weights[first - 1]]
     branches, behind = weights[first : -len(BEHIND)], weights[-len(BEHIND) :]
     columns = [[weight.shape[-1] for weight in branches[:: len(BRANCH)]]]

@@ -1,4 +1,4 @@
-"""What mechanisms that end in a gate have in common: the passes on an image of a task, in either format."""
+"""The passes of mechanisms that end in a gate, on one image of a task, in either memory format."""
 
 import numpy as np
 
@@ -7,7 +7,6 @@ from foveate.kernels.numba.maths import inlined, jit
 from foveate.kernels.numba.team import rows, share
 
 __all__ = [
-    "average_channels",
     "gate",
     "image_of",
     "measure_channels",
@@ -21,7 +20,7 @@ f = np.float32
 
 @inlined
 def image_of(task, image):
-    """Where image number `image` lies in x and in y: as rows of pixels or of channels, as they are stored."""
+    """Return an image of x and of y as arrays: rows are pixels or channels, as they are stored."""
     C, P = task.channels, task.height * task.width
     if task.channels_last:
         count, length = P, C
@@ -33,32 +32,21 @@ def image_of(task, image):
 
 @inlined
 def share_lines(count, rank, team):
-    """The part of `count` floats that a thread takes: whole cache lines, which threads write to alone."""
+    """Return the part of `count` floats that a thread takes: whole cache lines that it alone writes."""
     begin, end = share((count + 15) // 16, rank, team)
     return 16 * begin, min(16 * end, count)
 
 
 @inlined
 def share_rows(task, rank, team):
-    """The part of the pixels that a thread takes: whole rows of the map."""
+    """Return the part of the pixels that a thread takes: whole rows of the map."""
     begin, end = share(task.height, rank, team)
     return begin * task.width, end * task.width
 
 
 @jit
-def average_channels(task, image, means, rank, team):
-    """Mean of this thread's part of the channels."""
-    x, _ = image_of(task, image)
-    begin, end = share_lines(task.channels, rank, team)
-    if task.channels_last:
-        pixels.channel_means(x, means, begin, end)
-    else:
-        planes.channel_means(x, means, begin, end)
-
-
-@jit
 def measure_channels(task, image, means, maxima, rank, team):
-    """Mean and maximum of this thread's part of the channels."""
+    """Write the mean and the maximum of this thread's part of the channels."""
     x, _ = image_of(task, image)
     begin, end = share_lines(task.channels, rank, team)
     if task.channels_last:
@@ -69,7 +57,7 @@ def measure_channels(task, image, means, maxima, rank, team):
 
 @jit
 def measure_pixels(task, image, scale, pooled, block, rank, team):
-    """Mean and maximum over channels of scale ⊙ x at this thread's part of the pixels."""
+    """Write mean and maximum over channels of scale ⊙ x at this thread's part of the pixels."""
     x, _ = image_of(task, image)
     begin, end = share_rows(task, rank, team)
     none = pooled[:0]
@@ -81,17 +69,10 @@ def measure_pixels(task, image, scale, pooled, block, rank, team):
 
 @jit
 def gate(task, image, channels, positions, rank, team):
-    """y = x ⊙ channels (C,) ⊙ positions (P,): of the thread's part of the pixels; (0,) are all 1.
-
-    Without positions a thread takes the channels that it measured: they may be in its cache.
-    """
-    C, P = task.channels, task.height * task.width
+    """Write y = x ⊙ channels (C,) ⊙ positions (P,) at this thread's part of the pixels."""
     x, y = image_of(task, image)
     begin, end = share_rows(task, rank, team)
     if task.channels_last:
         pixels.gate(x, y, channels, positions, begin, end)
-    elif len(positions):
-        planes.gate(x, y, channels, positions, begin, end)
     else:
-        begin, end = share_lines(C, rank, team)
-        planes.gate(x[begin:end], y[begin:end], channels[begin:end], positions, 0, P)
+        planes.gate(x, y, channels, positions, begin, end)

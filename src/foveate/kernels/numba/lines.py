@@ -1,14 +1,10 @@
-"""Coordinate attention's passes over one image in both formats, and what lies between them.
+"""Coordinate attention's passes over one image in both formats, and the small products between them.
 
-All that has a number for every row and every column of a channel lies in `lines` (H + W, ≥ C), the rows
-first: so one product serves both, with vectors over the channels.
+Values of every row and every column of a channel are kept in one array `lines` (H + W, ≥ C), rows first, so
+that one product computes both, with vectors over the channels.
 """
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from foveate.kernels.numba.maths import jit
 from foveate.kernels.numba.small import saturating_sigmoid
@@ -23,52 +19,22 @@ __all__ = [
 ]
 
 f = np.float32
-LANES = 16  # floats of a row at a time: the compiler makes no vectors of loops as short as rows are
-
-
-@intrinsic
-def _sum_onto(typing, row, line, count):
-    """Add the `count` ≤ LANES floats at `row` to those at `line`; their sum. LANES are read, of both."""
-
-    def generate(context, builder, signature, arguments):
-        vector, index, one = (
-            ir.VectorType(kind, LANES) for kind in (ir.FloatType(), ir.IntType(64), ir.IntType(32))
-        )
-        count = builder.insert_element(ir.Constant(index, ir.Undefined), arguments[2], ir.IntType(32)(0))
-        counts = builder.shuffle_vector(count, count, ir.Constant(one, [0] * LANES))
-        mask = builder.icmp_signed("<", ir.Constant(index, list(range(LANES))), counts)
-        row, line = (builder.inttoptr(address, vector.as_pointer()) for address in arguments[:2])
-        values = builder.select(mask, builder.load(row, align=4), ir.Constant(vector, [0.0] * LANES))
-        builder.store(builder.fadd(builder.load(line, align=4), values), line, align=4)
-        name = f"llvm.vector.reduce.fadd.v{LANES}f32"
-        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), vector])
-        add = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(add, [ir.FloatType()(0.0), values], fastmath=("reassoc",))
-
-    return types.float32(types.int64, types.int64, types.int64), generate
 
 
 @jit
 def line_statistics_planes(x, lines, height, line, begin, end):
-    """Means of the rows and of the columns, of the channels [begin, end) of x (C, P).
+    """Write the means of rows and columns of the channels [begin, end) of x (C, P).
 
-    `line` is scratch, W floats rounded up to LANES.
+    `line` is scratch of W floats, rounded up to whole cache lines.
     """
-    channels, pixels = x.shape
-    width = pixels // height
+    width = x.shape[1] // height
     for c in range(begin, end):
         line[:] = f(0)
-        for h in range(height):
+        for h in range(height):  # a function called with slices of a row would cost more than the row itself
             total = f(0)
-            for w in range(0, width, LANES):
-                first = h * width + w
-                if (channels - c) * pixels - first >= LANES:
-                    row = x.ctypes.data + 4 * (c * pixels + first)
-                    total += _sum_onto(row, line.ctypes.data + 4 * w, width - w)
-                else:
-                    for i in range(w, width):
-                        total += x[c, h * width + i]
-                        line[i] += x[c, h * width + i]
+            for w in range(width):
+                total += x[c, h * width + w]
+                line[w] += x[c, h * width + w]
             lines[h, c] = total / f(width)
         for w in range(width):
             lines[height + w, c] = line[w] / f(height)
@@ -76,7 +42,7 @@ def line_statistics_planes(x, lines, height, line, begin, end):
 
 @jit
 def line_statistics_pixels(x, lines, height, width, begin, end):
-    """Means of the rows and of the columns, of the channels [begin, end) of x (P, C)."""
+    """Write the means of rows and columns of the channels [begin, end) of x (P, C)."""
     for i in range(height + width):
         lines[i, begin:end] = f(0)
     for h in range(height):
@@ -97,9 +63,9 @@ def _add(x, row, column):
 
 @jit
 def gate_lines_planes(x, y, lines, height, line, begin, end):
-    """y = x ⊙ rows ⊙ columns, of the channels [begin, end) of x (C, P); `line` is scratch as above.
+    """Write y = x ⊙ rows ⊙ columns at the channels [begin, end) of x (C, P); `line` is scratch as above.
 
-    What is written behind a row is written again by the next.
+    A row may write behind its end; the next row overwrites that.
     """
     pixels = x.shape[1]
     source, target = (
@@ -124,7 +90,7 @@ def _gate_row(x, y, row, columns):
 
 @jit
 def gate_lines_pixels(x, y, lines, height, width, begin, end):
-    """y = x ⊙ rows ⊙ columns, of the pixels [begin, end) of x (P, C)."""
+    """Write y = x ⊙ rows ⊙ columns at the pixels [begin, end) of x (P, C)."""
     for p in range(begin, end):
         _gate_pixel(x[p], y[p], lines[p // width], lines[height + p % width])
 
@@ -137,7 +103,7 @@ def _gate_pixel(x, y, row, column):
 
 @jit
 def embed_lines(lines, E, scale, shift, embedded, begin, end):
-    """embedded (H + W, R) = hardswish(scale ⊙ E z + shift) of the lines [begin, end), E (R, C)."""
+    """Write embedded (H + W, R) = hardswish(scale ⊙ E z + shift) of the lines [begin, end); E is (R, C)."""
     hidden, channels = E.shape
     for i in range(begin, end, 2):
         j = min(i + 1, end - 1)
@@ -170,7 +136,7 @@ def _hardswish(z):
 
 @jit
 def expand_lines(embedded, W, bias, W_t, lines, first, last, begin, end):
-    """The gates σ(W f + bias) of the channels [begin, end), of the lines [first, last).
+    """Write the gates σ(W f + bias) of the channels [begin, end) at the lines [first, last).
 
     | argument | shape        | what it is                                 |
     |----------|--------------|--------------------------------------------|

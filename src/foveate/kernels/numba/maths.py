@@ -1,4 +1,4 @@
-"""Arithmetic that vectorises: what every CPU kernel is written with."""
+"""How every CPU kernel is compiled, and arithmetic that the compiler can vectorise."""
 
 import functools
 import hashlib
@@ -11,23 +11,20 @@ from typing import Any
 import numba
 import numpy as np
 from filelock import FileLock
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-__all__ = ["inlined", "jit", "kept", "maximum", "precise_sigmoid", "sigmoid"]
+__all__ = ["compiled_on_disk", "inlined", "jit", "precise_sigmoid", "sigmoid"]
 
-# Not "fast": that would let the compiler assume that there is no NaN and no infinity.
+# Not "fast", with which the compiler assumes that there is neither NaN nor infinity.
 FLAGS = {"reassoc", "contract", "arcp", "nsz", "afn"}
 OPTIONS: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True}
 
 
-def kept(decorate: Callable[..., Any], function: Any) -> Any:
-    """Compile with a cache in a folder of its own for these sources.
+def compiled_on_disk(decorate: Callable[..., Any], function: Any) -> Any:
+    """Compile a function, with numba's cache on disk in a folder for this version of the sources.
 
-    numba looks whether the file of a function has changed, and not whether those that it calls have. One
-    process compiles and the others wait for what it made: two compilations of the same sources are not the
-    same instructions, and can differ in the last digit of a result.
+    numba notices a change in the file of a function, but not in the files of the functions that it calls.
+    One process compiles and the others wait for its result: two compilations of the same sources need not
+    give the same instructions, and can differ in the last digit of a result.
     """
     settings: Any = numba.config
     sources = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
@@ -39,15 +36,15 @@ def kept(decorate: Callable[..., Any], function: Any) -> Any:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
             return decorate(cache=True)(function)
-    except (RuntimeError, OSError):  # there is nowhere to keep anything
+    except (RuntimeError, OSError):  # no folder can be written to
         return decorate(cache=False)(function)
     finally:
         settings.CACHE_DIR = before
 
 
 def jit(function: Any) -> Any:
-    """Compile for numbers, keeping NaN and infinities."""
-    return kept(functools.partial(numba.njit, **OPTIONS), function)
+    """Compile a function of numbers and arrays that must respect NaN and infinities."""
+    return compiled_on_disk(functools.partial(numba.njit, **OPTIONS), function)
 
 
 inlined: Any = numba.njit(inline="always", **OPTIONS)
@@ -58,11 +55,11 @@ LIMIT = f(14)
 
 @inlined
 def sigmoid(z):
-    """σ(z) to 9e-7, strictly between 0 and 1: ½ + z N(z²) / D(z²), both of degree 3.
+    """Return σ(z) to within 9e-7, strictly between 0 and 1: ½ + z N(z²) / D(z²), both of degree 3.
 
-    Minimax over |z| ≤ 14 (error 4.5e-7); beyond, the value at 14 stands. It costs a third of an exponential,
-    which is what a CPU would spend most of DMSCA's time in. NaN stays NaN. In the lower tail nothing of it is
-    right but that it is small: what multiplies a map by it alone takes `precise_sigmoid`.
+    It is the minimax approximation over |z| ≤ 14 (error 4.5e-7); beyond, the value at 14 is used. It costs a
+    third of an exponential, which would take most of DMSCA's time on a CPU. NaN stays NaN. In the lower tail
+    the relative error is large, so a factor that multiplies a map by itself takes `precise_sigmoid`.
     """
     z = LIMIT if z > LIMIT else z
     z = -LIMIT if z < -LIMIT else z
@@ -76,19 +73,5 @@ def sigmoid(z):
 
 @inlined
 def precise_sigmoid(z):
-    """σ(z) as its definition has it, for what there is little of: in the tails down to 0."""
+    """Return σ(z) by its definition, down to 0 in the tail, for the few values where that matters."""
     return f(1) / (f(1) + math.exp(-z))
-
-
-@intrinsic
-def maximum(typing: Any, a: Any, b: Any) -> Any:
-    """The larger of two, NaN if either is, as in torch; a comparison would neither vectorise nor do so."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        number = ir.FloatType()
-        function = builder.module.declare_intrinsic(
-            "llvm.maximum", [number], ir.FunctionType(number, [number, number])
-        )
-        return builder.call(function, arguments)
-
-    return types.float32(types.float32, types.float32), generate

@@ -1,8 +1,19 @@
-"""The threads of the CPU kernels: torch's own.
+"""The threads of the CPU kernels: those of the OpenMP runtime that torch has loaded, called through ctypes.
 
-Two pools of threads on the same cores wait for one another: after each of torch's operations its threads spin
-for a while, and a second pool's get no core. So the kernels run in the OpenMP runtime that torch has loaded,
-through the entry points that compilers call (GNU's, which LLVM's and Intel's runtimes have too on Linux).
+What it does: it finds the runtime in the running process, and calls the entry points that compilers call for
+`#pragma omp parallel` (GNU's names; LLVM's and Intel's runtimes have them too on Linux). So a kernel runs in
+torch's own threads, as many as `torch.get_num_threads()`.
+
+Why: after each operation torch's threads wait actively for the next one, so a second pool of threads, such as
+that of numba's `prange`, gets no core meanwhile. Two threads instead of the fallback's one take a map
+(1, 256, 56, 56) in 0.51 ms instead of 0.79 in DMSCA, 0.13 instead of 0.22 in coordinate attention and 0.09
+instead of 0.16 in SimAM (AMD EPYC, 2 cores, best of 200 rounds on a busy machine).
+
+Last seen with torch 2.15.0 on Linux, whose wheel contains libgomp.
+
+Fallback: where there is no such runtime (macOS, Windows, a torch without OpenMP), SINGLE_THREAD is true and
+each kernel runs in the calling thread, with the same results. tests/kernels/test_fallbacks.py takes the
+runtime away and holds this.
 """
 
 import ctypes
@@ -13,14 +24,14 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["BARRIER", "RANK", "TEAM", "declare_entry_points", "run_in_team", "why_alone"]
+__all__ = ["BARRIER", "RANK", "SINGLE_THREAD", "TEAM", "declare_entry_points", "run_in_team"]
 
 BARRIER, RANK, TEAM = "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads"
 
 
 @functools.cache
 def _runtime() -> ctypes.CDLL | None:
-    """The OpenMP runtime that this process has loaded with torch; None where there is none of that kind."""
+    """Return the OpenMP runtime that this process loaded with torch; None where it is of another kind."""
     if not torch.backends.openmp.is_available() or not hasattr(os, "RTLD_NOLOAD"):
         return None
     beside = Path(torch.__file__).parent / "lib"
@@ -35,32 +46,31 @@ def _runtime() -> ctypes.CDLL | None:
     return None
 
 
-def why_alone() -> str | None:
-    """Say why the kernels have one thread whatever torch has, or None where they have torch's."""
-    return None if _runtime() else "torch's OpenMP runtime has no GNU entry points here"
+SINGLE_THREAD = _runtime() is None
+"""Whether kernels run in the calling thread alone, however many threads torch has."""
 
 
 @ctypes.CFUNCTYPE(None)
-def _nothing() -> None:
-    """A team of one waits for nobody."""
+def _no_barrier() -> None:
+    """Return at once: a single thread waits for no other."""
 
 
 @ctypes.CFUNCTYPE(ctypes.c_int)
-def _first() -> int:
+def _first_rank() -> int:
     return 0
 
 
 @ctypes.CFUNCTYPE(ctypes.c_int)
-def _one() -> int:
+def _one_thread() -> int:
     return 1
 
 
 def declare_entry_points() -> None:
-    """Tell numba's linker what the kernels call by name."""
+    """Tell numba's linker the addresses of the functions that the kernels call by name."""
     import llvmlite.binding as llvm
 
     library = _runtime()
-    for name, alone in ((BARRIER, _nothing), (RANK, _first), (TEAM, _one)):
+    for name, alone in ((BARRIER, _no_barrier), (RANK, _first_rank), (TEAM, _one_thread)):
         entry = getattr(library, name) if library else alone
         llvm.add_symbol(name, ctypes.cast(entry, ctypes.c_void_p).value)
 
@@ -77,5 +87,5 @@ def _parallel() -> Callable[[int, bytes, int, int], None]:
 
 
 run_in_team = _parallel()
-"""run_in_team(worker, task, team, 0) calls the function at an address on the bytes of a task, which it only
-reads, in `team` threads or as many as there are."""
+"""run_in_team(worker, task, team, 0) calls the function at the address `worker` with the bytes of a task,
+which it only reads, in `team` threads or as many as the runtime starts."""

@@ -1,39 +1,29 @@
 """The passes over one image whose pixels are vectors, x (P, C) with P = H·W: torch's channels_last format.
 
-Vectors run over the channels of a pixel. Two or four pixels are taken at a time, so that what belongs to the
-channels is read once for all of them.
+Vectors run over the channels of a pixel. Two or four pixels are processed at a time, so that the values of
+the channels are read once for all of them.
 """
 
 import numpy as np
 
-from foveate.kernels.numba.maths import jit, maximum, precise_sigmoid, sigmoid
+from foveate.kernels.numba.intrinsics import maximum
+from foveate.kernels.numba.maths import jit, precise_sigmoid, sigmoid
 from foveate.kernels.numba.planes import EMBEDDED
 
-__all__ = ["channel_means", "channel_statistics", "fuse", "gate", "pixel_statistics"]
+__all__ = ["channel_statistics", "fuse", "gate", "pixel_statistics"]
 
 f = np.float32
 CHANNELS = 512  # of a chunk, whose weights then stay in the first-level cache
-STRIDE = CHANNELS + 16  # of the weights' rows: a constant, or the loop over them does not vectorise
+STRIDE = CHANNELS + 16  # of the weights' rows; with a variable the loop over them does not vectorise
 PIXELS = 32  # of a block: enough to pay for the copy of the weights
 
 
 @jit
-def channel_means(x, means, begin, end):
-    """Mean of the channels [begin, end) of x."""
-    total = means[begin:end]
-    total[:] = f(0)
-    for p in range(len(x)):
-        _add(x[p, begin:end], total)
-    for c in range(len(total)):
-        total[c] /= f(len(x))
-
-
-@jit
 def channel_statistics(x, means, maxima, begin, end):
-    """Mean and maximum of the channels [begin, end) of x.
+    """Write the mean and the maximum of the channels [begin, end) of x.
 
-    Memory is read in order, a pixel at a time, by the sum: several streams at once cost it thrice. The
-    maximum takes four pixels at a time, which then are in cache.
+    The sum reads memory in order, one pixel at a time: several streams at once would cost three times as
+    much. The maximum then takes the same four pixels at once, from the cache.
     """
     pixels, fours = len(x), len(x) // 4 * 4
     total, largest = means[begin:end], maxima[begin:end]
@@ -64,15 +54,15 @@ def _raise(x_0, x_1, x_2, x_3, largest):
 
 @jit
 def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
-    """Of scale ⊙ x at the pixels [begin, end): mean and maximum over channels, and its products with embed.
+    """Write channel mean and maximum of scale ⊙ x at the pixels [begin, end), and x's products with embed.
 
     | argument | shape                   | what it is                                 |
     |----------|-------------------------|--------------------------------------------|
     | scale    | (C,)                    |                                            |
-    | embed    | (EMBEDDED, C) or (0, C) | weights, times scale already               |
+    | embed    | (EMBEDDED, C) or (0, C) | weights, already times scale               |
     | embedded | (EMBEDDED, P)           | the products, out                          |
     | pooled   | (2, P)                  | mean and maximum, out                      |
-    | block    |                         | not needed here                            |
+    | block    |                         | not used                                   |
     """
     for p in range(begin, end, 2):
         q = min(p + 1, end - 1)
@@ -118,11 +108,11 @@ def _mean_and_maximum(x_0, x_1, scale):
 
 @jit
 def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gates, block, begin, end):
-    """y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see plain.fuse and planes.fuse.
+    """Write y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see reference.fuse, planes.fuse.
 
     | argument | shape                    | what it is                                          |
     |----------|--------------------------|-----------------------------------------------------|
-    | project  | (EMBEDDED, C)            | P; all others are as they are there                 |
+    | project  | (EMBEDDED, C)            | P; the others are as in planes.fuse                 |
     | gates    | (≥ PIXELS · C,)          | scratch                                             |
     | block    | (≥ 11 · STRIDE + 3 · PIXELS,) | scratch                                        |
     """
@@ -169,7 +159,7 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
 
 @jit
 def _weights(scale, project, of_c, of_s, of_alpha, block, start, stop):
-    """Lay out in `block` all that _gate needs of the channels [start, stop)."""
+    """Copy into `block` what _gate reads of the channels [start, stop)."""
     for m in range(EMBEDDED):
         block[m * STRIDE : m * STRIDE + stop - start] = project[m, start:stop]
     for c in range(stop - start):
@@ -180,7 +170,7 @@ def _weights(scale, project, of_c, of_s, of_alpha, block, start, stop):
 
 @jit
 def _gate(x_0, x_1, g_0, g_1, q, r, multi_0, multi_1, block):
-    """The gates of two pixels, and what the channels add to the logits and to AA's two products of each."""
+    """Compute the gates of two pixels; return the channels' sums for their logits and AA's two products."""
     q_0, q_1, q_2, q_3, q_4, q_5, q_6, q_7 = q[0], q[1], q[2], q[3], q[4], q[5], q[6], q[7]
     r_0, r_1, r_2, r_3, r_4, r_5, r_6, r_7 = r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7]
     logit_0, logit_1, c_0, c_1, s_0, s_1 = f(0), f(0), f(0), f(0), f(0), f(0)
@@ -218,9 +208,9 @@ def _finish(x, y, gates, scale, of_c, of_s):
 
 @jit
 def gate(x, y, channels, positions, begin, end):
-    """y = x ⊙ channels (C,) ⊙ positions (P,) at the pixels [begin, end); positions (0,) are all 1."""
+    """Write y = x ⊙ channels (C,) ⊙ positions (P,) at the pixels [begin, end)."""
     for p in range(begin, end):
-        _scale(x[p], y[p], channels, positions[p] if len(positions) else f(1))
+        _scale(x[p], y[p], channels, positions[p])
 
 
 @jit

@@ -1,21 +1,21 @@
 """The passes over one image whose channels are planes, x (C, P) with P = H·W: torch's contiguous format.
 
-A pass over pixels takes blocks of them, small enough that what it keeps of a block stays in the second-level
-cache, and lets vectors run over the pixels of a block. Loops of many pointers do not vectorise; so what a
-loop accumulates lies in one `block`, a row of STRIDE floats a quantity.
+A pass over pixels works on blocks of them, small enough that the values it keeps of a block stay in the
+second-level cache; vectors run over the pixels of a block. The compiler does not vectorise loops with many
+pointers, so everything that a loop accumulates is in one array `block`, one row of STRIDE floats a quantity.
 """
 
 import numpy as np
 
 from foveate.kernels.anatomy import MOST_MID_CHANNELS
-from foveate.kernels.numba.maths import jit, maximum, precise_sigmoid, sigmoid
+from foveate.kernels.numba.intrinsics import maximum
+from foveate.kernels.numba.maths import jit, precise_sigmoid, sigmoid
 from foveate.kernels.numba.team import whole_lines
 
 __all__ = [
     "EMBEDDED",
     "PIXELS",
     "STRIDE",
-    "channel_means",
     "channel_statistics",
     "fuse",
     "gate",
@@ -23,29 +23,14 @@ __all__ = [
 ]
 
 f = np.float32
-EMBEDDED = MOST_MID_CHANNELS  # products per pixel with the embedding weights
-PIXELS = 512  # of a block: fewer, and what every channel costs to begin with shows; more, and caches overflow
-STRIDE = PIXELS + 16  # lest all rows of a block fall on the same cache lines
-
-
-@jit
-def channel_means(x, means, begin, end):
-    """Mean of the channels [begin, end) of x."""
-    for c in range(begin, end):
-        means[c] = _sum(x[c]) / f(x.shape[1])
-
-
-@jit
-def _sum(values):
-    total = f(0)
-    for p in range(len(values)):
-        total += values[p]
-    return total
+EMBEDDED = MOST_MID_CHANNELS  # products of a pixel with the embedding weights
+PIXELS = 512  # of a block: with fewer the fixed cost of each channel shows, with more the caches overflow
+STRIDE = PIXELS + 16  # so that the rows of a block do not map to the same cache lines
 
 
 @jit
 def channel_statistics(x, means, maxima, begin, end):
-    """Mean and maximum of the channels [begin, end) of x."""
+    """Write the mean and the maximum of the channels [begin, end) of x."""
     for c in range(begin, end):
         total, largest = _sum_and_maximum(x[c])
         means[c] = total / f(x.shape[1])
@@ -63,12 +48,12 @@ def _sum_and_maximum(values):
 
 @jit
 def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
-    """Of scale ⊙ x at the pixels [begin, end): mean and maximum over channels, and its products with embed.
+    """Write channel mean and maximum of scale ⊙ x at the pixels [begin, end), and x's products with embed.
 
     | argument | shape                | what it is                                    |
     |----------|----------------------|-----------------------------------------------|
     | scale    | (C,)                 |                                               |
-    | embed    | (C, EMBEDDED) or (C, 0) | weights, times scale already               |
+    | embed    | (C, EMBEDDED) or (C, 0) | weights, already times scale               |
     | embedded | (EMBEDDED, P)        | the products, out                             |
     | pooled   | (2, P)               | mean and maximum, out                         |
     | block    | (≥ 10 · STRIDE,)     | scratch                                       |
@@ -123,9 +108,9 @@ def _accumulate(x_0, x_1, x_2, x_3, s_0, s_1, s_2, s_3, block):
 
 @jit
 def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gates, block, begin, end):
-    """y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see plain.fuse.
+    """Write y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see reference.fuse.
 
-    Of the softmax over two only the difference of its logits matters.
+    The softmax over two depends only on the difference of its logits.
 
     | argument | shape                | what it is                                              |
     |----------|----------------------|---------------------------------------------------------|
@@ -150,7 +135,9 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
         width = whole_lines(n)
         block[9 * STRIDE : 12 * STRIDE] = f(0)
         for c in range(0, channels, 2):
-            d = min(c + 1, channels - 1)  # an odd last channel is taken twice, the second time for nothing
+            d = min(
+                c + 1, channels - 1
+            )  # an odd last channel is computed twice, the second time with weight 0
             a, b = scale[c], scale[d] if d > c else f(0)
             _gate(
                 x[c, first:last],
@@ -175,7 +162,7 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
 
 @jit
 def _gate(x_0, x_1, g_0, g_1, P_0, P_1, u_0, u_1, block):
-    """The gates of two channels, and what both add to the logits and to AA's two products."""
+    """Compute the gates of two channels; add their share to the logits and to AA's two products."""
     c_0, s_0, a_0 = u_0
     c_1, s_1, a_1 = u_1
     p_0, p_1, p_2, p_3, p_4, p_5, p_6, p_7 = P_0[0], P_0[1], P_0[2], P_0[3], P_0[4], P_0[5], P_0[6], P_0[7]
@@ -210,21 +197,12 @@ def _finish(x, y, gates, scale, block):
 
 @jit
 def gate(x, y, channels, positions, begin, end):
-    """y = x ⊙ channels (C,) ⊙ positions (P,) at the pixels [begin, end); positions (0,) are all 1."""
+    """Write y = x ⊙ channels (C,) ⊙ positions (P,) at the pixels [begin, end)."""
     for c in range(len(channels)):
-        if len(positions):
-            _scale_each(x[c, begin:end], y[c, begin:end], channels[c], positions[begin:end])
-        else:
-            _scale(x[c, begin:end], y[c, begin:end], channels[c])
+        _scale(x[c, begin:end], y[c, begin:end], channels[c], positions[begin:end])
 
 
 @jit
-def _scale(x, y, scale):
-    for p in range(len(x)):
-        y[p] = x[p] * scale
-
-
-@jit
-def _scale_each(x, y, scale, positions):
+def _scale(x, y, scale, positions):
     for p in range(len(x)):
         y[p] = x[p] * scale * positions[p]

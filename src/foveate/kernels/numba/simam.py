@@ -1,4 +1,4 @@
-"""SimAM's inference on a CPU in one call: a channel's mean, its variance, then the gate of every element.
+"""SimAM's inference on a CPU in one call: each channel's mean, its variance, then the gate of each element.
 
 In torch's contiguous format a channel stays in the first-level cache for its three reads.
 """
@@ -36,7 +36,7 @@ def _attend(task, image, shared, own, rank, team):
 
 @jit
 def simam_planes(x, y, e_lambda, begin, end):
-    """y of the channels [begin, end) of x (C, P): see plain.simam."""
+    """Write y of the channels [begin, end) of x (C, P): see reference.simam."""
     pixels = f(x.shape[1])
     for c in range(begin, end):
         mean = _sum(x[c]) / pixels
@@ -46,7 +46,7 @@ def simam_planes(x, y, e_lambda, begin, end):
 
 @jit
 def _factor(variance, e_lambda):
-    """1 / (4 (σ² + λ)), finite for the smallest λ too: 0 times it must be 0."""
+    """Return 1 / (4 (σ² + λ)), finite for the smallest λ too, so that 0 times it is 0."""
     factor = f(1) / (f(4) * (variance + f(e_lambda)))
     return LARGEST if factor > LARGEST else factor
 
@@ -75,7 +75,7 @@ def _gate(x, y, mean, factor):
 
 @jit
 def simam_pixels(x, y, e_lambda, means, factors, begin, end):
-    """y of the channels [begin, end) of x (P, C); `means` and `factors`, (≥ CHANNELS,), are scratch."""
+    """Write y of the channels [begin, end) of x (P, C); `means` and `factors`, (≥ CHANNELS,), are scratch."""
     pixels = len(x)
     for first in range(begin, end, CHANNELS):
         last = min(first + CHANNELS, end)
@@ -114,10 +114,10 @@ def _gate_each(x, y, mean, factor):
 
 @worker
 def work(address):
-    """Do a thread's share of the task at `address`."""
+    """Do this thread's share of the task at `address`."""
     attend_images(_read(address), _attend)
 
 
 def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
-    """Plan SimAM of images of a shape (C, H, W); `numbers` are λ."""
+    """Return the plan of SimAM for images of a shape (C, H, W); `numbers` are λ."""
     return make_plan(work, (), ([], [CHANNELS, CHANNELS]), (), numbers)

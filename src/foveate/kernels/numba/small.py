@@ -1,4 +1,4 @@
-"""The small parts of the mechanisms: what has few channels, or one number a channel."""
+"""The small parts of the mechanisms: maps of few channels, and one number per channel."""
 
 import math
 
@@ -7,14 +7,23 @@ import numpy as np
 from foveate.kernels.numba.maths import jit, sigmoid
 from foveate.kernels.numba.team import barrier, share
 
-__all__ = ["channel_mlp", "convolve_pair", "directions", "excite", "fold", "saturating_sigmoid", "squeeze"]
+__all__ = [
+    "channel_mlp",
+    "convolve_pair",
+    "directions",
+    "excite_twice",
+    "fold",
+    "pad_pair",
+    "saturating_sigmoid",
+    "squeeze",
+]
 
 f = np.float32
 
 
 @jit
 def dot(a, b):
-    """Σ a b."""
+    """Return Σ a b."""
     total = f(0)
     for i in range(len(a)):
         total += a[i] * b[i]
@@ -23,7 +32,7 @@ def dot(a, b):
 
 @jit
 def fold(scale, shift, weight, bias, mean, variance, eps):
-    """A batch norm in eval as scale · x + shift."""
+    """Write a batch norm in eval mode as scale · x + shift."""
     for i in range(len(scale)):
         scale[i] = weight[i] / f(math.sqrt(variance[i] + f(eps)))
         shift[i] = bias[i] - mean[i] * scale[i]
@@ -31,7 +40,7 @@ def fold(scale, shift, weight, bias, mean, variance, eps):
 
 @jit
 def channel_mlp(z, W_1, W_2, hidden, out, rank, team):
-    """out = W₂ · ReLU(W₁ · z), by all of the team: z (C,), W₁ (R, C), hidden (R,), W₂ (C, R)."""
+    """Write out = W₂ · ReLU(W₁ · z), in all threads: z (C,), W₁ (R, C), hidden (R,), W₂ (C, R)."""
     begin, end = share(len(hidden), rank, team)
     for r in range(begin, end):
         h = dot(W_1[r], z)
@@ -51,24 +60,37 @@ def squeeze(z, W, bias, hidden, begin, end):
 
 
 @jit
-def excite(hidden, W, bias, times, out, begin, end):
-    """out (C,) = σ(W · hidden + times · bias) at [begin, end): hidden (R,), W (C, R), bias (C,)."""
+def excite_twice(hidden, W, bias, out, begin, end):
+    """Write out (C,) = σ(W · hidden + 2 bias) at [begin, end): hidden (R,), W (C, R), bias (C,).
+
+    `hidden` is the sum of two vectors, each of which has the bias once.
+    """
     for c in range(begin, end):
-        out[c] = f(1) / (f(1) + math.exp(-(dot(W[c], hidden) + f(times) * bias[c])))
+        out[c] = f(1) / (f(1) + math.exp(-(dot(W[c], hidden) + f(2) * bias[c])))
 
 
 @jit
 def saturating_sigmoid(z):
-    """σ(z), and 0 where float32 has no other: infinity times that must be NaN, as it is in torch."""
+    """Return σ(z), exactly 0 where float32 rounds it to 0: infinity times it is then NaN, as in torch."""
     return f(0) if z < f(-88) else sigmoid(z)
+
+
+@jit
+def pad_pair(pooled, height, width, margin, padded):
+    """Write two maps pooled (2, P) with `margin` zeros on each side into `padded` (2, …), row by row."""
+    padded[:] = f(0)
+    for i in range(2):
+        for h in range(height):
+            inside = (h + margin) * (width + 2 * margin) + margin
+            padded[i, inside : inside + width] = pooled[i, h * width : (h + 1) * width]
 
 
 @jit
 def convolve_pair(padded, start, weight, total, width):
     """Add to total (L,) the 2 -> 1 convolution of `padded` (2, …) from `start` on with `weight` (2, k, k).
 
-    Both maps lie in rows of `width`, padding included: a tap is then an offset, and all that falls on the
-    padding of the result is never read.
+    Both maps have rows of `width`, padding included. A tap is then an offset in memory; what is computed at
+    the padding of the result is never read.
     """
     size = weight.shape[1]
     for i in range(2):
@@ -86,10 +108,10 @@ def _add_scaled(total, values, weight):
 
 @jit
 def directions(embedded, height, width, scale, shift, weight, row, column, terms, product):
-    """product (M, P) = F_inter ⊙ (F_h + F_w), from the maps that the 1×1 of DII makes of X_c, (M, P).
+    """Write product (M, P) = F_inter ⊙ (F_h + F_w), from the output of DII's 1×1 for X_c, (M, P).
 
-    F_h and F_w are means of those maps, normalised. The interaction is a convolution of [F_h ; F_w] expanded,
-    whose rows and columns are all alike: so it is one number a row and one a column, but at the borders.
+    F_h and F_w are normalised means of that output. The interaction convolves [F_h ; F_w] expanded, whose
+    rows (or columns) are equal; away from the borders it is a sum of one number per row and one per column.
 
     | argument         | shape          | what it is                               |
     |------------------|----------------|------------------------------------------|
@@ -111,7 +133,7 @@ def directions(embedded, height, width, scale, shift, weight, row, column, terms
             column[m, w] = column[m, w] / f(height) * scale[0, m] + shift[0, m]
     for m in range(len(row)):
         for h in range(height):
-            if h < 2 or h == height - 1:  # all rows between see the same columns
+            if h < 2 or h == height - 1:  # all rows between have the same terms
                 _column_terms(column, weight[m], h, height, terms)
             left, middle, right = _row_terms(row, weight[m], h, height)
             out = product[m, h * width : (h + 1) * width]
@@ -126,7 +148,7 @@ def directions(embedded, height, width, scale, shift, weight, row, column, terms
 
 @jit
 def _row_terms(row, weight, h, height):
-    """What F_h adds to the interaction at row h: by the left tap, by all three, by the right one."""
+    """Return what F_h adds to the interaction at row h: by the left tap, by all three, by the right one."""
     left, middle, right = f(0), f(0), f(0)
     for j in range(len(row)):
         for dy in range(3):
@@ -140,7 +162,7 @@ def _row_terms(row, weight, h, height):
 
 @jit
 def _column_terms(column, weight, h, height, terms):
-    """What F_w adds to the interaction at every column of row h."""
+    """Write what F_w adds to the interaction at every column of row h."""
     mid, width = column.shape
     terms[:] = f(0)
     for j in range(mid):

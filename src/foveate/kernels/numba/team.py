@@ -1,7 +1,7 @@
-"""How a CPU kernel gets its work: a task in memory, a team of threads, views of what the task points to.
+"""How a CPU kernel gets its work: a task in memory, a team of threads, views of the memory that a task names.
 
-A task is one record of integers, addresses and numbers. Every thread of the team is given its address and
-does its share; a kernel is compiled once, whatever the number of threads.
+A task is one record of integers, addresses and numbers. Every thread of the team gets its address and does
+its share, so a kernel is compiled once for any number of threads.
 """
 
 import functools
@@ -13,11 +13,19 @@ import numba
 import numpy as np
 import torch
 from numba import carray, types
-from numba.extending import intrinsic, register_jitable
+from numba.extending import register_jitable
 from torch import Tensor
 
-from foveate.kernels.numba.maths import inlined, kept
-from foveate.kernels.numba.openmp import BARRIER, RANK, TEAM, declare_entry_points, run_in_team, why_alone
+from foveate.kernels.numba.intrinsics import pointer_to
+from foveate.kernels.numba.maths import compiled_on_disk, inlined
+from foveate.kernels.numba.openmp import (
+    BARRIER,
+    RANK,
+    SINGLE_THREAD,
+    TEAM,
+    declare_entry_points,
+    run_in_team,
+)
 from foveate.kernels.operators import layout
 
 __all__ = [
@@ -37,63 +45,54 @@ __all__ = [
 ]
 
 MAP = ("images", "channels", "height", "width", "channels_last", "x", "y", "team", "scratch", "shared", "own")
-"""What every task begins with: the map, the threads, and scratch floats: each image's and each thread's."""
+"""The fields that every task begins with: the map, the number of threads, and scratch memory.
+
+`shared` and `own` are the floats of scratch of an image and of a thread.
+"""
 HEAD = struct.Struct(f"{len(MAP)}q")
-TEAM_OF_ONE = 1 if why_alone() else 0
 
 declare_entry_points()
 
 
-def _pointer_to(kind: Any) -> Any:
-    @intrinsic
-    def pointer(typing: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-        return types.CPointer(kind)(types.int64), generate
-
-    return pointer
-
-
-_float_pointer = _pointer_to(types.float32)
+_float_pointer = pointer_to(types.float32)
 
 
 @inlined
 def floats(address, count):
-    """The `count` floats at `address`."""
+    """Return the `count` floats at `address` as an array."""
     return carray(_float_pointer(address), (count,))
 
 
 @inlined
 def rows(address, count, length):
-    """The `count` rows of `length` floats at `address`."""
+    """Return the `count` rows of `length` floats at `address` as an array."""
     return carray(_float_pointer(address), (count, length))
 
 
 @register_jitable
 def whole_lines(count: int) -> int:
-    """`count` floats, rounded up to whole cache lines: vectors across two of them cost twice."""
+    """Round `count` floats up to whole cache lines: a vector that crosses two of them costs twice."""
     return (count + 15) // 16 * 16
 
 
 @inlined
 def take(memory, count):
-    """`count` floats at the address `memory`, and the address behind them.
+    """Return `count` floats at the address `memory`, and the address behind them.
 
-    Each is made of an address of its own: the compiler does not vectorise loops over slices of one array.
+    Each array comes from its own address: the compiler does not vectorise loops over slices of one array.
     """
     return floats(memory, count), memory + 4 * whole_lines(count)
 
 
 @inlined
 def take_rows(memory, count, length):
-    """`count` rows of `length` floats at the address `memory`, and the address behind them."""
+    """Return `count` rows of `length` floats at the address `memory`, and the address behind them."""
     return rows(memory, count, length), memory + 4 * whole_lines(count * length)
 
 
 def read_task(record: np.dtype[Any]) -> Any:
-    """Make the function that reads the record at an address."""
-    pointer = _pointer_to(numba.from_dtype(record))
+    """Return a function that reads the record at an address."""
+    pointer = pointer_to(numba.from_dtype(record))
 
     @inlined
     def read(address):
@@ -109,14 +108,14 @@ _wait_for_team = types.ExternalFunction(BARRIER, types.void())
 
 @inlined
 def barrier(team):
-    """Wait until all `team` threads are here."""
+    """Wait until all `team` threads have reached this point."""
     if team > 1:
         _wait_for_team()
 
 
 @inlined
 def share(count, rank, team):
-    """The part [begin, end) of `count` things that thread `rank` of `team` takes."""
+    """Return the part [begin, end) of `count` items that thread `rank` of `team` takes."""
     each = (count + team - 1) // team
     return min(rank * each, count), min((rank + 1) * each, count)
 
@@ -125,8 +124,8 @@ def share(count, rank, team):
 def attend_images(task, attend):
     """Call attend(task, image, shared, own, rank, team) for this thread's part of the images of a task.
 
-    All threads share each image, so that between the passes it stays in their caches; of a batch that has
-    images enough, each thread takes whole ones. The runtime may give fewer threads than were asked for.
+    Of a batch with enough images each thread takes whole images; the others are shared by all threads, so
+    that an image stays in their caches between the passes. The runtime may start fewer threads than asked.
     """
     rank, team = np.int64(_rank_in_team()), np.int64(_threads_in_team())  # type: ignore[arg-type]
     own = task.scratch + 4 * (task.team * task.shared + rank * task.own)
@@ -140,28 +139,28 @@ def attend_images(task, attend):
 
 
 def worker(function: Any) -> Any:
-    """Compile what a thread of a team calls with the address of its task."""
-    return kept(functools.partial(numba.cfunc, types.void(types.int64), nopython=True), function)
+    """Compile the function that each thread of a team calls with the address of its task."""
+    return compiled_on_disk(functools.partial(numba.cfunc, types.void(types.int64), nopython=True), function)
 
 
 class Plan(NamedTuple):
-    """All of a task that does not change from one map of a shape to the next.
+    """The fields of a task that are the same for every map of one shape.
 
-    `shared` and `own` count the floats of scratch for an image and for a thread.
+    `shared` and `own` are the floats of scratch for an image and for a thread.
     """
 
     work: int
     shared: int
     own: int
     rest: bytes
-    weights: Sequence[Tensor] = ()  # which live as long as their addresses are used
+    weights: Sequence[Tensor] = ()  # kept alive as long as their addresses are used
 
     def carry_out(self, x: Tensor) -> Tensor:
-        """Let torch's threads work on x (B, C, H, W) float32; return the new map."""
+        """Run the task in torch's threads on x (B, C, H, W), float32, and return the new map."""
         contiguous = x.is_contiguous()
         if not contiguous and not x.is_contiguous(memory_format=torch.channels_last):
             x, contiguous = x.contiguous(memory_format=layout(x)), layout(x) is torch.contiguous_format
-        team = TEAM_OF_ONE or torch.get_num_threads()
+        team = 1 if SINGLE_THREAD else torch.get_num_threads()
         y = torch.empty_like(x)
         scratch = torch.empty(team * (self.shared + self.own), dtype=torch.float32, device="cpu")
         memory = (x.data_ptr(), y.data_ptr(), team, scratch.data_ptr(), self.shared, self.own)
@@ -176,9 +175,9 @@ def make_plan(
     addresses: Sequence[int],
     numbers: Sequence[float] = (),
 ) -> Plan:
-    """Make the plan of a task: what MAP names, then sizes, addresses and numbers as its record orders them.
+    """Return the plan of a task whose record is MAP, then sizes, addresses and numbers.
 
-    `scratch` are the counts of floats that are taken of it, for an image and for a thread.
+    `scratch` holds the sizes in floats of the arrays that an image and that a thread takes.
     """
     shared, own = (sum(map(whole_lines, counts)) for counts in scratch)
     integers = (*sizes, *addresses)

@@ -1,1 +1,1 @@
-"""Kernels for GPUs, by Triton: a file a pass, forward and backward."""
+"""Kernels for GPUs by Triton: one file per pass, forward and backward."""

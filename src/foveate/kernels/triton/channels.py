@@ -1,6 +1,5 @@
 """The second pass in Triton: mean and maximum over the channels of scale ⊙ x, per pixel."""
 
-
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import torch
@@ -16,7 +15,7 @@ __all__ = ["load_scaled", "offsets", "pool_channels", "pool_channels_backward"]
 
 @triton.jit
 def offsets(c, p, C, N, CHANNELS_LAST: tl.constexpr):
-    """Where the elements (c, p) of an image lie."""
+    """Return the offsets of the elements (c, p) of an image."""
     if CHANNELS_LAST:
         return c[:, None] + (p * C)[None, :]
     return (c * N)[:, None] + p[None, :]
@@ -24,7 +23,7 @@ def offsets(c, p, C, N, CHANNELS_LAST: tl.constexpr):
 
 @triton.jit
 def load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST: tl.constexpr, HAS_SCALE: tl.constexpr = True):
-    """A tile of x, of scale ⊙ x, and of scale, in float32; 0 outside of the map."""
+    """Load a tile of x, of scale ⊙ x, and of scale, in float32; 0 outside of the map."""
     in_c = c < C
     inside = in_c[:, None] & (p < N)[None, :]
     at = offsets(c, p, C, N, CHANNELS_LAST)
@@ -48,7 +47,7 @@ def pool_channels_kernel(
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """Gather sum and maximum of a block of pixels over tiles of channels."""
+    """Accumulate sum and maximum of a block of pixels over tiles of channels."""
     N = N_units * UNIT
     blocks_p = tl.cdiv(N, BLOCK_P)
     b = (tl.program_id(0) // blocks_p).to(tl.int64)
@@ -71,7 +70,7 @@ def ties_kernel(
     scale,  # (B, C)
     d_pooled,  # (B, 2, N)
     maximum,  # (B, N)
-    share,  # (B, N): gradient of the maximum for each channel that is it
+    share,  # (B, N): gradient of the maximum for each channel that equals it
     C,
     N_units,
     UNIT: tl.constexpr,
@@ -80,7 +79,7 @@ def ties_kernel(
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """Find the maximum again, in float32, and the channels among which its gradient is shared."""
+    """Recompute the maximum in float32, and the share of its gradient for each channel that equals it."""
     N = N_units * UNIT
     blocks_p = tl.cdiv(N, BLOCK_P)
     b = (tl.program_id(0) // blocks_p).to(tl.int64)
@@ -142,7 +141,7 @@ def pool_channels_backward_kernel(
 
 
 def pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
-    """[mean over channels ; max over channels] of scale ⊙ x, (B, 2, H, W); `scale` is (B, C), None is 1."""
+    """Return [mean over channels ; max over channels] of scale ⊙ x: see `reference.pool_channels`."""
     maps.check(x, scale=(scale, x.shape[:2]))
     x, channels_last = maps.lay(x)
     B, C, H, W = x.shape
@@ -161,7 +160,7 @@ def pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
 
 
 def pool_channels_backward(x: Tensor, scale: Tensor | None, d_pooled: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Gradients of `pool_channels` with respect to x and scale."""
+    """Return the gradients of `pool_channels` with respect to x and scale."""
     B, C, H, W = x.shape
     maps.check(x, scale=(scale, (B, C)), d_pooled=(d_pooled, (B, 2, H, W)))
     x, channels_last = maps.lay(x)

@@ -1,9 +1,8 @@
 """The third pass in Triton: six products of a pixel's channels, and the fused, weighed map from them.
 
-x is read once where a pixel's channels fit into one tile. Else it is read again, from the cache, and g is
-computed again with it; g is never stored.
+x is read once where a pixel's channels fit into one tile. Otherwise it is read again, from the cache, and g
+is recomputed from it; g is never stored.
 """
-
 
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
@@ -19,9 +18,10 @@ __all__ = ["arguments", "flat", "fuse", "load_gate", "load_weights", "mix"]
 
 @triton.jit
 def load_gate(multi, product, project, c, p, inside, C, step_m, step_p, M: tl.constexpr):
-    """h = σ(project · product) and g = σ(multi ⊙ h) of a tile; 0 outside of the map.
+    """Compute h = σ(project · product) and g = σ(multi ⊙ h) of a tile; g is 0 outside of the map.
 
-    `multi` (pixels,) is loaded; `product` points at the image, maps and pixels `step_m` and `step_p` apart.
+    `multi` (pixels,) is loaded already; `product` points at the image, with steps `step_m` between its maps
+    and `step_p` between its pixels.
     """
     logits = tl.zeros(inside.shape, tl.float32)
     for m in tl.static_range(M):
@@ -34,7 +34,7 @@ def load_gate(multi, product, project, c, p, inside, C, step_m, step_p, M: tl.co
 
 @triton.jit
 def load_weights(dff_weight, aa_weight, c, C):
-    """The five weights of each channel: DFF's two of X_c, its two of X_s, and AA's."""
+    """Load the five weights of each channel: DFF's two of X_c, its two of X_s, and AA's."""
     in_c = c < C
     c_0 = tl.load(dff_weight + c, in_c, 0.0).to(tl.float32)
     s_0 = tl.load(dff_weight + C + c, in_c, 0.0).to(tl.float32)
@@ -45,7 +45,7 @@ def load_weights(dff_weight, aa_weight, c, C):
 
 @triton.jit
 def mix(logit_0, logit_1, of_c, of_s, aa_bias):
-    """[w₀ ; w₁] = softmax of the logits, and α = σ(w₀ of_c + w₁ of_s + bias)."""
+    """Compute [w₀ ; w₁] = softmax of the logits, and α = σ(w₀ of_c + w₁ of_s + bias)."""
     top = tl.maximum(logit_0, logit_1, propagate_nan=tl.PropagateNan.ALL)
     e_0, e_1 = tl.exp(logit_0 - top), tl.exp(logit_1 - top)
     w_0, w_1 = e_0 / (e_0 + e_1), e_1 / (e_0 + e_1)
@@ -74,7 +74,7 @@ def fuse_kernel(
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """Gather a pixel block's products over tiles of channels; write the last tile, then the others."""
+    """Accumulate a pixel block's products over tiles of channels; write the last tile, then the others."""
     N = N_units * UNIT
     blocks_p = tl.cdiv(N, BLOCK_P)
     b = (tl.program_id(0) // blocks_p).to(tl.int64)
@@ -123,7 +123,7 @@ def arguments(
     aa_weight: Tensor,
     aa_bias: Tensor,
 ) -> list[Tensor]:
-    """Check the arguments of `fuse`, and give the small ones but product dense, project as (M, C)."""
+    """Check the arguments of `fuse`; return the small ones but product contiguous, project as (M, C)."""
     B, C, H, W = maps.sizes(x)
     M = project.shape[-1]
     small = {"scale": (scale, (B, C)), "multi": (multi, (B, 1, H, W)), "project": (project, (C, M))}
@@ -135,7 +135,7 @@ def arguments(
 
 
 def flat(product: Tensor) -> tuple[Tensor, int, int]:
-    """Give product (B, M, H, W) dense, and how far apart its maps and its pixels lie."""
+    """Return product (B, M, H, W) dense, and the steps between its maps and between its pixels."""
     product, channels_last = maps.lay(product)
     return (
         (product, 1, product.shape[1]) if channels_last else (product, product.shape[2] * product.shape[3], 1)
@@ -153,7 +153,7 @@ def fuse(
     aa_weight: Tensor,
     aa_bias: Tensor,
 ) -> Tensor:
-    """All of DMSCA behind its small maps, α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x."""
+    """Return α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x: see `reference.fuse`."""
     small = arguments(x, scale, multi, product, project, dff_weight, dff_bias, aa_weight, aa_bias)
     x, channels_last = maps.lay(x)
     product, step_m, step_p = flat(product)

@@ -1,15 +1,14 @@
-"""Gradients of the third pass in Triton: what is summed over channels, then what is summed over pixels.
+"""Gradients of the third pass in Triton: first the sums over channels, then the sums over pixels.
 
-With X = scale ⊙ x, Δ the difference of DFF's two rows of weights (their softmax sees no more), and dy given:
+With X = scale ⊙ x, Δ the difference of DFF's two rows of weights (the softmax depends on it alone), and dy:
 
     dα = Σ dy (w₀ + w₁ g) X, dβ = dα α (1 - α);
     dw₀ = α Σ dy X + dβ Σ a X, dw₁ = α Σ dy g X + dβ Σ a g X, dl = w₀ w₁ (dw₀ - dw₁);
     u_s = dl Δ_s + dβ w₁ a, dX = α (w₀ + w₁ g) dy + dl Δ_c + dβ w₀ a + g u_s;
     dg = X (α w₁ dy + u_s), dq = dg g (1 - g), d_logits = dq multi h (1 - h),
 
-with h = σ(logits), g = σ(multi h) and α = σ(β). g is computed again, nothing of it is stored.
+with h = σ(logits), g = σ(multi h) and α = σ(β). g is recomputed and not stored.
 """
-
 
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
@@ -51,7 +50,7 @@ def over_channels_kernel(
     BLOCK_P: tl.constexpr,
     BLOCK_M: tl.constexpr,
 ):
-    """Per pixel: the products again and two more with dy, then the gradients of multi and product."""
+    """Per pixel: recompute the products, add two with dy, then the gradients of multi and product."""
     N = N_units * UNIT
     b = (tl.program_id(0) // tl.cdiv(N, BLOCK_P)).to(tl.int64)
     p = (tl.program_id(0) % tl.cdiv(N, BLOCK_P)) * BLOCK_P + tl.arange(0, BLOCK_P)
@@ -129,7 +128,7 @@ def over_pixels_kernel(
     C,
     N_units,
     pixels,  # pixels of a part
-    programs,  # how many walk the same channels
+    programs,  # number of programs for the same channels
     step_m,
     step_p,
     M: tl.constexpr,
@@ -139,7 +138,7 @@ def over_pixels_kernel(
     BLOCK_P: tl.constexpr,
     BLOCK_M: tl.constexpr,
 ):
-    """Per channel: dx, and the gradients of scale, DFF, AA and P from this program's parts of the images."""
+    """Per channel: compute dx, and this program's share of the gradients of scale, DFF, AA and P."""
     N = N_units * UNIT
     blocks_c, parts = tl.cdiv(C, BLOCK_C), tl.cdiv(N, pixels)
     program = (tl.program_id(0) // blocks_c).to(tl.int64)
@@ -196,7 +195,7 @@ def over_pixels_kernel(
 
 
 def fuse_backward(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    """Gradients of `fuse` with respect to its arguments; `others` are all behind x, then dy."""
+    """Return the gradients of `fuse` with respect to its arguments; `others` are those behind x, then dy."""
     *given, dy = others
     scale, multi, project, *weights = arguments(x, *given)
     product = given[2]

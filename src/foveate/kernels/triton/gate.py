@@ -1,6 +1,5 @@
 """The gate in Triton: x ⊙ factors of channels, rows, columns and positions; every gradient in one read."""
 
-
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import math
@@ -22,7 +21,7 @@ def load_factors(
     HAS_CHANNELS: tl.constexpr, HAS_ROWS: tl.constexpr,
     HAS_COLUMNS: tl.constexpr, HAS_POSITIONS: tl.constexpr,
 ):  # fmt: skip
-    """The four factors of a tile (c, h, w), their axes of length 1 where they do not vary; 1 if not given."""
+    """Load the four factors of a tile (c, h, w), with axes of length 1 where constant; 1 if absent."""
     of_channel = tl.full([1, 1, 1], 1.0, tl.float32)
     of_row, of_column, of_position = of_channel, of_channel, of_channel
     in_c, in_h, in_w = c < C, h < H, w < W
@@ -63,7 +62,7 @@ def gate_kernel(
     BLOCK_H: tl.constexpr,
     BLOCK_W: tl.constexpr,
 ):
-    """y = x ⊙ channels ⊙ rows ⊙ columns ⊙ positions."""
+    """Compute y = x ⊙ channels ⊙ rows ⊙ columns ⊙ positions."""
     W = W_units * UNIT
     b, c, first, w, _, _ = place(B, C, H, W, walked, BLOCK_C, BLOCK_W)
     step_c, step_h, step_w = strides(C, H, W, CHANNELS_LAST)
@@ -110,7 +109,7 @@ def gate_backward_kernel(
     BLOCK_H: tl.constexpr,
     BLOCK_W: tl.constexpr,
 ):
-    """dx = dy ⊙ all factors; a factor's gradient is dy ⊙ x ⊙ the others, summed over this program's tiles."""
+    """Compute dx = dy ⊙ all factors, and each factor's gradient, a sum of dy ⊙ x ⊙ the other factors."""
     W = W_units * UNIT
     b, c, first, w, part_h, part_w = place(B, C, H, W, walked, BLOCK_C, BLOCK_W)
     step_c, step_h, step_w = strides(C, H, W, CHANNELS_LAST)
@@ -152,7 +151,7 @@ def gate_backward_kernel(
 
 
 def check(x: Tensor, factors: Sequence[Tensor | None], **others: tuple[Tensor, Sequence[int]]) -> None:
-    """Refuse what the kernels cannot take."""
+    """Raise RequestError for factors that the kernels cannot take."""
     B, C, H, W = maps.sizes(x)
     shapes = {"channels": (B, C), "rows": (B, C, H), "columns": (B, C, W), "positions": (B, 1, H, W)}
     given = {name: (factor, shape) for (name, shape), factor in zip(shapes.items(), factors, strict=True)}
@@ -166,7 +165,7 @@ def gate(
     columns: Tensor | None = None,
     positions: Tensor | None = None,
 ) -> Tensor:
-    """x ⊙ channels (B, C) ⊙ rows (B, C, H) ⊙ columns (B, C, W) ⊙ positions (B, 1, H, W), those given."""
+    """Return x ⊙ channels ⊙ rows ⊙ columns ⊙ positions: see `reference.gate`."""
     factors = (channels, rows, columns, positions)
     check(x, factors)
     x, channels_last = maps.lay(x)
@@ -193,13 +192,13 @@ def gate_backward(
     positions: Tensor | None,
     dy: Tensor,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of `gate` with respect to its arguments, in their order; None for those that were None."""
+    """Return the gradients of `gate` with respect to its arguments, None for those that are None."""
     factors = (channels, rows, columns, positions)
     check(x, factors, dy=(dy, x.shape))
     x, channels_last = maps.lay(x)
     dy = maps.lay_as(dy, channels_last)
     B, C, H, W = x.shape
-    # What positions get is summed over blocks of channels by torch: with many channels a tile, these are few.
+    # torch sums the gradient of positions over blocks of channels; large blocks make these few.
     tile = maps.plane_tile(x.shape, channels_last, None if positions is None else 64, 2048)
     walked = maps.rows_per_split(x.shape, tile)
     parts_h, parts_w, blocks_c = maps.blocks(H, walked), maps.blocks(W, tile[2]), maps.blocks(C, tile[0])

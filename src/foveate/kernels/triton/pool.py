@@ -1,6 +1,5 @@
 """The first pass in Triton: means of rows, means of columns and the maximum of every channel, in one read."""
 
-
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import math
@@ -17,7 +16,7 @@ __all__ = ["greatest", "pool", "pool_backward"]
 
 @triton.jit
 def greatest(x, axis: tl.constexpr):
-    """The maximum along an axis, NaN where there is one: tl.max alone would pass over it."""
+    """Return the maximum along an axis, NaN if there is one, which tl.max alone would ignore."""
     nan = x != x
     top = tl.max(tl.where(nan, float("-inf"), x), axis)
     return tl.where(tl.max(nan.to(tl.int32), axis) > 0, float("nan"), top)
@@ -25,7 +24,7 @@ def greatest(x, axis: tl.constexpr):
 
 @triton.jit
 def place(B, C, H, W, rows, BLOCK_C: tl.constexpr, BLOCK_W: tl.constexpr):
-    """This program's image, channels, first row and columns, and which part of the rows and columns it is."""
+    """Return this program's image, channels, first row, columns, and its part of rows and of columns."""
     program = tl.program_id(0)
     parts_w = tl.cdiv(W, BLOCK_W)
     part_w = program % parts_w
@@ -41,7 +40,7 @@ def place(B, C, H, W, rows, BLOCK_C: tl.constexpr, BLOCK_W: tl.constexpr):
 
 @triton.jit
 def strides(C, H, W, CHANNELS_LAST: tl.constexpr):
-    """Strides of channels, rows and columns."""
+    """Return the strides of channels, rows and columns."""
     if CHANNELS_LAST:
         return 1, W * C, C
     return H * W, W, 1
@@ -64,7 +63,7 @@ def pool_kernel(
     BLOCK_H: tl.constexpr,
     BLOCK_W: tl.constexpr,
 ):
-    """Walk down the rows: a row's sum is done at once, columns and maximum are gathered."""
+    """Walk over the rows: write each row's sum at once, accumulate columns and maximum."""
     W = W_units * UNIT
     b, c, first, w, part_h, part_w = place(B, C, H, W, rows, BLOCK_C, BLOCK_W)
     step_c, step_h, step_w = strides(C, H, W, CHANNELS_LAST)
@@ -105,7 +104,7 @@ def ties_kernel(
     BLOCK_H: tl.constexpr,
     BLOCK_W: tl.constexpr,
 ):
-    """Count the elements among which the gradient of the maximum is shared."""
+    """Count the elements that share the gradient of the maximum."""
     W = W_units * UNIT
     b, c, first, w, part_h, part_w = place(B, C, H, W, rows, BLOCK_C, BLOCK_W)
     step_c, step_h, step_w = strides(C, H, W, CHANNELS_LAST)
@@ -130,7 +129,7 @@ def pool_backward_kernel(
     maximum,  # (B, C)
     d_rows,  # (B, C, H)
     d_columns,  # (B, C, W)
-    share,  # (B, C): gradient of the maximum for each element that is it
+    share,  # (B, C): gradient of the maximum for each element that equals it
     dx,  # as x
     B,
     C,
@@ -143,7 +142,7 @@ def pool_backward_kernel(
     BLOCK_H: tl.constexpr,
     BLOCK_W: tl.constexpr,
 ):
-    """dx = d_rows / W + d_columns / H + [x is the maximum] · share."""
+    """Compute dx = d_rows / W + d_columns / H + [x is the maximum] · share."""
     W = W_units * UNIT
     b, c, first, w, _, _ = place(B, C, H, W, rows, BLOCK_C, BLOCK_W)
     step_c, step_h, step_w = strides(C, H, W, CHANNELS_LAST)
@@ -168,7 +167,7 @@ def pool_backward_kernel(
 
 
 def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Means of the rows (B, C, H), means of the columns (B, C, W) and the maximum (B, C) of every channel."""
+    """Return the means of rows (B, C, H) and of columns (B, C, W) and the maximum (B, C) of every channel."""
     maps.check(x)
     x, channels_last = maps.lay(x)
     B, C, H, W = x.shape
@@ -193,7 +192,7 @@ def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def pool_backward(x: Tensor, maximum: Tensor, d_rows: Tensor, d_columns: Tensor, d_maximum: Tensor) -> Tensor:
-    """Gradient of `pool` with respect to x, whose maximum (B, C) it gave."""
+    """Return the gradient of `pool` with respect to x; `maximum` (B, C) is its third output."""
     B, C, H, W = x.shape
     of_rows, of_columns = (d_rows, (B, C, H)), (d_columns, (B, C, W))
     maps.check(

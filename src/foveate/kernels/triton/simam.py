@@ -1,5 +1,4 @@
-"""SimAM in Triton: one pass for mean and variance, one that weighs; two more for the gradient."""
-
+"""SimAM in Triton: one pass for mean and variance, one for the gate, and two more for the gradient."""
 
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
@@ -15,7 +14,7 @@ __all__ = ["simam", "simam_backward"]
 
 @triton.jit
 def place(C, N, pixels, BLOCK_C: tl.constexpr):
-    """This program's image, its channels, and the number of its part of the pixels."""
+    """Return this program's image, its channels, and the number of its part of the pixels."""
     blocks_c, parts = tl.cdiv(C, BLOCK_C), tl.cdiv(N, pixels)
     c = (tl.program_id(0) % blocks_c) * BLOCK_C + tl.arange(0, BLOCK_C)
     part = (tl.program_id(0) // blocks_c) % parts
@@ -25,7 +24,7 @@ def place(C, N, pixels, BLOCK_C: tl.constexpr):
 
 @triton.jit
 def merge(n, mean, squares, n_new, mean_new, squares_new):
-    """Count, mean and sum of squared deviations of two sets of numbers taken together (Chan et al. 1979)."""
+    """Merge count, mean and sum of squared deviations of two sets of numbers (Chan et al. 1979)."""
     both = n + n_new
     delta = mean_new - mean
     mean += delta * (n_new / both)
@@ -45,7 +44,7 @@ def moments_kernel(
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """Merge the moments of one block of pixels after the other."""
+    """Merge the moments of one block of pixels after another."""
     N = N_units * UNIT
     b, c, part = place(C, N, pixels, BLOCK_C)
     last = tl.minimum(part * pixels + pixels, N)
@@ -68,7 +67,7 @@ def moments_kernel(
 
 @triton.jit
 def all_moments(moments, b, c, C, N, pixels, BLOCK_C: tl.constexpr):
-    """Mean and variance of the channels c of image b, merged from those of its parts."""
+    """Return mean and variance of the channels c of image b, merged from those of its parts."""
     n = 0.0
     mean = tl.zeros([BLOCK_C], tl.float32)
     squares = tl.zeros([BLOCK_C], tl.float32)
@@ -94,7 +93,7 @@ def simam_kernel(
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """y = x ⊙ σ(k (x - μ)² + ½), k = 1 / (4 (σ² + λ))."""
+    """Compute y = x ⊙ σ(k (x - μ)² + ½), k = 1 / (4 (σ² + λ))."""
     N = N_units * UNIT
     b, c, part = place(C, N, pixels, BLOCK_C)
     mean, variance = all_moments(moments, b, c, C, N, pixels, BLOCK_C)
@@ -124,7 +123,7 @@ def simam_sums_kernel(
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """de = dy ⊙ x ⊙ σ' is the gradient before the sigmoid; mean and variance take two sums of it."""
+    """Sum de = dy ⊙ x ⊙ σ', the gradient before the sigmoid, for the gradients of mean and variance."""
     N = N_units * UNIT
     b, c, part = place(C, N, pixels, BLOCK_C)
     mean, variance = all_moments(moments, b, c, C, N, pixels, BLOCK_C)
@@ -163,7 +162,7 @@ def simam_backward_kernel(
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """dx = dy ⊙ σ + 2 k (x - μ) ⊙ de + (dμ + 2 (x - μ) dσ²) / N, dμ = -2 k Σ₁, dσ² = -4 k² Σ₂."""
+    """Compute dx = dy ⊙ σ + 2 k (x - μ) ⊙ de + (dμ + 2 (x - μ) dσ²) / N, dμ = -2 k Σ₁, dσ² = -4 k² Σ₂."""
     N = N_units * UNIT
     b, c, part = place(C, N, pixels, BLOCK_C)
     mean, variance = all_moments(moments, b, c, C, N, pixels, BLOCK_C)
@@ -185,7 +184,7 @@ def simam_backward_kernel(
 
 
 def plan(x: Tensor) -> tuple[Tensor, Tensor, int, tuple, int]:
-    """Give x laid out, scratch memory for its moments, how many programs, their sizes, and their warps."""
+    """Return x dense, scratch memory for its moments, the number of programs, their sizes and warps."""
     x, channels_last = maps.lay(x)
     B, C, H, W = x.shape
     tile = maps.walk_tile(x.shape, channels_last)
@@ -198,7 +197,7 @@ def plan(x: Tensor) -> tuple[Tensor, Tensor, int, tuple, int]:
 
 
 def simam(x: Tensor, e_lambda: float) -> Tensor:
-    """x ⊙ σ((x - μ)² / (4 (σ² + λ)) + ½) with each channel's mean μ and variance σ² over its positions."""
+    """Return x ⊙ σ((x - μ)² / (4 (σ² + λ)) + ½): see `reference.simam`."""
     maps.check(x)
     x, moments, programs, sizes, num_warps = plan(x)
     y = maps.empty(x.shape, x, x.dtype, sizes[4])
@@ -210,7 +209,7 @@ def simam(x: Tensor, e_lambda: float) -> Tensor:
 
 
 def simam_backward(x: Tensor, e_lambda: float, dy: Tensor) -> Tensor:
-    """Gradient of `simam` with respect to x."""
+    """Return the gradient of `simam` with respect to x."""
     maps.check(x, dy=(dy, x.shape))
     x, moments, programs, sizes, num_warps = plan(x)
     dy = maps.lay_as(dy, sizes[4])

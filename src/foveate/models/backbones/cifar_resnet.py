@@ -25,8 +25,8 @@ __all__ = [
 class CifarResNet(ResNet):
     """timm's ResNet behind a 3×3 stride-1 stem without max-pool, for images from 8×8 pixels up.
 
-    The arguments are timm's. Three stages are allowed beside four. Maps are four times as wide and high as
-    those of the ImageNet network at the same depth, which `feature_info` says.
+    The arguments are timm's. Three stages are allowed as well as four. Maps are four times as wide and high
+    as those of the ImageNet network at the same depth, as `feature_info` states.
     """
 
     feature_info: list[dict[str, Any]]
@@ -46,12 +46,12 @@ class CifarResNet(ResNet):
     def forward_intermediates(
         self, x: Tensor, indices: int | list[int] | None = None, *args: Any, **kwargs: Any
     ) -> Any:
-        """Do as timm's ResNet does, with `indices` counted over the stages that there are."""
+        """Call the method of timm's ResNet, with `indices` counted over the stages that exist."""
         taken, _ = feature_take_indices(len(self.feature_info), indices)
         return super().forward_intermediates(x, taken, *args, **kwargs)
 
     def prune_intermediate_layers(self, indices: int | list[int] = 1, *args: Any, **kwargs: Any) -> list[int]:
-        """Do as timm's ResNet does, with `indices` counted over the stages that there are."""
+        """Call the method of timm's ResNet, with `indices` counted over the stages that exist."""
         taken, _ = feature_take_indices(len(self.feature_info), indices)
         return super().prune_intermediate_layers(taken, *args, **kwargs)
 

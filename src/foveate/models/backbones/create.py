@@ -1,8 +1,8 @@
-"""Backbones by name: timm's (foveate's are registered there), or torchvision's behind `torchvision/`.
+"""Backbones by name: timm's (foveate's are registered there), or torchvision's, as `torchvision/NAME`.
 
-Each is taken as it is defined, its own stem and its own patches, whatever the images' size. One thing alone
-is adapted: a network whose constructor asks for the size of the images (timm says so by `fixed_input_size`,
-in torchvision these are the ViTs and MaxViT) is told it. A network that then cannot take it is refused.
+Each is built as it is defined, with its own stem and patches, for any image size. One thing is adapted: a
+network whose constructor takes the image size gets it (in timm those with `fixed_input_size`, in torchvision
+the ViTs and MaxViT). A network that cannot take images of that size is refused.
 """
 
 import itertools
@@ -35,12 +35,12 @@ __all__ = [
 ]
 
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
-"""Tried, to say which images a network takes."""
+"""Sides in pixels that are tried to find the sizes that a network takes."""
 NAMED = 3
 
 
 def check_backbone(name: str) -> None:
-    """Raise RequestError for what is no network's name, and name the nearest."""
+    """Raise RequestError, with the nearest names, unless `name` is that of a network."""
     if name.startswith(TORCHVISION):
         names = [TORCHVISION + one for one in torchvision_names()]
         if name not in names:
@@ -56,7 +56,7 @@ def check_backbone(name: str) -> None:
 
 
 def own_image_size(name: str) -> int:
-    """Side in pixels of the images that the network called `name` was made for, 224 where none is said."""
+    """Return the side in pixels of the images that the network called `name` is made for, 224 if unknown."""
     if name.startswith(TORCHVISION):
         return image_side(name.removeprefix(TORCHVISION))
     config = timm.get_pretrained_cfg(name)
@@ -64,7 +64,7 @@ def own_image_size(name: str) -> int:
 
 
 def has_pretrained_weights(name: str) -> bool:
-    """Whether there are weights to start from for the network called `name`."""
+    """Return whether there are pretrained weights for the network called `name`."""
     if name.startswith(TORCHVISION):
         return pretrained_preset(name.removeprefix(TORCHVISION)) is not None
     config = timm.get_pretrained_cfg(name, allow_unregistered=False)
@@ -83,14 +83,14 @@ def create_backbone(
 ) -> nn.Module:
     """Build the network called `name` for images (B, channels, image_size, image_size) and `classes` logits.
 
-    `image_size` None is the network's own. `width` and `extra_blocks` make it another (see scaling.py).
-    Pretrained weights come without their head where `classes` are others, and adapted, as timm does, where
-    `channels` are. `foveate.save` writes the network so that `foveate.load` builds it again.
+    `image_size` None is the network's own. `width` and `extra_blocks` change its shape (see scaling.py).
+    Pretrained weights are loaded without their head where the number of `classes` differs, and adapted, as
+    timm does, where that of `channels` does. `foveate.save` and `foveate.load` build the network again.
 
     Raises:
-        RequestError: an unknown name (the nearest is named), no pretrained weights for what is asked, a
-            family that has no other widths, or a size that the network cannot be built for.
-        WorkError: the pretrained weights cannot be fetched, nor are they here.
+        RequestError: an unknown name (the nearest is named), no pretrained weights for the request, a family
+            that has no other widths, or a size that the network cannot be built for.
+        WorkError: the pretrained weights cannot be fetched and are not in the cache.
     """
     check_backbone(name)
     size = own_image_size(name) if image_size is None else image_size
@@ -126,7 +126,7 @@ def create_backbone(
 
 
 def check_image_size(name: str, image_size: int, *, classes: int, channels: int = 3) -> None:
-    """Send two images through the network, in both modes, without memory where it can run so.
+    """Run the network on two images, in training and evaluation mode, on the meta device where it can.
 
     Raises:
         RequestError: it cannot take them; the smallest sizes that it takes are named.
@@ -141,7 +141,7 @@ def check_image_size(name: str, image_size: int, *, classes: int, channels: int 
 
 
 def _arguments(name: str, image_size: int, channels: int, pretrained: bool) -> dict[str, Any]:
-    """What the constructor is told beside classes and channels."""
+    """Return the arguments of the constructor beside classes and channels."""
     if name.startswith(TORCHVISION):
         plain = name.removeprefix(TORCHVISION)
         return special_arguments(plain, image_size, pretrained=pretrained, channels=channels)
@@ -197,7 +197,7 @@ def _fault(name: str, image_size: int, classes: int, channels: int, device: str)
 
 
 def _sizes_taken(name: str, classes: int, channels: int) -> str:
-    """Say in words the smallest image sizes that the network takes, and what to do."""
+    """Name the smallest image sizes that the network takes, and what to do."""
     sizes = sorted({*SIZES, own_image_size(name)})
     fitting = (size for size in sizes if _fault(name, size, classes, channels, "meta") is None)
     smallest = [str(size) for size in itertools.islice(fitting, NAMED)]

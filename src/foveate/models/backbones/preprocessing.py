@@ -29,7 +29,7 @@ class Preprocessing(TypedDict, total=False):
 
 
 def declared_preprocessing(model: nn.Module) -> Preprocessing | None:
-    """Return what timm says of the images of `model`, for as many channels as it takes; None if nothing."""
+    """Return what `model` declares to timm, for as many channels as it takes; None if it declares nothing."""
     if not timm_config(model):
         return None
     declared: Preprocessing = resolve_model_data_config(model)

@@ -1,7 +1,8 @@
-"""The names registered with timm: BACKBONE_MECHANISM, for every mechanism in every backbone.
+"""The names registered with timm: BACKBONE_MECHANISM, for each mechanism in each backbone.
 
-They take timm's arguments and keep its contract. Pretrained weights without attention are the backbone's, and
-the attention stays as it was drawn; weights with attention, from training under the name, come back whole.
+They take timm's arguments and keep its contract. Pretrained weights without attention are the backbone's,
+and the attention keeps its initial weights; weights with attention, from training under the name, are loaded
+whole.
 """
 
 import sys
@@ -52,7 +53,7 @@ default_cfgs = generate_default_cfgs(
 def _entrypoint(backbone: str, mechanism: str) -> Callable[..., nn.Module]:
     name = f"{backbone}_{mechanism}"
     plain = model_entrypoint(backbone)
-    # timm's modules call by this name what knows a checkpoint's older and foreign layouts.
+    # The function by this name in timm's modules converts older and foreign layouts of checkpoints.
     rename = getattr(sys.modules[plain.__module__], "checkpoint_filter_fn", None)
 
     def build(**kwargs: Any) -> nn.Module:

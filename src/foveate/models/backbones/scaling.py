@@ -1,9 +1,10 @@
-"""A plain backbone made wider or deeper, said in the arguments of timm's constructor.
+"""A backbone made wider or deeper, by the arguments of timm's constructor.
 
-Wider: every stage has `width` times its channels, in whole numbers, as finely as the family allows. Deeper:
-`extra_blocks` more residual blocks, where the family's deeper members have theirs: in networks of four stages
-in the third (ResNet-50, -101 and -152 differ there, as ConvNeXt-T and -S do); in those of three (ResNets for
-CIFAR, whose deeper members have more in all stages) one after the other in the last, the middle, the first.
+Wider: each stage has `width` times its channels, in whole numbers, as finely as the family allows. Deeper:
+`extra_blocks` more residual blocks, where the deeper members of the family have theirs: in networks of four
+stages in the third (ResNet-50, -101 and -152 differ there, as ConvNeXt-T and -S do); in those of three
+(ResNets for CIFAR, whose deeper members have more in all stages) in the last, the middle and the first in
+turn.
 """
 
 import functools
@@ -35,8 +36,8 @@ MULTIPLIED: dict[str, tuple[str, float]] = {
 }
 """Networks that are one definition at several multiples of its channels: what builds them, and the multiple.
 
-timm's constructors fix the multiple of a name; what they call takes any, and rounds channels to multiples of
-8. timm multiplies depths too, but of all stages at once, which is no number of blocks.
+timm's constructors fix the multiple of a name; the functions that they call take any, and round channels to
+multiples of 8. timm also multiplies depths, but of all stages at once, which is not a number of blocks.
 """
 FAMILIES = f"timm's ResNets and ConvNeXts and foveate's cifar_resnets; in width also {', '.join(MULTIPLIED)}"
 
@@ -52,15 +53,15 @@ class Shape(NamedTuple):
 
 
 def scaled_arguments(name: str, width: float = 1.0, extra_blocks: int = 0) -> dict[str, Any]:
-    """Return what `create_timm` needs beside `name` for `width` times the channels and more blocks.
+    """Return the arguments of `create_timm` for `width` times the channels and `extra_blocks` more blocks.
 
-    Nothing where neither is asked for. The stem of the cifar_resnets grows with the first stage, whose
-    channels are then even; that of timm's ResNets has 64 channels in every member of the family and keeps
-    them, and a wider first stage of basic blocks begins with a projection. ConvNeXt's stem is its first
-    width.
+    They are empty where neither is asked for. The stem of the cifar_resnets grows with the first stage, whose
+    channels are then even; that of timm's ResNets keeps the 64 channels that it has in the whole family, and
+    a wider first stage of basic blocks begins with a projection. ConvNeXt's stem is as wide as its first
+    stage.
 
     Raises:
-        RequestError: a width that is none, or a network whose constructor has no such argument.
+        RequestError: an invalid width, or a network whose constructor has no such argument.
     """
     if not 0 < width < float("inf") or extra_blocks < 0:
         raise RequestError(
@@ -89,7 +90,7 @@ def scaled_arguments(name: str, width: float = 1.0, extra_blocks: int = 0) -> di
 
 
 def create_timm(name: str, **arguments: Any) -> nn.Module:
-    """Do as `timm.create_model` does, with `channel_multiplier` for the networks that are defined by one."""
+    """Call `timm.create_model`, and take `channel_multiplier` for the networks that are defined by one."""
     if "channel_multiplier" not in arguments:
         return timm.create_model(name, **arguments)
     plain = name.partition(".")[0]
@@ -101,7 +102,7 @@ def create_timm(name: str, **arguments: Any) -> nn.Module:
 
 @functools.cache
 def _shape(name: str) -> Shape | None:
-    """Read the stages of the network called `name` from the network itself; None for another family."""
+    """Read the stages of the network called `name` from the network itself; None for other families."""
     if not timm.is_model(name):
         return None
     with torch.random.fork_rng(devices=[]), torch.device("meta"):

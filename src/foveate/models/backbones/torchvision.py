@@ -1,4 +1,4 @@
-"""The classifiers of torchvision as backbones: any number of channels and classes, and their weights.
+"""The classifiers of torchvision as backbones, for any number of channels and classes, and their weights.
 
 torchvision is imported where it is used: whoever takes timm's networks needs none of this.
 """
@@ -23,13 +23,13 @@ __all__ = [
 ]
 
 TORCHVISION = "torchvision/"
-"""What stands before their names."""
+"""The prefix of their names."""
 IMAGE_SIZE = 224
 AUXILIARY = ("googlenet", "inception_v3")
 
 
 def torchvision_names() -> list[str]:
-    """Names of torchvision's classifiers, without what stands before them here."""
+    """Return the names of torchvision's classifiers, without the prefix."""
     import torchvision
 
     return torchvision.models.list_models(module=torchvision.models)
@@ -38,7 +38,7 @@ def torchvision_names() -> list[str]:
 def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.Module:
     """Build torchvision's `name` with random weights, its first convolution for `in_chans` channels.
 
-    Where these are not 3, that convolution's weights are drawn as He et al. 2015 do, by its outputs.
+    Where these are not 3, the weights of that convolution are drawn as in He et al. 2015, by its outputs.
     """
     import torchvision
 
@@ -50,10 +50,11 @@ def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.
 
 
 def special_arguments(name: str, image_size: int, *, pretrained: bool, channels: int) -> dict[str, Any]:
-    """What the constructor of `name` must be told beside classes and channels.
+    """Return the arguments that the constructor of `name` needs beside classes and channels.
 
-    Those that ask for the image's size are told it. Those with heads half-way, which make a training step
-    another one, are built without; their weights are for images that they themselves normalise anew.
+    Networks whose constructor takes the image size get it. Networks with auxiliary heads, which would change
+    the training step, are built without them; their pretrained weights expect the network to normalise images
+    again.
     """
     if name in AUXILIARY:
         own = {"aux_logits": False, "init_weights": True}
@@ -88,12 +89,12 @@ def image_side(name: str) -> int:
 
 
 def fill_with_pretrained(network: nn.Module, name: str) -> None:
-    """Give `network`, one of `name`, the weights that torchvision has for it, all but those of another head.
+    """Load torchvision's weights for `name` into `network`, except those of a head of another size.
 
-    Another number of channels is served as timm does: the first convolution's weights are summed (one
-    channel) or repeated and rescaled.
+    For another number of channels the weights of the first convolution are adapted as timm does: summed (one
+    channel), or repeated and rescaled.
 
-    Raises RequestError where `network` is of another shape, and what fetching raises.
+    Raises RequestError where `network` has other shapes, and whatever fetching raises.
     """
     import torchvision
     from timm.models import adapt_input_conv

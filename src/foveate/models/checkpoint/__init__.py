@@ -1,7 +1,7 @@
-"""Networks as files: saving, loading, what a file may say of a network, and the hub.
+"""Networks as files: saving, loading, the description of a network, and the hub.
 
 - `save_load`: a network in one safetensors file; `hub`: the same on the Hugging Face hub.
-- `description`, `attention_groups`: what the file says of its network, as dataclasses and as JSON.
+- `description`, `attention_groups`: the description of the network, as dataclasses and as JSON.
 - `rebuild`, `rebuild_check`: the network built from that, and compared with the one that is saved.
 - `state_dicts`, `weight_files`: weights of any origin; `size_limits`: what a file may ask to be built.
 """

@@ -1,4 +1,4 @@
-"""What a file says of the network in it: the description, how it is written as JSON, and how it is read."""
+"""The description of the network in a file, written as JSON and read from it."""
 
 import json
 import reprlib
@@ -28,7 +28,7 @@ FEWEST_BOUNDED = 100_000
 
 @dataclass(frozen=True)
 class Description:
-    """How a network is built, what its outputs are called, and how its images are prepared.
+    """How a network is built, the names of its outputs, and how its images are prepared.
 
     The fields are the keys in the file, beside the number of the format and the version of foveate.
     """
@@ -61,13 +61,13 @@ class Description:
         ]
         if about["classes"] is not None:
             check_classes(about["classes"], None if backbone is None else backbone.outputs)
-        said = about["preprocessing"]
-        preprocessing = None if said is None else read_preprocessing(said, None)
+        images = about["preprocessing"]
+        preprocessing = None if images is None else read_preprocessing(images, None)
         return cls(about["network"], backbone, attention, about["classes"], preprocessing)
 
 
 def read_description(metadata: Mapping[str, str], path: Path, tensors: Mapping[str, Tensor]) -> Description:
-    """Return what the `metadata` of the file at `path` say of its network.
+    """Return the description in the `metadata` of the file at `path`.
 
     Raises RequestError for metadata that are not foveate's, of another format, malformed, or far beyond what
     the file's `tensors` could be of.

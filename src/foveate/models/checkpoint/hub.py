@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,22 @@ prepare = timm.data.create_transform(**timm.data.resolve_model_data_config(model
 The safetensors metadata say which backbone and which attention this is, with its options, its classes and how
 images are prepared.
 """
-SAVING = ("classes", "preprocessing", "backbone", "backbone_args")
-"""The options of `foveate.save`."""
 UPLOADING = [
     name
     for name in inspect.signature(ModelHubMixin.push_to_hub).parameters
-    if name not in ("self", "repo_id", "config")  # the network's own words are the config
+    if name not in ("self", "repo_id", "config")  # the description of the network is the config
 ]
 """The mixin's options of an upload."""
+
+
+@dataclass(frozen=True)
+class Saving:
+    """The options of `foveate.save`."""
+
+    classes: Sequence[str] | None = None
+    preprocessing: Mapping[str, Any] | None = None
+    backbone: str | None = AUTO
+    backbone_args: Mapping[str, Any] | None = None
 
 
 class HubNetwork(
@@ -51,19 +60,16 @@ class HubNetwork(
     tags=["image-classification", "attention", "timm"],
     model_card_template=CARD,
 ):
-    """A network as the hub carries it: one safetensors file, what it says as JSON, and a card.
+    """A network as it is on the hub: one safetensors file, its description as JSON, and a card."""
 
-    `saving` are the options of `foveate.save`.
-    """
-
-    def __init__(self, network: nn.Module, saving: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, network: nn.Module, saving: Saving | None = None) -> None:
         self.network = network
-        self.saving = saving or {}
+        self.saving = saving or Saving()
         self.description: Description | None = None
 
     def _save_pretrained(self, save_directory: Path) -> None:
         path = Path(save_directory) / WEIGHTS[1]
-        save(self.network, path, **self.saving)
+        save(self.network, path, **vars(self.saving))
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()[KEY])
         self.description = Description.from_json(about)
@@ -71,7 +77,7 @@ class HubNetwork(
         write_json(path.with_name("config.json"), about)
 
     def generate_model_card(self, **kwargs: Any) -> Any:
-        """Return the card; it says where the plain network has to be passed."""
+        """Return the card, with `model=` where the network without attention has to be passed."""
         assert self.description is not None  # the mixin saves first
         own = "" if self.description.backbone else f", model={self.description.network}(…)"
         return super().generate_model_card(plain_network=own, **kwargs)
@@ -116,13 +122,13 @@ def save_pretrained(
 ) -> None:
     """Write `model` to `folder` as it would be on the hub.
 
-    The named arguments are those of `foveate.save`, which says what is written, and what it raises.
-    `options` are those of the hub's mixin: model_card_kwargs, or push_to_hub=True, repo_id and those of an
+    The named arguments are those of `foveate.save`, which documents what is written and raised. `options`
+    are those of the hub's mixin: model_card_kwargs, or push_to_hub=True, repo_id and those of an
     upload. Any other raises TypeError.
     """
     uploading = ["repo_id", *UPLOADING] if options.get("push_to_hub") else ["model_card_kwargs"]
     _refuse_unknown("save_pretrained", options, ["push_to_hub", *uploading])
-    saving = _saving(classes, preprocessing, backbone, backbone_args)
+    saving = Saving(classes, preprocessing, backbone, backbone_args)
     HubNetwork(model, saving).save_pretrained(folder, **options)
 
 
@@ -138,12 +144,12 @@ def push_to_hub(
 ) -> str:
     """Upload `model` to `repo_id`, and return the address of the commit.
 
-    The named arguments are those of `foveate.save`, which says what is written, and what it raises.
-    `options` are those of the hub's mixin: token, private, branch, commit_message … Any other raises
+    The named arguments are those of `foveate.save`, which documents what is written and raised. `options`
+    are those of the hub's mixin: token, private, branch, commit_message … Any other raises
     TypeError.
     """
     _refuse_unknown("push_to_hub", options, UPLOADING)
-    saving = _saving(classes, preprocessing, backbone, backbone_args)
+    saving = Saving(classes, preprocessing, backbone, backbone_args)
     card = {"repo_id": repo_id, **(options.pop("model_card_kwargs", None) or {})}
     return HubNetwork(model, saving).push_to_hub(repo_id, model_card_kwargs=card, **options)
 
@@ -161,8 +167,8 @@ def from_pretrained(
 ) -> nn.Module:
     """Rebuild the network in a repository of the hub, or in a folder, with its weights, in eval mode.
 
-    `model` and `device` are those of `foveate.load`, which says what is returned, and what it raises; the
-    rest are those of the hub's mixin.
+    `model` and `device` are those of `foveate.load`, which documents what is returned and raised; the rest
+    are those of the hub's mixin.
     """
     fetched = HubNetwork.from_pretrained(
         str(repo_id),
@@ -177,11 +183,9 @@ def from_pretrained(
     return fetched.network
 
 
-def _saving(*values: Any) -> dict[str, Any]:
-    return dict(zip(SAVING, values, strict=True))
-
-
 def _refuse_unknown(function: str, options: Mapping[str, Any], accepted: Collection[str]) -> None:
     for option in options:
         if option not in accepted:
-            raise TypeError(unknown_name(f"option of {function}", option, [*SAVING, *accepted]))
+            raise TypeError(
+                unknown_name(f"option of {function}", option, [*Saving.__annotations__, *accepted])
+            )

@@ -1,4 +1,4 @@
-"""Whether what is built from a description is the network that was described."""
+"""Check that the network that a description builds is the one that was described."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ __all__ = ["check_rebuild", "first_difference"]
 TOLERANCE = 1e-3
 """Of outputs that the same weights give on the same machine."""
 HARMLESS = {"training", "inplace", "grad_checkpointing", "memory_efficient", "fused_attn"}
-"""Attributes that change where and how a network computes, and not what."""
+"""Attributes that change where and how a network computes, but not its output."""
 OWN = "with backbone=None, and load it with model="
 
 
@@ -27,10 +27,10 @@ OWN = "with backbone=None, and load it with model="
 def check_rebuild(
     model: nn.Module, call: BackboneCall, description: Description, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Raise RequestError unless `call` builds `model` again: module by module, and by what it answers.
+    """Raise RequestError unless `call` builds `model` again, compared module by module and by the output.
 
-    The modules say what answers in eval mode do not: what acts in training alone, such as dropout, and what
-    is too small to be seen so far.
+    The modules show what outputs in evaluation mode do not: what acts in training only, such as dropout, and
+    what has no visible effect yet.
     """
     what = f"{call} does not build this network again"
     cure = f"Pass backbone_args= as it was built with; if it was changed afterwards, save it {OWN}"
@@ -63,7 +63,7 @@ def check_rebuild(
 
 
 def first_difference(model: nn.Module, rebuilt: nn.Module) -> str | None:
-    """Say in which module, class or setting, `rebuilt` first differs from `model`; None where in none."""
+    """Describe the first module or setting in which `rebuilt` differs from `model`; None if none does."""
     here, there = (dict(one.named_modules(remove_duplicate=False)) for one in (model, rebuilt))
     for path in dict.fromkeys([*here, *there]):
         ours, theirs = here.get(path), there.get(path)
@@ -83,7 +83,7 @@ def first_difference(model: nn.Module, rebuilt: nn.Module) -> str | None:
 
 
 def _alike(ours: nn.Module, theirs: nn.Module) -> bool:
-    # What synchronises a norm over processes is the plain norm elsewhere.
+    # A norm that is synchronised over processes is rebuilt as the norm itself.
     synchronised = isinstance(ours, nn.SyncBatchNorm) and isinstance(theirs, nn.BatchNorm2d)
     return (type(ours) is type(theirs) or synchronised) and _settings(ours) == _settings(theirs)
 
@@ -97,7 +97,7 @@ def _in_words(module: nn.Module | None) -> str:
 
 
 def _is_setting(name: str, *values: Any) -> bool:
-    """Whether an attribute is a rate or a switch; counts, such as num_classes, may be out of date."""
+    """Return whether an attribute is a rate or a switch; counts, such as num_classes, may be out of date."""
     numbers = all(isinstance(value, int | float) for value in values)
     counts = all(type(value) is int for value in values)
     return numbers and not counts and not name.startswith("_") and name not in HARMLESS

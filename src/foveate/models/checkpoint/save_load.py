@@ -1,4 +1,4 @@
-"""A network in one safetensors file that says how to build it again."""
+"""Save a network in one safetensors file that describes how to build it again, and load it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ __all__ = ["AUTO", "WEIGHTS", "load", "save"]
 
 AUTO = "auto"
 WEIGHTS = ("weights.safetensors", "model.safetensors")
-"""What the file is called in a run's folder, and on the hub."""
+"""The names of the file in the folder of a run, and on the hub."""
 
 
 def save(
@@ -41,19 +41,20 @@ def save(
     backbone: str | None = AUTO,
     backbone_args: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `model` to `path` as safetensors whose metadata rebuild it: backbone, attention, classes, images.
+    """Write `model` to `path` as safetensors whose metadata describe backbone, attention, classes and images.
 
     `classes` are the names in the order of the outputs, one for each; `preprocessing` has timm's keys
     (input_size as (C, H, W) in pixels, mean and std in 0..1, interpolation, crop_pct, crop_mode). None takes
-    what the model says in its `pretrained_cfg`, an empty list of classes names none.
+    what the model declares in its `pretrained_cfg`; an empty list of classes names none.
 
-    `backbone` is a timm name, or "torchvision/NAME" of a classifier; "auto" takes the name that timm left in
-    the model, and None where there is none. With None, `load` needs the plain network. `backbone_args` go to
-    what builds it, beside the classes and channels that are read from the model. What is written is built
-    once; it must have the modules that `model` has, with their settings (rates of dropout and stochastic
-    depth too), and give what `model` gives. A tensor that has two names is written under both.
+    `backbone` is a timm name, or "torchvision/NAME" of a classifier; "auto" takes the name that timm recorded
+    in the model, or None without one. With None, `load` needs the network without attention. `backbone_args`
+    are arguments of the backbone's constructor, beside the classes and channels that are read from the model.
+    The network is built once from the description; it must have the modules of `model`, with their settings
+    (rates of dropout and stochastic depth too), and give the same output. A tensor that has two names is
+    written under both.
 
-    Raises RequestError where it does not, or where the rest is not as said here, and DiskError where `path`
+    Raises RequestError where it does not, or for arguments of any other form, and DiskError where `path`
     cannot be written.
     """
     model = unwrap(model)
@@ -84,13 +85,13 @@ def load(
 ) -> nn.Module:
     """Rebuild the network in `path` with its attention and its weights, in eval mode, on `device`.
 
-    `path` is a file that `save` wrote, or a folder with one: a run of a study, a download from the hub. What
-    is returned has the classes (`label_names`) and the preprocessing in its `pretrained_cfg`, where
-    `timm.data.resolve_model_data_config` reads them. `model` is the plain network, for one that foveate
-    cannot build; it is filled and returned. Random numbers are drawn from no generator of the caller's.
+    `path` is a file that `save` wrote, or a folder with one: a run of a study, a download from the hub. The
+    result has the classes (`label_names`) and the preprocessing in its `pretrained_cfg`, where
+    `timm.data.resolve_model_data_config` reads them. `model` is the network without attention, for one that
+    foveate cannot build; it is filled and returned. The caller's random generators are not used.
 
-    Raises RequestError where the file is none that `save` wrote, or is one of another network, and where
-    there is no such device.
+    Raises RequestError for a file that `save` did not write or that is of another network, and for an unknown
+    device.
     """
     _refuse_device(device)
     path = _find(Path(path))
@@ -101,14 +102,14 @@ def load(
         raise RequestError(
             f"{path} holds a {kind}, which foveate cannot build: "
             + remedy(
-                python=f"pass the plain network, as in foveate.load(path, model={kind}(…))",
+                python=f"pass the network without attention, as in foveate.load(path, model={kind}(…))",
                 command="commands take networks that were saved with the name of a backbone",
             )
         )
     if model is not None and (unwrap(model) is not model or attached(model)):
         raise RequestError(
             f"model={type(model).__name__}(…) is compiled, parallel, or has attention already: pass the "
-            "plain network, to which the file's attention is attached"
+            "network without attention, to which that of the file is attached"
         )
     try:
         with built_within(tensors):
@@ -143,9 +144,9 @@ def _find(path: Path) -> Path:
 def _compare_shapes(
     call: BackboneCall, attention: Sequence[AttentionGroup], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Raise RequestError where the network that is described is not that of `tensors`, before it has memory.
+    """Raise RequestError where the described network is not that of `tensors`, before it takes memory.
 
-    A network that cannot be built without memory is compared once it is built.
+    A network that cannot be built on the meta device is compared once it is built.
     """
     try:
         shapes = rebuild(call, attention, device="meta")
@@ -167,7 +168,7 @@ def _refuse_device(device: str | torch.device) -> None:
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """What `model` keeps, as copies on the CPU: safetensors take no two tensors in one place."""
+    """Return copies of the tensors of `model` on the CPU; in a safetensors file none may share memory."""
     tensors = {}
     for key, value in model.state_dict().items():
         if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided:
@@ -186,7 +187,7 @@ def _known_channels(model: nn.Module) -> int | None:
 
 
 def _declare(network: nn.Module, description: Description) -> None:
-    """Write what the outputs and the images are to where timm looks for it."""
+    """Write classes and preprocessing to where timm looks for them."""
     declared = {**timm_config(network), **(description.preprocessing or {})}
     if description.classes is not None:
         declared |= {"label_names": description.classes, "num_classes": len(description.classes)}

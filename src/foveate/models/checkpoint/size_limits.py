@@ -1,4 +1,4 @@
-"""Bounds on what a file's description of a network may build: about as much as the file has tensors for."""
+"""Limits on what the description in a file may build: about as much as the file has tensors for."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,10 +12,10 @@ from foveate.errors import RequestError
 __all__ = ["TooLargeError", "built_within"]
 
 TIMES = 8
-"""So many times what its file holds a network may be built of: heads and attention are made and replaced."""
+"""A network may be built of so many times what its file holds: heads and attention are built and replaced."""
 FREE_MODULES = 2_000
 FREE_NUMBERS = 50_000_000
-"""Of parameters and buffers; buffers that are computed, such as tables of positions, are in no file."""
+"""In parameters and buffers; computed buffers, such as tables of positions, are in no file."""
 
 
 class TooLargeError(RequestError):
@@ -26,7 +26,7 @@ class TooLargeError(RequestError):
 def built_within(tensors: Mapping[str, Tensor]) -> Iterator[None]:
     """Raise TooLargeError as soon as this thread builds modules far beyond what `tensors` could fill.
 
-    A parameter is counted when a module gets it: its memory is then reserved and not yet written to.
+    A parameter is counted when it is registered: its memory is then reserved and not yet written to.
     """
     numbers = TIMES * sum(tensor.numel() for tensor in tensors.values()) + FREE_NUMBERS
     modules = TIMES * len(tensors) + FREE_MODULES

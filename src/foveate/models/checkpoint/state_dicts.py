@@ -1,4 +1,4 @@
-"""Weights into a network that has attention: every key and every value accounted for."""
+"""Load weights into a network with attention: each key and each value is accounted for."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from foveate.models.sites.wrappers import unwrap
 __all__ = ["check_weights", "fill", "load_weights", "misfits", "tensors_of", "without_wrappers"]
 
 WRAPPERS = ("module.", "_orig_mod.", "model.")
-"""What parallel training, compiling and Lightning put before every key."""
+"""The prefixes that parallel training, compiling and Lightning put before each key."""
 AVERAGED = "n_averaged"
 """The count that torch's AveragedModel keeps beside the network, which it calls `module`."""
 SHOWN = 4
@@ -25,17 +25,17 @@ SHOWN = 4
 def load_weights(
     model: nn.Module, weights: Mapping[str, Tensor] | str | Path, *, trust_pickle: bool = False
 ) -> list[str]:
-    """Load weights into `model`, and return the keys that they did not have: all of the attention's, or none.
+    """Load weights into `model`; return the keys that the weights lack: all of the attention's, or none.
 
-    `weights` is a state dict or a safetensors file, of the plain backbone or of the network with its
+    `weights` is a state dict or a safetensors file, of the backbone alone or of the network with its
     attention. `trust_pickle` also reads torch's own files, such as a .pth, which can run any code that their
-    author put in; a checkpoint's state dict is found in them as timm does. A compiled or parallel `model` is
-    filled inside, and "module.", "_orig_mod." or "model.", where every key of the weights has it before the
-    network's own name, is taken off, as is the count of torch's AveragedModel. A tensor that the network has
-    under two names need be there under one.
+    author put in; the state dict of a checkpoint is found in them as timm does. A compiled or parallel
+    `model` is filled inside. The prefixes "module.", "_orig_mod." and "model." are removed where each key of
+    the weights has them, as is the count of torch's AveragedModel. A tensor that the network has under two
+    names is needed under one.
 
-    Raises RequestError for any other difference in names, shapes or kinds of values, for a network without
-    memory, and for files that are neither; then `model` is as it was.
+    Raises RequestError for any other difference in names, shapes or kinds of values, for a network on the
+    meta device, and for files that are neither; `model` is then unchanged.
     """
     model = unwrap(model)
     if isinstance(weights, str | os.PathLike):
@@ -59,7 +59,7 @@ def load_weights(
     before = {key: value.detach().clone() for key, value in own.items()}
     try:
         model.load_state_dict(dict(weights), strict=False)
-    except Exception as error:  # what modules of one's own do with their state
+    except Exception as error:  # modules may override how they load their state
         with torch.no_grad():
             for key, value in own.items():
                 value.copy_(before[key])
@@ -77,11 +77,11 @@ class Misfits(NamedTuple):
 
     def in_words(self) -> str | None:
         """Name the first keys of each fault; None where there is none."""
-        said = [
+        parts = [
             f"{len(keys)} {words}: {', '.join(keys[:SHOWN])}{', …' * (len(keys) > SHOWN)}"
             for words, keys in self.faults.items()
         ]
-        return "; ".join(said) or None
+        return "; ".join(parts) or None
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
@@ -136,9 +136,9 @@ def misfits(model: nn.Module, weights: Mapping[str, Tensor]) -> Misfits:
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give `network` copies of `tensors`, checked before, with their dtypes; what it shares stays shared."""
+    """Load copies of `tensors`, already checked, with their dtypes; tensors that are shared stay shared."""
     copies: dict[int, Tensor] = {}
-    # Copies, because what lies askew in memory is rounded otherwise.
+    # Copies, because kernels round differently for tensors that are not aligned in memory.
     for key, own in tensors_of(network).items():
         if key in tensors and id(own) not in copies:
             copy = tensors[key].clone()
@@ -149,14 +149,14 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return what `model` keeps, by key, as the very tensors: one with two names is there twice."""
+    """Return the tensors of `model` by key, not as copies: one with two names occurs twice."""
     return {
         key: value for key, value in model.state_dict(keep_vars=True).items() if isinstance(value, Tensor)
     }
 
 
 def without_wrappers(weights: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
-    """Return `weights` by the names that `model` has, without what wrappers of it put before every key."""
+    """Return `weights` by the names of `model`, without the prefixes of its wrappers."""
     own = [*model.state_dict()]
     rest = {key: value for key, value in weights.items() if key != AVERAGED}
     if AVERAGED not in own and _all_begin(rest, "module."):
@@ -172,7 +172,7 @@ def _all_begin(weights: Mapping[str, Tensor], prefix: str) -> bool:
 
 
 def _attention_prefixes(model: nn.Module) -> tuple[str, ...]:
-    """How the attention's keys begin, under every name of the modules that it sits in."""
+    """Return the prefixes of the keys of attention, under each name of the modules that hold it."""
     modules = {id(module) for module in attached(model).values()}
     return tuple(
         f"{path}." for path, module in model.named_modules(remove_duplicate=False) if id(module) in modules

@@ -1,4 +1,4 @@
-"""Files of weights: safetensors are read, pickles named, and read only where the caller trusts them."""
+"""Files of weights: safetensors are read; pickles are recognised, and read only if the caller trusts them."""
 
 import pickletools
 import zipfile
@@ -16,12 +16,12 @@ from foveate.errors import RequestError, remedy
 __all__ = ["read_safetensors", "read_weights"]
 
 BEFORE_THE_OBJECT = 3
-"""Pickles in torch's older files before the object: a magic number, a version, and what the machine was."""
+"""Pickles before the object in older files of torch: a magic number, a version, and the machine."""
 FIRST_CODES = 8
 STATE_DICT = "collections OrderedDict"
 
 PICKLES = (b"PK\x03\x04", b"\x80")
-"""How torch's files begin, today's (a zip of pickles) and the older ones."""
+"""The first bytes of torch's files: current (a zip of pickles) and older ones."""
 
 
 def read_weights(path: Path, *, trust_pickle: bool) -> dict[str, Tensor]:
@@ -42,7 +42,7 @@ def read_weights(path: Path, *, trust_pickle: bool) -> dict[str, Tensor]:
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the metadata of a safetensors file.
 
-    Raises RequestError where there is none, and says so of a pickle.
+    Raises RequestError for any other file; the error of a pickle says that it is one.
     """
     if _is_pickle(path):
         if whole := _pickled_class(path):
@@ -63,9 +63,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _is_pickle(path: Path) -> bool:
-    """Whether `path` begins as a pickle does, and not as a safetensors file.
+    """Return whether `path` begins as a pickle does, and not as a safetensors file.
 
-    The latter begins with its header's length, eight bytes of which the first can be any, and "{".
+    The latter begins with the length of its header, eight bytes of which the first can be any, and "{".
     """
     if not path.is_file():
         raise RequestError(f"{path} is not there, or no file: expected a safetensors file")
@@ -89,7 +89,7 @@ def _whole_network(path: Path, name: str) -> str:
 
 
 def _pickled_class(path: Path) -> str | None:
-    """Return the class of the object in a pickle, from its first codes; it is not run. None for a dict."""
+    """Return the class of the object in a pickle, by its first opcodes, not run; None for a dict."""
     with (
         suppress(OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, RuntimeError),
         path.open("rb") as file,

@@ -18,7 +18,7 @@ Run = Callable[[Tensor], Tensor]
 
 
 class Parity(NamedTuple):
-    """Where the two agree, and how closely."""
+    """At which shapes the two agree, and how closely."""
 
     checked: list[list[int]]  # shapes (B, C, H, W)
     refused: list[list[int]]  # shapes that the network takes and the other does not

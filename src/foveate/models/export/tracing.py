@@ -43,7 +43,7 @@ def trace(
     """Trace on images of `shape` (C, H, W), H and W raised to `at_least`: a dynamic batch, height and width.
 
     Where the network or torch.export refuses those, it is traced at `shape` with a dynamic batch alone, and
-    the second value says why.
+    the second value is the reason.
     """
     channels, height, width = shape
     try:

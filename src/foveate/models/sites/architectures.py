@@ -1,8 +1,8 @@
 """The networks that foveate knows: their residual blocks, and where their stages end.
 
-Classes are named by strings, so that no library is imported to look for its networks; a subclass is what its
-base is. A new network is a line in one of `STAGES`, `RUNS` and `JOINTS`, and one in `BLOCKS` if its blocks
-are new. In a path, a negative number counts the children of a module from its end.
+Classes are named by strings, so that no library is imported to look for its networks; a subclass counts as
+its base class. A new network is a line in one of `STAGES`, `RUNS` and `JOINTS`, and one in `BLOCKS` if its
+blocks are new. In a path, a negative number counts the children of a module from its end.
 """
 
 from typing import Literal, NamedTuple
@@ -11,17 +11,17 @@ __all__ = ["BLOCKS", "GROUPED_BY_SIZE", "JOINTS", "NO_BLOCK", "RUNS", "STAGES", 
 
 
 class Block(NamedTuple):
-    """Where a residual branch ends: after or before which module of its block, and how wide it is there."""
+    """Where a residual branch ends: after or before which module of its block, and its width there."""
 
     position: Literal["after", "before"]
     module: str
-    channels: str  # the convolution whose out_channels they are
-    only_if: str | None = None  # the block's attribute that says whether it adds at all
+    channels: str  # the convolution whose out_channels is the width
+    only_if: str | None = None  # the block's attribute that is true if it has an addition
     widening: int = 1  # the block's output is that many times as wide
 
 
 NO_BLOCK = Block("after", "", "")
-"""What a class that is not in `BLOCKS` is."""
+"""The entry of a class that is not in `BLOCKS`."""
 
 BLOCKS: dict[str, Block] = {
     "timm.models._efficientnet_blocks.ConvBnAct": Block("after", "bn1", "conv", only_if="has_skip"),
@@ -43,13 +43,13 @@ BLOCKS: dict[str, Block] = {
     "torchvision.models.regnet.ResBottleneckBlock": Block("after", "f.c.1", "f.c.0"),
     "torchvision.models.resnet.BasicBlock": Block("after", "bn2", "conv2"),
     "torchvision.models.resnet.Bottleneck": Block("after", "bn3", "conv3"),
-    # Its branches are put side by side, not added; attention goes to the one that computes.
+    # Its branches are concatenated, not added; attention goes to the one that computes.
     "torchvision.models.shufflenetv2.InvertedResidual": Block(
         "after", "branch2.-2", "branch2.-3", widening=2
     ),
 }
 
-# A network's stages in order. Stages that a shorter network of the class does not have are passed over.
+# The stages of a network in order. Stages that a shorter network of the class lacks are skipped.
 STAGES: dict[str, tuple[str, ...]] = {
     "timm.models.convnext.ConvNeXt": ("stages.0", "stages.1", "stages.2", "stages.3"),
     "timm.models.regnet.RegNet": ("s1", "s2", "s3", "s4"),
@@ -60,7 +60,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "torchvision.models.shufflenetv2.ShuffleNetV2": ("stage2", "stage3", "stage4"),
 }
 
-# Networks whose code does not group its blocks by map size: those of one size in a row are a stage.
+# Networks whose code does not group blocks by map size: consecutive blocks of one size are a stage.
 RUNS: dict[str, tuple[str, ...]] = {
     "timm.models.efficientnet.EfficientNet": ("blocks",),
     "timm.models.efficientnet.EfficientNetFeatures": ("blocks",),
@@ -71,8 +71,8 @@ RUNS: dict[str, tuple[str, ...]] = {
     "torchvision.models.mobilenetv3.MobileNetV3": ("features",),
 }
 
-# Dicts of a network's children, as detectors and feature extractors make them: the network's class is gone.
-# Each child with blocks is a stage, unless the blocks are those of the networks in `RUNS`.
+# Dicts of the children of a network, as detectors and feature extractors make them, without its class. Each
+# child with blocks is a stage, unless the blocks are those of the networks in `RUNS`.
 TAKEN_APART: dict[str, bool] = {
     "timm.models._features.FeatureDictNet": True,
     "torchvision.models._utils.IntermediateLayerGetter": True,
@@ -83,9 +83,9 @@ GROUPED_BY_SIZE = (
     "torchvision.models.mobilenetv2",
     "torchvision.models.mobilenetv3",
 )
-"""Where the classes of blocks are defined of which those of one map size in a row are a stage."""
+"""Modules that define the blocks of which consecutive ones of one map size are a stage."""
 
-# Networks without residual blocks: each stage, and the norm that takes its output.
+# Networks without residual blocks: each stage, and the norm that it feeds.
 _DENSENET = {
     "features.denseblock1": "features.transition1.norm",
     "features.denseblock2": "features.transition2.norm",

@@ -1,8 +1,7 @@
-"""Put attention into a network that exists, and take it out again.
+"""Put attention into an existing network, and take it out again.
 
-The mechanism becomes a child called `attention` of the module at the site, whose forward runs it from then on
-(see insertion.py). So the network's own state-dict keys stay as they are, and its weights load before or
-after.
+The mechanism becomes a child called `attention` of the module at the site, whose forward then runs it (see
+insertion.py). The state-dict keys of the network itself do not change: its weights load before or after.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -23,12 +22,12 @@ __all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place",
 
 
 class IdentityGate(nn.Module):
-    """x + gate · (mechanism(x) - x), (B, C, H, W) -> (B, C, H, W), with one learnable `gate` from 0 on.
+    """x + gate · (mechanism(x) - x), (B, C, H, W) -> (B, C, H, W), with a learnable `gate` that starts at 0.
 
-    The gate learns from the first step, the mechanism behind it from the second, when the gate has left 0. At
-    a site whose maps are 0 themselves, as behind the norms that timm's `zero_init_last` sets to 0 in a
-    network that was never trained, both wait until the maps have left 0. Where the mechanism itself is not
-    finite, as in float16 far beyond activations of 1e4, 0 times it is not either.
+    The gate learns from the first step, the mechanism from the second, when the gate is no longer 0. Where
+    the maps themselves are 0, as after the norms that timm's `zero_init_last` sets to 0 in an untrained
+    network, neither learns until they are not. Where the output of the mechanism is not finite, as in float16
+    far beyond activations of 1e4, that of the gate is not either.
     """
 
     def __init__(self, mechanism: nn.Module) -> None:
@@ -37,13 +36,13 @@ class IdentityGate(nn.Module):
         self.gate = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Blend x (B, C, H, W) with what the mechanism makes of it."""
+        """Blend x (B, C, H, W) with the output of the mechanism."""
         return x + self.gate * (self.mechanism(x) - x)
 
 
 @dataclass(frozen=True)
 class Placement:
-    """One mechanism at one place: all that is needed to put it there again."""
+    """One mechanism at one place, with everything that is needed to put it there again."""
 
     name: str
     path: str
@@ -66,22 +65,22 @@ def attach(
 ) -> nn.Module:
     """Put the mechanism called `name` into `model`, in place, and return the model.
 
-    In a network that `sites` knows, `where` is "block" or "stage"; None is the place that the mechanism's
-    paper gives it. `stages` are counted from 1; None is the paper's own at the paper's place, elsewhere all.
-    Papers count four; of a network with five (MobileNets, EfficientNets) the first, at half the image's size,
-    comes before theirs. `at` is then a callable that keeps or drops each site.
+    In a network that `sites` knows, `where` is "block" or "stage"; None is the place that the paper gives.
+    `stages` are counted from 1; None is those of the paper at the paper's place, and all of them elsewhere.
+    Papers count four stages; in a network with five (MobileNets, EfficientNets) the first, at half the image
+    size, comes before theirs. `at` can be a callable that keeps or drops each site.
 
-    In any other network, `at` names modules, such as "features.3"; attention goes behind each. Their width is
-    found by one dry forward on `example_input` (see `measure_channels`). `at` also takes sites that `sites`
-    returned.
+    In any other network, `at` names modules, such as "features.3"; attention is put after each. Their width
+    is found by one forward pass on `example_input` (see `measure_channels`). `at` also takes sites that
+    `sites` returned.
 
-    `identity_init` leaves the network's output exactly as it is at the start, and learns from the first step
-    (see IdentityGate). `options` are the mechanism's. Its modules take the device, the dtype and the mode
-    (train or eval) of the module at the site, and draw their weights from torch's global generator.
+    With `identity_init` the output of the network does not change at the start, and attention learns from
+    the first step (see IdentityGate). `options` are the mechanism's. Its modules take the device, dtype and
+    mode (train or eval) of the module at the site, and draw their weights from torch's global generator.
 
     Raises RequestError for an unknown mechanism, network, module or stage, a value that does not fit a site,
     a site that has attention already, a model that is compiled, scripted or wrapped for parallel training,
-    and TypeError for an unknown option; nothing is touched.
+    and TypeError for an unknown option; the model is then unchanged.
     """
     if not isinstance(identity_init, bool):
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
@@ -97,7 +96,7 @@ def attach(
 def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
     """Carry out `placements` in `model`, all or none, and return the model.
 
-    Raises RequestError for a module that is not there or has attention already, or a value that does not fit.
+    Raises RequestError for a module that does not exist or has attention, or a value that does not fit.
     """
     placements = list(placements)
     for placement in placements:
@@ -114,9 +113,9 @@ def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
 
 
 def detach(model: nn.Module) -> nn.Module:
-    """Take all that `attach` put into `model` out again, in place, and return the model.
+    """Remove all that `attach` put into `model`, in place, and return the model.
 
-    Raises RequestError if there is nothing: who asks believes there is, and would go on with another network.
+    Raises RequestError if there is nothing to remove: the caller believes that there is.
     """
     refuse_parallel(model)
     if not attached(model):
@@ -146,7 +145,7 @@ def placements(model: nn.Module) -> list[Placement]:
 
 
 def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options in one form: JSON has lists where a constructor has tuples."""
+    """Return options with tuples for lists and ranges: JSON has lists where a constructor has tuples."""
     return {key: tuple(value) if isinstance(value, range | list) else value for key, value in options.items()}
 
 
@@ -176,7 +175,7 @@ def _build(model: nn.Module, placement: Placement) -> nn.Module:
 
 
 def _nearest_parameter(model: nn.Module, path: str) -> Tensor | None:
-    """The first parameter of the module around `path`, or around that, and so on."""
+    """Return the first parameter of the nearest module around `path` that has one."""
     while path:
         path = path.rpartition(".")[0]
         for parameter in model.get_submodule(path).parameters():

@@ -1,4 +1,4 @@
-"""The maps that attention makes for itself, caught while a network runs."""
+"""Record the intermediate maps of attention while a network runs."""
 
 import sys
 import threading
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import MECHANISMS
-from foveate.attention.intermediates import showing
+from foveate.attention.intermediates import recording
 from foveate.errors import RequestError, unknown_name
 from foveate.kernels import only_reference
 from foveate.models.sites.attach import attached
@@ -21,17 +21,17 @@ __all__ = ["Maps", "attention_modules", "capture"]
 
 
 class Maps(dict[str, dict[str, Tensor]]):
-    """What attention showed of itself, by the path of its module and by the name in its equations.
+    """Intermediate maps, by the path of the attention and by the name in its equations.
 
-    A path that leads to one attention alone stands for it: "layer1.0" for "layer1.0.bn2.attention". What
-    never ran is not there.
+    The path of a module that holds exactly one attention stands for it: "layer1.0" for
+    "layer1.0.bn2.attention". Attention that did not run is not in the dict.
     """
 
     def __contains__(self, path: object) -> bool:
         return super().__contains__(path) or (isinstance(path, str) and len(self._inside(path)) == 1)
 
     def get(self, path: str, default: Any = None) -> Any:
-        """The maps of the attention that `path` stands for, or `default`."""
+        """Return the maps of the attention that `path` stands for, or `default`."""
         try:
             return self[path]
         except RequestError:
@@ -53,19 +53,20 @@ class Maps(dict[str, dict[str, Tensor]]):
 
 @contextmanager
 def capture(model: nn.Module) -> Iterator[Maps]:
-    """Catch the maps of all attention in `model`, attached or its own, while it runs within the block.
+    """Record the maps of all attention in `model`, attached or built in, while it runs within the block.
 
         with foveate.capture(model) as maps:
             model(images)
         maps["layer1.0"]["F_multi"]  # (B, 1, H, W)
 
     The names are those of `foveate.attached`; see `Maps` for shorter ones. Values are detached; those of the
-    last forward stay. What a mechanism shows is in docs/explain.md; a part that was left out shows nothing.
+    last forward pass are kept. docs/explain.md lists the maps of each mechanism; a part that is switched off
+    has none.
 
-    Within the block all attention runs by its equations, because the fast paths make no such maps, and what
-    was compiled runs uncompiled, the latter in the whole process. Only what this thread runs is caught.
-    Blocks may be nested, and overlap in several threads. The model is as it was at the end, also after an
-    exception; a copy made of it within the block keeps the hooks of the block.
+    Within the block all attention runs by its reference equations, because the other kernel paths do not
+    compute these maps, and compiled modules run uncompiled in the whole process. Only what this thread runs
+    is recorded. Blocks may be nested, and overlap in several threads. At the end the hooks are removed, also
+    after an exception; a copy that is made of the model within the block keeps them.
 
     Raises RequestError for a model without attention.
     """
@@ -73,12 +74,12 @@ def capture(model: nn.Module) -> Iterator[Maps]:
     sites = attention_modules(model)
     if not sites:
         raise RequestError(
-            f"{type(model).__name__} has no attention whose maps could be caught: put some in with "
+            f"{type(model).__name__} has no attention whose maps could be recorded: put some in with "
             'foveate.attach(model, "dmsca"), or build it with foveate.create_attention'
         )
     maps, running = Maps(), list[str]()
 
-    def listen(name: str, value: Any) -> None:
+    def record(name: str, value: Any) -> None:
         if running:
             found = value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
             maps.setdefault(running[-1], {})[name] = found
@@ -89,12 +90,12 @@ def capture(model: nn.Module) -> Iterator[Maps]:
                 undo.callback(handle.remove)
         undo.enter_context(only_reference())
         undo.enter_context(_uncompiled())
-        undo.enter_context(showing(listen))
+        undo.enter_context(recording(record))
         yield maps
 
 
 class _Stance:
-    """That of the process while blocks are open: the first to open sets it, the last to close restores it."""
+    """The compiler stance of the process: the first open block sets it, the last to close restores it."""
 
     lock = threading.Lock()
     count = 0
@@ -103,7 +104,7 @@ class _Stance:
 
 @contextmanager
 def _uncompiled() -> Iterator[None]:
-    """Run uncompiled what was compiled, in the whole process."""
+    """Run compiled modules uncompiled, in the whole process."""
     if "torch._dynamo" not in sys.modules:  # nothing is compiled, and looking would load it
         yield
         return
@@ -121,7 +122,7 @@ def _uncompiled() -> Iterator[None]:
 
 
 def attention_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """All attention in `model` by path: what `attach` put in, and mechanisms that it was built with."""
+    """Return all attention in `model` by path: attached, and mechanisms that it was built with."""
     model = unwrap(model)
     found = attached(model)
     kinds = tuple(mechanism.module for mechanism in MECHANISMS.values())
@@ -134,7 +135,7 @@ def attention_modules(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def _follow(site: str, module: nn.Module, running: list[str]) -> tuple[Any, Any]:
-    """Keep `site` in `running` while `module` runs in this thread."""
+    """Install hooks that keep `site` in `running` while `module` runs in this thread; return the handles."""
     own = threading.get_ident()
 
     def begin(module: nn.Module, args: Any) -> None:

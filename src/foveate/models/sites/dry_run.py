@@ -1,4 +1,4 @@
-"""The width of the maps at any module of any network, found by one dry forward."""
+"""The width of the maps at any module of any network, found by one forward pass of a copy."""
 
 import copy
 from collections.abc import Callable, Collection, Mapping
@@ -6,21 +6,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from foveate.errors import RequestError
 from foveate.models.sites.forward_pass import example_images
 from foveate.models.sites.insertion import CHILD
+from foveate.torch_private import forward_hooks_of, tree_map_only
 
 __all__ = ["NotRunError", "measure_channels"]
 
 
 class NotRunError(RequestError):
-    """A network could not be run, on whatever was tried."""
+    """A network could not be run on any of the inputs that were tried."""
 
 
 class Probe(nn.Module):
-    """Stands where attention would, and remembers what it sees through the hook, and how often it is run."""
+    """A stand-in for attention: records what its hook receives, and how often it is run itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,24 +28,24 @@ class Probe(nn.Module):
         self.runs = 0
 
     def forward(self, x: Any) -> Any:
-        """Give x back to whatever runs this besides the hook."""
+        """Return x, and count the call: it comes from something other than the hook."""
         self.runs += 1
         return x
 
     def see(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Be the hook."""
+        """Record `output`: the forward hook of the module at the site."""
         self.seen.append(output)
 
 
 def measure_channels(model: nn.Module, paths: Collection[str], example_input: Any = None) -> dict[str, int]:
     """Return the channels of the map (B, C, H, W) that each module at `paths` gives.
 
-    A copy of `model` runs once, on the meta device, or where it cannot, on its own: on `example_input` (a
-    tuple is several arguments, a mapping is named ones), or else on one image as large as the network says,
-    or 224, or 32 pixels wide.
+    A copy of `model` runs once, on the meta device or, where it cannot, on its own: on `example_input` (a
+    tuple is several arguments, a mapping is named ones), or else on one image of the size that the network
+    declares, or of 224 or 32 pixels.
 
-    Raises NotRunError where none of it runs, and RequestError where a module gives no map, does not run, runs
-    more than once, or runs its children in a loop, which attention would join.
+    Raises NotRunError where no attempt runs, and RequestError where a module gives no map, does not run, runs
+    more than once, or runs its children in a loop, of which attention would become one.
     """
     faults = []
     for example in [example_input] if example_input is not None else example_images(model):
@@ -72,8 +72,8 @@ def _measure(
 ) -> dict[str, int]:
     dry = copied(model).eval()
     for module in dry.modules():  # whoever listens to the model does not hear of this
-        module._forward_hooks.clear()
-        module._forward_pre_hooks.clear()
+        for hooks in forward_hooks_of(module):
+            hooks.clear()
     probes = {path: Probe() for path in paths}
     for path, probe in probes.items():
         owner = dry.get_submodule(path)

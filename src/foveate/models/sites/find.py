@@ -37,14 +37,14 @@ class Site:
 def sites(model: nn.Module, where: str | None = None) -> list[Site]:
     """List the sites of `model` in the order in which they run, of one kind if `where` is "block" or "stage".
 
-    "block": at the end of every residual branch, after its last norm and before the addition; in ConvNeXt
-    after the layer scale and before stochastic depth. Blocks whose stride leaves nothing to add count too.
-    "stage": at every stage's end, before the next downsampling; in MobileNets and EfficientNets a stage is
-    what runs at one map size. Networks inside of other modules are found too, as are those that a detector or
-    a feature extractor has taken apart; a model without any that is known has no sites.
+    "block": at the end of each residual branch, after its last norm and before the addition; in ConvNeXt
+    after the layer scale and before stochastic depth. Blocks whose stride leaves no shortcut count too.
+    "stage": at the end of each stage, before the next downsampling; in MobileNets and EfficientNets a stage
+    is all that runs at one map size. Networks inside of other modules are found too, as are those that a
+    detector or a feature extractor has taken apart; a model without a known network has no sites.
 
-    Raises RequestError for an unknown `where`, and where a detector's constructor has frozen attention that
-    was attached before, so that it could never learn.
+    Raises RequestError for an unknown `where`, and where the constructor of a detector has frozen attention
+    that was attached before, so that it could never learn.
     """
     if where not in (None, "block", "stage"):
         raise RequestError(unknown_name("place", str(where), ("block", "stage")))
@@ -56,7 +56,7 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
             _refuse_frozen_attention(network, prefix)
         for number, (name, blocks) in enumerate(_stages(network, prefix), start=1):
             found += [_block_site(block, number, path) for path, block in blocks]
-            # Behind the last block: some stages run each of their children, and attention is a child.
+            # After the last block: some stages run each of their children, and attention is a child.
             end, last = blocks[-1]
             width = found[-1].channels * _known(last).widening
             found.append(Site(name, width, number, "stage", "after", end))
@@ -67,13 +67,13 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
 
 
 def check_model(model: nn.Module) -> None:
-    """Raise RequestError for what is no module, such as a name."""
+    """Raise RequestError unless `model` is a module."""
     if not isinstance(model, nn.Module):
         raise RequestError(f"a model is an nn.Module, got {type(model).__name__}")
 
 
 def is_known(module: nn.Module) -> bool:
-    """Whether the tables name the network that `module` is."""
+    """Return whether the tables name the class of `module`."""
     return any(_find(table, module, None) for table in (STAGES, RUNS, JOINTS, TAKEN_APART))
 
 
@@ -108,7 +108,7 @@ def _blocks(module: nn.Module, path: str) -> Blocks:
 
 
 def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
-    """Each stage of `network`: its name and its blocks, at least one."""
+    """Yield the name and the blocks, at least one, of each stage of `network`."""
     if not is_known(network):
         return
     modules = dict(network.named_modules())
@@ -128,7 +128,7 @@ def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
 
 
 def _runs(blocks: Blocks) -> Iterator[tuple[str, Blocks]]:
-    """Group blocks that run at one map size, and name each group as its last block."""
+    """Group consecutive blocks of one map size; the name of a group is that of its last block."""
     run: Blocks = []
     for path, block in blocks:
         if run and _shrinks(block):
@@ -153,7 +153,7 @@ def _refuse_frozen_attention(network: nn.Module, prefix: str) -> None:
 
 
 def _shrinks(block: nn.Module) -> bool:
-    """Whether any layer of the block, not of the attention in it, has a stride."""
+    """Return whether any layer of the block has a stride, those of attention excluded."""
     layers = (module for path, module in block.named_modules() if CHILD not in path.split("."))
     return any(getattr(layer, "stride", 1) not in (1, (1, 1)) for layer in layers)
 

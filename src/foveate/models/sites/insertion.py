@@ -1,18 +1,16 @@
-"""How attention becomes part of the module at its site: that module gets a class of its own.
+"""Install attention in the module at its site: the module gets a class of its own instead of a hook.
 
 The class is a subclass of the module's class. Its `forward` is the original one followed by the attention, or
 preceded by it. The attention is a child called `attention`, so the keys of the network's own weights stay.
 
-A forward hook would compute the same in eager mode. But a hook is not part of what a module is, and tools
-look at what a module is. `torch.compile` does not guard on hooks: it reuses the graph that it made of the
-network without attention. Tools that fuse, quantise or count recognise a norm by its class, and drop or
-ignore its hooks. The class of its own is what they see: the compiler guards on it, and fusers do not match
-it. To `torch.fx` the module is a leaf if its original class is one, and the attention is a leaf everywhere.
+A forward hook would compute the same in eager mode, but tools do not see it. `torch.compile` does not guard
+on hooks: it reuses the graph of the network without attention. Tools that fuse, quantise or count recognise
+a norm by its class, and drop or ignore its hooks. They do see a class: the compiler guards on it, and fusers
+do not match it. To `torch.fx` the module is a leaf if its original class is one; the attention always is.
 
-Tools that put another module in the place of the one at the site (a synchronised or a frozen norm) still drop
-the class. Therefore the module around, whose forward runs the site, has a class of its own as well. It checks
-its sites at each forward: attention that was kept as a child is inserted again, and attention that is gone
-raises.
+Tools that replace the module at the site (by a synchronised or a frozen norm) still drop the class. Therefore
+the module around it, whose forward runs the site, has a class of its own as well. It checks its sites at each
+forward: attention that was kept as a child is inserted again; if it is gone, RequestError is raised.
 """
 
 import functools
@@ -25,6 +23,7 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError
+from foveate.torch_private import children_of
 
 __all__ = ["CHILD", "check_class", "has_attention", "insert", "is_frozen", "original_class", "remove"]
 
@@ -53,7 +52,7 @@ def insert(model: nn.Module, path: str, attention: nn.Module) -> None:
 def remove(model: nn.Module) -> None:
     """Undo all that `insert` did to `model`.
 
-    Raises RequestError, and changes nothing, where a module got another class after `insert`.
+    Raises RequestError, and changes nothing, where the class of a module was changed after `insert`.
     """
     for path, module in model.named_modules():
         _refuse_later_class(path, module)
@@ -67,11 +66,11 @@ def remove(model: nn.Module) -> None:
 
 def has_attention(module: nn.Module) -> bool:
     """Whether `insert` put attention into `module`."""
-    return hasattr(module._modules.get(CHILD), "placement")
+    return hasattr(children_of(module).get(CHILD), "placement")
 
 
 def is_frozen(module: nn.Module) -> bool:
-    """Whether `module` has parameters and none of them can learn."""
+    """Return whether `module` has parameters and none of them can learn."""
     found = False
     for parameter in module.parameters():  # it runs at every training step: the first one mostly learns
         if parameter.requires_grad:
@@ -86,7 +85,7 @@ def original_class(module: nn.Module) -> Any:
 
 
 def check_class(path: str, module: nn.Module) -> None:
-    """Raise RequestError if a class of its own would not make the module at `path` run attention."""
+    """Raise RequestError if the module at `path` would not run attention by a class of its own."""
     _refuse_later_class(path, module)
     name = type(module).__name__
     if isinstance(module, torch.fx.GraphModule):
@@ -111,7 +110,7 @@ def _refuse_later_class(path: str, module: nn.Module) -> None:
 
 def _set_class(module: Any) -> None:
     """Give `module` the class that fits the attention in it and the sites inside of it."""
-    attention: Any = module._modules.get(CHILD)
+    attention: Any = children_of(module).get(CHILD)
     position = attention.placement.position if has_attention(module) else None
     original, around = original_class(module), SITES in vars(module)
     wanted = _make_class(original, position, around) if position or around else original
@@ -123,7 +122,7 @@ def _set_class(module: Any) -> None:
 def _make_class(original: Any, position: Position | None, around: bool) -> Any:
     """Make the subclass of `original` that runs attention at `position`, or is around sites.
 
-    All modules of one kind share it: those with other attention differ in the class of the child.
+    All modules of one class share it; those with different attention differ in the class of the child.
     """
 
     @functools.wraps(original.forward)
@@ -174,7 +173,7 @@ def _make_class(original: Any, position: Position | None, around: bool) -> Any:
 def _build_again(
     build: Callable[..., Any], arguments: tuple[Any, ...], position: Position | None, around: bool
 ) -> Any:
-    """Build a module for copy and pickle, which find no class that is made here by its name."""
+    """Build a module for copy and pickle, which cannot find the classes that are made here by name."""
     module = build(*arguments)
     kind: Any = type(module)
     module.__class__ = _make_class(kind, position, around)
@@ -196,7 +195,7 @@ def _check(module: Any) -> bool:
     for inner, path in vars(module).get(SITES, {}).items():
         _check_site(path, _find(module, inner))
     if module.training and torch.is_grad_enabled() and has_attention(module) and is_frozen(module.attention):
-        warnings.warn(  # the same words at every site: Python shows them once
+        warnings.warn(  # the same text at every site, so that Python shows it once
             "attention runs in training, and its parameters are frozen (requires_grad=False), as in the "
             "stages that a detector's constructor freezes: it will not learn. To let it learn: for module in "
             "foveate.attached(model).values(): module.requires_grad_(True)",
@@ -206,7 +205,7 @@ def _check(module: Any) -> bool:
 
 
 def _check_site(path: str, owner: nn.Module | None) -> None:
-    """Insert the attention at `path` again if its module lost the class of its own; raise if it is gone."""
+    """Restore the class of the module at `path` if it was lost; raise if the attention is gone."""
     if owner is not None and has_attention(owner):
         if not hasattr(type(owner), ORIGINAL):
             _set_class(owner)

@@ -12,6 +12,7 @@ from foveate.models.sites.dry_run import NotRunError, measure_channels
 from foveate.models.sites.find import Site, check_model, is_known, sites
 from foveate.models.sites.insertion import CHILD, check_class, original_class
 from foveate.models.sites.wrappers import refuse_wrapped
+from foveate.torch_private import children_of
 
 __all__ = ["check_free", "choose_sites"]
 
@@ -26,9 +27,9 @@ def choose_sites(
     at: str | Collection[str | Site] | Callable[[Site], bool] | None,
     example_input: Any = None,
 ) -> list[Site]:
-    """Return the sites that the arguments of `attach` stand for, at least one.
+    """Return the sites that the arguments of `attach` select, at least one.
 
-    Raises RequestError where they stand for none, or where `model` would not run what is attached to it.
+    Raises RequestError where they select none, or where `model` would not run what is attached to it.
     """
     check_model(model)
     refuse_wrapped(model)
@@ -40,9 +41,7 @@ def choose_sites(
             )
         return found
     if where is not None or stages is not None:
-        raise RequestError(
-            "at= names modules, so that where= and stages= have nothing to say: leave them out"
-        )
+        raise RequestError("at= names modules, so that where= and stages= have no meaning: leave them out")
     given: list[Any] = [at] if isinstance(at, str) or not isinstance(at, Iterable) else list(at)
     if given and all(isinstance(one, Site) for one in given):
         return given
@@ -90,7 +89,7 @@ def _known_sites(
 
 
 def _by_network(found: list[Site]) -> list[list[Site]]:
-    """The sites of each network in the model: with the next one, the stages begin anew."""
+    """Group the sites by network: where the stages begin again, the next network does."""
     networks: list[list[Site]] = []
     for site in found:
         if not networks or site.stage < networks[-1][-1].stage:
@@ -139,9 +138,11 @@ def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list
     for path in paths:
         if path not in modules:
             raise RequestError(unknown_name(f"module of {type(model).__name__}", path, filter(None, modules)))
-        while original_class(modules[path]).forward is nn.Sequential.forward and len(modules[path]._modules):
+        while original_class(modules[path]).forward is nn.Sequential.forward and len(
+            children_of(modules[path])
+        ):
             # It would run a child of its own accord: take its last.
-            path = f"{path}.{list(modules[path]._modules)[-1]}".lstrip(".")
+            path = f"{path}.{list(children_of(modules[path]))[-1]}".lstrip(".")
         if original_class(modules[path]).forward is nn.Module.forward:
             raise RequestError(
                 f"{path!r} is a {type(modules[path]).__name__}, which does not run: name its children"

@@ -1,4 +1,4 @@
-"""The layer whose maps a class activation map is made of: the last stage's end, or what comes closest."""
+"""The layer for class activation maps: the end of the last stage, or the nearest equivalent."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -13,8 +13,8 @@ from foveate.models.sites.wrappers import unwrap
 
 __all__ = ["default_layer", "find_layer"]
 
-# Networks of tokens, and those that keep their channels last. A ViT reads its answer off the class token, and
-# nothing of the other tokens reaches that behind the last attention: what goes into the attention does.
+# Networks of tokens, and those that keep channels last. A ViT classifies by the class token alone, which the
+# other tokens no longer reach after the last attention: the layer is the input of that attention.
 LAYERS = {
     "timm.models.swin_transformer.SwinTransformer": "norm",
     "timm.models.swin_transformer_v2.SwinTransformerV2": "norm",
@@ -25,14 +25,14 @@ LAYERS = {
 
 
 def default_layer(model: nn.Module, images: Tensor | None = None) -> str:
-    """Return the path of the module whose output Grad-CAM weighs, unless a person names another.
+    """Return the path of the module whose output Grad-CAM weighs by default.
 
-    In a network that `sites` knows, it is the end of the last stage (in DenseNets the norm behind it), in ViT
-    and Swin the layers above; in any other the last module that gives a map (B, C, H, W) larger than 1×1. The
-    model is run on `images`, or one of zeros, where that has to be found out. With `images` a stage whose map
-    is 1×1 for them is passed over.
+    In a network that `sites` knows, it is the end of the last stage (in DenseNets the norm after it), in ViT
+    and Swin the layers above; in any other, the last module that gives a map (B, C, H, W) larger than 1×1.
+    The model is run on `images`, or on zeros, where that has to be measured. Stages whose maps are 1×1 for
+    `images` are skipped.
 
-    Raises RequestError where there is none, with the layers that could be named.
+    Raises RequestError where there is none, with the layers that can be named instead.
     """
     check_model(model)
     model = unwrap(model)
@@ -65,7 +65,7 @@ def find_layer(model: nn.Module, name: str) -> str:
 
 
 def _inside_attention(model: nn.Module, path: str) -> bool:
-    """Whether the module is inside of a multi-head attention, whose tensors by head only look like maps."""
+    """Return whether the module is inside of multi-head attention, whose tensors of 4 axes are no maps."""
     steps = path.split(".")
     around = (".".join(steps[:count]) for count in range(1, len(steps)))
     return any(hasattr(model.get_submodule(one), "num_heads") for one in around)

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from foveate.errors import RequestError
+from foveate.torch_private import compiled_original, is_compiled_in_place
 
 __all__ = ["refuse_parallel", "refuse_wrapped", "unwrap"]
 
@@ -15,8 +16,8 @@ def unwrap(model: nn.Module) -> nn.Module:
     """Return the network inside of what compiling and parallel training put around it."""
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return unwrap(model.module)
-    inner = getattr(model, "_orig_mod", None)
-    return unwrap(inner) if isinstance(inner, nn.Module) else model
+    inner = compiled_original(model)
+    return model if inner is None else unwrap(inner)
 
 
 def refuse_parallel(model: nn.Module) -> None:
@@ -36,7 +37,7 @@ def refuse_wrapped(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise RequestError(f"{name} is scripted and cannot change: attach to the model it was made from")
-        if hasattr(module, "_orig_mod") or module._compiled_call_impl:
+        if compiled_original(module) is not None or is_compiled_in_place(module):
             raise RequestError(f"{name} is compiled: attach to the network itself, before it is compiled")
     if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         raise RequestError(f"{name} has parameters that have no shape yet: run it once, then attach")

@@ -57,8 +57,8 @@ def class_numbers(records: StudyRecords) -> Iterator[Row]:
 
 def confusion_numbers(records: StudyRecords) -> Iterator[Row]:
     """Give each cell of each run's confusion matrix that is not zero."""
-    classes = records.study.data.classes
     for label, seed, run in records.runs():
+        classes = [of_class.name for of_class in run.test.per_class]
         for true, counts in zip(classes, run.test.confusion, strict=True):
             for predicted, found in zip(classes, counts, strict=True):
                 if found:

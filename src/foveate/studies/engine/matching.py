@@ -134,7 +134,7 @@ def _match_latency(
         """How much slower than the candidate the plain backbone of this size is, as a share."""
         networks = {"candidate": network, "control": build(_plain(grow, size))}
         measured = measure_latencies(networks, shape, device=device, seconds=SECONDS, rounds=ROUNDS)
-        return measured["control"]["ratio"] - 1
+        return measured["control"].ratio - 1
 
     return _find_latency(excess, start, MOST[grow])
 

@@ -1,22 +1,173 @@
-"""A study as it is asked for on the command line."""
+"""What a study is asked for: the keys of a study file, and the values that are given over them.
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+Importing this loads no torch, so that the command line can show its help at once.
+"""
 
-__all__ = ["StudyRequest"]
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+
+from foveate.errors import RequestError, check_at_least, unknown_name
+
+__all__ = [
+    "ADJUST",
+    "DEFAULT_RECIPE",
+    "GROW",
+    "RECIPE_OF_DATA",
+    "SEEDS",
+    "TRIALS",
+    "Compared",
+    "RecipeKeys",
+    "SearchSettings",
+    "StudyKeys",
+    "Subject",
+    "given",
+]
+
+SEEDS: Final = 3
+ADJUST: Final = "holm"
+GROW: Final = "width"
+TRIALS: Final = 20
+"""What holds where neither a study file nor the command line says otherwise."""
+DEFAULT_RECIPE = "default"
+RECIPE_OF_DATA = {"digits": "digits"}
+"""The recipe of a data set that has one of its own."""
 
 
-@dataclass(frozen=True)
-class StudyRequest:
-    """What was given, by what it belongs to; of what was left out the value is None."""
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What `foveate compare` compares: one of the two.
 
-    file: Path | None
-    study: dict[str, Any]
-    recipe_changes: dict[str, Any]
-    recipe_settings: list[str]
-    out: Path | None
-    machine: dict[str, Any]
-    jobs: int
-    against: str | None
-    json: Path | None
+    Attributes:
+        attention: Attention mechanisms to compare, separated by commas; none is the baseline:
+            none,se,'dmsca(reduction=8)'.
+        backbones: Whole networks to compare instead of mechanisms, separated by commas:
+            resnet50,torchvision/resnet18.
+    """
+
+    attention: str | None = None
+    backbones: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject(Compared):
+    """What any study compares: one of attention, backbones, ablate and sweep.
+
+    Attributes:
+        ablate: Mechanism to take apart, as for foveate ablate.
+        sweep: Mechanism whose options vary, as for foveate sweep.
+        values: Values of one option for --sweep, such as reduction=4,8,16; repeat it for further options.
+    """
+
+    ablate: str | None = None
+    sweep: str | None = None
+    values: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyKeys:
+    """Keys of a study. A value that is given overrides the study file; None and False are not given.
+
+    Attributes:
+        data: Images to train on: digits (embedded), a folder of images or of parquet files, or a hub name.
+        backbone: Network that attention is added to, by its timm name: cifar_resnet20, resnet50,
+            convnext_tiny.
+        seeds: Number of training runs of each candidate; their seeds count from 0.
+        pretrained: Start from the pretrained weights of the backbone.
+        image_size: Side of the images in pixels; by default found from the data.
+        upscale: Enlarge images that are smaller than the image size instead of refusing them.
+        skip_broken: Skip images that cannot be read instead of refusing them.
+        train_fraction: Share of the training images to use, over 0 and at most 1; by default all.
+        image_column: Column that holds the images, for a parquet or hub data set with several.
+        label_column: Column that holds the labels, for a parquet or hub data set with several.
+        adjust: How p values are adjusted for the number of tests: holm or bonferroni.
+        control: Train beside each mechanism a baseline that is enlarged to the same cost, measured in
+            parameters, macs or latency.
+        grow: How --control enlarges the baseline: width or depth.
+    """
+
+    data: str | None = None
+    backbone: str | None = None
+    seeds: Annotated[int | None, Parameter(show_default=str(SEEDS))] = None
+    pretrained: bool = False
+    image_size: int | None = None
+    upscale: bool = False
+    skip_broken: bool = False
+    train_fraction: float | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    adjust: Annotated[str | None, Parameter(show_default=ADJUST)] = None
+    control: str | None = None
+    grow: Annotated[str | None, Parameter(show_default=GROW)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeKeys:
+    """The recipe, and keys of it. A value that is given overrides the recipe; None is not given.
+
+    Attributes:
+        recipe: Training recipe, by its name or as a YAML file; by default the recipe digits for the data set
+            digits, and the recipe default for all others.
+        epochs: Number of passes over the training images; by default the recipe's.
+        batch_size: Images per training step; by default the recipe's.
+        learning_rate: Peak learning rate; by default the recipe's.
+        precision: Floating-point precision of training: 32-true, bf16-mixed or 16-mixed; by default the
+            recipe's.
+        set: Any key of the recipe, as KEY=VALUE; repeat it for further keys.
+    """
+
+    recipe: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: Annotated[float | None, Parameter(alias="--lr")] = None
+    precision: str | None = None
+    set: list[str] = field(default_factory=list)
+
+    def changes(self) -> dict[str, Any]:
+        """Return the keys of the recipe that are overridden."""
+        from foveate.training.recipe import parse_setting
+
+        named = {key: value for key, value in asdict(self).items() if key not in ("recipe", "set")}
+        return given(named) | dict(parse_setting(text) for text in self.set)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How the options of a sweep are searched together.
+
+    Attributes:
+        search: Search engine: with optuna, search the options together, then test the best ones found; by
+            default vary one option at a time.
+        trials: Number of combinations that the search tries.
+        storage: Database that keeps the trials, as an SQLAlchemy URL; by default OUT/search.db.
+    """
+
+    search: str | None = None
+    trials: Annotated[int | None, Parameter(show_default=str(TRIALS))] = None
+    storage: str | None = None
+
+    def wanted(self) -> bool:
+        """Return whether a search is asked for.
+
+        Raises:
+            RequestError: an unknown engine, no trials, or settings of a search without an engine.
+        """
+        if self.search is None:
+            if alone := list(given(asdict(self))):
+                raise RequestError(f"--{' and --'.join(alone)} belong to a search: give --search optuna, too")
+            return False
+        if self.search != "optuna":
+            raise RequestError(unknown_name("search engine", self.search, ["optuna"]))
+        check_at_least(self, trials=1)
+        return True
+
+
+def given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that were given; a switch that is off and an empty list were not."""
+    return {
+        key: value
+        for key, value in settings.items()
+        if value is not None and value is not False and value != []
+    }

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
@@ -19,13 +21,30 @@ from foveate.records.design import Design, Growth, Measure
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
 from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.request import (
+    ADJUST,
+    DEFAULT_RECIPE,
+    GROW,
+    RECIPE_OF_DATA,
+    SEEDS,
+    Compared,
+    RecipeKeys,
+    StudyKeys,
+    given,
+)
 from foveate.studies.spec.subject import SUBJECTS, read_subject
-from foveate.training.recipe import Number, Recipe, Whole, faults_in_words, make_recipe, read_recipe
+from foveate.training.recipe import (
+    Number,
+    Recipe,
+    Whole,
+    faults_in_words,
+    make_recipe,
+    read_recipe,
+    read_yaml,
+)
 
-__all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
+__all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study", "read_study"]
 
-DEFAULT_RECIPE = "default"
-RECIPE_OF_DATA = {"digits": "digits"}
 MOST_SEEDS = 1000
 
 
@@ -69,10 +88,10 @@ class StudySpec(_TaskSpec):
     attention: tuple[Candidate, ...]
     design: Design = Design()
     control: Measure | None = None
-    grow: Growth = "width"
+    grow: Growth = GROW
     seeds: tuple[int, ...] = Field(min_length=1)
     recipe: Recipe
-    adjust: Literal["holm", "bonferroni"] = "holm"
+    adjust: Literal["holm", "bonferroni"] = ADJUST
 
     @property
     def name(self) -> str:
@@ -124,6 +143,17 @@ class RunSpec(_TaskSpec):
         return spec_id(self.model_dump(mode="json"))
 
 
+def read_study(file: Path | None, subject: Compared, keys: StudyKeys, recipe: RecipeKeys) -> StudySpec:
+    """Build a study from the keys of the study file `file` and what is given over them.
+
+    Raises:
+        RequestError: the file cannot be read, or the study cannot be (see `make_study`).
+    """
+    settings = read_yaml(file) if file is not None else {}
+    settings |= given(asdict(keys)) | given(asdict(subject)) | given({"recipe": recipe.recipe})
+    return make_study(settings, recipe.changes())
+
+
 def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -> StudySpec:
     """Build a study from the keys of a study file and of the command line.
 
@@ -161,7 +191,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             backbone=backbone,
             attention=candidates,
             design=design,
-            seeds=_seeds(settings.get("seeds", 3)),
+            seeds=_seeds(settings.get("seeds", SEEDS)),
             recipe=_recipe(settings.get("recipe"), source, recipe_changes),
             **{key: settings[key] for key in kept if key in settings},
         )

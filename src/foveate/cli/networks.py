@@ -1,0 +1,92 @@
+"""The commands on networks and mechanisms themselves: profile, export and list."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from foveate.cli.flags import OUTPUT, SETTINGS, Json
+from foveate.cli.output import console_beside, write_json_to
+from foveate.errors import RequestError
+from foveate.files import find_obstacle
+from foveate.profiling.settings import ProfileSettings
+
+__all__ = ["export", "list_mechanisms", "profile"]
+
+
+def profile(
+    *,
+    settings: Annotated[ProfileSettings, SETTINGS],
+    out: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Folder for a page with JSON, CSV and figures.")
+    ] = None,
+    json: Json = None,
+) -> int:
+    """Measure what attention costs beside the baseline: work, latency, memory, and what bounds them.
+
+    The networks are timed in turns, so that ratios hold on a machine whose speed drifts. Weights are random,
+    which does not change the cost.
+    """
+    from foveate.profiling.engine import profile as measure
+    from foveate.profiling.spec import make_profile
+    from foveate.report.profile.build import write_profile
+    from foveate.report.profile.console import profile_console
+    from foveate.studies.engine.bar import shown_on
+
+    console = console_beside(json, wide=True)
+    spec = make_profile(settings)
+    if out and (there := find_obstacle(out)):
+        raise RequestError(f"--out {out}: {there} is no folder that can be written to. Give another")
+    with shown_on(console) as on_progress:
+        record = measure(spec, on_progress)
+    console.print(profile_console(record))
+    if out:
+        console.print(f"Report: {write_profile(record, out)}", soft_wrap=True, markup=False)
+    write_json_to(record.to_json(), json)
+    return 0
+
+
+def export(
+    source: Annotated[Path, Parameter(help="Folder of a run, or a file that foveate.save wrote.")],
+    /,
+    *,
+    format: Annotated[str, Parameter(help="Format to write: onnx or exported-program.")] = "onnx",
+    image_size: Annotated[
+        int | None,
+        Parameter(help="Side of the images to check with, in pixels; by default the network's own."),
+    ] = None,
+    out: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="File to write; by default beside the weights.")
+    ] = None,
+    json: Json = None,
+) -> int:
+    """Write a trained network as ONNX or a torch.export program, and check that its outputs are the same.
+
+    The file takes any batch size, and any height and width wherever the network does; the check says where
+    not.
+    """
+    from foveate.models.export.export import export_file, in_lines
+
+    console = console_beside(json)
+    done = export_file(
+        source,
+        format,
+        out,
+        image_size=image_size,
+        on_step=lambda step: console.print(f"{step} …", soft_wrap=True, markup=False),
+    )
+    for line in in_lines(done):
+        console.print(line, soft_wrap=True, markup=False)
+    write_json_to(done._asdict(), json)
+    return 0
+
+
+def list_mechanisms(*, json: Json = None) -> int:
+    """Show every mechanism: paper, default place, options, and what it adds to a ResNet-50 at 224×224."""
+    from foveate.profiling.catalogue import catalogue
+    from foveate.report.catalogue.console import catalogue_table
+
+    described = catalogue()
+    console_beside(json).print(catalogue_table(described))
+    write_json_to(described.to_json(), json)
+    return 0

@@ -1,0 +1,120 @@
+"""A profile as it is measured: its settings, validated before anything is built."""
+
+import os
+from dataclasses import asdict, dataclass
+from typing import get_args
+
+import timm
+import torch
+
+from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.evaluation.step import Mode
+from foveate.kernels import PATHS
+from foveate.models.backbones.create import check_backbone, own_image_size
+from foveate.models.backbones.torchvision import TORCHVISION
+from foveate.profiling.settings import ProfileSettings
+from foveate.records.labels import BASELINE
+from foveate.records.profile import ProfileSettingsRecord
+from foveate.studies.engine.environment import available_cores, check_threads
+from foveate.studies.engine.run import Machine
+from foveate.studies.spec.candidate import Candidate, parse_candidates
+from foveate.training.fit import lightning_device
+
+__all__ = ["ProfileSpec", "make_profile"]
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+@dataclass(frozen=True)
+class ProfileSpec:
+    """Which networks, in which form, and how they are measured; the first candidate is the baseline."""
+
+    backbone: str
+    attention: tuple[Candidate, ...]
+    image_size: int
+    channels: int
+    classes: int
+    batch_size: int
+    device: torch.device
+    dtype: str
+    memory_format: str
+    mode: Mode
+    compile: bool
+    graph: bool
+    path: str
+    threads: int
+    detail: bool
+    seconds: float
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """Of weights, buffers and images."""
+        return DTYPES[self.dtype]
+
+    @property
+    def torch_memory_format(self) -> torch.memory_format:
+        """Of weights and images."""
+        return MEMORY_FORMATS[self.memory_format]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(B, C, H, W)."""
+        return self.batch_size, self.channels, self.image_size, self.image_size
+
+    def as_record(self) -> ProfileSettingsRecord:
+        """Return the settings as the record holds them."""
+        labels = tuple(candidate.label for candidate in self.attention)
+        return ProfileSettingsRecord(**vars(self) | {"attention": labels, "device": str(self.device)})
+
+
+def make_profile(settings: ProfileSettings) -> ProfileSpec:
+    """Validate `settings` and complete them from the backbone and the machine.
+
+    The baseline comes first, whether it is asked for or not, because all ratios are to it.
+
+    Raises:
+        RequestError: an unknown name (the nearest is named), or settings that do not go together.
+    """
+    check_at_least(settings, image_size=1, batch_size=1, threads=1)
+    if settings.seconds < 0:
+        raise RequestError(f"--seconds must be at least 0, got {settings.seconds:g}")
+    check_backbone(settings.backbone)
+    for key, choices in (
+        ("dtype", DTYPES),
+        ("memory_format", MEMORY_FORMATS),
+        ("mode", get_args(Mode)),
+        ("path", PATHS),
+    ):
+        if (given := getattr(settings, key)) not in choices:
+            raise RequestError(unknown_name(key.replace("_", " "), given, choices))
+    candidates = parse_candidates(settings.attention)
+    baseline = Candidate(name=BASELINE)
+    lightning_device(settings.device)
+    device = Machine(settings.device).torch_device
+    if settings.graph and device.type != "cuda":
+        raise RequestError(f"--graph captures CUDA graphs, and the device is {device}: leave out --graph")
+    if settings.mode == "training" and (settings.graph or settings.detail):
+        flag = "--graph" if settings.graph else "--detail"
+        raise RequestError(f"{flag} looks at inference alone: leave out {flag}, or --mode training")
+    is_torchvision = settings.backbone.startswith(TORCHVISION)
+    config = None if is_torchvision else timm.get_pretrained_cfg(settings.backbone)
+    threads = settings.threads or _threads()
+    check_threads("--threads", threads)
+    return ProfileSpec(
+        **asdict(settings)
+        | {
+            "attention": (baseline, *(candidate for candidate in candidates if candidate != baseline)),
+            "device": device,
+            "image_size": settings.image_size or own_image_size(settings.backbone),
+            "channels": config.input_size[0] if config else 3,
+            "classes": (config and config.num_classes) or 1000,
+            "threads": threads,
+        }
+    )
+
+
+def _threads() -> int:
+    """Return the threads that OMP_NUM_THREADS says, or else the available cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else available_cores()

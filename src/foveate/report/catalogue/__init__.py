@@ -1,0 +1,1 @@
+"""The catalogue of mechanisms, for people."""

@@ -1,0 +1,53 @@
+"""How the runs of a study use this machine, as it is asked for."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, get_args
+
+from cyclopts import Parameter
+
+from foveate.errors import RequestError, check_at_least, unknown_name
+
+if TYPE_CHECKING:
+    from foveate.studies.engine.run import Machine
+
+__all__ = ["MachineSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSettings:
+    """How the runs of a study use this machine; what they learn does not depend on it, but for rounding.
+
+    Attributes:
+        jobs: Number of runs at a time, each in a process of its own.
+        device: Device to train on: auto, cpu, cuda, cuda:N or mps.
+        threads: CPU threads of each run; by default the available cores divided by --jobs.
+        workers: Number of processes that load the images of a data set that is too large for memory.
+        log: Training log in the folder of each run: none, csv or tensorboard.
+    """
+
+    jobs: Annotated[int, Parameter(alias="-j")] = 1
+    device: str = "auto"
+    threads: int | None = None
+    workers: int = 2
+    log: str = "none"
+
+    def machine(self) -> "Machine":
+        """Return the machine as one run sees it.
+
+        Raises:
+            RequestError: a device that is not there, an unknown log, or more threads than can be started.
+        """
+        from foveate.studies.engine.environment import available_cores, check_threads
+        from foveate.studies.engine.run import Machine
+        from foveate.training.fit import Logs, lightning_device
+
+        check_at_least(self, jobs=1, threads=1, workers=0)
+        logs: Logs | None = next((log for log in get_args(Logs) if log == self.log), None)
+        if logs is None:
+            raise RequestError(unknown_name("log", self.log, get_args(Logs)))
+        lightning_device(self.device)
+        threads = self.threads or max(available_cores() // self.jobs, 1)
+        check_threads("--workers", self.workers)
+        flags = f"--jobs {self.jobs} × --threads {threads} =" if self.jobs > 1 else "--threads"
+        check_threads(flags, self.jobs * threads)
+        return Machine(self.device, threads, self.workers, logs)

@@ -1,0 +1,227 @@
+"""The flags of every command: their names, their defaults, their help, and what is refused."""
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import foveate
+from foveate.cli.main import COMMANDS, app
+from foveate.inspection.explain.settings import ExplainSettings
+from foveate.inspection.robustness.settings import RobustnessSettings
+from foveate.inspection.settings import ExaminationSettings
+from foveate.inspection.transfer.settings import FINE_TUNING, TransferSettings
+from foveate.profiling.settings import ProfileSettings
+from foveate.studies.engine.machine import MachineSettings
+from foveate.studies.spec.request import (
+    ADJUST,
+    GROW,
+    SEEDS,
+    TRIALS,
+    Compared,
+    RecipeKeys,
+    SearchSettings,
+    StudyKeys,
+    Subject,
+)
+
+EXAMINATION = "--out --device --threads --json"
+STUDY = (
+    "--data --backbone --seeds --pretrained --image-size --upscale --skip-broken --train-fraction "
+    "--image-column --label-column --adjust --control --grow --recipe --epochs --batch-size "
+    "--learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
+    "--against --out --json"
+)
+FLAGS = {
+    "compare": f"--attention --backbones {STUDY}",
+    "ablate": f"--study {STUDY}",
+    "sweep": f"--search --trials --storage --study {STUDY}",
+    "plan": f"--attention --backbones --ablate --sweep --values --spread {STUDY}",
+    "explain": f"--images --data --method --layer --boxes --masks --mask-object --limit --show --road "
+    f"{EXAMINATION}",
+    "robustness": "--data --corruptions --severities --noise --prepared --classes --attacks --eps "
+    f"--attack-images --images --seed {EXAMINATION}",
+    "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --images --seeds "
+    f"{EXAMINATION}",
+    "look": "--host --port --data --device",
+    "profile": "--backbone --attention --image-size --batch-size --device --dtype --memory-format --mode "
+    "--compile --graph --path --threads --detail --seconds --out --json",
+    "report": "--against --out --json",
+    "export": "--format --out --image-size --json",
+    "list": "--json",
+}
+SHARED = (StudyKeys, RecipeKeys, MachineSettings)
+SETTINGS = {
+    "compare": (Compared, *SHARED),
+    "ablate": SHARED,
+    "sweep": (SearchSettings, *SHARED),
+    "plan": (Subject, *SHARED),
+    "explain": (ExplainSettings, ExaminationSettings),
+    "robustness": (RobustnessSettings, ExaminationSettings),
+    "transfer": (TransferSettings, ExaminationSettings),
+    "profile": (ProfileSettings,),
+}
+RESOLVED_LATER = {
+    (StudyKeys, "seeds"): SEEDS,
+    (StudyKeys, "adjust"): ADJUST,
+    (StudyKeys, "grow"): GROW,
+    (SearchSettings, "trials"): TRIALS,
+    (TransferSettings, "epochs"): FINE_TUNING["epochs"],
+}
+"""Defaults of attributes that are None until it is known that nothing else says otherwise."""
+
+
+def help_of(command: str, columns: int = 80) -> str:
+    console = Console(width=columns, file=io.StringIO(), color_system=None)
+    app([command, "--help"], console=console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def help_by_flag(text: str) -> dict[str, str]:
+    """The help of each flag by each of its names, of a page on which each takes one line."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if match := re.match(r"│ [* ]*((?:--?[a-z-]+ )+) *(?:[A-Z]+(?:\.\.\.)? +)?(.*?) *│$", line):
+            found |= dict.fromkeys(match[1].split(), match[2])
+    return found
+
+
+def written(value: Any) -> str | None:
+    """A default as help shows it; None, an empty one and a switch that is off are not shown."""
+    if value is None or value is False or value == ():
+        return None
+    values = value if isinstance(value, tuple) else (value,)
+    return ",".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)
+
+
+def default_of(settings: type, field: Field) -> Any:
+    return RESOLVED_LATER.get((settings, field.name), None if field.default is MISSING else field.default)
+
+
+def test_every_command_is_tested() -> None:
+    assert COMMANDS.keys() == FLAGS.keys()
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_every_flag_stays_and_has_its_help(command: str) -> None:
+    flags = help_by_flag(help_of(command, columns=400))
+    assert set(flags) == set(FLAGS[command].split())
+    assert all(text[:1].isupper() and len(text.split()) > 2 for text in flags.values())
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_help_fits_80_columns(command: str) -> None:
+    text = help_of(command)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("command", SETTINGS)
+def test_the_default_that_help_shows_is_that_of_the_settings(command: str) -> None:
+    flags = help_by_flag(help_of(command, columns=400))
+    seen = 0
+    for settings in SETTINGS[command]:
+        for field in fields(settings):
+            text = flags.get(f"--{field.name.replace('_', '-')}")
+            if text is None:  # no flag, but an attribute for whoever calls the function
+                continue
+            default = re.search(r"\[default: (.*)\]", text)
+            assert (default and default[1]) == written(default_of(settings, field)), field.name
+            seen += 1
+    assert seen > 10
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_an_unknown_flag_ends_with_2_and_names_the_nearest(
+    command: str, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    near = FLAGS[command].split()[0]
+    assert in_process(command, f"{near}x", "1", folder=tmp_path) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert f"{near}x" in line
+    assert f"Did you mean {near}" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["explain"], "RUNS"),
+        (["sweep", "se"], "VALUES"),
+        (["transfer", "run"], "--to"),
+        (["compare", "--seeds"], "--seeds"),
+        (["compare", "--seeds", "1.5"], "--seeds: expected a whole number, got '1.5'"),
+        (["compare", "--lr", "fast"], "--lr: expected a number, got 'fast'"),
+        (["robustness", "run", "--severities", "1,x"], "--severities: expected a whole number, got 'x'"),
+        (["compare", "one.yaml", "two.yaml"], "two.yaml"),
+        (["compare", "--no-pretrained"], "--no-pretrained"),
+        (["compare", "--jobs", "0", "--data", "digits"], "--jobs must be a whole number of at least 1"),
+        (["sweep", "se", "reduction=4", "--trials", "3"], "--trials"),
+    ],
+)
+def test_a_wrong_value_ends_with_2_in_one_line(
+    arguments: list[str],
+    words: str,
+    in_process: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    given = ["--data", "digits", "--backbone", "cifar_resnet8"] * (arguments[0] in ("compare", "sweep"))
+    given += ["--attention", "se"] * (arguments[0] == "compare")
+    assert in_process(*arguments, *given, folder=tmp_path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_are_read_as_they_are_typed() -> None:
+    command = [
+        "compare",
+        "study.yaml",
+        "--attention",
+        "none,se,dmsca(reduction=8)",
+        "--seeds",
+        "3",
+        "-j",
+        "2",
+    ]
+    command += ["--set", "epochs=3", "--set", "augmentation=crop,flip", "--lr", "5e-2", "--pretrained"]
+    given = app.parse_args([*command, "--jobs", "4", "--json", "-"])[1].arguments
+    assert given["study_file"] == Path("study.yaml")
+    assert given["subject"] == Compared(attention="none,se,dmsca(reduction=8)")
+    flags = given["flags"]
+    assert flags.keys == StudyKeys(seeds=3, pretrained=True)
+    assert flags.recipe == RecipeKeys(learning_rate=0.05, set=["epochs=3", "augmentation=crop,flip"])
+    assert flags.machine == MachineSettings(jobs=4)  # what is given last holds
+    assert flags.json == Path("-")
+    attack = ["robustness", "a", "--severities", "1, 3", "--eps", "0.5,8", "--corruptions", "", "b"]
+    given = app.parse_args(attack)[1].arguments
+    assert given["runs"] == ("a", "b")
+    assert given["settings"] == RobustnessSettings(severities=(1, 3), eps=(0.5, 8.0), corruptions=())
+
+
+def test_no_arguments_print_the_help(
+    in_process: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert in_process(folder=tmp_path) == 2
+    said = capsys.readouterr().out
+    assert re.findall(r"^│ ([a-z]+) ", said, re.MULTILINE) == list(COMMANDS)
+
+
+def test_flags_are_read_without_torch() -> None:
+    """The package itself, which imports torch, is replaced by an empty one at the same path."""
+    code = (
+        "import sys, types\nfoveate = types.ModuleType('foveate')\nfoveate.__path__ = sys.argv[1:]\n"
+        "sys.modules['foveate'] = foveate\nfrom foveate.cli.main import app\napp(['compare', '--help'])\n"
+        "assert not {'torch', 'timm', 'lightning', 'pydantic', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, *foveate.__path__], check=True, capture_output=True)
