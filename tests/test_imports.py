@@ -16,12 +16,12 @@ FREE = {
     "errors",
     "files",
     "modes",
-    "notation",
     "names",
+    "notation",
     "torch_private",
     "version",
     "yaml_text",
-}  # for all; they import only each other
+}  # for all; they import none but each other
 BENCH = {
     "altair",
     "art",

@@ -1,4 +1,4 @@
-"""A metric: what a task measures on images, as reports, statistics and verdicts need to know it."""
+"""A metric: what a task measures on images, and how its values are compared and written."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,13 +15,13 @@ class Metric(WholeRecord):
     """A number by which networks are compared.
 
     Attributes:
-        name: the key in records, such as "accuracy".
-        title: what a person reads, without a unit, such as "F1".
+        name: the key in records: "accuracy".
+        title: what a person reads, without a unit: "F1".
         unit: "percent" of a fraction (differences are then in points), or a plain "number".
         higher_is_better: False of a loss or an error.
         low: the lowest value that there can be; None is no bound.
         high: the highest value that there can be; None is no bound.
-        digits: behind the point, where a person reads the value.
+        digits: decimals that a person reads.
         note: how to read the value, in one sentence.
         best: what the candidate with the best value is said to be.
     """
@@ -56,6 +56,11 @@ class Metric(WholeRecord):
         """The title with its unit, as the head of a column."""
         return self._in_percent(self.title)
 
+    @property
+    def lower_heading(self) -> str:
+        """The heading in lower case, as terminals have it."""
+        return self._in_percent(self.noun)
+
     def heading_on(self, part: str) -> str:
         """Return the heading of values on a part of the data: "Validation accuracy, %"."""
         return self._in_percent(f"{part} {self.noun}")
@@ -75,10 +80,6 @@ class Metric(WholeRecord):
     def heading_of_difference(self, quantity: str) -> str:
         """Return the head of a column of differences: "Gain, points"."""
         return f"{quantity}, {self.unit_of_differences}" if self.unit_of_differences else quantity
-
-    def is_better(self, difference: float) -> bool:
-        """Return whether a value that is larger by `difference` is the better one."""
-        return self.sign * difference > 0
 
     def gains(self, differences: Sequence[float]) -> list[float]:
         """Return both ends of an interval of differences as those of an interval of gains."""

@@ -1,4 +1,4 @@
-"""How statistics and comparisons are written; plain numbers are written by foveate.notation."""
+"""How statistics and comparisons are written; foveate.notation writes single numbers."""
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.statistics import Description

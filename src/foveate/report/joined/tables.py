@@ -105,8 +105,7 @@ def joined_console(joined: JoinedStudies) -> Group:
 
 def _terminal_rows(summary: Summary) -> RenderableType:
     metric, tests = summary.metric, summary.against_baseline
-    heading = metric.heading.replace(metric.title, metric.noun)
-    heads = ["mechanism", heading, *["gain", "adj. p"] * bool(tests)]
+    heads = ["mechanism", metric.lower_heading, *["gain", "adj. p"] * bool(tests)]
     heads += ["params", "mult-adds", "latency, ms", *["article's, %"] * (summary.against is not None)]
     rows = [
         [

@@ -31,8 +31,7 @@ def console_table(summary: Summary) -> Group:
 
 def _rows(summary: Summary) -> Table:
     metric = summary.metric
-    heading = metric.heading.replace(metric.title, metric.noun)
-    heads = ("mechanism", heading, "gain", "adj. p", "params", "mult-adds", "latency, ms", "")
+    heads = ("mechanism", metric.lower_heading, "gain", "adj. p", "params", "mult-adds", "latency, ms", "")
     rows = []
     for row in summary.rows:
         test, price = summary.against_baseline.get(row.attention), row.price
