@@ -5,13 +5,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := uv==0.13.8
 
-.PHONY: compare test check format lock bench results clean
+.PHONY: compare test test-all check format lock bench results clean
 
 compare: $(READY)  ## train four candidates × three seeds on the embedded digits, and name the report
 	$(BIN)/foveate compare --data digits --backbone cifar_resnet20 --attention none,se,cbam,dmsca --seeds 3 --jobs 2
 
-test: check  ## format, lint, types, imports and the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+TEST := $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+test: check  ## format, lint, types and the test suite, with a cover of each large product of cases
+	$(TEST)
+
+test-all: check  ## the same with every case of every product, and more examples of each property
+	$(TEST) -m "" --hypothesis-profile full
 
 check: $(READY)
 	$(BIN)/ruff format --check .

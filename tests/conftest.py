@@ -1,8 +1,10 @@
-"""One thread a process: two test workers that each take all cores mostly wait for each other.
+"""What holds for every test, and what several folders of tests share: images, a study, the command line.
 
-And what several folders of tests have in common: a tiny set of images, a study of it, the command line.
+One thread a process: two test workers that each take all cores mostly wait for each other.
 """
 
+import ctypes
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -10,9 +12,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("cover", deadline=None, database=None, max_examples=25)
+settings.register_profile("full", deadline=None, database=None, max_examples=300)
+settings.load_profile("cover")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that have slow tests: at the end both workers are busy until the last file."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def released() -> Iterator[None]:
+    """Give back the memory of a file's tests: compiled graphs, cycles, and what malloc keeps for later."""
+    yield
+    if "torch._dynamo" in sys.modules:
+        sys.modules["torch._dynamo"].reset()
+    gc.collect()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc alone has it
+        trim(0)
 
 
 @pytest.fixture(scope="session")
