@@ -8,11 +8,11 @@ from typing import Any
 import pass_cases
 import pytest
 import torch
-from cover import cover
 from pass_cases import CASES, case_name
 from torch import Tensor
 from triton_interpreted import interpreted
 
+from cover import cover
 from foveate.errors import RequestError
 
 pytestmark = [
