@@ -35,6 +35,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Let the interpreter's end find everything, or extension modules would complain of leaks."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def released() -> Iterator[None]:
     """Give back the memory of a file's tests: compiled graphs, cycles, and what malloc keeps for later."""

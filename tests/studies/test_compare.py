@@ -189,6 +189,7 @@ def test_jobs_give_the_same_table_and_name_what_failed(
         assert row["loss"]["values"] == pytest.approx(alone["loss"]["values"], rel=1e-7)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_refuse_images_that_changed_and_name_them(bands: Path, tmp_path: Path) -> None:
     root = shutil.copytree(bands, tmp_path / "bands")
 
@@ -278,6 +279,7 @@ def test_a_full_disk_ends_the_study_and_keeps_what_was_finished(bands: Path, tmp
     assert log.plan == (2, 1)
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_file_that_cannot_be_written_ends_the_study_at_once(bands: Path, tmp_path: Path, jobs: int) -> None:
     out = tmp_path / "out"
