@@ -82,7 +82,7 @@ def test_no_figure_where_a_kernel_is_wrong(
     carry_out, fuse = team.Plan.carry_out, reference.fuse
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(team.Plan, "carry_out", lambda plan, x: carry_out(plan, x) * 1.01)
-        patch.setattr(rearranged.plain, "fuse", lambda *given: fuse(*given) * 1.01)
+        patch.setattr(rearranged.reference, "fuse", lambda *given: fuse(*given) * 1.01)
         if stage == "networks":  # as if the tests had not seen it
             patch.setattr(price.price_proof, "check_every_path", lambda *_: "")
         files = ["--write", str(tmp_path / "page.md"), "--json", str(tmp_path / "figures.json")]
@@ -116,7 +116,7 @@ def test_gradients_are_checked_where_training_is_timed(price: ModuleType, monkey
         rows, columns, top = pool(x)
         return rows + 1e-2 * (rows - rows.detach()), columns, top
 
-    monkeypatch.setattr(rearranged.plain, "pool", wrong_backward)
+    monkeypatch.setattr(rearranged.reference, "pool", wrong_backward)
     with pytest.raises(price.WorkError, match=r"dmsca at .*attention.* its gradient of the map is off"):
         price.price_proof.check_network(spec, spec.attention[1])
 

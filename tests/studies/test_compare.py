@@ -173,6 +173,7 @@ FAILS = "dmsca(temperature=1e-300)"
 NOT_FINITE = "the loss is not a finite number at epoch 1, step 1"
 
 
+@pytest.mark.slow
 def test_jobs_give_the_same_table_and_name_what_failed(
     finished: tuple[Path, dict[str, Any]], bands: Path, tmp_path: Path
 ) -> None:
