@@ -40,7 +40,7 @@ def briefly_timed():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("foveate.profiling.engine.DETAIL_SECONDS", 0.0)
         patch.setitem(roofline.ARRAY_BYTES, "cpu", 2**22)
-        patch.setitem(roofline.MATRIX_SIDE, "cpu", 128)
+        patch.setitem(roofline.MATRIX_SIDE, "cpu", 512)
         yield
 
 
