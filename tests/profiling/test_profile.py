@@ -36,11 +36,10 @@ def spec_with(**changes):
 
 @pytest.fixture(scope="module", autouse=True)
 def briefly_timed():
-    """Time the parts of a mechanism as seldom as can be, and take small arrays for the machine's bounds."""
+    """Time the parts of a mechanism as seldom as can be, and take smaller arrays for the bound of memory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("foveate.profiling.engine.DETAIL_SECONDS", 0.0)
         patch.setitem(roofline.ARRAY_BYTES, "cpu", 2**22)
-        patch.setitem(roofline.MATRIX_SIDE, "cpu", 512)
         yield
 
 
