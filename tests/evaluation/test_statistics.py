@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.anova import AnovaRM
@@ -57,7 +57,6 @@ def test_paired_test_gives_students_published_figures():
     assert test.n == 10
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(fractions, fractions), min_size=0, max_size=8))
 def test_paired_test_agrees_with_scipy_and_is_never_nan(pairs):
     a, b = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -173,7 +172,6 @@ def test_detectable_difference_is_detected_in_four_of_five_simulated_studies(n, 
     assert np.mean(stats.ttest_1samp(simulated, 0, axis=1).pvalue < alpha) == pytest.approx(0.8, abs=0.01)
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.integers(2, 60), st.sampled_from([0.05, 0.05 / 6, 0.05 / 91]), st.sampled_from([0.8, 0.9]))
 def test_seeds_needed_inverts_detectable_difference(n, alpha, power):
     difference = detectable_difference(1.0, n, alpha, power)
