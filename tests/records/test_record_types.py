@@ -11,7 +11,9 @@ import synthetic_transfer
 from synthetic_study import run_record, write_study
 
 from foveate.errors import RequestError, WorkError
-from foveate.records.study import read_record, read_records
+from foveate.records.base import Record
+from foveate.records.files import read_record
+from foveate.records.study import read_study
 from foveate.report.sections import read_examined
 from foveate.report.study.build import build_report
 
@@ -61,7 +63,7 @@ def refusals(file: Path, read: Callable[[], object]) -> dict[str, int]:
 def test_a_changed_record_of_a_study_is_read_or_refused(tmp_path: Path, name: str) -> None:
     folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.01}, seeds=1, epochs=2, classes=["a", "b"])
     file = run_record(folder, "se", 0) if name == "result.json" else folder / name
-    counted = refusals(file, lambda: read_records(folder))
+    counted = refusals(file, lambda: read_study(folder))
     assert counted["refused"] > counted["read"]
 
 
@@ -76,7 +78,7 @@ def test_what_is_no_object_is_refused(tmp_path: Path, content: str) -> None:
     for name in ("study.json", "cost.json", "result.json", "explain.json"):
         (tmp_path / name).write_text(content, encoding="latin1")
         with pytest.raises(RequestError, match=name):
-            read_record(tmp_path / name)
+            read_record(tmp_path / name, Record)
 
 
 def test_a_refusal_names_the_key_and_what_was_expected(tmp_path: Path) -> None:
@@ -94,4 +96,4 @@ def test_a_run_lies_in_the_studys_folder(tmp_path: Path, id_: str) -> None:
     good = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps(changed(good, ("runs", 0, "id"), id_)))
     with pytest.raises(RequestError, match=r"runs\.0\.id"):
-        read_records(folder)
+        read_study(folder)

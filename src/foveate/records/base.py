@@ -12,11 +12,11 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
-    AllowInfNan,
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
+    PlainValidator,
     Strict,
     ValidationError,
 )
@@ -49,10 +49,17 @@ Json = JsonValue
 """A value that JSON can hold and that foveate only passes on."""
 Text = Annotated[str, Strict()]
 Count = Annotated[int, Strict(), Field(ge=0)]
-# The union keeps a whole number whole, so that what is read is written again to the byte.
-Number = Annotated[int, Strict()] | Annotated[float, Strict(), AllowInfNan(False)]
 Share = Annotated[float, Strict(), Field(gt=0, lt=1)]
 Switch = Annotated[bool, Strict()]
+
+
+def _check_number(value: object) -> int | float:
+    """Return a finite number as it is: a whole number stays one, and is written again to the byte."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("expected a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    return value
 
 
 def _is_below(name: str) -> str:
@@ -62,6 +69,7 @@ def _is_below(name: str) -> str:
     return name
 
 
+Number = Annotated[int | float, PlainValidator(_check_number)]
 FolderName = Annotated[str, Strict(), AfterValidator(_is_below)]
 
 

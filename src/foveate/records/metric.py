@@ -81,10 +81,6 @@ class Metric(WholeRecord):
         """Return the head of a column of differences: "Gain, points"."""
         return f"{quantity}, {self.unit_of_differences}" if self.unit_of_differences else quantity
 
-    def is_better(self, difference: float) -> bool:
-        """Return whether a value that is larger by `difference` is the better one."""
-        return self.sign * difference > 0
-
     def gains(self, differences: Sequence[float]) -> list[float]:
         """Return both ends of an interval of differences as those of an interval of gains."""
         return sorted(self.sign * difference for difference in differences)
