@@ -46,7 +46,7 @@ LEGEND_LETTERS = 40
 """A phone shows so many letters of a legend side by side."""
 
 Spec = dict[str, Any]
-"""A specification or a configuration of Vega-Lite."""
+"""What Vega-Lite reads: a specification, a part of one, a configuration, or the data of a mark."""
 
 
 @dataclass(frozen=True)
