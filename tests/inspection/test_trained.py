@@ -132,7 +132,7 @@ def test_a_file_of_ones_own(tmp_path):
     model = foveate.attach(create_backbone("cifar_resnet8", classes=2), "eca")
     foveate.save(model, tmp_path / "mine.safetensors", classes=["a", "b"], preprocessing=PREPROCESSING)
     (one,) = find_trained([str(tmp_path / "mine.safetensors")])
-    assert (one.name, one.label, one.seed) == ("mine", "eca", None)
+    assert (one.name, one.label, one.mechanisms, one.seed) == ("mine", "eca", ("eca",), None)
     assert (one.backbone, one.classes, one.input_size) == ("cifar_resnet8", ("a", "b"), (3, 32, 32))
     images = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
@@ -189,7 +189,7 @@ def test_networks_that_take_other_images_are_refused(trained_bands, tmp_path):
     found = find_trained([str(a_run(trained_bands)), str(tmp_path / "mine.safetensors")])
     with pytest.raises(
         RequestError,
-        match=r"takes images of 32×32 pixels in 3 channels and \w+ of 8×8 pixels in 1 channel: all are given",
+        match=r"takes images of 32×32 pixels in 3 channels and \w+ of 8×8 pixels in 1 channel: give networks",
     ):
         open_images(found)
 

@@ -457,5 +457,5 @@ def test_an_address_that_is_taken_is_refused(trained_bands: Path, tmp_path: Path
         check=True,
         env=os.environ | {"TMPDIR": str(tmp_path)},
     )
-    assert f"127.0.0.1:{port} cannot be had" in done.stdout
+    assert f"127.0.0.1:{port} is not available" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -6,17 +6,21 @@ import pytest
 
 from foveate.records.base import Record
 from foveate.records.cost import CostRecord
+from foveate.records.explain import ExplainRecord
 from foveate.records.files import read_record, write_record
 from foveate.records.robustness import RobustnessRecord
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord
+from foveate.records.transfer import TransferRecord
 
 GOLDEN = Path(__file__).parent / "golden"
 KINDS: dict[str, type[Record]] = {
     "study": StudyRecord,
     "cost": CostRecord,
     "result": RunRecord,
+    "explain": ExplainRecord,
     "robustness": RobustnessRecord,
+    "transfer": TransferRecord,
 }
 """By the start of the file's name, up to the first dash."""
 

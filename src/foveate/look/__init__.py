@@ -1,4 +1,4 @@
-"""`foveate look`: a local page where a person gives an image and sees where every trained network looks."""
+"""`foveate look`: a local page that shows for an image where each trained network looks."""
 
 from foveate.look.serve import serve
 

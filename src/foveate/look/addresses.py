@@ -1,7 +1,7 @@
-"""Whom the page answers: requests for its own address that come from its own page.
+"""Which requests the page answers: those for its own address that come from the page itself.
 
 A foreign page can make a browser send requests here, under a name that its owner points at this machine (DNS
-rebinding), and would read the answers. The names in the request's own head tell such a request.
+rebinding), and would read the answers. The names in the headers of a request reveal that.
 """
 
 import ipaddress
@@ -16,9 +16,9 @@ Message = MutableMapping[str, Any]
 
 
 def own_names(host: str) -> frozenset[str]:
-    """The names under which a page served at `host` is asked for; "" stands for any number (IP address).
+    """Return the names under which a page served at `host` is requested; "" stands for any IP address.
 
-    A number can be no foreign name, so that a page for other machines answers to all of this one's.
+    An IP address cannot be a foreign name, so a page for other machines answers to all addresses of this one.
     """
     names = {"127.0.0.1", "localhost", "[::1]"}
     if host not in LOOPBACK:
@@ -27,7 +27,7 @@ def own_names(host: str) -> frozenset[str]:
 
 
 class OwnAddress:
-    """ASGI middleware that passes on requests whose Host, and Origin if any, is one of `names` at `port`."""
+    """ASGI middleware that passes on requests whose Host, and any Origin, is one of `names` at `port`."""
 
     def __init__(self, app: Any, names: frozenset[str], port: int) -> None:
         self.app, self.names, self.port = app, names, port
@@ -38,19 +38,19 @@ class OwnAddress:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        """Answer what is not allowed with status 403, before anything of its body is read."""
+        """Answer a request that is not allowed with status 403, before its body is read."""
         if scope["type"] not in ("http", "websocket") or self.allows(scope["headers"]):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            said = f"This page answers at its own address alone, with port {self.port}, and no other page."
+            said = f"This page answers only at its own address, with port {self.port}, and to no other page."
             head = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": 403, "headers": head})
             await send({"type": "http.response.body", "body": said.encode()})
 
     def allows(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        """Whether `headers` of a request name this page as where it goes to, and as where it comes from."""
+        """Return whether a request with these `headers` is sent to this page, and from it."""
         hosts = [value.decode("latin-1").lower() for key, value in headers if key == b"host"]
         origins = [value.decode("latin-1").lower() for key, value in headers if key == b"origin"]
         if len(hosts) != 1 or not self._is_own(hosts[0]):
@@ -58,7 +58,7 @@ class OwnAddress:
         return all(origin in (f"http://{hosts[0]}", f"https://{hosts[0]}") for origin in origins)
 
     def _is_own(self, host: str) -> bool:
-        # Browsers leave port 80 out.
+        # Browsers omit port 80.
         name, _, port = host.rpartition(":") if self.port != 80 or host.endswith(":80") else (host, "", "80")
         if port != str(self.port):
             return False

@@ -1,4 +1,4 @@
-"""The page's pictures as HTML: a card for the image, and one for each network. All text is escaped."""
+"""The cards of the page in HTML: one for the image, and one for each network. All text is escaped."""
 
 import base64
 from html import escape
@@ -15,10 +15,11 @@ from foveate.records.labels import display_name
 __all__ = ["cards", "escaped", "fault", "legend"]
 
 HEAT_SIDE = 224
+"""Side in pixels of a heat map."""
 
 
 def cards(picture: Picture, views: list[View], seed: str) -> str:
-    """The picture beside what each network makes of it."""
+    """Return the card of the picture, and beside it a card for each network."""
     shown = _png(picture.shown)
     truth = f"<p class='fv-truth'>{escaped(picture.truth)}</p>" if picture.truth else ""
     original = (
@@ -33,12 +34,12 @@ def cards(picture: Picture, views: list[View], seed: str) -> str:
 
 
 def fault(message: str) -> str:
-    """What went wrong, in place of the cards."""
+    """Return an error message that takes the place of the cards."""
     return f"<div class='fv'><p class='fv-fault' role='alert'>{escaped(message)}</p></div>"
 
 
 def legend() -> str:
-    """The scale of the heat maps."""
+    """Return the colour scale of the heat maps."""
     stops = ", ".join("rgb({},{},{})".format(*colour) for colour in scale()[:: len(scale()) // 8])
     return (
         "<div class='fv fv-legend'><span>spoke little for the answer</span>"
@@ -87,20 +88,20 @@ def _own(own: OwnMap) -> str:
 
 
 def _heat(values: np.ndarray) -> np.ndarray:
-    """A heat map as colours, between its values evenly."""
+    """Return a heat map in colours, enlarged with interpolation."""
     image = Image.fromarray(values.astype(np.float32))
     return heat(np.asarray(image.resize((HEAT_SIDE, HEAT_SIDE), Image.Resampling.BILINEAR)))
 
 
 def _png(pixels: np.ndarray) -> str:
-    """uint8 (H, W, 3) as the address of a PNG in the page itself."""
+    """Return pixels, uint8 (H, W, 3), as a data URL of a PNG."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def escaped(text: str) -> str:
-    """Text for the page: what comes from folders and files is never markup, nor a template of Gradio's."""
-    # Gradio fills templates in what it is given: braces and dollars are written as entities.
+    """Escape text for the page, so that names from folders and files are neither markup nor templates."""
+    # Gradio fills templates in the HTML that it is given: braces and dollars are written as entities.
     marks = {"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"}
     return "".join(marks.get(letter, letter) for letter in escape(text))

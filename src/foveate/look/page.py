@@ -1,4 +1,4 @@
-"""The page itself, in Gradio: what a person sets, and what happens then."""
+"""The page in Gradio: its controls, and what each of them does."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ SET_OPACITY = "(value) => { document.documentElement.style.setProperty('--fv-opa
 
 
 def gradio_library() -> Any:
-    """Gradio, imported here alone; RequestError where it is not installed."""
+    """Return gradio, which only this function imports; RequestError if it is not installed."""
     try:
         import gradio
     except ImportError as error:
@@ -33,16 +33,17 @@ def gradio_library() -> Any:
 
 
 def look_theme() -> Any:
-    """Quiet colours, and fonts that the machine has: none is fetched."""
+    """Return the theme: fonts that the machine has, so that none is downloaded."""
     gr = gradio_library()
     return gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONOSPACE)
 
 
 def build_page(viewer: Viewer, data: Data | None, title: str, note: str = "") -> Any:
-    """The page of `viewer`, with examples of `data` where there are any; `note` says what is not there.
+    """Return the page of `viewer` as Blocks that are not launched yet.
 
-    Returns:
-        the Blocks, not launched.
+    Args:
+        data: for examples; None without.
+        note: what is missing, in a sentence; "" shows none.
     """
     gr = gradio_library()
     handle = _Handlers(viewer, data)
@@ -119,7 +120,7 @@ def build_page(viewer: Viewer, data: Data | None, title: str, note: str = "") ->
 
 
 class _Handlers:
-    """What happens when a person does something; every refusal is a message in the page."""
+    """What each control does; an error is a message in the page."""
 
     def __init__(self, viewer: Viewer, data: Data | None) -> None:
         self.viewer, self.data = viewer, data
@@ -127,7 +128,7 @@ class _Handlers:
     def upload(
         self, path: str | None, seed: str, layer: int, method: str
     ) -> tuple[None, Picture | None, str]:
-        """Read an upload, delete it, and look at it; the place to drop one is free again."""
+        """Read an upload, delete it, and show its cards; the field for uploads is emptied."""
         if path is None:
             return None, None, fault("there was no file")
         file = Path(path)
@@ -140,7 +141,7 @@ class _Handlers:
         return None, picture, self.again(picture, seed, layer, method)
 
     def example(self, number: int, seed: str, layer: int, method: str) -> tuple[int, Picture | None, str]:
-        """Take the next example and look at it."""
+        """Take the next example and show its cards."""
         if self.data is None:
             return number, None, fault("there are no examples: the study's images are not here")
         try:
@@ -150,7 +151,7 @@ class _Handlers:
         return number + 1, picture, self.again(picture, seed, layer, method)
 
     def again(self, picture: Picture | None, seed: str, layer: int, method: str) -> str:
-        """Look at the picture that is there, as now set."""
+        """Show the cards of the current picture with the current settings."""
         if picture is None:
             return fault("there is no image yet: drop one, or take a test image")
         try:

@@ -1,4 +1,4 @@
-"""The image that is looked at: read from an upload with its bounds, or taken from the test part."""
+"""The image to show: read from an upload within bounds, or taken from the test part."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ __all__ = ["MOST_BYTES", "MOST_PIXELS", "Picture", "example_picture", "read_pict
 MOST_BYTES = 20 << 20
 MOST_PIXELS = 40_000_000
 LARGEST_SHOWN = 448
-"""Side in pixels of what the page shows."""
+"""Largest side in pixels of the image in the page."""
 EXAMPLES = 200
+"""Number of test images that examples are taken from."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Picture:
     """One image, as networks take it and as the page shows it.
 
     Attributes:
-        name: what the page calls it.
-        pixels: uint8 (C, H, W), the square that the networks see.
-        shown: uint8 (S, S, 3), the same square, finer where the image is.
-        truth: its class, if it is known.
+        name: its name in the page.
+        pixels: uint8 (C, H, W), the square that the networks take.
+        shown: uint8 (S, S, 3), the same square, at the image's own resolution where that is higher.
+        truth: its class; None where that is unknown.
     """
 
     name: str
@@ -45,15 +46,16 @@ def read_picture(
     name: str | None = None,
     greys: GreyRange | None = None,
 ) -> Picture:
-    """Read an image file for networks that take (C, H, W): its middle square.
+    """Read the middle square of an image file, for networks that take (C, H, W).
 
-    `greys` is the range of greys of more than 8 bits that the networks were trained with; None takes the
-    image's own.
+    Its size is read from its header and checked before any pixel is decoded.
 
-    Its size is read from its header and bounded before any pixel is decoded.
+    Args:
+        greys: the range of greys of more than 8 bits that the networks were trained with; None takes the
+            image's own.
 
     Raises:
-        RequestError: it is no image, is broken, or is too large; the message is for the person who gave it.
+        RequestError: it is no image, it is broken, or it is too large.
     """
     name = name or path.name
     if not path.is_file():
@@ -70,7 +72,7 @@ def read_picture(
         pixels, _ = decode(path, greys or "own")
     except RequestError as error:
         raise RequestError(f"{name} cannot be shown: {error}") from error
-    # Before it is resized: a strip of 1×40,000,000 pixels would become hundreds of times as many.
+    # Cropped before it is resized: a strip of 1×40,000,000 pixels would grow by a factor of hundreds.
     short = min(pixels.shape[:2])
     top, left = ((length - short) // 2 for length in pixels.shape[:2])
     square = pixels[top : top + short, left : left + short]
@@ -82,9 +84,9 @@ def read_picture(
 
 
 def example_picture(data: Data, number: int) -> Picture:
-    """The `number`-th of some images of the test part, from class to class, over and over."""
+    """Return the `number`-th example from the test part; after the last one they start over."""
     chosen = spread(data.test.labels, EXAMPLES)
-    # From class to class, rather than all of one first.
+    # Consecutive examples are of different classes.
     of_class = data.test.labels[chosen]
     rank = np.array([np.count_nonzero(of_class[:place] == label) for place, label in enumerate(of_class)])
     index = int(chosen[np.lexsort((of_class, rank))][number % len(chosen)])

@@ -1,4 +1,4 @@
-"""Serving the page, on this machine alone unless a person says otherwise."""
+"""Serve the page, to this machine only unless another host is given."""
 
 import os
 import signal
@@ -46,19 +46,23 @@ def serve(
 ) -> None:
     """Serve the page of the study in `folder` until Ctrl-C.
 
-    `data` names the images for the examples; None takes those that the study was trained on, and goes
-    without where they are not here. Nothing but the page's own address is asked for, by it or by the server;
-    uploads are bounded (see pictures.py) and deleted when they are read. What a person should know is told
-    by `tell`. `port` 0 is any that is free.
+    Neither the page nor the server sends requests to any other address. Uploads are bounded (see pictures.py)
+    and deleted when they are read.
+
+    Args:
+        port: 0 takes any that is free.
+        data: the images for the examples; None takes those that the study was trained on, and shows no
+            examples where these are not found.
+        tell: is called with each message.
 
     Raises:
-        RequestError: no study, gradio is missing, or the address cannot be had.
+        RequestError: no study, gradio is missing, or the address is not available.
     """
     if not 0 <= port < 65536:
         raise RequestError(f"--port must be from 0 to 65535, got {port}")
     lightning_device(device)
     with _private_folder() as uploads:
-        gradio_library()  # here, as it makes its folder when it is imported; first, as it may be missing
+        gradio_library()  # creates its folder when it is imported; first, as it may be missing
         trained = find_trained([str(folder)])
         viewer = Viewer(trained, Machine(device).torch_device)
         tell(f"reading the images of {data or 'the study'} for examples")
@@ -78,10 +82,10 @@ def serve(
 
 
 def _launch(page: Any, host: str, port: int) -> None:
-    from starlette.middleware import Middleware  # of what Gradio is built on, and may not be there
+    from starlette.middleware import Middleware  # a dependency of Gradio, which may not be installed
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what Gradio is built on
+        warnings.simplefilter("ignore")  # from the dependencies of Gradio
         try:
             page.launch(
                 server_name=host,
@@ -100,9 +104,9 @@ def _launch(page: Any, host: str, port: int) -> None:
                 inbrowser=False,
                 app_kwargs={"middleware": [Middleware(OwnAddress, names=own_names(host), port=port)]},
             )
-        except (OSError, ValueError) as error:  # the latter where a proxy stands before this machine itself
+        except (OSError, ValueError) as error:  # ValueError: a proxy is configured for this machine itself
             raise RequestError(
-                f"{host}:{port} cannot be had ({error}): give another --port, or --host"
+                f"{host}:{port} is not available ({error}): give another --port, or --host"
             ) from error
 
 
@@ -113,7 +117,7 @@ def _free_port(host: str) -> int:
 
 
 def _examples(trained: list[Trained], source: str | None) -> tuple[Data | None, str]:
-    """The images for examples, or None and why there are none."""
+    """Return the images for examples, or None and the reason."""
     try:
         return open_images(trained, source), ""
     except RequestError as error:
@@ -124,7 +128,7 @@ def _examples(trained: list[Trained], source: str | None) -> tuple[Data | None, 
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """Let Gradio keep what it keeps in a folder of our own, gone at the end; and let it call nobody."""
+    """Give Gradio a temporary folder, which is removed at the end, and switch off its requests to others."""
     kept = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", *SWITCHED_OFF)}
     with tempfile.TemporaryDirectory(prefix="foveate-look-") as folder:
         os.environ |= {"GRADIO_TEMP_DIR": folder} | dict.fromkeys(SWITCHED_OFF, "False")
@@ -139,7 +143,7 @@ def _private_folder() -> Iterator[Path]:
 
 @contextmanager
 def _ended_by_signal() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that the end is always the same."""
+    """Return an event that Ctrl-C and SIGTERM set, so that both end the page in the same way."""
     ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

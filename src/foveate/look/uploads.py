@@ -1,4 +1,4 @@
-"""Uploads that nobody came for: a request that is refused before it is looked at leaves its file behind."""
+"""Abandoned uploads: a request that is refused before it is handled leaves its file behind."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from pathlib import Path
 __all__ = ["forgotten_removed", "remove_forgotten"]
 
 KEPT_SECONDS = 120.0
-"""An upload may wait so long for those before it; what is looked at is deleted at once."""
+"""An upload may wait this long for those before it; one that is handled is deleted at once."""
 
 
 @contextmanager
 def forgotten_removed(folder: Path) -> Iterator[None]:
-    """Remove uploads below `folder` that are older than `KEPT_SECONDS`, in a thread, until the end.
+    """Remove uploads below `folder` that are older than `KEPT_SECONDS`, in a thread, until the context ends.
 
-    Files that are there at the start are kept: they are the server's own.
+    Files that exist at the start are kept: they are the server's own.
     """
     own = frozenset(folder.rglob("*"))
     ended = threading.Event()
@@ -36,7 +36,7 @@ def forgotten_removed(folder: Path) -> Iterator[None]:
 
 def remove_forgotten(folder: Path, own: frozenset[Path], seconds: float) -> None:
     """Remove files below `folder` that were last written more than `seconds` ago and are not in `own`."""
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
+    for path in sorted(folder.rglob("*"), reverse=True):  # the content of a folder before the folder
         with suppress(OSError):
             if path in own or time.time() - path.lstat().st_mtime < seconds:
                 continue

@@ -1,9 +1,8 @@
-"""What the page shows, without the page: predictions, heat maps and own maps of a study's networks."""
+"""What the page shows: predictions, heat maps and the maps of attention, of each network of a study."""
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +21,15 @@ from foveate.records.labels import BASELINE
 __all__ = ["OwnMap", "View", "Viewer"]
 
 ANSWERS = 3
+"""Number of classes that are shown."""
 
 
 @dataclass(frozen=True)
 class OwnMap:
-    """What a mechanism showed of itself, of one image.
+    """An intermediate that a mechanism recorded for one image.
 
-    `values` is (H, W) of a map (the mean over its channels, where it has several), (C,) of weights by
-    channel, or () of a single number.
+    `values` is (H, W) for a map (the mean over its channels), (C,) for the weights of channels, or () for a
+    single number.
     """
 
     site: str
@@ -39,14 +39,14 @@ class OwnMap:
 
 @dataclass(frozen=True)
 class View:
-    """How one network sees a picture.
+    """One network's answers and maps for a picture.
 
     Attributes:
         label: its mechanism.
-        answers: its likeliest classes with their probabilities, the first first.
-        layer: the path of the module whose maps the heat map is made of.
+        answers: the most probable classes with their probabilities, in descending order.
+        layer: the path of the module that the heat map is made from.
         heat: float32 (H, W) in 0..1; None where it cannot be made.
-        own: what its mechanism shows of itself in the block at that layer.
+        own: the intermediates of its mechanism in the block at that layer.
         fault: why there is no heat map; "" where there is one.
     """
 
@@ -59,9 +59,9 @@ class View:
 
 
 class Viewer:
-    """The networks of a study by seed, built when they are first asked for.
+    """The networks of a study by seed, each built when it is first needed.
 
-    One thread at a time looks: networks get hooks while they do.
+    One thread at a time uses them: their hooks are installed meanwhile.
     """
 
     def __init__(self, trained: Sequence[Trained], device: torch.device) -> None:
@@ -77,21 +77,21 @@ class Viewer:
 
     @property
     def seeds(self) -> list[str]:
-        """The seeds to choose from; "–" stands for networks that were trained elsewhere."""
+        """The seeds to choose from; "–" for networks that were trained elsewhere."""
         return list(dict.fromkeys(_seed(one) for one in self.trained))
 
     @property
     def input_size(self) -> tuple[int, int, int]:
-        """(C, H, W) of what the networks take."""
+        """The images that the networks take, (C, H, W)."""
         return self.trained[0].input_size
 
     @property
     def greys(self) -> GreyRange | None:
-        """The range of greys of more than 8 bits that the networks were trained with, where a run says it."""
+        """The range of greys of more than 8 bits that the networks were trained with, if it is recorded."""
         return next((one.greys for one in self.trained if one.greys), None)
 
     def look(self, picture: Picture, seed: str, layer: int, method: str = "gradcam++") -> list[View]:
-        """How each network of `seed` sees `picture`, its heat map made at the `layer`-th of `layers`.
+        """Return the view of each network of `seed` on `picture`, with heat maps at the `layer`-th layer.
 
         Raises:
             RequestError: no such seed, layer or method.
@@ -110,7 +110,7 @@ class Viewer:
         network = self._network(trained)
         images = trained.normalise(picture.pixels[None].to(self.device).float() / 255)
         own_layers = _layers(network)
-        # A network of another depth has its layer at about the same height.
+        # In a network of another depth: the layer at about the same relative depth.
         path = own_layers[round(layer * (len(own_layers) - 1) / max(len(self.layers) - 1, 1))]
         heat, fault = None, ""
         try:
@@ -137,29 +137,29 @@ def _seed(trained: Trained) -> str:
 
 
 def _layers(network: nn.Module) -> list[str]:
-    """The ends of the blocks, in the order in which they run, and the layer that is usual."""
+    """Return the ends of the blocks, in the order in which they run, and the default layer."""
     found = [site.name for site in sites(network, "block")]
-    usual = default_layer(network)
-    return found if usual in found else [*found, usual]
+    default = default_layer(network)
+    return found if default in found else [*found, default]
 
 
 @torch.inference_mode()
 def _captured(network: nn.Module, images: Tensor, layer: str) -> tuple[Tensor, list[OwnMap]]:
-    """Logits (1, K), and the maps of the attention in or at `layer`."""
+    """Return logits (1, K), and the intermediates of the attention in or at `layer`."""
     if not attention_modules(network):
         return network(images).float().cpu(), []
     with capture(network) as maps:
         logits = network(images).float().cpu()
-    near: dict[str, Any] = {
-        site: shown for site, shown in maps.items() if site == layer or site.startswith(f"{layer}.")
-    }
     return logits, [
-        OwnMap(site, name, _one_image(value)) for site, shown in near.items() for name, value in shown.items()
+        OwnMap(site, name, _one_image(value))
+        for site, found in maps.items()
+        if site == layer or site.startswith(f"{layer}.")
+        for name, value in found.items()
     ]
 
 
 def _one_image(value: Tensor) -> np.ndarray:
-    """(1, C, H, W) as (H, W), (1, C, 1, 1) as (C,), a number as ()."""
+    """Return a map (1, C, H, W) as (H, W), weights (1, C, 1, 1) as (C,), and a number as ()."""
     value = value.float().cpu()
     if value.ndim == 4 and value.shape[2:] == (1, 1) and value.shape[1] > 1:
         value = value[0, :, 0, 0]

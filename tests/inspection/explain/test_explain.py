@@ -16,11 +16,13 @@ from torch import nn
 import foveate
 from foveate.errors import RequestError
 from foveate.inspection.examine import Work
+from foveate.inspection.explain import scores as explain_scores
 from foveate.inspection.explain.engine import explain
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.sheets import Tile, draw_sheet, outlined
 from foveate.inspection.explain.subjects import find_subjects
 from foveate.inspection.find_trained import find_trained
+from foveate.records.environment import Environment
 
 pytest.importorskip("pytorch_grad_cam")
 
@@ -67,18 +69,18 @@ def networks(tmp_path_factory) -> dict[str, str]:
 
 
 class Run:
-    """One request, its record, and what was told of its progress."""
+    """One request, its record, and its progress."""
 
     def __init__(
         self, sources: list[str], folder: Path, source: Path | None = None, **settings: object
     ) -> None:
-        self.told: list[tuple[str, int, int]] = []
+        self.progress: list[tuple[str, int, int]] = []
         work = Work(
             find_trained(sources),
             folder,
             torch.device("cpu"),
-            {"command": "", "environment": {}},
-            lambda *told: self.told.append(told),
+            {"command": "", "environment": Environment()},
+            lambda *progress: self.progress.append(progress),
         )
         settings = {"show": 2, "road": 2, "batch_size": 5} | settings
         path = explain(work, ExplainSettings(**settings), source and str(source))
@@ -120,20 +122,20 @@ def test_every_network_is_scored_and_drawn(networks, images, tmp_path):
     for file in files:
         with Image.open(tmp_path / file) as picture:
             assert picture.width > 300
-    assert run.told[0] == ("maps of plain", 5, 12)
-    assert run.told[-1] == ("maps of triplet", 12, 12)
+    assert run.progress[0] == ("maps of plain", 5, 12)
+    assert run.progress[-1] == ("maps of triplet", 12, 12)
 
 
 def test_it_goes_on_where_it_stopped_and_measures_anew_what_is_other(networks, images, tmp_path):
     sources = [networks["none"], networks["se"]]
     first = Run(sources[:1], tmp_path, images).record
     run = Run(sources, tmp_path, images)
-    assert {told[0] for told in run.told} == {"maps of se"}
+    assert {what for what, _, _ in run.progress} == {"maps of se"}
     assert run.record["rows"][0] == first["rows"][0]
-    assert Run(sources, tmp_path, images).told == []
-    assert Run(sources[:1], tmp_path, images, method="gradcam").told != []
-    assert Run(sources[:1], tmp_path, images, limit=4).told != []
-    assert Run(sources[:1], tmp_path, images, boxes=images / "boxes.json").told != []
+    assert Run(sources, tmp_path, images).progress == []
+    assert Run(sources[:1], tmp_path, images, method="gradcam").progress != []
+    assert Run(sources[:1], tmp_path, images, limit=4).progress != []
+    assert Run(sources[:1], tmp_path, images, boxes=images / "boxes.json").progress != []
 
 
 def test_without_objects_the_scores_that_need_none_remain(networks, images, tmp_path):
@@ -155,16 +157,14 @@ def test_maps_of_nothing_are_counted_as_undefined(networks, images, tmp_path):
 
 
 def test_a_map_of_nothing_is_not_in_the_noise_suppression_but_counted():
-    from foveate.inspection.explain import scores as explain_scores
-
     maps, objects = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4, dtype=torch.bool)
     objects[:, :2] = True
     maps[1:, :2], maps[1:, 2:] = 1.0, 0.5
-    values = collections.defaultdict(list)
-    explain_scores._score_objects(values, maps, objects)
-    ratio = explain_scores._ratio_of_means(values["outside"], values["inside"])
-    assert ratio["mean"] == pytest.approx(0.5)
-    assert (ratio["n"], ratio["undefined"]) == (2, 1)
+    values, energy = collections.defaultdict(list), collections.defaultdict(list)
+    explain_scores._score_objects(values, energy, maps, objects)
+    ratio = explain_scores._noise_suppression(energy["outside"], energy["inside"])
+    assert ratio.mean == pytest.approx(0.5)
+    assert (ratio.n, ratio.undefined) == (2, 1)
 
 
 def test_pictures_of_an_earlier_request_are_removed_and_others_stay(networks, images, tmp_path):
@@ -196,7 +196,7 @@ def test_networks_of_other_classes_are_not_compared(networks, images, tmp_path):
 
 
 def test_images_and_data_are_not_both_given(networks, images, tmp_path):
-    with pytest.raises(RequestError, match=r"--images .*test and --data .*set both say what to look at"):
+    with pytest.raises(RequestError, match=r"--images .*test and --data .*set both say which images"):
         Run([networks["none"]], tmp_path / "out", images, images=images / "test")
 
 

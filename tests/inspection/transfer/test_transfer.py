@@ -23,12 +23,14 @@ from foveate.inspection.transfer.fine_tuning import Tuning
 from foveate.inspection.transfer.settings import TransferSettings
 from foveate.inspection.transfer.target import open_target
 from foveate.models.backbones.create import create_backbone
+from foveate.records.environment import Environment
 from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import parse_candidates
 from foveate.studies.spec.study import DataChoice, make_study
 
 CPU = torch.device("cpu")
+ABOUT = {"command": "", "environment": Environment()}
 SHORT = {"epochs": 2, "set": ["batch_size=8", "augmentation=crop"]}
 
 
@@ -60,14 +62,14 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def carry(
     trained: Sequence[Trained], folder: Path, to: Path, **settings: Any
 ) -> tuple[dict[str, Any], list[str]]:
-    told: list[str] = []
+    progress: list[str] = []
 
     def on_progress(what: str, done: int, of: int) -> None:
-        told.append(what)
+        progress.append(what)
 
-    work = Work(list(trained), folder, CPU, {"command": "", "environment": {}}, on_progress)
+    work = Work(list(trained), folder, CPU, ABOUT, on_progress)
     path = transfer(work, TransferSettings(to=str(to), **settings))
-    return json.loads(path.read_text()), told
+    return json.loads(path.read_text()), progress
 
 
 def mapping(folder: Path, text: str) -> Path:
@@ -110,8 +112,8 @@ def test_logits_without_a_match_do_not_count(study: Path, colours: Path) -> None
         middle = images[..., edge : edge + 8, edge : edge + 8].float() / 255
         logits = network((middle - torch.tensor(trained.mean)[0]) / torch.tensor(trained.std)[0])
     columns = [trained.classes.index(name) for name in ("high", "middle")]
-    assert found["accuracy"] == pytest.approx((logits[:, columns].argmax(1) == labels).float().mean().item())
-    assert found["loss"] == pytest.approx(
+    assert found.accuracy == pytest.approx((logits[:, columns].argmax(1) == labels).float().mean().item())
+    assert found.loss == pytest.approx(
         torch.nn.functional.cross_entropy(logits[:, columns], labels).item(), abs=1e-5
     )
 
@@ -154,10 +156,10 @@ def test_fine_tuning_is_a_run_of_its_own_from_the_trained_weights(
     study: Path, colours: Path, tmp_path: Path
 ) -> None:
     trained = find_trained([str(study)])[:2]
-    record, told = carry(trained, tmp_path, colours, how=("finetune",), attach="eca", **SHORT)
+    record, progress = carry(trained, tmp_path, colours, how=("finetune",), attach="eca", **SHORT)
     rows = [(row["key"]["way"], row["key"]["label"]) for row in record["rows"]]
     assert rows == [("finetune", "none"), ("attached", "eca"), ("finetune", "se")]
-    assert told.count("none, seed 0, fine-tuning with eca") > 1
+    assert progress.count("none, seed 0, fine-tuning with eca") > 1
     assert record["settings"]["recipe"]["learning_rate"] == 0.02
     for row in record["rows"]:
         folder = tmp_path / "transfer" / row["key"]["run"]
@@ -215,7 +217,7 @@ def test_an_interrupted_fine_tuning_goes_on(
 
     settings = TransferSettings(to=str(colours), **asked)
     with pytest.raises(KeyboardInterrupt):
-        transfer(Work(trained, tmp_path / "cut", CPU, {}, stop), settings)
+        transfer(Work(trained, tmp_path / "cut", CPU, ABOUT, stop), settings)
     folder = tmp_path / "cut" / "transfer" / whole["rows"][0]["key"]["run"]
     assert (folder / "last.ckpt").is_file()
     cut, _ = carry(trained, tmp_path / "cut", colours, **asked)
