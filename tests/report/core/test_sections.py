@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from browser import CHROMIUM, open_page
@@ -7,25 +8,27 @@ from synthetic_study import write_study
 from synthetic_transfer import HOSTILE, write_record
 
 from foveate.errors import RequestError
+from foveate.report import sections
+from foveate.report.core.section import Picture, Section
 from foveate.report.examined import build_examination
-from foveate.report.sections import find_sections, read_examined
+from foveate.report.sections import KINDS, find_sections, read_examined
 from foveate.report.study.build import build_report
 
 
-def test_a_section_says_what_was_left_out_and_warned_of(tmp_path):
+def test_a_section_says_what_was_excluded_and_warned_of(tmp_path):
     (section,) = find_sections(write_record(tmp_path).parent)
-    assert section.sentences[-2:] == ["the images were enlarged.", "Left out: one image is broken."]
+    assert section.sentences[-2:] == ["the images were enlarged.", "Excluded: one image is broken."]
 
 
-def test_of_much_that_was_left_out_some_is_named_and_the_rest_counted(tmp_path):
+def test_of_much_that_was_excluded_some_is_named_and_the_rest_counted(tmp_path):
     path = write_record(tmp_path, left_out=[f"image {k} is broken." for k in range(1210)])
     said = read_examined(path).section.sentences
     assert said[-2:] == [
-        "Left out: image 9 is broken.",
-        "Left out, and named in transfer-insects.json: 1,200 more.",
+        "Excluded: image 9 is broken.",
+        "Excluded, and named in transfer-insects.json: 1,200 more.",
     ]
     said = read_examined(write_record(tmp_path, left_out=["one"] * 10)).section.sentences
-    assert said[-1] == "Left out: one"
+    assert said[-1] == "Excluded: one"
 
 
 def test_a_record_without_rows_has_no_section(tmp_path):
@@ -71,17 +74,16 @@ def test_what_was_trained_elsewhere_has_a_page_that_opens_offline(tmp_path):
     browser = open_page(page, tmp_path / "profile")
     assert "CONSOLE" not in browser.stderr
     assert len(re.findall(r'<svg[^>]*class="marks"[^>]*>', browser.stdout)) == 2
-    assert "Left out: one image is broken." in browser.stdout
+    assert "Excluded: one image is broken." in browser.stdout
     assert "<img src=x" not in browser.stdout
 
 
 def test_pictures_are_in_the_page(tmp_path, monkeypatch):
-    from foveate.report.core import sections
-
     Image.new("RGB", (3, 2)).save(tmp_path / "grid.png")
-    picture = sections.Picture("Where they look", "Maps of two networks.", tmp_path / "grid.png")
-    made = sections.Section("transfer", "Carried over", ["Nothing was found."], pictures=[picture])
-    monkeypatch.setattr(sections, "_maker", lambda kind: lambda record, folder: made)
+    picture = Picture("Where they look", "Maps of two networks.", tmp_path / "grid.png")
+    made = Section("transfer", "Transfer", ["Nothing was found."], pictures=[picture])
+    kinds = [replace(kind, make=lambda record, folder: made) for kind in KINDS]
+    monkeypatch.setattr(sections, "KINDS", kinds)
     write_record(tmp_path)
     page = build_examination(tmp_path).read_text()
     assert 'alt="Maps of two networks." src="data:image/png;base64,iVBOR' in page
