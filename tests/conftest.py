@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Let no later collection of garbage look at what was imported, which takes half a second each time."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the interpreter's end find everything, or extension modules would complain of leaks."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,6 +65,20 @@ def bands(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 pixels[2 * band : 2 * band + 3] += 100
                 Image.fromarray(pixels).save(folder / f"{index}.png")
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def briefly_timed() -> Iterator[None]:
+    """Let a study time its networks for the fewest rounds there are, where a test has imported studies."""
+    if "foveate.studies" not in sys.modules:
+        yield
+        return
+    from foveate.evaluation.cost import time_networks
+    from foveate.studies.engine import cost
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cost, "time_networks", partial(time_networks, seconds=0.0))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,19 @@
 """benchmarks/on_gpu.py from beginning to end, on a CPU and tiny: slices, kills, archives, a bare machine."""
 
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
@@ -23,7 +26,6 @@ from gpu_steps.packing import PACKED, unpack  # noqa: E402
 from gpu_steps.settings import dry_run, on_a_gpu  # noqa: E402
 from gpu_steps.units import CUT, DONE, FAILED, Records, Unit, plain  # noqa: E402
 
-pytestmark = pytest.mark.xdist_group("on_gpu")  # one slice serves them all
 ALL_DONE = "done: 21 of 21 units; left: 0, and 0 runs of the study of 6"
 SCRIPT = [sys.executable, str(ROOT / "benchmarks" / "on_gpu.py")]
 
@@ -79,6 +81,15 @@ def slice_of(out: Path, *arguments: str, **variables: str) -> subprocess.Complet
         timeout=500,
         check=False,
     )
+
+
+@pytest.fixture
+def in_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The script without a process of its own, for what starts none itself; gives the exit status."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    return lambda *arguments: importlib.import_module("on_gpu").main(arguments)
 
 
 @pytest.fixture(scope="module")
@@ -142,17 +153,20 @@ def test_a_slice_does_everything_on_a_bare_machine(
 
 @pytest.mark.slow
 def test_what_was_measured_is_not_measured_again(
-    whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path, tmp_path: Path
+    whole: tuple[Path, subprocess.CompletedProcess[str]],
+    parquet: Path,
+    tmp_path: Path,
+    in_here: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out, _ = whole
     again = tmp_path / "elsewhere"
     page = tmp_path / "page.md"
-    done = slice_of(
-        again, "--minutes", "1", "--data", str(parquet), "--from", str(out / PACKED), "--write", str(page)
-    )
-    assert done.returncode == 0, done.stderr
-    assert "s left:" not in done.stderr  # no unit and no training was begun
-    assert done.stdout.splitlines()[-1] == ALL_DONE
+    arguments = ["--dry-run-on-cpu", "--out", str(again), "--minutes", "600", "--data", str(parquet)]
+    assert in_here(*arguments, "--from", str(out / PACKED), "--write", str(page)) == 0
+    done = capsys.readouterr()
+    assert "s left:" not in done.err  # no unit and no training was begun
+    assert done.out.splitlines()[-1] == ALL_DONE
     assert not list(again.rglob("weights.safetensors"))
     assert len(list(again.rglob("scores.safetensors"))) == 6
     assert "### Beside torch.compile, over plain as it is" in page.read_text()
@@ -169,15 +183,14 @@ def test_a_killed_slice_resumes_to_the_same_records(
         if file.is_file():
             file.unlink()
     arguments = [*SCRIPT, "--out", str(out), "--dry-run-on-cpu", "--minutes", "5", "--data", str(parquet)]
-    process = subprocess.Popen(
-        arguments, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
-    )
+    forked = {"OMP_NUM_THREADS": "1", "FOVEATE_BENCHMARK_PROCESSES": "fork"}  # which saves imports
+    process = subprocess.Popen(arguments, env=os.environ | forked, stderr=subprocess.DEVNULL)
     ends = time.monotonic() + 120
     while not list(out.rglob("last.ckpt")) and time.monotonic() < ends:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = slice_of(out, "--minutes", "5", "--data", str(parquet))
+    done = slice_of(out, "--minutes", "5", "--data", str(parquet), **forked)
     assert done.returncode == 0, done.stderr
     assert results(out) == results(whole[0])
 
@@ -193,12 +206,15 @@ def results(out: Path) -> dict[str, Any]:
     return found
 
 
-def test_without_a_gpu_it_says_how_to_try(tmp_path: Path) -> None:
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    arguments = [*SCRIPT, "--out", str(tmp_path), "--minutes", "1"]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: torch sees no CUDA device here: --dry-run-on-cpu")
+def test_without_a_gpu_it_says_how_to_try(
+    tmp_path: Path,
+    in_here: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert in_here("--out", str(tmp_path), "--minutes", "1") == 2
+    assert capsys.readouterr().err.startswith("error: torch sees no CUDA device here: --dry-run-on-cpu")
 
 
 def fail(settings: Any, *, seconds: float) -> dict[str, Any]:

@@ -54,3 +54,14 @@ def count(number: int, noun: str) -> str:
 def listing(names: Sequence[str], conjunction: str = "and") -> str:
     """Write names as "a", "a and b" or "a, b and c"."""
     return f" {conjunction} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def milliseconds(value: float) -> str:
+    """Write ms with about three significant digits."""
+    size = abs(value)
+    return decimals(value, 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.0995 else 3)
+
+
+def ratio_range(bounds: tuple[float, float] | None) -> str:
+    """Write two ratios as "1.05–1.08": they have no minus signs to collide with."""
+    return "unknown" if bounds is None else "–".join(f"{bound:.2f}" for bound in bounds)

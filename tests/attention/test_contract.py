@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import functional_call
@@ -20,7 +20,6 @@ DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, 9), st.integers(1, 9))
-quick = settings(deadline=None, max_examples=15, database=None)
 
 
 @st.composite
@@ -40,7 +39,6 @@ def large_maps(draw) -> Tensor:
     return torch.full(shape, float(pattern.split()[1]))
 
 
-@quick
 @given(
     shape=shapes,
     dtype=st.sampled_from(DTYPES),
@@ -59,7 +57,6 @@ def test_map_keeps_shape_dtype_device_and_memory_format(
     assert y.isfinite().all()
 
 
-@settings(quick, max_examples=50)
 @given(
     x=large_maps(),
     module_dtype=st.sampled_from(DTYPES),
@@ -148,7 +145,7 @@ def test_misspelt_option_raises_and_names_the_nearest(name):
         create_attention(name, 16, **{given_: 1})
 
 
-@pytest.mark.parametrize("channels", [0, -4, 2.5, True, "64"])
-def test_channels_must_be_a_count(name, channels):
-    with pytest.raises(RequestError, match="channels must be a whole number of at least 1"):
-        create_attention(name, channels)
+def test_channels_must_be_a_count(name):
+    for channels in (0, -4, 2.5, True, "64"):
+        with pytest.raises(RequestError, match="channels"):
+            create_attention(name, channels)

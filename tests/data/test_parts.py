@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.data.digits import ArrayImages
@@ -86,7 +86,6 @@ def test_what_cannot_be_arranged(labels, message):
         arrange(source(**labels), 0.2)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=5), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
 def test_split_is_stratified_and_decided_by_the_seed(counts, fraction, seed):
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))

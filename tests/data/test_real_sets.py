@@ -62,7 +62,7 @@ def test_cifar10_test_file_alone(real, tmp_path):
 
 
 @pytest.mark.usefixtures("cache")
-@pytest.mark.slow
+@pytest.mark.full  # 60,000 images take a gigabyte
 def test_cifar10(real):
     data = load_data(str(real / "cifar10"))
     assert (len(data.train), len(data.test)) == (50_000, 10_000)

@@ -1,7 +1,6 @@
 """What is passed over in a folder of images is counted and named; what cannot be read is refused."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -85,21 +84,36 @@ def test_jfif_is_a_jpeg(folder, save):
     assert "b/x.jfif" in names(root)
 
 
+UNPRIVILEGED = """
+import os, pathlib, sys
+from foveate.data.folder import read_folder
+from foveate.errors import RequestError
+if os.geteuid() == 0:
+    os.setegid(65534), os.seteuid(65534)
+for root in sys.argv[1:]:
+    try:
+        read_folder(pathlib.Path(root))
+    except RequestError as error:
+        print(error)
+"""
+
+
 def test_a_folder_that_cannot_be_read_is_refused_by_name(folder):
     """In a process of its own, which gives up being root where it is: root reads every folder."""
-    script = (
-        "import os, sys, pathlib; from foveate.data.folder import read_folder; "
-        "os.geteuid() == 0 and (os.setegid(65534), os.seteuid(65534)); read_folder(pathlib.Path(sys.argv[1]))"
-    )
     with tempfile.TemporaryDirectory() as outer:
         Path(outer).chmod(0o755)
-        root = Path(shutil.copytree(folder({"train/a": 1, "train/b": 1, "test/a": 1}), f"{outer}/set"))
-        for mode, refused in ((0o000, root / "train/b"), (0o444, root / "train/b/0.png")):
-            (root / "train/b").chmod(mode)
-            command = [sys.executable, "-c", script, root]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            (root / "train/b").chmod(0o755)
-            assert re.search(rf"RequestError: .*{refused} cannot be read: Permission denied", done.stderr)
+        made, roots = folder({"train/a": 1, "train/b": 1, "test/a": 1}), [f"{outer}/set", f"{outer}/images"]
+        refused = [f"{roots[0]}/train/b", f"{roots[1]}/train/b/0.png"]
+        for root, mode in zip(roots, (0o000, 0o444), strict=True):
+            shutil.copytree(made, root)
+            Path(root, "train/b").chmod(mode)
+        done = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED, *roots], capture_output=True, text=True, check=True
+        )
+        for root in roots:
+            Path(root, "train/b").chmod(0o755)
+    for line, path in zip(done.stdout.splitlines(), refused, strict=True):
+        assert f"{path} cannot be read: Permission denied" in line
 
 
 def test_what_cannot_be_listed_is_refused(tmp_path):

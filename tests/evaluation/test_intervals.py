@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
@@ -50,7 +50,6 @@ def test_an_accuracy_is_not_over_one_and_a_cosine_is_not_either():
     assert describe([0.95, 0.90])["ci95"][1] == pytest.approx(1.243, abs=1e-3)
 
 
-@settings(deadline=None)
 @given(st.lists(shares, min_size=2, max_size=6), st.sampled_from([(0, 1), (-1, 1), (0, math.inf), (-0.5, 7)]))
 def test_it_lies_within_the_bounds_and_holds_the_mean(values, ends):
     found = describe(values, Bounds(*ends))
@@ -61,7 +60,6 @@ def test_it_lies_within_the_bounds_and_holds_the_mean(values, ends):
         assert found["ci95"] is None
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(shares, shares), min_size=2, max_size=6), st.sampled_from([0.95, 0.995, 0.5]))
 def test_the_interval_of_a_difference_says_what_its_p_says(pairs, level):
     a, b = zip(*pairs, strict=True)

@@ -75,7 +75,8 @@ def test_steps_that_become_slow_do_not_go_on_for_ever():
         on_round=lambda done, total: told.append((done, total)),
     )
     assert 3 <= turns.milliseconds.shape[1] <= 6  # 0.1 s of 0.02 s each
-    assert told[-1] == (400, 400)
+    done, total = told[-1]
+    assert done == total > 6  # as many rounds as the fast steps promised
 
 
 def test_the_garbage_collector_waits_and_comes_back():

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from foveate.errors import RequestError, WorkError
+from foveate.evaluation import roofline
 from foveate.profiling.engine import profile
 from foveate.profiling.networks import count_candidate, make_ready, refusals
 from foveate.profiling.settings import ProfileSettings
@@ -23,6 +24,15 @@ SITE_ELEMENTS = 3 * (16 * 32**2 + 32 * 16**2 + 64 * 8**2)
 
 def spec_with(**changes):
     return make_profile(ProfileSettings(**SETTINGS | changes))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def briefly_timed():
+    """Time the parts of a mechanism as seldom as can be, and take smaller arrays for the bound of memory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("foveate.profiling.engine.DETAIL_SECONDS", 0.0)
+        patch.setitem(roofline.ARRAY_BYTES, "cpu", 2**22)
+        yield
 
 
 @pytest.fixture(scope="module")

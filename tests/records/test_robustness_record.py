@@ -47,7 +47,7 @@ def test_a_key_made_now_equals_the_one_that_was_written():
         device="cpu",
         corruption="fog",
         severity=1,
-        network=row.key.name,
+        name=row.key.name,
         digest=row.key.digest,
         data=row.key.data,
         images=None,

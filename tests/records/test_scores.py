@@ -8,15 +8,17 @@ import torch
 from safetensors.torch import save_file
 
 from foveate.errors import RequestError
-from foveate.records.scores import SCORES, image_scores, read_scores, write_scores
-from foveate.studies.engine.folder import RUNS, find_result
+from foveate.records.files import RUNS
+from foveate.records.scores import SCORES, read_scores, write_scores
+from foveate.studies.engine.folder import find_result
+from foveate.tasks.classification import Classification
 
 LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0], [1e5, 0.0, 0.0]])
 LABELS = torch.tensor([0, 1, 1])
 
 
 def test_they_come_back_as_they_were(tmp_path: Path) -> None:
-    write_scores(tmp_path, image_scores("abc", LOGITS, LABELS))
+    write_scores(tmp_path, Classification().image_scores("abc", LOGITS, LABELS))
     found = read_scores(tmp_path)
     assert found is not None
     assert found.run == "abc"
@@ -33,7 +35,9 @@ def test_they_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_images_take_seventy_kilobytes(tmp_path: Path) -> None:
-    write_scores(tmp_path, image_scores("abc", torch.randn(10_000, 10), torch.zeros(10_000).long()))
+    write_scores(
+        tmp_path, Classification().image_scores("abc", torch.randn(10_000, 10), torch.zeros(10_000).long())
+    )
     assert (tmp_path / SCORES).stat().st_size < 71_000
 
 
@@ -44,10 +48,10 @@ def test_a_run_has_the_scores_of_its_result(trained_bands: Path) -> None:
         scores, result = read_scores(folder), find_result(folder)
         assert scores is not None
         assert result is not None
-        assert scores.run == result["id"]
-        assert scores.correct.mean() == pytest.approx(result["test"]["accuracy"])
-        assert scores.loss.mean() == pytest.approx(result["test"]["loss"], rel=2e-3)
-        assert len(scores.correct) == result["data"]["test"]
+        assert scores.run == result.id
+        assert scores.correct.mean() == pytest.approx(result.test.accuracy)
+        assert scores.loss.mean() == pytest.approx(result.test.loss, rel=2e-3)
+        assert len(scores.correct) == result.data.test
 
 
 def test_no_file_is_none_and_another_file_is_refused(tmp_path: Path) -> None:

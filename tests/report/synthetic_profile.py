@@ -2,8 +2,15 @@
 
 from typing import Any
 
+from foveate.records.profile import ProfileRecord
+
 RATIOS = {"se": (1.07, 1.06, 1.08), "dmsca": (2.0, 1.95, 2.05)}
 """Ratio to plain and both ends of its interval; the quartiles are half as far."""
+
+
+def parse(record: dict[str, Any]) -> ProfileRecord:
+    """The typed record of what `make_record` made."""
+    return ProfileRecord.model_validate(record)
 
 
 def make_record(

@@ -20,6 +20,12 @@ from foveate.studies.spec.study import StudySpec, make_study
 CPU = Machine("cpu", threads=1)
 
 
+@pytest.fixture(autouse=True)
+def briefly_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time a step as seldom as can be."""
+    monkeypatch.setattr("foveate.studies.plan.SECONDS", 0.0)
+
+
 def study(bands: Path, changes: dict[str, Any] | None = None, **settings: Any) -> StudySpec:
     settings = {
         "data": str(bands),

@@ -85,6 +85,7 @@ def test_more_trials_than_combinations_try_each_once(bands: Path, tmp_path: Path
     assert sorted(trial.values["reduction"] for trial in done.design.search.trials) == ["16", "8"]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_trials_in_processes_share_a_storage(bands: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     study = sweep(bands, {"epochs": 1})

@@ -61,7 +61,7 @@ def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]
     for index, name in enumerate(classes):
         found = int(support[index])
         values = {score: of_class[index].item() if found else None for score, of_class in averages.items()}
-        per_class.append(ClassScores.model_validate({"class": name, **values, "support": found}))
+        per_class.append(ClassScores(name=name, **values, support=found))
     return Scores(
         accuracy=(logits.argmax(1) == labels).double().mean().item(),
         loss=F.cross_entropy(logits.double(), labels).item(),

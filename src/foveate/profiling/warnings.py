@@ -1,6 +1,7 @@
 """What speaks against the figures of a profile, in sentences that say what to do."""
 
 from foveate.evaluation.noise import BUSY, Times, describe_noise, find_noise
+from foveate.notation import milliseconds, ratio_range
 from foveate.records.labels import BASELINE
 from foveate.records.profile import ProfileRecord, ProfileRow, ProfileWarning
 
@@ -37,8 +38,8 @@ def _slowed_by_threads(record: ProfileRecord) -> str | None:
         return None
     threads, share = record.settings.threads, record.arithmetic_share(record.baseline)
     return (
-        f"Plain takes {plain:.3g} ms with {threads} threads, {100 * share:.0f} % of the measured "
-        f"arithmetic bound, and {one:.3g} ms with one: another program holds a core, or the "
+        f"Plain takes {milliseconds(plain)} ms with {threads} threads, {100 * share:.0f} % of the measured "
+        f"arithmetic bound, and {milliseconds(one)} ms with one: another program holds a core, or the "
         "network is too small for as many. Measure with --threads 1, or when nothing else runs"
     )
 
@@ -47,16 +48,12 @@ def _doubt(row: ProfileRow) -> str | None:
     """Return why the difference of a row from the baseline cannot be relied on, or None where it can."""
     if not row.is_different:
         return (
-            f"the 95 % interval of its ratio ({_range(row.latency_ratio_ci95)}) includes 1: the difference "
-            "from plain is not significant"
+            f"the 95 % interval of its ratio ({ratio_range(row.latency_ratio_ci95)}) includes 1: the "
+            "difference from plain is not significant"
         )
     if row.is_rough:
         return (
             "its ratio spreads more between rounds (middle half "
-            f"{_range(row.latency_ratio_quartiles)}) than it differs from 1: take the figure as rough"
+            f"{ratio_range(row.latency_ratio_quartiles)}) than it differs from 1: take the figure as rough"
         )
     return None
-
-
-def _range(bounds: tuple[float, float] | None) -> str:
-    return "unknown" if bounds is None else "–".join(f"{bound:.2f}" for bound in bounds)

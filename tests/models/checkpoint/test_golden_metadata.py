@@ -18,6 +18,7 @@ from torch import nn
 
 import foveate
 from foveate.models.backbones.create import create_backbone
+from foveate.models.checkpoint.description import Description
 from foveate.version import __version__
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -84,12 +85,21 @@ def metadata(path: Path) -> str:
         return file.metadata()["foveate"]
 
 
+def golden(name: str) -> str:
+    texts = json.loads((GOLDEN / "metadata.json").read_text(encoding="utf-8"))
+    return texts[name].replace('"0.1.0"', f'"{__version__}"')
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_metadata_are_those_of_version_0_1_0(name, tmp_path):
     case, path = CASES[name], tmp_path / "network.safetensors"
     foveate.save(case.build(), path, **case.options)
-    golden = json.loads((GOLDEN / "metadata.json").read_text(encoding="utf-8"))
-    assert metadata(path) == golden[name].replace('"0.1.0"', f'"{__version__}"')
+    assert metadata(path) == golden(name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_description_that_is_read_and_written_is_the_same_to_the_byte(name):
+    assert Description.from_json(json.loads(golden(name))).to_json() == golden(name)
 
 
 def test_a_file_of_version_0_1_0_comes_back_with_its_answers():

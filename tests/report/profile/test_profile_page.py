@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, open_page
 from rich.console import Console
-from synthetic_profile import RATIOS, make_record
+from synthetic_profile import RATIOS, make_record, parse
 
+from foveate.profiling.warnings import warnings_of
 from foveate.report.profile.build import write_profile
 from foveate.report.profile.charts import profile_figures
 from foveate.report.profile.console import profile_console
-from foveate.report.profile.words import warnings_of
 
 HOSTILE = "se(at=</script><b>x</b>)"
 
 
 def printed(record, width: int = 100) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(profile_console(record))
+    console.print(profile_console(parse(record)))
     return console.file.getvalue()
 
 
 def test_terminal_has_every_column_within_100():
     record = make_record(RATIOS | {"dmsca(reduction=8)": (1.01, 0.98, 1.04)})
-    record["warnings"] = warnings_of(record)
+    record["warnings"] = [warning.to_json() for warning in warnings_of(parse(record))]
     text = printed(record)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
@@ -54,7 +54,7 @@ def test_compile_times_have_a_column_when_there_are_any():
 
 def test_folder_holds_page_record_numbers_tables_and_figures(tmp_path):
     record = make_record()
-    page = Path(write_profile(record, tmp_path / "out"))
+    page = Path(write_profile(parse(record), tmp_path / "out"))
     assert page == tmp_path / "out" / "index.html"
     assert {path.name for path in page.parent.iterdir()} == {
         *("index.html", "profile.json", "profile.csv", "latency.md", "work.md", "figures")
@@ -90,14 +90,14 @@ class Outline(HTMLParser):
 
 def test_page_tells_everything_and_keeps_names_text(tmp_path):
     record = make_record({HOSTILE: (1.01, 0.99, 1.03), "dmsca": (2.0, 1.95, 2.05)})
-    record["warnings"] = warnings_of(record)
-    page = Path(write_profile(record, tmp_path)).read_text(encoding="utf-8")
+    record["warnings"] = [warning.to_json() for warning in warnings_of(parse(record))]
+    page = Path(write_profile(parse(record), tmp_path)).read_text(encoding="utf-8")
     outline = Outline(page)
     assert outline.tags.count("script") == 3
     assert "b" not in outline.tags
     assert HOSTILE in outline.text
     for said in (
-        *("To be taken with care", "no difference from plain is shown", "How far from the bounds"),
+        *("To be taken with care", "the difference from plain is not significant", "How far from the bounds"),
         *("20.0 GB/s and 100 GFLOP/s", "Where the time goes", "foveate profile --backbone", "AMD EPYC"),
     ):
         assert said in outline.text
@@ -114,15 +114,15 @@ def test_poor_profiles_have_a_page_and_a_table_too(tmp_path, case):
             row |= {"peak_bytes": None, "peak_bytes_added": None, "peak_bytes_increase_percent": None}
         if case == "no interval":
             row["latency_ratio_ci95"] = None
-    record["warnings"] = warnings_of(record)
-    text = Outline(Path(write_profile(record, tmp_path)).read_text(encoding="utf-8")).text
+    record["warnings"] = [warning.to_json() for warning in warnings_of(parse(record))]
+    text = Outline(Path(write_profile(parse(record), tmp_path)).read_text(encoding="utf-8")).text
     for said in (text, printed(record)):
         assert "plain" in said
         assert not re.search(r"\b(None|nan|inf|Undefined)\b", said)
 
 
 def test_figures_say_in_words_what_they_show():
-    latency, *costs = profile_figures(make_record())
+    latency, *costs = profile_figures(parse(make_record()))
     assert latency.description == (
         "Latency over plain: se 1.07 times plain (1.06–1.08); dmsca 2.00 times plain (1.95–2.05)."
     )
@@ -134,7 +134,9 @@ def test_figures_say_in_words_what_they_show():
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 def test_opens_in_a_browser_with_its_charts_drawn(tmp_path):
-    page = Path(write_profile(make_record({HOSTILE: (1.01, 0.99, 1.03), "dmsca": (2.0, 1.9, 2.1)}), tmp_path))
+    page = Path(
+        write_profile(parse(make_record({HOSTILE: (1.01, 0.99, 1.03), "dmsca": (2.0, 1.9, 2.1)})), tmp_path)
+    )
     browser = open_page(page, tmp_path / "profile")
     assert "CONSOLE" not in browser.stderr
     assert len(re.findall(r'<svg[^>]*class="marks"[^>]*>', browser.stdout)) == 6

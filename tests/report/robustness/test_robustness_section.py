@@ -14,6 +14,7 @@ from foveate.report.core.section import Section
 from foveate.report.robustness.section import robustness_section
 from foveate.report.robustness.summarise import summarise_robustness
 from foveate.report.robustness.summary import MechanismSummary, RobustnessSummary
+from foveate.report.sections import read_examined
 
 RECORDS = Path(__file__).parents[2] / "records" / "golden"
 SUMMARIES = Path(__file__).parent / "golden"
@@ -126,7 +127,7 @@ def test_with_all_fifteen_the_mean_is_over_these():
     record = study(corruptions=COMMON, severities=(1, 2, 3, 4, 5))
     record["rows"] += [row(name, "noise_15", None, 0.1) for name in ("none0", "se0")]
     summary = summarise(record)
-    assert summary.is_standard
+    assert summary.standard
     assert summary.averaged == COMMON
     assert summary.corruptions[-1] == "noise_15"
     said = section_of(record).sentences
@@ -242,7 +243,7 @@ def test_the_mean_corruption_error_is_over_all_five_severities():
     record = study(seeds=2, corruptions=COMMON, severities=(3,))
     summary = summarise(record)
     assert summary.averaged == COMMON
-    assert not summary.is_standard
+    assert not summary.standard
     section = section_of(record)
     assert any(sentence.startswith("Error relative to plain") for sentence in section.sentences)
     assert "Error relative to plain, %" in [column.title for column in section.tables[0].columns]
@@ -400,3 +401,12 @@ def test_figures_and_tables_are_drawn_without_a_warning():
     for table in section.tables:
         assert "dmsca" in as_markdown(table)
         as_latex(table)
+
+
+def test_the_record_is_read_as_a_section(tmp_path: Path):
+    path = tmp_path / "robustness.json"
+    path.write_text(json.dumps(study()))
+    examined = read_examined(path)
+    assert isinstance(examined.record, RobustnessRecord)
+    assert examined.section.title == "Robustness"
+    assert examined.summary["images"] == 100

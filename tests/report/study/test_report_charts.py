@@ -105,6 +105,26 @@ def test_an_error_has_its_own_names_axes_and_direction(study, error_study):
         assert "NaN" not in as_svg(figure)
 
 
+def test_planned_comparisons_are_drawn_as_gains(tmp_path):
+    """Of an error a difference below zero is a gain, for the estimate, its interval and the single seeds."""
+    folder = write_study(tmp_path, gains={"none": 0.0, "dmsca": 0.02}, seeds=3)
+    contrast = {"a": "none", "b": "dmsca", "title": "DMSCA", "group": "all of it"}
+    edit_runs(folder, to_error)
+    task = {"name": "made up", "metrics": [ERROR]}
+    edit_json(folder / "study.json", task=task, design={"kind": "ablate", "contrasts": [contrast]})
+    _, summary, made = drawn(folder)
+    (test,) = summary.comparisons
+    _, interval, dots, diamonds = made["contrasts"].spec["layer"]
+    (row,) = interval["data"]["values"]
+    assert row["gain"] == pytest.approx(-test.test.difference)
+    assert (row["low"], row["high"]) == pytest.approx((-test.test.ci95[1], -test.test.ci95[0]))
+    assert min(dot["gain"] for dot in dots["data"]["values"]) > 0
+    assert diamonds["encoding"]["x"]["title"] == "Gain in test error"
+    assert made["contrasts"].description == (
+        f"Gains of the planned comparisons: DMSCA, all of it +{test.gain:.3f}."
+    )
+
+
 def test_without_the_baseline_or_cost_those_figures_are_not_there(tmp_path):
     folder = write_study(tmp_path, gains={"se": 0.0, "dmsca": 0.01}, seeds=2)
     (folder / "cost.json").unlink()

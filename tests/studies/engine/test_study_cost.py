@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from foveate.data import Data, load_data
-from foveate.report.study.latency import noise_of_cost
+from foveate.evaluation.noise import noise_of_cost
+from foveate.records.cost import CostRecord
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
@@ -86,7 +87,7 @@ def test_a_measurement_that_is_noisier_does_not_replace_one(data: Data, tmp_path
     path.write_text(json.dumps(record))
     kept, times = measure(data, tmp_path)
     assert times == 1
-    noise = noise_of_cost(kept["rows"], kept["timing"])
+    noise = noise_of_cost(CostRecord.model_validate(kept))
     assert not noise or noise[0].factor <= 1.2501
 
 

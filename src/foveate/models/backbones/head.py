@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
-from foveate.models.sites.forward_pass import evaluating, timm_config
+from foveate.models.sites.forward_pass import timm_config
+from foveate.modes import evaluating
 
 __all__ = ["Head", "declared_head", "find_head", "last_layer", "replace_head", "timm_outputs", "width_of"]
 

@@ -12,7 +12,8 @@ from foveate.models.backbones.call import BackboneCall
 from foveate.models.checkpoint.description import Description
 from foveate.models.checkpoint.rebuild import rebuild
 from foveate.models.checkpoint.state_dicts import fill, misfits, tensors_of
-from foveate.models.sites.forward_pass import evaluating, input_channels
+from foveate.models.sites.forward_pass import input_channels
+from foveate.modes import evaluating
 
 __all__ = ["check_rebuild", "first_difference"]
 

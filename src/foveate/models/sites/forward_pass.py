@@ -1,13 +1,12 @@
 """What a forward pass that only looks at a network needs: example images, and evaluation mode for a while."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["evaluating", "example_images", "input_channels", "timm_config"]
+__all__ = ["example_images", "input_channels", "timm_config"]
 
 SIZES = (224, 32)
 """Sides in pixels of the images that are tried where a network does not declare a size, in this order."""
@@ -36,15 +35,3 @@ def example_images(model: nn.Module) -> list[Tensor]:
         torch.zeros(1, input_channels(model), *size, dtype=like.dtype, device=like.device)
         for size in (*sizes, *((side, side) for side in SIZES))
     ]
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put `model` into evaluation mode within the block; restore the mode of each module after it."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError, first_line, unknown_name
 from foveate.models.sites.find import check_model, resolve_path, sites
-from foveate.models.sites.forward_pass import evaluating, example_images
+from foveate.models.sites.forward_pass import example_images
 from foveate.models.sites.wrappers import unwrap
+from foveate.modes import evaluating
 
 __all__ = ["default_layer", "find_layer"]
 

@@ -21,7 +21,6 @@ __all__ = [
     "Spec",
     "colour_of",
     "colour_scale",
-    "mechanism_colour",
     "mechanism_colours",
     "mechanism_names",
     "number_tip",
@@ -112,11 +111,6 @@ def mechanism_colours(names: Sequence[str]) -> dict[str, str]:
     """Return the colour of each name: grey for the baseline, the others one each, the same in all figures."""
     colours = cycle(COLOURS)
     return {name: BASELINE_COLOUR if name == display_name(BASELINE) else next(colours) for name in names}
-
-
-def mechanism_colour(names: Sequence[str], *, legend: bool = False) -> alt.Color:
-    """Return the encoding of the field `mechanism`, which holds one of `names`, as its colour."""
-    return colour_of("mechanism", mechanism_colours(names), legend=legend)
 
 
 def colour_of(

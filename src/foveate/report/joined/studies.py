@@ -35,11 +35,12 @@ class JoinedStudies:
     def titled(self) -> list[tuple[str, Summary]]:
         """The studies with their names; where a name is not the only one, the folder is behind it."""
         times = Counter(summary.study.name for summary in self.studies)
-        return [
-            (f"{name} ({summary.report.parent.parent})" if times[name] > 1 else name, summary)
-            for summary in self.studies
-            for name in [summary.study.name]
-        ]
+
+        def title(summary: Summary) -> str:
+            name = summary.study.name
+            return f"{name} ({summary.report.parent.parent})" if times[name] > 1 else name
+
+        return [(title(summary), summary) for summary in self.studies]
 
     def to_json(self) -> dict[str, Any]:
         """Return the studies as `--json` gives them."""

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 
+from foveate.notation import ratio_range
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.profile import ProfileRecord, ProfileRow
 from foveate.report.core.charts.axes import INK, Axis, Caption, chart_of
 from foveate.report.core.charts.forest import ForestRow, Marks, forest_figure
 from foveate.report.core.theme import Figure, colour_of, mechanism_colours, mechanism_names, number_tip
-from foveate.report.profile.words import increase, ratio_range
+from foveate.report.profile.words import increase
 
 __all__ = ["profile_figures"]
 

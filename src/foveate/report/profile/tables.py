@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
+from foveate.notation import NOTHING, count, decimals, magnitude, milliseconds, ratio_range
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.profile import ProfileRecord, ProfileRow
-from foveate.report.core.notation import NOTHING, count, decimals, magnitude
 from foveate.report.core.tables import Cell, Column, Table
-from foveate.report.profile.words import byte_size, increase, milliseconds, ratio_range
+from foveate.report.profile.words import byte_size, increase
 
 __all__ = ["latency_table", "numbers", "parts_table", "work_table"]
 

@@ -1,17 +1,15 @@
 """What a profile says in words: headline, warnings, and the roofline, from its record alone."""
 
+from foveate.notation import count, listing, magnitude, milliseconds, signed_percent
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.profile import ProfileRecord, ProfileRow, Roofline
-from foveate.report.core.notation import count, decimals, listing, magnitude, signed_percent
 
 __all__ = [
     "byte_size",
     "conditions",
     "headline",
     "increase",
-    "milliseconds",
     "path_line",
-    "ratio_range",
     "roofline_lines",
 ]
 
@@ -100,19 +98,8 @@ def increase(row: ProfileRow, key: str) -> str:
     )
 
 
-def milliseconds(value: float) -> str:
-    """Write ms with about three significant digits."""
-    size = abs(value)
-    return decimals(value, 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.0995 else 3)
-
-
 def byte_size(size: float | None, *, sign: bool = False) -> str:
     """Write bytes with three significant digits and kB, MB, GB or TB of powers of 1000."""
     text = magnitude(size)
     text = f"{text}B" if " " in text else f"{text} B"
     return f"+{text}" if sign and size and size > 0 else text.replace("-", "−")
-
-
-def ratio_range(bounds: tuple[float, float] | None) -> str:
-    """Write two ratios as "1.05–1.08": they have no minus signs to collide with."""
-    return "unknown" if bounds is None else "–".join(f"{bound:.2f}" for bound in bounds)

@@ -1,7 +1,6 @@
 """The figures of the robustness section: accuracy and calibration by severity, differences by corruption."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import altair as alt
 
@@ -11,11 +10,13 @@ from foveate.report.core.charts.axes import Axis, Caption, chart_of
 from foveate.report.core.charts.band import BandLine, BandPoint, Steps, band_figure
 from foveate.report.core.theme import Figure, colour_of, mechanism_colours, mechanism_names
 from foveate.report.robustness.names import corruption_name
-from foveate.report.robustness.summary import RobustnessSummary
+from foveate.report.robustness.summary import CorruptionSummary, RobustnessSummary
 
 __all__ = ["robustness_figures"]
 
 GROUP = "robustness"
+ACCURACY = Axis("mean", "Accuracy, %", factor=100, style=".2f")
+DIFFERENCE = Axis("mean", "Difference to plain, points", factor=100, style="+.2f")
 ROW, GAP = 9, 10
 """Heights in pixels of a mechanism's point, and of the space between two corruptions."""
 
@@ -67,57 +68,21 @@ def _by_severity(
     )
 
 
-@dataclass(frozen=True)
-class _Point:
-    """A mechanism under a corruption: its accuracy, or its difference to the baseline."""
-
-    label: str
-    corruption: str
-    mean: float
-    interval: tuple[float, float] | None
-
-    def value(self, axis: Axis) -> dict[str, str | float]:
-        """Return the point as a chart takes it."""
-        value: dict[str, str | float] = {
-            "mechanism": display_name(self.label),
-            "corruption": corruption_name(self.corruption),
-            "mean": axis.factor * self.mean,
-        }
-        if self.interval:
-            value |= {"low": axis.factor * self.interval[0], "high": axis.factor * self.interval[1]}
-        return value
-
-
-def _differences(summary: RobustnessSummary) -> list[_Point]:
-    return [
-        _Point(row.attention, row.corruption, row.test.test.difference, row.test.test.ci95)
-        for row in summary.by_corruption
-        if row.test is not None and row.test.test.difference is not None
-    ]
-
-
-def _accuracies(summary: RobustnessSummary) -> list[_Point]:
-    return [
-        _Point(row.attention, row.corruption, row.accuracy.mean, row.accuracy.ci95)
-        for row in summary.by_corruption
-        if row.accuracy.mean is not None
-    ]
-
-
 def _by_corruption(summary: RobustnessSummary) -> Figure:
     """Draw differences to the baseline if there are any, and accuracies otherwise."""
-    differences = _differences(summary)
     colours = mechanism_colours(mechanism_names(summary.labels))
-    if differences:
-        points, heading = differences, "Accuracy by corruption, against plain"
-        axis = Axis("mean", "Difference to plain, points", factor=100, style="+.2f")
+    tests = [(row, row.test.test) for row in summary.by_corruption if row.test]
+    estimates = [(row, test.difference, test.ci95) for row, test in tests if test.difference is not None]
+    if has_differences := bool(estimates):
+        heading, axis = "Accuracy by corruption, against plain", DIFFERENCE
         colours.pop(display_name(BASELINE), None)  # the others are drawn against it
     else:
-        points, heading = _accuracies(summary), "Accuracy by corruption"
-        axis = Axis("mean", "Accuracy, %", factor=100, style=".2f")
+        heading, axis = "Accuracy by corruption", ACCURACY
+        rows = [(row, row.accuracy) for row in summary.by_corruption]
+        estimates = [(row, found.mean, found.ci95) for row, found in rows if found.mean is not None]
     names, order = [*colours], [corruption_name(name) for name in summary.corruptions]
     picked = alt.selection_point(name="picked", fields=["mechanism"], bind="legend")
-    base = chart_of(point.value(axis) for point in points).encode(
+    base = chart_of(_value(*estimate, axis) for estimate in estimates).encode(
         y=alt.Y("corruption:N", title=None, sort=order, axis=alt.Axis(grid=False, labelLimit=160)),
         yOffset=alt.YOffset("mechanism:N", sort=names),
         color=colour_of("mechanism", colours, legend=True),
@@ -130,15 +95,24 @@ def _by_corruption(summary: RobustnessSummary) -> Figure:
         .encode(x=alt.X("low:Q"), x2="high:Q"),
         base.mark_point(size=46, filled=True)
         .encode(
-            x=alt.X("mean:Q", title=axis.title, scale=alt.Scale(zero=bool(differences))),
+            x=alt.X("mean:Q", title=axis.title, scale=alt.Scale(zero=has_differences)),
             tooltip=["mechanism:N", "corruption:N", *axis.tips("mean", "low", "high")],
         )
         .add_params(picked),
     ]
-    chart = alt.layer(*([zero] if differences else []), *layers)
+    chart = alt.layer(*([zero] if has_differences else []), *layers)
     description = (
         f"{heading}, mean over severities with 95 % interval over seeds, for {', '.join(names)}: "
         f"{', '.join(order)}."
     )
     height = max(2 * GAP, ROW * len(names) + GAP) * len(order)
     return Caption("robustness_corruptions", GROUP, heading, description).figure(chart, height)
+
+
+def _value(
+    row: CorruptionSummary, mean: float, interval: tuple[float, float] | None, axis: Axis
+) -> dict[str, str | float]:
+    low, high = interval or (None, None)
+    ends = {name: axis.factor * end for name, end in (("low", low), ("high", high)) if end is not None}
+    names = {"mechanism": display_name(row.attention), "corruption": corruption_name(row.corruption)}
+    return names | {"mean": axis.factor * mean} | ends

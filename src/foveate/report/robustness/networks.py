@@ -11,7 +11,7 @@ from foveate.records.robustness import (
     CorruptionRow,
     RobustnessRecord,
 )
-from foveate.report.robustness.summary import Progress
+from foveate.report.robustness.summary import Done, Progress
 
 __all__ = ["Measured", "Network", "Score", "find_measured", "mean_of_all", "minus"]
 
@@ -45,15 +45,13 @@ class Measured:
     Attributes:
         networks: those with a row.
         severities: of each corruption of which everything that was asked for is there.
-        conditions: corruptions and severities that are there. One is there once any network was measured: a
+        done: how much of what was asked for is there. A condition is there once any network was measured: a
             network that was excluded is named elsewhere.
-        attacked: attacks on single networks that are there.
     """
 
     networks: list[Network]
     severities: dict[str, list[int | None]]
-    conditions: Progress
-    attacked: Progress
+    done: Done
 
     def of(self, corruption: str) -> list[Condition]:
         """Return the conditions of a corruption."""
@@ -82,8 +80,10 @@ def find_measured(record: RobustnessRecord) -> Measured:
             for name, levels in severities.items()
             if all((name, level) in there for level in levels)
         },
-        conditions=Progress(sum(place in there for place in asked), len(asked)),
-        attacked=_count_attacks(record, networks),
+        done=Done(
+            conditions=Progress(sum(place in there for place in asked), len(asked)),
+            attacks=_count_attacks(record, networks),
+        ),
     )
 
 

@@ -27,13 +27,13 @@ def robustness_sentences(summary: RobustnessSummary) -> list[str]:
 
 def _unfinished(summary: RobustnessSummary) -> list[str]:
     parts = [
-        *_part(summary.conditions, "conditions were measured"),
-        *_part(summary.attacked, "attacks were made"),
+        *_part(summary.done.conditions, "conditions were measured"),
+        *_part(summary.done.attacks, "attacks were made"),
     ]
     if not parts:
         return []
     whole = ""
-    if not summary.conditions.is_complete:
+    if not summary.done.conditions.is_complete:
         whole = " Corruptions are shown once all their severities are there."
     return [f"This is unfinished: {listing(parts)}; the same command resumes it.{whole}"]
 
@@ -133,9 +133,9 @@ def _errors(summary: RobustnessSummary) -> list[str]:
     ]
     if not known:
         return []
-    kind = "Mean corruption error" if summary.is_standard else "Error"
+    kind = "Mean corruption error" if summary.standard else "Error"
     said = [f"{kind} relative to plain, where under 100 % is better: {listing(known)}."]
-    loss = "relative mean corruption error" if summary.is_standard else "loss relative to plain"
+    loss = "relative mean corruption error" if summary.standard else "loss relative to plain"
     fewer = [
         f"{len(row.relative_mce.values)} of {count(row.runs, 'network')} of {display_name(row.attention)}"
         for row in others

@@ -24,6 +24,7 @@ from foveate.report.robustness.summary import (
     MechanismSummary,
     RobustnessSummary,
     SeveritySummary,
+    Statistics,
 )
 
 __all__ = ["summarise_robustness"]
@@ -60,19 +61,19 @@ def summarise_robustness(record: RobustnessRecord) -> RobustnessSummary:
         images=max(images, default=0),
         fewest_images=min(images, default=0),
         clean_images=max(_images(measured.networks, [CLEAN_IMAGES]), default=0),
-        conditions=measured.conditions,
-        attacked=measured.attacked,
+        done=measured.done,
         corruptions=tuple(measured.severities),
         averaged=averaged,
         severities=tuple(sorted({severity for _, severity in conditions if severity is not None})),
-        is_standard=averaged == COMMON
+        standard=averaged == COMMON
         and all(set(measured.severities[name]) == set(SEVERITIES) for name in COMMON),
+        statistics=Statistics(),
         rows=tuple(study.mechanism(label) for label in study.by_label),
         tests=tuple(_adjust(study.pair(study.corrupted))),
         by_corruption=tuple(study.by_corruption()),
         by_severity=tuple(row for label in study.by_label for row in study.by_severity(label)),
         attacks=tuple(_attacks(study.by_label)),
-        excluded=record.left_out,
+        left_out=record.left_out,
         warnings=record.warnings,
     )
 

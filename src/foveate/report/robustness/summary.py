@@ -13,14 +13,15 @@ __all__ = [
     "AttackSummary",
     "BaselineTest",
     "CorruptionSummary",
+    "Done",
     "MechanismSummary",
     "Progress",
     "RobustnessSummary",
     "SeveritySummary",
+    "Statistics",
 ]
 
 ADJUST = "holm"
-"""The adjustment of p values for the number of tests."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,22 @@ class Progress:
     def is_complete(self) -> bool:
         """Whether nothing is missing."""
         return self.there >= self.asked
+
+
+@dataclass(frozen=True)
+class Done:
+    """The progress of conditions (a corruption and its severity), and of attacks on single networks."""
+
+    conditions: Progress
+    attacks: Progress
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How p values are adjusted for the number of tests, and the level of the tests."""
+
+    adjust: str = ADJUST
+    alpha: float = ALPHA
 
 
 @dataclass(frozen=True)
@@ -101,12 +118,8 @@ class MechanismSummary:
 class CorruptionSummary:
     """One mechanism under one corruption, as means over its severities.
 
-    Attributes:
-        attention: label of the mechanism.
-        corruption: its name.
-        accuracy: over the seeds.
-        error_ratio: error relative to the baseline's of the same seed.
-        test: against the baseline; None of the baseline itself, and where there is none.
+    `error_ratio` is the error relative to the baseline's of the same seed; `test` is None of the baseline
+    itself, and where there is none.
     """
 
     attention: str
@@ -145,24 +158,21 @@ class AttackSummary:
 class RobustnessSummary:
     """What a record of `foveate robustness` amounts to; what cannot be computed is None.
 
+    The fields have the names of `--json`.
+
     Attributes:
         data: name of the clean images.
         prepared: folder of images that were corrupted elsewhere.
-        images: largest number of images of a condition.
-        fewest_images: smallest number of images of a condition.
+        images: largest number of images of a condition; `fewest_images` is the smallest.
         clean_images: number of clean images.
-        conditions: corruptions and severities that are in the record.
-        attacked: attacks on single networks that are in the record.
+        done: how much of what was asked for is in the record.
         corruptions: those of which each severity that was asked for is in the record.
-        averaged: those that means are over: the 15 common ones where all of them are there, else all.
+        averaged: those that means are over: the 15 common ones if all of them are there, else all.
         severities: of the averaged corruptions.
-        is_standard: whether means are over the 15 common corruptions in all five severities.
+        standard: whether means are over the 15 common corruptions in all five severities.
         rows: the mechanisms, the baseline first.
         tests: of each mechanism against the baseline.
-        by_corruption: accuracy by corruption, then by mechanism.
-        by_severity: accuracy and calibration by mechanism, then by severity.
-        attacks: accuracy by attack, then by mechanism.
-        excluded: what could not be measured, in sentences.
+        left_out: what could not be measured, in sentences.
         warnings: what a reader must know, in sentences.
     """
 
@@ -171,18 +181,18 @@ class RobustnessSummary:
     images: int
     fewest_images: int
     clean_images: int
-    conditions: Progress
-    attacked: Progress
+    done: Done
     corruptions: tuple[str, ...]
     averaged: tuple[str, ...]
     severities: tuple[int, ...]
-    is_standard: bool
+    standard: bool
+    statistics: Statistics
     rows: tuple[MechanismSummary, ...]
     tests: tuple[BaselineTest, ...]
     by_corruption: tuple[CorruptionSummary, ...]
     by_severity: tuple[SeveritySummary, ...]
     attacks: tuple[AttackSummary, ...]
-    excluded: tuple[str, ...]
+    left_out: tuple[str, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -197,23 +207,5 @@ class RobustnessSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as `--json` gives it."""
-        return {
-            "data": self.data,
-            "prepared": self.prepared,
-            "images": self.images,
-            "fewest_images": self.fewest_images,
-            "clean_images": self.clean_images,
-            "done": {"conditions": asdict(self.conditions), "attacks": asdict(self.attacked)},
-            "corruptions": list(self.corruptions),
-            "averaged": list(self.averaged),
-            "severities": list(self.severities),
-            "standard": self.is_standard,
-            "statistics": {"adjust": ADJUST, "alpha": ALPHA},
-            "rows": [asdict(row) for row in self.rows],
-            "tests": [test.to_json() for test in self.tests],
-            "by_corruption": [row.to_json() for row in self.by_corruption],
-            "by_severity": [asdict(row) for row in self.by_severity],
-            "attacks": [asdict(row) for row in self.attacks],
-            "left_out": list(self.excluded),
-            "warnings": list(self.warnings),
-        }
+        tests = [test.to_json() for test in self.tests]
+        return asdict(self) | {"tests": tests, "by_corruption": [row.to_json() for row in self.by_corruption]}

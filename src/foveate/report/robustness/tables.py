@@ -38,11 +38,11 @@ def _mechanisms(summary: RobustnessSummary) -> Table:
         Column("Difference, points", "In corrupted accuracy to plain, by seed; below, its 95 % interval."),
         Column("Adjusted p", "Paired t-test of that difference, adjusted for the mechanisms (Holm)."),
         Column(
-            "mCE, %" if summary.is_standard else "Error relative to plain, %",
+            "mCE, %" if summary.standard else "Error relative to plain, %",
             f"Mean over {over} of the error relative to plain's of the same seed; under 100 is better.",
         ),
         Column(
-            "Relative mCE, %" if summary.is_standard else "Loss relative to plain, %",
+            "Relative mCE, %" if summary.standard else "Loss relative to plain, %",
             "The same ratio of the accuracy that is lost from clean to corrupted images.",
         ),
         Column("Calibration error, %", "ECE on corrupted images; below, on clean ones."),

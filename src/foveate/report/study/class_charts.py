@@ -10,7 +10,14 @@ from foveate.records.labels import display_name
 from foveate.records.study import StudyRecords
 from foveate.report.core.charts.axes import Caption, chart_of
 from foveate.report.core.notation import listing
-from foveate.report.core.theme import COLOURS, Figure, mechanism_colour, mechanism_names, number_tip
+from foveate.report.core.theme import (
+    COLOURS,
+    Figure,
+    colour_of,
+    mechanism_colours,
+    mechanism_names,
+    number_tip,
+)
 from foveate.report.study.class_changes import (
     MANY_CLASSES,
     ClassChange,
@@ -66,7 +73,7 @@ def _accuracies(records: StudyRecords) -> Figure | None:
             "class:N", title=None, sort=classes, axis=alt.Axis(bandPosition=0, tickBand="extent", grid=True)
         ),
         yOffset=alt.YOffset("mechanism:N", sort=names, scale=alt.Scale(paddingOuter=0.9)),
-        color=mechanism_colour(names, legend=True),
+        color=colour_of("mechanism", mechanism_colours(names), legend=True),
     )
     accuracy = alt.X("accuracy:Q", title="Accuracy, %", scale=alt.Scale(zero=False))
     tips = ["class:N", "mechanism:N", *(number_tip(field) for field in ("accuracy", "low", "high"))]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import altair as alt
 
@@ -80,7 +80,13 @@ def band_figure(
         has_band: False draws the means alone.
         legend_columns: how many names of the legend stand side by side; by default as many as fit.
     """
-    values = [_value(line.name, point, of, steps, axis) for line in lines for point in line.points]
+    fields = ("mean", "low", "high") if has_band else ("mean",)
+    values = [
+        {of: line.name, steps.name: point.step}
+        | {name: round(axis.factor * getattr(point, name), DECIMALS) for name in fields}
+        for line in lines
+        for point in line.points
+    ]
     found = sorted({point.step for line in lines for point in line.points})
     colours = {line.name: line.colour for line in lines}
     picked = alt.selection_point(name="picked", fields=[of], bind="legend")
@@ -88,10 +94,10 @@ def band_figure(
         x=steps.encode(found), color=colour_of(of, colours, legend=True, columns=legend_columns)
     )
     has_dots = steps.is_ordinal or found[-1] <= FEW_STEPS
-    fields = ("mean", "low", "high") if has_band else ("mean",)
+    dots = {"size": 30 if steps.is_ordinal else 24}
     step_tip = f"{steps.name}:{'O' if steps.is_ordinal else 'Q'}"
     scale = alt.Scale(zero=False)
-    means = base.mark_line(strokeWidth=2, point={"size": 24} if has_dots else False).encode(
+    means = base.mark_line(strokeWidth=2, point=dots if has_dots else False).encode(
         y=alt.Y("mean:Q", title=axis.title, scale=scale),
         opacity=alt.condition(picked, alt.value(1), alt.value(0.12)),
         tooltip=[f"{of}:N", step_tip, *axis.tips(*fields)],
@@ -105,9 +111,3 @@ def band_figure(
         )
         layers.insert(0, band)
     return caption.figure(alt.layer(*layers), height)
-
-
-def _value(name: str, point: BandPoint, of: str, steps: Steps, axis: Axis) -> dict[str, Any]:
-    numbers = {"mean": point.mean, "low": point.low, "high": point.high}
-    scaled = {key: round(axis.factor * number, DECIMALS) for key, number in numbers.items()}
-    return {of: name, steps.name: point.step, **scaled}
