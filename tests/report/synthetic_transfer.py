@@ -52,7 +52,9 @@ def transfer_row(
     }
 
 
-def transfer_record(rows: Sequence[dict[str, Any]], name: str = "insects", **changes: Any) -> dict[str, Any]:
+def transfer_record(
+    rows: Sequence[dict[str, Any]], name: str = "insects", /, **changes: Any
+) -> dict[str, Any]:
     """Return a record of `rows` on the images called `name`."""
     networks = {row["key"]["network"]: row["key"] for row in rows}
     record = {

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from foveate.files import find_obstacle
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.settings import ExaminationSettings
 from foveate.inspection.trained import Trained, study_of
+from foveate.records.environment import Environment
 from foveate.studies.engine.environment import (
     available_cores,
     check_threads,
@@ -27,12 +27,16 @@ __all__ = ["Work", "examine"]
 
 @dataclass(frozen=True)
 class Work:
-    """What an engine is given: the networks, the folder of its record, where it runs, and its progress."""
+    """What an engine is given: the networks, the folder of its record, where it runs, and its progress.
+
+    `command` and `environment` are those that the record states.
+    """
 
     trained: list[Trained]
     folder: Path
     device: torch.device
-    about: dict[str, Any]
+    command: str
+    environment: Environment
     on_progress: OnProgress
 
 
@@ -58,8 +62,6 @@ def examine(
         raise RequestError(f"--out {folder}: {there} is no folder that can be written to. Give another")
     machine = Machine(settings.device, settings.threads or available_cores())
     torch.set_num_threads(machine.threads)
-    about = {
-        "command": command_line(),
-        "environment": describe_environment(machine.torch_device, machine.threads),
-    }
-    return engine(Work(trained, folder, machine.torch_device, about, on_progress))
+    environment = describe_environment(machine.torch_device, machine.threads)
+    work = Work(trained, folder, machine.torch_device, command_line(), environment, on_progress)
+    return engine(work)

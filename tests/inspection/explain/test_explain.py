@@ -79,7 +79,8 @@ class Run:
             find_trained(sources),
             folder,
             torch.device("cpu"),
-            {"command": "", "environment": Environment()},
+            "",
+            Environment(),
             lambda *progress: self.progress.append(progress),
         )
         settings = {"show": 2, "road": 2, "batch_size": 5} | settings

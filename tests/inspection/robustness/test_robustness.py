@@ -21,6 +21,7 @@ from foveate.inspection.robustness.conditions import asked_conditions, check_set
 from foveate.inspection.robustness.engine import robustness
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained, open_images
+from foveate.records.environment import Environment
 from foveate.records.files import read_record
 from foveate.records.robustness import RobustnessRecord
 from foveate.records.run import read_run
@@ -44,7 +45,8 @@ class Measuring:
             trained or self.trained,
             self.folder,
             torch.device("cpu"),
-            {"command": "foveate robustness", "environment": {}},
+            "foveate robustness",
+            Environment(),
             lambda *_: None,
         )
         path = robustness(work, RobustnessSettings(**(FEW | settings)))

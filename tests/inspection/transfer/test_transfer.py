@@ -30,7 +30,6 @@ from foveate.studies.spec.candidate import parse_candidates
 from foveate.studies.spec.study import DataChoice, make_study
 
 CPU = torch.device("cpu")
-ABOUT = {"command": "", "environment": Environment()}
 SHORT = {"epochs": 2, "set": ["batch_size=8", "augmentation=crop"]}
 
 
@@ -67,7 +66,7 @@ def carry(
     def on_progress(what: str, done: int, of: int) -> None:
         progress.append(what)
 
-    work = Work(list(trained), folder, CPU, ABOUT, on_progress)
+    work = Work(list(trained), folder, CPU, "", Environment(), on_progress)
     path = transfer(work, TransferSettings(to=str(to), **settings))
     return json.loads(path.read_text()), progress
 
@@ -217,7 +216,7 @@ def test_an_interrupted_fine_tuning_goes_on(
 
     settings = TransferSettings(to=str(colours), **asked)
     with pytest.raises(KeyboardInterrupt):
-        transfer(Work(trained, tmp_path / "cut", CPU, ABOUT, stop), settings)
+        transfer(Work(trained, tmp_path / "cut", CPU, "", Environment(), stop), settings)
     folder = tmp_path / "cut" / "transfer" / whole["rows"][0]["key"]["run"]
     assert (folder / "last.ckpt").is_file()
     cut, _ = carry(trained, tmp_path / "cut", colours, **asked)

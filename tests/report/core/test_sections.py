@@ -11,7 +11,7 @@ from foveate.errors import RequestError
 from foveate.report import sections
 from foveate.report.core.section import Picture, Section
 from foveate.report.examined import build_examination
-from foveate.report.sections import find_sections, read_examined
+from foveate.report.sections import KINDS, find_sections, read_examined
 from foveate.report.study.build import build_report
 
 
@@ -81,8 +81,8 @@ def test_what_was_trained_elsewhere_has_a_page_that_opens_offline(tmp_path):
 def test_pictures_are_in_the_page(tmp_path, monkeypatch):
     Image.new("RGB", (3, 2)).save(tmp_path / "grid.png")
     picture = Picture("Where they look", "Maps of two networks.", tmp_path / "grid.png")
-    made = Section("transfer", "Carried over", ["Nothing was found."], pictures=[picture])
-    kinds = [replace(kind, make=lambda record, folder: made) for kind in sections.KINDS]
+    made = Section("transfer", "Transfer", ["Nothing was found."], pictures=[picture])
+    kinds = [replace(kind, make=lambda record, folder: made) for kind in KINDS]
     monkeypatch.setattr(sections, "KINDS", kinds)
     write_record(tmp_path)
     page = build_examination(tmp_path).read_text()

@@ -49,8 +49,9 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
         format=FORMAT,
         foveate=__version__,
         kind=kind,
-        **work.about,
-        settings=TransferSettingsRecord.model_validate(settings.described()),
+        command=work.command,
+        environment=work.environment,
+        settings=_describe_settings(settings),
         data=_describe_data(data, settings.to),
         networks=examined_networks(work.trained),
     )
@@ -67,6 +68,24 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
                 work.on_progress(measurement.title, number, len(asked))
                 _measure(record, measurement)
     return record.path
+
+
+def _describe_settings(settings: TransferSettings) -> TransferSettingsRecord:
+    is_tuned = "finetune" in settings.how
+    return TransferSettingsRecord(
+        to=settings.to,
+        how=settings.how,
+        classes=None if settings.classes is None else str(settings.classes),
+        attach=tuple(candidate.label for candidate in settings.mechanisms),
+        recipe=settings.read_recipe().model_dump(mode="json") if is_tuned else settings.recipe,
+        changes=settings.changes,
+        images=settings.images,
+        train_fraction=settings.train_fraction,
+        seeds=settings.seeds,
+        batch_size=settings.batch_size,
+        image_column=settings.image_column,
+        label_column=settings.label_column,
+    )
 
 
 def _describe_data(data: Data, source: str) -> TransferData:

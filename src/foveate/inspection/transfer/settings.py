@@ -100,21 +100,3 @@ class TransferSettings:
 
         base = read_recipe(self.recipe or "default") | ({} if self.recipe else FINE_TUNING)
         return make_recipe(base | self.changes, f"recipe {self.recipe or 'default'}")
-
-    def described(self) -> dict[str, Any]:
-        """Return the settings as plain values, for the record."""
-        tunes = "finetune" in self.how
-        return {
-            "to": self.to,
-            "how": list(self.how),
-            "classes": None if self.classes is None else str(self.classes),
-            "attach": [one.label for one in self.mechanisms],
-            "recipe": self.read_recipe().model_dump(mode="json") if tunes else self.recipe,
-            "changes": self.changes,
-            "images": self.images,
-            "train_fraction": self.train_fraction,
-            "seeds": self.seeds,
-            "batch_size": self.batch_size,
-            "image_column": self.image_column,
-            "label_column": self.label_column,
-        }
