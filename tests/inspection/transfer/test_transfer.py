@@ -308,7 +308,7 @@ def test_streamed_images_are_recoloured_too(colours: Path, bands: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"how": ("guess",)}, "unknown way to carry over 'guess'"),
+        ({"how": ("guess",)}, "unknown way to transfer 'guess'"),
         ({"images": 0}, "--images must be a whole number of at least 1"),
         ({"train_fraction": 0.0}, "--train-fraction must lie in"),
         ({"attach": "se"}, "--attach is for fine-tuning"),
