@@ -11,8 +11,9 @@ from foveate.files import write_json
 from foveate.records.files import RESULT, RUNS, STUDY, read_record
 from foveate.records.run import read_run
 from foveate.records.study import StudyRecord
-from foveate.studies.compare import begin_study, open_study
+from foveate.studies.compare import begin_study
 from foveate.studies.engine.folder import find_result, sole_user
+from foveate.studies.engine.images import open_study
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec, make_study

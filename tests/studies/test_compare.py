@@ -317,7 +317,7 @@ def test_a_streamed_image_that_is_broken_fails_its_runs_by_name(
     from functools import partial
 
     from foveate.data import load_data
-    from foveate.studies import compare as module
+    from foveate.studies.engine import images as module
 
     monkeypatch.setattr(module, "load_data", partial(load_data, memory_limit=0))
     study = bands_study(shutil.copytree(bands, tmp_path / "bands"), attention="none", seeds=1)
@@ -395,7 +395,7 @@ def test_streamed_images_give_the_same_table(
     from functools import partial
 
     from foveate.data import load_data
-    from foveate.studies import compare as module
+    from foveate.studies.engine import images as module
 
     monkeypatch.setattr(module, "load_data", partial(load_data, memory_limit=0))
     streaming = Machine("cpu", threads=1, workers=2)

@@ -144,7 +144,7 @@ def test_what_failed_is_tried_again_by_the_next_search(
     study = sweep(bands, {"epochs": 1}, values=["reduction=8,16"])
     watch = Trials()
     with monkeypatch.context() as patch:
-        patch.setattr("foveate.studies.search.train", out_of_memory)
+        patch.setattr("foveate.studies.trial_runs.train", out_of_memory)
         with pytest.raises(WorkError, match="none came to its end"):
             search(study, SearchSettings(trials=2), tmp_path, CPU, 1, watch)
     assert watch.failures == ["out of memory"] * 2
@@ -157,7 +157,7 @@ def test_a_full_disk_ends_the_search(bands: Path, tmp_path: Path, monkeypatch: p
     def full(*_: Any) -> None:
         raise DiskError("no space left")
 
-    monkeypatch.setattr("foveate.studies.search.train", full)
+    monkeypatch.setattr("foveate.studies.trial_runs.train", full)
     watch = Trials()
     with pytest.raises(DiskError, match="no space left"):
         search(sweep(bands), SearchSettings(trials=3), tmp_path, CPU, 1, watch)

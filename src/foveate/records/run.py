@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -141,7 +141,7 @@ def waiting_share(epochs: Sequence[Epoch]) -> float | None:
     return fmean(shares) if shares else None
 
 
-def spec_id(spec: Mapping[str, Any]) -> str:
+def spec_id(spec: Mapping[str, Json]) -> str:
     """Return the hash of a run's `spec` in plain values, which names the run's folder.
 
     Where the images lie does not matter, what they are does; nor does what a candidate is called.

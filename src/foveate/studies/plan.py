@@ -21,8 +21,8 @@ from foveate.evaluation.statistics import detectable_difference, pooled_std
 from foveate.records.files import RESULT, RUNS
 from foveate.records.plan import Detectable, Disk, Plan, PlannedCandidate
 from foveate.records.study import read_study
-from foveate.studies.compare import describe_data, open_study
 from foveate.studies.engine.controls import with_controls
+from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.network import build_network
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
 from foveate.studies.engine.watch import Watch

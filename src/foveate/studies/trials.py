@@ -3,12 +3,12 @@
 import itertools
 import logging
 import random
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foveate.errors import RequestError, first_line
 from foveate.records.metric import Metric
 from foveate.studies.engine.environment import without_password
+from foveate.studies.spec.sweep import SweptValues
 
 if TYPE_CHECKING:
     import optuna
@@ -56,7 +56,7 @@ def ended_trials(trials: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
     return sorted(ended, key=lambda trial: trial.number)
 
 
-def ask(trials: "optuna.Study", values: Mapping[str, Mapping[str, Any]], first: int) -> "optuna.Trial | None":
+def ask(trials: "optuna.Study", values: SweptValues, first: int) -> "optuna.Trial | None":
     """The next combination: what the sampler suggests, or, where that was tried, another; None: all were.
 
     What failed is tried again by the next search, whose trials begin with number `first`, and not by this.
@@ -82,7 +82,7 @@ def ask(trials: "optuna.Study", values: Mapping[str, Mapping[str, Any]], first: 
     return trial
 
 
-def _suggest(trials: "optuna.Study", values: Mapping[str, Mapping[str, Any]]) -> "optuna.Trial":
+def _suggest(trials: "optuna.Study", values: SweptValues) -> "optuna.Trial":
     trial = trials.ask()
     for option in values:
         trial.suggest_categorical(option, list(values[option]))

@@ -16,10 +16,10 @@ from foveate.evaluation.noise import Times
 from foveate.models import attach
 from foveate.models.backbones.create import create_backbone
 from foveate.records.design import Contrast, Control
-from foveate.studies.compare import describe_data
 from foveate.studies.engine import matching
 from foveate.studies.engine.controls import match_controls, with_controls
 from foveate.studies.engine.folder import FORMAT
+from foveate.studies.engine.images import describe_data
 from foveate.studies.engine.network import check_networks
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import parse_candidates

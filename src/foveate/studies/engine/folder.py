@@ -1,26 +1,28 @@
-"""The folder of a study: its lock, the results that it holds, and which folders are refused."""
+"""The folders of a study and of its runs: their locks, finished results, and which folders are refused."""
 
 import json
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 
-from foveate.errors import RequestError
-from foveate.files import find_obstacle, remove_parts
+from foveate.errors import RequestError, WorkError
+from foveate.files import find_obstacle, remove_parts, write_text
 from foveate.records.base import FORMAT
 from foveate.records.files import RESULT, RUNS, STUDY
 from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.run import RunRecord, read_run
 from foveate.version import __version__
 
-__all__ = ["find_result", "refuse_unusable_folder", "sole_user"]
+__all__ = ["Cancelled", "find_result", "hold_run_folder", "refuse_unusable_folder", "sole_user"]
 
 
 @contextmanager
 def sole_user(out: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it when this process ends, however it ends.
+    """Hold the lock of a study's folder; the system releases it when this process ends.
 
     Temporary files of processes that were killed while they wrote are removed.
     """
@@ -35,13 +37,41 @@ def sole_user(out: Path) -> Iterator[None]:
         ) from error
 
 
-def find_result(folder: Path, run: str | None = None, task: TaskRecord = CLASSIFICATION) -> RunRecord | None:
-    """Return the record of a finished run, or None where the run is not finished.
+class Cancelled(Exception):  # noqa: N818
+    """Raised by a callback of a training to end it early; it is not an error."""
 
-    `run` is the id that it must have; without one, a folder among the runs of a study says it by its name.
+
+@contextmanager
+def hold_run_folder(folder: Path, device: torch.device) -> Iterator[None]:
+    """Hold the lock of a run's folder, and turn every error of the run into WorkError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=10):
+            for stale in folder.glob("*.part"):  # of a process that was killed while it wrote
+                stale.unlink()
+            yield
+    except Timeout as error:
+        raise WorkError(f"{folder} is taken by another process") from error
+    except RequestError as error:
+        raise WorkError(str(error)) from error  # a streamed image is broken
+    except torch.OutOfMemoryError as error:
+        raise WorkError(f"out of memory on {device}: lower --batch-size, or --jobs") from error
+    except (WorkError, Cancelled):
+        raise
+    except Exception as error:  # the other runs of the study continue
+        write_text(folder / "error.txt", traceback.format_exc())
+        raise WorkError(
+            f"{type(error).__name__}: {error} (the traceback is in {folder / 'error.txt'})"
+        ) from error
+
+
+def find_result(folder: Path, run: str | None = None, task: TaskRecord = CLASSIFICATION) -> RunRecord | None:
+    """Return the record of a finished run, or None if the run is not finished.
+
+    `run` is the id that it must have; by default, in a study's folder of runs, the name of the run's folder.
 
     Raises:
-        RequestError: the record is that of another run, was changed, or has values that cannot be.
+        RequestError: the record belongs to another run, was changed, or has an impossible value.
     """
     path = folder / RESULT
     if run is None and folder.resolve().parent.name == RUNS:
@@ -50,10 +80,10 @@ def find_result(folder: Path, run: str | None = None, task: TaskRecord = CLASSIF
 
 
 def refuse_unusable_folder(out: Path) -> None:
-    """Refuse a folder that cannot be made or written, and one whose records this version does not write.
+    """Refuse a folder that cannot be created or written to, or whose records have another format.
 
     Raises:
-        RequestError: naming what is in the way (for another version, both versions) and the way out.
+        RequestError: names the obstacle (for another format, both versions) and the remedy.
     """
     if there := find_obstacle(out):
         fault = "cannot be written to" if there.is_dir() else "is a file"

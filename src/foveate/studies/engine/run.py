@@ -1,30 +1,25 @@
-"""One run: a network trained by the recipe on one seed, tested once, and recorded."""
+"""One run: train a network with one seed, test it once, and write its record."""
 
 import math
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from torch import nn
 
 from foveate.data import Augmentation, Data, Loader, make_loader
-from foveate.errors import RequestError, WorkError
 from foveate.evaluation.classification import predict
-from foveate.files import file_sha256, write_json, write_text
+from foveate.files import file_sha256, write_json
 from foveate.models.checkpoint.save_load import WEIGHTS, save
 from foveate.records.base import FORMAT
 from foveate.records.files import RESULT, write_record
 from foveate.records.run import RunData, RunRecord
 from foveate.records.scores import write_scores
 from foveate.studies.engine.environment import describe_environment
-from foveate.studies.engine.folder import find_result
+from foveate.studies.engine.folder import find_result, hold_run_folder
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.study import RunSpec
 from foveate.tasks import find_task
@@ -33,14 +28,14 @@ from foveate.training.keeping import CHECKPOINT
 from foveate.training.recipe import Recipe
 from foveate.version import __version__
 
-__all__ = ["AUTOCAST", "Cancelled", "Machine", "at_work", "execute", "make_augmentation", "train"]
+__all__ = ["AUTOCAST", "Machine", "execute", "make_augmentation", "train"]
 
 AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """How runs are carried out; what they learn does not depend on it, but for rounding."""
+    """How runs are carried out; apart from rounding, what they learn does not depend on it."""
 
     device: str = "auto"
     threads: int = 1
@@ -49,15 +44,21 @@ class Machine:
 
     @property
     def torch_device(self) -> torch.device:
-        """The device that `auto` stands for here."""
+        """The device; `auto` is resolved."""
         if self.device != "auto":
             return torch.device(self.device)
         found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         return found or torch.device("cpu")
 
+    def of_worker(self, worker: int) -> "Machine":
+        """Return the machine as one of several worker processes uses it: GPUs are dealt out in turn."""
+        if self.torch_device.type == "cuda" and ":" not in self.device:
+            return replace(self, device=f"cuda:{worker % torch.cuda.device_count()}")
+        return self
+
 
 def make_augmentation(recipe: Recipe, data: Data) -> Augmentation:
-    """The recipe's augmentation for these images; an unknown name raises RequestError."""
+    """Return the recipe's augmentation for these images; an unknown name raises RequestError."""
     return Augmentation(recipe.augmentation, data.image_size, data.padding, data.mean, data.std)
 
 
@@ -69,44 +70,16 @@ def execute(
     on_step: OnStep | None = None,
     start: Callable[[], nn.Module] | None = None,
 ) -> RunRecord:
-    """Train, choose, test and record one run; a finished one is only read.
+    """Train, test and record one run, and return its record; of a finished run only read the record.
 
-    `start` builds the network to start from, where that is another than the spec's with random weights.
+    `start` builds the network to start from; by default the spec's network with random weights.
 
     Raises:
-        WorkError: whatever stopped it; the traceback of an unexpected error is in error.txt.
+        WorkError: the run failed; error.txt has the traceback of an unexpected error.
     """
-    with at_work(folder, machine):
+    with hold_run_folder(folder, machine.torch_device):
         known = find_result(folder, spec.id, find_task(spec.task).record)
         return known or _execute(spec, data, folder, machine, on_step, start)
-
-
-@contextmanager
-def at_work(folder: Path, machine: Machine) -> Iterator[None]:
-    """Hold a run's folder, and turn whatever goes wrong with the run into WorkError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=10):
-            for stale in folder.glob("*.part"):  # of a process that was killed while it wrote
-                stale.unlink()
-            yield
-    except Timeout as error:
-        raise WorkError(f"{folder} is taken by another process") from error
-    except RequestError as error:
-        raise WorkError(str(error)) from error  # a streamed image that turns out to be broken
-    except torch.OutOfMemoryError as error:
-        raise WorkError(f"out of memory on {machine.torch_device}: lower --batch-size, or --jobs") from error
-    except (WorkError, Cancelled):
-        raise
-    except Exception as error:  # one run's mishap is not the study's: the others go on
-        write_text(folder / "error.txt", traceback.format_exc())
-        raise WorkError(
-            f"{type(error).__name__}: {error} (the traceback is in {folder / 'error.txt'})"
-        ) from error
-
-
-class Cancelled(Exception):  # noqa: N818
-    """Raised by who watches a training to end it: nothing went wrong."""
 
 
 def train(
@@ -118,7 +91,7 @@ def train(
     on_epoch: OnEpoch | None = None,
     start: Callable[[], nn.Module] | None = None,
 ) -> tuple[nn.Module, Fitted]:
-    """Build a run's network and train it; the validation part alone judges it, the test part is not read.
+    """Build a run's network and train it; the weights are chosen on the validation part alone.
 
     `start` is that of `execute`.
     """
@@ -135,7 +108,7 @@ def train(
         pretrained=spec.pretrained,
         seed=spec.seed,
     )
-    network = build().train()  # Lightning trains in the mode it finds, and a trained network comes in eval
+    network = build().train()  # Lightning keeps the mode, and a trained network is in eval mode
     training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
     load = _loading(spec, machine)
     fitted = fit(
@@ -190,7 +163,7 @@ def _execute(
         format=FORMAT,
         foveate=__version__,
         id=spec.id,
-        spec=spec.model_dump(mode="json") | {"attention": _attention(spec)},
+        spec=spec.to_record(),
         data=images.model_copy(update={"greys": data.greys}) if data.greys else images,
         test=task.scores(outputs, targets, data.classes),
         best_epoch=fitted.chosen_epoch,
@@ -205,12 +178,8 @@ def _execute(
     return record
 
 
-def _attention(spec: RunSpec) -> dict[str, Any]:
-    return spec.attention.model_dump(mode="json") | {"label": spec.attention.label}
-
-
-def _write_weights(folder: Path, network: torch.nn.Module, data: Data) -> None:
-    """The tested weights, with all that is needed to use them: network, classes, preprocessing."""
+def _write_weights(folder: Path, network: nn.Module, data: Data) -> None:
+    """Write the tested weights with all that is needed to use them: network, classes, preprocessing."""
     save(
         network,
         folder / WEIGHTS[0],
@@ -219,7 +188,7 @@ def _write_weights(folder: Path, network: torch.nn.Module, data: Data) -> None:
             "input_size": [data.channels, data.image_size, data.image_size],
             "mean": list(data.mean),
             "std": list(data.std),
-            # timm resizes to floor(size / crop_pct), which must come back to the canvas.
+            # timm resizes to floor(size / crop_pct), which must equal the canvas.
             "crop_pct": math.nextafter(data.image_size / data.canvas, 0),
             "crop_mode": "center",
             "interpolation": "bilinear",

@@ -1,12 +1,12 @@
-"""`foveate ablate`: a mechanism's parts, added one at a time and left out one at a time."""
+"""`foveate ablate`: add the parts of a mechanism one at a time, and remove them one at a time."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from foveate.errors import RequestError
 from foveate.records.design import Contrast, Design
 from foveate.records.labels import BASELINE
-from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.candidate import Candidate, Options
 
 __all__ = ["ABLATIONS", "plan_ablation"]
 
@@ -14,10 +14,10 @@ ADDED, LEFT_OUT, ALONE, WHOLE = "added one at a time", "left out one at a time",
 
 
 class Part(NamedTuple):
-    """A part of DMSCA: the options that take it out, and those that mean nothing without it."""
+    """A part of DMSCA: the options that remove it, and the options that have no effect without it."""
 
     name: str
-    absent: dict[str, Any]
+    absent: Options
     needed_by: tuple[str, ...] = ()
 
 
@@ -29,7 +29,7 @@ DMSCA_PARTS = (
     Part("DFF", {"dff": False}, ("fusion_init",)),
     Part("AA", {"aa": False}),
 )
-"""In the order of the equations. TCA's absence is τ held at 1: σ(f) is then a plain gate."""
+"""In the order of the equations. Without TCA, τ is fixed at 1, and σ(f) is an ordinary gate."""
 
 
 def _dmsca(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
@@ -63,7 +63,7 @@ def _dmsca(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
         contrasts.append(Contrast(a=before, b=alias, title=name, group=ADDED))
         before = alias
     for name in every:
-        # Without the last part it is the last but one of those that grew.
+        # The mechanism without its last part is a candidate already.
         alias = named("+".join(every[:-1]) if name == every[-1] else f"without {name}")
         if alias not in candidates:
             candidates[alias] = having(tuple(other for other in every if other != name), alias)
@@ -106,10 +106,10 @@ ABLATIONS: dict[str, Callable[[Candidate], tuple[list[Candidate], list[Contrast]
 
 
 def plan_ablation(given: Candidate) -> tuple[tuple[Candidate, ...], Design]:
-    """The candidates of the ablation of `given`, a mechanism with the options that all of them keep.
+    """Plan the ablation of `given`; its candidates keep the options of `given`.
 
     Raises:
-        RequestError: the mechanism has no parts that could be left out, or an option takes one out already.
+        RequestError: the mechanism has no parts that can be removed, or its options already remove one.
     """
     if given.name not in ABLATIONS:
         raise RequestError(

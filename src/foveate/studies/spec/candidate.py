@@ -14,25 +14,38 @@ from foveate.errors import RequestError, unknown_name
 from foveate.records.labels import BASELINE
 from foveate.training.recipe import Number, Whole
 
-__all__ = ["PLACEMENT", "Candidate", "make_candidate", "parse_candidates", "read_candidate", "spell"]
+__all__ = [
+    "PLACEMENT",
+    "Candidate",
+    "OptionValue",
+    "Options",
+    "make_candidate",
+    "parse_candidates",
+    "read_candidate",
+    "spell",
+]
+
+OptionValue = bool | int | float | str | list[Any] | tuple[Any, ...] | None
+"""The value of one option: what JSON can hold but an object."""
+Options = Mapping[str, OptionValue]
 
 PLACEMENT = ("where", "stages", "at", "identity_init")
 SIZE = ("width", "extra_blocks")
 LONGEST_SHOWN = 200
-"""Characters of what was given that an error repeats whole."""
+"""An error quotes at most this many characters of a value."""
 
 
 class Candidate(BaseModel):
-    """A mechanism, its constructor's options, and where it goes; `none` is the plain backbone.
+    """A mechanism, the options of its constructor, and its placement; `none` is the baseline.
 
-    Of the plain backbone alone there can be a wider or a deeper one (`width`, `extra_blocks`), and another
-    one than the study's (`backbone`). An `alias` is the label where options would be too long a one.
+    Only the baseline can be wider or deeper (`width`, `extra_blocks`), or another network than the study's
+    (`backbone`). An `alias` replaces the label that the options would give.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, OptionValue] = {}
     where: Literal["block", "stage"] | None = None
     stages: tuple[Whole, ...] | None = None
     at: tuple[str, ...] | None = None
@@ -49,7 +62,7 @@ class Candidate(BaseModel):
 
     @property
     def label(self) -> str:
-        """How a person writes it, and how tables name it: `se`, `dmsca(reduction=8,where=stage)`."""
+        """The candidate as a person writes it and tables name it: `se`, `dmsca(reduction=8,where=stage)`."""
         if self.alias is not None:
             return self.alias
         given = dict(self.options) | {
@@ -112,7 +125,7 @@ def read_candidate(item: Any) -> Candidate:
 
 
 def make_candidate(given: str, **fields: Any) -> Candidate:
-    """Build a candidate; a field that cannot be raises RequestError, which begins with what was `given`."""
+    """Build a candidate; an invalid field raises RequestError, whose message begins with `given`."""
     try:
         return Candidate(**fields)
     except ValidationError as error:
@@ -120,8 +133,8 @@ def make_candidate(given: str, **fields: Any) -> Candidate:
         raise RequestError(f"{given}: {faults}") from error
 
 
-def _read_call(text: str) -> tuple[str, dict[str, Any]]:
-    """Read `name` or `name(option=value,…)`, Python's own syntax, a bare word being a string."""
+def _read_call(text: str) -> tuple[str, dict[str, OptionValue]]:
+    """Read `name` or `name(option=value,…)` in Python's syntax; a bare word is a string."""
     text = text.strip()
     if "(" not in text:
         return text, {}
@@ -148,7 +161,7 @@ def _value(node: ast.expr) -> Any:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether an option's value can be written in a record: JSON has it, and is finite."""
+    """Return whether JSON can hold the value of an option: numbers must be finite."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return (
@@ -161,7 +174,7 @@ def _cut(given: object) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that stand outside of parentheses."""
+    """Split at the commas outside parentheses."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "([") - (character in ")]")
@@ -172,8 +185,8 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def spell(value: Any) -> str:
-    """Write an option's value as it is read."""
+def spell(value: OptionValue) -> str:
+    """Write the value of an option so that it reads back the same."""
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(spell, value)) + "]"
     return json.dumps(value) if isinstance(value, str) and not value.isidentifier() else str(value)

@@ -1,6 +1,6 @@
-"""What a study is asked for: the keys of a study file, and the values that are given over them.
+"""The keys of a study file, as dataclasses that the command line fills in to override the file.
 
-Importing this loads no torch, so that the command line can show its help at once.
+This module does not import torch, so that the command line shows its help at once.
 """
 
 from collections.abc import Mapping
@@ -30,15 +30,15 @@ SEEDS: Final = 3
 ADJUST: Final = "holm"
 GROW: Final = "width"
 TRIALS: Final = 20
-"""What holds where neither a study file nor the command line says otherwise."""
+"""Defaults of the keys of a study."""
 DEFAULT_RECIPE = "default"
 RECIPE_OF_DATA = {"digits": "digits"}
-"""The recipe of a data set that has one of its own."""
+"""The default recipes of data sets that have their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """What `foveate compare` compares: one of the two.
+    """What `foveate compare` compares; exactly one is given.
 
     Attributes:
         attention: Attention mechanisms to compare, separated by commas; none is the baseline:
@@ -53,7 +53,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject(Compared):
-    """What any study compares: one of attention, backbones, ablate and sweep.
+    """What a study compares; exactly one of attention, backbones, ablate and sweep is given.
 
     Attributes:
         ablate: Mechanism to take apart, as for foveate ablate.
@@ -149,7 +149,7 @@ class SearchSettings:
     storage: str | None = None
 
     def wanted(self) -> bool:
-        """Return whether a search is asked for.
+        """Return whether a search is requested.
 
         Raises:
             RequestError: an unknown engine, no trials, or settings of a search without an engine.
@@ -165,7 +165,7 @@ class SearchSettings:
 
 
 def given(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that were given; a switch that is off and an empty list were not."""
+    """Return the settings that were given: without None, False and empty lists."""
     return {
         key: value
         for key, value in settings.items()

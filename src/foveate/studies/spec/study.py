@@ -1,4 +1,4 @@
-"""What a study runs, and what one run of it is; a run's hash is its name."""
+"""The spec of a study and of one run; the hash of a run's spec names the run."""
 
 import re
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from pydantic import (
 
 from foveate.data.layout import SMALLEST_IMAGE
 from foveate.errors import RequestError, unknown_name
+from foveate.records.base import Json
 from foveate.records.design import Design, Growth, Measure
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
@@ -49,7 +50,7 @@ MOST_SEEDS = 1000
 
 
 class DataChoice(BaseModel):
-    """Which images, and how they are read."""
+    """The images of a study, and how they are read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,7 +64,7 @@ class DataChoice(BaseModel):
 
 
 class _TaskSpec(BaseModel):
-    """What has a task; classification, which the earliest specs did not name, is not written."""
+    """A spec with a task; the task classification is not written, as the earliest specs had none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -76,10 +77,10 @@ class _TaskSpec(BaseModel):
 
 
 class StudySpec(_TaskSpec):
-    """Candidates × seeds under one recipe on one data set, and what they are to show.
+    """A study: candidates × seeds with one recipe on one data set, and the comparisons that it plans.
 
-    `backbone` is None where each candidate is a network of its own. `control` asks for plain backbones as
-    dear as the mechanisms, by that measure, made so by `grow`.
+    `backbone` is None if each candidate is a network of its own. `control` asks for cost-matched controls of
+    the mechanisms, by that measure; `grow` says how the baseline is enlarged for them.
     """
 
     data: DataChoice
@@ -95,7 +96,7 @@ class StudySpec(_TaskSpec):
 
     @property
     def name(self) -> str:
-        """A short name: data, what is done, and on which backbone."""
+        """The study's short name: its data, its kind and its backbone."""
         data = self.data.source.rstrip("/").rsplit("/", 1)[-1]
         parts = [data, self.backbone or "networks"]
         if self.design.kind in ("ablate", "sweep"):
@@ -103,13 +104,13 @@ class StudySpec(_TaskSpec):
         return re.sub(r"[:/]", "-", "-".join(parts))
 
     def backbone_of(self, candidate: Candidate) -> str:
-        """The name of the network that `candidate` is, or is attached to."""
+        """Return the name of the network that `candidate` is, or is attached to."""
         backbone = candidate.backbone or self.backbone
         assert backbone is not None
         return backbone
 
     def runs(self, fingerprint: str) -> list["RunSpec"]:
-        """All runs, seed by seed, so that an unfinished study still has whole pairs."""
+        """Return all runs, seed by seed, so that an unfinished study has complete pairs."""
         return [
             RunSpec(
                 data=self.data,
@@ -127,7 +128,7 @@ class StudySpec(_TaskSpec):
 
 
 class RunSpec(_TaskSpec):
-    """All that decides what a run's network learns; `fingerprint` stands for the images themselves."""
+    """spec.json: everything that decides what a run's network learns; `fingerprint` identifies the images."""
 
     data: DataChoice
     fingerprint: str
@@ -142,12 +143,18 @@ class RunSpec(_TaskSpec):
         """The hash that names the run's folder; see `foveate.records.run.spec_id`."""
         return spec_id(self.model_dump(mode="json"))
 
+    def to_record(self) -> dict[str, Json]:
+        """Return the spec as result.json holds it: with the label of its candidate."""
+        content = self.model_dump(mode="json")
+        content["attention"]["label"] = self.attention.label
+        return content
+
 
 def read_study(file: Path | None, subject: Compared, keys: StudyKeys, recipe: RecipeKeys) -> StudySpec:
-    """Build a study from the keys of the study file `file` and what is given over them.
+    """Build a study from the keys of the study file `file` and from the keys that override them.
 
     Raises:
-        RequestError: the file cannot be read, or the study cannot be (see `make_study`).
+        RequestError: the file cannot be read, or the study is not valid (see `make_study`).
     """
     settings = read_yaml(file) if file is not None else {}
     settings |= given(asdict(keys)) | given(asdict(subject)) | given({"recipe": recipe.recipe})
@@ -158,13 +165,13 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     """Build a study from the keys of a study file and of the command line.
 
     Args:
-        settings: data; what is compared, one of attention, ablate, sweep (with values) on a backbone, or
-            backbones by themselves; seeds (how many, or which), recipe (a name, a path, or a mapping that may
-            name its `base`), adjust, pretrained, control, grow, and the fields of DataChoice.
+        settings: data; the subject: attention, ablate or sweep (with values) on a backbone, or backbones;
+            seeds (their number, or a list), recipe (a name, a path, or a mapping that may have a `base`),
+            adjust, pretrained, control, grow, and the fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
-        RequestError: an unknown name or key (the nearest is named), or a value that cannot be.
+        RequestError: an unknown name or key (the nearest is named), or an impossible value.
     """
     settings = {key: value for key, value in settings.items() if value is not None}
     known = (set(StudySpec.model_fields) | set(DataChoice.model_fields) | set(SUBJECTS)) - {
@@ -206,7 +213,7 @@ def _recipe(given: Any, source: str, changes: Mapping[str, Any]) -> Recipe:
 
 
 def _seeds(given: Any) -> tuple[int, ...]:
-    """Read a number of seeds (0, 1, …) or a list of the very seeds."""
+    """Read the number of seeds (which are then 0, 1, …) or a list of seeds."""
     if isinstance(given, int) and not isinstance(given, bool):
         seeds = tuple(range(min(given, MOST_SEEDS + 1)))
     elif isinstance(given, list | tuple) and all(type(seed) is int for seed in given):

@@ -1,4 +1,4 @@
-"""What a study compares: mechanisms on a backbone, whole networks, a mechanism's parts or its options."""
+"""The subject of a study: mechanisms on a backbone, whole networks, the parts or options of a mechanism."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,14 +14,14 @@ from foveate.studies.spec.sweep import plan_sweep
 __all__ = ["SUBJECTS", "read_subject"]
 
 SUBJECTS = ("attention", "ablate", "sweep", "backbones", "values")
-"""Keys of a study that say what is compared; `values` belongs to `sweep`."""
+"""Keys of a study file that say what is compared; `values` belongs to `sweep`."""
 
 
 def read_subject(settings: Mapping[str, Any]) -> tuple[str | None, tuple[Candidate, ...], Design]:
-    """The backbone that all share (None: each candidate is one), the candidates, and what they are to show.
+    """Return the common backbone (None if each candidate is a network), the candidates and the design.
 
     Raises:
-        RequestError: nothing to compare, two things at once, or a name that is not known.
+        RequestError: there is nothing to compare, there are two subjects, or a name is unknown.
     """
     given = [key for key in SUBJECTS if settings.get(key) and key != "values"]
     if len(given) != 1:
@@ -33,7 +33,7 @@ def read_subject(settings: Mapping[str, Any]) -> tuple[str | None, tuple[Candida
         )
     (subject,) = given
     if "values" in settings and subject != "sweep":
-        raise RequestError("values belong to sweep: name the mechanism that they are values of as sweep")
+        raise RequestError("values belong to sweep: give the mechanism as sweep")
     if subject == "backbones":
         return None, _networks(settings), Design(kind="networks")
     backbone = settings.get("backbone")

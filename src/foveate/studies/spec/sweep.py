@@ -1,4 +1,4 @@
-"""`foveate sweep`: options of a mechanism, one varied at a time and the others as they are."""
+"""`foveate sweep`: vary the options of a mechanism one at a time."""
 
 import contextlib
 import inspect
@@ -9,27 +9,37 @@ from foveate.attention import find_mechanism
 from foveate.errors import RequestError, unknown_name
 from foveate.records.design import Contrast, Design, Value
 from foveate.records.labels import BASELINE
-from foveate.studies.spec.candidate import PLACEMENT, Candidate, make_candidate, spell
+from foveate.studies.spec.candidate import (
+    PLACEMENT,
+    Candidate,
+    Options,
+    OptionValue,
+    make_candidate,
+    spell,
+)
 from foveate.yaml_text import parse_yaml
 
-__all__ = ["combine", "parse_values", "plan_sweep", "swept_values", "usual_values"]
+__all__ = ["SweptValues", "combine", "parse_values", "plan_sweep", "swept_values", "usual_values"]
+
+SweptValues = dict[str, dict[str, OptionValue]]
+"""Option -> value as a person writes it -> value as the constructor takes it."""
 
 EXAMPLE = "reduction=4,8,16 or kernel_sizes=3|3,5|3,5,7"
 UNSET = ("learned", "default")
-"""How a person writes None: a temperature that is learned, an initialisation that is PyTorch's own."""
+"""Words for None: a learned temperature, PyTorch's default initialisation."""
 
 
 def plan_sweep(
-    given: Candidate, values: Mapping[str, Sequence[Any]] | Sequence[str]
+    given: Candidate, values: Mapping[str, Sequence[OptionValue]] | Sequence[str]
 ) -> tuple[tuple[Candidate, ...], Design]:
-    """The candidates of a sweep: plain, `given` as it is, and one for every other value.
+    """Plan a sweep: the baseline, `given` as it is, and a candidate for each other value.
 
     Args:
-        given: the mechanism, with the options that stay fixed.
-        values: option -> values, or the same as a person writes it: `reduction=4,8`.
+        given: the mechanism with its fixed options.
+        values: option -> values, or texts such as `reduction=4,8`.
 
     Raises:
-        RequestError: an option that the mechanism does not have, no value, or one value twice.
+        RequestError: the mechanism has no such option, or an option has no value or the same value twice.
     """
     by_option = _read_mapping(values) if isinstance(values, Mapping) else _read_all(given, values)
     if not by_option:
@@ -41,7 +51,7 @@ def plan_sweep(
         if not isinstance(of_option, list | tuple) or not of_option:
             raise RequestError(f"sweep {option} = {of_option!r}: expected a list of values")
         usual = _value_of(given, option)
-        seen: list[Any] = []
+        seen: list[OptionValue] = []
         for value in map(_unset, of_option):
             if any(_same(value, other) for other in seen):
                 raise RequestError(f"sweep {option} names {_write(option, value)} more than once")
@@ -57,17 +67,17 @@ def plan_sweep(
     return tuple(candidates.values()), design
 
 
-def swept_values(candidates: Sequence[Candidate], design: Design) -> dict[str, dict[str, Any]]:
-    """The values of a planned sweep: option -> as a person writes it -> what the constructor takes."""
+def swept_values(candidates: Sequence[Candidate], design: Design) -> SweptValues:
+    """Return the values of a planned sweep."""
     by_label = {candidate.label: candidate for candidate in candidates}
-    values: dict[str, dict[str, Any]] = {}
+    values: SweptValues = {}
     for one in design.values:
         values.setdefault(one.option, {})[one.value] = _value_of(by_label[one.label], one.option)
     return values
 
 
-def combine(given: Candidate, values: Mapping[str, Any]) -> Candidate:
-    """`given` with these values of its options; what is as it was is not spelt out."""
+def combine(given: Candidate, values: Options) -> Candidate:
+    """Return `given` with these values of its options; its label names only the values that differ."""
     for option, value in values.items():
         if not _same(value, _value_of(given, option)):
             given = _with(given, option, value)
@@ -75,11 +85,11 @@ def combine(given: Candidate, values: Mapping[str, Any]) -> Candidate:
 
 
 def usual_values(given: Candidate, options: Iterable[str]) -> dict[str, str]:
-    """The values that these options have where nobody varies them, as a person writes them."""
+    """Return the values of these options in `given`, as a person writes them."""
     return {option: _write(option, _value_of(given, option)) for option in options}
 
 
-def _read_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
+def _read_mapping(values: Mapping[Any, Any]) -> dict[str, list[OptionValue]]:
     for option in values:
         if not isinstance(option, str):
             raise RequestError(
@@ -88,8 +98,8 @@ def _read_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
     return dict(values)
 
 
-def _read_all(given: Candidate, texts: Sequence[str]) -> dict[str, list[Any]]:
-    by_option: dict[str, list[Any]] = {}
+def _read_all(given: Candidate, texts: Sequence[str]) -> dict[str, list[OptionValue]]:
+    by_option: dict[str, list[OptionValue]] = {}
     texts = [texts] if isinstance(texts, str) else texts
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise RequestError(f"sweep values {texts!r}: expected options with their values, such as {EXAMPLE}")
@@ -101,8 +111,8 @@ def _read_all(given: Candidate, texts: Sequence[str]) -> dict[str, list[Any]]:
     return by_option
 
 
-def parse_values(given: Candidate, text: str) -> tuple[str, list[Any]]:
-    """Read `option=value,value`; values that are themselves lists stand between bars: `3|3,5`."""
+def parse_values(given: Candidate, text: str) -> tuple[str, list[OptionValue]]:
+    """Read `option=value,value`; values that are lists are separated by bars: `3|3,5`."""
     option, equals, written = text.partition("=")
     option = option.strip().replace("-", "_")
     if not equals or not written.strip():
@@ -118,7 +128,7 @@ def parse_values(given: Candidate, text: str) -> tuple[str, list[Any]]:
 
 
 def _read(text: str) -> Any:
-    """As YAML has it, and 1e-3, which YAML takes for a word, as the number that a person means."""
+    """Read a value as YAML does, but 1e-3, which YAML reads as a word, as a number."""
     value = parse_yaml(text)
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
@@ -127,7 +137,7 @@ def _read(text: str) -> Any:
 
 
 def _value_of(given: Candidate, option: str) -> Any:
-    """What `option` is where nobody varies it: as given, else the constructor's default."""
+    """Return the value of `option` in `given`, or else the constructor's default."""
     if option in PLACEMENT:
         return getattr(given, option)
     parameters = inspect.signature(find_mechanism(given.name).module).parameters
@@ -137,24 +147,24 @@ def _value_of(given: Candidate, option: str) -> Any:
     return given.options.get(option, parameters[option].default)
 
 
-def _unset(value: Any) -> Any:
+def _unset(value: OptionValue) -> OptionValue:
     return None if value in UNSET else value
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: OptionValue, other: OptionValue) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return list(one) == list(other)
     return (type(one) is not bool and type(other) is not bool and one == other) or one is other
 
 
-def _with(given: Candidate, option: str, value: Any) -> Candidate:
+def _with(given: Candidate, option: str, value: OptionValue) -> Candidate:
     if option in PLACEMENT:
         fields = given.model_dump(exclude_unset=True) | {option: value}
         return make_candidate(f"sweep {option}={spell(value)}", **fields)
     return given.model_copy(update={"options": given.options | {option: value}})
 
 
-def _write(option: str, value: Any) -> str:
+def _write(option: str, value: OptionValue) -> str:
     if value is None:
         return "learned" if option == "temperature" else "default"
     return ",".join(map(spell, value)) if isinstance(value, list | tuple) else spell(value)

@@ -1,0 +1,93 @@
+"""The images of a study: opened and checked before the first run, and opened again in worker processes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from foveate.data import Data, load_data
+from foveate.errors import ImagesChangedError, RequestError
+from foveate.models.backbones.create import own_image_size
+from foveate.records.files import STUDY
+from foveate.records.study import StudyData
+from foveate.studies.engine.fingerprints import as_begun, as_seen_by_parent, describe_fingerprint
+from foveate.studies.engine.network import check_forward, check_networks
+from foveate.studies.engine.run import Machine, make_augmentation
+from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.study import DataChoice, StudySpec
+
+__all__ = ["describe_data", "open_again", "open_study"]
+
+
+def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> Data:
+    """Validate `study` and open its images.
+
+    If foveate 0.1.0 began the study in `out`, the images keep the fingerprint that it recorded (see
+    `as_begun`).
+
+    Raises:
+        RequestError: a network, an option, the recipe or the images do not fit each other or the machine.
+    """
+    check_networks(study)
+    if study.recipe.precision == "16-mixed" and machine.torch_device.type != "cuda":
+        raise RequestError(
+            f"precision 16-mixed needs a CUDA device: on {machine.torch_device} give bf16-mixed"
+        )
+    watch.reading(study.data.source)
+    data = _open(study.data, study.backbone_of(study.attention[0]))
+    data = as_begun(data, [out / STUDY], sorted(out.glob("*/*/spec.json")))
+    _check_recipe(study, data)
+    check_forward(study, len(data.classes), (data.channels, data.image_size, data.image_size))
+    watch.opened(describe_data(study, data))
+    return data
+
+
+def open_again(choice: DataChoice, backbone: str, fingerprint: str, content: str) -> Data:
+    """Open the images in a worker process; `fingerprint` and `content` are those of its parent's images.
+
+    Raises:
+        ImagesChangedError: the images have changed since, or can no longer be opened.
+    """
+    try:
+        data = _open(choice, backbone)
+    except RequestError as error:
+        raise ImagesChangedError(f"the images cannot be opened any more: {error}") from error
+    return as_seen_by_parent(data, fingerprint, content)
+
+
+def describe_data(study: StudySpec, data: Data) -> StudyData:
+    """Return what the study's record says about its images."""
+    training, validation = _split(study, data)
+    return StudyData(
+        source=study.data.source,
+        name=data.name,
+        classes=data.classes,
+        channels=data.channels,
+        image_size=data.image_size,
+        train=len(training),
+        validation=len(validation),
+        test=len(data.test),
+        train_fraction=study.data.train_fraction,
+        notes=data.notes,
+        **describe_fingerprint(data),
+    )
+
+
+def _open(choice: DataChoice, backbone: str) -> Data:
+    """Open the images; those of many sizes are resized to the input size of `backbone`."""
+    options = choice.model_dump(exclude={"source", "train_fraction"})
+    return load_data(choice.source, default_size=own_image_size(backbone), **options)
+
+
+def _check_recipe(study: StudySpec, data: Data) -> None:
+    make_augmentation(study.recipe, data)
+    images = len(_split(study, data)[0])
+    if study.recipe.batch_size > images:
+        raise RequestError(
+            f"batch_size {study.recipe.batch_size} is larger than the training part of {images} images: "
+            f"give --batch-size {images} or less"
+        )
+
+
+def _split(study: StudySpec, data: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Return the training and validation images of the first seed; every seed has as many."""
+    return data.split(study.seeds[0], study.recipe.validation_fraction, study.data.train_fraction)
