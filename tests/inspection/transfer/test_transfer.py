@@ -308,7 +308,7 @@ def test_streamed_images_are_recoloured_too(colours: Path, bands: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"how": ("guess",)}, "unknown way to carry over 'guess'"),
+        ({"how": ("guess",)}, "unknown way to transfer 'guess'"),
         ({"images": 0}, "--images must be a whole number of at least 1"),
         ({"train_fraction": 0.0}, "--train-fraction must lie in"),
         ({"attach": "se"}, "--attach is for fine-tuning"),
@@ -325,5 +325,5 @@ def test_settings_that_cannot_be(settings: dict[str, Any], said: str) -> None:
 
 def test_attaching_needs_a_plain_network(study: Path, colours: Path, tmp_path: Path) -> None:
     se = find_trained([str(study)])[1]
-    with pytest.raises(RequestError, match="puts mechanisms into plain networks"):
+    with pytest.raises(RequestError, match="attaches mechanisms to baseline networks"):
         carry([se], tmp_path, colours, how=("finetune",), attach="eca")

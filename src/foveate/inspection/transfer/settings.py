@@ -77,7 +77,7 @@ class TransferSettings:
 
         for way in self.how:
             if way not in WAYS:
-                raise RequestError(unknown_name("way to carry over", way, WAYS))
+                raise RequestError(unknown_name("way to transfer", way, WAYS))
         check_at_least(self, epochs=1, images=1, seeds=1, batch_size=1)
         if not 0 < self.train_fraction <= 1:
             raise RequestError(f"--train-fraction must lie in (0, 1], got {self.train_fraction}")
