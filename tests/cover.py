@@ -23,11 +23,6 @@ def cover(cases: Iterable[Sequence[Any]], *together: Sequence[int]) -> list[Any]
     ]
 
 
-def product(*factors: Iterable[Any], together: Sequence[Sequence[int]] = ()) -> list[Any]:
-    """Return a cover of the whole product of the factors, each value once at least."""
-    return cover(itertools.product(*factors), *together)
-
-
 def _choose(met: list[list[Any]]) -> set[int]:
     """Take the case that meets most of what no case has met yet, of equals the first, until all is met."""
     missing = set(itertools.chain.from_iterable(met))

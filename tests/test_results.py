@@ -148,7 +148,7 @@ def test_what_was_examined_is_kept_with_it(root):
     readme, page = written[root / "README.md"], written[root / "results" / "README.md"]
     assert "Transfer to insects: " in readme
     assert "### Transfer to insects" in page
-    assert "Left out: one image is broken." in page
+    assert "Excluded: one image is broken." in page
     assert "foveate transfer study --to insects" in page
     assert "somebody" not in readme + page
 

@@ -166,6 +166,7 @@ def test_an_unknown_flag_ends_with_2_and_names_the_nearest(
         (["compare", "--no-pretrained"], "--no-pretrained"),
         (["compare", "--jobs", "0", "--data", "digits"], "--jobs must be a whole number of at least 1"),
         (["sweep", "se", "reduction=4", "--trials", "3"], "--trials"),
+        (["compare", "--against", "dmsca-artikel"], "dmsca-article"),
     ],
 )
 def test_a_wrong_value_ends_with_2_in_one_line(

@@ -1,13 +1,16 @@
 """Mechanisms by numba's kernels against their equations in float64."""
 
+import itertools
 import math
 
 import pytest
 import torch
 from mechanism_cases import SHAPES, TOLERANCE, assert_equal, build, by_equations, images
+from pass_cases import case_name
 from torch import nn
 
 import foveate
+from cover import cover
 from foveate.kernels import inference
 
 pytest.importorskip("numba")
@@ -22,8 +25,9 @@ def by_numba(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         return module(x)
 
 
-@pytest.fixture(params=[1, 2])
+@pytest.fixture
 def team(request):
+    """So many threads as the test is parametrized with."""
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
@@ -41,8 +45,12 @@ def poisoned():
 
 
 @pytest.mark.usefixtures("poisoned")
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
-@pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.parametrize(
+    ("name", "shape", "team"),
+    cover(itertools.product(MECHANISMS, SHAPES, [1, 2]), (0, 1), (0, 2), (1, 2)),
+    ids=case_name,
+    indirect=["team"],
+)
 def test_equals_the_equations(name, shape, team):
     module = build(name, shape[1])
     for layout in LAYOUTS:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from foveate.data.corruptions import ARTICLE, CORRUPTIONS, SEVERITIES, noise_name, noise_sigma
-from foveate.data.prepared import CLEAN as CLEAN_IMAGES
 from foveate.errors import RequestError
 from foveate.records import robustness
 from foveate.records.files import read_record
@@ -65,7 +64,6 @@ def test_a_row_without_its_scores_is_refused(tmp_path: Path):
 
 def test_names_are_those_of_the_corruptions():
     assert tuple(CORRUPTIONS) == COMMON
-    assert robustness.CLEAN == CLEAN_IMAGES
     for strengths in SEVERITIES.values():
         assert {len(levels) for levels in strengths.values()} == {len(robustness.SEVERITIES)}
     for name in (*COMMON, *ARTICLE, noise_name(0.5)):

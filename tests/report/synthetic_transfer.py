@@ -94,5 +94,5 @@ def write_record(folder: Path, **changes: Any) -> Path:
     ]
     said = {"left_out": ["one image is broken."], "warnings": ["the images were enlarged."]}
     path = folder / "transfer-insects.json"
-    path.write_text(json.dumps(transfer_record(rows, **said | changes)))
+    path.write_text(json.dumps(transfer_record(changes.pop("rows", rows), **said | changes)))
     return path

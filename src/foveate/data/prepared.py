@@ -18,13 +18,12 @@ from foveate.data.images import UnreadableImageError, decode, place
 from foveate.data.numbering import Numbering, are_numbers, number_classes
 from foveate.errors import RequestError, shortened
 from foveate.names import cleaned
+from foveate.records.robustness import CLEAN
 
 __all__ = ["ArrayCorruptions", "FolderCorruptions", "PreparedCorruptions", "open_prepared"]
 
 STRENGTHS = 5
 LABELS = "labels.npy"
-CLEAN = "clean"
-"""The name of the images as they are."""
 
 
 class PreparedCorruptions(ABC):

@@ -146,7 +146,12 @@ def test_copy_pickle_and_compile_keep_the_attention(network, name, where):
 
 
 @pytest.mark.parametrize(
-    ("network", "name"), [("timm resnet18", "dmsca"), ("timm convnext", "dmsca"), ("timm resnet18", "sgfa")]
+    ("network", "name"),
+    [
+        pytest.param("timm resnet18", "dmsca", marks=pytest.mark.full),
+        ("timm convnext", "dmsca"),
+        ("timm resnet18", "sgfa"),
+    ],
 )
 def test_compiles_whole(network, name):
     model = foveate.attach(NETWORKS[network]().eval(), name)

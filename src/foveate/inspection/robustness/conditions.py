@@ -13,21 +13,19 @@ from foveate.data.corruptions import (
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.evaluation.attacks import ATTACKS
 from foveate.inspection.robustness.settings import RobustnessSettings
+from foveate.records.robustness import SEVERITIES, Condition
 
-__all__ = ["Condition", "asked_conditions", "check_settings", "missing_corruptions"]
+__all__ = ["asked_conditions", "check_settings", "missing_corruptions"]
 
 GROUPS = {"common": tuple(CORRUPTIONS), "article": ARTICLE}
 """Names that stand for several corruptions."""
-
-Condition = tuple[str, int | None]
-"""A corruption and its severity; noise of a stated σ has none."""
 
 
 def check_settings(settings: RobustnessSettings) -> None:
     """Raise RequestError for a value that cannot be used, naming it and the choices."""
     check_at_least(settings, images=1, attack_images=1, batch_size=1, seed=0)
     for severity in settings.severities:
-        if isinstance(severity, bool) or severity not in (1, 2, 3, 4, 5):
+        if isinstance(severity, bool) or severity not in SEVERITIES:
             raise RequestError(f"--severities takes whole numbers from 1 to 5, got {severity!r}")
     if not settings.severities and any(noise_sigma(name) is None for name in _named(settings)):
         raise RequestError("--severities is empty: expected some of 1 to 5")

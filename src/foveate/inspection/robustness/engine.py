@@ -14,12 +14,7 @@ from foveate.evaluation.attacks import check_toolbox
 from foveate.inspection.assessment import Assessment, assessment, examined_networks
 from foveate.inspection.examine import Work
 from foveate.inspection.robustness.attacking import attack_network
-from foveate.inspection.robustness.conditions import (
-    Condition,
-    asked_conditions,
-    check_settings,
-    missing_corruptions,
-)
+from foveate.inspection.robustness.conditions import asked_conditions, check_settings, missing_corruptions
 from foveate.inspection.robustness.corrupting import Corrupting
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained, assumed_order, open_images
@@ -27,6 +22,7 @@ from foveate.records.base import FORMAT
 from foveate.records.robustness import (
     CLEAN,
     ROBUSTNESS,
+    Condition,
     RobustnessData,
     RobustnessRecord,
     RobustnessRow,

@@ -16,14 +16,15 @@ class RobustnessSettings:
     Attributes:
         corruptions: Corruptions, separated by commas: names such as fog or noise_15, common (the 15 of
             ImageNet-C), or article (those that the DMSCA article measures); '' for none.
-        severities: Severities of the corruptions, from 1 to 5.
-        noise: Standard deviations σ of further Gaussian noise, on pixel values up to 255: 15,25.
+        severities: Severities of the corruptions, from 1 to 5, separated by commas.
+        noise: Standard deviations σ of further Gaussian noise, on pixel values up to 255, separated by
+            commas: 15,25.
         prepared: Folder of images that were corrupted elsewhere, in the layout of CIFAR-10-C or ImageNet-C,
             to test on instead.
         classes: YAML file that gives the class for each label or class folder of the prepared images.
         attacks: Adversarial attacks, separated by commas: fgsm, pgd, ensemble. They are run on each
             network's validation images, or on test images if it has none.
-        eps: L∞ bounds of the attacks, on pixel values up to 255.
+        eps: L∞ bounds of the attacks, on pixel values up to 255, separated by commas.
         attack_images: Number of images to attack for each network, spread over the classes.
         images: Largest number of test images, spread over the classes; by default all.
         batch_size: Images per forward pass; the random numbers depend on it, too.

@@ -46,7 +46,7 @@ LEGEND_LETTERS = 40
 """A phone shows so many letters of a legend side by side."""
 
 Spec = dict[str, Any]
-"""A specification or a configuration of Vega-Lite."""
+"""What Vega-Lite reads: a specification, a part of one, a configuration, or the data of a mark."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def colour_of(
     """
     if columns is None:
         columns = max(2, min(4, LEGEND_LETTERS // (3 + max(map(len, colours)))))
-    shown = alt.Legend(columns=columns, symbolLimit=0) if legend else None
-    return alt.Color(f"{field}:N", sort=[*colours], scale=colour_scale(colours), legend=shown)
+    key = alt.Legend(columns=columns, symbolLimit=0) if legend else None
+    return alt.Color(f"{field}:N", sort=[*colours], scale=colour_scale(colours), legend=key)
 
 
 def colour_scale(colours: Mapping[str, str]) -> alt.Scale:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.records.labels import BASELINE, display_name
-from foveate.report.core.notation import NOTHING, interval, listing, magnitude, p_value, points
+from foveate.report.core.notation import NOTHING, interval, listing, magnitude, p_equation, points
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.printed import PrintedCost, PrintedRow
 from foveate.report.study.summary import Summary
@@ -123,10 +123,9 @@ def _verdict(printed: float, test: Comparison) -> str:
         return "can neither be shown nor refuted here: that takes two seeds that differ."
     low, high = test.test.ci95
     seen = f"this study's 95 % interval ({interval((low, high), 2, scale=100)})"
-    p = test.p_adjusted
     evidence = f"seen {points(test.test.difference)}"
-    if p is not None:
-        evidence += f", adjusted p {'' if p < 0.001 else '= '}{p_value(p)}"
+    if test.p_adjusted is not None:
+        evidence += f", adjusted {p_equation(test.p_adjusted)}"
     if printed > high:
         return f"lie above {seen}: so large a gain does not show here ({evidence})."
     if printed < low:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
 
 import altair as alt
 
@@ -13,6 +12,7 @@ from foveate.report.core.notation import listing
 from foveate.report.core.theme import (
     COLOURS,
     Figure,
+    Spec,
     colour_of,
     mechanism_colours,
     mechanism_names,
@@ -52,7 +52,7 @@ def _accuracies(records: StudyRecords) -> Figure | None:
 
     A class without test images has no accuracy, and is not there.
     """
-    by_class: dict[str, list[dict[str, Any]]] = {}
+    by_class: dict[str, list[Spec]] = {}
     for label in records.finished:
         found: dict[str, list[float]] = {}
         for run in records.results[label].values():
@@ -128,7 +128,7 @@ def class_changes_figure(
     return Caption(name, group, title, description).figure(chart, height=max(120, 22 * len(classes)))
 
 
-def _change(change: ClassChange) -> dict[str, Any]:
+def _change(change: ClassChange) -> Spec:
     value = {"class": change.name, "mechanism": display_name(change.attention)}
     ends = {"change": change.difference, "low": change.low, "high": change.high}
     points = {key: None if end is None else 100 * end for key, end in ends.items()}

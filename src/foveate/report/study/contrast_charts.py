@@ -1,7 +1,6 @@
 """The figures of comparisons: differences to the baseline, planned comparisons, and values of an option."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import altair as alt
 
@@ -15,6 +14,7 @@ from foveate.report.core.theme import (
     BASELINE_COLOUR,
     COLOURS,
     Figure,
+    Spec,
     mechanism_colours,
     mechanism_names,
 )
@@ -97,7 +97,7 @@ def _values(option: str, summary: Summary, records: StudyRecords) -> Figure:
     """Draw the primary metric over the values of a swept option."""
     metric, axis = summary.metric, metric_axis(summary.metric, "Test", padding=8)
     scores = {row.attention: row.scores[metric.name] for row in summary.rows}
-    means: list[dict[str, Any]] = []
+    means: list[Spec] = []
     dots = []
     for value in summary.study.design.values:
         score = scores.get(value.label)

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import altair as alt
 
 from foveate.records.metric import Metric
-from foveate.report.core.theme import Figure, number_tip, specification
+from foveate.report.core.theme import Figure, Spec, number_tip, specification
 
 __all__ = ["HALO", "INK", "Axis", "Caption", "chart_of", "difference_axis", "free_scale", "metric_axis"]
 
-INK: dict[str, Any] = {"fill": {"expr": "ink"}}
-HALO: dict[str, Any] = {"stroke": {"expr": "paper"}, "strokeWidth": 4, "strokeJoin": "round"}
+INK: Spec = {"fill": {"expr": "ink"}}
+HALO: Spec = {"stroke": {"expr": "paper"}, "strokeWidth": 4, "strokeJoin": "round"}
 """Of letters that are drawn twice: first in the colour of the page, which keeps lines out of them."""
 
 
@@ -73,6 +73,6 @@ def difference_axis(metric: Metric, name: str, title: str) -> Axis:
     return Axis(name, heading, metric.scale, style=f"+.{metric.digits}f")
 
 
-def chart_of(values: Iterable[dict[str, Any]]) -> alt.Chart:
+def chart_of(values: Iterable[Spec]) -> alt.Chart:
     """Return an empty chart of `values`, a dict for each mark."""
     return alt.Chart(alt.Data(values=[*values]))

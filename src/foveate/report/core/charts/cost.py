@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import altair as alt
 
 from foveate.report.core.charts.axes import HALO, INK, Axis, Caption, chart_of, free_scale
-from foveate.report.core.theme import Figure, colour_of, colour_scale, number_tip
+from foveate.report.core.theme import Figure, Spec, colour_of, colour_scale, number_tip
 
 __all__ = ["CostPoint", "cost_figure", "costs_of_studies_figure", "pareto_front"]
 
@@ -55,7 +54,7 @@ def cost_figure(
     base = chart_of(values).encode(x=x)
     marks = base.encode(y=y, tooltip=["mechanism:N", *_tips(cost, metric)])
     names = base.encode(y=y, text="mechanism:N")
-    place: dict[str, Any] = {"fontSize": 12, "baseline": "middle", "dy": -9, **INK}
+    place: Spec = {"fontSize": 12, "baseline": "middle", "dy": -9, **INK}
     place |= {"align": {"expr": "datum.left ? 'right' : 'left'"}, "dx": {"expr": "datum.left ? -9 : 9"}}
     chart = alt.layer(
         base.transform_filter("datum.front")
@@ -104,7 +103,7 @@ def costs_of_studies_figure(
     return caption.figure(chart, 320)
 
 
-def _value(point: CostPoint, cost: Axis, metric: Axis) -> dict[str, Any]:
+def _value(point: CostPoint, cost: Axis, metric: Axis) -> Spec:
     ends = {"low": point.mean - point.std, metric.name: point.mean, "high": point.mean + point.std}
     scaled = {key: metric.factor * value for key, value in ends.items()}
     return {"mechanism": point.name, "cost": cost.factor * point.cost, **scaled}

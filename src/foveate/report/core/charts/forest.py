@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import altair as alt
 
 from foveate.report.core.charts.axes import HALO, INK, Axis, Caption, chart_of
-from foveate.report.core.theme import Figure
+from foveate.report.core.theme import Figure, Spec
 
 __all__ = ["DENSE", "ROOMY", "Dot", "ForestRow", "Heading", "Marks", "forest_figure"]
 
@@ -169,7 +169,7 @@ class _Forest:
     def diamonds(self) -> list[alt.Chart]:
         ends = ("low", "high", *("first", "third") * self.has_quartiles)
         tips = [*self.facts, *self.axis.tips(self.axis.name, *ends)]
-        mark: dict[str, Any] = {"shape": "diamond", "size": self.marks.diamond, "opacity": 1}
+        mark: Spec = {"shape": "diamond", "size": self.marks.diamond, "opacity": 1}
         filled = self.base.transform_filter("!datum.doubtful").mark_point(**mark, filled=True)
         layers = [filled.encode(x=self.x, color=self.colour, tooltip=tips)]
         if any(row.is_doubtful for row in self.rows.values()):
@@ -182,11 +182,11 @@ class _Forest:
     def labels(self) -> list[alt.Chart]:
         if not any(row.label for row in self.rows.values()):
             return []
-        above: dict[str, Any] = {"baseline": "bottom", "dy": -11, "fontSize": 12, **INK}
+        above: Spec = {"baseline": "bottom", "dy": -11, "fontSize": 12, **INK}
         return [self.base.mark_text(**above, **halo).encode(x=self.x, text="label:N") for halo in (HALO, {})]
 
 
-def _value(line: str, row: ForestRow, axis: Axis) -> dict[str, Any]:
+def _value(line: str, row: ForestRow, axis: Axis) -> Spec:
     value = {"line": line, "colour": row.colour, **row.tips, axis.name: axis.factor * row.estimate}
     value |= {"label": row.label, "doubtful": row.is_doubtful}
     if row.interval:
@@ -196,6 +196,6 @@ def _value(line: str, row: ForestRow, axis: Axis) -> dict[str, Any]:
     return value
 
 
-def _dot(line: str, row: ForestRow, dot: Dot, axis: Axis) -> dict[str, Any]:
+def _dot(line: str, row: ForestRow, dot: Dot, axis: Axis) -> Spec:
     value = {"line": line, "colour": row.colour, **row.tips, axis.name: axis.factor * dot.value}
     return value if dot.seed is None else value | {"seed": dot.seed}
