@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from foveate.models.backbones import registered  # noqa: F401  registers the names
+from foveate.models.backbones import registry  # noqa: F401  registers the names
 
 __all__ = ["main"]
 

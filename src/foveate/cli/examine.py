@@ -98,13 +98,13 @@ def _examine(
     runs: Sequence[str], where: ExaminationSettings, json: Path | None, engine: Callable[[Any], Path]
 ) -> int:
     """Examine the networks, build the page of the folder, and print the record's section."""
+    from foveate.cli.bar import shown_on
     from foveate.inspection.examine import examine
     from foveate.records.files import STUDY
     from foveate.report.examined import build_examination
     from foveate.report.section_console import section_console
     from foveate.report.sections import read_examined
     from foveate.report.study.build import build_report
-    from foveate.studies.engine.bar import shown_on
 
     console = console_beside(json, wide=True)
     with shown_on(console) as on_progress:

@@ -27,11 +27,11 @@ def profile(
     The networks are timed in turns, so that ratios hold on a machine whose speed drifts. Weights are random,
     which does not change the cost.
     """
+    from foveate.cli.bar import shown_on
     from foveate.profiling.engine import profile as measure
     from foveate.profiling.spec import make_profile
     from foveate.report.profile.build import write_profile
     from foveate.report.profile.console import profile_console
-    from foveate.studies.engine.bar import shown_on
 
     console = console_beside(json, wide=True)
     spec = make_profile(settings)

@@ -119,8 +119,8 @@ def plan(
 
     Times are estimated from training steps that are measured here. Nothing is trained or written.
     """
+    from foveate.cli.progress import ProgressWatch
     from foveate.report.plan.console import plan_table
-    from foveate.studies.engine.progress import ProgressWatch
     from foveate.studies.plan import plan as plan_study
     from foveate.studies.spec.study import read_study
 
@@ -178,12 +178,12 @@ def _train(
     file: Path | None, subject: Compared, flags: StudyFlags, search: SearchSettings = SearchSettings()
 ) -> int:
     """Run a study and build its report. A request that is refused leaves nothing behind."""
+    from foveate.cli.progress import ProgressWatch
     from foveate.report.study.articles import find_article
     from foveate.report.study.build import build_report
     from foveate.studies.compare import compare as run_study
     from foveate.studies.engine.environment import command_line
     from foveate.studies.engine.folder import refuse_unusable_folder
-    from foveate.studies.engine.progress import ProgressWatch
     from foveate.studies.search import search as search_options
     from foveate.studies.spec.study import read_study
 

@@ -12,9 +12,11 @@ from foveate.evaluation.statistics import (
     paired_test,
     seeds_needed,
 )
+from foveate.records.design import PlannedPair
+from foveate.records.metric import Metric
 from foveate.records.study import StudyRecords
 
-__all__ = ["Comparison", "compare_candidates"]
+__all__ = ["Comparison", "compare_candidates", "make_comparison"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,28 @@ class Comparison:
         }
 
 
+def make_comparison(
+    pair: PlannedPair,
+    test: PairedTest,
+    p_adjusted: float | None,
+    metric: Metric,
+    alpha: float,
+    *,
+    detectable_difference: float | None,
+    seeds_needed: int | None,
+) -> Comparison:
+    """Return the comparison of `pair` with its outcome and its gain in the direction of `metric`."""
+    return Comparison(
+        *pair,
+        test=test,
+        p_adjusted=p_adjusted,
+        detectable_difference=detectable_difference,
+        seeds_needed=seeds_needed,
+        outcome=outcome(test.difference, p_adjusted, alpha, higher_is_better=metric.higher_is_better),
+        gain=None if test.difference is None else metric.sign * test.difference,
+    )
+
+
 def compare_candidates(records: StudyRecords) -> tuple[Comparison, ...]:
     """Make the planned comparisons of a study, of the candidates that have finished runs.
 
@@ -85,23 +109,15 @@ def compare_candidates(records: StudyRecords) -> tuple[Comparison, ...]:
         before, after = ([records.results[x][seed].test.value(metric) for seed in seeds] for x in (a, b))
         tests[a, b] = paired_test(before, after, bounds_of(metric))
     adjusted = dict(zip(pairs, adjust_family([*tests.values()], settings.adjust), strict=True))
-    comparisons = []
-    for pair in planned:
-        test, p_adjusted = tests[pair.a, pair.b], adjusted[pair.a, pair.b]
-        comparisons.append(
-            Comparison(
-                *pair,
-                test=test,
-                p_adjusted=p_adjusted,
-                detectable_difference=detectable_difference(test.std, test.n, alpha, settings.power),
-                seeds_needed=seeds_needed(test.difference, test.std, alpha, settings.power),
-                outcome=outcome(
-                    test.difference,
-                    p_adjusted,
-                    settings.alpha,
-                    higher_is_better=metric.higher_is_better,
-                ),
-                gain=None if test.difference is None else metric.sign * test.difference,
-            )
+    return tuple(
+        make_comparison(
+            pair,
+            test := tests[pair.a, pair.b],
+            adjusted[pair.a, pair.b],
+            metric,
+            settings.alpha,
+            detectable_difference=detectable_difference(test.std, test.n, alpha, settings.power),
+            seeds_needed=seeds_needed(test.difference, test.std, alpha, settings.power),
         )
-    return tuple(comparisons)
+        for pair in planned
+    )

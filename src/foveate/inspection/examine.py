@@ -1,4 +1,4 @@
-"""What explain, robustness and transfer have in common: from what was asked to the path of a record."""
+"""What explain, robustness and transfer have in common: from a request to the path of its record."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -119,10 +119,10 @@ class Viewer:
         except RequestError as error:
             fault = str(error)
         logits, own = _captured(network, images, path)
-        likeliest = logits[0].softmax(0).topk(min(ANSWERS, logits.shape[1]))
+        top = logits[0].softmax(0).topk(min(ANSWERS, logits.shape[1]))
         answers = [
             (trained.classes[int(place)], float(value))
-            for value, place in zip(likeliest.values, likeliest.indices, strict=True)
+            for value, place in zip(top.values, top.indices, strict=True)
         ]
         return View(trained.label, answers, path, heat, own, fault)
 

@@ -4,7 +4,7 @@
 Each folder imports only those before it.
 """
 
-from foveate.models.backbones import registered  # noqa: F401  registers the names
+from foveate.models.backbones import registry  # noqa: F401  registers the names
 from foveate.models.checkpoint.hub import from_pretrained, push_to_hub, save_pretrained
 from foveate.models.checkpoint.save_load import load, save
 from foveate.models.checkpoint.state_dicts import load_weights

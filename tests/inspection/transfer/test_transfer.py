@@ -325,5 +325,5 @@ def test_settings_that_cannot_be(settings: dict[str, Any], said: str) -> None:
 
 def test_attaching_needs_a_plain_network(study: Path, colours: Path, tmp_path: Path) -> None:
     se = find_trained([str(study)])[1]
-    with pytest.raises(RequestError, match="puts mechanisms into plain networks"):
+    with pytest.raises(RequestError, match="attaches mechanisms to baseline networks"):
         carry([se], tmp_path, colours, how=("finetune",), attach="eca")

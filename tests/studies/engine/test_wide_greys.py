@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from command_line import foveate
 from foveate.data import load_data
 from foveate.data.pictures import open_pictures
 from foveate.errors import RequestError
@@ -15,6 +14,9 @@ from foveate.inspection.find_trained import find_trained
 from foveate.inspection.trained import open_images
 from foveate.look.pictures import read_picture
 from foveate.look.viewer import Viewer
+from foveate.studies.compare import compare
+from foveate.studies.engine.run import Machine
+from foveate.studies.spec.study import make_study
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,8 @@ def study(tmp_path_factory):
         for i in range(8):
             pixels = generator.integers(0, brightest, (8, 8), dtype=np.uint16)
             Image.fromarray(pixels).save(folder / "set" / name / f"{i}.png")
-    done = foveate(
-        *("compare", "--data", "set", "--backbone", "cifar_resnet8", "--attention", "none", "--seeds", "1"),
-        *("--epochs", "1", "--batch-size", "4", "--out", "study"),
-        cwd=folder,
-    )
-    assert done.returncode == 0, done.stderr
+    settings = {"data": str(folder / "set"), "backbone": "cifar_resnet8", "attention": "none", "seeds": 1}
+    compare(make_study(settings, {"epochs": 1, "batch_size": 4}), folder / "study", Machine("cpu", threads=1))
     return folder / "study"
 
 

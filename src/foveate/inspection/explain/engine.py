@@ -124,7 +124,7 @@ def _first_seeds(trained: list[Trained]) -> set[str]:
 def _build(
     work: Work, settings: ExplainSettings, subjects: Subjects, record: Assessment[ExplainRow]
 ) -> Iterator[BuiltNetwork]:
-    """Build each network when it is its turn; one without the layer asked for is excluded."""
+    """Build one network at a time; a network without the requested layer is excluded."""
     example = subjects.images(np.array([0]))
     for one in work.trained:
         try:

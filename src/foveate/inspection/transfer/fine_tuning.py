@@ -49,7 +49,7 @@ class Tuning:
         attached: Candidate | None = None,
     ) -> None:
         if attached is not None:
-            # As the identity it changes nothing before it is trained; tables name it as it was asked for.
+            # As the identity it changes nothing before it is trained; tables show the label that was given.
             attached = attached.model_copy(update={"identity_init": True, "alias": attached.label})
         self.trained, self.seed, self.attached = trained, seed, attached
         # The weights were trained on images that were normalised in this way.
@@ -100,9 +100,8 @@ def fine_tune(
 
 def check_attached(trained: list[Trained], attached: tuple[Candidate, ...]) -> None:
     """Raise RequestError if mechanisms are to be attached and there is no baseline network."""
-    plain = [one for one in trained if one.label == BASELINE]
-    if attached and not plain:
+    if attached and all(one.label != BASELINE for one in trained):
         raise RequestError(
-            "--attach puts mechanisms into plain networks, and none of those given is: give a plain run, or "
-            "a name that timm has weights for"
+            "--attach attaches mechanisms to baseline networks, and none of those given is one: give a run "
+            "without attention, or a name that timm has weights for"
         )

@@ -57,15 +57,13 @@ def _finding(summary: ExplainSummary) -> str:
         return f"In {names}, no mechanism differs significantly from plain ({family})."
     same = sum(test.outcome is Outcome.UNTESTED and test.test.n > 1 for test in summary.tests)
     family += f", and {same} more with {NO_SPREAD}" if same else ""
-    is_or_are = "is" if len(significant) == 1 else "are"
-    finding = (
-        f"Of {family}, {len(significant)} {is_or_are} significant: {listing(list(map(_said, significant)))}."
-    )
-    rest = len(tested) - len(significant)
+    number, rest = len(significant), len(tested) - len(significant)
+    found = listing([_difference(test) for test in significant])
+    finding = f"Of {family}, {number} {'is' if number == 1 else 'are'} significant: {found}."
     return finding + (f" The other {rest} {'is' if rest == 1 else 'are'} not significant." if rest else "")
 
 
-def _said(test: ScoreTest) -> str:
+def _difference(test: ScoreTest) -> str:
     difference = test.test.difference or 0.0
     way = "lower" if difference < 0 else "higher"
     better = "" if test.score in UNDIRECTED else f" ({test.outcome.value})"

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from foveate.evaluation.comparisons import Comparison
-from foveate.evaluation.significance import outcome
+from foveate.evaluation.comparisons import Comparison, make_comparison
 from foveate.evaluation.statistics import Anova, Description, PairedTest
 from foveate.records.base import FORMAT
 from foveate.records.cost import CostRecord
+from foveate.records.design import PlannedPair
 from foveate.records.study import StudyDescription
 from foveate.report.study.class_changes import ClassChange
 from foveate.report.study.printed import PrintedFigures
@@ -67,21 +67,14 @@ def _row(row: Mapping[str, Any], study: StudyDescription) -> SummaryRow:
 
 
 def _comparison(test: Mapping[str, Any], study: StudyDescription) -> Comparison:
-    metric, p_adjusted = study.task.primary, test["p_adjusted"]
-    found = outcome(
-        test["difference"], p_adjusted, study.statistics.alpha, higher_is_better=metric.higher_is_better
-    )
-    return Comparison(
-        a=test["a"],
-        b=test["b"],
-        title=test.get("title"),
-        group=test.get("group"),
-        test=TEST.validate_python(test),
-        p_adjusted=p_adjusted,
+    return make_comparison(
+        PlannedPair(test["a"], test["b"], test.get("title"), test.get("group")),
+        TEST.validate_python(test),
+        test["p_adjusted"],
+        study.task.primary,
+        study.statistics.alpha,
         detectable_difference=test["detectable_difference"],
         seeds_needed=test["seeds_needed"],
-        outcome=found,
-        gain=None if test["difference"] is None else metric.sign * test["difference"],
     )
 
 

@@ -11,7 +11,7 @@ import torch
 import foveate
 from foveate.errors import RequestError
 from foveate.models import attached
-from foveate.models.backbones.registered import BACKBONES
+from foveate.models.backbones.registry import BACKBONES
 
 NAMES = [f"{backbone}_{mechanism}" for backbone in BACKBONES for mechanism in foveate.list_attention()]
 
@@ -36,13 +36,13 @@ def assert_equal(state, expected):
 
 def test_every_mechanism_in_every_backbone_has_a_name():
     assert set(NAMES) <= set(timm.list_models())
-    assert set(NAMES) == set(timm.list_models(module="registered"))
-    assert timm.list_models("resnet50_*", module="registered") == fnmatch.filter(sorted(NAMES), "resnet50_*")
+    assert set(NAMES) == set(timm.list_models(module="registry"))
+    assert timm.list_models("resnet50_*", module="registry") == fnmatch.filter(sorted(NAMES), "resnet50_*")
     assert "resnet50_se" not in timm.list_models("resnet50_*", exclude_filters="*_se")
     for name in NAMES:
         assert timm.is_model(name)
         entrypoint = timm.model_entrypoint(name)
-        assert (entrypoint.__name__, entrypoint.__module__) == (name, "foveate.models.backbones.registered")
+        assert (entrypoint.__name__, entrypoint.__module__) == (name, "foveate.models.backbones.registry")
         assert timm.get_pretrained_cfg(name).architecture == name
 
 
