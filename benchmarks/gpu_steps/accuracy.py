@@ -9,7 +9,7 @@ from typing import NamedTuple
 from foveate.errors import RequestError
 from foveate.files import write_json
 from foveate.records.files import RESULT, RUNS, STUDY, read_record
-from foveate.records.run import read_run
+from foveate.records.read_run import read_run
 from foveate.records.study import StudyRecord
 from foveate.studies.compare import begin_study
 from foveate.studies.engine.folder import find_result, sole_user

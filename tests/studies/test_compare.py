@@ -60,7 +60,7 @@ class Log(Watch):
 
 def compare_and_report(study: StudySpec, out: Path, machine: Machine = CPU, **options: Any) -> dict[str, Any]:
     compare(study, out, machine, **options)
-    return build_report(out)
+    return build_report(out).to_json()
 
 
 def without_clocks(summary: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def with_quiet_latencies(out: Path) -> dict[str, Any]:
         row |= {"latency_ms_p50": 2.0, "latency_ms_p95": 2.1, "latency_ratio": 1.0}
     record["timing"]["cpu_share"] = 1.0
     (out / "cost.json").write_text(json.dumps(record))
-    return build_report(out)
+    return build_report(out).to_json()
 
 
 def test_a_finished_study_is_only_read(finished: tuple[Path, dict[str, Any]], bands: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_checkpoint_that_is_none_fails_its_run_only(bands: Path, tmp_path: Pat
     log = Log()
     compare(study, out, CPU, watch=log)
     assert log.done == ["se, seed 0"]
-    assert "last.ckpt is no checkpoint to go on from" in log.failures[0][1]
+    assert "last.ckpt is no checkpoint to resume from" in log.failures[0][1]
     assert "delete it" in log.failures[0][1]
 
 

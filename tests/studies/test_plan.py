@@ -40,17 +40,17 @@ def test_a_plan_counts_what_the_study_then_does(bands: Path, tmp_path: Path) -> 
     spec, out = study(bands), tmp_path / "out"
     before = plan(spec, out, CPU)
     assert not out.exists()  # nothing is written
-    assert (before["runs"], before["finished"]) == (4, 0)
-    assert [row["steps"] for row in before["candidates"]] == [2 * (54 // 16)] * 2
-    assert all(row["step_ms"] > 0 for row in before["candidates"])
-    runs = sum(row["runs"] * row["run_seconds"] for row in before["candidates"])
-    assert before["seconds"] == pytest.approx(runs)
+    assert (before.runs, before.finished) == (4, 0)
+    assert [row.steps for row in before.candidates] == [2 * (54 // 16)] * 2
+    assert all(row.step_ms > 0 for row in before.candidates)
+    runs = sum(row.runs * row.run_seconds for row in before.candidates)
+    assert before.seconds == pytest.approx(runs)
     compare(spec, out, CPU)
     weights = sum(path.stat().st_size for path in out.glob("runs/*/weights.safetensors"))
-    assert before["disk"]["weights"] == pytest.approx(weights, rel=0.05)
+    assert before.disk.weights == pytest.approx(weights, rel=0.05)
     after = plan(spec, out, CPU)
-    assert (after["finished"], after["seconds"]) == (4, 0)
-    assert [row["left"] for row in after["candidates"]] == [0, 0]
+    assert (after.finished, after.seconds) == (4, 0)
+    assert [row.left for row in after.candidates] == [0, 0]
 
 
 def test_a_plan_takes_the_spread_that_was_measured(bands: Path, tmp_path: Path) -> None:
@@ -63,26 +63,26 @@ def test_a_plan_takes_the_spread_that_was_measured(bands: Path, tmp_path: Path) 
         )
         result["test"]["accuracy"] = 0.5 + gain
         path.write_text(json.dumps(result))
-    (row,) = plan(spec, tmp_path, CPU)["detectable"]
-    assert row["measured"]
-    assert row["spread"] == pytest.approx(statistics.stdev([0.01, 0.02, 0.06]))
-    assert row["comparisons"] == 1
-    assert row["difference"] == pytest.approx(detectable_difference(row["spread"], 3, 0.05, 0.8))
+    (row,) = plan(spec, tmp_path, CPU).detectable
+    assert row.measured
+    assert row.spread == pytest.approx(statistics.stdev([0.01, 0.02, 0.06]))
+    assert row.comparisons == 1
+    assert row.difference == pytest.approx(detectable_difference(row.spread, 3, 0.05, 0.8))
 
 
 def test_a_spread_can_be_given_and_planned_comparisons_share_the_level(bands: Path, tmp_path: Path) -> None:
     spec = study(bands, attention=None, sweep="se", values=["reduction=4,16"], seeds=5)
-    (row,) = plan(spec, tmp_path, CPU, spread=0.01)["detectable"]
-    assert (row["spread"], row["measured"], row["comparisons"]) == (0.01, False, 2)
-    assert row["difference"] == pytest.approx(detectable_difference(0.01, 5, 0.05 / 2, 0.8))
-    unknown = plan(spec, tmp_path, CPU)["detectable"]
-    assert [one["spread"] for one in unknown] == [0.001, 0.003, 0.01]
+    (row,) = plan(spec, tmp_path, CPU, spread=0.01).detectable
+    assert (row.spread, row.measured, row.comparisons) == (0.01, False, 2)
+    assert row.difference == pytest.approx(detectable_difference(0.01, 5, 0.05 / 2, 0.8))
+    unknown = plan(spec, tmp_path, CPU).detectable
+    assert [one.spread for one in unknown] == [0.001, 0.003, 0.01]
 
 
 def test_jobs_share_the_time(bands: Path, tmp_path: Path) -> None:
     planned = plan(study(bands), tmp_path, CPU, jobs=2)
-    runs = sum(row["runs"] * row["run_seconds"] for row in planned["candidates"])
-    assert planned["seconds"] == pytest.approx(runs / 2)
+    runs = sum(row.runs * row.run_seconds for row in planned.candidates)
+    assert planned.seconds == pytest.approx(runs / 2)
 
 
 def test_a_plan_can_be_read_at_80_columns(bands: Path, tmp_path: Path) -> None:
@@ -93,12 +93,14 @@ def test_a_plan_can_be_read_at_80_columns(bands: Path, tmp_path: Path) -> None:
     assert "4 runs to go: about" in text
     assert "MB of weights" in text
     assert "would likely be detected" in " ".join(text.split())
-    console.print(plan_table(planned | {"disk": planned["disk"] | {"free": 0}}))
+    console.print(
+        plan_table(planned.model_copy(update={"disk": planned.disk.model_copy(update={"free": 0})}))
+    )
     assert "more than is free" in console.export_text()
     one = plan(study(bands, seeds=1), tmp_path, CPU)
     console.print(plan_table(one))
     assert "give --seeds 3 or more" in console.export_text()
-    json.dumps(planned, allow_nan=False)
+    json.dumps(planned.to_json(), allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -120,5 +122,5 @@ def test_planning_leaves_the_random_numbers_of_runs_alone(bands: Path, tmp_path:
     compare(spec, tmp_path / "planned", CPU)
     torch.manual_seed(1)
     compare(spec, tmp_path / "unplanned", CPU)
-    first, second = (build_report(tmp_path / name) for name in ("planned", "unplanned"))
+    first, second = (build_report(tmp_path / name).to_json() for name in ("planned", "unplanned"))
     assert first["rows"][0]["loss"] == second["rows"][0]["loss"]

@@ -60,7 +60,7 @@ def test_a_search_ends_in_a_study_of_the_best_that_was_found(bands: Path, tmp_pa
     assert len(list((tmp_path / "search").glob("*/trial.json"))) == 4
     assert not list((tmp_path / "search").glob("*/result.json"))  # nothing was tested
     compare(study, tmp_path, CPU, data=data)
-    summary = build_report(tmp_path)
+    summary = build_report(tmp_path).to_json()
     assert summary["study"]["design"]["search"]["best"] == found.best
     assert len(summary["rows"]) == len(study.attention)
 

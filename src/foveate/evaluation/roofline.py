@@ -7,7 +7,7 @@ import torch
 
 from foveate.evaluation.timing import milliseconds
 
-__all__ = ["Bounds", "measure_bounds"]
+__all__ = ["MachineBounds", "measure_bounds"]
 
 MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 ARRAY_BYTES = {"cpu": 2**27, "cuda": 2**30}
@@ -15,7 +15,7 @@ REPEATS = 7
 
 
 @dataclass(frozen=True)
-class Bounds:
+class MachineBounds:
     """The highest rates that were measured: FLOP/s in one dtype, and bytes/s to and from memory."""
 
     flops: float
@@ -25,7 +25,7 @@ class Bounds:
 
 
 @torch.inference_mode()
-def measure_bounds(device: torch.device, dtype: torch.dtype) -> Bounds:
+def measure_bounds(device: torch.device, dtype: torch.dtype) -> MachineBounds:
     """Measure the product of two large matrices in `dtype`, and a = b + ½ c over arrays larger than caches.
 
     Each is the best of several measurements. The sum moves three arrays: two reads and one write.
@@ -38,7 +38,7 @@ def measure_bounds(device: torch.device, dtype: torch.dtype) -> Bounds:
     b = torch.ones(size // 4, device=device)
     c, a = torch.ones_like(b), torch.empty_like(b)
     of_sum = _best_seconds(lambda: torch.add(b, c, alpha=0.5, out=a), device)
-    return Bounds(2 * side**3 / of_product, 3 * size / of_sum, side, size)
+    return MachineBounds(2 * side**3 / of_product, 3 * size / of_sum, side, size)
 
 
 def _best_seconds(step: Callable[[], object], device: torch.device) -> float:

@@ -1,7 +1,7 @@
-"""Which requests the page answers: those for its own address that come from the page itself.
+"""Refuse requests that are not for the page's own address or do not come from the page itself.
 
-A foreign page can make a browser send requests here, under a name that its owner points at this machine (DNS
-rebinding), and would read the answers. The names in the headers of a request reveal that.
+The owner of a foreign page can point a name at this machine (DNS rebinding); a browser that shows that page
+then sends its requests here, and it could read the answers. The headers of a request reveal that name.
 """
 
 import ipaddress

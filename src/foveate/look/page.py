@@ -1,4 +1,4 @@
-"""The page in Gradio: its controls, and what each of them does."""
+"""The page in Gradio: its controls and their handlers."""
 
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ def build_page(viewer: Viewer, data: Data | None, title: str, note: str = "") ->
     """Return the page of `viewer` as Blocks that are not launched yet.
 
     Args:
-        data: for examples; None without.
-        note: what is missing, in a sentence; "" shows none.
+        data: the images for examples; None for no examples.
+        note: a sentence about what is missing; "" for none.
     """
     gr = gradio_library()
     handle = _Handlers(viewer, data)
@@ -120,7 +120,7 @@ def build_page(viewer: Viewer, data: Data | None, title: str, note: str = "") ->
 
 
 class _Handlers:
-    """What each control does; an error is a message in the page."""
+    """The handlers of the controls; an error becomes a message in the page."""
 
     def __init__(self, viewer: Viewer, data: Data | None) -> None:
         self.viewer, self.data = viewer, data

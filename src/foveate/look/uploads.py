@@ -1,4 +1,4 @@
-"""Abandoned uploads: a request that is refused before it is handled leaves its file behind."""
+"""Remove abandoned uploads: a request that is refused before it is handled leaves its file behind."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What the page shows: predictions, heat maps and the maps of attention, of each network of a study."""
+"""Compute what the page shows for each network of a study: predictions, heat maps, maps of attention."""
 
 import threading
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ class View:
 class Viewer:
     """The networks of a study by seed, each built when it is first needed.
 
-    One thread at a time uses them: their hooks are installed meanwhile.
+    A lock lets one thread at a time use them, because it installs hooks in them.
     """
 
     def __init__(self, trained: Sequence[Trained], device: torch.device) -> None:

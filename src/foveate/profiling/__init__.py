@@ -1,1 +1,1 @@
-"""What attention costs: `foveate profile` and `foveate list`."""
+"""Measure what attention costs: `foveate profile` and `foveate list`."""

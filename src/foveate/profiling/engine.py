@@ -1,4 +1,4 @@
-"""A profile: what each mechanism costs beside the baseline, counted and measured in one run."""
+"""`foveate profile`: count and measure the costs of each mechanism and the baseline in one run."""
 
 from contextlib import nullcontext
 from statistics import median
@@ -17,7 +17,7 @@ from foveate.profiling.rows import Measured, make_row
 from foveate.profiling.spec import ProfileSpec
 from foveate.profiling.warnings import ROOM, warnings_of
 from foveate.records.base import FORMAT
-from foveate.records.profile import Machine, MemoryAccount, ProfileRecord, ProfileRow, ProfileTiming
+from foveate.records.profile import MeasuredBounds, MemoryAccount, ProfileRecord, ProfileRow, ProfileTiming
 from foveate.studies.engine.environment import command_line, describe_environment
 from foveate.studies.engine.watch import OnProgress
 from foveate.version import __version__
@@ -33,12 +33,12 @@ ONE_THREAD_STEPS = 3
 def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> ProfileRecord:
     """Count and measure all candidates of `spec`.
 
-    Every number that cannot be given is None. Figures of work are of one image, those of latency and memory
-    of one step of the whole batch.
+    Figures that are not available are None. Work is per image; latency and memory are per step of the whole
+    batch.
 
     Raises:
-        RequestError: a mechanism, a network or a device that refuses what it is asked for.
-        WorkError: memory does not suffice, or a network cannot be compiled.
+        RequestError: a mechanism, a network or the device does not support the settings.
+        WorkError: there is not enough memory, or a network cannot be compiled.
     """
     torch.set_num_threads(spec.threads)
     if spec.device.type == "cuda" and spec.device.index is not None:
@@ -84,7 +84,7 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
             plain_one_thread_ms=None,
         ),
         memory=MemoryAccount(account=_account(spec.device)),
-        machine=Machine(**vars(bounds)),
+        machine=MeasuredBounds(**vars(bounds)),
         rows=tuple(rows),
     )
     one_thread = _one_thread(spec, ready, record)
@@ -94,11 +94,10 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
 
 
 def _one_thread(spec: ProfileSpec, ready: dict[str, Ready], record: ProfileRecord) -> float | None:
-    """Time a step of the baseline with one thread, in ms, where several are far from the machine's bound.
+    """Time a step of the baseline with one thread, in ms, if with several it is far from the machine's bound.
 
-    A thread whose core another program holds keeps all others waiting. None where there is no such question:
-    on another device, with one thread, near the bound, and of compiled networks, which are made for a number
-    of threads.
+    All threads wait for one whose core another program uses. None if this cannot be the case: on another
+    device, with one thread, near the bound, and for compiled networks, which fix the number of threads.
     """
     if spec.device.type != "cpu" or spec.threads == 1 or spec.compile:
         return None
@@ -114,7 +113,7 @@ def _one_thread(spec: ProfileSpec, ready: dict[str, Ready], record: ProfileRecor
 
 
 def _first_calls(spec: ProfileSpec, on_progress: OnProgress) -> tuple[dict[str, Ready], dict[str, float]]:
-    """Build every network and step it once: refusals come here, and the time that compiling takes."""
+    """Build every network and run one step, which raises most errors; return the times of compiling."""
     ready: dict[str, Ready] = {}
     seconds: dict[str, float] = {}
     for done, candidate in enumerate(spec.attention):
@@ -133,7 +132,7 @@ def _first_calls(spec: ProfileSpec, on_progress: OnProgress) -> tuple[dict[str, 
 def _measure_memory(
     spec: ProfileSpec, ready: dict[str, Ready], on_progress: OnProgress
 ) -> dict[str, tuple[int, int | None]]:
-    """Bytes held between steps, and the peak of a step above them, before any graph is captured."""
+    """Measure the bytes held between steps, and the peak of a step above them, before graphs are captured."""
     measured = {}
     for done, (label, made) in enumerate(ready.items()):
         on_progress("measuring memory", done, len(ready))
@@ -159,7 +158,7 @@ def _take_turns(spec: ProfileSpec, ready: dict[str, Ready], on_progress: OnProgr
 def _time_parts(
     spec: ProfileSpec, ready: dict[str, Ready], on_progress: OnProgress
 ) -> dict[str, dict[str, float]]:
-    """Where each mechanism's time goes: its parts as the equations are written, run eagerly."""
+    """Time the parts of each mechanism on the reference path, run eagerly."""
     parts = {}
     for done, (label, made) in enumerate(ready.items()):
         modules = [

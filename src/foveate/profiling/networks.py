@@ -1,4 +1,4 @@
-"""The networks of a profile: their work counted without memory, themselves built and made ready to step."""
+"""The networks of a profile: count their work on the meta device, build them and prepare their steps."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,12 +25,12 @@ from foveate.studies.spec.candidate import Candidate
 __all__ = ["Counted", "Ready", "count_candidate", "fill_zero_scales", "make_ready", "refusals"]
 
 SCALE_FOR_ZERO = 0.5
-"""Stands for the scales of norms that timm sets to 0 at the start: maps of zeros are no fair load."""
+"""Replaces the scales of norms that timm initialises to 0, because maps of zeros are not a fair load."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What is known of a network without running it. `site_bytes` are those of the maps at its sites."""
+    """The counts of a network; `site_bytes` are the bytes of the maps at its sites."""
 
     sites: int
     site_bytes: int
@@ -40,7 +40,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Ready:
-    """A network on its device, and what does one step of it; `runs` is the network, compiled if asked for."""
+    """A network on its device, and its step; `runs` is the network itself or its compiled form."""
 
     network: nn.Module
     runs: Callable[..., Any]
@@ -49,13 +49,13 @@ class Ready:
     optimizer: torch.optim.Optimizer | None
 
     def count_paths(self) -> dict[str, int]:
-        """How many sites take which path in a step."""
+        """Return the number of sites on each kernel path in a step."""
         with torch.inference_mode(self.optimizer is None):
             return dict(Counter(site.path for site in kernel_paths(self.network)))
 
     def measure_memory(self) -> tuple[int, int | None]:
-        """Bytes that are held between steps, and the peak of a step on top of them."""
-        self.step()  # libraries choose their ways, the optimizer makes its state
+        """Return the bytes that are held between steps, and the peak of a step on top of them."""
+        self.step()  # libraries choose their algorithms, the optimizer creates its state
         if self.optimizer is not None:
             self.optimizer.zero_grad(set_to_none=True)
         held = count_held_bytes(self.network, self.images, self.optimizer)
@@ -63,10 +63,10 @@ class Ready:
 
 
 def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
-    """Count one step of a candidate on the meta device, where it runs as its equations are written.
+    """Count one step of a candidate on the meta device, on the reference path.
 
     Raises:
-        RequestError: a mechanism that refuses its options or its place, a network that refuses the images.
+        RequestError: the mechanism refuses its options or its site, or the network refuses the images.
     """
     with torch.device("meta"), only_reference():
         network = _build(spec, candidate)
@@ -83,9 +83,9 @@ def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
                 with torch.no_grad():
                     work = count_work(lambda: network(images))
             else:
-                step()  # the optimizer makes its state
+                step()  # the optimizer creates its state
                 work = count_work(step)
-        except Exception as error:  # each network refuses in its own way
+        except Exception as error:  # networks raise errors of any type
             raise RequestError(
                 f"{candidate.label} on {spec.backbone} cannot take {spec.batch_size} × {spec.channels} × "
                 f"{spec.image_size} × {spec.image_size} in {spec.mode} ({first_line(error)}): give another "
@@ -97,9 +97,9 @@ def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
 
 
 def make_ready(spec: ProfileSpec, candidate: Candidate, backend: str = "inductor") -> Ready:
-    """Build a candidate on the device of `spec`; the weights of its backbone are those of every other one.
+    """Build a candidate on the device of `spec`; all candidates have the same weights of the backbone.
 
-    `backend` is that of torch.compile, where `spec` asks for it.
+    `backend` is the backend of torch.compile, if `spec` asks for it.
     """
     network = _build(spec, candidate).to(spec.device)
     if attached(network):
@@ -112,7 +112,7 @@ def make_ready(spec: ProfileSpec, candidate: Candidate, backend: str = "inductor
 
 
 def fill_zero_scales(network: nn.Module) -> None:
-    """Set the scales that are all 0, as timm sets those of last norms, to SCALE_FOR_ZERO."""
+    """Set scales that are all 0 to SCALE_FOR_ZERO; timm initialises the last norm of a block so."""
     for module in network.modules():
         scale = getattr(module, "weight", None)
         if isinstance(scale, nn.Parameter) and scale.dim() == 1 and not scale.is_meta and not scale.any():
@@ -143,7 +143,7 @@ def _step(
 
 @contextmanager
 def refusals(spec: ProfileSpec, label: str) -> Iterator[None]:
-    """Turn what torch raises while networks are built and run into words that say what to do."""
+    """Turn errors of torch while networks are built and run into errors that say what to do."""
     try:
         yield
     except (RequestError, WorkError):

@@ -1,8 +1,8 @@
-"""The rows of a profile: each network's figures, what they add to plain, and the bounds of what is added."""
+"""The rows of a profile: the figures of each network, their increase over the baseline, and its bounds."""
 
 from dataclasses import dataclass
 
-from foveate.evaluation.roofline import Bounds
+from foveate.evaluation.roofline import MachineBounds
 from foveate.evaluation.timing import Latency
 from foveate.profiling.networks import Counted
 from foveate.profiling.spec import ProfileSpec
@@ -19,13 +19,13 @@ LEAST_PASSES = {
     "cbam": (3, 1),
     "dmsca": (3, 1),
 }
-"""Reads and writes of its map that a mechanism needs where the map is larger than the caches: one read for
-each statistic that the next one waits for, one to weigh the map, and the write."""
+"""Reads and writes of its map that a mechanism needs if the map is larger than the caches: one read for each
+statistic that depends on the one before, one read to weight the map, and one write."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one network.
+    """The figures of one network.
 
     `held_bytes` are held between steps, `step_peak_bytes` are allocated on top of them within a step.
     """
@@ -45,13 +45,9 @@ def make_row(
     measured: Measured,
     *,
     baseline: ProfileRow | None,
-    bounds: Bounds,
+    bounds: MachineBounds,
 ) -> ProfileRow:
-    """Make the row of a network beside that of the baseline, which has None there.
-
-    Work is of one image, latency and memory are of one step of the whole batch. `peak_bytes` is all that this
-    network alone has allocated at the peak of a step.
-    """
+    """Make the row of a network; `baseline` is the row of the baseline, None for the baseline itself."""
     counted, latency = measured.counted, measured.latency
     step_peak = measured.step_peak_bytes
     figures = {
@@ -67,7 +63,7 @@ def make_row(
         added = None if value is None or base is None else value - base
         costs[name], costs[f"{name}_added"] = value, added
         costs[f"{name}_increase_percent"] = 100 * added / base if added is not None and base else None
-    # By the ratios, taken within rounds: the difference of the medians would add the drift between them.
+    # From the ratios within rounds: the difference of the medians would include drift between rounds.
     base_ms = latency.p50 if baseline is None else baseline.latency_ms_p50
     row = ProfileRow.model_validate(
         {
@@ -94,7 +90,9 @@ def make_row(
     return row.model_copy(update={"roofline": _roofline(spec, candidate.name, counted, row, bounds)})
 
 
-def _roofline(spec: ProfileSpec, name: str, counted: Counted, row: ProfileRow, bounds: Bounds) -> Roofline:
+def _roofline(
+    spec: ProfileSpec, name: str, counted: Counted, row: ProfileRow, bounds: MachineBounds
+) -> Roofline:
     """Compute the shortest times that the added work of a batch allows, and the distance from them."""
     flops = spec.batch_size * (2 * row.macs_added + row.element_wise_added)
     by_arithmetic = 1e3 * flops / bounds.flops

@@ -1,4 +1,4 @@
-"""What `foveate profile` is asked for."""
+"""The settings of `foveate profile`."""
 
 from dataclasses import dataclass
 

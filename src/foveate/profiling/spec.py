@@ -1,4 +1,4 @@
-"""A profile as it is measured: its settings, validated before anything is built."""
+"""The spec of a profile: its settings, validated before any network is built."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -49,17 +49,17 @@ class ProfileSpec:
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """Of weights, buffers and images."""
+        """The dtype of weights, buffers and images."""
         return DTYPES[self.dtype]
 
     @property
     def torch_memory_format(self) -> torch.memory_format:
-        """Of weights and images."""
+        """The memory format of weights and images."""
         return MEMORY_FORMATS[self.memory_format]
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
-        """(B, C, H, W)."""
+        """The shape of a batch of images, (B, C, H, W)."""
         return self.batch_size, self.channels, self.image_size, self.image_size
 
     def as_record(self) -> ProfileSettingsRecord:
@@ -71,10 +71,10 @@ class ProfileSpec:
 def make_profile(settings: ProfileSettings) -> ProfileSpec:
     """Validate `settings` and complete them from the backbone and the machine.
 
-    The baseline comes first, whether it is asked for or not, because all ratios are to it.
+    The baseline always comes first, because all ratios are to it.
 
     Raises:
-        RequestError: an unknown name (the nearest is named), or settings that do not go together.
+        RequestError: an unknown name (the nearest is named), or settings that exclude each other.
     """
     check_at_least(settings, image_size=1, batch_size=1, threads=1)
     if settings.seconds < 0:
@@ -115,6 +115,6 @@ def make_profile(settings: ProfileSettings) -> ProfileSpec:
 
 
 def _threads() -> int:
-    """Return the threads that OMP_NUM_THREADS says, or else the available cores."""
+    """Return OMP_NUM_THREADS, or else the number of available cores."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return int(asked) if asked.isdecimal() and int(asked) else available_cores()

@@ -1,4 +1,4 @@
-"""What speaks against the figures of a profile, in sentences that say what to do."""
+"""Warnings about the figures of a profile, in sentences that say what to do."""
 
 from foveate.evaluation.noise import BUSY, Times, describe_noise, find_noise
 from foveate.notation import milliseconds, ratio_range
@@ -12,12 +12,12 @@ ROOM = 0.25
 
 
 def warnings_of(record: ProfileRecord) -> list[ProfileWarning]:
-    """List all that speaks against the figures of `record`."""
+    """Return all warnings about the figures of `record`."""
     times = {
         row.attention: Times(row.latency_ms_p50, row.latency_ms_p95, row.latency_ratio) for row in record.rows
     }
     found = []
-    # Of several signs of one disturbance the clearest is enough.
+    # The clearest sign of a disturbance is enough.
     for noise in find_noise(times, BASELINE, record.timing.cpu_share)[:1]:
         text = (
             f"The machine was busy: {describe_noise(noise)}. Measure again when nothing else runs, or for "
@@ -45,7 +45,7 @@ def _slowed_by_threads(record: ProfileRecord) -> str | None:
 
 
 def _doubt(row: ProfileRow) -> str | None:
-    """Return why the difference of a row from the baseline cannot be relied on, or None where it can."""
+    """Return why the difference of a row from the baseline is unreliable, or None if it is reliable."""
     if not row.is_different:
         return (
             f"the 95 % interval of its ratio ({ratio_range(row.latency_ratio_ci95)}) includes 1: the "

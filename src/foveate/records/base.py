@@ -111,7 +111,7 @@ def parse_record(kind: type[RecordType], content: Any, path: Path) -> RecordType
 
 
 def find_non_finite(value: Json, where: str = "") -> str:
-    """Return where in a record a number is infinite or NaN; "" where every number is finite."""
+    """Return the place of an infinite or NaN number in a record; "" if every number is finite."""
     if isinstance(value, float) and not math.isfinite(value):
         return where
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -122,9 +122,9 @@ def find_non_finite(value: Json, where: str = "") -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what goes wrong in interpreting the record at `path` into a RequestError that names the file.
+    """Turn an error in interpreting the record at `path` into a RequestError that names the file.
 
-    It is for code that reads alone: what fails there fails because of what the record holds.
+    Use it around code that only reads, whose errors are due to the content of the record.
     """
     try:
         yield
@@ -135,7 +135,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def refusal(path: Path, fault: str) -> str:
-    """Return the sentence that refuses the record at `path` because of `fault`, and says what to do."""
+    """Return the message that refuses the record at `path` because of `fault`, and the remedy."""
     return (
         f"{path} is not as foveate writes it: {fault}. Move it away and give its command again: what is "
         "missing is made again"

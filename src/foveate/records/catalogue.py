@@ -1,4 +1,4 @@
-"""What `foveate list` says of every mechanism."""
+"""The record that `foveate list --json` writes: every mechanism with its options and costs."""
 
 from foveate.records.base import Count, Json, Number, Record, Text
 
@@ -9,11 +9,11 @@ class ListedMechanism(Record):
     """One mechanism.
 
     Attributes:
-        name: as `--attention` takes it.
+        name: the name that `--attention` takes.
         paper: its source.
         where: its default place, "block" or "stage".
         stages: its default stages, counted from 1; None is all of them.
-        options: of its constructor, with their defaults.
+        options: the options of its constructor with their defaults.
     """
 
     name: Text
@@ -28,7 +28,7 @@ class ListedMechanism(Record):
 
 
 class Catalogue(Record):
-    """All mechanisms, and the network to which they are added: its parameters, multiply-adds of one image."""
+    """All mechanisms, and the network that they are added to, with its parameters and multiply-adds."""
 
     backbone: Text
     image_size: Count

@@ -6,9 +6,9 @@ __all__ = ["CostConditions", "CostRecord", "CostRow", "Timing"]
 
 
 class CostConditions(Record):
-    """Under which conditions the costs were measured; what was measured under others is measured again.
+    """The conditions of a measurement; under other conditions it is repeated.
 
-    `backbone` is None where each candidate is a network of its own; `path` is the mechanisms' kernel path.
+    `backbone` is None if each candidate is a network of its own; `path` is the mechanisms' kernel path.
     """
 
     backbone: Text | None
@@ -19,7 +19,7 @@ class CostConditions(Record):
 
 
 class Timing(Record):
-    """How latencies were measured: the label that ratios are to, rounds, and the share of a core's time."""
+    """How latencies were measured; ratios are to `reference`, a label."""
 
     reference: Text
     rounds: Count
@@ -27,7 +27,7 @@ class Timing(Record):
 
 
 class CostRow(Record):
-    """What was measured of one candidate's network; None and absent of what was not.
+    """The measured costs of one candidate's network; a cost that was not measured is None or absent.
 
     Attributes:
         parameters: learned numbers.
@@ -47,7 +47,10 @@ class CostRow(Record):
 
 
 class CostRecord(Record):
-    """cost.json: a row for each label. foveate 0.1.0 recorded no `timing`, at first no `conditions`."""
+    """OUT/cost.json, written by every study and read by its report: a row for each label.
+
+    foveate 0.1.0 recorded no `timing`, and at first no `conditions`.
+    """
 
     conditions: CostConditions | None = None
     batch_size: Count | None = None

@@ -1,4 +1,4 @@
-"""What a study is to find out: its kind, and the comparisons that were planned before it ran."""
+"""The design of a study: its kind, and the comparisons that were planned before it ran (in study.json)."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -27,7 +27,7 @@ Growth = Literal["width", "depth"]
 
 
 class Contrast(WholeRecord):
-    """A planned comparison: `b` minus `a`, labels of candidates; `title` says what the difference is of."""
+    """A planned comparison, `b` minus `a` (labels of candidates); `title` names the difference."""
 
     a: Text
     b: Text
@@ -36,7 +36,7 @@ class Contrast(WholeRecord):
 
 
 class Value(WholeRecord):
-    """A value of a swept option, as a person writes it, and the candidate that has it."""
+    """A value of a swept option, as a person writes it, and the label of its candidate."""
 
     option: Text
     value: Text
@@ -44,7 +44,7 @@ class Value(WholeRecord):
 
 
 class Control(WholeRecord):
-    """A plain backbone, `label`, that was made as dear as `of`: `reached` of the `asked` measure."""
+    """The cost-matched control `label` of candidate `of`: its cost is `reached`, that of `of` is `asked`."""
 
     label: Text
     of: Text
@@ -54,7 +54,7 @@ class Control(WholeRecord):
 
 
 class Trial(WholeRecord):
-    """One trial of a search: its values as a person writes them, and the best validation accuracy it saw."""
+    """One trial of a search: its values as a person writes them, and its best validation accuracy."""
 
     number: Count
     values: dict[Text, Text]
@@ -64,7 +64,7 @@ class Trial(WholeRecord):
 
 
 class Search(WholeRecord):
-    """What a search over several options tried, on the validation part alone, and which it ended with."""
+    """A search over several options on the validation part: its trials, and the label of the best."""
 
     engine: Text
     seed: Count
@@ -74,7 +74,7 @@ class Search(WholeRecord):
 
 
 class PlannedPair(NamedTuple):
-    """A comparison that a study was made for; `title` and `group` are those of its contrast, if it is one."""
+    """A comparison that a study makes; `title` and `group` are those of its contrast, if it has one."""
 
     a: str
     b: str
@@ -83,7 +83,7 @@ class PlannedPair(NamedTuple):
 
 
 class Design(WholeRecord):
-    """The kind of a study, its subject, and its planned comparisons; without any, all pairs are compared."""
+    """The kind of a study, its subject and its planned comparisons; by default all pairs are compared."""
 
     kind: Kind = "compare"
     subject: Text | None = None
@@ -93,9 +93,9 @@ class Design(WholeRecord):
     search: Search | None = None
 
     def pairs(self, labels: Sequence[str]) -> list[PlannedPair]:
-        """Return the comparisons that the study was made for, of the candidates with these labels.
+        """Return the comparisons of the candidates with these labels.
 
-        Where none is planned: all pairs of candidates, but of a control only that with what it controls.
+        Without planned comparisons, these are all pairs; a control is compared with its own candidate only.
         """
         if self.contrasts:
             return [

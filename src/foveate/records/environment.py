@@ -1,4 +1,4 @@
-"""The machine and the versions that a record was made with."""
+"""The hardware and the versions of the software that made a record."""
 
 from foveate.records.base import Count, Record, Text
 

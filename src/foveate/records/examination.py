@@ -1,4 +1,4 @@
-"""What the records of all examinations of trained networks share: explain, robustness, transfer."""
+"""The common parts of the records of explain, robustness and transfer."""
 
 import json
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -10,7 +10,7 @@ __all__ = ["ExaminationRecord", "ExaminedNetwork", "Key", "PictureRecord", "Row"
 
 
 class ExaminedNetwork(Record):
-    """A network that was examined; `seed` is None where it was trained elsewhere."""
+    """A network that was examined; `seed` is None if foveate did not train it."""
 
     name: Text
     label: Text
@@ -19,7 +19,7 @@ class ExaminedNetwork(Record):
 
 
 class PictureRecord(Record):
-    """A picture that lies beside a record: its title, a description in words, and its file's name."""
+    """A picture beside a record: its title, a description in words, and the name of its file."""
 
     title: Text
     description: Text
@@ -27,10 +27,10 @@ class PictureRecord(Record):
 
 
 class Key(Record):
-    """Everything that decides what a row holds; equal keys are measured once.
+    """Everything that decides the values of a row; equal keys are measured once.
 
-    Each subclass declares the fields `name` and `digest` itself: their places in the JSON differ, and so does
-    what the JSON key "network" stands for, a name in some kinds of record and a digest in others.
+    Each subclass declares the fields `name` and `digest` itself, because their order in the JSON differs and
+    the JSON key "network" is the name in some kinds of record and the digest in others.
 
     Attributes:
         name: of the network, as in the record's `networks`.
@@ -43,12 +43,12 @@ class Key(Record):
 
     @property
     def identity(self) -> str:
-        """The same text for equal keys, whatever the order of their fields."""
+        """A text that is equal for equal keys, whatever the order of their fields."""
         return json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False)
 
 
 class Row(Record):
-    """A row: its key, and in the fields of subclasses what was measured under it."""
+    """A row: its key, and in the fields of subclasses the values that were measured."""
 
     key: Key
 
@@ -57,16 +57,16 @@ RowType = TypeVar("RowType", bound=Row)
 
 
 class ExaminationRecord(Record, Generic[RowType]):
-    """The record of an examination.
+    """The record of an examination: KIND.json in the examined folder, written and read by its command.
 
     Attributes:
-        settings: what was asked for; subclasses type it.
-        data: the images; subclasses type it.
-        left_out: what could not be examined, in sentences.
-        warnings: what a reader must know, in sentences.
-        pictures: files beside the record, of those kinds that draw any.
-        rows: those that the last request asked for.
-        kept: those of earlier requests.
+        settings: the settings of the command; subclasses type them.
+        data: the images; subclasses type them.
+        left_out: what was excluded and why, in sentences.
+        warnings: warnings to the reader, in sentences.
+        pictures: the pictures beside the record; only some kinds draw any.
+        rows: the rows of the last request.
+        kept: the rows of earlier requests.
     """
 
     format: Count
@@ -85,6 +85,6 @@ class ExaminationRecord(Record, Generic[RowType]):
 
     @property
     def unmeasured(self) -> list[str]:
-        """The names of networks that have no row: each was excluded, and the record says why."""
+        """The names of the networks without a row; `left_out` says why."""
         measured = {row.key.name for row in self.rows}
         return [one.name for one in self.networks if one.name not in measured]

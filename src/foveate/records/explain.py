@@ -39,16 +39,16 @@ SCORES = {
         Metric(name="road", title="ROAD", unit="number", low=-0.5, high=0.5, digits=3),
     )
 }
-"""The scores by name, in the order of tables. Maps have no values below 0, so neither has a cosine of two."""
+"""The scores by name, in the order of tables. Maps are never negative, so their cosines are not either."""
 UNDIRECTED = frozenset({"class_consistency"})
-"""The scores of which neither a high nor a low value is better."""
+"""The scores for which neither a high nor a low value is better."""
 
 
 class ExplainSettingsRecord(Record):
     """How the maps were made and scored.
 
     Attributes:
-        method: of the maps.
+        method: the method of the maps.
         layer: the path of the module whose maps are weighted; None is the end of the last stage.
         road_images: number of images that ROAD was measured on.
         road_shares: shares of the pixels that ROAD removes.
@@ -67,7 +67,7 @@ class ExplainSettingsRecord(Record):
 
 
 class ExplainData(Record):
-    """The images whose maps are scored: where they are from, how many, and how many have a known object.
+    """The images whose maps are scored: their origin, their number, and how many have a known object.
 
     `left_out` is the number of images and regions that were excluded.
     """
@@ -80,7 +80,7 @@ class ExplainData(Record):
 
 
 class ExplainKey(Key):
-    """What decides the scores of one network's maps.
+    """Everything that decides the scores of one network's maps.
 
     Attributes:
         images: the fingerprint of the images and their objects.
@@ -102,11 +102,11 @@ class ExplainKey(Key):
 
 
 class MapScore(Record):
-    """A score over images, or over classes; None of what there are too few values for.
+    """A score over images or classes; a statistic is None if there are too few values.
 
     Attributes:
         n: number of values.
-        undefined: number of images of which the score has no value.
+        undefined: number of images for which the score is not defined.
     """
 
     mean: Number | None
@@ -117,7 +117,7 @@ class MapScore(Record):
 
 
 class ExplainRow(Row):
-    """The scores of one network's maps, and the numbers that its attention learned, by site and name."""
+    """The scores of one network's maps, and the scalars that its attention learned, by site and name."""
 
     key: ExplainKey
     label: Text
@@ -129,7 +129,7 @@ class ExplainRow(Row):
 
 
 class ExplainRecord(ExaminationRecord[ExplainRow]):
-    """explain.json."""
+    """explain.json, written by `foveate explain` and read by its report."""
 
     settings: ExplainSettingsRecord
     data: ExplainData

@@ -1,4 +1,4 @@
-"""Where records lie in a folder, and how one is read and written: whole or not at all."""
+"""The names of the files of records; read and write a record, whole or not at all."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ __all__ = ["COST", "PROFILE", "RESULT", "RUNS", "STUDY", "read_json", "read_reco
 STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
 PROFILE = "profile.json"
 WITHOUT_FORMAT = (COST,)
-"""Files that carry no format of their own: measurements that belong to the study beside them."""
+"""Files without a format of their own; they belong to the study.json beside them."""
 
 RecordType = TypeVar("RecordType", bound=Record)
 
@@ -23,21 +23,21 @@ RecordType = TypeVar("RecordType", bound=Record)
 def read_record(path: Path, kind: type[RecordType], *, shown: bool = False) -> RecordType:
     """Read the record of `kind` at `path`.
 
-    With `shown` its names and sentences are made `printable`: a record may come from anywhere, and drawing
-    ends the process at a control character.
+    With `shown`, its texts are made `printable`: a record may come from anywhere, and a control character
+    would make the drawing library abort.
 
     Raises:
-        RequestError: the file is no JSON, of another format, or its values are not those of such a record.
+        RequestError: the file is no JSON, has another format, or is not such a record.
     """
     content = read_json(path)
     return parse_record(kind, map_strings(content, printable) if shown else content, path)
 
 
 def read_json(path: Path) -> Any:
-    """Read the JSON of a record and check its format; what it holds is checked by `parse_record`.
+    """Read the JSON of a record and check its format; `parse_record` checks its values.
 
     Raises:
-        RequestError: the file is no JSON, or was written in another format.
+        RequestError: the file is no JSON, or has another format.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,9 +1,9 @@
-"""The labels of candidates in records, and how a person reads them."""
+"""The label of the baseline in records, and the names that a person reads."""
 
 __all__ = ["BASELINE", "display_name"]
 
 BASELINE = "none"
-"""The label of the backbone without attention, which every mechanism is compared with."""
+"""The label of the baseline, the backbone without attention."""
 
 
 def display_name(label: str) -> str:

@@ -1,4 +1,4 @@
-"""A metric: what a task measures on images, and how its values are compared and written."""
+"""The metrics of a task: how their values are compared and written."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -16,14 +16,14 @@ class Metric(WholeRecord):
 
     Attributes:
         name: the key in records: "accuracy".
-        title: what a person reads, without a unit: "F1".
-        unit: "percent" of a fraction (differences are then in points), or a plain "number".
-        higher_is_better: False of a loss or an error.
-        low: the lowest value that there can be; None is no bound.
-        high: the highest value that there can be; None is no bound.
-        digits: decimals that a person reads.
+        title: the title that a person reads, without a unit: "F1".
+        unit: "percent" for a fraction (differences are then in points), or "number".
+        higher_is_better: False for a loss or an error.
+        low: the lowest possible value; None is no bound.
+        high: the highest possible value; None is no bound.
+        digits: the number of decimals that a person reads.
         note: how to read the value, in one sentence.
-        best: what the candidate with the best value is said to be.
+        best: the words for the candidate with the best value.
     """
 
     name: Text
@@ -38,17 +38,17 @@ class Metric(WholeRecord):
 
     @property
     def sign(self) -> int:
-        """1 where a larger value is better, -1 where a smaller one is: `sign * difference` is the gain."""
+        """1 if a larger value is better, else -1; `sign * difference` is the gain."""
         return 1 if self.higher_is_better else -1
 
     @property
     def superlative(self) -> str:
-        """Which of several means is the best one: the "highest" or the "lowest"."""
+        """The word for the best of several means: "highest" or "lowest"."""
         return "highest" if self.higher_is_better else "lowest"
 
     @property
     def scale(self) -> int:
-        """The factor from the value in records to what a person reads."""
+        """The factor from the value in records to the value that a person reads."""
         return 100 if self.unit == "percent" else 1
 
     @property
@@ -58,7 +58,7 @@ class Metric(WholeRecord):
 
     @property
     def lower_heading(self) -> str:
-        """The heading in lower case, as terminals have it."""
+        """The heading in lower case, for terminals."""
         return self._in_percent(self.noun)
 
     def heading_on(self, part: str) -> str:
@@ -74,7 +74,7 @@ class Metric(WholeRecord):
 
     @property
     def unit_of_differences(self) -> str:
-        """The unit of differences in words; "" of a plain number."""
+        """The unit of differences; "" for a number without one."""
         return "points" if self.unit == "percent" else ""
 
     def heading_of_difference(self, quantity: str) -> str:
@@ -82,7 +82,7 @@ class Metric(WholeRecord):
         return f"{quantity}, {self.unit_of_differences}" if self.unit_of_differences else quantity
 
     def gains(self, differences: Sequence[float]) -> list[float]:
-        """Return both ends of an interval of differences as those of an interval of gains."""
+        """Return an interval of differences as an interval of gains."""
         return sorted(self.sign * difference for difference in differences)
 
     def write(self, value: float | None) -> str:
@@ -106,11 +106,11 @@ class Metric(WholeRecord):
         return f"{difference} {self.unit_of_differences}".rstrip()
 
     def can_differ_by(self, difference: float) -> bool:
-        """Return whether two values may lie so far apart."""
+        """Return whether two values can differ by `difference`."""
         return self.low is None or self.high is None or difference < self.high - self.low
 
     def write_detectable(self, difference: float | None) -> str:
-        """Write a smallest detectable difference; "none" where no two values differ by so much."""
+        """Write a smallest detectable difference; "none" if no two values can differ by that much."""
         if difference is None:
             return NOTHING
         return (
@@ -122,7 +122,7 @@ class Metric(WholeRecord):
 
 
 class TaskRecord(WholeRecord):
-    """What networks were trained to do: the name of the task, and its metrics, the primary one first."""
+    """The task of the networks of a study: its name, and its metrics, the primary one first."""
 
     name: Text
     metrics: tuple[Metric, ...]
@@ -165,4 +165,4 @@ CLASSIFICATION = TaskRecord(
         ),
     ),
 )
-"""The task of a study whose record names none, which is how studies of classification are written."""
+"""The task of a study whose record names none; records of classification do not name it."""

@@ -1,4 +1,4 @@
-"""What `foveate plan` says: what the runs of a study take, and what they could detect."""
+"""The record that `foveate plan --json` writes: what the runs of a study take, and what they could detect."""
 
 from foveate.records.base import Count, Json, Number, Record, Switch, Text
 from foveate.records.study import StudyData
@@ -12,10 +12,10 @@ class PlannedCandidate(Record):
     Attributes:
         attention: its label.
         parameters: learned numbers of its network.
-        state_bytes: of the network's weights.
+        state_bytes: bytes of the network's weights.
         step_ms: median time of a training step.
         steps: training steps of a run.
-        run_seconds: of a whole run.
+        run_seconds: seconds of a whole run.
         runs: number of runs.
         left: runs that are not finished.
     """
@@ -31,7 +31,7 @@ class PlannedCandidate(Record):
 
 
 class Disk(Record):
-    """Bytes: the weights of all runs, what is added while runs are under way, and what is free."""
+    """Bytes of the weights of all runs, of the additional files while runs train, and of free space."""
 
     weights: Count
     while_training: Count
@@ -43,9 +43,9 @@ class Detectable(Record):
 
     Attributes:
         spread: standard deviation of paired differences, in the unit of the metric.
-        measured: whether finished runs have that spread.
+        measured: whether the spread was measured from finished runs.
         comparisons: number of comparisons for which p values are adjusted.
-        difference: the smallest one that would likely be detected; None with one seed.
+        difference: the smallest detectable difference; None with one seed.
     """
 
     spread: Number
@@ -63,11 +63,11 @@ class Plan(Record):
         recipe: the recipe's keys and values.
         candidates: what the runs of each candidate take.
         runs: number of all runs.
-        finished: number of those that are finished.
+        finished: number of finished runs.
         jobs: runs at a time.
-        seconds: of what is not finished, on `jobs` processes that do not slow each other.
+        seconds: of the unfinished runs, on `jobs` processes that do not slow each other.
         disk: bytes on disk.
-        detectable: for each spread that is known or assumed.
+        detectable: one for each spread that is known or assumed.
     """
 
     study: Text

@@ -1,4 +1,4 @@
-"""The record of a profile: what each mechanism costs beside the baseline, counted and measured in one run."""
+"""The record of a profile: the costs of each mechanism and the baseline, counted and measured in one run."""
 
 from typing import Literal, NamedTuple
 
@@ -7,7 +7,7 @@ from foveate.records.environment import Environment
 
 __all__ = [
     "AddedCost",
-    "Machine",
+    "MeasuredBounds",
     "MemoryAccount",
     "ProfileRecord",
     "ProfileRow",
@@ -21,7 +21,7 @@ Interval = tuple[Number, Number]
 
 
 class ProfileSettingsRecord(Record):
-    """What was asked for; `path` is the kernel path of the mechanisms."""
+    """The settings of the command; `path` is the kernel path of the mechanisms."""
 
     backbone: Text
     attention: tuple[Text, ...]
@@ -45,12 +45,12 @@ class ProfileTiming(Record):
     """How latencies were measured.
 
     Attributes:
-        rounds: in each of which all networks take a turn.
-        steps_per_time: steps in one time.
+        rounds: number of rounds, in each of which every network takes a turn.
+        steps_per_time: steps in one measured time.
         warm_up: steps before any is timed.
         clock: "device events" or "wall clock".
-        cpu_share: share of the time for which this thread had a core; None is not known.
-        plain_one_thread_ms: a step of the baseline with one thread, where several are slow; None otherwise.
+        cpu_share: share of the time for which this thread had a core; None if it is unknown.
+        plain_one_thread_ms: a step of the baseline with one thread, if several are slow; None otherwise.
     """
 
     rounds: Count
@@ -62,12 +62,12 @@ class ProfileTiming(Record):
 
 
 class MemoryAccount(Record):
-    """What counted the memory of a step; None where nothing did."""
+    """The source of the memory figures; None if memory was not measured."""
 
     account: Text | None
 
 
-class Machine(Record):
+class MeasuredBounds(Record):
     """The two measured bounds of the machine, in FLOP/s and bytes/s, and the sizes of these measurements."""
 
     flops: Number
@@ -80,14 +80,14 @@ class Roofline(Record):
     """The shortest times that the added work of a batch allows on this machine, and the distance from them.
 
     Attributes:
-        bound: which of the two is met first.
+        bound: the bound that takes longer.
         memory_ms: time to move the added bytes.
         arithmetic_ms: time to do the added operations.
-        added_over_bound: the added time over the larger of the two; None where there is no added work.
-        least_reads_writes: reads and writes of its map that the mechanism needs; None where not known.
-        least_bytes: bytes of these.
-        least_ms: time of these.
-        added_over_least: the added time over that.
+        added_over_bound: the added time over the longer of the two; None if there is no added work.
+        least_reads_writes: reads and writes of its map that the mechanism needs; None if unknown.
+        least_bytes: bytes of these reads and writes.
+        least_ms: time of these reads and writes.
+        added_over_least: the added time over `least_ms`.
     """
 
     bound: Literal["memory", "arithmetic"]
@@ -101,7 +101,7 @@ class Roofline(Record):
 
 
 class AddedCost(NamedTuple):
-    """A kind of cost of a network, and how much more it is than the baseline's; None was not measured."""
+    """A kind of cost of a network, and its increase over the baseline; None if it was not measured."""
 
     value: float | None
     added: float | None
@@ -111,8 +111,8 @@ class AddedCost(NamedTuple):
 class ProfileRow(Record):
     """The figures of one network beside those of the baseline.
 
-    Work is of one image; latency and memory are of one step of the whole batch. `peak_bytes` is everything
-    that this network alone has allocated at the peak of a step. Ratios are to the baseline within rounds.
+    Work is per image; latency and memory are per step of the whole batch. `peak_bytes` is the memory that
+    this network alone has allocated at the peak of a step. Ratios are to the baseline within rounds.
     """
 
     attention: Text
@@ -171,14 +171,14 @@ class ProfileRow(Record):
 
 
 class ProfileWarning(Record):
-    """What speaks against figures: those of one mechanism, or all of them where `attention` is None."""
+    """A reason to doubt the figures of one mechanism, or all figures if `attention` is None."""
 
     attention: Text | None
     text: Text
 
 
 class ProfileRecord(Record):
-    """profile.json; the first row is the baseline."""
+    """profile.json, written and read by `foveate profile`; the first row is the baseline."""
 
     format: Count
     foveate: Text
@@ -187,7 +187,7 @@ class ProfileRecord(Record):
     environment: Environment
     timing: ProfileTiming
     memory: MemoryAccount
-    machine: Machine
+    machine: MeasuredBounds
     rows: tuple[ProfileRow, ...]
     warnings: tuple[ProfileWarning, ...] = ()
 
@@ -197,6 +197,6 @@ class ProfileRecord(Record):
         return self.rows[0]
 
     def arithmetic_share(self, row: ProfileRow) -> float:
-        """Return the share of the measured arithmetic bound that the multiply-adds of a network reach."""
+        """Return the rate of a network's multiply-adds as a share of the measured arithmetic bound."""
         operations = 2 * row.macs * self.settings.batch_size
         return float(operations / (row.latency_ms_p50 / 1e3) / self.machine.flops)

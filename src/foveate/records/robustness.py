@@ -1,4 +1,4 @@
-"""robustness.json: the scores of trained networks on corrupted and on attacked images."""
+"""The record of `foveate robustness`: the scores of networks on corrupted and on attacked images."""
 
 from typing import Annotated, Any
 
@@ -33,7 +33,7 @@ CLEAN = "clean"
 UNATTACKED = "none"
 """The name of the attack that leaves the images as they are."""
 SEVERITIES = (1, 2, 3, 4, 5)
-"""Of every corruption but noise of a stated σ, which has none."""
+"""The severities of every corruption except noise of a stated σ, which has none."""
 # fmt: off
 COMMON = (
     "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur",
@@ -48,12 +48,12 @@ Condition = tuple[Text, Count | None]
 
 
 def stated_sigma(corruption: str) -> str | None:
-    """Return the σ that is part of a corruption's name ("15" of noise_15); None of all others."""
+    """Return the σ in the name of a corruption ("15" of noise_15), or None if it has none."""
     return corruption.removeprefix(NOISE) if corruption.startswith(NOISE) else None
 
 
 class RobustnessSettingsRecord(Record):
-    """The settings that were asked for."""
+    """The settings of the command."""
 
     corruptions: tuple[Text, ...] = ()
     severities: tuple[Count, ...] = ()
@@ -71,7 +71,7 @@ class RobustnessSettingsRecord(Record):
 class RobustnessData(Record):
     """The clean test images; `prepared` is the folder of images that were corrupted elsewhere.
 
-    `content_fingerprint` is there only where `fingerprint` is one of names and sizes, as of foveate 0.1.0.
+    `content_fingerprint` is present only if `fingerprint` is of names and sizes, as in foveate 0.1.0.
     """
 
     name: Text
@@ -91,7 +91,7 @@ class CorruptionKey(Key):
         digest: of its weights.
         data: fingerprint of the clean images, or of the prepared ones.
         images: the largest number of images; None: all of them.
-        batch_size: it decides the random numbers; absent, as the next two, where the images were prepared.
+        batch_size: decides the random numbers; absent, as the next two, if the images were prepared.
         seed: of the random numbers.
         definitions: version of the corruptions.
     """
@@ -112,7 +112,7 @@ class AttackKey(Key):
     """Everything that decides the scores of a network under one attack.
 
     Attributes:
-        eps: in units of 1/255; None of images that are not attacked.
+        eps: in units of 1/255; None for images that are not attacked.
         name: of the network, which the file calls "network".
         digest: of its weights.
         data: fingerprint of the images.
@@ -134,7 +134,7 @@ class AttackKey(Key):
 
 
 class ScoredRow(Row):
-    """The scores of a network on one set of images; None where there was no image."""
+    """The scores of a network on one set of images; None if there was no image."""
 
     accuracy: Number | None
     loss: Number | None
@@ -146,7 +146,7 @@ class CorruptionRow(ScoredRow):
     """The scores under one corruption.
 
     Attributes:
-        unreadable: number of prepared images that could not be read; absent where all could be.
+        unreadable: number of prepared images that could not be read; absent if all could.
         unreadable_some: the first of these, with the reason.
     """
 
@@ -156,7 +156,7 @@ class CorruptionRow(ScoredRow):
 
 
 class Gradients(Record):
-    """The number of images whose gradient of the loss is of no use to an attack."""
+    """The numbers of images whose gradient of the loss is useless to an attack."""
 
     zero: Count
     not_finite: Count
@@ -166,7 +166,7 @@ class AttackRow(ScoredRow):
     """The scores under one attack.
 
     Attributes:
-        gradients: of the images that are not attacked.
+        gradients: in the row of the images that are not attacked.
         parts: the accuracy after each part of the attack.
     """
 
@@ -190,10 +190,10 @@ RobustnessRow = Annotated[
 
 
 class RobustnessRecord(ExaminationRecord[RobustnessRow]):
-    """The record of `foveate robustness`.
+    """robustness.json, written by `foveate robustness` and read by its report.
 
     Attributes:
-        conditions: the corruptions and severities that were asked for, without the clean images.
+        conditions: the requested corruptions and severities, without the clean images.
     """
 
     settings: RobustnessSettingsRecord
@@ -212,7 +212,7 @@ class RobustnessRecord(ExaminationRecord[RobustnessRow]):
 
     @model_serializer(mode="wrap")
     def _write_in_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write the conditions behind the data: a class's own fields come after those of its base."""
+        """Write the conditions after the data; by default they would follow the fields of the base class."""
         content = serialize(self)
         head = ("format", "foveate", "kind", "command", "environment", "settings", "data", "conditions")
         return {key: content[key] for key in (*head, *content) if key in content}

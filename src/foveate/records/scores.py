@@ -1,4 +1,4 @@
-"""Scores of each test image of a run: a small file beside the run's record."""
+"""scores.safetensors: the scores of each test image of a run, beside the run's record."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,12 @@ COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class ImageScores:
-    """What a network says of each image of the test part, in the order of the part.
+    """The scores of a network on each image of the test part, in the order of the part.
 
     Attributes:
         run: the run's id.
         predicted: index of the class with the largest logit, int16 (N,).
-        correct: whether that is the image's class, bool (N,).
+        correct: whether it is the class of the image, bool (N,).
         confidence: probability of that class, in 0..1, float16 (N,).
         loss: cross-entropy of the image in nats, float16 (N,); at most the largest finite float16, 65504.
     """
@@ -42,13 +42,13 @@ class ImageScores:
 
 
 def write_scores(folder: Path, scores: ImageScores) -> None:
-    """Write `scores` into the run's `folder`, whole or not at all: some 7 bytes an image."""
+    """Write `scores` into the run's `folder`, whole or not at all: about 7 bytes per image."""
     columns = {name: getattr(scores, name) for name in COLUMNS}
     write_bytes(folder / SCORES, to_bytes(columns, {"format": FORMAT, "run": scores.run}))
 
 
 def read_scores(folder: Path) -> ImageScores | None:
-    """Read the scores in a run's `folder`; None where there are none, as with runs of foveate 0.1.0.
+    """Read the scores in a run's `folder`; None if there are none, as in runs of foveate 0.1.0.
 
     Raises:
         RequestError: the file is damaged, or holds something else.

@@ -1,4 +1,4 @@
-"""The record of a study, and the records that a study's folder holds."""
+"""study.json, and all records in the folder of a study."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from foveate.records.environment import Environment
 from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, TaskRecord
-from foveate.records.run import RunRecord, read_run
+from foveate.records.read_run import read_run
+from foveate.records.run import RunRecord
 
 __all__ = [
     "FailedRun",
@@ -30,7 +31,7 @@ __all__ = [
 
 
 class PlannedRun(Record):
-    """One run of a study; its id is the name of its folder."""
+    """One run of a study; its id names its folder."""
 
     id: FolderName
     attention: Text
@@ -38,7 +39,7 @@ class PlannedRun(Record):
 
 
 class FailedRun(PlannedRun):
-    """A run that failed, and why."""
+    """A run that failed, and its error."""
 
     error: Text
 
@@ -46,7 +47,7 @@ class FailedRun(PlannedRun):
 class StudyData(Record):
     """The images of a study.
 
-    `content_fingerprint` is there only where `fingerprint` is one of names and sizes, as of foveate 0.1.0.
+    `content_fingerprint` is present only if `fingerprint` is of names and sizes, as in foveate 0.1.0.
     """
 
     source: Text
@@ -72,9 +73,9 @@ class Statistics(Record):
 
 
 class StudyDescription(Record):
-    """What a study compares, of what, how, and where it was made.
+    """What a study compares, on which images, with which recipe, and where.
 
-    `task` is absent from the record of a classification; the earliest records lack `pretrained` and `design`.
+    `task` is absent if it is classification; the earliest records lack `pretrained` and `design`.
     """
 
     format: Count
@@ -94,7 +95,7 @@ class StudyDescription(Record):
 
 
 class StudyRecord(StudyDescription):
-    """study.json: the description of a study, and its runs."""
+    """OUT/study.json: the description of a study and its runs. Studies write it, and reports read it."""
 
     runs: Annotated[tuple[PlannedRun, ...], Field(min_length=1)]
     failed: tuple[FailedRun, ...]
@@ -109,9 +110,9 @@ class StudyRecord(StudyDescription):
 
 @dataclass(frozen=True)
 class StudyRecords:
-    """What a study's folder holds.
+    """All records in the folder of a study.
 
-    `results[attention][seed]` is the record of a finished run. `missing` says in sentences what is not there.
+    `results[attention][seed]` is the record of a finished run. `missing` lists in sentences what is missing.
     """
 
     folder: Path
@@ -122,22 +123,22 @@ class StudyRecords:
 
     @property
     def finished(self) -> list[str]:
-        """The labels with at least one finished run: the baseline first, then in the order asked for."""
+        """The labels with at least one finished run: the baseline first, then in the order of the study."""
         labels = [label for label in self.study.attention if self.results.get(label)]
         return sorted(labels, key=lambda label: label != BASELINE)
 
     def runs(self) -> Iterator[tuple[str, int, RunRecord]]:
-        """Give label, seed and record of each finished run, in the order of `finished` and of the seeds."""
+        """Yield label, seed and record of each finished run, in the order of `finished` and of the seeds."""
         for label in self.finished:
             for seed in sorted(self.results[label]):
                 yield label, seed, self.results[label][seed]
 
 
 def read_study(folder: Path) -> StudyRecords:
-    """Read the records in the study's `folder`; what is not there is named in `missing`.
+    """Read all records in the study's `folder`.
 
     Raises:
-        RequestError: `folder` holds no study, or one of another format, or a record that is not its run's.
+        RequestError: `folder` holds no study, or has a record of another format or of another run.
         WorkError: no run of the study has finished.
     """
     if not (folder / STUDY).is_file():

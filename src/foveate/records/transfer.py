@@ -1,4 +1,4 @@
-"""The record of `foveate transfer`: what networks of one set of images reach on another."""
+"""The record of `foveate transfer`: the scores of networks on another data set than their own."""
 
 from typing import Annotated, Any, Literal
 
@@ -28,7 +28,7 @@ __all__ = [
 Way = Literal["direct", "probe", "finetune", "attached"]
 """How a network was transferred; "attached" is fine-tuning with a mechanism attached to the baseline."""
 WAYS: tuple[Way, ...] = ("direct", "probe", "finetune", "attached")
-"""In the order of tables."""
+"""All ways, in the order of tables."""
 
 Pair = tuple[tuple[Text, ...], tuple[Text, ...]]
 """Classes of the target, and the classes of the source that they are matched with."""
@@ -40,7 +40,7 @@ def transfer_kind(name: str) -> str:
 
 
 class TransferSettingsRecord(Record):
-    """What was asked for; `recipe` holds the whole recipe where networks are fine-tuned."""
+    """The settings of the command; `recipe` is the whole recipe if networks are fine-tuned."""
 
     to: Text
     how: tuple[Text, ...]
@@ -59,7 +59,7 @@ class TransferSettingsRecord(Record):
 class TransferData(Record):
     """The images that networks are transferred to: the target.
 
-    `content_fingerprint` is there only where `fingerprint` is one of names and sizes, as of foveate 0.1.0.
+    `content_fingerprint` is present only if `fingerprint` is of names and sizes, as in foveate 0.1.0.
     """
 
     name: Text
@@ -73,10 +73,10 @@ class TransferData(Record):
 
 
 class TransferKey(Key):
-    """What decides a row, whichever way a network is transferred.
+    """Everything that decides a row, for every way.
 
     Attributes:
-        label: of the mechanism, or of the one that was attached.
+        label: the label of the mechanism, or of the attached one.
         data: the fingerprint of the target.
         images: number of its test images.
     """
@@ -92,14 +92,14 @@ class TransferKey(Key):
 
 
 class DirectKey(TransferKey):
-    """The key of a network's own answers."""
+    """The key of the direct way: the network is used unchanged."""
 
     way: Literal["direct"]
     classes: tuple[Pair, ...]
 
 
 class ProbeKey(TransferKey):
-    """The key of a linear probe; `train_fraction` is the share of the training part that it learned from."""
+    """The key of a linear probe; `train_fraction` is the share of the training part that it used."""
 
     way: Literal["probe"]
     train_fraction: Number
@@ -117,7 +117,7 @@ class TransferRow(Row):
 
     Attributes:
         chance: the accuracy of guessing.
-        images: number of test images that the scores are of.
+        images: number of scored test images.
     """
 
     key: TransferKey
@@ -133,7 +133,7 @@ class TransferRow(Row):
 
 
 class DirectRow(TransferRow):
-    """The scores of a network's own answers, among the classes that both sets have."""
+    """The scores of an unchanged network, among the classes that both sets have."""
 
     key: DirectKey
 
@@ -142,9 +142,9 @@ class ProbeRow(TransferRow):
     """The scores of a linear probe.
 
     Attributes:
-        c: the inverse of the penalty's weight, which the validation part chose.
+        c: the inverse of the penalty's weight, chosen on the validation part.
         features: number of features.
-        trained_on: number of images.
+        trained_on: number of training images.
     """
 
     key: ProbeKey
@@ -155,7 +155,7 @@ class ProbeRow(TransferRow):
 
 
 class TunedRow(TransferRow):
-    """The scores of a fine-tuned network; `trained_on` is the number of images."""
+    """The scores of a fine-tuned network; `trained_on` is the number of training images."""
 
     key: TunedKey
     trained_on: Count
@@ -165,7 +165,7 @@ class TunedRow(TransferRow):
 
 
 def _kind_of_row(row: Any) -> str | None:
-    """Return the way of a row, which says of what type it is; a row is read from a dict."""
+    """Return the way of a row, which decides its type; a row that is read is a dict."""
     if isinstance(row, TransferRow):
         return row.key.way
     key = row.get("key") if isinstance(row, dict) else None
@@ -182,7 +182,7 @@ AnyRow = Annotated[
 
 
 class TransferRecord(ExaminationRecord[TransferRow]):
-    """transfer-NAME.json, where NAME is that of the target."""
+    """transfer-NAME.json for the target NAME, written by `foveate transfer` and read by its report."""
 
     settings: TransferSettingsRecord
     data: TransferData

@@ -1,4 +1,4 @@
-"""`foveate plan`: what a study will take, before it starts, from steps measured on this machine."""
+"""`foveate plan`: estimate what a study takes before it starts, from steps measured on this machine."""
 
 import heapq
 import itertools
@@ -34,11 +34,11 @@ from foveate.training.schedule import make_optimizer
 __all__ = ["plan"]
 
 WARM_UP, FEWEST, SECONDS = 2, 3, 1.0
-"""Steps before any is timed, steps that are timed at least, and for how long."""
+"""Steps before any is timed, the fewest that are timed, and the seconds for which they are timed."""
 SPREADS = (0.001, 0.003, 0.01)
-"""Standard deviations of paired differences, as fractions, where no finished run tells of any."""
+"""Standard deviations of paired differences that are assumed where no runs have finished."""
 STATES_WHILE_TRAINING = 4
-"""In a checkpoint: the weights, two moments of an optimiser at the most, the best weights so far."""
+"""In a checkpoint: the weights, at most two moments of an optimiser, the best weights so far."""
 
 
 def plan(
@@ -50,11 +50,11 @@ def plan(
     spread: float | None = None,
     watch: Watch | None = None,
 ) -> Plan:
-    """Measure a step of each candidate and estimate runs, time, disk, and what could be detected.
+    """Measure a step of each candidate, and estimate runs, time, disk and the detectable differences.
 
     Args:
-        spread: standard deviation of the paired differences between seeds, in the unit of the metric; if None
-            it is taken from the runs that `out` holds, or three values are tried.
+        spread: standard deviation of the paired differences between seeds, in the unit of the metric; None
+            takes it from the finished runs in `out`, or else assumes three values.
     """
     watch = watch or Watch()
     data = open_study(study, out, machine, watch)
@@ -138,7 +138,7 @@ def _measure(
 
 
 def _time(work: Callable[[Tensor, Tensor], None], loader: Iterable[Any], device: torch.device) -> float:
-    """Median seconds from one batch to the next, reading included, as long as they are given."""
+    """Return the median seconds from one batch to the next, including the reading of the batch."""
     times: list[float] = []
     start = before = time.perf_counter()
     for number, (images, labels) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader))):
@@ -157,7 +157,7 @@ def _time(work: Callable[[Tensor, Tensor], None], loader: Iterable[Any], device:
 
 
 def _together(runs: list[float], jobs: int) -> float:
-    """Seconds of all runs, `jobs` at a time, each process taking the next as it gets free."""
+    """Return the seconds that all runs take, `jobs` at a time."""
     free = [0.0] * jobs
     for seconds in runs:
         heapq.heapreplace(free, free[0] + seconds)
@@ -192,10 +192,10 @@ def _detectable(study: StudySpec, out: Path, spread: float | None) -> list[Detec
 
 
 def _measured_spread(out: Path) -> float | None:
-    """The pooled standard deviation of the differences that the folder's finished runs show."""
+    """Return the pooled standard deviation of the differences between the finished runs in `out`."""
     try:
         comparisons = compare_candidates(read_study(out))
     except (RequestError, WorkError):
-        return None  # no study there yet, or no finished run
+        return None  # no study yet, or no finished run
     known = [(one.test.std, one.test.n) for one in comparisons if one.test.std]
     return pooled_std(known) if known else None

@@ -1,4 +1,4 @@
-"""The trials of a search as Optuna keeps them: their storage, those that ended, the next to be tried."""
+"""The trials of a search in Optuna's storage: open it, list its ended trials, ask for the next one."""
 
 import itertools
 import logging
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["ask", "ended_trials", "importance", "open_trials", "trial_state"]
 
 STARTUP_TRIALS = 5
-"""Trials before any is ended early, or any importance is told."""
+"""Trials before any is pruned, and before importances are computed."""
 
 
 def open_trials(url: str, name: str, metric: Metric) -> "optuna.Study":
-    """Open the search called `name` in the storage at `url`, or begin it; it optimises `metric`.
+    """Open or create the search called `name` in the storage at `url`; it optimises `metric`.
 
     Raises:
-        RequestError: optuna is not there, or the storage cannot be opened, or forgets.
+        RequestError: optuna is not installed, or the storage cannot be opened or does not keep its content.
     """
     try:
         import optuna
@@ -38,8 +38,8 @@ def open_trials(url: str, name: str, metric: Metric) -> "optuna.Study":
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1),
         )
-        optuna.load_study(study_name=name, storage=url)  # as the processes of a search do
-    except Exception as error:  # SQLAlchemy and the drivers raise what they like
+        optuna.load_study(study_name=name, storage=url)  # worker processes open it again
+    except Exception as error:  # SQLAlchemy and its drivers raise errors of any type
         raise RequestError(
             f"--storage {without_password(url)} cannot be used: {without_password(first_line(error))}"
         ) from error
@@ -47,7 +47,7 @@ def open_trials(url: str, name: str, metric: Metric) -> "optuna.Study":
 
 
 def ended_trials(trials: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """Trials that came to an end, of each combination one: that which went all the way, if there is one."""
+    """Return one ended trial of each combination, a complete one if there is one."""
     ended: list[optuna.trial.FrozenTrial] = []
     for state in (trial_state("COMPLETE"), trial_state("PRUNED")):
         for trial in trials.get_trials(states=[state]):
@@ -57,9 +57,10 @@ def ended_trials(trials: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
 
 
 def ask(trials: "optuna.Study", values: SweptValues, first: int) -> "optuna.Trial | None":
-    """The next combination: what the sampler suggests, or, where that was tried, another; None: all were.
+    """Return a trial of the next combination, or None if all were tried.
 
-    What failed is tried again by the next search, whose trials begin with number `first`, and not by this.
+    The sampler suggests it; if that combination was tried, a random one is chosen among the rest. `first` is
+    the number of this search's first trial: failures of earlier searches are tried again.
     """
     from optuna.samplers import TPESampler
 
@@ -72,7 +73,7 @@ def ask(trials: "optuna.Study", values: SweptValues, first: int) -> "optuna.Tria
     untried = [one for one in combinations if one not in tried]
     if not untried:
         return None
-    # A sampler of its own for each trial: the same start would suggest the same values again.
+    # Each trial has its own seed: the same seed would suggest the same values again.
     trials.sampler = TPESampler(seed=1 + len(trials.trials))
     trial = _suggest(trials, values)
     if trial.params not in untried:
@@ -90,14 +91,14 @@ def _suggest(trials: "optuna.Study", values: SweptValues) -> "optuna.Trial":
 
 
 def trial_state(name: str) -> "optuna.trial.TrialState":
-    """Optuna's state of that name, imported where it is used."""
+    """Return Optuna's state called `name`; optuna is imported only here, as it is optional."""
     from optuna.trial import TrialState
 
     return TrialState[name]
 
 
 def importance(trials: "optuna.Study", options: int) -> dict[str, float]:
-    """The share of each option in the spread of the accuracies, where there is something to tell it from."""
+    """Return the share of the spread that each option explains; {} if there are too few trials."""
     from optuna.importance import get_param_importances
 
     complete = [trial for trial in trials.trials if trial.state.name == "COMPLETE"]

@@ -23,8 +23,8 @@ from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained, open_images
 from foveate.records.environment import Environment
 from foveate.records.files import read_record
+from foveate.records.read_run import read_run
 from foveate.records.robustness import RobustnessRecord
-from foveate.records.run import read_run
 from foveate.report.robustness.section import robustness_section
 
 FEW = {"corruptions": ("contrast", "gaussian_noise"), "severities": (1, 5)}

@@ -144,7 +144,7 @@ def test_an_ablation_from_end_to_end(bands: Path, tmp_path: Path) -> None:
     settings = {"data": str(bands), "backbone": "cifar_resnet8", "ablate": "dmsca(stages=1)", "seeds": 1}
     study = make_study(settings, {"epochs": 1, "batch_size": 16, "augmentation": ("crop",)})
     compare(study, tmp_path, Machine("cpu", threads=1))
-    summary = build_report(tmp_path)
+    summary = build_report(tmp_path).to_json()
     assert len(summary["rows"]) == 13
     assert len(summary["tests"]) == 14
     assert summary["study"]["cost"]["conditions"]["path"] == "reference"

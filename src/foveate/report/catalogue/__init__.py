@@ -1,1 +1,1 @@
-"""The catalogue of mechanisms, for people."""
+"""The catalogue of mechanisms, for a terminal."""

@@ -47,7 +47,7 @@ def _table(*heads: str) -> Table:
 
 
 def _increase(added: int, percent: float) -> str:
-    """Write what is added and its share, which takes 9 columns so that shares are aligned."""
+    """Write an added number and its share; shares take 9 columns, so that they are aligned."""
     share = "" if not added else "< 0.01 %" if percent < 0.005 else signed_percent(percent)
     return f"{magnitude(added)} {share:>9}"
 

@@ -1,4 +1,4 @@
-"""A plan for a terminal: what a study takes, in a table and some sentences."""
+"""The plan of a study for a terminal: a table and some sentences."""
 
 from rich.console import Group
 from rich.padding import Padding
@@ -40,7 +40,7 @@ def plan_table(planned: Plan) -> Group:
 
 
 def duration(seconds: float) -> str:
-    """Write a time as a person says it: 45 s, 12.3 min, 3.4 h, 2.1 days."""
+    """Write a time in its natural unit: 45 s, 12.3 min, 3.4 h, 2.1 days."""
     for size, unit in UNITS:
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Writes the folder of a profile: its page, its record, its numbers and its figures."""
+"""Write the folder of a profile: its page, its record, its numbers and its figures."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def write_profile(record: ProfileRecord, folder: Path) -> str:
         write_text(folder / f"{table.name}.md", as_markdown(table))
     write_csv(folder / "profile.csv", numbers(record))
     write_record(folder / PROFILE, record)
-    # Last, so that a page that is there has everything that it names.
+    # The page comes last, so that all files that it links to exist.
     page = folder / "index.html"
     write_text(page, render_profile(record, drawings))
     return str(page)

@@ -1,4 +1,4 @@
-"""The figures of a profile: latency relative to the baseline, and by how much each kind of cost grows."""
+"""The figures of a profile: latency relative to the baseline, and the increase of each kind of cost."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +26,7 @@ MARKS = Marks(row_height=54, diamond=130, dot=36, dot_offset=11, dot_stroke=1.5)
 
 
 def profile_figures(record: ProfileRecord) -> list[Figure]:
-    """Make all figures; of the baseline alone there is none."""
+    """Make all figures; there are none if the baseline is alone."""
     others = [row for row in record.rows if row.attention != BASELINE]
     if not others:
         return []
@@ -64,7 +64,7 @@ def _cost(others: Sequence[ProfileRow], colours: Mapping[str, str], kind: str, t
     percents = [row.cost(kind).increase_percent or 0.0 for row in others]
     labels = [increase(row, kind) for row in others]
     most, least = max(*percents, 1e-9), min(*percents, 0.0)
-    # Room at the right for the figure behind the longest bar.
+    # Leave room at the right for the number after the longest bar.
     scale = alt.Scale(domain=[least, most + 0.3 * (most - least)], nice=False)
     bars = chart_of(
         {"mechanism": name, "increase": percent, "label": label}

@@ -15,7 +15,7 @@ from foveate.report.profile.words import byte_size, conditions, headline, path_l
 __all__ = ["profile_console"]
 
 LONGEST_NAME = 24
-"""A longer name of a mechanism with its options is folded."""
+"""Longer names of mechanisms with their options are folded."""
 
 
 def profile_console(record: ProfileRecord) -> Group:
@@ -66,7 +66,7 @@ def _laid_out(table: Table) -> Padding:
 
 
 def _written(table: Table) -> list[list[str]]:
-    """The cells by column, what belongs to a figure behind it; a mechanism's name stands alone."""
+    """Return the cells by column, each with its detail; the names of mechanisms have none."""
     columns = []
     for index in range(len(table.columns)):
         cells = [row[index] for row in table.rows]
@@ -76,7 +76,7 @@ def _written(table: Table) -> list[list[str]]:
 
 
 def _head(title: str, width: int) -> str:
-    """Break a head that is wider than its column at its last space."""
+    """Break a heading that is wider than its column at its last space."""
     text = title[:1].lower() + title[1:]
     first, _, last = text.rpartition(" ")
     return f"{first}\n{last}" if first and len(text) > width + 1 and len(text) > 8 else text

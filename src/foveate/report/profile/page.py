@@ -1,4 +1,4 @@
-"""Renders the one self-contained page of a profile."""
+"""Render the self-contained page of a profile."""
 
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.frame import render
@@ -11,9 +11,9 @@ __all__ = ["render_profile"]
 
 
 def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) -> str:
-    """Render the page of `record` with its figures, each with its SVG for print and for want of scripts.
+    """Render the page of `record` with its figures, each with its SVG for print and without scripts.
 
-    Names of mechanisms come from flags: everything is escaped, and the page asks for nothing.
+    Everything is escaped, because names of mechanisms come from flags; the page loads nothing.
     """
     bounds = record.machine
     return render(

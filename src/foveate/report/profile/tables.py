@@ -1,4 +1,4 @@
-"""The tables of a profile, once for the page, the terminal and CSV."""
+"""The tables of a profile, shared by the page, the terminal and CSV."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,15 +12,15 @@ __all__ = ["latency_table", "numbers", "parts_table", "work_table"]
 
 
 def work_table(record: ProfileRecord) -> Table:
-    """What is counted: of plain the whole, of the others what they add."""
+    """Return the table of counted work: the whole of the baseline, and what each mechanism adds."""
     step = "training step" if record.settings.mode == "training" else "inference"
     columns = [
-        Column("Mechanism", "Of plain the whole is given, of the others what they add to it."),
+        Column("Mechanism", "The row of plain is its whole work; the others are what they add to it."),
         Column("Parameters", "Learned numbers."),
         Column("Multiply-adds", f"Of convolutions and matrix products, of one image in one {step}."),
         Column(
             "Element-wise",
-            "Operations of all else: one for each element written, or read by a reduction; of one image.",
+            "Operations of all other operators, for one image: one for each element written, or read to reduce.",
         ),
         Column(
             "Bytes moved",
@@ -44,26 +44,26 @@ def work_table(record: ProfileRecord) -> Table:
 
 
 def latency_table(record: ProfileRecord) -> Table:
-    """What is measured: latency beside plain, throughput, memory."""
+    """Return the table of measurements: latency beside the baseline, throughput, memory."""
     settings = record.settings
     step = "One training step" if settings.mode == "training" else "One inference"
     columns = [
-        Column("Mechanism", "A ? marks a difference that is not to be relied on; the warnings say why."),
+        Column("Mechanism", "A ? marks an unreliable difference; the warnings say why."),
         Column("p50, ms", f"{step} of a batch, median over {record.timing.rounds} rounds."),
-        Column("p95, ms", "Nineteen of twenty take no longer."),
+        Column("p95, ms", "95 % of the steps take no longer."),
         Column("× plain", "Median of the ratios to plain, each taken within a round."),
-        Column("Quartiles", "Between these lies the middle half of those ratios: their spread."),
+        Column("Quartiles", "The quartiles of those ratios: their spread."),
         Column("95 % interval", "Of the median ratio, by order statistics."),
         Column("Images/s", "Batch size over p50."),
         Column(
             "Peak memory",
-            f"Weights, images and all that a step has allocated at a time"
+            f"Weights, images and the most that a step has allocated at once"
             f"{'; gradients and momentum too' if settings.mode == 'training' else ''}.",
         ),
         Column("Added", "To plain's peak."),
     ]
     if settings.compile:
-        columns.append(Column("Compile, s", "First call, with nothing kept of earlier ones; in no latency."))
+        columns.append(Column("Compile, s", "The first call, without a cache; not part of any latency."))
     rows = []
     for row in record.rows:
         plain = row.attention == BASELINE
@@ -84,7 +84,7 @@ def latency_table(record: ProfileRecord) -> Table:
 
 
 def parts_table(record: ProfileRecord) -> Table | None:
-    """Where the time of each mechanism goes, if it was asked for."""
+    """Return the table of the times of each mechanism's parts, or None without `--detail`."""
     rows = []
     for row in record.rows:
         parts = row.parts_ms or {}
@@ -107,7 +107,7 @@ def parts_table(record: ProfileRecord) -> Table | None:
 
 
 def numbers(record: ProfileRecord) -> Iterator[dict[str, object]]:
-    """Give the rows with each number in a column of its own, for CSV; parts stand in the JSON alone."""
+    """Yield the rows for CSV with each number in its own column; only the JSON has the parts."""
     for row in record.rows:
         flat: dict[str, object] = {}
         for key, value in row.to_json().items():

@@ -1,4 +1,4 @@
-"""What a profile says in words: headline, warnings, and the roofline, from its record alone."""
+"""The sentences of a profile: conditions, headline, kernel paths and roofline."""
 
 from foveate.notation import count, listing, magnitude, milliseconds, signed_percent
 from foveate.records.labels import BASELINE, display_name
@@ -15,7 +15,7 @@ __all__ = [
 
 
 def conditions(record: ProfileRecord) -> str:
-    """Say what was measured, in one line."""
+    """Return what was measured and where, in one line."""
     settings, environment, timing = record.settings, record.environment, record.timing
     where = environment.accelerator
     if where == "cpu":
@@ -30,7 +30,7 @@ def conditions(record: ProfileRecord) -> str:
 
 
 def path_line(record: ProfileRecord) -> str:
-    """Say in which form each mechanism ran, or "" where there is none."""
+    """Return the kernel paths on which each mechanism ran; "" if there is no mechanism."""
     said = []
     for row in record.rows:
         forms = [f"{path} at {count(sites, 'place')}" for path, sites in row.paths.items()]
@@ -40,9 +40,9 @@ def path_line(record: ProfileRecord) -> str:
 
 
 def headline(record: ProfileRecord) -> str:
-    """Say what each mechanism adds to the latency, the dearest first; what is not shown is not claimed.
+    """Return what each mechanism adds to the latency, the slowest first.
 
-    A difference is shown where the interval of the ratio leaves out 1, here as in every table.
+    Only significant differences are named: the interval of the ratio excludes 1.
     """
     others = [row for row in record.rows if row.attention != BASELINE]
     shown = sorted((row for row in others if row.is_different), key=lambda row: -row.latency_ratio)
@@ -60,7 +60,7 @@ def headline(record: ProfileRecord) -> str:
 
 
 def roofline_lines(record: ProfileRecord) -> list[str]:
-    """Say of each mechanism which bound its added work meets first, and how far from it the time is."""
+    """Return for each mechanism the bound of its added work, and how its added time compares with it."""
     batch = record.settings.batch_size
     return [_roofline(row, row.roofline, batch) for row in record.rows if row.roofline]
 

@@ -1,4 +1,4 @@
-"""The controls of a study: plain backbones as dear as the mechanisms, so that a gain is not just size."""
+"""The cost-matched controls of a study, which show whether a gain is due to size alone."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ __all__ = ["match_controls", "with_controls"]
 
 
 def with_controls(study: StudySpec, data: Data, out: Path, machine: Machine) -> StudySpec:
-    """Return `study` with the controls that it asks for as further candidates, each planned against its own.
+    """Return `study` with the controls that it asks for as candidates, and their planned comparisons.
 
-    What a study in `out` measured before is taken from its record: a control that was trained stays.
+    Controls that the study in `out` matched by latency before are taken from its record and stay the same.
 
     Raises:
-        RequestError: a backbone that cannot be made wider or deeper, or pretrained weights asked for.
+        RequestError: the backbone cannot be made wider or deeper, or the study asks for pretrained weights.
     """
     if study.control is None:
         return study
@@ -52,9 +52,9 @@ def with_controls(study: StudySpec, data: Data, out: Path, machine: Machine) -> 
 
 
 def _known_controls(study: StudySpec, data: Data, out: Path) -> dict[str, Control | None]:
-    """What the record says of the candidates that latencies were measured of, None of those as fast as plain.
+    """Return the recorded controls that were matched by latency; None for a candidate without a control.
 
-    Counts are not looked up: they come out the same again.
+    Controls that are matched by counts are computed again, with the same result.
     """
     path = out / STUDY
     if study.control != "latency" or not path.exists():
@@ -72,5 +72,5 @@ def _known_controls(study: StudySpec, data: Data, out: Path) -> dict[str, Contro
 
 
 def _growth_of(control: Control) -> Growth:
-    """How the backbone of a control was made larger."""
+    """Return how the backbone of a control was enlarged."""
     return "depth" if read_candidate(control.label).extra_blocks else "width"

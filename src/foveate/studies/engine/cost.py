@@ -1,4 +1,4 @@
-"""The cost of a study's candidates, measured side by side and kept in cost.json."""
+"""Measure the cost of a study's candidates side by side, and keep it in cost.json."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ __all__ = ["measure_cost"]
 def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watch: Watch) -> None:
     """Measure parameters, multiply-adds and latency at batch 1 of every candidate, into `out`/cost.json.
 
-    Latencies compare only within one measurement: where any candidate's is missing, all are measured. A
-    measurement that the machine disturbed is repeated by the next call, and the less disturbed one is kept.
-    The parts of a mechanism are all timed by their equations: only the whole mechanism has faster paths.
+    Latencies compare only within one measurement: if one is missing, all are measured. The next call repeats
+    a noisy measurement, and the less noisy one is kept. In an ablation every candidate is timed on the
+    reference path, because only the whole mechanism has faster ones.
     """
     shape = (1, data.channels, data.image_size, data.image_size)
     conditions = CostConditions(
@@ -66,7 +66,7 @@ def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watc
 
 
 def _known(path: Path, study: StudySpec, conditions: CostConditions) -> CostRecord | None:
-    """Return what was measured before, if it is of every candidate under the same conditions."""
+    """Return the earlier measurement if it covers every candidate under the same conditions."""
     if not path.exists():
         return None
     known = read_record(path, CostRecord)
@@ -75,7 +75,7 @@ def _known(path: Path, study: StudySpec, conditions: CostConditions) -> CostReco
 
 
 def _networks(study: StudySpec, data: Data, path: str) -> dict[str, nn.Module]:
-    """The candidates' networks by label, each on the kernel path that it is timed by."""
+    """Return the candidates' networks by label, each set to the kernel path that is timed."""
     networks = {}
     for candidate in study.attention:
         network = build_network(

@@ -1,4 +1,4 @@
-"""Where a result was made: versions, hardware, command."""
+"""The environment of a result: versions, hardware, command."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ from foveate.version import __version__
 __all__ = ["available_cores", "check_threads", "command_line", "describe_environment", "without_password"]
 
 MOST_THREADS = 256
-"""On any machine: a study is resumed with the threads it began with, also where there are fewer cores."""
+"""Allowed on any machine, so that a study can be resumed with its threads on one with fewer cores."""
 
 
 def describe_environment(device: torch.device, threads: int) -> Environment:
@@ -37,14 +37,14 @@ def describe_environment(device: torch.device, threads: int) -> Environment:
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_threads(flag: str, number: int) -> None:
-    """Raise RequestError for more threads or processes than a machine of so many cores can use.
+    """Raise RequestError if `number` threads or processes are too many for this machine's cores.
 
-    Too many end the process: the system refuses to start them, and OpenMP does not survive that.
+    If the system refuses to start a thread, OpenMP ends the process.
     """
     most = max(MOST_THREADS, 4 * available_cores())
     if number > most:
@@ -54,12 +54,12 @@ def check_threads(flag: str, number: int) -> None:
 
 
 def command_line() -> str:
-    """The command that a person can give again, without the passwords in its URLs."""
+    """Return the command that started this process, without the passwords in its URLs."""
     return shlex.join([Path(sys.argv[0]).name, *map(without_password, sys.argv[1:])])
 
 
 def without_password(text: str) -> str:
-    """`text` with *** for whatever a URL in it has before its @, and behind its question mark."""
+    """Return `text` with *** in place of the user part and the query of each URL."""
     text = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
     return re.sub(r"(://[^\s?]*)\?\S+", r"\1?***", text)
 

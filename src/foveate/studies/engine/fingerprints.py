@@ -1,10 +1,9 @@
-"""Under which fingerprint a study goes on that an earlier version, or another process, began."""
+"""Which fingerprint the images of a study have, if an earlier version or another process recorded it."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from foveate.data import Data
 from foveate.errors import ImagesChangedError, shortened
@@ -18,9 +17,9 @@ BY_NAMES = (
 
 
 def under(data: Data, fingerprint: str, content: str | None = None) -> Data | None:
-    """The images under the fingerprint that a record has of them, or None where it is of other images.
+    """Return `data` with the `fingerprint` of a record, or None if the record is of other images.
 
-    `content` is the fingerprint of their content, where the record has that beside one of names and sizes.
+    `content` is the fingerprint of their content, if the record has that as well.
     """
     by_names = fingerprint == data.names_fingerprint and content in (None, data.content_fingerprint)
     if not by_names and fingerprint != data.content_fingerprint:
@@ -29,11 +28,10 @@ def under(data: Data, fingerprint: str, content: str | None = None) -> Data | No
 
 
 def as_begun(data: Data, *records: Iterable[Path]) -> Data:
-    """The images under the fingerprint by which records name them: the first group that has any decides.
+    """Return `data` with the fingerprint in `records`; the first group that has one decides.
 
-    Records of foveate 0.1.0 have the fingerprint of names and sizes. Where it is that of `data`, the work
-    goes on under it and the notes say so; the content is recorded from then on, and images of other content
-    are other images.
+    Records of foveate 0.1.0 have a fingerprint of names and sizes. If `data` matches it, it is kept, and a
+    note says so. From then on the fingerprint of the content is recorded too, and must match.
     """
     known = next((found for group in records if (found := _fingerprints(group))), {})
     if data.content_fingerprint in known or data.names_fingerprint not in known:
@@ -43,17 +41,17 @@ def as_begun(data: Data, *records: Iterable[Path]) -> Data:
 
 
 def describe_fingerprint(data: Data) -> dict[str, str]:
-    """What a record says of its images; that of the content too, where the fingerprint is another."""
+    """Return the fields of a record that identify its images: one fingerprint, or two if they differ."""
     if data.fingerprint == data.content_fingerprint:
         return {"fingerprint": data.fingerprint}
     return {"fingerprint": data.fingerprint, "content_fingerprint": data.content_fingerprint}
 
 
 def as_seen_by_parent(data: Data, fingerprint: str, content: str) -> Data:
-    """In a worker process: the images that it opened, under the fingerprint that its parent works with.
+    """Return `data`, which a worker process opened, with its parent's fingerprint.
 
     Raises:
-        ImagesChangedError: they are others than the parent's.
+        ImagesChangedError: the images differ from the parent's.
     """
     same = under(data, fingerprint, content) if content == data.content_fingerprint else None
     if same is None:
@@ -64,7 +62,7 @@ def as_seen_by_parent(data: Data, fingerprint: str, content: str) -> Data:
 
 
 def changed_images(error: ImagesChangedError, data: Data) -> ImagesChangedError:
-    """Name the files that were changed or taken away, as far as they are known."""
+    """Return the error with the names of the files that were changed or removed, if they are known."""
     changes = data.changes()
     named = f". {len(changes):,} changed: {shortened(changes)}" if changes else ""
     return ImagesChangedError(
@@ -74,14 +72,14 @@ def changed_images(error: ImagesChangedError, data: Data) -> ImagesChangedError:
 
 
 def _fingerprints(records: Iterable[Path]) -> dict[str, str | None]:
-    """The fingerprints that records name, each with that of the content where it was recorded."""
+    """Return the fingerprints in `records`, each with the fingerprint of the content, if it is recorded."""
     found: dict[str, str | None] = {}
     for path in records:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            said: dict[str, Any] = record.get("data", {}) if "fingerprint" not in record else record
-            name = str(said["fingerprint"])
-            found[name] = found.get(name) or said.get("content_fingerprint")
+            part = record if "fingerprint" in record else record["data"]
+            name = str(part["fingerprint"])
+            found[name] = found.get(name) or part.get("content_fingerprint")
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # whoever needs the record says what is wrong with it
+            continue  # the code that needs this record reports what is wrong with it
     return found

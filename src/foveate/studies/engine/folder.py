@@ -14,7 +14,8 @@ from foveate.files import find_obstacle, remove_parts, write_text
 from foveate.records.base import FORMAT
 from foveate.records.files import RESULT, RUNS, STUDY
 from foveate.records.metric import CLASSIFICATION, TaskRecord
-from foveate.records.run import RunRecord, read_run
+from foveate.records.read_run import read_run
+from foveate.records.run import RunRecord
 from foveate.version import __version__
 
 __all__ = ["Cancelled", "find_result", "hold_run_folder", "refuse_unusable_folder", "sole_user"]

@@ -1,4 +1,4 @@
-"""How the runs of a study use this machine, as it is asked for."""
+"""The settings of how the runs of a study use this machine."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -15,7 +15,7 @@ __all__ = ["MachineSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class MachineSettings:
-    """How the runs of a study use this machine; what they learn does not depend on it, but for rounding.
+    """How the runs of a study use this machine; apart from rounding, what they learn does not depend on it.
 
     Attributes:
         jobs: Number of runs at a time, each in a process of its own.
@@ -32,10 +32,10 @@ class MachineSettings:
     log: str = "none"
 
     def machine(self) -> "Machine":
-        """Return the machine as one run sees it.
+        """Return the machine as one run uses it.
 
         Raises:
-            RequestError: a device that is not there, an unknown log, or more threads than can be started.
+            RequestError: a device that is not available, an unknown log, or too many threads.
         """
         from foveate.studies.engine.environment import available_cores, check_threads
         from foveate.studies.engine.run import Machine

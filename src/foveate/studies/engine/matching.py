@@ -1,8 +1,8 @@
-"""Plain backbones made wider or deeper until they are as dear as one with attention.
+"""Cost-matched controls: baselines made wider or deeper until they cost as much as a mechanism.
 
-Parameters and multiply-adds are counted without memory and matched by bisection over the width, in steps of
-1/10,000, or over the number of blocks; both grow with either. Latencies are measured, candidate and control
-in turns, and the size is found between two that bracket it.
+Parameters and multiply-adds are counted on the meta device and matched by bisection over the width, in steps
+of 1/10,000, or over the number of blocks; both grow with the size. Latencies are measured, candidate and
+control in turns, and the size is found by bracketing and interpolation.
 """
 
 import math
@@ -23,14 +23,14 @@ __all__ = ["match_controls"]
 
 DIGITS = 4
 START = {"width": 10**DIGITS, "depth": 0}
-"""The size of the backbone itself. A size is ten-thousandths of its width, or blocks more than it has."""
+"""The size of the backbone itself. A size is its width in ten-thousandths, or the number of added blocks."""
 MOST = {"width": 8 * START["width"], "depth": 512}
-"""How far is searched."""
+"""The largest sizes that are tried."""
 TOLERANCE = 0.02
-"""Of latencies: what a ratio of two measured in turns can be told to."""
+"""The precision of a ratio of latencies that are measured in turns."""
 MOST_MEASUREMENTS = 8
 SECONDS, ROUNDS = 3.0, (21, 200)
-"""Of one measurement of latency; the median ratio of 21 rounds is good to about a percent on a quiet CPU."""
+"""Of one latency measurement; on a quiet CPU the median ratio of 21 rounds is precise to about 1 %."""
 
 Build = Callable[[Candidate], nn.Module]
 Shapes = tuple[tuple[int, ...], ...]
@@ -47,15 +47,15 @@ def match_controls(
     device: torch.device,
     grow: Growth = "width",
 ) -> list[Control]:
-    """Find for each candidate with attention the plain `backbone` made as dear by the measure `by`.
+    """Find a control for each candidate with attention: the enlarged baseline whose cost is nearest.
 
-    The nearest there is, which `asked` and `reached` say: parameters, multiply-adds of one image, or the
-    latency of one relative to the plain backbone's. A candidate has none where the nearest is the plain
-    backbone itself: SimAM has no parameters. Equal controls have one label.
+    `asked` and `reached` are the two costs by the measure `by`: parameters, multiply-adds of one image, or
+    the latency of one image relative to the baseline's. A candidate has no control if the nearest is the
+    baseline itself (SimAM has no parameters). Equal controls share one label.
 
     Raises:
-        RequestError: a backbone that cannot be made wider or deeper, or is not as dear as asked for within
-            eight times the width or 512 blocks more.
+        RequestError: the backbone cannot be made wider or deeper, or does not reach the cost within eight
+            times its width or 512 added blocks.
     """
     shape = (1, channels, image_size, image_size)
     build = partial(build_network, backbone, classes=classes, channels=channels, image_size=image_size)
@@ -94,13 +94,13 @@ def _count(build: Build, candidate: Candidate, by: Measure, shape: tuple[int, ..
 
 
 def _shapes(build: Build, candidate: Candidate) -> Shapes:
-    """What tells networks of one family apart: several widths round to the same channels."""
+    """Return the shapes of all weights: several widths round to the same numbers of channels."""
     with torch.device("meta"):
         return tuple(tuple(parameter.shape) for parameter in build(candidate).parameters())
 
 
 def _shortest(build: Build, candidate: Candidate, made: Shapes) -> Candidate:
-    """The same network by the width with the fewest digits."""
+    """Return the candidate of the same network whose width has the fewest digits."""
     if candidate.extra_blocks:
         return candidate
     widths = (round(candidate.width, digits) for digits in range(1, DIGITS + 1))
@@ -109,7 +109,7 @@ def _shortest(build: Build, candidate: Candidate, made: Shapes) -> Candidate:
 
 
 def _match_count(cost: Callable[[int], int], asked: int, grow: Growth) -> int:
-    """The size whose cost is nearest to `asked`, of costs that grow with the size."""
+    """Return the size whose cost is nearest to `asked`; `cost` grows with the size."""
     low, high = START[grow], START[grow] + 1
     while cost(high) < asked:
         if high == MOST[grow]:
@@ -127,11 +127,11 @@ def _match_count(cost: Callable[[int], int], asked: int, grow: Growth) -> int:
 def _match_latency(
     build: Build, candidate: Candidate, grow: Growth, shape: tuple[int, ...], device: torch.device
 ) -> tuple[int, float, float]:
-    """Size of the control, and latencies of candidate and control as multiples of the plain backbone's."""
+    """Return the control's size, and the latencies of candidate and control relative to the baseline's."""
     start, network = START[grow], build(candidate)
 
     def excess(size: int) -> float:
-        """How much slower than the candidate the plain backbone of this size is, as a share."""
+        """Return by which share the baseline of this size is slower than the candidate."""
         networks = {"candidate": network, "control": build(_plain(grow, size))}
         measured = measure_latencies(networks, shape, device=device, seconds=SECONDS, rounds=ROUNDS)
         return measured["control"].ratio - 1
@@ -140,7 +140,7 @@ def _match_latency(
 
 
 def _find_latency(excess: Callable[[int], float], start: int, most: int) -> tuple[int, float, float]:
-    """As `_match_latency`, for any measured `excess`: bracketed first, then between the two nearest."""
+    """Do the work of `_match_latency` for any `excess`: bracket its zero, then interpolate."""
     seen = {start: excess(start)}
     asked = 1 / (1 + seen[start])
     step = max(round(start * (math.sqrt(max(asked, 1)) - 1)), 1)
@@ -148,19 +148,19 @@ def _find_latency(excess: Callable[[int], float], start: int, most: int) -> tupl
         below = max((size for size, value in seen.items() if value < 0), default=None)
         above = min((size for size, value in seen.items() if value > 0), default=None)
         if below is None:
-            break  # no dearer than the plain backbone
+            break  # the candidate is as fast as the baseline
         if above is None:
-            # A first step, then as far as that step's gain says, and a little further.
+            # After a first step, extrapolate its gain and go 10 % further.
             gain = (seen[below] - seen[start]) / max(below - start, 1)
             far = start - 1.1 * seen[start] / gain if gain * step > TOLERANCE / 2 else below + step
             size = min(max(math.ceil(far), below + 1), most)
             step *= 2
         else:
-            # Every other time halved: where the curve bends, interpolation creeps up from one side.
+            # Bisect every other time: on a curve, interpolation alone approaches from one side, slowly.
             share = 0.5 if len(seen) % 2 else seen[below] / (seen[below] - seen[above])
             size = round(below + share * (above - below))
         if size in seen:
-            break  # there is no other between them
+            break  # no size is left between the two
         seen[size] = excess(size)
     best = min(seen, key=lambda size: abs(seen[size]))
     return best, asked, asked * (1 + seen[best])

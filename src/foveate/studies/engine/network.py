@@ -1,4 +1,4 @@
-"""The networks of a study: one backbone, with each candidate attached."""
+"""Build the networks of a study: the backbone with each candidate attached."""
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from foveate.studies.spec.study import StudySpec
 __all__ = ["attach_candidate", "build_network", "check_forward", "check_networks"]
 
 MOST_ADDED = 10**9
-"""Parameters of attention, counted before memory is asked for: options can ask for any amount."""
+"""Parameters that a mechanism may add; options can ask for more than any memory holds."""
 
 
 def build_network(
@@ -27,12 +27,12 @@ def build_network(
     pretrained: bool = False,
     seed: int = 0,
 ) -> nn.Module:
-    """The backbone, initialised from `seed` alone, with the candidate attached afterwards.
+    """Build the backbone, initialised from `seed` alone, and attach the candidate afterwards.
 
     All candidates of a seed on one backbone thus start from the same weights, bit for bit.
 
     Raises:
-        RequestError: the mechanism refuses its options, or the backbone has no place for it.
+        RequestError: the mechanism refuses its options, or the backbone has no site for it.
     """
     torch.manual_seed(seed)
     network = create_backbone(
@@ -48,10 +48,10 @@ def build_network(
 
 
 def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> nn.Module:
-    """Put the candidate's mechanism, if it is not plain, into `network`, which errors name as `called`.
+    """Attach the candidate's mechanism, if it has one, to `network`, which errors name as `called`.
 
     Raises:
-        RequestError: the mechanism refuses its options, or the network has no place for it.
+        RequestError: the mechanism refuses its options, or the network has no site for it.
     """
     if candidate.name == BASELINE:
         return network
@@ -77,7 +77,7 @@ def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> n
 
 
 def check_networks(study: StudySpec) -> None:
-    """Build every candidate without memory for its weights: a refusal comes before any work."""
+    """Build every candidate on the meta device, so that an invalid one is refused before any work."""
     if study.control is not None:
         _check_control(study)
     for candidate in study.attention:
@@ -101,7 +101,7 @@ def _check_control(study: StudySpec) -> None:
 
 @torch.inference_mode()
 def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Send two images (C, H, W) without content through every candidate: some take one size only."""
+    """Run every candidate on two images (C, H, W) on the meta device: some accept one size only."""
     channels, size, _ = image_shape
     with torch.device("meta"):
         for candidate in study.attention:
@@ -112,7 +112,7 @@ def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, i
             network = build_network(backbone, candidate, classes=classes, channels=channels, image_size=size)
             try:
                 network(torch.empty(2, *image_shape))
-            except Exception as error:  # each network refuses in its own way
+            except Exception as error:  # networks raise errors of any type
                 raise RequestError(
                     f"{candidate.label} on {backbone} cannot take images of {size} pixels "
                     f"({error}): give another --image-size"

@@ -1,4 +1,4 @@
-"""Several runs of a study at a time, each in a process of its own."""
+"""Carry out several runs of a study at a time, in worker processes."""
 
 import multiprocessing
 import os
@@ -19,16 +19,16 @@ from foveate.studies.engine.watch import QueuedWatch, Watch
 __all__ = ["Outcome", "run_in_processes"]
 
 Run = TypeVar("Run")
-"""What tells a worker what to do: a run's spec, or the number of a trial."""
+"""The task of a worker: the spec of a run, or the number of a trial."""
 
 Result = TypeVar("Result")
-"""What a worker gives back."""
+"""What a worker returns."""
 
 Outcome = Callable[[], Result]
-"""Gives a run's result, or raises what stopped it."""
+"""Returns the result of a run, or raises the error that stopped it."""
 
 MakeRunner = Callable[..., Callable[[Run, Watch], Result]]
-"""Called once in each worker with its place (0, 1, …) and further arguments; gives what carries out a run."""
+"""Called once in each worker with its number (0, 1, …) and further arguments; returns its runner."""
 
 _carry_out: Callable[[Any], Any]
 
@@ -38,23 +38,23 @@ def run_in_processes(
 ) -> Generator[tuple[Run, Outcome[Result]]]:
     """Carry out `runs`, `jobs` at a time, and yield each as it ends.
 
-    The worker processes live no longer than this generator, nor than this process, however it ends: they
-    watch the other end of a pipe that only this process holds, and while they start, a reaper does.
+    The worker processes end with this generator and with this process, even if it is killed: they watch a
+    pipe whose other end only this process holds. While they start, a reaper watches for them.
     """
     context = multiprocessing.get_context("spawn")
     held, watched = context.Pipe(duplex=False)[::-1]
-    steps, places = context.Queue(), context.Queue()
-    for place in range(jobs):
-        places.put(place)
+    steps, numbers = context.Queue(), context.Queue()
+    for number in range(jobs):
+        numbers.put(number)
     listener = threading.Thread(target=_pass_on, args=(steps, watch), daemon=True)
     listener.start()
-    start = (watched, places, steps, make_runner, arguments)
+    start = (watched, numbers, steps, make_runner, arguments)
     with (
         reaper() as listening,
         ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool,
     ):
         others = set(multiprocessing.active_children())
-        with _ctrl_c_ignored():  # by the processes that start here; it is this one that ends them
+        with _ctrl_c_ignored():  # by the workers, which this process ends
             futures = {pool.submit(_work, run): run for run in runs}
         started = set(multiprocessing.active_children()) - others
         watch_over(listening, [process.pid for process in started if process.pid is not None])
@@ -80,7 +80,7 @@ def _result(future: Future[Result]) -> Result:
 
 @contextmanager
 def _ctrl_c_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C; child processes inherit what is ignored."""
+    """Ignore Ctrl-C; child processes inherit this."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -97,14 +97,14 @@ def _pass_on(steps: Any, watch: Watch) -> None:
 
 
 def _start_worker(
-    watched: Any, places: Any, steps: Any, make_runner: MakeRunner[Any, Any], arguments: tuple[Any, ...]
+    watched: Any, numbers: Any, steps: Any, make_runner: MakeRunner[Any, Any], arguments: tuple[Any, ...]
 ) -> None:
     global _carry_out
     threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
     try:
-        runner = make_runner(places.get(), *arguments)
+        runner = make_runner(numbers.get(), *arguments)
     except (RequestError, WorkError) as error:
-        # An initialiser that raises breaks the pool without a word of why; the first run can say it.
+        # An initializer that raises breaks the pool without its message; the first run raises it instead.
         runner = partial(_raise, error)
     except Exception as error:
         why = f"a worker process could not start: {type(error).__name__}: {first_line(error)}"

@@ -1,4 +1,4 @@
-"""Ends worker processes when the process that started them is gone, whatever they are doing."""
+"""A process that ends worker processes when the process that started them is gone."""
 
 import subprocess
 import sys
@@ -17,14 +17,14 @@ for process in processes:
     except OSError:
         pass
 """
-"""Reads the numbers of processes until nobody can write more, and ends those. It starts in 20 ms."""
+"""Reads process numbers until its input is closed, then ends these processes. It starts in 20 ms."""
 
 
 @contextmanager
 def reaper() -> Iterator[IO[str]]:
-    """Start a process that ends the ones it is told of when this context, or this process, comes to its end.
+    """Start a process that ends the processes given to `watch_over` when this context or this process ends.
 
-    A worker that is still importing torch cannot watch its parent yet, and would outlive it by all that time.
+    It is needed because a worker that is still importing torch does not watch its parent yet.
     """
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", CODE], stdin=subprocess.PIPE, text=True, start_new_session=True
@@ -39,7 +39,7 @@ def reaper() -> Iterator[IO[str]]:
 
 
 def watch_over(listening: IO[str], processes: Iterable[int]) -> None:
-    """Tell the reaper that is `listening` the numbers of processes."""
-    with suppress(OSError):  # it was ended by somebody: the processes still watch for themselves
+    """Send the numbers of `processes` to the reaper that is `listening`."""
+    with suppress(OSError):  # the reaper was killed; the processes also watch their parent themselves
         listening.write("".join(f"{process}\n" for process in processes))
         listening.flush()

@@ -1,4 +1,4 @@
-"""The progress of a study, as it is reported to a watcher; the base class ignores it."""
+"""The interface through which a study reports its progress."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,26 +9,26 @@ from foveate.records.study import StudyData
 __all__ = ["OnProgress", "QueuedWatch", "Watch"]
 
 OnProgress = Callable[[str, int, int], None]
-"""Of what is no study: what is being done, how much of it is done, of how much."""
+"""Called with the progress of other work: what is being done, how much is done, and of how much."""
 
 
 class Watch:
-    """Called while a study runs. `run` is the title of a run: `dmsca, seed 1`."""
+    """Receives the progress of a study and ignores it. `run` is the title of a run: `dmsca, seed 1`."""
 
     def reading(self, source: str) -> None:
         """The images are being read."""
 
     def opened(self, data: StudyData) -> None:
-        """They are read; `data` is what the study's record says of them."""
+        """The images are read; `data` describes them."""
 
     def planned(self, total: int, finished: int) -> None:
-        """So many runs in all, so many of them finished before."""
+        """The study has `total` runs, of which `finished` were finished before."""
 
     def measuring(self, done: int, total: int) -> None:
         """Latency is being measured."""
 
     def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, value: float | None) -> None:
-        """A run is at this step; `value` is the last one of the primary metric on validation."""
+        """A run is at this step; `value` is the latest primary metric on the validation part."""
 
     def finished(
         self,
@@ -39,10 +39,10 @@ class Watch:
         waited: float | None = None,
         part: str = "test",
     ) -> None:
-        """A run is recorded; `value` is that of `metric` on the part, `waited` the share spent on images."""
+        """A run has finished; `waited` is the share of its time that was spent waiting for images."""
 
     def failed(self, run: str, message: str) -> None:
-        """A run failed."""
+        """A run has failed."""
 
 
 class QueuedWatch(Watch):

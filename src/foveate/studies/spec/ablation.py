@@ -6,7 +6,7 @@ from typing import NamedTuple
 from foveate.errors import RequestError
 from foveate.records.design import Contrast, Design
 from foveate.records.labels import BASELINE
-from foveate.studies.spec.candidate import Candidate, Options
+from foveate.studies.spec.candidate import Candidate, OptionValue
 
 __all__ = ["ABLATIONS", "plan_ablation"]
 
@@ -17,7 +17,7 @@ class Part(NamedTuple):
     """A part of DMSCA: the options that remove it, and the options that have no effect without it."""
 
     name: str
-    absent: Options
+    absent: dict[str, OptionValue]
     needed_by: tuple[str, ...] = ()
 
 

@@ -18,7 +18,6 @@ __all__ = [
     "PLACEMENT",
     "Candidate",
     "OptionValue",
-    "Options",
     "make_candidate",
     "parse_candidates",
     "read_candidate",
@@ -27,7 +26,6 @@ __all__ = [
 
 OptionValue = bool | int | float | str | list[Any] | tuple[Any, ...] | None
 """The value of one option: what JSON can hold but an object."""
-Options = Mapping[str, OptionValue]
 
 PLACEMENT = ("where", "stages", "at", "identity_init")
 SIZE = ("width", "extra_blocks")

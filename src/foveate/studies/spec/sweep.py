@@ -12,7 +12,6 @@ from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import (
     PLACEMENT,
     Candidate,
-    Options,
     OptionValue,
     make_candidate,
     spell,
@@ -76,7 +75,7 @@ def swept_values(candidates: Sequence[Candidate], design: Design) -> SweptValues
     return values
 
 
-def combine(given: Candidate, values: Options) -> Candidate:
+def combine(given: Candidate, values: Mapping[str, OptionValue]) -> Candidate:
     """Return `given` with these values of its options; its label names only the values that differ."""
     for option, value in values.items():
         if not _same(value, _value_of(given, option)):
