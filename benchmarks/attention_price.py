@@ -1,10 +1,10 @@
-"""What attention costs: the latency that each mechanism adds to a network, as ratios within one run.
+"""Measure the latency that each mechanism adds to a network, as ratios within one run.
 
-First it is proved that every path gives what the equations give: by the tests of the kernels, and at the very
-shapes and dtypes that are timed. Where it does not, no figure is printed and the exit status is 1. Then, for
-each mechanism, the plain network, foveate's on its fastest path, the same by its equations in plain torch,
-and timm's layer at the same sites take turns, one step each. On a CPU inference is timed, in float32; on a
-GPU inference (of one image as a captured graph) and training steps, in bfloat16 and channels_last.
+First, every kernel path is compared with the equations, by the tests of the kernels and at the timed shapes
+and dtypes. If one differs, no figure is printed and the exit status is 1. Then, for each mechanism, the
+baseline, foveate's fastest path, its reference path, and timm's layer at the same sites take one step each in
+turns. On a CPU, inference is timed in float32; on a GPU, inference (of one image as a captured graph) and
+training steps, in bfloat16 and channels_last.
 
     python benchmarks/attention_price.py --write docs/performance.md
     python benchmarks/attention_price.py --device cpu --threads 2 --attention dmsca,sgfa --seconds 20
@@ -26,6 +26,7 @@ import price_proof
 from foveate.errors import RequestError, WorkError
 from foveate.files import write_json, write_text
 from foveate.profiling.spec import ProfileSpec
+from foveate.records.environment import Environment
 from foveate.studies.engine.environment import describe_environment
 from price_measure import find_version, measure, time_first_use
 from price_networks import MECHANISMS, Case, list_cases
@@ -37,17 +38,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--threads", type=int, help="of a CPU; else OMP_NUM_THREADS, or one a core")
-    parser.add_argument("--seconds", type=float, default=40, help="that a comparison takes turns for: 40")
-    parser.add_argument("--attention", default=",".join(MECHANISMS), help="mechanisms, with commas between")
+    parser.add_argument(
+        "--threads", type=int, help="CPU threads; by default OMP_NUM_THREADS, or one per core"
+    )
+    parser.add_argument("--seconds", type=float, default=40, help="seconds of each comparison; by default 40")
+    parser.add_argument("--attention", default=",".join(MECHANISMS), help="mechanisms, separated by commas")
     parser.add_argument("--backbone", default="resnet50")
-    parser.add_argument("--sgfa-backbone", default="convnext_tiny", help="the network that SGFA goes into")
+    parser.add_argument("--sgfa-backbone", default="convnext_tiny", help="the backbone of SGFA")
     parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--batch-sizes", type=int, nargs="+", help="1 8 on a CPU, 1 256 on a GPU")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", help="by default 1 8 on a CPU, 1 256 on a GPU")
     parser.add_argument("--quick-check", action="store_true", help="a few equality tests, without pytest")
-    parser.add_argument("--skip-first-use", action="store_true", help="leave out how long compiling takes")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="the page, docs/performance.md")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    parser.add_argument(
+        "--skip-first-use", action="store_true", help="do not measure how long compiling takes"
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the page, docs/performance.md")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     given = parser.parse_args(arguments)
     given.attention = given.attention.split(",")
     if unknown := set(given.attention) - set(MECHANISMS):
@@ -56,7 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def prove(given: argparse.Namespace, cases: Sequence[tuple[Case, ProfileSpec]], device: torch.device) -> str:
-    """Raise WorkError unless all paths are equal, in tests and as they are timed; return what was done."""
+    """Prove that all kernel paths are equal, in tests and as they are timed; return what was done."""
     say("equality: the tests")
     proof = (
         price_proof.check_every_path(given.attention, device)
@@ -74,9 +79,9 @@ def run(given: argparse.Namespace, command: str) -> None:
     gpu = given.device == "cuda" or (given.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda" if gpu else "cpu")
     if gpu:
-        torch.backends.cudnn.benchmark = True  # plain too is to be as fast as it can
+        torch.backends.cudnn.benchmark = True  # so that the baseline is as fast as possible, too
     page = given.write.read_text(encoding="utf-8") if given.write and given.write.exists() else ""
-    performance_page.read_sections(page)  # which refuses another's file before any work
+    performance_page.read_sections(page)  # refuses a file of another origin before any work
     cases = [(case, case.spec(device, given.threads, given.seconds)) for case in list_cases(given, gpu)]
     threads = cases[0][1].threads
     torch.set_num_threads(threads)
@@ -100,11 +105,9 @@ def run(given: argparse.Namespace, command: str) -> None:
         say(f"written: {given.write}")
 
 
-def _record(
-    given: argparse.Namespace, command: str, environment: dict[str, Any], proof: str
-) -> dict[str, Any]:
+def _record(given: argparse.Namespace, command: str, environment: Environment, proof: str) -> dict[str, Any]:
     return {
-        "environment": environment | {name: find_version(name) for name in ("numba", "triton")},
+        "environment": environment.to_json() | {name: find_version(name) for name in ("numba", "triton")},
         "date": date.today().isoformat(),
         "command": command,
         "proof": proof,
@@ -115,12 +118,12 @@ def _record(
 
 
 def say(what: str) -> None:
-    """Tell on standard error how far it is; standard output has the figures."""
+    """Print progress to standard error; standard output has the figures."""
     print(what, file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0, 1 where paths are not equal or work failed, 2 where the request was wrong."""
+    """Return 0, 1 if kernel paths differ or the work failed, 2 if the request was wrong."""
     arguments = sys.argv[1:] if arguments is None else arguments
     given = parse(arguments)
     try:

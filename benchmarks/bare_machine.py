@@ -1,4 +1,4 @@
-"""Collect what a bare GPU machine lacks for on_gpu.py: wheels, and CIFAR-10 in parts.
+"""Collect what a bare GPU machine needs for on_gpu.py: wheels, and CIFAR-10 in parts.
 
 Such a machine has Python 3.11 or 3.12 with the packages of THERE, and no network. Both collections are kept
 under 60 MB each, so that they can be carried one at a time.
@@ -31,7 +31,7 @@ THERE = (
     "safetensors",
     "triton",
 )
-"""What the machine must have, beside what these need themselves."""
+"""Packages that the machine must have, with their requirements."""
 WHEELS = (
     "pydantic",
     "pydantic-core",
@@ -42,19 +42,19 @@ WHEELS = (
     "multiprocess",
     "xxhash",
 )
-"""What on_gpu.py imports beyond that: a few MB. The last four read the parquet files."""
+"""Packages that on_gpu.py imports in addition: a few MB. The last four read the parquet files."""
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 MEGABYTES = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0, 1 where the work failed, 2 where the request was wrong."""
+    """Return 0, 1 if the work failed, 2 if the request was wrong."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     commands = parser.add_subparsers(dest="command", required=True)
     wheels = commands.add_parser("wheels", help="download the wheels of WHEELS, in the locked versions")
-    wheels.add_argument("--python", default="3.12", help="of the machine: 3.11 or 3.12")
+    wheels.add_argument("--python", default="3.12", help="Python of the machine: 3.11 or 3.12")
     wheels.add_argument(
         "--also", nargs="+", default=[], metavar="NAME", help="further packages, e.g. pyarrow"
     )
@@ -79,8 +79,8 @@ def collect_wheels(out: Path, python: str, names: Sequence[str]) -> None:
     """Download the wheels of `names` for that Python on x86-64 Linux.
 
     Raises:
-        RequestError: a name that requirements.lock does not have.
-        WorkError: pip could not download them, or together they are larger than MEGABYTES.
+        RequestError: requirements.lock lacks a name.
+        WorkError: pip could not download the wheels, or together they are larger than MEGABYTES.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--implementation", "cp", "--python-version", python, "--dest", str(out)]
@@ -92,7 +92,7 @@ def collect_wheels(out: Path, python: str, names: Sequence[str]) -> None:
 
 
 def pinned(names: Sequence[str]) -> list[str]:
-    """Return name==version for each of `names`, by requirements.lock."""
+    """Return name==version of requirements.lock for each of `names`."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     versions = dict(re.findall(r"^([\w.-]+)==([\w.]+)", lock, flags=re.MULTILINE))
     if unknown := [name for name in names if name not in versions]:
@@ -101,13 +101,13 @@ def pinned(names: Sequence[str]) -> list[str]:
 
 
 def cut(folder: Path, out: Path, parts: int) -> None:
-    """Cut each parquet file below `folder` by rows; `out`/1, `out`/2 … hold a piece of each.
+    """Cut each parquet file below `folder` by rows into `out`/1, `out`/2 ….
 
-    All parts copied into one folder are the same set again, in the same order.
+    All parts copied into one folder are the same data set in the same order.
 
     Raises:
-        RequestError: no parquet files there, or less than one part.
-        WorkError: a part is larger than MEGABYTES: ask for more parts.
+        RequestError: there are no parquet files, or less than one part is requested.
+        WorkError: a part is larger than MEGABYTES.
     """
     import pyarrow.parquet as parquet
 

@@ -1,8 +1,8 @@
-"""What the 15 corruptions cost beside a network's forward on the same images, in one run.
+"""Measure the time of the 15 corruptions beside a network's forward pass on the same images, in one run.
 
-Batches are corrupted as `foveate robustness` does it, and answered for by the network, in turns. The figure
-is the time of a corruption, mean over its five severities, over that of the forward; under 1 the network is
-what one waits for.
+Batches are corrupted as `foveate robustness` does it, and passed through the network, in turns. The figure is
+the time of a corruption, as the mean over its five severities, over that of the forward pass; under 1 the
+network takes longer.
 
     python benchmarks/corruption_price.py [--backbone cifar_resnet20] [--images 1000] [--image-size 32]
 """
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     forward = 0.0
     price = dict.fromkeys(CORRUPTIONS, 0.0)
     with torch.inference_mode():
-        for name in CORRUPTIONS:  # a first time, with what is made only once
+        for name in CORRUPTIONS:  # a warm-up, which fills caches
             corrupt(batches[0], name, 1, generator)
         network(batches[0])
         for severity in SEVERITIES:
@@ -73,7 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     if asked.json:
         settings = {key: value for key, value in vars(asked).items() if key != "json"}
         figures = {"settings": settings, "ratios": ratios, "total": total, "forward_images_per_second": rate}
-        write_json(asked.json, figures | {"environment": describe_environment(device, asked.threads)})
+        write_json(
+            asked.json, figures | {"environment": describe_environment(device, asked.threads).to_json()}
+        )
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Training throughput of foveate's fit against a bare loop: same network, batch, precision, device.
+"""Compare the training throughput of foveate's fit with a bare loop: same network, batch, precision, device.
 
-The bare loop has its images as normalised floats in memory, draws a random order, and does forward, backward
-and step: no augmentation, no metrics, no checks. The fit does all that a study's run does. They take turns;
+The bare loop has its images as normalised floats in memory, and does a random order, forward, backward and
+step, without augmentation, metrics and checks. The fit does all that a run of a study does. They take turns;
 the figure is the ratio within a turn.
 
     python benchmarks/fit_throughput.py [--backbone cifar_resnet20] [--batch-size 128] [--device auto]
@@ -32,7 +32,7 @@ CLASSES = 10
 
 
 def bare_loop(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> float:
-    """Images per second of one epoch."""
+    """Return the images per second of one epoch."""
     device = images.device
     network.to(device).train()
     optimizer = make_optimizer(network, recipe)
@@ -50,7 +50,7 @@ def bare_loop(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, re
 
 
 def foveate_fit(network: nn.Module, store: MemoryStore, size: int, recipe: Recipe, device: str) -> float:
-    """Images per second of one epoch's training."""
+    """Return the images per second of one epoch's training."""
     indices = np.arange(len(store))
     training = make_loader(store, indices, recipe.batch_size, shuffle_seed=0, drop_last=True)
     validation = make_loader(store, indices[: recipe.batch_size], recipe.batch_size, shuffle_seed=None)
@@ -73,13 +73,13 @@ def foveate_fit(network: nn.Module, store: MemoryStore, size: int, recipe: Recip
 
 
 def main() -> None:
-    """Take turns and print the ratio."""
+    """Measure both in turns and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--backbone", default="cifar_resnet20")
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
-    parser.add_argument("--steps", type=int, default=20, help="of an epoch")
+    parser.add_argument("--steps", type=int, default=20, help="steps of an epoch")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
@@ -102,7 +102,7 @@ def main() -> None:
     for turn in range(given.turns + 1):
         bare = bare_loop(network(), images, labels, recipe)
         fitted = foveate_fit(network(), store, side, recipe, given.device)
-        if turn:  # the first is for warming up
+        if turn:  # the first is a warm-up
             turns.append((bare, fitted, fitted / bare))
             print(f"turn {turn}: bare {bare:7.1f}, fit {fitted:7.1f} images/s, ratio {fitted / bare:.3f}")
     ratio = np.median([ratio for *_, ratio in turns])
@@ -111,7 +111,8 @@ def main() -> None:
     where = describe_environment(device, torch.get_num_threads())
     print(
         ", ".join(
-            f"{key} {where[key]}" for key in ("processor", "threads", "accelerator", "torch", "lightning")
+            f"{key} {getattr(where, key)}"
+            for key in ("processor", "threads", "accelerator", "torch", "lightning")
         )
     )
 

@@ -1,9 +1,9 @@
 """Measure everything that a GPU can tell, in one command that resumes where it stopped.
 
-The proof comes first: each kernel and whole networks against float64. Then the price of attention beside its
-equations, timm's layers and compiled networks; then where the time goes. The time that is left trains a study
-of CIFAR-10, which adds up over slices. What DIR holds already is not measured again. What fails is recorded
-with its traceback, and the next unit goes on. The last lines are a table of what was done and what is left.
+It first proves each kernel and whole networks equal to float64. Then it measures the latency of attention
+beside its equations, timm's layers and compiled networks, and the time of each operator. The remaining time
+trains a study of CIFAR-10, which resumes in the next slice. Records in DIR are not measured again. A failure
+is recorded with its traceback, and the next unit follows. The last lines are a table of done and left units.
 
     python benchmarks/on_gpu.py --minutes 10 --out DIR --data CIFAR10
     python benchmarks/on_gpu.py --minutes 10 --out DIR --data CIFAR10 --from slice.tar.gz --whole-runs
@@ -13,7 +13,7 @@ with its traceback, and the next unit goes on. The last lines are a table of wha
 
 import time
 
-STARTED = time.monotonic()  # before the imports, which take seconds of a slice too
+STARTED = time.monotonic()  # before the imports, which count for the slice, too
 
 import argparse  # noqa: E402
 import os  # noqa: E402
@@ -23,8 +23,10 @@ from collections.abc import Sequence  # noqa: E402
 from concurrent.futures import ThreadPoolExecutor  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # else asking for a GPU would keep forks from it
-SOURCE = str(Path(__file__).resolve().parents[1] / "src")  # what is measured is this checkout
+os.environ.setdefault(
+    "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
+)  # otherwise forks could not use a GPU after is_available
+SOURCE = str(Path(__file__).resolve().parents[1] / "src")  # measure this checkout
 sys.path.insert(0, SOURCE)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
 
@@ -38,13 +40,13 @@ from gpu_steps.settings import Settings, dry_run, on_a_gpu  # noqa: E402
 from gpu_steps.units import Records, Unit, choose_processes, start, stop  # noqa: E402
 
 SHARES = {proof.STEP: 0.25, price.STEP: 0.40, breakdown.STEP: 0.07, speed.STEP: 0.10}
-"""Of a slice, at most; what a step does not need goes to the next ones, and the study takes the rest."""
+"""The largest share of a slice that each step takes; the study takes the rest."""
 RESERVE = 10.0
-"""Seconds kept back at the end, for the archive and the table."""
+"""Seconds reserved at the end for the archive and the table."""
 LEAST = 5.0
-"""Seconds that must be left to begin a training."""
+"""Seconds that must be left to start a training."""
 AT_A_TIME = 8
-"""Proofs that run side by side: most of their time goes into compiling, and none is timed."""
+"""Proofs that run in parallel: most of their time is compiling, and none is timed."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -52,12 +54,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where records are and go")
-    parser.add_argument("--minutes", type=float, default=0.0, help="of the slice, from start to end")
-    parser.add_argument("--data", help="CIFAR-10: a folder of parquet files; without it the study waits")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the records")
+    parser.add_argument("--minutes", type=float, default=0.0, help="minutes of the slice, from start to end")
+    parser.add_argument("--data", help="CIFAR-10, a folder of parquet files; without it the study waits")
     parser.add_argument("--from", dest="earlier", type=Path, nargs="+", default=[], metavar="ARCHIVE")
-    parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="records to measure anew")
-    parser.add_argument("--whole-runs", action="store_true", help="begin no training that would be cut")
+    parser.add_argument("--again", nargs="+", default=[], metavar="NAME", help="records to measure again")
+    parser.add_argument("--whole-runs", action="store_true", help="start no training that would be cut")
     parser.add_argument("--keep-weights", action="store_true", help="put trained weights into the archive")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page, docs/performance.md")
     parser.add_argument("--dry-run-on-cpu", action="store_true", help="the same path with tiny settings")
@@ -68,7 +70,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0, 1 where the work failed, 2 where the request was wrong, 130 where it was interrupted."""
+    """Return 0, 1 if the work failed, 2 if the request was wrong, 130 if it was interrupted."""
     given = parse(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -114,18 +116,18 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _slice(settings: Settings, records: Records, units: list[Unit], ends: float, seconds: float) -> None:
-    """Give each step its share of the time, the study the rest, and the steps what the study leaves."""
+    """Give each step its share of the time, the study the rest, and the steps the time that is then left."""
     choose_processes(settings)
     for step, share in SHARES.items():
         of_step = [unit for unit in units if unit.step == step]
         _carry_out(settings, records, of_step, share * seconds, ends)
-        pack(records.folder, weights=False)  # whatever ends this process, what was found can be taken away
+        pack(records.folder, weights=False)  # so that the results are there even if this process is killed
     _study(settings, records.folder / accuracy.STEP, ends)
     _carry_out(settings, records, units, seconds, ends)
 
 
 def _carry_out(settings: Settings, records: Records, units: list[Unit], seconds: float, ends: float) -> None:
-    """Do what is not done: proofs side by side on a GPU, whatever is timed by itself."""
+    """Carry out the units that are not done: proofs in parallel on a GPU, timed units one by one."""
     until = min(time.monotonic() + seconds, ends)
 
     def do(unit: Unit) -> None:
@@ -170,7 +172,7 @@ def _forget(names: Sequence[str], records: Records, units: list[Unit]) -> None:
 
 
 def say(what: str) -> None:
-    """Tell on standard error how far it is; the table goes to standard output."""
+    """Print progress to standard error; the table goes to standard output."""
     print(what, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""docs/performance.md from the record of a run: a section a machine, of which a run replaces its own."""
+"""Write docs/performance.md from the record of a run: one section per machine."""
 
 import re
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from foveate.errors import RequestError
-from foveate.report.core.notation import count
+from foveate.notation import count
 from price_goals import Comparison, change, has_price, judge, judge_memory, percent
 from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, TIMM, Case
 
@@ -14,31 +14,31 @@ NO_GPU = "GPU: none yet"
 SECTION = re.compile(r"<!-- machine: (.*?) -->\n(.*?)<!-- end of machine -->", re.DOTALL)
 HEAD = """# Performance: what attention adds to a network's latency
 
-Written by `benchmarks/attention_price.py`, which puts here what it measured and nothing else; to measure
-again is to give the command that a section names. A section is one machine's, and a run replaces its own.
+`benchmarks/attention_price.py` writes this page; it has nothing but its measurements. Each section belongs to
+one machine and names the command that measured it; running the command again replaces that section.
 
-**Proof first.** No figure is printed unless the equality tests pass on the machine, and unless each site of
-every network puts out, at the shapes and in the dtype that are timed, what its equations in float64 do; in
-training the gradients of the map and of the weights as well. Allowed are the tolerances of
-`tests/kernels/pass_cases.py`, or, where rounding in a whole mechanism adds up to more, four times the
-distance at which the equations themselves end in that dtype.
+**Proof first.** No figure is printed unless the equality tests pass on the machine and the output of each
+site of every network, at the timed shapes and dtype, equals that of its equations in float64; in training,
+the gradients of the map and of the weights must be equal as well. The tolerances are those of
+`tests/kernels/pass_cases.py`, or, if rounding in a whole mechanism adds up to more, four times the error of
+the equations in that dtype.
 
-**What takes turns.** The networks of a row take one step each in a round: the plain network, the plain
-network again (what the machine makes of no difference), foveate's on the path that `auto` takes, foveate's by
-its equations in plain torch, and timm's layer at the same sites, with as many hidden channels and otherwise
-as timm has it (there is none of DMSCA, SGFA and SimAM). Weights are random, those of the backbone the same in
-all; `torch.compile` has no part in it. A training step is forward, cross-entropy, backward and SGD with
-momentum, all in the dtype. Peak memory is all that torch's allocator holds for a network at the peak of a
-step. On a GPU the clock is that of device events, and an inference of one image replays a captured graph.
+**What is compared.** In each round every network of a row takes one step: the plain network (the baseline),
+the plain network again (which shows the noise), foveate's on the kernel path that `auto` takes, foveate's on
+the reference path ("its equations"), and timm's layer at the same sites with the same number of hidden
+channels (timm has no DMSCA, SGFA and SimAM). Weights are random, and those of the backbone are the same in
+all networks. Nothing is compiled. A training step is forward, cross-entropy, backward and SGD with momentum,
+all in the dtype. Peak memory is what torch's allocator holds for a network at the peak of a step. On a GPU,
+times are between device events, and an inference of one image replays a captured graph.
 
-**How to read it.** `+8.3 % [7.9, 8.8] (7.1 … 9.9)`: the median over the rounds of the one's time over the
-other's in the same round; the 95 % interval of that median; the rounds' quartiles. A goal is *reached* where
-the whole interval is at or under it, *not reached* where all of it is above, and else *open*.
+**How to read it.** `+8.3 % [7.9, 8.8] (7.1 … 9.9)`: the median over the rounds of the ratio of two times in
+the same round, its 95 % interval, and the quartiles of the rounds. A goal is *reached* if the whole interval
+is at or below it, *not reached* if the whole interval is above it, and otherwise *open*.
 """
 
 
 def put_section(page: str, record: dict[str, Any], awaited: Sequence[Case]) -> str:
-    """Return `page` with this run's section; `awaited` are listed as not measured until there is a GPU's."""
+    """Return `page` with the section of this run; `awaited` are listed as not measured yet."""
     sections = read_sections(page)
     sections.pop(NO_GPU, None)
     name = _machine(record["environment"])
@@ -58,7 +58,7 @@ def put_section(page: str, record: dict[str, Any], awaited: Sequence[Case]) -> s
 
 
 def read_sections(page: str) -> dict[str, str]:
-    """The sections of a page, by machine. RequestError for a text that is no such page."""
+    """Return the sections of a page by machine; RequestError if the text is no such page."""
     sections = dict(SECTION.findall(page))
     if page.strip() and not sections:
         raise RequestError("--write names a file that this benchmark did not write: name another")
@@ -137,7 +137,7 @@ def _memory_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def _compiled_table(comparisons: Sequence[Comparison]) -> str:
-    """What a user would choose instead of kernels; each compiled network was measured in its own process."""
+    """Return the table of compiled networks, each of which was measured in its own process."""
     rows = []
     for found in comparisons:
         compiled = found.get("compiled") or {}
@@ -148,7 +148,7 @@ def _compiled_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def _paths(comparisons: Sequence[Comparison]) -> str:
-    """Say once what is the same in several comparisons."""
+    """Return the kernel paths of all comparisons, each once."""
     total = Counter(found["mechanism"] for found in comparisons)
     lines: Counter[tuple[str, str]] = Counter()
     for found in comparisons:
@@ -171,6 +171,6 @@ def _form(found: Comparison) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; nothing without rows."""
+    """Return a Markdown table; "" without rows."""
     lines = [head, ["---"] * len(head), *rows] if rows else []
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

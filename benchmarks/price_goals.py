@@ -1,13 +1,13 @@
-"""The goals that were set, whether a comparison reaches them, and its figures in words."""
+"""The goals of the benchmarks, whether a comparison reaches them, and its figures in words."""
 
 from typing import Any
 
 from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM
 
 LATENCY_GOALS = {
-    ("dmsca", "inference"): 10.84,  # what the article says
+    ("dmsca", "inference"): 10.84,  # the article's figure
     ("dmsca", "training"): 25.0,
-    ("sgfa", "inference"): 20.0,  # by how much its multiply-adds grow
+    ("sgfa", "inference"): 20.0,  # the increase of its multiply-adds
 }
 MEMORY_GOAL = 15.0  # of DMSCA's training step
 FIRST_STEPS = {("dmsca", "float32", 1): 25.0, ("dmsca", "float32", 8): 20.0}  # on a CPU
@@ -17,7 +17,7 @@ Ratios = dict[str, Any]
 
 
 def judge(found: Comparison) -> tuple[str, str]:
-    """The goal of a comparison in words, and whether it was reached; empty where none was set for it."""
+    """Return the goal of a comparison in words and whether it was reached; empty if it has no goal."""
     if has_price(found):
         goal = _latency_goal(found)
         return ("", "") if goal is None else (f"at most +{goal:g} %", _reached_price(found, goal))
@@ -27,7 +27,7 @@ def judge(found: Comparison) -> tuple[str, str]:
 
 
 def judge_memory(found: Comparison) -> tuple[str, str]:
-    """The same of the peak memory of a training step."""
+    """Do the same as `judge` for the peak memory of a training step."""
     if not has_price(found) or _latency_goal(found) is None or found["mode"] != "training":
         return "", ""
     added = 100 * (found["peak_memory_over_plain"][FOVEATE] - 1)
@@ -35,12 +35,12 @@ def judge_memory(found: Comparison) -> tuple[str, str]:
 
 
 def has_price(found: Comparison) -> bool:
-    """Whether the goal is a price over plain; that of the others is never to be slower than timm's."""
+    """Return whether the goal is a latency over the baseline; otherwise it is to be no slower than timm's."""
     return any(mechanism == found["mechanism"] for mechanism, _ in LATENCY_GOALS)
 
 
 def _latency_goal(found: Comparison) -> float | None:
-    """In per cent; None for a network that it was not set for."""
+    """Return the latency goal in per cent; None if the network has none."""
     network = "convnext_tiny" if found["mechanism"] == "sgfa" else "resnet50"
     if (found["backbone"], found["image_size"]) != (network, 224):
         return None
@@ -64,7 +64,7 @@ def _reached(ratios: Ratios, goal: float) -> str:
 
 
 def in_a_line(found: Comparison) -> str:
-    """Say what was found, for a terminal."""
+    """Return the figures of a comparison for a terminal."""
     over = [f"{name} {change(found['over_plain'][name])}" for name in (FOVEATE, EQUATIONS, TIMM, AGAIN)]
     said = ["over plain: " + ", ".join(part for part in over if not part.endswith(" "))]
     bases = [name for name in (TIMM, EQUATIONS) if found[f"over_{name}"]]
@@ -78,7 +78,7 @@ def in_a_line(found: Comparison) -> str:
 
 
 def change(over: Ratios | None) -> str:
-    """Write ratios as their median, its interval and the quartiles, in per cent; nothing for None."""
+    """Write ratios as their median, its interval and the quartiles, in per cent; "" for None."""
     if over is None:
         return ""
     low, high = (_number(bound) for bound in over["quartiles"])
@@ -87,7 +87,7 @@ def change(over: Ratios | None) -> str:
 
 
 def percent(ratio: float) -> str:
-    """Write what a ratio adds."""
+    """Write a ratio as an increase in per cent."""
     return f"{'+' * (ratio >= 1)}{_number(ratio)} %"
 
 

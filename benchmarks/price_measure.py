@@ -1,4 +1,4 @@
-"""What is measured of a comparison: times in turns, peak memory, the paths taken, the time of a first use."""
+"""Measure a comparison: times in turns, peak memory, kernel paths, the time of the first use."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ with torch.inference_mode():
 
 
 def measure(case: Case, spec: ProfileSpec) -> dict[str, Any]:
-    """Let the contenders of a case take turns; what is not measured in it is None."""
+    """Measure the contenders of a case in turns; figures that are not measured are None."""
     training = case.mode == "training"
     with refusals(spec, "the networks"):
         ready = make_contenders(spec)
@@ -56,7 +56,7 @@ def measure(case: Case, spec: ProfileSpec) -> dict[str, Any]:
 
 
 def _against(turns: Turns, base: str) -> dict[str, dict[str, Any]]:
-    """The ratios of all to `base`, within each round."""
+    """Return the ratios of all networks to `base`, within each round."""
     names = sorted(turns.names, key=lambda name: name != base)
     order = [turns.names.index(name) for name in names]
     compared = compare_latencies(Turns(names, turns.milliseconds[order], turns.steps_per_time))
@@ -67,7 +67,7 @@ def _against(turns: Turns, base: str) -> dict[str, dict[str, Any]]:
 
 
 def _peaks_over_plain(ready: dict[str, Ready]) -> dict[str, float]:
-    """Peaks of all that a network has allocated in a step, over plain's."""
+    """Return the peak memory of each network in a step, over the baseline's."""
     peaks = {}
     for name, made in ready.items():
         held, peak = made.measure_memory()
@@ -76,7 +76,7 @@ def _peaks_over_plain(ready: dict[str, Ready]) -> dict[str, float]:
 
 
 def _kernel_paths(made: Ready, training: bool) -> list[dict[str, Any]]:
-    """The paths that the sites of a network take as it is timed, with the reasons."""
+    """Return the kernel paths of the sites of a network as it is timed, with the reasons."""
     with torch.inference_mode(not training):
         sites = kernel_paths(made.network, made.images)
     counted = Counter((site.mechanism, site.path, site.reason) for site in sites)
@@ -87,7 +87,7 @@ def _kernel_paths(made: Ready, training: bool) -> list[dict[str, Any]]:
 
 
 def time_first_use(mechanism: str, device: torch.device, dtype: str) -> dict[str, float]:
-    """Seconds of the first call in a process where nothing was ever compiled, and in the one after it."""
+    """Return the seconds of the first call in a process without any cache, and in a second process."""
     command = [sys.executable, "-c", FIRST_USE, mechanism, str(device), dtype]
     with tempfile.TemporaryDirectory() as cache:
         kept = {"NUMBA_CACHE_DIR": f"{cache}/numba", "TRITON_CACHE_DIR": f"{cache}/triton"}
@@ -99,7 +99,7 @@ def time_first_use(mechanism: str, device: torch.device, dtype: str) -> dict[str
 
 
 def find_version(name: str) -> str:
-    """Return the version of an installed package, or that it is not installed."""
+    """Return the version of a package, or "not installed"."""
     try:
         return version(name)
     except PackageNotFoundError:

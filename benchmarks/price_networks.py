@@ -1,4 +1,4 @@
-"""The networks whose price is compared, side by side: plain, foveate's, the equations alone, timm's."""
+"""The networks that are compared: baseline, foveate's, foveate's on the reference path, timm's."""
 
 import argparse
 from collections.abc import Callable
@@ -24,11 +24,11 @@ IN_TIMM: dict[str, tuple[str, Callable[[Any], int]]] = {
     "cbam": ("cbam", lambda cbam: cbam.channel.mlp[0].out_channels),
     "ca": ("coord", lambda ca: ca.embed[0].out_channels),
 }
-"""What timm calls a mechanism, and the hidden channels of foveate's, which timm's is given too."""
+"""timm's name of a mechanism, and the hidden channels of foveate's module, which timm's layer gets too."""
 
 
 class Case(NamedTuple):
-    """One comparison: a mechanism in a network in one form."""
+    """One comparison: a mechanism in a network, with its shapes, dtype and mode."""
 
     mechanism: str
     backbone: str
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """All of it in a line."""
+        """The whole case in one line."""
         graph = ", graph-captured" if self.graph else ""
         return (
             f"{self.mechanism} in {self.backbone}, {self.mode}, batch {self.batch_size} of {self.image_size}×"
@@ -49,7 +49,7 @@ class Case(NamedTuple):
         )
 
     def spec(self, device: torch.device, threads: int | None, seconds: float) -> ProfileSpec:
-        """The same for those who build networks. RequestError where something is not known."""
+        """Return the case as the spec of a profile; RequestError if a name in it is unknown."""
         mechanism, *form = self
         settings = dict(zip(self._fields[1:], form, strict=True))
         settings |= {"attention": mechanism, "device": str(device), "threads": threads, "seconds": seconds}
@@ -57,7 +57,7 @@ class Case(NamedTuple):
 
 
 def list_cases(given: argparse.Namespace, gpu: bool) -> list[Case]:
-    """All comparisons for a CPU or a GPU; of SGFA inference alone."""
+    """List all comparisons for a CPU or a GPU; SGFA is compared in inference only."""
     sizes = given.batch_sizes or ([1, 256] if gpu else [1, 8])
     formats = ["channels_last"] if gpu else ["contiguous", "channels_last"]
     forms: list[tuple[Mode, int, str]] = [("inference", batch, form) for batch in sizes for form in formats]
@@ -80,9 +80,9 @@ def list_cases(given: argparse.Namespace, gpu: bool) -> list[Case]:
 
 
 def make_contenders(spec: ProfileSpec) -> dict[str, Ready]:
-    """Build all networks of a comparison, the weights of the backbone the same in each; plain comes first.
+    """Build all networks of a comparison, with the same weights of the backbone; the baseline comes first.
 
-    A second plain network shows what the machine makes of no difference at all.
+    A second baseline shows the noise of the measurement.
     """
     plain, candidate = spec.attention
     ready = {BASELINE: make_ready(spec, plain), AGAIN: make_ready(spec, plain)}
@@ -95,7 +95,7 @@ def make_contenders(spec: ProfileSpec) -> dict[str, Ready]:
 
 
 def _timm_layer(mechanism: str) -> type[nn.Module] | None:
-    """timm's layer, None where this timm has none: it says so with an AssertionError."""
+    """Return timm's layer, or None if this version has none, for which it raises AssertionError."""
     try:
         return get_attn(IN_TIMM[mechanism][0])
     except AssertionError:
@@ -103,14 +103,14 @@ def _timm_layer(mechanism: str) -> type[nn.Module] | None:
 
 
 def _swap(ready: Ready, layer: Callable[..., nn.Module], hidden: Callable[[Any], int]) -> None:
-    """Put timm's layer at every site, in foveate's stead, with as many hidden channels."""
+    """Replace foveate's module at every site by timm's layer with the same hidden channels."""
     for path, module in attached(ready.network).items():
         like = next(module.parameters())
         other = layer(module.placement.channels, rd_channels=hidden(module))
         other = other.to(like.device, like.dtype).train(module.training)
         if ready.images.is_contiguous(memory_format=torch.channels_last):
             other = other.to(memory_format=torch.channels_last)
-        other.placement = module.placement  # it stands for attention, and is run as attention
+        other.placement = module.placement  # so that it is treated as attention
         setattr(ready.network.get_submodule(path.removesuffix(CHILD).rstrip(".")), CHILD, other)
         if ready.optimizer is not None:
             ready.optimizer.add_param_group({"params": list(other.parameters())})

@@ -1,4 +1,4 @@
-"""Proof before price: every path gives what the equations give in float64, or no figure is printed."""
+"""Prove that every kernel path equals the equations in float64 before any figure is printed."""
 
 import copy
 import itertools
@@ -22,16 +22,16 @@ from foveate.studies.spec.candidate import Candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "kernels"))
-import pass_cases  # noqa: E402  the one table of cases and tolerances
+import pass_cases  # noqa: E402  the table of cases and tolerances
 
 PATHS = {"cpu": ("auto", "rearranged", "numba"), "cuda": ("auto", "rearranged", "triton")}
 DTYPES = {"cpu": (torch.float32,), "cuda": (torch.float32, torch.bfloat16, torch.float16)}
-ROOM = 4  # small maps in half precision end at up to 2.2 times the equations' distance, by luck
+ROOM = 4  # on small maps in half precision the error is up to 2.2 times the equations', by chance
 SHAPES = ((1, 64, 1, 1), (3, 64, 13, 29), (2, 64, 28, 28))
 
 
 def run_equality_tests(device: torch.device) -> str:
-    """Run all tests of the kernels, those that need a GPU only for one; return pytest's summary line."""
+    """Run all tests of the kernels for `device`, and return pytest's summary line."""
     environment = os.environ | ({"CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else {})
     command = [sys.executable, "-m", "pytest", "-q", "-m", "", "tests/kernels"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -42,9 +42,9 @@ def run_equality_tests(device: torch.device) -> str:
 
 
 def check_every_path(mechanisms: Sequence[str], device: torch.device) -> str:
-    """Hold each path of each mechanism that there is on `device` against its equations; return what was done.
+    """Compare each kernel path of each mechanism on `device` with its equations; return what was done.
 
-    A covering subset of the tests: odd and even maps, both layouts, inference and gradients in training.
+    This is a subset of the tests: odd and even maps, both layouts, inference and gradients in training.
     """
     checked = []
     for mechanism in mechanisms:
@@ -54,7 +54,7 @@ def check_every_path(mechanisms: Sequence[str], device: torch.device) -> str:
             try:
                 set_path(module, path)
             except RequestError:
-                continue  # it has no such path
+                continue  # the mechanism has no such path
             for dtype in DTYPES[device.type]:
                 _check_path(module.to(dtype), f"{mechanism} by {path}", device, dtype, path != "numba")
             checked.append(f"{mechanism} by {path}")
@@ -72,9 +72,9 @@ def _check_path(module: nn.Module, what: str, device: torch.device, dtype: torch
 
 
 def check_network(spec: ProfileSpec, candidate: Candidate) -> None:
-    """Hold what each site of a network puts out, as it will be timed, against the equations.
+    """Compare the output of each site of a network, as it will be timed, with its equations.
 
-    In training the gradients of each site's map and weights are held against theirs as well.
+    In training, the gradients of each site's map and weights are compared as well.
     """
     training = spec.mode == "training"
     with refusals(spec, candidate.label):
@@ -93,12 +93,12 @@ def _checking(what: str, training: bool) -> Any:
 
 
 def _compare(module: nn.Module, x: Tensor, what: str, *, gradients: bool = False, y: Any = None) -> None:
-    """Raise WorkError unless module(x), or y, and the gradients are those of its equations in float64.
+    """Raise WorkError unless module(x), or y, and the gradients equal those of its equations in float64.
 
-    Allowed is the tests' tolerance for the dtype, or, where rounding in the module adds up to more, four
-    times the distance at which the equations themselves end in that dtype. Outputs go by their largest
-    difference, gradients by the root of the mean square, those of all weights together: where two elements
-    are the largest but for rounding, it decides which of them has the gradient of the maximum.
+    The tolerance is that of the tests for the dtype, or, if rounding in the module adds up to more, four
+    times the error of the equations in that dtype. The error of outputs is their largest difference, that of
+    gradients the norm of the difference, for all weights together: rounding can decide which of two nearly
+    equal elements is the maximum and gets its gradient.
     """
     with only_reference():
         exact = _run(copy.deepcopy(module).double(), x.double(), gradients)
@@ -108,7 +108,7 @@ def _compare(module: nn.Module, x: Tensor, what: str, *, gradients: bool = False
         size = max(_size(part, true), 1e-30)
         off, usual = (_size(part, given[part] - true) / size for given in (found, equations))
         allowed = max(pass_cases.TOLERANCE[x.dtype], ROOM * usual)
-        if not off <= allowed:  # also where either is NaN
+        if not off <= allowed:  # also if either is NaN
             raise WorkError(
                 f"{what}, map of {'×'.join(map(str, x.shape))} in {x.dtype}: its {part} is off the equations "
                 f"in float64 by {off:.1e} of its size; allowed is {allowed:.1e}"
@@ -120,7 +120,7 @@ def _size(part: str, x: Tensor) -> float:
 
 
 def _run(module: nn.Module, x: Tensor, gradients: bool) -> dict[str, Tensor]:
-    """The output, and the gradients of x and of all weights; hooks on the module are passed by."""
+    """Return the output, and the gradients of x and of all weights, without calling hooks of the module."""
     if not gradients:
         return {"output": module.forward(x)}
     with torch.enable_grad():

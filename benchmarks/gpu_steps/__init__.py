@@ -1,1 +1,1 @@
-"""The steps of on_gpu.py, a file each: proof, price, breakdown, accuracy; and what carries them out."""
+"""The steps of on_gpu.py, one per file (proof, price, breakdown, speed, accuracy), and their common parts."""

@@ -1,4 +1,4 @@
-"""Last step: whatever time is left goes into a study of CIFAR-10 that goes on from slice to slice."""
+"""Last step: train a study of CIFAR-10 in the remaining time; the next slice resumes it."""
 
 import json
 import time
@@ -24,11 +24,11 @@ from gpu_steps.units import plain
 STEP = "accuracy"
 FAULT = "fault.json"
 MARGIN = 1.15
-"""A training is expected to take so much longer than the longest finished one of its mechanism."""
+"""A training is expected to take this many times as long as the longest finished one of its mechanism."""
 
 
 class Progress(NamedTuple):
-    """A run of the study: what it trains, and how far it is."""
+    """The progress of one run of the study."""
 
     title: str
     status: str
@@ -37,10 +37,10 @@ class Progress(NamedTuple):
 
 
 def carry_on(settings: Settings, folder: Path, deadline: float) -> None:
-    """Carry out the runs that are not finished, all candidates of a seed before the next seed's.
+    """Carry out the unfinished runs, all candidates of a seed before those of the next seed.
 
-    `deadline` is a time of time.monotonic; the process is ended then, and what a run has done since its last
-    checkpoint, half a minute at most, is done again. What goes wrong is written into FAULT.
+    `deadline` is a time of time.monotonic, when the process is killed; the next slice resumes a run from its
+    last checkpoint, which is at most half a minute old. An error is written into FAULT.
     """
     (folder / FAULT).unlink(missing_ok=True)
     try:
@@ -64,12 +64,12 @@ def _carry_on(settings: Settings, folder: Path, deadline: float) -> None:
                 return
             try:
                 execute(run, data, place, machine)
-            except Exception as error:  # one run's fault is not the study's: the others go on
+            except Exception as error:  # the other runs continue
                 write_json(place / FAULT, plain({"error": f"{type(error).__name__}: {error}"}))
 
 
 def study_of(settings: Settings) -> StudySpec:
-    """Return the study; RequestError where no data were given."""
+    """Return the study; RequestError if no data were given."""
     if settings.data is None:
         raise RequestError("the study has no images: give --data, a folder of CIFAR-10's parquet files")
     return make_study(settings.study | {"data": settings.data}, settings.recipe)
@@ -84,7 +84,7 @@ def expected_seconds(run: RunSpec, runs: list[RunSpec], folder: Path) -> float |
 
 
 def progress(folder: Path) -> Iterator[Progress]:
-    """Say of each run of the study in `folder` how far it is; nothing where the study was never begun."""
+    """Yield the progress of each run of the study in `folder`; nothing if it was never started."""
     if not (folder / STUDY).is_file():
         return
     study = read_record(folder / STUDY, StudyRecord)
@@ -101,12 +101,12 @@ def progress(folder: Path) -> Iterator[Progress]:
 
 
 def fault_of(folder: Path) -> str | None:
-    """Return what ended the study before its time, if anything did."""
+    """Return the error that ended the study early, if there was one."""
     path = folder / FAULT
     return json.loads(path.read_text(encoding="utf-8"))["error"] if path.is_file() else None
 
 
 def is_waiting(settings: Settings, folder: Path) -> bool:
-    """Tell whether there is something to train, and images to train on."""
+    """Return whether there are unfinished runs, and images to train on."""
     runs = list(progress(folder))
     return settings.data is not None and (not runs or any(run.status != "done" for run in runs))

@@ -1,4 +1,4 @@
-"""Third step: where the time goes, operator by operator, beside the bytes that each must move."""
+"""Third step: measure the time of each operator beside the bytes that it must move."""
 
 import time
 from collections import defaultdict
@@ -33,7 +33,7 @@ def units(settings: Settings) -> list[Unit]:
 
 
 class Call(NamedTuple):
-    """One call of an operator: whether attention made it, what it is, its largest map, and its bytes."""
+    """One call of an operator: whether attention made it, its name, its largest map, and its bytes."""
 
     attention: bool
     operator: str
@@ -42,10 +42,10 @@ class Call(NamedTuple):
 
 
 class OperatorClock(TorchDispatchMode):
-    """Takes the time of every operator, between device events on a GPU, and counts the bytes it moves.
+    """Times every operator, on a GPU between device events, and counts the bytes that it moves.
 
-    Backward passes are seen too. Those of attention are told by the operators' own names (foveate::…), what
-    runs forward also by the module that is running.
+    Backward passes are included. Operators of attention are recognised by their names (foveate::…), and in
+    the forward pass also by the module that is running.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -76,7 +76,7 @@ class OperatorClock(TorchDispatchMode):
         return event
 
     def read(self) -> list[tuple[Call, float]]:
-        """Return the calls of a step with their times in ms, and forget them."""
+        """Return the calls of a step with their times in ms, and clear them."""
         if self.on_gpu:
             torch.cuda.synchronize()
             times = [(call, float(begin.elapsed_time(end))) for call, begin, end in self.calls]
@@ -89,8 +89,8 @@ class OperatorClock(TorchDispatchMode):
 def break_down(settings: Settings, case: Case, *, seconds: float) -> dict[str, Any]:
     """Measure the operators of a case's network, and the kernels that the profiler sees.
 
-    A row is an operator on maps of one shape: calls in a step, ms, bytes, and the share of the bandwidth that
-    a copy between arrays larger than the caches reaches on this device.
+    A row is an operator on maps of one shape: calls per step, ms, bytes, and its share of the bandwidth of a
+    copy between arrays larger than the caches.
     """
     spec = case.spec(settings.torch_device, None, settings.seconds)
     made = make_ready(spec, spec.attention[1])
@@ -126,13 +126,13 @@ def break_down(settings: Settings, case: Case, *, seconds: float) -> dict[str, A
 
 
 def _keep_busy(device: torch.device, seconds: float) -> None:
-    """Let a GPU wait while the CPU launches a step: events between idle kernels would time the launches."""
+    """Keep a GPU busy while the CPU launches a step; otherwise the events would time the launches."""
     if device.type == "cuda":
         torch.cuda._sleep(int(2e9 * seconds))
 
 
 def _ask_for_kernels(network: Any, device: str) -> str:
-    """Ask for the kernels by name: what watches operators would else be shown the equations."""
+    """Set the kernel path by name, because `auto` takes the reference path under a dispatch mode."""
     for path in ("triton",) if device == "cuda" else ("rearranged",):
         try:
             set_path(network, path)
@@ -174,7 +174,7 @@ def _rows(taken: list[list[tuple[Call, float]]], bandwidth: float) -> list[dict[
 
 
 def _profiled_kernels(step: Callable[[], object]) -> list[dict[str, Any]]:
-    """Return the kernels that ran in a step, by name, the longest first."""
+    """Return the kernels of a step by name, the longest first."""
     with profile(activities=[ProfilerActivity.CUDA]) as profiled:
         step()
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""All that a slice found, in one small file: records without checkpoints, and weights if they are wanted."""
+"""Pack the results of a slice into one small file: records without checkpoints, and optionally weights."""
 
 import tarfile
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ def pack(folder: Path, *, weights: bool) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Put what an earlier slice found into `folder`; what lies there already stays as it is.
+    """Unpack the results of an earlier slice into `folder`; existing files are kept.
 
     Raises:
-        RequestError: the file is no such archive, or has members that would land elsewhere.
+        RequestError: the file is no such archive, or has members outside the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

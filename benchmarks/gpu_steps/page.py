@@ -1,4 +1,4 @@
-"""docs/performance.md from the records of slices."""
+"""Write docs/performance.md from the records of slices."""
 
 from datetime import date
 from pathlib import Path
@@ -14,10 +14,10 @@ from price_networks import BASELINE, EQUATIONS
 
 
 def write_page(path: Path, records: Records, settings: Settings) -> None:
-    """Put a section for each GPU that `records` are from into the page at `path`.
+    """Write a section for each GPU of `records` into the page at `path`.
 
     Raises:
-        RequestError: no comparison was measured yet, or the file is another's.
+        RequestError: no comparison was measured yet, or the file is not such a page.
     """
     page = path.read_text(encoding="utf-8") if path.exists() else ""
     found = {unit.title: records.read(unit) for unit in price.units(settings)}
@@ -36,7 +36,7 @@ def write_page(path: Path, records: Records, settings: Settings) -> None:
 
 
 def _comparisons(measured: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    """The comparisons that were measured on one GPU, each with what was compiled there in its form."""
+    """Return the comparisons of one GPU, each with its compiled networks."""
     comparisons = []
     for case in settings.cases:
         if case.name in measured:

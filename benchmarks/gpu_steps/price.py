@@ -1,4 +1,4 @@
-"""Second step: what attention costs, beside its equations, timm's layer, and compiled networks."""
+"""Second step: measure the latency of attention beside its equations, timm's layer, and compiled networks."""
 
 import gc
 import time
@@ -21,13 +21,13 @@ from price_networks import BASELINE, EQUATIONS, Case
 STEP = "price"
 COMPILED = "compiled"
 FAR = 0.25
-"""A compiled network must be nearer to its uncompiled self than so much of the distance to plain."""
+"""The largest error of a compiled network, as a share of the distance of its output from the baseline's."""
 
 
 def units(settings: Settings) -> list[Unit]:
-    """List the units: the comparisons, then plain compiled in each form, then the compiled equations.
+    """List the units: the comparisons, then the compiled baseline in each form, then the compiled equations.
 
-    Within each kind the most important come first; compiling takes longest, so it comes last.
+    Within each kind the most important come first; compiling comes last, because it takes longest.
     """
     found = [
         Unit(STEP, case.name, compare, (case,), 200.0 if case.mode == "training" else 120.0, 30.0)
@@ -45,21 +45,21 @@ def units(settings: Settings) -> list[Unit]:
 
 
 def title_of_compiled(case: Case) -> str:
-    """Return the title of the unit in which the equations of a case (or plain) are compiled."""
+    """Return the title of the unit in which the equations of a case, or the baseline, are compiled."""
     return f"{COMPILED} {case.name}"
 
 
 def compare(settings: Settings, case: Case, *, seconds: float) -> dict[str, Any]:
-    """Prove that each site gives what its equations give, then let the contenders of a case take turns.
+    """Prove that each site equals its equations, then measure the contenders of a case in turns.
 
-    Where the memory is too small for it (the equations of DMSCA in training need most), the batch is halved:
-    the record has the batch that was measured.
+    If the memory is too small (the equations of DMSCA in training need most), the batch is halved; the record
+    has the batch that was measured.
     """
     try:
         spec = case.spec(settings.torch_device, None, settings.seconds)
-        torch.backends.cudnn.benchmark = False  # it would search for the fastest float64 convolution
+        torch.backends.cudnn.benchmark = False  # do not search for the fastest float64 convolution
         price_proof.check_network(spec, spec.attention[1])
-        torch.backends.cudnn.benchmark = True  # plain too is to be as fast as it can
+        torch.backends.cudnn.benchmark = True  # so that the baseline is as fast as possible, too
         return measure(case, spec)
     except WorkError as error:
         if not isinstance(error.__cause__, torch.OutOfMemoryError) or case.batch_size == 1:
@@ -68,17 +68,17 @@ def compare(settings: Settings, case: Case, *, seconds: float) -> dict[str, Any]
 
 
 def _halved(case: Case) -> Case:
-    """Return the case with half of its images, when what the whole had taken is free again."""
+    """Free the memory of a case, and return the case with half of its images."""
     gc.collect()
     torch.cuda.empty_cache()
     return case._replace(batch_size=case.batch_size // 2)
 
 
 def compare_compiled(settings: Settings, case: Case, which: str, *, seconds: float) -> dict[str, Any]:
-    """Compile plain, or the equations of a case, and let it take turns with plain as it is.
+    """Compile the baseline, or the equations of a case, and measure it in turns with the uncompiled baseline.
 
-    The process is this network's own, and its output is compared with the uncompiled one before it is timed.
-    The batch is halved where the memory is too small, as in `compare`.
+    Its output is compared with the uncompiled one before it is timed. The batch is halved if the memory is
+    too small, as in `compare`.
     """
     try:
         return _compare_compiled(settings, case, which)
@@ -120,13 +120,13 @@ def _compare_compiled(settings: Settings, case: Case, which: str) -> dict[str, A
 
 
 def _output(ready: Ready) -> Tensor:
-    """Return the logits in float64, made as a step makes them: torch compiles for gradients on or off."""
+    """Return the logits in float64, in the gradient mode of the step: torch compiles for that mode."""
     with torch.inference_mode(ready.optimizer is None):
         return ready.runs(ready.images).detach().double()
 
 
 def _check(found: Tensor, eager: Tensor, plain: Tensor | None) -> float:
-    """Return how far a compiled output is off; raise WorkError where it is another network's."""
+    """Return the error of a compiled output; raise WorkError if it is too large."""
     size = eager.norm().clamp(min=1e-30)
     off = ((found - eager).norm() / size).item()
     away = 1.0 if plain is None else ((plain - eager).norm() / size).item()

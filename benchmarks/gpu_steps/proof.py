@@ -1,4 +1,4 @@
-"""First step: every kernel and every network gives what the equations give, in each dtype."""
+"""First step: prove that every kernel and every network equals the equations, in each dtype."""
 
 import copy
 import os
@@ -31,7 +31,7 @@ CLASSES = 10
 def units(settings: Settings) -> list[Unit]:
     """List the units of this step, most important first."""
     found = [
-        # Each case of fuse has constants of its own, so that it is compiled anew.
+        # Each case of fuse has its own constants and is compiled separately.
         Unit(STEP, f"kernel {name}", check_kernel, (name,), 60.0 if name == "fuse" else 20.0)
         for name in pass_cases.PASSES
     ]
@@ -49,10 +49,10 @@ def units(settings: Settings) -> list[Unit]:
 def check_kernel(settings: Settings, name: str, *, seconds: float) -> dict[str, Any]:
     """Compare a kernel's outputs and gradients with float64, in all dtypes, layouts and shapes.
 
-    It stops where another case could outlast its time, and says how many cases were compared. An error is
+    It stops before a case that could exceed its time, and returns how many cases were compared. An error is
     the largest difference over the largest absolute value, as in the tests.
     """
-    os.environ["CUDA_LAUNCH_BLOCKING"] = "1"  # an illegal access is then that of its own case
+    os.environ["CUDA_LAUNCH_BLOCKING"] = "1"  # so that an illegal access is raised in its own case
     ended = time.perf_counter() + seconds
     longest = 0.0
     cases = _kernel_cases(settings)
@@ -67,7 +67,7 @@ def check_kernel(settings: Settings, name: str, *, seconds: float) -> dict[str, 
         outputs, gradients = pass_cases.truth(name, given)
         try:
             found, d_found = pass_cases.outputs_and_gradients(operator, given)
-        except Exception as error:  # one case's fault is not the kernel's in all the others
+        except Exception as error:  # the other cases continue
             said = f"{type(error).__name__}: {str(error)[:200]}"
             faults.append(f"{said} at {shape}, {_short(dtype)}, {layout}")
             continue
@@ -84,7 +84,7 @@ def check_kernel(settings: Settings, name: str, *, seconds: float) -> dict[str, 
 
 
 def _kernel_cases(settings: Settings) -> list[tuple[tuple[int, ...], torch.dtype, str]]:
-    """List shapes, dtypes and layouts; each shape comes in one form before any comes in another."""
+    """List shapes, dtypes and layouts; every shape comes once before any comes again."""
     forms = [(dtype, layout) for layout in pass_cases.LAYOUTS for dtype in pass_cases.DTYPES]
     shapes = [*pass_cases.SHAPES, *settings.shapes]
     cases = [
@@ -98,7 +98,7 @@ def _kernel_cases(settings: Settings) -> list[tuple[tuple[int, ...], torch.dtype
 def check_step(settings: Settings, mechanism: str, *, seconds: float) -> dict[str, Any]:
     """Compare a whole network's training step with that of its equations in float64, in two dtypes.
 
-    Allowed is what the equations themselves are off by in that dtype, times ROOM, or the kernels' tolerance.
+    The tolerance is ROOM times the error of the equations in that dtype, or that of the kernels.
     """
     network, images, labels = _make(settings, mechanism)
     _exact_float32()
@@ -124,7 +124,7 @@ def check_step(settings: Settings, mechanism: str, *, seconds: float) -> dict[st
 
 
 def check_compiled(settings: Settings, mechanism: str, *, seconds: float) -> dict[str, Any]:
-    """Compile a network, train one step, and compare with the same step uncompiled, and without attention."""
+    """Compile a network, train one step, and compare it with the uncompiled step and with no attention."""
     network, images, labels = _make(settings, mechanism)
     _exact_float32()
     eager = _step(copy.deepcopy(network), images, labels)
@@ -161,7 +161,7 @@ def check_compiled(settings: Settings, mechanism: str, *, seconds: float) -> dic
 
 
 def _exact_float32() -> None:
-    """Keep convolutions and products from TF32, whose 10 bits would hide what is looked for."""
+    """Switch off TF32, whose 10 bits would hide errors of kernels."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
 
@@ -172,7 +172,7 @@ def _make(settings: Settings, mechanism: str) -> tuple[nn.Module, Tensor, Tensor
     network = network.to(settings.torch_device).train()
     if not attached(network):
         raise RequestError(f"{backbone} has no place for {mechanism}")
-    for module in network.modules():  # what is random in training is not compared
+    for module in network.modules():  # random layers cannot be compared
         if isinstance(module, nn.Dropout) or type(module).__name__ == "DropPath":
             module.eval()
     draw = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""How large everything is: on a GPU, and in the dry run that takes the same path on a CPU."""
+"""The sizes of all measurements: on a GPU, and in the dry run on a CPU."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -14,24 +14,24 @@ CANDIDATES = "none,dmsca,se,dmsca(identity_init=true),cbam,ca,eca,se(identity_in
 
 @dataclass(frozen=True)
 class Settings:
-    """What a slice works on.
+    """The settings of a slice.
 
     Attributes:
         device: "cuda", or "cpu" in the dry run.
-        data: folder or name of the images of the accuracy study; None: that step waits.
-        whole_runs: begin a training only if it is expected to end in the time left.
+        data: folder or name of the images of the accuracy study; None skips that step.
+        whole_runs: start a training only if it is expected to end in the time left.
         proved: mechanisms whose training step is compared with their equations.
-        shapes: (B, C, H, W) of the kernel tests beside those of the tests' own table.
-        kernel_cases: at most so many cases of each kernel; None: all.
-        network_batch: images in a training step that is proved, `network_size` pixels wide.
-        backend: of torch.compile.
-        cases: comparisons of price, most important first.
-        seconds: of a comparison's turns.
+        shapes: (B, C, H, W) of kernel tests in addition to the table of the tests.
+        kernel_cases: the most cases of each kernel; None for all.
+        network_batch: images in a proved training step, `network_size` pixels wide.
+        backend: the backend of torch.compile.
+        cases: the comparisons of latency, most important first.
+        seconds: seconds of a comparison.
         broken_down: cases whose time is broken down by operator.
-        training_images: in an epoch of the measurement of training's speed.
+        training_images: images in an epoch when training speed is measured.
         training_forms: whether training is measured eager (False), compiled (True), or both.
         study: the keys of the accuracy study.
-        recipe: the keys of its recipe that differ from those of the named one.
+        recipe: the keys that override its recipe.
     """
 
     device: str
@@ -57,7 +57,7 @@ class Settings:
         return torch.device(self.device)
 
     def backbone(self, mechanism: str) -> str:
-        """The network that a mechanism goes into."""
+        """Return the backbone of a mechanism."""
         own = [case.backbone for case in self.cases if case.mechanism == mechanism]
         return own[0] if own else self.cases[0].backbone
 
@@ -86,7 +86,7 @@ def on_a_gpu(data: str | None, whole_runs: bool) -> Settings:
 
 
 def dry_run(data: str | None, whole_runs: bool) -> Settings:
-    """Return tiny settings for a CPU: each step does what it does on a GPU, on next to nothing."""
+    """Return tiny settings for a CPU, with the same steps as on a GPU."""
     cases = _cases(("dmsca",), "cifar_resnet8", "convnext_atto", 32, [2])
     cases = [case._replace(graph=False) for case in cases]
     study = {"backbone": "cifar_resnet8", "attention": "none,dmsca,se", "seeds": 2, "recipe": "short_cifar"}
@@ -113,7 +113,7 @@ def dry_run(data: str | None, whole_runs: bool) -> Settings:
 def _cases(
     mechanisms: tuple[str, ...], backbone: str, sgfa_backbone: str, size: int, batches: list[int]
 ) -> list[Case]:
-    """List the comparisons for a GPU; within a mechanism inference of many images is first, then of one."""
+    """List the comparisons for a GPU; within a mechanism, inference of the largest batch comes first."""
     given = SimpleNamespace(
         attention=mechanisms,
         backbone=backbone,

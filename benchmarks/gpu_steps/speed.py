@@ -1,4 +1,4 @@
-"""Fourth step: how fast the recipe of the study trains, eager and compiled, and what makes it wait."""
+"""Fourth step: measure how fast the recipe of the study trains, eager and compiled, and where it waits."""
 
 import tempfile
 import warnings
@@ -43,7 +43,7 @@ def units(settings: Settings) -> list[Unit]:
 
 
 def measure_training(settings: Settings, mechanism: str, compiled: bool, *, seconds: float) -> dict[str, Any]:
-    """Train three epochs on random images; the last one is the figure, as the first has the start-up."""
+    """Train three epochs on random images; the last one is the figure, as the first includes start-up."""
     changes = settings.recipe | {"epochs": EPOCHS, "compile": compiled}
     recipe = make_recipe(read_recipe(str(settings.study["recipe"])) | changes)
     images = settings.training_images
@@ -56,7 +56,7 @@ def measure_training(settings: Settings, mechanism: str, compiled: bool, *, seco
     )
     indices = np.arange(images)
     training = make_loader(store, indices, recipe.batch_size, shuffle_seed=0, drop_last=True, device=device)
-    few = indices[: recipe.batch_size]  # of one size with training's: compiled, another one is compiled anew
+    few = indices[: recipe.batch_size]  # the batch size of training: another one would be compiled again
     validation = make_loader(store, few, recipe.batch_size, shuffle_seed=None, device=device)
     prepare = Augmentation(recipe.augmentation, SIDE, PADDING, [0.5] * 3, [0.25] * 3)
     with tempfile.TemporaryDirectory() as folder, _waits_counted(device) as waits:
@@ -85,7 +85,7 @@ def measure_training(settings: Settings, mechanism: str, compiled: bool, *, seco
 
 @contextmanager
 def _waits_counted(device: torch.device) -> Iterator[Counter[str]]:
-    """Count by place where the CPU waits for a GPU; some waits an epoch are meant, one a step is a fault."""
+    """Count where the CPU waits for a GPU; a few waits per epoch are intended, one per step is an error."""
     places: Counter[str] = Counter()
     if device.type != "cuda":
         yield places

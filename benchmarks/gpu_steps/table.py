@@ -1,9 +1,9 @@
-"""What a slice says at its end: a table of what was done, what was found, and what is left."""
+"""The table that a slice prints at its end: what was done, what was found, and what is left."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from foveate.report.core.notation import count
+from foveate.notation import count
 from gpu_steps import accuracy, breakdown, price, proof, speed
 from gpu_steps.units import DONE, NEVER, Records, Unit
 from price_goals import change, percent
@@ -16,7 +16,7 @@ WIDTH = 100
 def lines(
     records: Records, units: list[Unit], runs: Iterable[accuracy.Progress], fault: str | None
 ) -> list[str]:
-    """Return the table, a line each: a unit's state and gist, then the runs, then what is left."""
+    """Return the lines of the table: the state and gist of each unit, the runs, and what is left."""
     told: list[str] = []
     left = 0
     for unit in units:
@@ -100,7 +100,7 @@ GISTS: dict[str, Callable[[Found], str]] = {
 
 
 def _slower(records: Records, units: list[Unit]) -> list[str]:
-    """Name each comparison in which foveate took longer than its equations, as they are or compiled."""
+    """List each comparison in which foveate took longer than its equations, eager or compiled."""
     told = []
     companions = {unit.title: records.read(unit) for unit in units if unit.step == price.STEP}
     for title, record in companions.items():

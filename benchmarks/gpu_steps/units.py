@@ -1,4 +1,4 @@
-"""A unit of work, the record that it leaves, and the process of its own in which it is done."""
+"""A unit of work, its record, and the process that carries it out."""
 
 import json
 import math
@@ -22,17 +22,17 @@ from gpu_steps.settings import Settings
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "foveate"
 PROCESSES = "FOVEATE_BENCHMARK_PROCESSES"
-"""The variable that says how processes are started: forkserver or spawn."""
+"""The environment variable that selects how processes are started: forkserver or spawn."""
 PRELOADED = ["torch", "torchvision", "timm", "lightning.pytorch", "foveate", "foveate.studies.compare"]
 NEVER, CUT, FAILED, DONE = "left", "cut short", "failed", "done"
-"""What became of a unit."""
+"""The states of a unit."""
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Something that is measured in one go: `work(settings, *arguments, seconds)` gives what was found.
+    """A single measurement: `work(settings, *arguments, seconds)` returns its results.
 
-    It is ended after `seconds`, and not begun with less than `least` seconds left.
+    It is stopped after `seconds`, and not started with less than `least` seconds left.
     """
 
     step: str
@@ -57,11 +57,11 @@ class Records:
     processes: set[Any] = field(default_factory=set)
 
     def path(self, unit: Unit) -> Path:
-        """Return the place of a unit's record."""
+        """Return the path of a unit's record."""
         return self.folder / unit.step / f"{unit.name}.json"
 
     def read(self, unit: Unit) -> dict[str, Any]:
-        """Return a unit's record; that of one that was never tried says so."""
+        """Return a unit's record; without one, the status is NEVER."""
         path = self.path(unit)
         if not path.is_file():
             return {"status": NEVER, "tries": 0}
@@ -69,7 +69,7 @@ class Records:
         return record
 
     def waiting(self, units: list[Unit]) -> list[Unit]:
-        """Return the units that are not done: those never tried first, then the cut, then the failed ones."""
+        """Return the units that are not done: first the untried, then the cut, then the failed ones."""
         order = [NEVER, CUT, FAILED]
         ranked = [
             (order.index(status), unit) for unit in units if (status := self.read(unit)["status"]) != DONE
@@ -77,13 +77,13 @@ class Records:
         return [unit for _, unit in sorted(ranked, key=lambda pair: pair[0])]
 
     def carry_out(self, unit: Unit, settings: Settings, seconds: float) -> str:
-        """Do a unit in a process of its own, within `seconds` and its own limit; return its new status."""
+        """Carry out a unit in its own process, within `seconds` and its own limit; return its status."""
         before, started = self.read(unit), time.monotonic()
         limit = min(unit.seconds, seconds)
         tries = before["tries"] + 1
         process = start(_do, unit, settings, self.path(unit), limit, tries, self.code)
         self.processes.add(process)
-        process.join(min(limit + _grace(), seconds))  # never beyond what is left of the step or the slice
+        process.join(min(limit + _grace(), seconds))  # never beyond the end of the step or the slice
         alive = process.is_alive()
         stop(process)
         self.processes.discard(process)
@@ -97,7 +97,7 @@ class Records:
         return str(self.read(unit)["status"])
 
     def stop_all(self) -> None:
-        """End the units that are under way, as when the command is interrupted."""
+        """Stop all running units."""
         for process in list(self.processes):
             stop(process)
 
@@ -107,10 +107,10 @@ class Records:
 
 
 def choose_processes(settings: Settings) -> None:
-    """See that a forked process can use the GPU, and have processes started from nothing if it cannot.
+    """Check whether a forked process can use the GPU, and otherwise spawn processes.
 
-    A fork starts at once; from nothing each unit imports torch again. A GPU cannot be used in a fork of a
-    process that has asked for it, and whether a library does that while it is imported is not ours to say.
+    A fork starts at once, while a spawned process imports torch again. A fork cannot use a GPU that its
+    parent has initialised, which a library may do while it is imported.
     """
     if settings.device == "cuda" and PROCESSES not in os.environ:
         process = start(_touch_gpu)
@@ -125,12 +125,12 @@ def _touch_gpu() -> None:
 
 
 def _grace() -> float:
-    """Seconds beyond a unit's limit: for its last case, and for imports where it starts from nothing."""
+    """Return the seconds beyond a unit's limit, for its last case and the imports of a spawned process."""
     return 30.0 if os.environ.get(PROCESSES) == "spawn" else 10.0
 
 
 def start(function: Callable[..., None], *arguments: Any) -> Any:
-    """Start `function` in a process that ends with this one; a process that has used no GPU is forked."""
+    """Start `function` in a process that ends with this one; it is forked from one that has used no GPU."""
     context = multiprocessing.get_context(os.environ.get(PROCESSES, "forkserver"))
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(PRELOADED)
@@ -140,7 +140,7 @@ def start(function: Callable[..., None], *arguments: Any) -> Any:
 
 
 def stop(process: Any) -> None:
-    """End a process that `start` gave, now."""
+    """Kill a process that `start` returned."""
     process.kill()
     process.join()
 
@@ -155,7 +155,7 @@ def _with_parent(function: Callable[..., None], *arguments: Any) -> None:
 
     threading.Thread(target=end_with, args=(parent.sentinel,), daemon=True).start()
     if not torch.cuda.is_available():
-        torch.set_num_threads(1)  # the dry run is not to wait for other programs' cores
+        torch.set_num_threads(1)  # so that the dry run does not wait for busy cores
     function(*arguments)
 
 
@@ -175,13 +175,13 @@ def _do(unit: Unit, settings: Settings, path: Path, seconds: float, tries: int, 
         "tries": tries,
         "seconds": round(time.perf_counter() - started, 2),
         "code": code,
-        "environment": describe_environment(settings.torch_device, 1) | versions,
+        "environment": describe_environment(settings.torch_device, 1).to_json() | versions,
     }
     write_json(path, about | plain(found))
 
 
 def plain(value: Any) -> Any:
-    """Return a copy that JSON can hold: an infinite number becomes "inf", one that is none "nan"."""
+    """Return a copy that JSON can hold: infinite numbers become "inf", and NaN becomes "nan"."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -192,7 +192,7 @@ def plain(value: Any) -> Any:
 
 
 def digest_of_code() -> str:
-    """Return what stands for the code that is measured: mechanisms and kernels."""
+    """Return the hash of the measured code: mechanisms and kernels."""
     digest = sha256()
     for folder in ("attention", "kernels"):
         for file in sorted((SOURCE / folder).rglob("*.py")):

@@ -20,7 +20,7 @@ def work_table(record: ProfileRecord) -> Table:
         Column("Multiply-adds", f"Of convolutions and matrix products, of one image in one {step}."),
         Column(
             "Element-wise",
-            "Operations of all other operators, for one image: one for each element written, or read to reduce.",
+            "Operations of all other operators, of one image: one per element written, or read to reduce.",
         ),
         Column(
             "Bytes moved",
