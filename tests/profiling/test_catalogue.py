@@ -15,7 +15,7 @@ BLOCKS = {256: 3, 512: 4, 1024: 6, 2048: 3}
 
 @pytest.fixture(scope="module")
 def described() -> dict:
-    return catalogue()
+    return catalogue().to_json()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_every_mechanism_is_there_in_order_with_its_paper_and_place(described, r
 
 def test_options_are_those_that_create_attention_takes(rows):
     assert rows["cbam"]["options"] == {"reduction": 16, "kernel_size": 7}
-    assert rows["dmsca"]["options"]["kernel_sizes"] == (3, 5, 7)
+    assert rows["dmsca"]["options"]["kernel_sizes"] == [3, 5, 7]
     for name, row in rows.items():
         foveate.create_attention(name, 64, **row["options"])
 

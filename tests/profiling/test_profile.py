@@ -5,7 +5,7 @@ import torch
 
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation import roofline
-from foveate.profiling.engine import profile
+from foveate.profiling import engine
 from foveate.profiling.networks import count_candidate, make_ready, refusals
 from foveate.profiling.settings import ProfileSettings
 from foveate.profiling.spec import make_profile
@@ -33,6 +33,10 @@ def briefly_timed():
         patch.setattr("foveate.profiling.engine.DETAIL_SECONDS", 0.0)
         patch.setitem(roofline.ARRAY_BYTES, "cpu", 2**22)
         yield
+
+
+def profile(spec):
+    return engine.profile(spec).to_json()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +76,7 @@ def test_one_thread_is_tried_where_two_leave_plain_far_from_the_bound(record):
 
 def test_plain_comes_first_asked_for_or_not():
     for attention in ("se,simam", "none,se,simam", "se,none,simam"):
-        assert spec_with(attention=attention).as_record()["attention"] == ["none", "se", "simam"]
+        assert spec_with(attention=attention).as_record().attention == ("none", "se", "simam")
 
 
 def test_what_is_not_given_is_the_backbones(monkeypatch):

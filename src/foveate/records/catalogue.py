@@ -20,7 +20,7 @@ class ListedMechanism(Record):
     paper: Text
     where: Text
     stages: tuple[Count, ...] | None
-    options: dict[Text, Json]
+    options: dict[Text, Json | tuple[Json, ...]]
     parameters_added: Count
     parameters_increase_percent: Number
     macs_added: Count

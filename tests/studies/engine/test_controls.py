@@ -239,7 +239,7 @@ def test_a_resumed_study_measures_nothing_anew(
         "foveate": "0.1.0",
         "name": first.name,
         "backbone": first.backbone,
-        "data": describe_data(first, digits),
+        "data": describe_data(first, digits).to_json(),
         "seeds": list(first.seeds),
         "recipe": first.recipe.model_dump(mode="json"),
         "statistics": {"adjust": "holm", "alpha": 0.05, "power": 0.8},
