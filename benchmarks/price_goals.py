@@ -1,6 +1,6 @@
 """The goals of the benchmarks, whether a comparison reaches them, and its figures in words."""
 
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM
 
@@ -12,8 +12,44 @@ LATENCY_GOALS = {
 MEMORY_GOAL = 15.0  # of DMSCA's training step
 FIRST_STEPS = {("dmsca", "float32", 1): 25.0, ("dmsca", "float32", 8): 20.0}  # on a CPU
 
-Comparison = dict[str, Any]
-Ratios = dict[str, Any]
+
+class Ratios(TypedDict):
+    """The ratios of two times within rounds: their median, its 95 % interval, and their quartiles."""
+
+    ratio: float
+    quartiles: tuple[float, float]
+    interval: tuple[float, float] | None
+
+
+class PathUse(TypedDict):
+    """The kernel path of a part of a mechanism at some sites, and why it was chosen."""
+
+    part: str
+    path: str
+    reason: str
+    sites: int
+
+
+class Comparison(TypedDict):
+    """A measured case: the fields of `price_networks.Case`, and its figures by contender."""
+
+    mechanism: str
+    backbone: str
+    image_size: int
+    batch_size: int
+    memory_format: str
+    dtype: str
+    mode: str
+    graph: bool
+    rounds: int
+    steps_per_time: int
+    ms_p50: dict[str, float]
+    over_plain: dict[str, Ratios | None]
+    over_equations: Ratios
+    over_timm: Ratios | None
+    peak_memory_over_plain: dict[str, float] | None
+    paths: list[PathUse]
+    compiled: NotRequired[dict[str, Any]]
 
 
 def judge(found: Comparison) -> tuple[str, str]:

@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import torch
 
@@ -15,6 +14,7 @@ from foveate.evaluation.step import capture_graph
 from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, take_turns
 from foveate.profiling.networks import Ready, refusals
 from foveate.profiling.spec import ProfileSpec
+from price_goals import Comparison, PathUse, Ratios
 from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, TIMM, Case, make_contenders
 
 ROUNDS = (11, 2000)
@@ -31,7 +31,7 @@ with torch.inference_mode():
 """
 
 
-def measure(case: Case, spec: ProfileSpec) -> dict[str, Any]:
+def measure(case: Case, spec: ProfileSpec) -> Comparison:
     """Measure the contenders of a case in turns; figures that are not measured are None."""
     training = case.mode == "training"
     with refusals(spec, "the networks"):
@@ -55,7 +55,7 @@ def measure(case: Case, spec: ProfileSpec) -> dict[str, Any]:
     }
 
 
-def _against(turns: Turns, base: str) -> dict[str, dict[str, Any]]:
+def _against(turns: Turns, base: str) -> dict[str, Ratios]:
     """Return the ratios of all networks to `base`, within each round."""
     names = sorted(turns.names, key=lambda name: name != base)
     order = [turns.names.index(name) for name in names]
@@ -75,7 +75,7 @@ def _peaks_over_plain(ready: dict[str, Ready]) -> dict[str, float]:
     return {name: peaks[name] / peaks[BASELINE] for name in (FOVEATE, EQUATIONS, TIMM) if name in peaks}
 
 
-def _kernel_paths(made: Ready, training: bool) -> list[dict[str, Any]]:
+def _kernel_paths(made: Ready, training: bool) -> list[PathUse]:
     """Return the kernel paths of the sites of a network as it is timed, with the reasons."""
     with torch.inference_mode(not training):
         sites = kernel_paths(made.network, made.images)

@@ -10,6 +10,7 @@ from foveate.files import write_text
 from gpu_steps import price, proof
 from gpu_steps.settings import Settings
 from gpu_steps.units import DONE, Records
+from price_goals import Comparison
 from price_networks import BASELINE, EQUATIONS
 
 
@@ -35,7 +36,7 @@ def write_page(path: Path, records: Records, settings: Settings) -> None:
     write_text(path, page)
 
 
-def _comparisons(measured: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+def _comparisons(measured: dict[str, Any], settings: Settings) -> list[Comparison]:
     """Return the comparisons of one GPU, each with its compiled networks."""
     comparisons = []
     for case in settings.cases:
@@ -49,7 +50,7 @@ def _comparisons(measured: dict[str, Any], settings: Settings) -> list[dict[str,
 
 
 def _record(
-    first: dict[str, Any], comparisons: list[dict[str, Any]], records: Records, settings: Settings
+    first: dict[str, Any], comparisons: list[Comparison], records: Records, settings: Settings
 ) -> dict[str, Any]:
     return {
         "environment": first["environment"],

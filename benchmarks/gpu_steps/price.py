@@ -15,6 +15,7 @@ from foveate.evaluation.timing import WARM_UP, compare_latencies, take_turns
 from foveate.profiling.networks import Ready, make_ready
 from gpu_steps.settings import Settings
 from gpu_steps.units import Unit
+from price_goals import Comparison
 from price_measure import ROUNDS, measure
 from price_networks import BASELINE, EQUATIONS, Case
 
@@ -49,7 +50,7 @@ def title_of_compiled(case: Case) -> str:
     return f"{COMPILED} {case.name}"
 
 
-def compare(settings: Settings, case: Case, *, seconds: float) -> dict[str, Any]:
+def compare(settings: Settings, case: Case, *, seconds: float) -> Comparison:
     """Prove that each site equals its equations, then measure the contenders of a case in turns.
 
     If the memory is too small (the equations of DMSCA in training need most), the batch is halved; the record

@@ -17,28 +17,28 @@ def lines(
     records: Records, units: list[Unit], runs: Iterable[accuracy.Progress], fault: str | None
 ) -> list[str]:
     """Return the lines of the table: the state and gist of each unit, the runs, and what is left."""
-    told: list[str] = []
+    rows: list[str] = []
     left = 0
     for unit in units:
         record = records.read(unit)
         left += record["status"] != DONE
-        told.append(f"{_state(record):>14}  {unit.step:9}  {unit.title}")
+        rows.append(f"{_state(record):>14}  {unit.step:9}  {unit.title}")
         gist = _gist(unit.step, record["found"]) if record["status"] == DONE else record.get("error", "")
         if gist:
-            told.append(f"{'':27}{gist[: WIDTH * 2]}")
+            rows.append(f"{'':27}{gist[: WIDTH * 2]}")
         if record["status"] != NEVER and record.get("code") != records.code:
-            told.append(f"{'':27}measured with other code than today's: --again {unit.name}")
+            rows.append(f"{'':27}measured with other code than today's: --again {unit.name}")
     runs = list(runs)
     for run in runs:
         seconds = f"{run.seconds:.0f} s" if run.seconds else ""
         scored = f"test accuracy {run.accuracy:.4f}" if run.accuracy is not None else ""
-        told.append(f"{run.status:>14}  {accuracy.STEP:9}  {run.title:40} {scored} {seconds}".rstrip())
+        rows.append(f"{run.status:>14}  {accuracy.STEP:9}  {run.title:40} {scored} {seconds}".rstrip())
     if fault:
-        told.append(f"{'failed':>14}  {accuracy.STEP:9}  {fault}")
+        rows.append(f"{'failed':>14}  {accuracy.STEP:9}  {fault}")
     waiting = sum(run.status != "done" for run in runs)
     study = "the study was not begun" if not runs else f"{count(waiting, 'run')} of the study of {len(runs)}"
-    told += _slower(records, units)
-    return [*told, f"done: {len(units) - left} of {count(len(units), 'unit')}; left: {left}, and {study}"]
+    rows += _slower(records, units)
+    return [*rows, f"done: {len(units) - left} of {count(len(units), 'unit')}; left: {left}, and {study}"]
 
 
 def _state(record: Found) -> str:
@@ -101,7 +101,7 @@ GISTS: dict[str, Callable[[Found], str]] = {
 
 def _slower(records: Records, units: list[Unit]) -> list[str]:
     """List each comparison in which foveate took longer than its equations, eager or compiled."""
-    told = []
+    rows = []
     companions = {unit.title: records.read(unit) for unit in units if unit.step == price.STEP}
     for title, record in companions.items():
         found = record.get("found")
@@ -109,9 +109,9 @@ def _slower(records: Records, units: list[Unit]) -> list[str]:
             continue
         equations = found["over_equations"]
         if equations["ratio"] > 1 and (equations["interval"] or [0])[0] > 1:
-            told.append(f"slower than its equations by {percent(equations['ratio'])}: {title}")
+            rows.append(f"slower than its equations by {percent(equations['ratio'])}: {title}")
         compiled = companions.get(f"{price.COMPILED} {title}", {}).get("found")
         if compiled and found["over_plain"][FOVEATE]["ratio"] > compiled["over_plain"]["ratio"]:
             ratio = found["over_plain"][FOVEATE]["ratio"] / compiled["over_plain"]["ratio"]
-            told.append(f"slower than its compiled equations by {percent(ratio)}: {title}")
-    return told
+            rows.append(f"slower than its compiled equations by {percent(ratio)}: {title}")
+    return rows

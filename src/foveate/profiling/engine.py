@@ -64,7 +64,7 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
             counted[label],
             latencies[label],
             *memory[label],
-            paths=ready[label].count_paths(),
+            paths=ready[label].count_kernel_paths(),
             compile_seconds=compiling.get(label),
             parts_ms=parts.get(label),
         )

@@ -48,7 +48,7 @@ class Ready:
     step: Callable[[], object]
     optimizer: torch.optim.Optimizer | None
 
-    def count_paths(self) -> dict[str, int]:
+    def count_kernel_paths(self) -> dict[str, int]:
         """Return the number of sites on each kernel path in a step."""
         with torch.inference_mode(self.optimizer is None):
             return dict(Counter(site.path for site in kernel_paths(self.network)))

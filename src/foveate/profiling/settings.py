@@ -7,7 +7,7 @@ __all__ = ["ProfileSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileSettings:
-    """Which networks are profiled, in which form, and how they are measured.
+    """Which networks are profiled, and how they are measured.
 
     Attributes:
         backbone: Network that attention is added to: a timm name such as resnet50, or torchvision/NAME.

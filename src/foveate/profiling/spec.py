@@ -28,7 +28,7 @@ MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.
 
 @dataclass(frozen=True)
 class ProfileSpec:
-    """Which networks, in which form, and how they are measured; the first candidate is the baseline."""
+    """Which networks are profiled, and how they are measured; the first candidate is the baseline."""
 
     backbone: str
     attention: tuple[Candidate, ...]
@@ -96,7 +96,7 @@ def make_profile(settings: ProfileSettings) -> ProfileSpec:
         raise RequestError(f"--graph captures CUDA graphs, and the device is {device}: leave out --graph")
     if settings.mode == "training" and (settings.graph or settings.detail):
         flag = "--graph" if settings.graph else "--detail"
-        raise RequestError(f"{flag} looks at inference alone: leave out {flag}, or --mode training")
+        raise RequestError(f"{flag} measures inference only: leave out {flag}, or --mode training")
     is_torchvision = settings.backbone.startswith(TORCHVISION)
     config = None if is_torchvision else timm.get_pretrained_cfg(settings.backbone)
     threads = settings.threads or _threads()

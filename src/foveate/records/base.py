@@ -54,7 +54,7 @@ Switch = Annotated[bool, Strict()]
 
 
 def _check_number(value: object) -> int | float:
-    """Return a finite number as it is: a whole number stays one, and is written again to the byte."""
+    """Return a finite number unchanged: an int stays an int, so that it is written back identically."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("expected a number")
     if isinstance(value, float) and not math.isfinite(value):

@@ -7,7 +7,7 @@ from foveate.report.profile.words import (
     byte_size,
     conditions,
     headline,
-    path_line,
+    kernel_path_line,
     roofline_lines,
 )
 
@@ -142,7 +142,9 @@ def test_bytes(size, text):
 
 def test_the_form_that_ran_is_said():
     record = make_record()
-    assert path_line(parse(record)).startswith("Ran: se by numba at 16 places; dmsca by numba at 16 places")
+    assert kernel_path_line(parse(record)).startswith(
+        "Ran: se by numba at 16 places; dmsca by numba at 16 places"
+    )
     for row in record["rows"]:
         row["paths"] = {}
-    assert path_line(parse(record)) == ""
+    assert kernel_path_line(parse(record)) == ""

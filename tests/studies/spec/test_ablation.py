@@ -95,7 +95,7 @@ def test_the_options_of_sgfa_reach_its_parts() -> None:
 @pytest.mark.parametrize(
     ("mechanism", "message"),
     [
-        ("se", "se has no parts that could be left out: ablate takes dmsca or sgfa"),
+        ("se", "se has no parts that can be removed: ablate takes dmsca or sgfa"),
         ("dmsca(aa=False)", "it is the ablation that sets aa"),
         ("dmsca(temperature=2)", "it is the ablation that sets temperature"),
         ("none", "ablate takes a mechanism"),

@@ -60,14 +60,14 @@ def _detectable(rows: tuple[Detectable, ...]) -> list[str]:
     for row in rows:
         if row.difference is None:
             return ["One seed can detect nothing: give --seeds 3 or more."]
-        told = "as the finished runs have it" if row.measured else "if it is that"
+        source = "measured in the finished runs" if row.measured else "assumed"
         limit = (
             f"a difference of {100 * row.difference:.2f} points"
             if row.difference < 1
-            else "no difference that there can be"
+            else "no possible difference"
         )
         lines.append(
-            f"Where differences between seeds spread by {100 * row.spread:.2f} points ({told}), {limit} "
-            f"would likely be detected, at the level that {count(row.comparisons, 'comparison')} leave."
+            f"If differences between seeds spread by {100 * row.spread:.2f} points ({source}), {limit} would "
+            f"likely be detected, with p adjusted for {count(row.comparisons, 'comparison')}."
         )
     return lines

@@ -10,7 +10,7 @@ from foveate.records.profile import ProfileRecord
 from foveate.report.core.notation import magnitude
 from foveate.report.core.tables import Table
 from foveate.report.profile.tables import latency_table, parts_table, work_table
-from foveate.report.profile.words import byte_size, conditions, headline, path_line, roofline_lines
+from foveate.report.profile.words import byte_size, conditions, headline, kernel_path_line, roofline_lines
 
 __all__ = ["profile_console"]
 
@@ -28,8 +28,8 @@ def profile_console(record: ProfileRecord) -> Group:
     for warning in record.warnings:
         who = f"{display_name(warning.attention)}: " if warning.attention else ""
         lines.append(Text(f"? {who}{warning.text}.", style="yellow"))
-    if path_line(record):
-        lines.append(Text(path_line(record)))
+    if kernel_path_line(record):
+        lines.append(Text(kernel_path_line(record)))
     lines.append(_laid_out(work_table(record)))
     rooflines = roofline_lines(record)
     if rooflines:

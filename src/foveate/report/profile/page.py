@@ -5,7 +5,7 @@ from foveate.report.core.frame import render
 from foveate.report.core.notation import magnitude
 from foveate.report.core.theme import Figure
 from foveate.report.profile.tables import latency_table, parts_table, work_table
-from foveate.report.profile.words import byte_size, conditions, headline, path_line, roofline_lines
+from foveate.report.profile.words import byte_size, conditions, headline, kernel_path_line, roofline_lines
 
 __all__ = ["render_profile"]
 
@@ -26,7 +26,7 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         latency=latency_table(record),
         work=work_table(record),
         parts=parts_table(record),
-        paths=path_line(record),
+        paths=kernel_path_line(record),
         rooflines=roofline_lines(record),
         bounds=f"{byte_size(bounds.bandwidth)}/s and {magnitude(bounds.flops)}FLOP/s",
     )

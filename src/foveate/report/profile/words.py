@@ -9,7 +9,7 @@ __all__ = [
     "conditions",
     "headline",
     "increase",
-    "path_line",
+    "kernel_path_line",
     "roofline_lines",
 ]
 
@@ -29,7 +29,7 @@ def conditions(record: ProfileRecord) -> str:
     )
 
 
-def path_line(record: ProfileRecord) -> str:
+def kernel_path_line(record: ProfileRecord) -> str:
     """Return the kernel paths on which each mechanism ran; "" if there is no mechanism."""
     said = []
     for row in record.rows:

@@ -74,7 +74,7 @@ def _known(path: Path, study: StudySpec, conditions: CostConditions) -> CostReco
     return known if known.conditions == conditions and labels <= known.rows.keys() else None
 
 
-def _networks(study: StudySpec, data: Data, path: str) -> dict[str, nn.Module]:
+def _networks(study: StudySpec, data: Data, kernel_path: str) -> dict[str, nn.Module]:
     """Return the candidates' networks by label, each set to the kernel path that is timed."""
     networks = {}
     for candidate in study.attention:
@@ -86,6 +86,6 @@ def _networks(study: StudySpec, data: Data, path: str) -> dict[str, nn.Module]:
             image_size=data.image_size,
         )
         if candidate.name != BASELINE:
-            set_path(network, path)
+            set_path(network, kernel_path)
         networks[candidate.label] = network
     return networks

@@ -11,8 +11,8 @@ from foveate.errors import ImagesChangedError, shortened
 __all__ = ["as_begun", "as_seen_by_parent", "changed_images", "describe_fingerprint", "under"]
 
 BY_NAMES = (
-    "The study was begun by foveate 0.1.0, which tells images by their names and sizes alone: it goes on "
-    "under those, and whether the images held the same when its first runs were made was not recorded."
+    "The study was begun by foveate 0.1.0, which identifies images by their names and sizes alone, and keeps "
+    "that fingerprint. Whether the images had the same content in its first runs was not recorded."
 )
 
 

@@ -70,7 +70,7 @@ def execute(
     on_step: OnStep | None = None,
     start: Callable[[], nn.Module] | None = None,
 ) -> RunRecord:
-    """Train, test and record one run, and return its record; of a finished run only read the record.
+    """Train, test and record one run, and return its record; of a finished run, only read the record.
 
     `start` builds the network to start from; by default the spec's network with random weights.
 

@@ -16,19 +16,19 @@ class Watch:
     """Receives the progress of a study and ignores it. `run` is the title of a run: `dmsca, seed 1`."""
 
     def reading(self, source: str) -> None:
-        """The images are being read."""
+        """Report that the images are being read."""
 
     def opened(self, data: StudyData) -> None:
-        """The images are read; `data` describes them."""
+        """Report that the images are read; `data` describes them."""
 
     def planned(self, total: int, finished: int) -> None:
-        """The study has `total` runs, of which `finished` were finished before."""
+        """Report the number of runs, and how many of them were finished before."""
 
     def measuring(self, done: int, total: int) -> None:
-        """Latency is being measured."""
+        """Report the progress of the measurement of latencies."""
 
     def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, value: float | None) -> None:
-        """A run is at this step; `value` is the latest primary metric on the validation part."""
+        """Report the step of a run; `value` is the latest primary metric on the validation part."""
 
     def finished(
         self,
@@ -39,10 +39,10 @@ class Watch:
         waited: float | None = None,
         part: str = "test",
     ) -> None:
-        """A run has finished; `waited` is the share of its time that was spent waiting for images."""
+        """Report a finished run; `waited` is the share of its time that was spent waiting for images."""
 
     def failed(self, run: str, message: str) -> None:
-        """A run has failed."""
+        """Report a failed run."""
 
 
 class QueuedWatch(Watch):

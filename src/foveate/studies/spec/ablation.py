@@ -113,7 +113,7 @@ def plan_ablation(given: Candidate) -> tuple[tuple[Candidate, ...], Design]:
     """
     if given.name not in ABLATIONS:
         raise RequestError(
-            f"{given.name} has no parts that could be left out: ablate takes {' or '.join(ABLATIONS)}"
+            f"{given.name} has no parts that can be removed: ablate takes {' or '.join(ABLATIONS)}"
         )
     candidates, contrasts = ABLATIONS[given.name](given)
     return tuple(candidates), Design(kind="ablate", subject=given.name, contrasts=tuple(contrasts))
