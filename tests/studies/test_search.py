@@ -145,7 +145,7 @@ def test_what_failed_is_tried_again_by_the_next_search(
     watch = Trials()
     with monkeypatch.context() as patch:
         patch.setattr("foveate.studies.trial_runs.train", out_of_memory)
-        with pytest.raises(WorkError, match="none came to its end"):
+        with pytest.raises(WorkError, match="none of 2 trials was completed"):
             search(study, SearchSettings(trials=2), tmp_path, CPU, 1, watch)
     assert watch.failures == ["out of memory"] * 2
     done, _ = search(study, SearchSettings(trials=2), tmp_path, CPU, 1, watch)

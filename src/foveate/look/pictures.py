@@ -66,8 +66,8 @@ def read_picture(
         header = probe(path)
         if header.width * header.height > MOST_PIXELS:
             raise RequestError(
-                f"it has {header.width:,}×{header.height:,} pixels, and {MOST_PIXELS // 10**6} million are "
-                "the most: give a smaller image"
+                f"it has {header.width:,}×{header.height:,} pixels; expected at most "
+                f"{MOST_PIXELS // 10**6} million: give a smaller image"
             )
         pixels, _ = decode(path, greys or "own")
     except RequestError as error:

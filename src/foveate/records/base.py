@@ -101,9 +101,9 @@ def parse_record(kind: type[RecordType], content: Any, path: Path) -> RecordType
         RequestError: a value is missing, of another type or not finite; the first faults are named.
     """
     if not isinstance(content, dict):
-        raise RequestError(refusal(path, f"it is a {type(content).__name__}, and no object"))
+        raise RequestError(refusal(path, f"it is a {type(content).__name__}, expected an object"))
     if where := find_non_finite(content):
-        raise RequestError(refusal(path, f"{where} is no finite number"))
+        raise RequestError(refusal(path, f"{where} is not a finite number"))
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -137,8 +137,8 @@ def reading(path: Path) -> Iterator[None]:
 def refusal(path: Path, fault: str) -> str:
     """Return the message that refuses the record at `path` because of `fault`, and the remedy."""
     return (
-        f"{path} is not as foveate writes it: {fault}. Move it away and give its command again: what is "
-        "missing is made again"
+        f"{path} is not a valid record: {fault}. Move it away and give its command again, which makes only "
+        "what is missing"
     )
 
 

@@ -43,8 +43,8 @@ def read_json(path: Path) -> Any:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise RequestError(
-            f"{path} is not readable as JSON ({error}). Move it away and start the study again: what is "
-            "missing is made again."
+            f"{path} is not readable as JSON ({error}). Move it away and give its command again, which makes "
+            "only what is missing."
         ) from None
     is_checked = isinstance(content, dict) and path.name not in WITHOUT_FORMAT
     if is_checked and content.get("format") != FORMAT:

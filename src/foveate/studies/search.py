@@ -95,7 +95,7 @@ def _study_of_best(study: StudySpec, trials: "optuna.Study") -> StudySpec:
     given, metric = study.attention[1], find_task(study.task).record.primary
     ended = ended_trials(trials)
     if not any(trial.state.name == "COMPLETE" for trial in ended):
-        raise WorkError(f"of {len(trials.trials)} trials none came to its end, so there is nothing to test")
+        raise WorkError(f"none of {len(trials.trials)} trials was completed, so there is nothing to test")
     known = [trial.params for trial in ended]
     failed = [one for one in trials.get_trials(states=[trial_state("FAIL")]) if one.params not in known]
     values = swept_values(study.attention, study.design)

@@ -96,8 +96,8 @@ def test_the_options_of_sgfa_reach_its_parts() -> None:
     ("mechanism", "message"),
     [
         ("se", "se has no parts that can be removed: ablate takes dmsca or sgfa"),
-        ("dmsca(aa=False)", "it is the ablation that sets aa"),
-        ("dmsca(temperature=2)", "it is the ablation that sets temperature"),
+        ("dmsca(aa=False)", "the ablation itself sets aa"),
+        ("dmsca(temperature=2)", "the ablation itself sets temperature"),
         ("none", "ablate takes a mechanism"),
         ("dmcsa", "unknown attention 'dmcsa'. Did you mean 'dmsca'"),
     ],

@@ -66,7 +66,7 @@ def changed_images(error: ImagesChangedError, data: Data) -> ImagesChangedError:
     changes = data.changes()
     named = f". {len(changes):,} changed: {shortened(changes)}" if changes else ""
     return ImagesChangedError(
-        f"{error}{named}. What was finished is kept: put the images back and give the same command again, or "
+        f"{error}{named}. Finished runs are kept: restore the images and give the same command again, or "
         "give another --out to study these"
     )
 

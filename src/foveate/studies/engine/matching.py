@@ -59,9 +59,9 @@ def match_controls(
     """
     shape = (1, channels, image_size, image_size)
     build = partial(build_network, backbone, classes=classes, channels=channels, image_size=image_size)
-    plain = partial(_plain, grow)
-    labels: dict[Shapes, str] = {_shapes(build, plain(START[grow])): BASELINE}
-    cost_of_plain = cache(lambda size: _count(build, plain(size), by, shape))
+    enlarged = partial(_enlarged, grow)
+    labels: dict[Shapes, str] = {_shapes(build, enlarged(START[grow])): BASELINE}
+    cost_of_size = cache(lambda size: _count(build, enlarged(size), by, shape))
     controls = []
     for candidate in candidates:
         if candidate.name == BASELINE:
@@ -70,11 +70,11 @@ def match_controls(
             size, asked, reached = _match_latency(build, candidate, grow, shape, device)
         else:
             asked = _count(build, candidate, by, shape)
-            size = _match_count(cost_of_plain, asked, grow)
-            reached = cost_of_plain(size)
-        made = _shapes(build, plain(size))
+            size = _match_count(cost_of_size, asked, grow)
+            reached = cost_of_size(size)
+        made = _shapes(build, enlarged(size))
         if made not in labels:
-            labels[made] = _shortest(build, plain(size), made).label
+            labels[made] = _shortest(build, enlarged(size), made).label
         if labels[made] != BASELINE:
             controls.append(
                 Control(label=labels[made], of=candidate.label, measure=by, asked=asked, reached=reached)
@@ -82,7 +82,7 @@ def match_controls(
     return controls
 
 
-def _plain(grow: Growth, size: int) -> Candidate:
+def _enlarged(grow: Growth, size: int) -> Candidate:
     made = {"extra_blocks": size} if grow == "depth" else {"width": size / START["width"]}
     return Candidate(name=BASELINE, **made)
 
@@ -114,8 +114,8 @@ def _match_count(cost: Callable[[int], int], asked: int, grow: Growth) -> int:
     while cost(high) < asked:
         if high == MOST[grow]:
             raise RequestError(
-                f"a plain backbone that costs {asked:,} is more than {_plain(grow, high).label}: leave out "
-                "--control, or let the other of width and depth --grow"
+                f"no baseline up to {_enlarged(grow, high).label} costs {asked:,}: leave out --control, or "
+                f"give --grow {'width' if grow == 'depth' else 'depth'}"
             )
         low, high = high, min(START[grow] + 2 * (high - START[grow]), MOST[grow])
     while high - low > 1:
@@ -132,7 +132,7 @@ def _match_latency(
 
     def excess(size: int) -> float:
         """Return by which share the baseline of this size is slower than the candidate."""
-        networks = {"candidate": network, "control": build(_plain(grow, size))}
+        networks = {"candidate": network, "control": build(_enlarged(grow, size))}
         measured = measure_latencies(networks, shape, device=device, seconds=SECONDS, rounds=ROUNDS)
         return measured["control"].ratio - 1
 

@@ -73,7 +73,7 @@ def _result(future: Future[Result]) -> Result:
         return future.result()
     except BrokenProcessPool as error:
         raise WorkersLostError(
-            "a worker process ended without a message (out of memory?). What was finished is kept: give the "
+            "a worker process ended without a message (out of memory?). Finished runs are kept: give the "
             "same command again, with fewer --jobs"
         ) from error
 
@@ -108,7 +108,7 @@ def _start_worker(
         runner = partial(_raise, error)
     except Exception as error:
         why = f"a worker process could not start: {type(error).__name__}: {first_line(error)}"
-        runner = partial(_raise, WorkersLostError(f"{why}. What was finished is kept"))
+        runner = partial(_raise, WorkersLostError(f"{why}. Finished runs are kept"))
     watch = QueuedWatch(steps)
 
     def carry_out(run: Any) -> Any:

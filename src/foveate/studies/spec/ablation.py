@@ -36,8 +36,8 @@ def _dmsca(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
     taken_out = {key for part in DMSCA_PARTS for key in part.absent} & given.options.keys()
     if taken_out:
         raise RequestError(
-            f"ablate {given.label}: it is the ablation that sets {', '.join(sorted(taken_out))}; "
-            "leave it out of the options"
+            f"ablate {given.label}: the ablation itself sets {', '.join(sorted(taken_out))}; remove it from the "
+            "options"
         )
 
     def having(names: tuple[str, ...], alias: str) -> Candidate:
@@ -88,12 +88,12 @@ def _sgfa(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
         kept = {key: value for key, value in given.options.items() if key in options}
         parts[name] = given.model_copy(update={"name": name, "options": kept})
     labels = {name: part.label for name, part in parts.items()} | {"sgfa": given.label}
-    against_plain = [
+    against_baseline = [
         Contrast(a=BASELINE, b=labels[name], title=title, group="against plain")
         for name, title in (("sgfa_ca", "+CA"), ("scpa", "+SCPA"), ("sgu", "+SGU"), ("sgfa", "SGFA"))
     ]
     return [Candidate(name=BASELINE), *parts.values(), given], [
-        *against_plain,
+        *against_baseline,
         Contrast(a=labels["sgu"], b=given.label, title="SCPA", group=LEFT_OUT),
         Contrast(a=labels["scpa"], b=given.label, title="SGU", group=LEFT_OUT),
     ]

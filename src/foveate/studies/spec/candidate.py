@@ -108,7 +108,7 @@ def read_candidate(item: Any) -> Candidate:
     else:
         raise RequestError(f"attention {item!r}: expected a name, or one name with its options")
     for option, value in options.items():
-        if not _is_plain(value):
+        if not _is_json(value):
             raise RequestError(
                 f"attention {_cut(item)}: {option} is {_cut(value)}; expected a finite number, a word, true, "
                 "false, or a list of these"
@@ -158,10 +158,10 @@ def _value(node: ast.expr) -> Any:
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
-def _is_plain(value: Any) -> bool:
+def _is_json(value: Any) -> bool:
     """Return whether JSON can hold the value of an option: numbers must be finite."""
     if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
+        return all(map(_is_json, value))
     return (
         value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
     )

@@ -203,7 +203,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             **{key: settings[key] for key in kept if key in settings},
         )
     except ValidationError as error:
-        raise RequestError(f"the study cannot be: {faults_in_words(error)}") from error
+        raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
 
 
 def _recipe(given: Any, source: str, changes: Mapping[str, Any]) -> Recipe:
