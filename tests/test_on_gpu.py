@@ -129,6 +129,15 @@ def whole(
     return out, slice_of(out, "--minutes", "7", "--data", str(parquet), PYTHONPATH=str(bare))
 
 
+def test_the_script_imports_only_what_a_bare_machine_has(bare: Path) -> None:
+    paths = os.pathsep.join([str(bare), str(ROOT / "benchmarks")])
+    command = [sys.executable, "-c", "import on_gpu, gpu_steps.page, gpu_steps.accuracy"]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_a_slice_does_everything_on_a_bare_machine(
     whole: tuple[Path, subprocess.CompletedProcess[str]],

@@ -20,11 +20,8 @@ from foveate.inspection.settings import ExaminationSettings
 from foveate.inspection.transfer.settings import FINE_TUNING, TransferSettings
 from foveate.profiling.settings import ProfileSettings
 from foveate.studies.engine.machine import MachineSettings
+from foveate.studies.spec.defaults import ADJUST, GROW, SEEDS, TRIALS
 from foveate.studies.spec.request import (
-    ADJUST,
-    GROW,
-    SEEDS,
-    TRIALS,
     Compared,
     RecipeKeys,
     SearchSettings,

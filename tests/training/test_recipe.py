@@ -10,7 +10,7 @@ from foveate.cli.main import app
 from foveate.data import AUGMENTATIONS
 from foveate.errors import RequestError
 from foveate.studies.spec.candidate import parse_candidates
-from foveate.studies.spec.request import DEFAULT_RECIPE, RECIPE_OF_DATA
+from foveate.studies.spec.defaults import DEFAULT_RECIPE, RECIPE_OF_DATA
 from foveate.training.recipe import Recipe, make_recipe, named_recipes, parse_setting, read_recipe
 from foveate.training.schedule import make_optimizer
 

@@ -16,6 +16,7 @@ from foveate.studies.spec.request import (
     SearchSettings,
     StudyKeys,
     Subject,
+    read_request,
 )
 
 __all__ = ["ablate", "compare", "plan", "report", "sweep"]
@@ -122,10 +123,9 @@ def plan(
     from foveate.cli.progress import ProgressWatch
     from foveate.report.plan.console import plan_table
     from foveate.studies.plan import plan as plan_study
-    from foveate.studies.spec.study import read_study
 
     console = console_beside(flags.json)
-    study, machine = read_study(study_file, subject, flags.keys, flags.recipe), flags.machine.machine()
+    study, machine = read_request(study_file, subject, flags.keys, flags.recipe), flags.machine.machine()
     if spread is not None and not 0 < spread <= 100:
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
     with ProgressWatch(console) as watch:
@@ -185,10 +185,9 @@ def _train(
     from foveate.studies.engine.environment import command_line
     from foveate.studies.engine.folder import refuse_unusable_folder
     from foveate.studies.search import search as search_options
-    from foveate.studies.spec.study import read_study
 
     console = console_beside(flags.json)
-    study = read_study(file, subject, flags.keys, flags.recipe)
+    study = read_request(file, subject, flags.keys, flags.recipe)
     machine, jobs, searches = flags.machine.machine(), flags.machine.jobs, search.wanted()
     out = flags.out or Path("studies") / study.name
     if flags.against is not None:

@@ -18,7 +18,8 @@ from foveate.studies.engine.images import open_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
-from foveate.studies.spec.request import TRIALS, SearchSettings
+from foveate.studies.spec.defaults import TRIALS
+from foveate.studies.spec.request import SearchSettings
 from foveate.studies.spec.study import StudySpec
 from foveate.studies.spec.sweep import combine, swept_values, usual_values
 from foveate.studies.trial_runs import TrialEnd, make_searcher, make_searcher_again, search_name

@@ -36,8 +36,8 @@ def _dmsca(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
     taken_out = {key for part in DMSCA_PARTS for key in part.absent} & given.options.keys()
     if taken_out:
         raise RequestError(
-            f"ablate {given.label}: the ablation itself sets {', '.join(sorted(taken_out))}; remove it from the "
-            "options"
+            f"ablate {given.label}: the ablation itself sets {', '.join(sorted(taken_out))}; remove it "
+            "from the options"
         )
 
     def having(names: tuple[str, ...], alias: str) -> Candidate:

@@ -5,35 +5,26 @@ This module does not import torch, so that the command line shows its help at on
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.studies.spec.defaults import ADJUST, GROW, SEEDS, TRIALS
+
+if TYPE_CHECKING:
+    from foveate.studies.spec.study import StudySpec
 
 __all__ = [
-    "ADJUST",
-    "DEFAULT_RECIPE",
-    "GROW",
-    "RECIPE_OF_DATA",
-    "SEEDS",
-    "TRIALS",
     "Compared",
     "RecipeKeys",
     "SearchSettings",
     "StudyKeys",
     "Subject",
     "given",
+    "read_request",
 ]
-
-SEEDS: Final = 3
-ADJUST: Final = "holm"
-GROW: Final = "width"
-TRIALS: Final = 20
-"""Defaults of the keys of a study."""
-DEFAULT_RECIPE = "default"
-RECIPE_OF_DATA = {"digits": "digits"}
-"""The default recipes of data sets that have their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +153,20 @@ class SearchSettings:
             raise RequestError(unknown_name("search engine", self.search, ["optuna"]))
         check_at_least(self, trials=1)
         return True
+
+
+def read_request(file: Path | None, subject: Compared, keys: StudyKeys, recipe: RecipeKeys) -> "StudySpec":
+    """Build a study from the keys of the study file `file` and from the keys that override them.
+
+    Raises:
+        RequestError: the file cannot be read, or the study is not valid (see `make_study`).
+    """
+    from foveate.studies.spec.study import make_study
+    from foveate.training.recipe import read_yaml
+
+    settings = read_yaml(file) if file is not None else {}
+    settings |= given(asdict(keys)) | given(asdict(subject)) | given({"recipe": recipe.recipe})
+    return make_study(settings, recipe.changes())
 
 
 def given(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
@@ -22,17 +20,7 @@ from foveate.records.design import Design, Growth, Measure
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
 from foveate.studies.spec.candidate import Candidate
-from foveate.studies.spec.request import (
-    ADJUST,
-    DEFAULT_RECIPE,
-    GROW,
-    RECIPE_OF_DATA,
-    SEEDS,
-    Compared,
-    RecipeKeys,
-    StudyKeys,
-    given,
-)
+from foveate.studies.spec.defaults import ADJUST, DEFAULT_RECIPE, GROW, RECIPE_OF_DATA, SEEDS
 from foveate.studies.spec.subject import SUBJECTS, read_subject
 from foveate.training.recipe import (
     Number,
@@ -41,10 +29,9 @@ from foveate.training.recipe import (
     faults_in_words,
     make_recipe,
     read_recipe,
-    read_yaml,
 )
 
-__all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study", "read_study"]
+__all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
 MOST_SEEDS = 1000
 
@@ -148,17 +135,6 @@ class RunSpec(_TaskSpec):
         content = self.model_dump(mode="json")
         content["attention"]["label"] = self.attention.label
         return content
-
-
-def read_study(file: Path | None, subject: Compared, keys: StudyKeys, recipe: RecipeKeys) -> StudySpec:
-    """Build a study from the keys of the study file `file` and from the keys that override them.
-
-    Raises:
-        RequestError: the file cannot be read, or the study is not valid (see `make_study`).
-    """
-    settings = read_yaml(file) if file is not None else {}
-    settings |= given(asdict(keys)) | given(asdict(subject)) | given({"recipe": recipe.recipe})
-    return make_study(settings, recipe.changes())
 
 
 def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -> StudySpec:
