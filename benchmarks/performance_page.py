@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from foveate.errors import RequestError
-from foveate.report.core.notation import count
+from foveate.notation import count
 from price_goals import Comparison, change, has_price, judge, judge_memory, percent
 from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, TIMM, Case
 

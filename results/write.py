@@ -20,13 +20,13 @@ from typing import Any
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.comparisons import Comparison
 from foveate.files import write_json, write_text
+from foveate.notation import count, p_value
 from foveate.records.base import Json, Record
 from foveate.records.examination import ExaminationRecord
 from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record, write_record
 from foveate.records.labels import BASELINE
 from foveate.records.study import StudyRecord
 from foveate.report.core.files import as_markdown
-from foveate.report.core.notation import count, p_value
 from foveate.report.core.tables import Cell, Table
 from foveate.report.joined.studies import JoinedStudies
 from foveate.report.joined.tables import joined_table
@@ -71,7 +71,7 @@ def keep_results(study: Path, name: str, against: str | None = None, root: Path 
     """Keep the records of the folder `study` as results/`name`: its summary and its tables.
 
     Raises:
-        RequestError: `name` is no plain folder name, or `study` is no study.
+        RequestError: `name` is not the name of a folder, or `study` is no study.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise RequestError(
@@ -332,7 +332,7 @@ def identity_starts(summary: Summary) -> list[str]:
             continue
         against = [_gain(summary, start, other) for other in (label, BASELINE)]
         if all(against):
-            said.append(f"- {label}: {against[0]} over its default start, {against[1]} over plain")
+            said.append(f"- {label}: {against[0]} over its default start, {against[1]} over the baseline")
     if not said:
         return []
     unit = summary.metric.unit_of_differences

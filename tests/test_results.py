@@ -11,9 +11,10 @@ from types import ModuleType
 import pytest
 
 from foveate.errors import RequestError, WorkError
+from foveate.notation import NOTHING
 from foveate.records.labels import display_name
 from foveate.records.metric import CLASSIFICATION
-from foveate.report.core.notation import NOTHING, contrast_name, pair_name, points, score
+from foveate.report.core.notation import contrast_name, pair_name, points, score
 from foveate.report.study.summary import SummaryRow
 
 ROOT = Path(__file__).parent.parent

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from foveate.report.core.notation import count
+from foveate.notation import count
 from gpu_steps import accuracy, breakdown, price, proof, speed
 from gpu_steps.units import DONE, NEVER, Records, Unit
 from price_goals import change, percent

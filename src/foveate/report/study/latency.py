@@ -1,21 +1,9 @@
-"""Latencies of a study's cost.json: what each adds to the baseline, and what speaks against measurements."""
+"""Latencies of a study's cost.json relative to the baseline's."""
 
-from foveate.evaluation.noise import BUSY, Noise
 from foveate.records.cost import CostRecord
-from foveate.records.labels import BASELINE, display_name
+from foveate.records.labels import BASELINE
 
-__all__ = ["noise_in_words", "ratio_to_baseline"]
-
-
-def noise_in_words(noise: Noise) -> str:
-    """Say what speaks against a measurement, without a full stop."""
-    name = display_name(noise.label)
-    factor = f"{noise.factor:.2f} times"
-    if noise.kind == "unsteady":
-        return f"{name}'s own p95 is {factor} its p50 (over {BUSY})"
-    if noise.kind == "shared":
-        return f"the measurement took {factor} as long as a core worked for it (over {BUSY})"
-    return f"the medians of {name} and plain differ by {factor} what they do within rounds (over {BUSY})"
+__all__ = ["ratio_to_baseline"]
 
 
 def ratio_to_baseline(cost: CostRecord, label: str) -> tuple[float | None, tuple[float, float] | None]:

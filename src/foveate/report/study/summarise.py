@@ -2,7 +2,7 @@
 
 from foveate.evaluation.comparisons import Comparison, compare_candidates
 from foveate.evaluation.intervals import AMOUNT, bounds_of
-from foveate.evaluation.noise import noise_of_cost
+from foveate.evaluation.noise import describe_noise, noise_of_cost
 from foveate.evaluation.statistics import (
     Anova,
     describe,
@@ -15,7 +15,7 @@ from foveate.records.labels import BASELINE
 from foveate.records.study import StudyRecords
 from foveate.report.study.class_changes import class_changes, untested_classes
 from foveate.report.study.dynamics import DYNAMICS
-from foveate.report.study.latency import noise_in_words, ratio_to_baseline
+from foveate.report.study.latency import ratio_to_baseline
 from foveate.report.study.summary import Price, Summary, SummaryRow
 from foveate.report.study.verdict import verdict
 
@@ -43,7 +43,7 @@ def summarise(records: StudyRecords) -> Summary:
     summary = Summary(
         study=study,
         cost=records.cost,
-        noise=tuple(noise_in_words(noise) for noise in noise_of_cost(records.cost)),
+        noise=tuple(describe_noise(noise) for noise in noise_of_cost(records.cost)),
         rows=tuple(_row(records, label, against_baseline.get(label)) for label in records.finished),
         comparisons=comparisons,
         family=family,
@@ -104,7 +104,7 @@ def _increase(value: float | None, base: float | None) -> float | None:
 
 
 def _anova(records: StudyRecords) -> Anova | None:
-    """Over the seeds that every candidate has finished."""
+    """Compute the ANOVA over the seeds that every candidate has finished."""
     metric, runs = records.study.task.primary, [records.results[label] for label in records.finished]
     seeds = sorted(set.intersection(*(set(of_label) for of_label in runs)))
     if not seeds:
@@ -117,7 +117,7 @@ def _anova(records: StudyRecords) -> Anova | None:
 def _detectable_from_baseline(
     comparisons: tuple[Comparison, ...], alpha: float, power: float
 ) -> float | None:
-    """From the pooled spread of all differences to the baseline, at the fewest seeds that any of them has."""
+    """Use the pooled spread of all differences to the baseline, at the fewest seeds that any of them has."""
     spreads = [(test.test.std, test.test.n) for test in comparisons if test.a == BASELINE and test.test.n > 1]
     if not spreads:
         return None

@@ -114,7 +114,7 @@ def _match_count(cost: Callable[[int], int], asked: int, grow: Growth) -> int:
     while cost(high) < asked:
         if high == MOST[grow]:
             raise RequestError(
-                f"a plain backbone that costs {asked:,} is more than {_plain(grow, high).label}: leave out "
+                f"a baseline that costs {asked:,} is more than {_plain(grow, high).label}: leave out "
                 "--control, or let the other of width and depth --grow"
             )
         low, high = high, min(START[grow] + 2 * (high - START[grow]), MOST[grow])
