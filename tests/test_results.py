@@ -134,7 +134,7 @@ def test_the_documents_say_how_and_what_does_not_show(root):
         assert "- cbam: the article's +0.9 points lie above this study's 95 % interval" in text
         assert "cifar_resnet20 instead of ResNet-18" in text
         lines = table_lines(text)
-        assert [line[0] for line in lines] == ["plain", "se", "cbam", "dmsca"]
+        assert [line[0] for line in lines] == ["baseline", "se", "cbam", "dmsca"]
         for line, row in zip(lines, summary.rows, strict=True):
             assert line[1] == accuracy(row)
     assert "foveate compare --data cifar10" in page
@@ -161,10 +161,10 @@ def test_an_ablation_is_shown_by_its_comparisons(root):
     results.keep_results(root / "study", "parts", None, root)
     written = results.documents(root)
     assert [line[0] for line in table_lines(written[root / "README.md"])] == [
-        "+CA, against plain (plain → se)"
+        "+CA, against the baseline (baseline → se)"
     ]
     page = table_lines(written[root / "results" / "README.md"])
-    assert [line[0] for line in page][1:] == ["plain", "se", "cbam", "dmsca"]
+    assert [line[0] for line in page][1:] == ["baseline", "se", "cbam", "dmsca"]
     assert page[2][2] != NOTHING
     assert "the parts of sgfa" in written[root / "README.md"]
 
