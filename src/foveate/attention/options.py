@@ -2,8 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from foveate.errors import RequestError
+
+Options = dict[str, Any]
+"""Options of a mechanism's constructor, which checks them; in a file their values are those of JSON."""
 
 LARGEST_COUNT = 1 << 16
 LARGEST_KERNEL = 255

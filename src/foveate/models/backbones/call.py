@@ -1,12 +1,11 @@
 """The call that builds a backbone: a name and arguments, recorded in the network that it built."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
 from foveate.errors import RequestError
+from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.head import last_layer, timm_outputs, width_of
 from foveate.models.backbones.torchvision import TORCHVISION
 from foveate.models.sites.forward_pass import input_channels
@@ -19,7 +18,7 @@ class BackboneCall:
     """A name of timm's, or "torchvision/NAME", and the arguments of what builds it; `str` is the call."""
 
     name: str
-    args: dict[str, Any]  # values of JSON
+    args: Arguments  # values of JSON
 
     def __str__(self) -> str:
         arguments = "".join(f", {name}={value!r}" for name, value in self.args.items())
@@ -39,7 +38,7 @@ def record_call(model: nn.Module, call: BackboneCall) -> None:
     model.built_from = call  # type: ignore[assignment]
 
 
-def call_of(model: nn.Module, name: str, given: Mapping[str, Any]) -> BackboneCall:
+def call_of(model: nn.Module, name: str, given: Arguments) -> BackboneCall:
     """Return the call that builds the backbone of `model`.
 
     Classes and channels are those of the network; of the rest, `given` comes before what was recorded.
@@ -51,7 +50,7 @@ def call_of(model: nn.Module, name: str, given: Mapping[str, Any]) -> BackboneCa
     return BackboneCall(name, known | _arguments(model, name) | dict(given))
 
 
-def _arguments(model: nn.Module, name: str) -> dict[str, Any]:
+def _arguments(model: nn.Module, name: str) -> Arguments:
     channels = input_channels(model)
     if name.startswith(TORCHVISION):
         last = last_layer(model)

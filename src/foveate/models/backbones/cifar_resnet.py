@@ -12,6 +12,8 @@ from timm.models._features import feature_take_indices
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
+from foveate.models.backbones.arguments import Arguments
+
 __all__ = [
     "CifarResNet",
     "cifar_resnet8",
@@ -29,7 +31,7 @@ class CifarResNet(ResNet):
     as those of the ImageNet network at the same depth, as `feature_info` states.
     """
 
-    feature_info: list[dict[str, Any]]
+    feature_info: list[Arguments]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,7 +58,7 @@ class CifarResNet(ResNet):
         return super().prune_intermediate_layers(taken, *args, **kwargs)
 
 
-def _cfg(pool_size: int) -> dict[str, Any]:
+def _cfg(pool_size: int) -> Arguments:
     return {
         "num_classes": 10,
         "input_size": (3, 32, 32),
@@ -82,7 +84,7 @@ default_cfgs = generate_default_cfgs(
 
 
 def _three_stages(
-    name: str, pretrained: bool, blocks: tuple[int, int, int], kwargs: dict[str, Any]
+    name: str, pretrained: bool, blocks: tuple[int, int, int], kwargs: Arguments
 ) -> CifarResNet:
     """The paper's own CIFAR networks: three stages of 16, 32 and 64 channels.
 

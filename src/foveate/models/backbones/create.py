@@ -6,13 +6,13 @@ the ViTs and MaxViT). A network that cannot take images of that size is refused.
 """
 
 import itertools
-from typing import Any
 
 import timm
 import torch
 from torch import nn
 
 from foveate.errors import RequestError, WorkError, first_line, unknown_name
+from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, record_call
 from foveate.models.backbones.scaling import create_timm, scaled_arguments
 from foveate.models.backbones.torchvision import (
@@ -140,7 +140,7 @@ def check_image_size(name: str, image_size: int, *, classes: int, channels: int 
         )
 
 
-def _arguments(name: str, image_size: int, channels: int, pretrained: bool) -> dict[str, Any]:
+def _arguments(name: str, image_size: int, channels: int, pretrained: bool) -> Arguments:
     """Return the arguments of the constructor beside classes and channels."""
     if name.startswith(TORCHVISION):
         plain = name.removeprefix(TORCHVISION)
@@ -150,7 +150,7 @@ def _arguments(name: str, image_size: int, channels: int, pretrained: bool) -> d
     return {"img_size": image_size} if fixed else {}
 
 
-def _build(name: str, arguments: dict[str, Any]) -> nn.Module:
+def _build(name: str, arguments: Arguments) -> nn.Module:
     try:
         return _create(name, arguments)
     except Exception as error:  # timm and torchvision raise what they like
@@ -166,13 +166,13 @@ def _build(name: str, arguments: dict[str, Any]) -> nn.Module:
         ) from error
 
 
-def _create(name: str, arguments: dict[str, Any]) -> nn.Module:
+def _create(name: str, arguments: Arguments) -> nn.Module:
     if name.startswith(TORCHVISION):
         return create_torchvision(name.removeprefix(TORCHVISION), **arguments)
     return create_timm(name, **arguments)
 
 
-def _create_pretrained(name: str, arguments: dict[str, Any]) -> nn.Module:
+def _create_pretrained(name: str, arguments: Arguments) -> nn.Module:
     if not name.startswith(TORCHVISION):
         network: nn.Module = timm.create_model(name, pretrained=True, **arguments)
         return network

@@ -19,6 +19,7 @@ from timm.models.resnet import ResNet
 from torch import nn
 
 from foveate.errors import RequestError
+from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.cifar_resnet import CifarResNet
 
 __all__ = ["create_timm", "scaled_arguments"]
@@ -52,7 +53,7 @@ class Shape(NamedTuple):
     stem_follows: bool
 
 
-def scaled_arguments(name: str, width: float = 1.0, extra_blocks: int = 0) -> dict[str, Any]:
+def scaled_arguments(name: str, width: float = 1.0, extra_blocks: int = 0) -> Arguments:
     """Return the arguments of `create_timm` for `width` times the channels and `extra_blocks` more blocks.
 
     They are empty where neither is asked for. The stem of the cifar_resnets grows with the first stage, whose
@@ -76,7 +77,7 @@ def scaled_arguments(name: str, width: float = 1.0, extra_blocks: int = 0) -> di
     if shape is None:
         asked = "deeper" if extra_blocks else "wider"
         raise RequestError(f"{name} cannot be made {asked}: give a network of a family that can, {FAMILIES}")
-    arguments: dict[str, Any] = {}
+    arguments: Arguments = {}
     if width != 1:
         channels = [max(round(count * width), 1) for count in shape.channels]
         if shape.stem_follows:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
+from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.head import last_layer
 from foveate.models.backbones.preprocessing import Preprocessing
 
@@ -49,7 +50,7 @@ def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.
     return network
 
 
-def special_arguments(name: str, image_size: int, *, pretrained: bool, channels: int) -> dict[str, Any]:
+def special_arguments(name: str, image_size: int, *, pretrained: bool, channels: int) -> Arguments:
     """Return the arguments that the constructor of `name` needs beside classes and channels.
 
     Networks whose constructor takes the image size get it. Networks with auxiliary heads, which would change
@@ -135,7 +136,7 @@ def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
 
 
 def _with_channels(stem: nn.Conv2d, channels: int) -> nn.Conv2d:
-    settings: dict[str, Any] = {
+    settings: Arguments = {
         name: getattr(stem, name) for name in ("kernel_size", "stride", "padding", "dilation")
     }
     with torch.device(stem.weight.device):

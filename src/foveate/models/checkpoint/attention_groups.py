@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from foveate.attention.options import Options
 from foveate.errors import RequestError, shortened
 from foveate.models.backbones.preprocessing import expect
 from foveate.models.sites.attach import Placement, place, placements, with_tuples
@@ -22,7 +23,7 @@ class AttentionGroup:
     name: str
     position: Literal["after", "before"]
     identity_init: bool
-    options: dict[str, Any]  # of the mechanism's constructor
+    options: Options  # of the mechanism's constructor
     at: dict[str, int]  # channels by path
 
     @classmethod

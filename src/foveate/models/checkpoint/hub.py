@@ -14,6 +14,7 @@ from torch import nn
 
 from foveate.errors import unknown_name
 from foveate.files import write_json
+from foveate.models.backbones.arguments import Arguments
 from foveate.models.checkpoint.description import KEY, Description
 from foveate.models.checkpoint.save_load import AUTO, WEIGHTS, load, save
 
@@ -51,7 +52,7 @@ class Saving:
     classes: Sequence[str] | None = None
     preprocessing: Mapping[str, Any] | None = None
     backbone: str | None = AUTO
-    backbone_args: Mapping[str, Any] | None = None
+    backbone_args: Arguments | None = None
 
 
 class HubNetwork(
@@ -117,7 +118,7 @@ def save_pretrained(
     classes: Sequence[str] | None = None,
     preprocessing: Mapping[str, Any] | None = None,
     backbone: str | None = AUTO,
-    backbone_args: Mapping[str, Any] | None = None,
+    backbone_args: Arguments | None = None,
     **options: Any,
 ) -> None:
     """Write `model` to `folder` as it would be on the hub.
@@ -139,7 +140,7 @@ def push_to_hub(
     classes: Sequence[str] | None = None,
     preprocessing: Mapping[str, Any] | None = None,
     backbone: str | None = AUTO,
-    backbone_args: Mapping[str, Any] | None = None,
+    backbone_args: Arguments | None = None,
     **options: Any,
 ) -> str:
     """Upload `model` to `repo_id`, and return the address of the commit.
@@ -183,7 +184,7 @@ def from_pretrained(
     return fetched.network
 
 
-def _refuse_unknown(function: str, options: Mapping[str, Any], accepted: Collection[str]) -> None:
+def _refuse_unknown(function: str, options: Arguments, accepted: Collection[str]) -> None:
     for option in options:
         if option not in accepted:
             raise TypeError(

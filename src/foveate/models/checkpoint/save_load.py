@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError, first_line, remedy
 from foveate.files import write_bytes
+from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, call_of
 from foveate.models.backbones.head import timm_outputs
 from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
@@ -39,7 +40,7 @@ def save(
     classes: Sequence[str] | None = None,
     preprocessing: Mapping[str, Any] | None = None,
     backbone: str | None = AUTO,
-    backbone_args: Mapping[str, Any] | None = None,
+    backbone_args: Arguments | None = None,
 ) -> None:
     """Write `model` to `path` as safetensors whose metadata describe backbone, attention, classes and images.
 

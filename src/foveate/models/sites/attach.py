@@ -4,7 +4,7 @@ The mechanism becomes a child called `attention` of the module at the site, whos
 insertion.py). The state-dict keys of the network itself do not change: its weights load before or after.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import create_attention, find_mechanism
+from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
 from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
@@ -49,7 +50,7 @@ class Placement:
     position: Literal["after", "before"]
     channels: int
     identity_init: bool
-    options: dict[str, Any]
+    options: Options
 
 
 def attach(
@@ -144,7 +145,7 @@ def placements(model: nn.Module) -> list[Placement]:
     ]
 
 
-def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
+def with_tuples(options: Options) -> Options:
     """Return options with tuples for lists and ranges: JSON has lists where a constructor has tuples."""
     return {key: tuple(value) if isinstance(value, range | list) else value for key, value in options.items()}
 
