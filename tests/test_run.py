@@ -60,8 +60,8 @@ def test_the_exit_status_is_the_scripts(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "a script comes first, and nothing was given"),
-        (["--model", "resnet18_se"], "a script comes first, and --model was given"),
+        ([], "the first argument must be a script, got nothing"),
+        (["--model", "resnet18_se"], "the first argument must be a script, got --model"),
         (["absent.py"], "there is no script 'absent.py' in "),
         (["folder"], "there is no script 'folder' in "),
     ],

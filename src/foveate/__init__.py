@@ -53,7 +53,7 @@ __all__ = [
 
 
 def explain(model: nn.Module, images: Tensor | None = None) -> list[SitePath]:
-    """Do what `kernel_paths` does. Deprecated: `foveate explain` is the command that draws heat maps."""
+    """Return `kernel_paths(model, images)`. Deprecated: `foveate explain` is the command for heat maps."""
     warnings.warn(
         "foveate.explain is now foveate.kernel_paths; the old name will be removed",
         DeprecationWarning,

@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly, and words for what others raise and for unknown names."""
+"""Errors with their exit statuses, and the parts that error messages share."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -21,23 +21,23 @@ __all__ = [
 
 
 class RequestError(ValueError):
-    """The request was wrong: nothing was started that it could harm. The command exits with status 2."""
+    """The request is wrong, and no work was started. The command exits with status 2."""
 
 
 class WorkError(RuntimeError):
-    """The request was right and the work failed; what was finished is kept. Exit status 1."""
+    """The work failed although the request is valid. Finished work is kept. Exit status 1."""
 
 
 class DiskError(WorkError):
-    """A file could not be written, so nothing further can be recorded; what was finished is kept."""
+    """A file could not be written, so no further result can be recorded. Finished work is kept."""
 
 
 class WorkersLostError(WorkError):
-    """A worker process ended without a word, and what it did is not done; what was finished is kept."""
+    """A worker process ended without an error, and its work is lost. Finished work is kept."""
 
 
 class ImagesChangedError(WorkError):
-    """Images were changed or taken away while a study was at work on them; what was finished is kept."""
+    """Images were changed or removed while a study used them. Finished work is kept."""
 
 
 _answers_a_command = ContextVar("answers_a_command", default=False)
@@ -45,7 +45,7 @@ _answers_a_command = ContextVar("answers_a_command", default=False)
 
 @contextmanager
 def answering_a_command() -> Iterator[None]:
-    """Let errors that are raised meanwhile propose what a person can type as a command, and no Python."""
+    """Make errors raised within the block suggest command-line flags instead of Python code."""
     token = _answers_a_command.set(True)
     try:
         yield
@@ -54,27 +54,27 @@ def answering_a_command() -> Iterator[None]:
 
 
 def remedy(*, python: str, command: str) -> str:
-    """Return the remedy that fits whoever asked: a caller of functions, or a person at a command line."""
+    """Return `command` within `answering_a_command`, and `python` for a caller of functions."""
     return command if _answers_a_command.get() else python
 
 
 def first_line(error: BaseException) -> str:
-    """Give what happened in a line: of wrapped errors the innermost says it."""
+    """Return the first line of the innermost wrapped error, or the name of its type."""
     while error.__cause__ is not None:
         error = error.__cause__
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def shortened(names: Iterable[object], at_most: int = 4) -> str:
-    """List the first of `names`, with "…" for the rest."""
+    """Join the first of `names` with commas, with "…" for the rest."""
     names = list(names)
     return ", ".join(map(str, names[:at_most])) + ", …" * (len(names) > at_most)
 
 
 def check_at_least(settings: object, **least: int) -> None:
-    """Raise RequestError for an attribute of `settings` that is no whole number of at least `least`.
+    """Raise RequestError if an attribute of `settings` is not a whole number of at least its minimum.
 
-    An attribute that is None is not given, and passes. The message names the attribute as a flag.
+    An attribute that is None was not given and passes. The message names the attribute as a flag.
     """
     for name, smallest in least.items():
         value = getattr(settings, name)
@@ -85,7 +85,7 @@ def check_at_least(settings: object, **least: int) -> None:
 
 
 def unknown_name(kind: str, given: str, choices: Iterable[str], *, show: int = 20) -> str:
-    """Say that `given` is no `kind`, name the nearest of `choices`, and list them where they are few."""
+    """Return a message on an unknown name: the nearest of `choices`, and all of them if they are few."""
     choices = sorted(choices)
     near = difflib.get_close_matches(given, choices, n=3, cutoff=0.6)
     hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""

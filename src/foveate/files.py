@@ -28,17 +28,17 @@ __all__ = [
 ]
 
 HASHED_AT_ONCE = 2**20
-"""Bytes of a file that are in memory while it is hashed."""
+"""Bytes that are read at a time while a file is hashed."""
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that spreadsheets compute."""
+"""First characters of text that a spreadsheet runs as a formula."""
 
 PART = ".part"
-"""How the name of a temporary file ends; before it stands the number of the process that writes it."""
+"""Suffix of a temporary file. The id of the process that writes it comes before."""
 
 
 def find_obstacle(folder: Path) -> Path | None:
-    """Return what keeps `folder` from being made and written to: a file, or a folder without permission."""
+    """Return the file, or folder without permission, that prevents writing to `folder`, or None."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     return None if there.is_dir() and os.access(there, os.W_OK) else there
 
@@ -57,12 +57,12 @@ def file_sha256(path: Path, size: int | None = None) -> str:
 def write_whole(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` and rename it to `path` once its bytes are on the disk.
 
-    Whoever reads `path` sees the old file or the new one, never a part, whatever ends this process. A
-    symbolic link stays, and the file that it points to is replaced. What exists and is no regular file (a
-    device, a FIFO) cannot be replaced: it is written in place, as is the file that standard output goes to.
+    A reader of `path` sees the old file or the new one, never a part, even if this process is killed. A
+    symbolic link is kept, and the file that it points to is replaced. A device or FIFO cannot be replaced: it
+    is written in place, and so is the file that standard output or standard error goes to.
 
     Raises:
-        DiskError: the file cannot be written (a full disk, no permission); `path` is as it was.
+        DiskError: the file cannot be written (full disk, no permission); `path` is unchanged.
     """
     writing = None
     part = None
@@ -86,7 +86,7 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
         if not isinstance(fault, OSError):
             raise
         full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = "free some space" if full else "see to it that it can be written"
+        cure = "free some space" if full else "make it writable"
         raise DiskError(
             f"cannot write {path}: {fault.strerror or fault}. What was finished is kept: {cure}, "
             "then give the same command again"
@@ -98,7 +98,7 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 class _Writing(io.FileIO):
-    """A file that keeps the error of a write: torch and zipfile raise errors of their own in its place."""
+    """A file that keeps the OSError of a failed write: torch and zipfile raise other errors in its place."""
 
     fault: OSError | None = None
 
@@ -111,7 +111,7 @@ class _Writing(io.FileIO):
 
 
 def _is_written_in_place(path: Path) -> bool:
-    """Whether a rename to `path` would replace a device, a FIFO, or the file of a standard stream."""
+    """Return whether a rename to `path` would replace a device, a FIFO, or the file of a standard stream."""
     try:
         there = path.stat()
     except OSError:
@@ -132,7 +132,7 @@ def _is_open(stream: int) -> bool:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove the temporary files below `folder` of processes that were killed while they wrote."""
+    """Remove the temporary files that killed processes left below `folder`."""
     for part in folder.rglob(f"*{PART}"):
         writer = part.name.removesuffix(PART).rpartition(".")[2]
         if writer.isdecimal() and not _is_alive(int(writer)):
@@ -140,8 +140,8 @@ def remove_parts(folder: Path) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    """Whether a process of this number runs on this machine."""
-    if sys.platform == "win32":  # there, os.kill would end it
+    """Return whether a process with this id runs on this machine."""
+    if sys.platform == "win32":  # there, os.kill would terminate it
         return process == os.getpid()
     try:
         os.kill(process, 0)
@@ -161,7 +161,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all.
 
-    What of a file's name is no Unicode is written out, as "\\udce9", which is how JSON writes it too.
+    Bytes of a file name that are not Unicode are escaped as "\\udce9", as in JSON.
     """
     write_bytes(path, text.encode(errors="backslashreplace"))
 
@@ -169,7 +169,7 @@ def write_text(path: Path, text: str) -> None:
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows of equal keys as CSV with a header; None is an empty cell, no rows an empty file.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay numbers.
+    Text that a spreadsheet would run as a formula is prefixed with an apostrophe; numbers are not.
     """
     rows = list(rows)
     text = io.StringIO()

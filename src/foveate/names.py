@@ -10,23 +10,23 @@ LINES = "\n\t"
 TURNING = frozenset(
     "\N{ARABIC LETTER MARK}\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}\N{ZERO WIDTH NO-BREAK SPACE}"
 ) | {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-"""Characters that turn the direction of the text around them, and the byte order mark: all are invisible."""
+"""Invisible characters: those that change the direction of text, and the byte order mark."""
 
 
 def cleaned(name: str) -> str:
-    r"""Return `name` on one line and in one spelling (Unicode's NFC), unprintable characters as "\x1b".
+    r"""Return `name` on one line, normalised to NFC, with unprintable characters escaped as "\x1b".
 
-    Unprintable are control characters, line and paragraph separators, marks that turn the direction of text,
-    code points that are no characters, and what of a file's name is no Unicode (a lone surrogate).
+    Unprintable characters are control characters, line and paragraph separators, text direction marks,
+    noncharacters, and lone surrogates (bytes of a file name that are not Unicode).
     """
-    return unicodedata.normalize("NFC", "".join(map(_written_out, name)))
+    return unicodedata.normalize("NFC", "".join(map(_escaped, name)))
 
 
 def printable(text: str) -> str:
-    """Return `text` as `cleaned` does, but with its line ends and tabs."""
+    """Return `text` cleaned as by `cleaned`, but keep its line ends and tabs."""
     if text.isascii() and text.isprintable():
         return text
-    changed = "".join(one if one in LINES else _written_out(one) for one in text)
+    changed = "".join(one if one in LINES else _escaped(one) for one in text)
     return unicodedata.normalize("NFC", changed)
 
 
@@ -41,7 +41,7 @@ def map_strings(content: Any, change: Callable[[str], str]) -> Any:
     return content
 
 
-def _written_out(character: str) -> str:
+def _escaped(character: str) -> str:
     if not _is_unprintable(character):
         return character
     code = ord(character)

@@ -1,22 +1,22 @@
-"""How numbers and names are written, wherever a person reads them: page, terminal, Markdown, LaTeX."""
+"""Format numbers and names for people: on pages and terminals, in Markdown and LaTeX."""
 
 from collections.abc import Sequence
 
 __all__ = ["NOTHING", "count", "decimals", "interval", "listing", "magnitude", "p_value", "signed_percent"]
 
 NOTHING = "–"
-"""Stands where a number cannot be given."""
+"""Written in place of a missing number."""
 
 
 def decimals(value: float | None, digits: int, *, scale: float = 1, signed: bool = False) -> str:
-    """Write `value` times `scale` with a true minus sign; `signed` writes a plus sign, too."""
+    """Write `value` times `scale` with a true minus sign, and with `signed` also a plus sign."""
     if value is None:
         return NOTHING
     return f"{scale * value:{'+' * signed}.{digits}f}".replace("-", "−")
 
 
 def interval(bounds: Sequence[float] | None, digits: int, *, scale: float = 1) -> str:
-    """Write an interval as "low to high": a dash would collide with minus signs."""
+    """Write an interval as "low to high", because a dash could be read as a minus sign."""
     if bounds is None:
         return NOTHING
     return " to ".join(decimals(bound, digits, scale=scale) for bound in bounds)
@@ -31,7 +31,7 @@ def signed_percent(percent: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Write a p value with three digits behind the point, or as "< 0.001"."""
+    """Write a p value with three decimals, or as "< 0.001"."""
     return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -57,11 +57,11 @@ def listing(names: Sequence[str], conjunction: str = "and") -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Write ms with about three significant digits."""
+    """Write milliseconds with about three significant digits."""
     size = abs(value)
     return decimals(value, 0 if size >= 99.95 else 1 if size >= 9.995 else 2 if size >= 0.0995 else 3)
 
 
 def ratio_range(bounds: tuple[float, float] | None) -> str:
-    """Write two ratios as "1.05–1.08": they have no minus signs to collide with."""
+    """Write a range of ratios as "1.05–1.08"; ratios have no minus signs."""
     return "unknown" if bounds is None else "–".join(f"{bound:.2f}" for bound in bounds)

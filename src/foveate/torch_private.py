@@ -1,8 +1,8 @@
-"""Everything private of torch that foveate uses, in one file.
+"""All private names of torch that foveate uses.
 
-A release of torch may remove any of it without notice. tests/test_torch_private.py looks up every private
-name that stands here and fails by the name that is gone; no other file of foveate uses one. `import foveate`
-loads neither torch's compiler nor its profiler: what belongs to them is imported in the functions.
+A release of torch may remove any of them without notice. tests/test_torch_private.py looks up every private
+name in this file and fails with the name that is missing; no other file of foveate uses one. `import foveate`
+must load neither torch's compiler nor its profiler, so these are imported inside the functions.
 """
 
 import contextlib
@@ -49,16 +49,16 @@ def is_transformed() -> bool:
 
 
 def has_dispatch_mode() -> bool:
-    """Return whether a TorchDispatchMode is active, as that of a FLOP counter is."""
+    """Return whether a TorchDispatchMode is active, such as that of a FLOP counter."""
     return torch._C._len_torch_dispatch_stack() > 0
 
 
 def record_gradients_in_operator() -> AbstractContextManager[Any]:
-    """Let autograd record in the implementation of an operator, where it records nothing by default."""
+    """Let autograd record inside the implementation of an operator, which it does not by default."""
     return torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
 
 
-# The tables of a module. They are torch's own dicts, not copies: who holds one sees every change.
+# The tables of a module: torch's own dicts, not copies, so they follow every change.
 
 
 def parameters_of(module: nn.Module) -> dict[str, nn.Parameter | None]:
@@ -90,7 +90,7 @@ def global_forward_hooks() -> tuple[dict[int, Any], dict[int, Any]]:
 
 
 def compiled_original(module: nn.Module) -> nn.Module | None:
-    """Return the module that torch.compile wrapped in `module`, or None where `module` is no such wrapper."""
+    """Return the module that torch.compile wrapped in `module`, or None if `module` is not a wrapper."""
     inner = getattr(module, "_orig_mod", None)
     return inner if isinstance(inner, nn.Module) else None
 
@@ -145,12 +145,12 @@ def arguments_of(overload: Any) -> list[Argument]:
 
 
 def storage_id(tensor: Tensor) -> int:
-    """Return a number that tensors share exactly if they share memory; on the meta device too."""
+    """Return an id that is equal exactly for tensors that share memory, on the meta device too."""
     return tensor.untyped_storage()._cdata
 
 
 def allocations(profile: torch.profiler.profile) -> list[tuple[int, int]]:
-    """Return (time in ns, bytes) of every allocation that was profiled; freed bytes are negative."""
+    """Return (time in ns, bytes) of every profiled allocation; freed bytes are negative."""
     profiler: Any = profile.profiler
     events = profiler.kineto_results.events()
     return [(event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"]

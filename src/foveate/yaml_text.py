@@ -1,7 +1,7 @@
-"""YAML that a person or a file gives: read, or refused in a sentence, whatever is in it.
+"""Read untrusted YAML: every input gives a value or a RequestError.
 
-What can make a reader fail is refused before any value is built: aliases that multiply, a list in itself,
-deep nesting, a key given twice, and a key that YAML 1.1 takes for something else than a name.
+These are refused before any value is built: aliases that expand to too many values, a list that contains
+itself, deep nesting, duplicate keys, and keys that YAML 1.1 does not read as strings.
 """
 
 from pathlib import Path
@@ -14,19 +14,19 @@ from foveate.errors import RequestError
 __all__ = ["parse_yaml", "read_yaml"]
 
 LONGEST = 1 << 20
-"""Characters of a file: a study file has some hundred, a mapping of ImageNet's classes 50,000."""
+"""Maximum characters of a file: a study file has some hundred, a mapping of ImageNet's classes 50,000."""
 MOST_VALUES = 100_000
-"""Values, each counted as often as aliases repeat it."""
+"""Maximum number of values, with aliases expanded."""
 DEEPEST = 32
 TAG = "tag:yaml.org,2002:"
 KINDS = {"bool": "true or false", "int": "a number", "float": "a number", "null": "nothing"}
 
 
 def read_yaml(path: Path, *, names_only: bool = False) -> Any:
-    """Return what is in the YAML (or JSON) file at `path`; `names_only` takes every key and value as text.
+    """Return the content of a YAML (or JSON) file; `names_only` reads all keys and values as text.
 
     Raises:
-        RequestError: the file cannot be read, or is not YAML in the sense of this module.
+        RequestError: the file cannot be read, is not YAML, or has what this module refuses.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -44,7 +44,7 @@ def read_yaml(path: Path, *, names_only: bool = False) -> Any:
 
 
 def parse_yaml(text: str, *, names_only: bool = False) -> Any:
-    """Return the value that `text` has as YAML; `names_only` takes every key and value in it as text.
+    """Return the value of the YAML in `text`; `names_only` reads all keys and values as text.
 
     Raises:
         RequestError: `text` is not YAML, or has what this module refuses.
@@ -55,15 +55,15 @@ def parse_yaml(text: str, *, names_only: bool = False) -> Any:
         raise RequestError(f"is nested too deeply: expected at most {DEEPEST} levels") from error
     except RequestError:
         raise
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a date or a number that cannot be
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # an impossible date or number
         raise RequestError(f"is not YAML: {error}") from error
 
 
 class _Names(yaml.loader.BaseLoader):
-    """Every scalar is text."""
+    """Loader that reads every scalar as text."""
 
     def get_single_node(self) -> Any:
-        """Compose the document, and check it before anything is built of it."""
+        """Compose the document, and check it before any value is built from it."""
         node = super().get_single_node()
         if node is not None:
             _measure(node, {})
@@ -71,10 +71,10 @@ class _Names(yaml.loader.BaseLoader):
 
 
 class _Values(yaml.SafeLoader):
-    """Plain values, by the rules of YAML 1.1."""
+    """Loader that reads values by the rules of YAML 1.1."""
 
     def get_single_node(self) -> Any:
-        """Compose the document, and check it before anything is built of it."""
+        """Compose the document, and check it before any value is built from it."""
         node = super().get_single_node()
         if node is not None:
             _measure(node, {})
@@ -83,12 +83,12 @@ class _Values(yaml.SafeLoader):
 
 
 def _measure(node: yaml.Node, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
-    """Return how many values `node` stands for, aliases repeated, and how deep they are nested."""
+    """Return how many values `node` has with aliases expanded, and how deep they are nested."""
     if id(node) in known:
         measured = known[id(node)]
         if measured is None:
             raise RequestError(
-                f"contains itself{_place(node)}: an alias names a list or mapping it stands in"
+                f"contains itself{_place(node)}: an alias refers to the list or mapping around it"
             )
         return measured
     known[id(node)] = None
@@ -99,7 +99,7 @@ def _measure(node: yaml.Node, known: dict[int, tuple[int, int] | None]) -> tuple
     if isinstance(node, yaml.MappingNode):
         _refuse_repeated_keys(node)
     if count > MOST_VALUES:
-        raise RequestError(f"stands for more than {MOST_VALUES:,} values, aliases repeated: write fewer")
+        raise RequestError(f"has more than {MOST_VALUES:,} values with aliases expanded: write fewer")
     if depth > DEEPEST:
         raise RequestError(f"is nested more than {DEEPEST} levels deep{_place(node)}")
     known[id(node)] = count, depth
@@ -122,7 +122,7 @@ def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
 
 
 def _check_keys(node: yaml.Node, seen: set[int]) -> None:
-    """Refuse keys that are read as something else than the name that stands there."""
+    """Refuse keys that YAML does not read as strings."""
     if id(node) in seen:
         return
     seen.add(id(node))

@@ -22,15 +22,15 @@ def test_names_match_but_for_case_underscores_hyphens_and_spaces() -> None:
         Match(("Moving_Van",), ("moving  van",)),
         Match(("ice-cream",), ("ice cream",)),
     )
-    assert found.target_left_out == ("nail",)
-    assert found.source_left_out == ("dog",)
-    assert found.left_out == "classes without a match: 1 of the target (nail) and 1 of the source (dog)."
+    assert found.unmatched_target == ("nail",)
+    assert found.unmatched_source == ("dog",)
+    assert found.unmatched == "classes without a match: 1 of the target (nail) and 1 of the source (dog)."
 
 
 def test_equal_sets_leave_nothing_out() -> None:
     found = match_classes(CIFAR, CIFAR)
     assert len(found.matches) == 5
-    assert found.left_out == ""
+    assert found.unmatched == ""
 
 
 def test_no_common_name_says_what_to_do() -> None:
@@ -43,8 +43,8 @@ def test_a_file_maps_and_classes_that_meet_are_one(tmp_path: Path) -> None:
     found = read_class_map(written(tmp_path, text), TINY, CIFAR)
     assert [match.name for match in found.matches] == ["convertible", "goose / king_penguin", "moving_van"]
     assert found.matches[1] == Match(("goose", "king_penguin"), ("bird",))
-    assert found.target_left_out == ("nail",)
-    assert found.source_left_out == ("airplane", "cat")
+    assert found.unmatched_target == ("nail",)
+    assert found.unmatched_source == ("airplane", "cat")
 
 
 def test_several_source_classes_for_one_and_chains_of_them(tmp_path: Path) -> None:

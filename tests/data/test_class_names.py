@@ -31,7 +31,7 @@ def test_parts_may_spell_a_class_in_two_ways(folder):
 
 def test_two_spellings_in_one_part_are_refused(folder):
     root = folder({ONE: 4, TWO: 4, "bar": 4})
-    with pytest.raises(RequestError, match=r"look the same, 'cafe\\u0301' and 'caf\\xe9': unite or rename"):
+    with pytest.raises(RequestError, match=r"look the same, 'cafe\\u0301' and 'caf\\xe9': merge or rename"):
         load_data(str(root))
 
 

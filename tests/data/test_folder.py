@@ -40,8 +40,8 @@ def test_what_is_left_out_is_said(folder, tmp_path):
     (root / "test").mkdir()
     (root / "train/a/photo.HEIC").touch()
     assert list(read_folder(root).notes) == [
-        Note("The test part was left out: it has no images in class folders.", is_exclusion=True),
-        Note("Files that are no images by their extension were left out: 1 .heic.", is_exclusion=True),
+        Note("The test part was excluded: it has no images in class folders.", is_exclusion=True),
+        Note("Files without a known image extension were excluded: 1 .heic.", is_exclusion=True),
     ]
 
 

@@ -115,9 +115,11 @@ def test_signed_16_bit_files_are_read_as_signed(tmp_path):
 def test_a_range_that_is_given_counts_for_every_image(save):
     dark = save("dark.png", pixels=np.array([[0, 100, 200]], np.uint16))
     assert decode(dark, GreyRange(0, 4095))[0].tolist() == [[0, 6, 12]]
-    with pytest.raises(UnreadableImageError, match="0 to 200, and have more bits than .* 0 to 100"):
+    with pytest.raises(UnreadableImageError, match="0 to 200, beyond the range of its set, 0 to 100"):
         decode(dark, GreyRange(0, 100))
-    with pytest.raises(UnreadableImageError, match="more than 8 bits, and which values .* is not known"):
+    with pytest.raises(
+        UnreadableImageError, match="more than 8 bits, and the range of values of its set is unknown"
+    ):
         decode(dark, None)
 
 
@@ -125,7 +127,7 @@ def test_floats_are_read_from_0_to_1_and_refused_beyond(save):
     path = save("f.tif", pixels=np.array([[0, 0.2, 1]], np.float32))
     assert read(path).tolist() == [[0, 51, 255]]
     for wrong in ([0, 1.5], [-0.5, 1], [np.nan, 0]):
-        with pytest.raises(UnreadableImageError, match=r"floats from .*, and only 0 to 1 .*: save it with 8"):
+        with pytest.raises(UnreadableImageError, match=r"floats from .*: save it with 8"):
             decode(save("f.tif", pixels=np.array([wrong], np.float32)))
 
 
@@ -214,11 +216,11 @@ def test_decompression_bomb(save, monkeypatch):
     path = save("bomb.png", size=(100, 100))
     monkeypatch.setattr("foveate.data.images.MOST_PIXELS", 4000)
     for read_one in (decode, probe, read_values):
-        with pytest.raises(UnreadableImageError, match=r"100×100 pixels, and 4,000 are the most: make it"):
+        with pytest.raises(UnreadableImageError, match=r"100×100 pixels, and the maximum is 4,000: make it"):
             read_one(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)  # Pillow warns of these, and refuses twice as many
     for size in ((70, 70), (100, 100)):
-        with pytest.raises(UnreadableImageError, match="too many pixels, and 4,000 are the most"):
+        with pytest.raises(UnreadableImageError, match="too many pixels, and the maximum is 4,000"):
             decode(save("bomb.png", size=size))
 
 
@@ -252,7 +254,7 @@ def test_a_format_that_no_suffix_stands_for_is_never_opened(tmp_path, save):
 
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(UnreadableImageError, match="no regular file"):
+    with pytest.raises(UnreadableImageError, match="not a regular file"):
         decode(tmp_path / "pipe.png")
 
 
@@ -283,4 +285,4 @@ def test_broken_images_names_ten():
     assert message.startswith("12 broken images:\n  0.png: it is empty\n")
     assert "9.png" in message
     assert "10.png" not in message
-    assert message.endswith("and 2 more\nRepair or delete what is broken, or leave it out with --skip-broken")
+    assert message.endswith("and 2 more\nRepair or delete them, or skip them with --skip-broken")

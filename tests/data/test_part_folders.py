@@ -76,7 +76,7 @@ def test_a_folder_of_images_to_predict_beside_the_parts_is_named(folder):
     )
     folder({"seg_pred/seg_pred": 4})
     assert layout(root) == (["ice", "sea"], {"test": [2, 2], "train": [2, 2]})
-    said = "Folders beside the parts were left out: seg_pred (4 images)."
+    said = "Folders beside the parts were excluded: seg_pred (4 images)."
     assert Note(said, is_exclusion=True) in read_folder(root).notes
 
 
@@ -122,7 +122,7 @@ def test_parts_inside_classes(folder):
     [
         (
             {"cats/train": 2, "cats/test": 1, "dogs": 3},
-            "cats holds test, train, which are parts.*lay all out",
+            "cats holds test, train, which are parts.*arrange all",
         ),
         (
             {"first/cats": 2, "first/dogs": 2, "second/cats": 1, "second/dogs": 1},
@@ -132,19 +132,25 @@ def test_parts_inside_classes(folder):
             {f"fold{k}/{name}": 1 for k in range(5) for name in ("cats", "dogs")},
             "hold the same folders.*as the parts of a set do",
         ),
-        ({"train": 3, "test": 2, "cats": 1}, "test, train are called as parts and hold images"),
-        ({"train_images": 3, "test_images": 2}, "called as parts and hold images"),
+        ({"train": 3, "test": 2, "cats": 1}, "test, train have the names of parts and hold images"),
+        ({"train_images": 3, "test_images": 2}, "have the names of parts and hold images"),
         ({"train_images/a": 1, "train_data/a": 1}, "both train_data and train_images are its train part"),
         (
             {"train/a": 2, "train/b": 2, "more/a": 1, "more/b": 1},
-            "more and train hold the same.*call more test",
+            "more and train hold the same.*rename more to test",
         ),
         (
             {f"{site}/{part}/{name}": 1 for site in "xy" for part in ("train", "test") for name in "ab"},
-            "x, y hold parts with folders of classes in them.*give the folder of one, such as .*set/x",
+            "x, y hold parts with class folders.*give the folder of one set, such as .*set/x",
         ),
-        ({"a": 3, "b": 3, "test/a": 1, "test/b": 1}, "test holds a, b, and folders called so lie beside it"),
-        ({"a": 3, "b": 3, "more/a": 1, "more/b": 1}, "more holds a, b, and folders called so lie beside it"),
+        (
+            {"a": 3, "b": 3, "test/a": 1, "test/b": 1},
+            "test holds a, b, and folders of these names lie beside it",
+        ),
+        (
+            {"a": 3, "b": 3, "more/a": 1, "more/b": 1},
+            "more holds a, b, and folders of these names lie beside it",
+        ),
         ({"val/a": 1, "val/b": 1, "test/a": 1, "other/c": 1}, "none of the others .other. is called train"),
         (
             {
@@ -155,7 +161,7 @@ def test_parts_inside_classes(folder):
                 "test/a": 1,
                 "test/b": 1,
             },
-            "train holds train, val, which are called as parts: move them one folder up",
+            "train holds train, val, which have the names of parts: move them one folder up",
         ),
     ],
 )
@@ -170,4 +176,4 @@ def test_folders_that_repeat_in_many_classes_are_said(folder):
     )
     assert layout(root) == (["ant", "bee", "cow", "dog"], {"train": [2, 2, 2, 2]})
     (note,) = read_folder(root).notes
-    assert note.text.startswith("The same folders (back, front) lie in every class")
+    assert note.text.startswith("Every class has the same folders (back, front)")

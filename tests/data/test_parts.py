@@ -56,12 +56,12 @@ def test_declared_classes_without_images_are_left_out():
     assert arranged.classes == ("b", "d")
     assert arranged.train.labels.tolist() == [0, 0, 1, 1]
     assert arranged.test.labels.tolist() == [1]
-    assert arranged.notes[1] == Note("Classes without any image were left out: a, c.", is_exclusion=True)
+    assert arranged.notes[1] == Note("Classes without any image were excluded: a, c.", is_exclusion=True)
 
 
 def test_classes_without_test_images_are_named():
     arranged = arrange(source("abc", train=[0, 0, 1, 1, 2, 2], test=[1]), 0.2)
-    said = "Classes without test images, of whose accuracy nothing can be said: a, c."
+    said = "Classes without test images, whose accuracy is unknown: a, c."
     assert arranged.notes[-1] == Note(said)
 
 
@@ -71,13 +71,13 @@ def test_classes_without_test_images_are_named():
         ({"train": [0, 0, 0]}, "toy has one class, 'a': classifying needs at least two"),
         (
             {"train": [0, 0], "test": [0, 1]},
-            "only the test part has images of 'b': put some into the training",
+            "only the test part has images of 'b': add some to the training",
         ),
-        ({"train": [0, 0, 1], "test": [0, 1]}, r"of 'b' \(1\); each class needs at least 2"),
-        ({"train": [0, 0, 0, 1, 1]}, r"of 'b' \(2\); each class needs at least 3"),
+        ({"train": [0, 0, 1], "test": [0, 1]}, r"split: 'b' \(1\); each class needs at least 2"),
+        ({"train": [0, 0, 0, 1, 1]}, r"split: 'b' \(2\); each class needs at least 3"),
         (
             {"test": [0, 1], "validation": [0, 1]},
-            "parts test, validation but none to train on: name one train or",
+            "parts test, validation but no training part: call one train or",
         ),
     ],
 )

@@ -18,7 +18,7 @@ def test_images_are_found_at_any_depth_and_files_that_start_with_a_dot_are_not(s
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
-    with pytest.raises(RequestError, match=r"--images .* is not there"):
+    with pytest.raises(RequestError, match=r"--images .* does not exist"):
         find_pictures(tmp_path / "none")
     (tmp_path / "note.txt").write_text("none here")
     with pytest.raises(RequestError, match=r"has no images: an image ends in .bmp"):
@@ -65,7 +65,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_goes_on(save, tmp_path, monke
     root, names = find_pictures(tmp_path / "pictures")
     pictures = open_pictures(root, names, channels=3, image_size=16)
     assert pictures.names == ["good.png"]
-    said = dict(one.split(": ", 1) for one in pictures.left_out)
+    said = dict(one.split(": ", 1) for one in pictures.exclusions)
     assert set(said) == {
         "broken.png",
         "dot.png",
@@ -75,7 +75,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_goes_on(save, tmp_path, monke
         "note.txt",
         "words.png",
     }
-    assert said["dot.png"] == "it has 1×1 pixels, and no places to look at"
+    assert said["dot.png"] == "it has 1×1 pixels: expected 2×2 or more"
     assert "400×400 pixels" in said["huge.png"]
     assert said["empty.jpg"] == "it is empty"
     with pytest.raises(RequestError, match=r"none of the 2 images in .* can be used:\n  dot.png: it has 1×1"):

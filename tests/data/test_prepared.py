@@ -57,7 +57,7 @@ def test_severities_lie_one_after_the_other(tmp_path):
         ({"fog": np.zeros((20, 8, 8, 3))}, "fog.npy holds float64"),
         ({"labels": np.zeros(19, np.uint8)}, "labels of 5 severities"),
         ({"labels": np.zeros((20, 1), np.uint8)}, "labels of 5 severities"),
-        ({"labels": np.full(20, 3)}, "other labels than those of 3 classes"),
+        ({"labels": np.full(20, 3)}, "expected 0 to 2, one for each of 3 classes"),
         ({"fog": None, "speckle_noise": None}, "no CORRUPTION.npy"),
     ],
 )
@@ -70,7 +70,7 @@ def test_arrays_that_do_not_fit_are_named(tmp_path, changed, words):
 def test_nothing_is_unpickled(tmp_path):
     write_arrays(tmp_path)
     np.save(tmp_path / "fog.npy", np.array([print], dtype=object), allow_pickle=True)
-    with pytest.raises(RequestError, match=r"fog.npy is no array of plain numbers"):
+    with pytest.raises(RequestError, match=r"fog.npy is not an array of numbers"):
         open_prepared(tmp_path, CLASSES, 8, 3)
 
 
@@ -92,7 +92,7 @@ def test_a_folder_of_images_by_corruption_severity_and_class(tmp_path):
     assert images.shape == (2, 3, 8, 8)
     assert (images[:, :, 0, 0] * 255).round().tolist() == [[50, 0, 1], [50, 80, 0]]
     assert labels.tolist() == [0, 2]
-    assert prepared.left_out == []
+    assert prepared.exclusions == ()
 
 
 def test_classes_and_images_that_cannot_be_taken_are_left_out_by_name(tmp_path):
@@ -101,7 +101,7 @@ def test_classes_and_images_that_cannot_be_taken_are_left_out_by_name(tmp_path):
     prepared = open_prepared(tmp_path, CLASSES, 8, 3)
     images, labels, unreadable = prepared.read("fog", 1, np.arange(2))
     assert (len(images), labels.tolist()) == (1, [0])
-    (classes,) = prepared.left_out
+    (classes,) = prepared.exclusions
     assert "zebra" in classes
     (image,) = unreadable
     assert image.startswith("fog/1/cat/0.png: it is not an image of a known format")
@@ -113,7 +113,7 @@ def test_wide_greys_are_read_by_the_range_of_the_set_that_was_trained_on(tmp_pat
     known = open_prepared(tmp_path, CLASSES, 8, 1, greys=GreyRange(0, 4095))
     assert (known.read("fog", 1, np.array([0]))[0] * 255).round().unique() == 51
     _, _, unreadable = open_prepared(tmp_path, CLASSES, 8, 1).read("fog", 1, np.array([0]))
-    assert "more than 8 bits, and which values the images of its set have is not known" in unreadable[0]
+    assert "more than 8 bits, and the range of values of its set is unknown" in unreadable[0]
 
 
 def test_classes_are_found_under_another_spelling(tmp_path):
@@ -154,7 +154,7 @@ def test_labels_of_named_classes_go_by_their_order_which_is_said(tmp_path):
     prepared = open_prepared(tmp_path, CLASSES, 8, 3)
     assert prepared.labels("fog", 1).tolist() == [0, 1, 2, 0]
     assert prepared.assumed == (
-        f"{tmp_path}/labels.npy has numbers alone, which were read in the order of the classes: "
+        f"{tmp_path}/labels.npy has only numbers, which were read in the order of the classes: "
         "0 as cat, 1 as dog, 2 as owl."
     )
 
@@ -162,9 +162,13 @@ def test_labels_of_named_classes_go_by_their_order_which_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "classes", "words"),
     [
-        ([0, 1, 0, 1], CLASSES, "2 other labels than those of 3 classes: 0, 1 instead of 0 to 2"),
-        ([1, 2, 3, 1], CLASSES, "1, 2, 3 instead of 0 to 2"),
-        ([0, 1, 2, 3], ("1", "2", "3"), "labels.npy has 0, and the classes are called 1, 2, 3"),
+        ([0, 1, 0, 1], CLASSES, "the labels 0, 1: expected 0 to 2"),
+        ([1, 2, 3, 1], CLASSES, "1, 2, 3: expected 0 to 2"),
+        (
+            [0, 1, 2, 3],
+            ("1", "2", "3"),
+            "labels.npy has 0, and no class is called so: the classes are 1, 2, 3",
+        ),
     ],
 )
 def test_labels_that_may_mean_other_classes_are_refused(tmp_path, labels, classes, words):
@@ -190,7 +194,7 @@ def test_a_file_says_which_class_a_label_or_a_folder_is(tmp_path):
     naming.write_text("{n1: dog, n2: cat}")
     prepared = open_prepared(tmp_path / "b", CLASSES, 8, 3, naming)
     assert prepared.labels("fog", 1).tolist() == [1, 1, 0, 0]
-    assert "n3" in prepared.left_out[0]
+    assert "n3" in prepared.exclusions[0]
 
 
 def test_identity_is_of_the_pixels_and_labels(tmp_path):
@@ -229,10 +233,10 @@ def test_an_archive_under_an_arrays_name_is_refused(tmp_path, name):
     write_arrays(tmp_path)
     with (tmp_path / f"{name}.npy").open("wb") as file:
         np.savez(file, a=np.zeros(3))
-    with pytest.raises(RequestError, match=rf"{name}.npy is no array"):
+    with pytest.raises(RequestError, match=rf"{name}.npy is not an array"):
         open_prepared(tmp_path, CLASSES, 8, 3)
     (tmp_path / f"{name}.npy").write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(RequestError, match=rf"{name}.npy is no array"):
+    with pytest.raises(RequestError, match=rf"{name}.npy is not an array"):
         open_prepared(tmp_path, CLASSES, 8, 3)
 
 

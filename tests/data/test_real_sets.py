@@ -20,7 +20,7 @@ def test_hymenoptera(real):
         expected = np.asarray(image.convert("RGB"))[top : top + 256, left : left + 256]
     assert np.array_equal(images[0].permute(1, 2, 0).numpy(), expected)
     augment = Augmentation((), data.image_size, data.padding, data.mean, data.std)
-    assert augment.plain(images).shape == (1, 3, 224, 224)
+    assert augment.unaugmented(images).shape == (1, 3, 224, 224)
 
 
 def test_tiny_imagenet20(real):

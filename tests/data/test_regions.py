@@ -42,7 +42,7 @@ def test_a_box_outside_of_its_image_is_named(boxes, box):
 def test_entries_that_are_no_boxes_are_left_out_by_name(boxes):
     regions = read_regions(boxes({"a.png": [0, 0, 1, 1], "b.png": [0, 0, 1], "c.png": "all"}), None)
     assert set(regions.boxes) == {"a.png"}
-    assert [one.split(":")[0] for one in regions.left_out] == ["b.png", "c.png"]
+    assert [one.split(":")[0] for one in regions.exclusions] == ["b.png", "c.png"]
 
 
 @pytest.mark.parametrize("content", ["no json", "[1, 2]", "{}"])
@@ -54,7 +54,7 @@ def test_a_file_without_boxes_is_refused(boxes, content):
 def test_what_is_not_there_is_refused(tmp_path):
     with pytest.raises(RequestError, match="--boxes .* cannot be read"):
         read_regions(tmp_path / "none.json", None)
-    with pytest.raises(RequestError, match="--masks .* is no folder"):
+    with pytest.raises(RequestError, match="--masks .* is not a folder"):
         read_regions(None, tmp_path / "none")
     with pytest.raises(RequestError, match="--masks .* has no images"):
         read_regions(None, tmp_path)
@@ -108,9 +108,9 @@ def test_a_box_counts_before_a_mask_and_a_mask_where_the_box_does_not_fit(boxes,
     assert set(regions.boxes) == {"a.png"}
     assert set(regions.masks) == {"b", "c"}
     assert [regions.inside(name, 8, 6).sum() for name in ("a.png", "b.png", "c.png")] == [4, 1, 1]
-    assert regions.left_out == (
-        "a.png: its mask a.png, as it has a box, which counts",
-        "b.png: its box [0, 0, 9, 9] is not within its 8×6 pixels; its mask counts instead",
+    assert regions.exclusions == (
+        "a.png: its mask a.png, because its box is used",
+        "b.png: its box [0, 0, 9, 9] is not within its 8×6 pixels; its mask is used instead",
         "d.png: its box [0, 0, 9, 9] is not within its 8×6 pixels",
     )
 
@@ -119,13 +119,13 @@ def test_masks_of_one_image_and_images_of_one_mask_are_named_and_not_used(boxes,
     for name in ("a.png", "a.bmp", "b.png", "deep/b.png"):
         save(f"masks/{name}", pixels=np.ones((6, 8), np.uint8))
     given = read_regions(boxes({"b.jpg": [1, 1, 2, 2]}), tmp_path / "masks")
-    assert given.left_out == ("a.bmp and a.png: masks of the same image",)
+    assert given.exclusions == ("a.bmp and a.png: masks of the same image",)
     regions = given.fitting(dict.fromkeys(("a.png", "b.jpg", "b.png", "deep/b.jpg"), (8, 6)), as_it_is)
     assert set(regions.boxes) == {"b.jpg"}
     assert set(regions.masks) == {"deep/b"}
-    assert regions.left_out[1:] == (
-        "b.jpg: another image could be that of the mask b.png as well",
-        "b.png: another image could be that of the mask b.png as well",
+    assert regions.exclusions[1:] == (
+        "b.jpg: the mask b.png may belong to another image as well",
+        "b.png: the mask b.png may belong to another image as well",
     )
 
 
@@ -149,7 +149,9 @@ def trimap(*values):
 def test_masks_that_do_not_tell_the_object_are_refused_with_their_values(save, tmp_path, values):
     mask = trimap(*values)
     shares = {v: f"{v} \\({100 * (mask == v).mean():.1f} %\\)" for v in sorted(set(values))}
-    with pytest.raises(RequestError, match=f"values {', '.join(shares.values())}, with .* --mask-object 1"):
+    with pytest.raises(
+        RequestError, match=f"values {', '.join(shares.values())} of the pixels.* --mask-object 1"
+    ):
         masked(save, tmp_path, mask)
     regions = masked(save, tmp_path, mask, object_=str(values[2]))
     assert np.array_equal(regions.inside("0.jpg", 12, 12), mask == values[2])
@@ -166,7 +168,7 @@ def test_values_count_over_all_masks_of_the_images(save, tmp_path):
 
 def test_a_black_object_on_white_is_refused_and_named_by_its_value(save, tmp_path):
     black = trimap(255, 255, 0)
-    with pytest.raises(RequestError, match=r"in 2 of 2 masks the value 255 covers .*--mask-object 0, or"):
+    with pytest.raises(RequestError, match=r"in 2 of 2 masks the value 255 covers .*--mask-object 0 or"):
         masked(save, tmp_path, black, black)
     assert masked(save, tmp_path, black, object_="0").inside("0.jpg", 12, 12).sum() == 16
     assert masked(save, tmp_path, black, object_="255").inside("0.jpg", 12, 12).sum() == 128
@@ -189,7 +191,7 @@ def test_jpeg_masks_are_black_and_white_with_something_in_between(save, tmp_path
     regions = masked(save, tmp_path, mask, suffix="jpg", quality=60)
     assert (regions.inside("0.jpg", 64, 64) != (mask > 0)).mean() < 0.01
     grey = np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))
-    with pytest.raises(RequestError, match="do not tell which is the object"):
+    with pytest.raises(RequestError, match="it is unclear which is the object"):
         masked(save, tmp_path, grey, suffix="jpg")
 
 
@@ -248,4 +250,4 @@ def test_the_boxes_of_a_real_set(real):
     for name in names:
         pixels, _ = decode(root / name)
         assert regions.inside(name, pixels.shape[1], pixels.shape[0]).any()
-    assert not regions.left_out
+    assert not regions.exclusions

@@ -90,7 +90,7 @@ def test_parts_survive_pickling(table):
 def test_unlabelled_test_part_counts_as_absent(table):
     table("train.parquet", 6, label=[0, 0, 0, 1, 1, 1])
     data = load_data(str(table("test.parquet", 2, label=[-1, -1])))
-    assert data.notes[0] == data.exclusions[0] == "The test part was left out: it has no labels."
+    assert data.notes[0] == data.exclusions[0] == "The test part was excluded: it has no labels."
     assert (len(data.train), len(data.test)) == (4, 2)
 
 
@@ -171,7 +171,7 @@ def test_hub_names():
 
 def test_hub_out_of_reach():
     with pytest.raises(
-        RequestError, match=r"'nobody/nothing' is neither a folder here nor a set that .* hub gives"
+        RequestError, match=r"'nobody/nothing' is neither a folder nor a set that .* hub provides"
     ):
         load_data("nobody/nothing")
 

@@ -42,8 +42,8 @@ def test_links_that_lead_in_circles_or_nowhere_are_named(folder):
     (root / "b/gone.png").symlink_to(root / "nothing.png")
     assert names(root) == ["a/0.png", "a/1.png", "b/0.png"]
     assert read_folder(root).notes == [
-        Note("2 links lead to what is not there and were left out: b/gone.png, b/self.", is_exclusion=True),
-        Note("1 link leads to a folder above and were not followed: a/again."),
+        Note("Broken links were excluded (2): b/gone.png, b/self.", is_exclusion=True),
+        Note("Links to a folder above were not followed (1): a/again."),
     ]
 
 
@@ -59,7 +59,7 @@ def test_hidden_folders_and_files_are_counted_and_named(folder, save):
     (note,) = read_folder(root).notes
     assert note.is_exclusion
     assert note.text == (
-        "4 images in files and folders whose names start with . or __ were left out: "
+        "4 images in hidden files and folders were excluded: "
         "__background__ (2), a/.ipynb_checkpoints (1), b/.w.png (1)."
     )
 
@@ -74,7 +74,7 @@ def test_folders_without_images_and_loose_images_are_named(folder, save):
     notes = " ".join(note.text for note in read_folder(root).notes if note.is_exclusion)
     assert "train/empty (empty), train/phone (2 .heic)" in notes
     assert "test/phone (1 .avif)" in notes
-    assert "1 images that lie beside folders were left out: train/loose.png" in notes
+    assert "1 images beside class folders were excluded: train/loose.png" in notes
     assert "masks (3 images)" in notes
 
 

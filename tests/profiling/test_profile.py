@@ -101,7 +101,7 @@ def test_what_is_not_given_is_the_backbones(monkeypatch):
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"threads": 100_000}, "--threads 100000: expected at most"),
         ({"backbone": "torchvision/resnet81"}, "Did you mean 'torchvision/resnet18'"),
-        ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
+        ({"device": "cuda:99"}, "device 'cuda:99' is not available"),
         ({"graph": True}, "--graph captures CUDA graphs, and the device is cpu: leave out --graph"),
         ({"mode": "training", "detail": True}, "leave out --detail, or --mode training"),
     ],

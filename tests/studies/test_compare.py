@@ -117,7 +117,7 @@ def test_weights_carry_what_their_use_needs_and_give_the_tested_accuracy(
         images, labels = data.test.__getitems__(list(range(len(data.test))))
         prepare = Augmentation((), use["input_size"][1], 0, use["mean"], use["std"])
         with torch.no_grad():
-            hits = network(prepare.plain(images)).argmax(1) == labels
+            hits = network(prepare.unaugmented(images)).argmax(1) == labels
         result = json.loads((folder / "result.json").read_text())
         assert hits.double().mean().item() == result["test"]["accuracy"]
 
@@ -208,7 +208,7 @@ def test_workers_refuse_images_that_changed_and_name_them(bands: Path, tmp_path:
 
     with pytest.raises(ImagesChangedError, match="no longer those that the study was started with") as error:
         compare(bands_study(root, seeds=1), tmp_path / "out", CPU, jobs=2, watch=Changes())
-    assert f"{root}/train/low/3.png: it is gone" in str(error.value)
+    assert f"{root}/train/low/3.png: it was removed" in str(error.value)
     assert f"{root}/test/high/0.png: it was changed" in str(error.value)
     assert not list((tmp_path / "out").rglob("result.json"))
 

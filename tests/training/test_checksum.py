@@ -56,7 +56,7 @@ def test_a_cut_checkpoint_is_refused(tmp_path: Path, kept: float) -> None:
     WholeCheckpointIO().save_checkpoint(KEPT, path)
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
-    with pytest.raises(ValueError, match="it does not end as it was written"):
+    with pytest.raises(ValueError, match="its end is missing or damaged"):
         WholeCheckpointIO().load_checkpoint(path)
 
 
@@ -86,5 +86,5 @@ def test_a_training_does_not_resume_from_a_flipped_bit(tmp_path: Path) -> None:
         flipped = bytearray(content)
         flipped[place] ^= 16
         path.write_bytes(flipped)
-        with pytest.raises(WorkError, match=r"last\.ckpt is no checkpoint .* delete it, and the run starts"):
+        with pytest.raises(WorkError, match=r"last\.ckpt is not a checkpoint .* delete it to start"):
             fit_stripes(tmp_path, StopsInTheThirdEpoch(), recipe)

@@ -110,7 +110,7 @@ def test_the_chosen_weights_are_those_of_the_chosen_epoch(tmp_path: Path) -> Non
     losses = [row.validation_loss for row in best.epochs]
     assert best.chosen_epoch == losses.index(min(losses)) + 1
     store = stripes(30, seed=2)
-    plain = Augmentation((), 8, 1, [0.4], [0.2]).plain(store.images)
+    plain = Augmentation((), 8, 1, [0.4], [0.2]).unaugmented(store.images)
     with torch.no_grad():
         loss = nn.functional.cross_entropy(chosen.eval()(plain), torch.from_numpy(store.labels))
     assert loss.item() == pytest.approx(min(losses), rel=1e-5)

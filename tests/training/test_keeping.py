@@ -62,7 +62,7 @@ def attentive(attention: str = "dmsca", **options: Any) -> nn.Module:
 SITES = ["layer1.0", "layer2.0", "layer3.0"]
 
 
-@pytest.mark.parametrize("settings", [{}, {"ema_decay": 0.9}], ids=["judged itself", "averaged"])
+@pytest.mark.parametrize("settings", [{}, {"ema_decay": 0.9}], ids=["evaluated itself", "averaged"])
 def test_tau_is_recorded_by_site(tmp_path: Path, settings: dict) -> None:
     net = attentive()
     fitted = fit_stripes(tmp_path, net, make_recipe(RECIPE | settings))

@@ -115,7 +115,7 @@ def test_augmentation_as_text_is_a_list() -> None:
 
 @pytest.mark.parametrize("text", ["epochs", "epochs=["])
 def test_a_setting_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match=r"KEY=VALUE, .*given 'epochs"):
+    with pytest.raises(RequestError, match=r"KEY=VALUE, .*got 'epochs"):
         parse_setting(text)
 
 

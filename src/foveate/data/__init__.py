@@ -1,4 +1,4 @@
-"""Images in, from the embedded set, a folder, parquet files or the hub; batches and their augmentation."""
+"""Data sets (embedded, folders, parquet files, the hub), their batches and augmentation."""
 
 from foveate.data.augment import AUGMENTATIONS, Augmentation, centre, seen
 from foveate.data.dataset import Data, load_data

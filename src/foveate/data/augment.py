@@ -1,7 +1,7 @@
-"""Augmentation of whole batches on the device that trains, every image with its own random numbers.
+"""Augment whole batches on the training device, each image with random numbers of its own.
 
 Each function takes images in 0..1, float (B, C, H, W), the generator that it draws from (on the images'
-device) and the `Augmentation` with its sizes, and gives new images. The same generator state gives the
+device) and the `Augmentation` with its sizes, and returns new images. The same generator state gives the
 same result.
 """
 
@@ -68,7 +68,7 @@ def jitter(images: Tensor, generator: Generator, settings: "Augmentation") -> Te
 
 
 def erase(images: Tensor, generator: Generator, settings: "Augmentation") -> Tensor:
-    """With probability 1/2 set a rectangle of 2..33 % of the area to the mean colour (Zhong et al. 2020).
+    """Set a rectangle of 2..33 % of the area to the mean colour, with probability 1/2 (Zhong et al. 2020).
 
     Known difference: a side that would be longer than the image is cut to it, where the paper draws again.
     """
@@ -88,16 +88,16 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, Generator, "Augmentation"], Tensor]] 
     "jitter": jitter,
     "erase": erase,
 }
-"""What can be asked for by name, in the order in which it is applied."""
+"""Augmentations by name, in the order in which they are applied."""
 
 CROPS = ("crop", "resized_crop")
 
 
 class Augmentation(nn.Module):
-    """uint8 canvases (B, C, S, S) to normalised float crops (B, C, s, s), augmented or plain.
+    """Converts uint8 canvases (B, C, S, S) to normalised float crops (B, C, s, s), augmented or not.
 
-    The steps come in the order of `AUGMENTATIONS`, whatever the order of `names`; without a random crop
-    the centre is cut out. Moves with `.to(device)`; nothing of it is in a state dict.
+    The steps are applied in the order of `AUGMENTATIONS`, whatever the order of `names`; without a random
+    crop the centre is cut out. The module moves with `.to(device)` and adds nothing to a state dict.
 
     Args:
         names: keys of `AUGMENTATIONS`.
@@ -121,7 +121,7 @@ class Augmentation(nn.Module):
             if name not in AUGMENTATIONS:
                 raise RequestError(unknown_name("augmentation", name, AUGMENTATIONS))
         if set(CROPS) <= set(names):
-            raise RequestError(f"augmentation: choose one of {' and '.join(CROPS)}, they were both given")
+            raise RequestError(f"augmentation: {' and '.join(CROPS)} were both given: choose one")
         self.names = tuple(name for name in AUGMENTATIONS if name in names)
         self.image_size, self.padding = image_size, padding
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
@@ -136,19 +136,19 @@ class Augmentation(nn.Module):
             images = AUGMENTATIONS[name](images, generator, self)
         return (images - self.mean) / self.std
 
-    def plain(self, images: Tensor) -> Tensor:
-        """Cut out the centre and normalise, for evaluation: nothing is random."""
+    def unaugmented(self, images: Tensor) -> Tensor:
+        """Cut out the centre and normalise, for evaluation, without any randomness."""
         return (seen(images, self.image_size) - self.mean) / self.std
 
 
 def centre(images: Tensor, size: int) -> Tensor:
-    """Cut the middle square out of images (…, H, W): a view (…, size, size)."""
+    """Cut the middle square out of images (…, H, W), as a view (…, size, size)."""
     top, left = ((side - size) // 2 for side in images.shape[-2:])
     return images[..., top : top + size, left : left + size]
 
 
 def seen(canvases: Tensor, size: int) -> Tensor:
-    """What a network sees of canvases, uint8 (B, C, S, S), not normalised: (B, C, size, size) in 0..1."""
+    """Return what a network sees of uint8 canvases (B, C, S, S), in 0..1 and not normalised."""
     return centre(canvases, size).float() / 255
 
 
@@ -161,7 +161,7 @@ def _log_uniform(count: int, low: float, high: float, generator: Generator, like
 
 
 def _inside(fraction: Tensor, length: int, generator: Generator) -> Tensor:
-    """Masks (B, length) of a random interval each, `fraction` (B,) of the length long, at least one pixel."""
+    """Return masks (B, length) of one random interval each, `fraction` (B,) of length, at least one pixel."""
     sides = (fraction * length).round().clamp(1, length)
     start = (torch.rand(sides.shape, generator=generator, device=sides.device) * (length - sides + 1)).floor()
     place = torch.arange(length, device=sides.device)

@@ -1,4 +1,4 @@
-"""Which class of one set of images is which of another: by their names, or as a mapping file says."""
+"""Match the classes of two sets of images, by their names or by a mapping file."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,54 +15,54 @@ __all__ = ["ClassMap", "Match", "match_classes", "read_class_map", "read_class_n
 
 @dataclass(frozen=True)
 class Match:
-    """Classes that mean the same: of the target set, and of the source set."""
+    """Classes of the target set and of the source set that mean the same."""
 
     target: tuple[str, ...]
     source: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """What tables call it: the target's name, or its names."""
+        """The name in tables: the names of the target's classes."""
         return " / ".join(self.target)
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """What of a target set a network of the source set can be asked.
+    """Which classes of a target set a network of the source set can predict.
 
     Attributes:
-        matches: what one answer stands for, in the order of the target's classes.
-        target_left_out: classes of the target that nothing of the source means.
-        source_left_out: classes of the source that nothing of the target means; their logits do not count.
+        matches: the classes that one prediction stands for, in the order of the target's classes.
+        unmatched_target: classes of the target without a match.
+        unmatched_source: classes of the source without a match; their logits are ignored.
     """
 
     matches: tuple[Match, ...]
-    target_left_out: tuple[str, ...]
-    source_left_out: tuple[str, ...]
+    unmatched_target: tuple[str, ...]
+    unmatched_source: tuple[str, ...]
 
     @property
-    def left_out(self) -> str:
-        """In a sentence what has no match, named and counted; "" where everything has."""
-        sides = (("the target", self.target_left_out), ("the source", self.source_left_out))
+    def unmatched(self) -> str:
+        """A sentence that counts and names the classes without a match; "" if all have one."""
+        sides = (("the target", self.unmatched_target), ("the source", self.unmatched_source))
         said = [f"{len(names)} of {side} ({', '.join(names)})" for side, names in sides if names]
         return f"classes without a match: {' and '.join(said)}." if said else ""
 
 
 def match_classes(target: Sequence[str], source: Sequence[str]) -> ClassMap:
-    """Match classes whose names are equal but for case, underscores, hyphens and spaces.
+    """Match classes whose names differ only in case, underscores, hyphens and spaces.
 
     Raises:
         RequestError: no name is in both.
     """
     by_name: dict[str, list[str]] = {}
     for name in source:
-        by_name.setdefault(_plain(name), []).append(name)
-    pairs = [(name, twin) for name in target for twin in by_name.get(_plain(name), ())]
+        by_name.setdefault(_normalised(name), []).append(name)
+    pairs = [(name, twin) for name in target for twin in by_name.get(_normalised(name), ())]
     if not pairs:
         raise RequestError(
-            f"no class of the target ({shortened(target, 8)}) is called as one of the source "
-            f"({shortened(source, 8)}): say which is which with --classes FILE, or carry the networks over "
-            "with --how probe or finetune"
+            f"no class of the target ({shortened(target, 8)}) has the name of one of the source "
+            f"({shortened(source, 8)}): map the classes with --classes FILE, or transfer the networks with "
+            "--how probe or finetune"
         )
     return _joined(pairs, target, source)
 
@@ -70,12 +70,11 @@ def match_classes(target: Sequence[str], source: Sequence[str]) -> ClassMap:
 def read_class_map(path: Path, target: Sequence[str], source: Sequence[str]) -> ClassMap:
     """Read a YAML or JSON mapping: target class -> source class, or a list of source classes.
 
-    Several target classes may name one source class, and one target class several source classes: a network
-    cannot be asked to tell those apart, so they count as one (see `Match`).
+    Several target classes may name one source class, and one target class several source classes. These
+    cannot be told apart by a prediction, so they count as one class (see `Match`).
 
     Raises:
-        RequestError: no such file, no mapping, nothing in it, or a name that its set does not have (the
-            nearest is named).
+        RequestError: the file is missing, empty or no mapping, or a set lacks a class that it names.
     """
     pairs = []
     for key, given in _mapping(path).items():
@@ -86,19 +85,19 @@ def read_class_map(path: Path, target: Sequence[str], source: Sequence[str]) -> 
             pairs.append((name, _known(str(twin), source, "class of the source", path)))
     if not pairs:
         raise RequestError(
-            f"{path} maps no class: write lines such as 'convertible: automobile' (target: source), or carry "
-            "the networks over with --how probe or finetune"
+            f"{path} maps no class: write lines such as 'convertible: automobile' (target: source), or "
+            "transfer the networks with --how probe or finetune"
         )
     return _joined(pairs, target, source)
 
 
 def read_class_names(path: Path, given: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
-    """Read a YAML or JSON mapping that says of which of `classes` each of `given` is another name.
+    """Read a YAML or JSON mapping from the names in `given` to the names in `classes`.
 
-    What is not in it has no class. Several of `given` may be the same class.
+    A name that is not in the file has no class. Several names may have the same class.
 
     Raises:
-        RequestError: no such file, no mapping, nothing in it, or a name that is in neither list.
+        RequestError: the file is missing, empty or no mapping, or has a name that is in neither list.
     """
     names: dict[str, str] = {}
     for key, value in _mapping(path).items():
@@ -112,7 +111,7 @@ def read_class_names(path: Path, given: Sequence[str], classes: Sequence[str]) -
 
 
 def _mapping(path: Path) -> Mapping[Any, Any]:
-    # JSON is YAML. Names only: a class may be called no, 007 or 1e3.
+    # JSON is YAML. Everything is read as text: a class may be called no, 007 or 1e3.
     content = read_yaml(path, names_only=True)
     if not isinstance(content, dict | None):
         raise RequestError(
@@ -123,17 +122,17 @@ def _mapping(path: Path) -> Mapping[Any, Any]:
 
 
 def _known(given: str, names: Sequence[str], kind: str, path: Path) -> str:
-    """The class that `given` names: itself, or the only one that is the same but for its spelling."""
+    """Return the one of `names` that equals `given`, or the only one that equals it but for its spelling."""
     if given in names:
         return given
-    alike = [name for name in names if _plain(name) == _plain(given)]
+    alike = [name for name in names if _normalised(name) == _normalised(given)]
     if len(alike) != 1:
         raise RequestError(f"{path}: {unknown_name(kind, given, names)}")
     return alike[0]
 
 
 def _joined(pairs: Sequence[tuple[str, str]], target: Sequence[str], source: Sequence[str]) -> ClassMap:
-    """Put pairs that share a class together."""
+    """Merge pairs that share a class into one match."""
     groups: list[tuple[set[str], set[str]]] = []
     for name, twin in pairs:
         touching = [group for group in groups if name in group[0] or twin in group[1]]
@@ -158,5 +157,5 @@ def _joined(pairs: Sequence[tuple[str, str]], target: Sequence[str], source: Seq
     )
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return re.sub(r"[\s_\-]+", " ", cleaned(name)).strip().casefold()

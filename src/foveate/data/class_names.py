@@ -1,4 +1,4 @@
-"""Names of classes as they come from folders and tables, made fit to be printed, drawn and compared."""
+"""Clean class names from folders and tables, so that they can be printed, drawn and compared."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,12 +14,12 @@ __all__ = ["unite_class_names"]
 
 
 def unite_class_names(source: Source) -> Source:
-    """Return `source` with every class name `cleaned`, and as one class what is spelled in two ways.
+    """Return `source` with cleaned class names, and with classes merged that differ only in spelling.
 
-    "é" is one character or two in Unicode, and parts from different machines may differ in that.
+    "é" is one or two characters in Unicode, and parts from different machines may differ in this.
 
     Raises:
-        RequestError: one part has both spellings, so that they may be two classes.
+        RequestError: one part has both spellings, so they may be two classes.
     """
     names = [cleaned(name) for name in source.classes]
     if names == list(source.classes):
@@ -45,5 +45,5 @@ def _refuse_two_spellings(role: str, part: Part, given: Sequence[str], numbers: 
         if len(spellings) > 1:
             raise RequestError(
                 f"the {role} part has {len(spellings)} classes whose names look the same, "
-                f"{' and '.join(ascii(name) for name in spellings)}: unite or rename them"
+                f"{' and '.join(ascii(name) for name in spellings)}: merge or rename them"
             )

@@ -1,4 +1,4 @@
-"""What tells one set of images from another: a hash of what the images hold, in their order."""
+"""Fingerprints of a set of images: hashes of their content and order."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from foveate.data.survey import DIGEST, digest, in_threads, spread
 __all__ = ["content_fingerprint", "digest_images", "names_fingerprint"]
 
 HASHED_BYTES = 2 << 30
-"""Bytes of stored images up to which a set that is not kept in memory is read whole to be hashed."""
+"""Maximum bytes of a set that is hashed in full although it is not kept in memory."""
 HASHED_IMAGES = 2048
-"""Images of a larger set that are hashed, spread over classes and parts."""
+"""Number of images of a larger set that are hashed, spread over classes and parts."""
 
 
 def digest_images(parts: Sequence[Part]) -> np.ndarray:
@@ -36,12 +36,12 @@ def digest_images(parts: Sequence[Part]) -> np.ndarray:
 def content_fingerprint(
     found: Source, layout: Layout, parts: Sequence[Part], digests: np.ndarray | None, *, in_memory: bool
 ) -> str:
-    """Hash what decides the images that networks see: stored bytes, order, labels, classes, and the layout.
+    """Hash everything that determines what networks see: stored bytes, order, labels, classes, layout.
 
-    `digests` are those of all images of `parts`, where they are known. Of a set that is not kept in memory
-    and takes over 2 GiB as it is stored, 2,048 images alone are hashed, and names, sizes and times of change
-    of all files stand for the others: a copy of such a set is another one unless it keeps the times, and a
-    file that is replaced without a trace in size and time is not noticed.
+    `digests` are those of all images of `parts`, if they are known. Of a set that is not kept in memory and
+    is stored in over 2 GiB, only 2,048 images are hashed, with the names, sizes and modification times of all
+    files: a copy has the same fingerprint only if it keeps the times, and a file that is replaced by one of
+    the same size and time is not noticed.
     """
     if found.known_content:
         return names_fingerprint(found, layout, parts)
@@ -61,7 +61,7 @@ def content_fingerprint(
 def names_fingerprint(found: Source, layout: Layout, parts: Sequence[Part]) -> str:
     """Hash names and sizes of the files, labels, classes and the layout, as foveate 0.1.0 did.
 
-    It names the runs of studies that were begun by that version, and those of the embedded digits.
+    It identifies the runs of studies that were started by that version, and those of the embedded digits.
     """
     hashed = hashlib.sha256(repr((found.identity, list(found.classes), _shape(layout))).encode())
     for part in parts:

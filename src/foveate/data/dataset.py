@@ -1,4 +1,4 @@
-"""A set of images, loaded: where its parts are, what was found out about it, and how it is split by seed."""
+"""Load a set of labelled images: its parts, its properties, and its split by seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,25 +33,25 @@ class Data:
     """A set of labelled images.
 
     Attributes:
-        name: "digits", the folder's name or the hub's.
-        classes: names; a label is an index into them.
+        name: "digits", or the name of the folder or of the hub's set.
+        classes: their names; a label is an index into them.
         channels: 3 if any image has colour, else 1.
         image_size: side in pixels of what a network sees.
         canvas: side in pixels of the stored images, from which crops of `image_size` are cut.
         padding: zeros around the canvas, on each side, before a random crop.
         mean: of each channel over the training part, in 0..1 (streamed: over at most 2,048 of its images).
         std: likewise.
-        notes: what a reader of the results should know, in sentences.
+        notes: sentences that a reader of the results should know.
         exclusions: those of the notes that name what was excluded.
-        fingerprint: of what the images hold and their arrangement; the same on another machine or at another
-            place (of sets over 2 GiB that are not kept in memory see `content_fingerprint`).
-        content_fingerprint: the same, also where `fingerprint` is the one under which a study was begun.
-        names_fingerprint: of names and sizes alone, the fingerprint that foveate 0.1.0 gave its studies.
+        fingerprint: hash of the images' content and order, independent of machine and path (for sets over
+            2 GiB that are not kept in memory see the function `content_fingerprint`).
+        content_fingerprint: the same, even if `fingerprint` is replaced by that of an earlier study.
+        names_fingerprint: hash of names and sizes only, the fingerprint of foveate 0.1.0.
         parts: the images as they are stored, part by part.
         train: the training part.
-        test: the held-out part, looked at once.
+        test: the held-out part, evaluated once.
         validation: the set's own validation part, if it has one.
-        greys: the values that become 0 and 255, where images have greys of more than 8 bits.
+        greys: the values that become 0 and 255, if images have greys of more than 8 bits.
     """
 
     name: str
@@ -79,9 +79,9 @@ class Data:
         return self.train if self.validation is None else self.validation
 
     def changes(self) -> list[str]:
-        """Name the files that were changed or taken away since the set was opened, with what happened.
+        """List the files that were changed or removed since the set was opened, with what happened.
 
-        Known of images in files of their own, by size and time.
+        Changes are detected by size and time, for images in files of their own.
         """
         return [
             f"{part.where(index)}: {change}"
@@ -92,7 +92,7 @@ class Data:
         ]
 
     def with_classes(self, classes: Sequence[str]) -> "Data":
-        """The same images with labels that are indices into `classes`, the same names in another order."""
+        """Return the same images, labelled by indices into `classes`, the same names in another order."""
         if tuple(classes) == self.classes:
             return self
         numbers = np.array([list(classes).index(name) for name in self.classes], dtype=np.int64)
@@ -117,10 +117,10 @@ class Data:
         """Choose training and validation images, stratified, by seed.
 
         First `train_fraction` of each class's training images is taken (at least two of each), then
-        `validation_fraction` of these is held out. A set with its own validation part uses that, whole.
+        `validation_fraction` of these is held out. A set with its own validation part uses all of that.
 
         Returns:
-            indices into `train`, indices into `validation_store`; sorted, int64.
+            indices into `train` and indices into `validation_store`, sorted, int64.
 
         Raises:
             RequestError: a fraction is out of range, or a class has too few images.
@@ -155,24 +155,24 @@ def load_data(
     label_column: str | None = None,
     greys: GreyRange | None = None,
 ) -> Data:
-    """Load a set of labelled images; classes, channels and size are found.
+    """Load a set of labelled images; classes, channels and size are detected.
 
     Args:
         source: "digits", a folder in ImageFolder layout, a folder of parquet files, or a hub name
-            (`owner/name` or `owner/name:config`). What exists as a path is one.
-        image_size: side in pixels of what a network sees; found if None.
-        default_size: what images of many sizes are brought to, unless they are smaller (see `find_layout`).
+            (`owner/name` or `owner/name:config`). An existing path comes first.
+        image_size: side in pixels of what a network sees; detected if None.
+        default_size: `image_size` for images of several sizes, unless they are smaller (see `find_layout`).
         upscale: enlarge images that are smaller than the crop.
-        skip_broken: leave out images that cannot be decoded. (A streamed set is read once for that.)
-        memory_limit: bytes of decoded images, all parts together, up to which they are kept in memory;
-            beyond it they are decoded whenever they are needed.
-        test_fraction: share of the images held out where the set has no test part.
-        image_column: of a table with several columns of images.
-        label_column: of a table with several columns of labels.
-        greys: the values that become 0 and 255 of greys of more than 8 bits; found over all images if None.
+        skip_broken: skip images that cannot be decoded (a streamed set is read once for this).
+        memory_limit: maximum bytes of decoded images, all parts together, that are kept in memory; larger
+            sets are decoded on demand.
+        test_fraction: share of the images held out if the set has no test part.
+        image_column: the column to use in a table with several columns of images.
+        label_column: the column to use in a table with several columns of labels.
+        greys: the values that become 0 and 255 of greys of more than 8 bits; detected if None.
 
     Raises:
-        RequestError: nothing usable there; the message says what was looked for and what to do.
+        RequestError: no usable set; the message says what was expected and what to do.
     """
     if image_size is not None and image_size < SMALLEST_IMAGE:
         raise RequestError(f"--image-size must be at least {SMALLEST_IMAGE} pixels, got {image_size}")
@@ -186,7 +186,7 @@ def load_data(
     in_memory = layout.image_bytes * total <= memory_limit
     images: list[torch.Tensor] = []
     digests = None
-    # The range of greys wider than 8 bits is in the pixels alone, of all images.
+    # The range of greys of more than 8 bits is known only from the pixels of all images.
     wide = any(header.wide for header in survey.healthy()[0])
     while complete := in_memory or skip_broken or wide:
         images, survey, digests = decode_all(parts, layout, keep=in_memory)
@@ -211,7 +211,7 @@ def load_data(
         images = [kept[torch.from_numpy(mask)] for kept, mask in zip(images, masks, strict=False)]
         check_counts(parts[0].labels, arranged.classes, 1 + (arranged.validation is None))
         named = ", ".join(where for where, _ in broken[:5]) + (", …" if len(broken) > 5 else "")
-        said = f"{len(broken):,} of {total:,} images are broken and were left out: {named}."
+        said = f"{len(broken):,} of {total:,} images are broken and were excluded: {named}."
         notes.append(Note(said, is_exclusion=True))
     check_sizes(headers, rows, layout)
 
@@ -221,8 +221,8 @@ def load_data(
     else:
         stores = [StreamedStore(part, layout) for part in parts]
         said = (
-            f"The images are decoded whenever they are needed: in memory they would take "
-            f"{layout.image_bytes * total / 2**30:.1f} GiB, and {memory_limit / 2**30:.1f} GiB is the limit."
+            f"The images are decoded on demand: in memory they would take "
+            f"{layout.image_bytes * total / 2**30:.1f} GiB, and the limit is {memory_limit / 2**30:.1f} GiB."
         )
         notes.append(Note(said))
     train, test, validation = (*stores, None)[:3]
@@ -259,18 +259,18 @@ def _read_source(source: str, image_column: str | None, label_column: str | None
             return read_parquet(root.resolve(), image_column, label_column)
         return read_folder(root.resolve())
     if root.exists():
-        raise RequestError(f"{source!r} is a file: give the folder that it lies in")
+        raise RequestError(f"{source!r} is a file: give the folder that contains it")
     if source == "digits":
         return read_digits()
     if is_hub_name(source):
         return read_hub(source, image_column, label_column)
     raise RequestError(
-        f"there is no folder {source!r}, and it is no hub name (owner/name or owner/name:config) nor 'digits'"
+        f"there is no folder {source!r}, and it is not 'digits' or a hub name (owner/name, owner/name:config)"
     )
 
 
 def _channel_statistics(train: ImageStore) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel in 0..1, exact sums over whole numbers in any order."""
+    """Return mean and standard deviation of each channel in 0..1; sums of whole numbers are exact."""
     streamed = isinstance(train, StreamedStore)
     indices = spread(train.labels, MEASURED_IMAGES if streamed else len(train))
     chunks = np.array_split(indices, -(-len(indices) // 64))
@@ -281,6 +281,6 @@ def _channel_statistics(train: ImageStore) -> tuple[tuple[float, ...], tuple[flo
 
     count, total, squares = torch.stack(in_threads(sums, len(chunks))).sum(0)
     mean = total / count
-    # Constant images have no spread; one grey level keeps the division finite.
+    # Constant images have no variance; one grey level keeps the division finite.
     std = (squares / count - mean**2).clamp(min=1).sqrt()
     return tuple((mean / 255).tolist()), tuple((std / 255).tolist())

@@ -10,7 +10,7 @@ __all__ = ["read_digits"]
 
 
 class ArrayImages:
-    """Images that are decoded already: uint8 (N, H, W)."""
+    """Images that are already decoded, uint8 (N, H, W)."""
 
     def __init__(self, arrays: np.ndarray) -> None:
         self.arrays = arrays
@@ -19,7 +19,7 @@ class ArrayImages:
         return self.arrays[row]
 
     def where(self, row: int) -> str:
-        """The number of the image."""
+        """Return the number of the image, for messages."""
         return f"digits, image {row}"
 
 

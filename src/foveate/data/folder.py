@@ -1,4 +1,4 @@
-"""A folder in ImageFolder layout: a folder a class, below train, val and test or without them."""
+"""Read a folder in ImageFolder layout: one folder per class, inside train, val and test or directly."""
 
 import hashlib
 import os
@@ -21,31 +21,31 @@ __all__ = ["EXTENSIONS", "FileImages", "files_identity", "files_stamps", "held_o
 class FileImages:
     """Image files below a root, by their relative names.
 
-    `stamps`, int64 (N, 2), are size in bytes and time of change in ns that each had when the set was opened.
-    A file that has others when it is asked for is no longer the image that it was.
+    `stamps`, int64 (N, 2), are size in bytes and modification time in ns of each file when the set was
+    opened. A file whose stamps are different when it is read was changed.
     """
 
     def __init__(self, root: Path, files: list[str], stamps: np.ndarray | None = None) -> None:
         self.root, self.files, self.stamps = root, files, stamps
 
     def __getitem__(self, row: int) -> Path:
-        """The file of a row; UnreadableImageError where it was changed since the opening, or is gone."""
+        """Return the file of a row, or raise UnreadableImageError if it was changed or removed."""
         path = self.root / self.files[row]
         if self.stamps is not None and (change := self.change(row)):
             raise UnreadableImageError(change)
         return path
 
     def where(self, row: int) -> str:
-        """The file's path."""
+        """Return the path of the file."""
         return str(self.root / self.files[row])
 
     def change(self, row: int) -> str | None:
-        """What happened to the file of a row since the set was opened, in words; None where nothing did."""
+        """Return what happened to the file of a row since the set was opened, or None."""
         assert self.stamps is not None
         try:
             found = (self.root / self.files[row]).stat()
         except FileNotFoundError:
-            return "it is gone, and was there when the set was opened"
+            return "it was removed after the set was opened"
         except OSError as error:
             return error.strerror or str(error)
         if [found.st_size, found.st_mtime_ns] != self.stamps[row].tolist():
@@ -54,10 +54,10 @@ class FileImages:
 
 
 def files_stamps(root: Path, files: Iterable[str]) -> np.ndarray:
-    """Size in bytes and time of change in ns of each file, int64 (N, 2).
+    """Return size in bytes and modification time in ns of each file, int64 (N, 2).
 
     Raises:
-        RequestError: a file is gone or its folder cannot be read.
+        RequestError: a file or its folder cannot be read.
     """
     try:
         found = [(root / name).stat() for name in files]
@@ -67,9 +67,9 @@ def files_stamps(root: Path, files: Iterable[str]) -> np.ndarray:
 
 
 def files_identity(root: Path, files: Iterable[str], stamps: np.ndarray | None = None) -> str:
-    """Hash sorted relative names and sizes in bytes: the same for a copy of the folder elsewhere.
+    """Hash sorted relative names and sizes in bytes, which are the same for a copy of the folder.
 
-    It does not tell what is in the files. `stamps` are those of `files_stamps`, where they are known.
+    The content of the files is not hashed. `stamps` are those of `files_stamps`, if they are known.
     """
     files = list(files)
     sizes = (files_stamps(root, files) if stamps is None else stamps)[:, 0].tolist()
@@ -82,12 +82,12 @@ def files_identity(root: Path, files: Iterable[str], stamps: np.ndarray | None =
 def read_folder(root: Path) -> Source:
     """Find parts, classes (sorted by name) and images below `root`.
 
-    Hidden files and folders (their names start with a dot, or with __ for folders), files that are no images
-    by their extension, links that lead nowhere and folders without images are left out; the notes name them.
+    Hidden files and folders (their names start with a dot, or with __ for folders), files without an image
+    extension, broken links and folders without images are excluded; the notes name them.
 
     Raises:
-        RequestError: no images in this layout, a folder that cannot be read, or folders that may be parts and
-            may be classes (see `find_parts`).
+        RequestError: no images in this layout, a folder that cannot be read, or folders that may be parts or
+            classes (see `find_parts`).
     """
     tree = scan(root)
     found = find_parts(tree)
@@ -97,7 +97,7 @@ def read_folder(root: Path) -> Source:
     )
     if others:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in others.most_common(5))
-        said = f"Files that are no images by their extension were left out: {kinds}."
+        said = f"Files without a known image extension were excluded: {kinds}."
         notes.append(Note(said, is_exclusion=True))
     notes += tree.notes()
 
@@ -119,9 +119,9 @@ def read_folder(root: Path) -> Source:
 
 
 def held_out_images(root: Path) -> list[str]:
-    """Sorted names, relative to `root`, of the images in its test and validation parts.
+    """Return the sorted names, relative to `root`, of the images in its test and validation parts.
 
-    Empty where no part is called train: such a set is split by a share, and any image may be trained on.
+    It is empty if no part is called train: such a set is split by fraction, and any image may be trained on.
     """
     parts = find_parts(scan(root)).parts
     if "train" not in parts or len(parts) == 1:

@@ -1,4 +1,4 @@
-"""Greys of more than 8 bits: the values that images have, one range for a set, and its scaling to 8 bits."""
+"""Greys of more than 8 bits: their values in images, one range for a set, and its scaling to 8 bits."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,9 +17,9 @@ __all__ = [
 ]
 
 FEWEST_LEVELS = 64
-"""Of 256 grey levels; a set with fewer lost most of what its files hold, or never had it."""
+"""Of 256 grey levels: a set with fewer lost most of the detail of its files, or they have none."""
 BULK = (0.001, 0.999)
-"""Shares of an image's pixels between which its values count as more than a few outliers."""
+"""Quantiles of an image's pixels; values beyond them count as outliers."""
 
 
 class GreyRange(NamedTuple):
@@ -30,7 +30,7 @@ class GreyRange(NamedTuple):
 
 
 class GreyValues(NamedTuple):
-    """The smallest and the largest value of an image, and the same without a thousandth of its pixels."""
+    """The smallest and the largest value of an image, with and without the outliers at either end."""
 
     low: int
     high: int
@@ -49,10 +49,10 @@ def values_of(pixels: np.ndarray) -> GreyValues:
 
 
 def find_range(values: Iterable[GreyValues]) -> GreyRange | None:
-    """Find the range that the values of all images share, rounded up to whole bits; None without an image.
+    """Find the range of the values of all images, rounded up to whole bits; None without an image.
 
     The high end has 8, 10, 12, 14 or 16 bits, as cameras and scanners count, or as many above 16 as it needs.
-    The low end is 0, or a power of two where there are values below 0.
+    The low end is 0, or minus a power of two if there are values below 0.
     """
     values = list(values)
     if not values:
@@ -64,14 +64,14 @@ def find_range(values: Iterable[GreyValues]) -> GreyRange | None:
 
 
 def levels_left(values: Iterable[GreyValues], greys: GreyRange) -> int:
-    """How many of 256 grey levels the bulk of the pixels can take at most, scaled by `greys`."""
+    """Return how many of 256 grey levels the pixels without outliers have at most, if scaled by `greys`."""
     values = list(values)
     span = max(one.bulk_high for one in values) - min(one.bulk_low for one in values)
     return min(span, span * 255 // (greys.high - greys.low)) + 1
 
 
 def scale_to_8_bits(pixels: np.ndarray, greys: GreyRange) -> np.ndarray:
-    """Scale whole numbers from `greys` to 0..255, uint8 of the same shape; what lies beyond is cut off."""
+    """Scale whole numbers from `greys` to 0..255, uint8 of the same shape; values beyond are clipped."""
     span = greys.high - greys.low
     above = np.clip(pixels.astype(np.int64), greys.low, greys.high) - greys.low
     return ((above * 255 + span // 2) // span).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""One stored image to pixels: its header, its decoding to uint8, and its place on a square canvas."""
+"""Read a stored image: its header, its decoding to uint8, and its placement on a square canvas."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -29,11 +29,11 @@ Encoded = Path | bytes | np.ndarray
 """An image as its source stores it: a file, a file's bytes, or the uint8 array of an embedded set."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""The formats, as Pillow calls them, of the suffixes that images have. It reads many more by itself, whatever
-a file is called, and starts Ghostscript for one of them."""
+"""Pillow's names of the formats that belong to the suffixes of images. By default Pillow reads many more,
+whatever the suffix, and starts Ghostscript for one of them."""
 LOSSY = frozenset({"JPEG", "JPEG2000", "MPO", "WEBP"})
 MOST_PIXELS = 89_478_485
-"""Pixels of an image, those at which Pillow warns; the same number bounds what one is enlarged to."""
+"""Maximum pixels of an image, stored or enlarged; Pillow warns from this number on."""
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
 SIXTEEN_BITS_STORED = re.compile(";16[BLN]")
 """In "RGB;16B" and the like; "BGR;16" has 16 bits for all three colours."""
@@ -42,14 +42,14 @@ ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 
 class UnreadableImageError(RequestError):
-    """An image that cannot be decoded; the message is the reason alone, whoever knows the file adds it."""
+    """An image that cannot be decoded; the message is only the reason, and the caller adds the file."""
 
 
 class Header(NamedTuple):
-    """What an image says of itself before its pixels are read; `mode` is Pillow's.
+    """What is known of an image before its pixels are read; `mode` is Pillow's.
 
-    `deep` says that it has colour, or grey with alpha, of 16 bits, of which Pillow reads the upper 8. `greys`
-    are the values of a `wide` or deep image (of the latter those upper 8 bits), where its pixels were read.
+    A `deep` image has colour, or grey with alpha, of 16 bits, of which Pillow reads the upper 8. `greys` are
+    the values of a `wide` or deep image (of a deep one the upper 8 bits), if its pixels were read.
     """
 
     width: int
@@ -61,7 +61,7 @@ class Header(NamedTuple):
 
     @property
     def short_side(self) -> int:
-        """The smaller of width and height, in pixels: the same whichever way the image is turned."""
+        """The smaller of width and height, in pixels, which is the same in any orientation."""
         return min(self.width, self.height)
 
     @property
@@ -71,7 +71,7 @@ class Header(NamedTuple):
 
     @property
     def grey(self) -> bool:
-        """Whether the image stores one brightness a pixel and no colour."""
+        """Whether the image stores brightness and no colour."""
         return self.mode in GREY_MODES
 
     @property
@@ -89,7 +89,7 @@ def _opened(encoded: Encoded) -> Iterator[Image.Image]:
             yield Image.fromarray(encoded)
         else:
             if isinstance(encoded, Path) and encoded.exists() and not encoded.is_file():
-                raise UnreadableImageError("it is no regular file")
+                raise UnreadableImageError("it is not a regular file")
             source = BytesIO(encoded) if isinstance(encoded, bytes) else encoded
             with Image.open(source, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
@@ -104,18 +104,18 @@ def _opened(encoded: Encoded) -> Iterator[Image.Image]:
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableImageError(_too_large("too many pixels")) from error
-    except Exception as error:  # damaged bytes make codecs raise nearly every type there is
+    except Exception as error:  # codecs raise nearly every type of error on damaged bytes
         raise UnreadableImageError(str(error) or type(error).__name__) from error
 
 
 def _too_large(found: str) -> str:
-    return f"it has {found}, and {MOST_PIXELS:,} are the most: make it smaller, or cut it up"
+    return f"it has {found}, and the maximum is {MOST_PIXELS:,}: make it smaller or cut it up"
 
 
 def _header(image: Image.Image) -> Header:
     alpha = image.mode in ALPHA_MODES or "transparency" in image.info
     header = Header(*image.size, image.mode, alpha)
-    # Pillow's name of how pixels are stored is among the arguments of the decoder.
+    # Pillow keeps the storage format of the pixels among the arguments of the decoder.
     stored = str([tile[3] for tile in getattr(image, "tile", ())])
     return header._replace(deep=not header.wide and SIXTEEN_BITS_STORED.search(stored) is not None)
 
@@ -124,22 +124,22 @@ def probe(encoded: Encoded) -> Header:
     """Read the header of an image without its pixels.
 
     Raises:
-        UnreadableImageError: with the reason.
+        UnreadableImageError: the header cannot be read.
     """
     with _opened(encoded) as image:
         return _header(image)
 
 
 def decode(encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own") -> tuple[np.ndarray, Header]:
-    """Decode an image to uint8, (H, W) if it is grey and (H, W, 3) RGB if not, and give its header too.
+    """Decode an image to uint8, (H, W) if it is grey and (H, W, 3) RGB if not, and return its header too.
 
-    EXIF orientation is applied, alpha composited over white, palettes, CMYK and the rest become RGB. Whole
-    greys of more than 8 bits are scaled from `greys`, the range of the set that the image belongs to; "own"
-    takes the range of this image, None refuses such an image. Floats are scaled from 0..1.
+    EXIF orientation is applied, alpha is composited over white, and palettes, CMYK and others become RGB.
+    Integer greys of more than 8 bits are scaled from `greys`, the range of the set that the image belongs to;
+    "own" takes the range of this image, None refuses such an image. Floats are scaled from 0..1.
 
     Raises:
-        UnreadableImageError: the file is missing, empty, truncated, corrupt, no image, unreasonably large, or
-            has values that `greys` does not have.
+        UnreadableImageError: the file is missing, empty, truncated, corrupt, no image or too large, or has
+            values outside of `greys`.
     """
     with _opened(encoded) as image:
         header = _header(image)
@@ -156,15 +156,13 @@ def decode(encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own") -
 
 
 def read_values(path: Path) -> tuple[np.ndarray, bool]:
-    """Read the values that an image stores, (H, W) and unscaled: those of a mask, which are no brightness.
+    """Read the unscaled values (H, W) of a mask, and whether its format may have changed them, as JPEG does.
 
-    Also says whether its format may have changed them, as JPEG does.
-
-    EXIF orientation is applied. A palette of greys gives the greys, one of colours their numbers in it;
-    images of colour without a palette give their luminance, as do images with alpha.
+    EXIF orientation is applied. A palette of greys gives the greys, a palette of colours gives the palette
+    indices; colour images without a palette, and images with alpha, give their luminance.
 
     Raises:
-        UnreadableImageError: as of `decode`.
+        UnreadableImageError: see `decode`.
     """
     with _opened(path) as image:
         lossy = image.format in LOSSY
@@ -183,15 +181,15 @@ def _scale_wide(
     values = values_of(pixels)
     if greys is None:
         raise UnreadableImageError(
-            "it has greys of more than 8 bits, and which values the images of its set have is not known: "
-            "save it with 8 bits. Of a set that is too large for memory, --skip-broken reads all images first"
+            "it has greys of more than 8 bits, and the range of values of its set is unknown: save it with 8 "
+            "bits. For a set that is too large for memory, --skip-broken reads all images first"
         )
     scale = find_range([values]) if greys == "own" else greys
     assert scale is not None
     if values.low < scale.low or values.high > scale.high:
         raise UnreadableImageError(
-            f"its values are {values.low:,} to {values.high:,}, and have more bits than those of the images "
-            f"that it belongs to, {scale.low:,} to {scale.high:,}: save it as those are saved"
+            f"its values are {values.low:,} to {values.high:,}, beyond the range of its set, {scale.low:,} "
+            f"to {scale.high:,}: save it with as many bits as the other images"
         )
     return scale_to_8_bits(pixels, scale), header._replace(greys=values)
 
@@ -200,8 +198,8 @@ def _scale_floats(pixels: np.ndarray) -> np.ndarray:
     low, high = float(pixels.min()), float(pixels.max())
     if not 0 <= low <= high <= 1:
         raise UnreadableImageError(
-            f"its pixels are floats from {low:g} to {high:g}, and only 0 to 1 have a known meaning: save it "
-            "with 8 or 16 bits, or with floats from 0 to 1"
+            f"its pixels are floats from {low:g} to {high:g}: save it with 8 or 16 bits, or with floats from "
+            "0 to 1"
         )
     return np.rint(pixels.astype(np.float64) * 255).astype(np.uint8)
 
@@ -214,10 +212,10 @@ def _over_white(pixels: np.ndarray) -> np.ndarray:
 
 
 def place(pixels: np.ndarray, channels: int, side: int) -> np.ndarray:
-    """Bring decoded pixels, (H, W) or (H, W, 3), onto the canvas: uint8 (channels, side, side).
+    """Resize and crop decoded pixels, (H, W) or (H, W, 3), to the canvas: uint8 (channels, side, side).
 
-    The short side is resized to `side` (bilinear, antialiased), then the middle is cut out. Of a strip that
-    would have more than `MOST_PIXELS` then, the middle is cut out first.
+    The short side is resized to `side` (bilinear, antialiased), then the middle is cut out. A strip that
+    would then have more than `MOST_PIXELS` is cropped first.
     """
     image = _without_ends(Image.fromarray(pixels), side)
     if channels == 1:
@@ -242,10 +240,10 @@ def _without_ends(image: Image.Image, side: int) -> Image.Image:
 
 
 def broken_images(found: Sequence[tuple[str, UnreadableImageError]]) -> RequestError:
-    """The error that names broken images, the first ten of them with their reasons, and the ways out."""
+    """Return the error that names the first ten broken images with their reasons, and what to do."""
     shown = "".join(f"\n  {where}: {reason}" for where, reason in found[:10])
     more = f"\n  and {len(found) - 10:,} more" if len(found) > 10 else ""
     return RequestError(
         f"{len(found):,} broken image{'s' if len(found) > 1 else ''}:{shown}{more}\n"
-        "Repair or delete what is broken, or leave it out with --skip-broken"
+        "Repair or delete them, or skip them with --skip-broken"
     )

@@ -1,4 +1,4 @@
-"""How images become tensors of one shape: channels, canvas, crop and padding, found from their headers."""
+"""The common layout of a set's images: channels, canvas, crop and padding, found from their headers."""
 
 import statistics
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ __all__ = ["SMALLEST_IMAGE", "Layout", "check_sizes", "describe_kinds", "find_la
 SMALLEST_IMAGE = 4
 """Side in pixels of the smallest square that a network may be given."""
 LARGEST_NATIVE = 224
-"""Pixels up to which images of one size are taken as they are, whatever size a backbone was made for."""
+"""Images of one size keep it up to this side in pixels, whatever size a backbone was made for."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What every image of a set is brought to.
+    """The size and channels that every image of a set is converted to.
 
     Attributes:
         channels: 3 if any image has colour, else 1.
@@ -28,7 +28,7 @@ class Layout:
         padding: zeros put around the canvas, on each side, before a random crop.
         upscale: whether images with a short side below `image_size` are enlarged rather than refused.
         greys: the values of greys of more than 8 bits that become 0 and 255, the same for every image; None
-            where no image has such.
+            if no image has such greys.
     """
 
     channels: int
@@ -40,7 +40,7 @@ class Layout:
 
     @property
     def own_greys(self) -> tuple[GreyRange, ...]:
-        """The range of greys where it is another than 16 bits: a part of what identifies pixels."""
+        """The range of greys unless it is 16 bits; it is part of what identifies the pixels."""
         return () if self.greys in (None, SIXTEEN_BITS) else (self.greys,)
 
     @property
@@ -56,10 +56,10 @@ def find_layout(
     upscale: bool,
     greys: GreyRange | None = None,
 ) -> Layout:
-    """Find the layout from headers; `image_size` and `greys` override what would be found.
+    """Find the layout from headers; `image_size` and `greys` override what is found.
 
-    Images of one size keep it, up to `LARGEST_NATIVE` or a larger `default_size`; images of many sizes are
-    brought to `default_size`, or where they are smaller, to the median short side in steps of 32.
+    Images of one size keep it, up to `LARGEST_NATIVE` or a larger `default_size`; images of several sizes get
+    `default_size`, or if they are smaller, the median short side in steps of 32.
     """
     sizes = {header.size for header in headers}
     median = int(statistics.median(header.short_side for header in headers))
@@ -82,14 +82,14 @@ def _wide_values(headers: Sequence[Header]) -> list[GreyValues]:
 
 
 def check_sizes(headers: Sequence[Header], rows: Sequence[tuple[Part, int]], layout: Layout) -> None:
-    """Raise RequestError if any image is smaller than the crop and may not be enlarged."""
+    """Raise RequestError if an image is smaller than the crop and must not be enlarged."""
     small = [i for i, header in enumerate(headers) if header.short_side < layout.image_size]
     if not small or layout.upscale:
         return
     smallest = min(small, key=lambda i: (headers[i].short_side, headers[i].size))
     header, (part, index) = headers[smallest], rows[smallest]
     crop = f"--image-size {header.short_side} or less, or " * (header.short_side >= SMALLEST_IMAGE)
-    count = f"{len(small):,} of {len(headers):,} images" if len(headers) > 1 else "an image"
+    count = f"{len(small):,} of {len(headers):,} images are" if len(headers) > 1 else "an image is"
     raise RequestError(
         f"{count} smaller than the crop of {layout.image_size} pixels: the smallest is {part.where(index)} "
         f"with {header.width}×{header.height}. Pass {crop}--upscale to enlarge"
@@ -97,7 +97,7 @@ def check_sizes(headers: Sequence[Header], rows: Sequence[tuple[Part, int]], lay
 
 
 def describe_kinds(headers: Sequence[Header], layout: Layout, sample: bool) -> list[str]:
-    """Say how many images are of an unusual kind and what was done with them, a sentence a kind."""
+    """Describe how many images are of an unusual kind and how they are converted, a sentence per kind."""
     grey = [header for header in headers if header.grey] if layout.channels == 3 else []
     kinds = [
         (grey, "greyscale: read as RGB"),
@@ -124,7 +124,7 @@ def _scaling(layout: Layout) -> str:
 
 
 def _warn_of_few_levels(headers: Sequence[Header], layout: Layout) -> list[str]:
-    """Warn of pixels that lie so near to each other that few of 256 levels remain, a sentence a kind."""
+    """Warn if values are so close to each other that few of 256 levels remain, a sentence per kind."""
     eight_bits = GreyRange(0, 255)
     deep = [header.greys for header in headers if header.deep and header.greys is not None]
     kinds = [

@@ -1,4 +1,4 @@
-"""Batches from a store, whole, in an order that only seed and epoch decide."""
+"""Load batches from a store, in an order that depends only on seed and epoch."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -49,7 +49,7 @@ class _BatchLoader(DataLoader[Batch]):
 
 
 class ResidentLoader:
-    """The batches that a DataLoader would give, cut from images that lie on the training device already.
+    """The batches of a DataLoader, taken from images that are already on the training device.
 
     The order of an epoch is copied to the device once, at its start; after that a batch is two index
     operations there, and the CPU never waits for the device.
@@ -57,13 +57,13 @@ class ResidentLoader:
     Args:
         store: the images in memory.
         indices: int64 (N,), into `store`.
-        batch_size: images a batch.
+        batch_size: images per batch.
         sampler: the order of each epoch, as positions in `indices`; None is the order of `indices`.
-        drop_last: leave out a last batch that is not full.
+        drop_last: skip a last batch that is not full.
         device: where the images are kept and the batches are made.
     """
 
-    batch_sampler = None  # Lightning reads this name and `sampler`, as a DataLoader has both
+    batch_sampler = None  # Lightning reads this name and `sampler` of every loader
 
     def __init__(
         self,
@@ -110,20 +110,20 @@ def make_loader(
 ) -> Loader:
     """Load the images of `indices` in batches.
 
-    With `shuffle_seed` the order of an epoch depends on that seed and on the epoch given to
-    `loader.sampler.set_epoch` alone (Lightning calls it), and every rank gets equally many images, for which
-    a few may come twice. Without it the order is that of `indices` and rank r takes every `world_size`-th
-    image from the r-th on, none twice. Neither draws from torch's global generator.
+    With `shuffle_seed` the order of an epoch depends only on that seed and the epoch, which Lightning gives
+    to `loader.sampler.set_epoch`, and every rank gets the same number of images, so a few may be repeated.
+    Without it the order is that of `indices`, and rank r takes every `world_size`-th image from the r-th on,
+    none repeated. Neither draws from torch's global generator.
 
     Args:
         store: where the images are.
         indices: int64 (N,), into `store`.
-        batch_size: images a batch and process.
+        batch_size: images per batch and process.
         shuffle_seed: seed of the training order; None for evaluation.
         rank: number of this process among `world_size`.
         world_size: processes that share the images.
-        drop_last: leave out a last batch that is not full.
-        workers: processes that decode; used for streamed stores alone, memory is faster without.
+        drop_last: skip a last batch that is not full.
+        workers: processes that decode a streamed store; a store in memory is faster without.
         device: where the batches are used. On a CUDA device images in memory are kept whole if they take at
             most a quarter of what is free there; other batches come in page-locked memory, for a fast copy.
     """
@@ -133,7 +133,7 @@ def make_loader(
         sampler: DistributedSampler[Batch] | None = None
     else:
         selection = Selection(store, indices)
-        # The sampler adds the epoch to its seed: seeds next to each other would share their orders.
+        # The sampler adds the epoch to its seed, so consecutive seeds would share orders.
         far = int(np.random.SeedSequence([shuffle_seed]).generate_state(1)[0])
         sampler = DistributedSampler(selection, world_size, rank, shuffle=True, seed=far)
     if isinstance(store, MemoryStore):
@@ -149,5 +149,5 @@ def make_loader(
         persistent_workers=workers > 0,
         collate_fn=_whole,
         pin_memory=on_gpu,
-        generator=torch.Generator().manual_seed(0),  # else each epoch draws from the global one
+        generator=torch.Generator().manual_seed(0),  # otherwise each epoch draws from the global one
     )

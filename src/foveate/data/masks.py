@@ -1,4 +1,4 @@
-"""Masks: which of the values in them are the object, found where there are two, and asked for where not."""
+"""Masks: which of their values are the object; with more than two values the user has to say."""
 
 import re
 from collections import Counter
@@ -15,17 +15,17 @@ from foveate.errors import RequestError, shortened
 __all__ = ["ObjectValues", "describe_masks", "inside_mask", "parse_object_values", "refuse_unclear_masks"]
 
 ObjectValues = tuple[tuple[int, int], ...]
-"""Ranges of values, both ends included, that are the object; () where the values themselves tell."""
+"""Ranges of the values of the object, both ends included; () if the masks show which they are."""
 
 HALF = 128
 MOST_LABELS = 8
-"""A lossy file with more values than these holds no labels, but black and white with something in between."""
+"""A lossy file with more values than this has no labels, but black and white and artefacts between them."""
 CLEAR_SHARE = 0.75
-"""Of the pixels of such a file, those that must be near to black or white."""
+"""Share of the pixels of such a file that must be close to black or white."""
 
 
 class MaskValues(NamedTuple):
-    """How often each value is in a mask, and which share of its border is no ground (0)."""
+    """How often each value occurs in a mask, and the share of its border that is not background (0)."""
 
     counts: Counter[int]
     border: float
@@ -49,7 +49,7 @@ def parse_object_values(text: str) -> ObjectValues:
 
 
 def inside_mask(path: Path, values: ObjectValues) -> np.ndarray:
-    """Which pixels of the mask at `path` are the object, bool (H, W): those of `values`, or all but 0.
+    """Return the object in the mask at `path`, bool (H, W): the pixels in `values`, or all but 0.
 
     Raises UnreadableImageError.
     """
@@ -60,7 +60,7 @@ def inside_mask(path: Path, values: ObjectValues) -> np.ndarray:
 
 
 def describe_masks(paths: Sequence[Path], values: ObjectValues) -> str:
-    """Say in a sentence which values are the object, and their share of the pixels; "" of no masks."""
+    """Return a sentence on the values of the object and their share of the pixels; "" without masks."""
     found = _read(paths)
     if not found:
         return ""
@@ -75,15 +75,15 @@ def describe_masks(paths: Sequence[Path], values: ObjectValues) -> str:
     named = shortened([f"{value}" for value in sorted(inside)], MOST_LABELS)
     share = 100 * inside.total() / counts.total()
     return (
-        f"In the masks {named} is the object, {share:.0f} % of their pixels (--mask-object says otherwise)."
+        f"In the masks {named} is the object, {share:.0f} % of their pixels (change this with --mask-object)."
     )
 
 
 def refuse_unclear_masks(paths: Sequence[Path]) -> None:
-    """Raise RequestError unless the masks, taken together, tell which of their values is the object.
+    """Raise RequestError unless the values of all masks show which of them is the object.
 
-    They do where there are 0 and one other value, and the other does not cover most of the border, as a
-    ground does. A mask that cannot be read is not looked at.
+    They do if there are only 0 and one other value, which must not cover most of the border, as a background
+    does. Masks that cannot be read are skipped.
     """
     found = _read(paths)
     counts = sum((one.counts for one in found), Counter[int]())
@@ -91,16 +91,16 @@ def refuse_unclear_masks(paths: Sequence[Path]) -> None:
         total = counts.total()
         listed = [f"{value} ({100 * count / total:.1f} %)" for value, count in sorted(counts.items())]
         raise RequestError(
-            f"the masks have the values {shortened(listed, 2 * MOST_LABELS)}, with their shares of pixels, "
-            "and do not tell which is the object: name it, as in --mask-object 1, or 1,2, or 128-255"
+            f"the masks have the values {shortened(listed, 2 * MOST_LABELS)} of the pixels, and it is "
+            "unclear which is the object: name it, as in --mask-object 1, or 1,2, or 128-255"
         )
     both = [one for one in found if len(one.counts) == 2]
-    grounds = [one for one in both if one.border > 0.5]
-    if 2 * len(grounds) > len(both):
+    backgrounds = [one for one in both if one.border > 0.5]
+    if 2 * len(backgrounds) > len(both):
         value = max(counts)
         raise RequestError(
-            f"in {len(grounds):,} of {len(both):,} masks the value {value} covers most of the border, as a "
-            f"ground does: name the object, with --mask-object 0, or --mask-object {value} if it is that"
+            f"in {len(backgrounds):,} of {len(both):,} masks the value {value} covers most of the border, as "
+            f"a background does: name the object, with --mask-object 0 or --mask-object {value}"
         )
 
 

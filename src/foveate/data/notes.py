@@ -1,4 +1,4 @@
-"""A note: what a reader of results should know of a set of images, and whether it names what was excluded."""
+"""Notes on a set of images, for the readers of its results."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ __all__ = ["Note"]
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence on a set of images; `is_exclusion`: it names images or classes that are not in the set."""
+    """A sentence on a set of images; `is_exclusion` if it names images or classes that were excluded."""
 
     text: str
     is_exclusion: bool = False

@@ -1,4 +1,4 @@
-"""Which folders of an image folder are parts and which are classes, and the sentences that say so."""
+"""Decide which folders of an image folder are parts and which are classes, and note the decision."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,22 +16,22 @@ MOST_PARTS = 3
 
 
 class Found(NamedTuple):
-    """The folder of each class in each part, by role and name, and sentences on what was taken for what."""
+    """The folder of each class in each part, by role and name, and notes on how folders were read."""
 
     parts: dict[str, dict[str, Folder]]
     notes: list[Note]
 
 
 def find_parts(tree: Tree) -> Found:
-    """Find the parts and classes of a tree; a folder without parts is a single one, called train.
+    """Find the parts and classes of a tree; a tree without parts is a single part, called train.
 
-    Parts are told by their names and by what lies in them: a part holds folders of classes, a class holds
-    images. What both readings fit is refused, and every reading that goes beyond CLASS/IMAGE and
-    train/CLASS/IMAGE is said in the notes.
+    Parts are recognised by their names and their content: a part holds class folders, a class holds images.
+    Folders that may be either are refused, and every layout other than CLASS/IMAGE and train/CLASS/IMAGE is
+    described in the notes.
 
     Raises:
         RequestError: no images in class folders, two folders for the same part, or folders that may be parts
-            and may be classes.
+            or classes.
     """
     notes: list[Note] = []
     top = _descended(tree.root, notes)
@@ -46,9 +46,9 @@ def find_parts(tree: Tree) -> Found:
     _refuse_part_beside_classes(tree.path, top, parts)
     if len(parts) > 1:
         raise RequestError(
-            f"{tree.path}: {_names(parts.values())} hold folders of classes as parts do, and none of the "
-            f"others ({_names(f for f in top.filled if f not in parts.values())}) is called train: name the "
-            "training part train"
+            f"{tree.path}: {_names(parts.values())} hold class folders, as parts do, and none of the "
+            f"others ({_names(f for f in top.filled if f not in parts.values())}) is called train: rename "
+            "the training part to train"
         )
     if inside := _parts_inside(tree.path, top, notes):
         return Found(inside, notes)
@@ -56,7 +56,7 @@ def find_parts(tree: Tree) -> Found:
 
 
 def _descended(root: Folder, notes: list[Note]) -> Folder:
-    """The folder that holds everything, where the root has nothing but it."""
+    """Return the folder below the root that holds everything, or the root itself."""
     top = root
     while not top.images and len(top.filled) == 1 and top.filled[0].filled:
         (only,) = top.filled
@@ -85,7 +85,7 @@ def _part_folders(path: Path, nested: Sequence[Folder], roles: dict[str, str]) -
 def _classes_of(
     path: Path, top: Folder, parts: dict[str, Folder], notes: list[Note]
 ) -> dict[str, dict[str, Folder]]:
-    """The classes in each of the part folders."""
+    """Return the classes in each of the part folders."""
     others = [folder for folder in top.folders if folder not in parts.values()]
     opened = _unwrapped(path, parts, notes)
     classes = {folder.title for part in opened.values() for folder in part.filled}
@@ -94,19 +94,19 @@ def _classes_of(
         if len(parts) == 1 and len(twins) > 1:
             raise RequestError(
                 f"{path}: {folder.title} and {_names(parts.values())} hold the same folders "
-                f"({shortened(sorted(twins))}), as two parts do: call {folder.title} test or val, or take it "
-                "away"
+                f"({shortened(sorted(twins))}), as two parts do: rename {folder.title} to test or val, or "
+                "remove it"
             )
     unusual = {f.title: role for role, f in parts.items() if role_of(f.title) is None}
     if unusual:
-        notes.append(Note(f"By their names {listed(unusual)} were read."))
+        notes.append(Note(f"Parts were recognised by their names: {listed(unusual)}."))
     for folder in others:
         if role := role_of(folder.title):
             images = f" Its {folder.count:,} images lie in it directly." if folder.count else ""
-            said = f"The {role} part was left out: it has no images in class folders.{images}"
+            said = f"The {role} part was excluded: it has no images in class folders.{images}"
             notes.append(Note(said, is_exclusion=True))
     if strangers := [f"{f.title} ({f.count:,} images)" for f in others if f.count and not role_of(f.title)]:
-        said = f"Folders beside the parts were left out: {shortened(strangers, 8)}."
+        said = f"Folders beside the parts were excluded: {shortened(strangers, 8)}."
         notes.append(Note(said, is_exclusion=True))
     _note_exclusions(top, [], notes)
     for part in opened.values():
@@ -115,7 +115,7 @@ def _classes_of(
 
 
 def _unwrapped(path: Path, parts: dict[str, Folder], notes: list[Note]) -> dict[str, Folder]:
-    """Each part's folder, or the one folder in it that holds all of it: training_set/training_set/CLASS."""
+    """Return each part's folder, or the only folder in it, as in training_set/training_set/CLASS."""
     opened = dict(parts)
     known = {below.title for part in parts.values() if len(part.filled) > 1 for below in part.filled}
     for role, part in parts.items():
@@ -131,28 +131,28 @@ def _unwrapped(path: Path, parts: dict[str, Folder], notes: list[Note]) -> dict[
         inner = roles_among([below.title for below in folder.filled if below.filled])
         if len(set(inner.values())) > 1:
             raise RequestError(
-                f"{path}: {folder.name} holds {shortened(sorted(inner))}, which are called as parts: "
-                "move them one folder up, or take the others away"
+                f"{path}: {folder.name} holds {shortened(sorted(inner))}, which have the names of "
+                "parts: move them one folder up, or remove the others"
             )
         opened[role] = folder
     return opened
 
 
 def _refuse_part_beside_classes(path: Path, top: Folder, parts: dict[str, Folder]) -> None:
-    """Refuse cats, dogs and test/cats, test/dogs: a folder with the classes beside it is no class."""
+    """Refuse a part that lies beside classes, as in cats, dogs, test/cats, test/dogs."""
     beside = {folder.title for folder in top.filled}
     for folder in top.filled:
         twins = sorted(beside & {below.title for below in folder.filled} - {folder.title})
         if len(twins) > 1 or (twins and folder in parts.values()):
             raise RequestError(
-                f"{path}: {folder.title} holds {shortened(twins)}, and folders called so lie beside it: it "
-                "is a part and they are the classes of another. Move those into a folder called train, "
-                "and call this one test or val"
+                f"{path}: {folder.title} holds {shortened(twins)}, and folders of these names lie beside it. "
+                "It is a part and they are the classes of another. Move those into a folder called train, "
+                "and rename this one to test or val"
             )
 
 
 def _parts_inside(path: Path, top: Folder, notes: list[Note]) -> dict[str, dict[str, Folder]] | None:
-    """The parts of a set that is laid out as CLASS/PART/IMAGE, or None where it is not."""
+    """Return the parts of a set with the layout CLASS/PART/IMAGE, or None for another layout."""
     inner = {folder: roles_among([below.title for below in folder.filled]) for folder in top.filled}
     whole = [f for f, roles in inner.items() if f.filled and len(roles) == len(f.filled) and not f.images]
     split = [f for f, roles in inner.items() if len(set(roles.values())) > 1]
@@ -160,8 +160,8 @@ def _parts_inside(path: Path, top: Folder, notes: list[Note]) -> dict[str, dict[
         return None
     if whole and all(below.filled for folder in whole for below in folder.filled):
         raise RequestError(
-            f"{path}: {_names(whole)} hold parts with folders of classes in them, as whole sets do: give the "
-            f"folder of one, such as {path / whole[0].name}"
+            f"{path}: {_names(whole)} hold parts with class folders, as whole sets do: give the "
+            f"folder of one set, such as {path / whole[0].name}"
         )
     if len(whole) < len(top.filled):
         if not split:
@@ -169,8 +169,8 @@ def _parts_inside(path: Path, top: Folder, notes: list[Note]) -> dict[str, dict[
         odd = next(folder for folder in top.filled if folder not in whole or folder not in split)
         raise RequestError(
             f"{path}: {split[0].name} holds {shortened(below.title for below in split[0].filled)}, which are "
-            f"parts by their names, and {odd.name} does not: lay all out as train/CLASS/IMAGE and "
-            "test/CLASS/IMAGE"
+            f"parts by their names, and {odd.name} does not: arrange all of it as "
+            "train/CLASS/IMAGE and test/CLASS/IMAGE"
         )
     parts: dict[str, dict[str, Folder]] = {}
     for folder, roles in inner.items():
@@ -189,13 +189,13 @@ def _parts_inside(path: Path, top: Folder, notes: list[Note]) -> dict[str, dict[
 
 
 def _classes_alone(path: Path, top: Folder, notes: list[Note]) -> dict[str, Folder]:
-    """The classes of a set without parts."""
+    """Return the classes of a set without parts."""
     if not top.filled:
         raise _no_images(path, top)
     flat = roles_among([folder.title for folder in top.filled])
     if len(set(flat.values())) > 1:
         raise RequestError(
-            f"{path}: {shortened(flat)} are called as parts and hold images, not folders of classes: "
+            f"{path}: {shortened(flat)} have the names of parts and hold images, not class folders: "
             "expected train/CLASS/IMAGE. If they are classes, rename them"
         )
     if taken := [name for name in flat if role_of(name)]:
@@ -207,7 +207,7 @@ def _classes_alone(path: Path, top: Folder, notes: list[Note]) -> dict[str, Fold
 
 
 def _refuse_unnamed_parts(path: Path, top: Folder, notes: list[Note]) -> None:
-    """Refuse folders that all hold the same folders: these are the classes, and not what holds them."""
+    """Refuse folders that all hold the same folders: they may be parts with unusual names."""
     within = [{below.title for below in folder.filled} for folder in top.filled]
     common, every = set.intersection(*within), set.union(*within)
     if len(top.filled) < 2 or len(common) < 2 or any(f.images for f in top.filled):
@@ -216,22 +216,24 @@ def _refuse_unnamed_parts(path: Path, top: Folder, notes: list[Note]) -> None:
     if 2 * len(common) >= len(every) and (len(names) <= MOST_PARTS or same_but_for_numbers(names)):
         raise RequestError(
             f"{path}: {shortened(names)} hold the same folders ({shortened(sorted(common))}), as the parts "
-            "of a set do, and their names do not say which part each is: call them train and test (or val). "
-            f"If {shortened(names)} are the classes, put their images into them directly"
+            "of a set do, and their names do not say which part each is: rename them to train and test (or "
+            f"val). If {shortened(names)} are the classes, put their images into them directly"
         )
     twins = shortened(sorted(common))
-    notes.append(Note(f"The same folders ({twins}) lie in every class: each was read as some of its images."))
+    notes.append(
+        Note(f"Every class has the same folders ({twins}): their images were read as images of the class.")
+    )
 
 
 def _note_exclusions(folder: Folder, empty: Sequence[Folder], notes: list[Note]) -> None:
-    """Name images that lie beside folders of classes, and folders of classes that have none."""
+    """Note images that lie beside class folders, and class folders without images."""
     if folder.images:
         count = len(folder.images)
-        said = f"{count:,} images that lie beside folders were left out: {shortened(folder.images)}."
+        said = f"{count:,} images beside class folders were excluded: {shortened(folder.images)}."
         notes.append(Note(said, is_exclusion=True))
     if empty:
         named = [f"{one.name} ({_kinds(one)})" for one in empty]
-        said = f"Class folders without images were left out: {shortened(named, 8)}."
+        said = f"Class folders without images were excluded: {shortened(named, 8)}."
         notes.append(Note(said, is_exclusion=True))
 
 

@@ -1,4 +1,4 @@
-"""Which names of folders say that they hold a part of a set: train, train_images, val2017, seg_test …"""
+"""Recognise the names of folders that hold a part of a set: train, train_images, val2017, seg_test …"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ FILLERS = frozenset(
         *("part", "photos", "pictures", "png", "set", "split"),
     }
 )
-"""Words that say nothing of what a folder holds; numbers and years do not count either."""
+"""Words without information on what a folder holds; numbers and years are ignored as well."""
 
 
 def roles_among(names: Sequence[str]) -> dict[str, str]:
-    """The role (train, test, validation) of each of `names`, folders side by side, that has one.
+    """Return the role (train, test, validation) of each of `names`, the folders in one place, that has one.
 
-    A name has a role that is one of the usual words for it (see `role_of`). Otherwise a word for it may stand
-    beside words that say nothing (train_images, val2017, training-set), where no name is that word alone, or
-    beside the same words in the names of two parts (seg_train and seg_test; bullet_train alone is none).
+    A name that is a usual word for a role has that role (see `role_of`). So has a name that contains such a
+    word beside words without information (train_images, val2017, training-set), if no name is that word,
+    or beside the same words as the name of another part (seg_train and seg_test, but not bullet_train alone).
     """
     exact = {name: role for name in names if (role := role_of(name))}
     words = {name: found for name in names if name not in exact and (found := _read(name))}
@@ -41,12 +41,12 @@ def roles_among(names: Sequence[str]) -> dict[str, str]:
 
 
 def _read(name: str) -> tuple[str, frozenset[str]] | None:
-    """The role that a word of the name stands for, and the words beside it that say something."""
+    """Return the role that a word of the name stands for, and its other words with information."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     joined = re.sub(r"(?i)\b(hold|held)[\W_]*out", r"\1out", spaced.replace("_", " "))
     words = re.findall(r"[^\W\d_]+", joined.lower())
     found = [role for word in words for role, known in WORDS.items() if word in known]
-    if set(found) == {"train", "validation"}:  # train_val: what is left when the test part is taken away
+    if set(found) == {"train", "validation"}:  # train_val: all but the test part
         found = ["train"]
     if len(set(found)) != 1:
         return None
@@ -55,10 +55,10 @@ def _read(name: str) -> tuple[str, frozenset[str]] | None:
 
 
 def same_but_for_numbers(names: Sequence[str]) -> bool:
-    """Whether the names differ in their numbers alone: fold1, fold2."""
+    """Return whether the names differ only in their numbers: fold1, fold2."""
     return len({re.sub(r"\d+", "", name) for name in names}) == 1 < len(names)
 
 
 def listed(roles: Mapping[str, str]) -> str:
-    """Names with their roles in words: "train_images as the train part"."""
+    """Return names with their roles in words: "train_images as the train part"."""
     return ", ".join(f"{name} as the {role} part" for name, role in roles.items())

@@ -1,4 +1,4 @@
-"""Parts of a set (train, test, validation): what a source hands over, and which part serves for what."""
+"""Parts of a set (train, test, validation): as a source provides them, and as they are used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,22 +17,22 @@ ROLES = {
     "test": ("test", "testing"),
     "validation": ("val", "valid", "validation", "dev"),
 }
-TEST_SEED = 0  # of a test part that the set does not bring itself: constant, so that it never changes
+TEST_SEED = 0  # of a test part that is split off: constant, so that it never changes
 
 
 def role_of(name: str) -> str | None:
-    """The role (train, test, validation) that a part of this name plays, or None if it is no part's name."""
+    """Return the role (train, test, validation) of a part with this name, or None."""
     return next((role for role, names in ROLES.items() if name.lower() in names), None)
 
 
 class Images(Protocol):
-    """Stored images by number, and what to call each in a message."""
+    """Stored images by row, and their names for messages."""
 
     def __getitem__(self, row: int) -> Encoded:
-        """The stored image of a row."""
+        """Return the stored image of a row."""
 
     def where(self, row: int) -> str:
-        """The file, or the row and its table."""
+        """Return the file, or the row and its table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,11 @@ class Part:
         return self.images[int(self.rows[index])]
 
     def where(self, index: int) -> str:
-        """The name of an image in a message."""
+        """Return the name of an image for messages."""
         return self.images.where(int(self.rows[index]))
 
     def take(self, indices: np.ndarray) -> "Part":
-        """The part made of these images alone; `indices` are positions or a mask."""
+        """Return a part with only these images; `indices` are positions or a mask."""
         return replace(self, rows=self.rows[indices], labels=self.labels[indices])
 
 
@@ -62,9 +62,9 @@ class Source(NamedTuple):
     """A set as found: its parts by role (or a single one, whatever its name) and its classes.
 
     Attributes:
-        identity: names and sizes of what the images are in; it depends on neither machine nor absolute path.
-        size: bytes of that.
-        times: a hash of when it was changed.
+        identity: hash of the names and sizes of its files, independent of machine and absolute path.
+        size: bytes of its files.
+        times: hash of their modification times.
         known_content: whether `identity` is a hash of the images themselves.
     """
 
@@ -79,7 +79,7 @@ class Source(NamedTuple):
 
 
 class Arranged(NamedTuple):
-    """The parts by what they are used for, with labels from 0 without gaps."""
+    """The parts by their use, with labels from 0 without gaps."""
 
     train: Part
     test: Part
@@ -91,7 +91,7 @@ class Arranged(NamedTuple):
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split positions of `labels` into (kept, held out), `fraction` of each class held out.
 
-    Of each class at least one position falls on either side. Both results are sorted int64 arrays.
+    Each side has at least one position of each class. Both results are sorted int64 arrays.
 
     Raises:
         RequestError: `fraction` is not between 0 and 1, or a class has a single position.
@@ -103,7 +103,7 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
-            raise RequestError(f"class number {label} has a single image: there is nothing to split")
+            raise RequestError(f"class number {label} has a single image, which cannot be split")
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
         held.append(members[:count])
         kept.append(members[count:])
@@ -111,7 +111,7 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
 
 
 def arrange(source: Source, test_fraction: float) -> Arranged:
-    """Decide which part trains, which validates and which is held out as the test part.
+    """Decide which part is for training, which for validation, and which is held out for the test.
 
     Raises:
         RequestError: no training part, fewer than two classes, a class outside the training part only,
@@ -123,14 +123,14 @@ def arrange(source: Source, test_fraction: float) -> Arranged:
         parts = {"train": whole}
     if "train" not in parts:
         raise RequestError(
-            f"{source.name} has parts {', '.join(sorted(parts))} but none to train on: "
-            f"name one {' or '.join(ROLES['train'])}"
+            f"{source.name} has parts {', '.join(sorted(parts))} but no training part: "
+            f"call one {' or '.join(ROLES['train'])}"
         )
     present = np.unique(np.concatenate([part.labels for part in parts.values()]))
     if len(present) < len(source.classes):
         absent = [name for label, name in enumerate(source.classes) if label not in present]
         notes.append(
-            Note(f"Classes without any image were left out: {', '.join(absent)}.", is_exclusion=True)
+            Note(f"Classes without any image were excluded: {', '.join(absent)}.", is_exclusion=True)
         )
         parts = {
             role: replace(part, labels=np.searchsorted(present, part.labels)) for role, part in parts.items()
@@ -146,7 +146,7 @@ def arrange(source: Source, test_fraction: float) -> Arranged:
         elsewhere = " and ".join(role for role in parts if role != "train")
         raise RequestError(
             f"only the {elsewhere} part has images of {', '.join(repr(classes[i]) for i in missing)}: "
-            "put some into the training part, or take the class out"
+            "add some to the training part, or remove the class"
         )
     check_counts(parts["train"].labels, classes, 1 + ("test" not in parts) + ("validation" not in parts))
     if "test" not in parts:
@@ -160,7 +160,7 @@ def arrange(source: Source, test_fraction: float) -> Arranged:
         )
     if untested := sorted(set(range(len(classes))) - set(parts["test"].labels.tolist())):
         names = ", ".join(classes[label] for label in untested)
-        notes.append(Note(f"Classes without test images, of whose accuracy nothing can be said: {names}."))
+        notes.append(Note(f"Classes without test images, whose accuracy is unknown: {names}."))
     return Arranged(parts["train"], parts["test"], parts.get("validation"), classes, notes)
 
 
@@ -171,5 +171,5 @@ def check_counts(labels: np.ndarray, classes: Sequence[str], needed: int) -> Non
         f"{name!r} ({count})" for name, count in zip(classes, counts, strict=True) if count < needed
     ]:
         raise RequestError(
-            f"too few training images to split: of {', '.join(small)}; each class needs at least {needed}"
+            f"too few training images to split: {', '.join(small)}; each class needs at least {needed}"
         )

@@ -1,4 +1,4 @@
-"""Images without labels, from a folder or a list of files, for a network to look at."""
+"""Open images that need no labels, from a folder or a list of files."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,28 +21,28 @@ __all__ = ["UNLABELLED", "Pictures", "find_pictures", "open_pictures"]
 
 UNLABELLED = -1
 SMALLEST = 2
-"""Pixels of the short side: an image of 1×1 has no places."""
+"""Minimum pixels of the short side: within 1×1 pixels no place can be pointed out."""
 
 
 class Pictures(NamedTuple):
-    """Images that are decoded when they are asked for, what each is called, and what was left out and why."""
+    """Images that are decoded on demand, their names and sizes, and which were excluded and why."""
 
     store: StreamedStore
     names: list[str]
     sizes: list[tuple[int, int]]  # (width, height) of each as it is decoded
-    left_out: list[str]
+    exclusions: list[str]
 
 
 def find_pictures(given: Path) -> tuple[Path, list[str]]:
-    """The folder that images lie in, and the names of the images below it, sorted; `given` may be one file.
+    """Return the folder of images and their sorted names relative to it; `given` may be one file.
 
-    Raises RequestError where nothing is there. That a file is an image is seen when it is opened.
+    Raises RequestError if there are none. Whether a file is an image is checked when it is opened.
     """
     given = given.expanduser()
     if given.is_file():
         return given.parent, [given.name]
     if not given.is_dir():
-        raise RequestError(f"--images {given} is not there: give a folder of images, or an image")
+        raise RequestError(f"--images {given} does not exist: give a folder of images, or an image")
     names = sorted(
         file.relative_to(given).as_posix()
         for file in given.rglob("*")
@@ -67,11 +67,10 @@ def open_pictures(
 ) -> Pictures:
     """Open the images `names` below `root` for a network that sees (channels, image_size, image_size).
 
-    Every image is decoded once, to see whether it can be; none is kept. `layout` is that of a data set whose
-    images these are; without, they are brought to the size as a data set of them would be, by `find_layout`.
-    `greys` is the range of greys of more than 8 bits that the network was trained with, if that is known;
-    without, the images share one of their own.
-    An image in a folder that is called as one of `classes` has that label, any other `UNLABELLED`.
+    Every image is decoded once to check it; none is kept. `layout` is that of the data set that the images
+    belong to; without it, `find_layout` finds one for them. `greys` is the range of greys of more than 8 bits
+    that the network was trained with, if it is known; without it, the range is found from the images.
+    An image in a folder called like one of `classes` has that label, others have `UNLABELLED`.
 
     Raises RequestError where not one can be used, with the reasons.
     """
@@ -81,25 +80,27 @@ def open_pictures(
     def read(number: int) -> tuple[Header, tuple[int, int]] | UnreadableImageError:
         try:
             if Path(names[number]).suffix.lower() not in EXTENSIONS:
-                raise UnreadableImageError("it does not end as an image does")
+                raise UnreadableImageError("it has no extension of an image")
             pixels, header = decode(root / names[number], known)
             if min(pixels.shape[:2]) < SMALLEST:
                 height, width = pixels.shape[:2]
-                raise UnreadableImageError(f"it has {width}×{height} pixels, and no places to look at")
+                raise UnreadableImageError(
+                    f"it has {width}×{height} pixels: expected {SMALLEST}×{SMALLEST} or more"
+                )
         except UnreadableImageError as error:
             return error.with_traceback(None)
         return header, (pixels.shape[1], pixels.shape[0])
 
-    headers, kept, sizes, left_out = [], [], [], []
+    headers, kept, sizes, exclusions = [], [], [], []
     for name, found in zip(names, in_threads(read, len(names)), strict=True):
         if isinstance(found, UnreadableImageError):
-            left_out.append(f"{name}: {found}")
+            exclusions.append(f"{name}: {found}")
         else:
             headers.append(found[0])
             sizes.append(found[1])
             kept.append(name)
     if not kept:
-        reasons = "".join(f"\n  {one}" for one in left_out[:10])
+        reasons = "".join(f"\n  {one}" for one in exclusions[:10])
         raise RequestError(f"none of the {len(names):,} images in {root} can be used:{reasons}")
     if layout is None:
         layout = replace(find_layout(headers, image_size, image_size, True), channels=channels)
@@ -109,4 +110,4 @@ def open_pictures(
         [numbers.get(cleaned(Path(name).parent.name), UNLABELLED) for name in kept], dtype=np.int64
     )
     part = Part(FileImages(root, kept), np.arange(len(kept)), labels)
-    return Pictures(StreamedStore(part, replace(layout, upscale=True)), kept, sizes, left_out)
+    return Pictures(StreamedStore(part, replace(layout, upscale=True)), kept, sizes, exclusions)

@@ -1,4 +1,4 @@
-"""Where the object is in an image: boxes from a JSON file, masks from a folder of images."""
+"""The region of the object in an image: boxes from a JSON file, masks from a folder of images."""
 
 import hashlib
 import json
@@ -25,41 +25,41 @@ from foveate.errors import RequestError
 __all__ = ["Regions", "as_seen", "read_regions"]
 
 Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels of the stored image, upright; all four belong to the object."""
+"""x0, y0, x1, y1 in pixels of the upright image; all four belong to the object."""
 
 
 class UnfitRegionError(RequestError):
-    """A region that does not fit its image; the message is the reason alone."""
+    """A region that does not fit its image; the message is only the reason."""
 
 
 @dataclass(frozen=True)
 class Regions:
-    """The object of each image, by the image's name; what could not be read is in `left_out`.
+    """The object of each image, by the image's name, with sentences on the regions that were excluded.
 
-    `object_values` are those of a mask's values that are the object; () where masks tell it by themselves.
+    `object_values` are the values of the object in masks; () if the masks show which they are.
 
-    Of boxes the name is the path that the file gives. A mask belongs to the image of the same name, whatever
-    its extension; one that several images or several masks claim belongs to none. Where an image has both,
-    the box is its object, and the mask stands in for a box that does not fit.
+    The name of a box is the path in its file. A mask belongs to the image of the same name, whatever its
+    extension; if several images or several masks have that name, it belongs to none. If an image has both,
+    the box is its object, and the mask replaces a box that does not fit.
     """
 
     boxes: Mapping[str, Box] = field(default_factory=dict)
     masks: Mapping[str, Path] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
     object_values: ObjectValues = ()
 
     def __contains__(self, name: str) -> bool:
         return name in self.boxes or _stem(name) in self.masks
 
     def identity(self, name: str) -> str:
-        """What decides the region of an image, in few letters."""
+        """Return what determines the region of an image, as a short string."""
         if name in self.boxes:
             return repr(self.boxes[name])
         content = hashlib.sha256(self.masks[_stem(name)].read_bytes()).hexdigest()
         return f"{content} {self.object_values}" if self.object_values else content
 
     def strangers(self, names: list[str]) -> list[str]:
-        """What has a region here and is none of the images `names`."""
+        """Return the names of regions that belong to none of the images `names`."""
         stems = {_stem(name) for name in names}
         known = set(names)
         return [name for name in self.boxes if name not in known] + [
@@ -67,10 +67,10 @@ class Regions:
         ]
 
     def inside(self, name: str, width: int, height: int) -> np.ndarray:
-        """Which pixels of the image called `name`, `width` × `height`, are the object: bool (H, W).
+        """Return the object in the image called `name`, `width` × `height` pixels, as bool (H, W).
 
-        Raises RequestError, with the reason alone, for a box that is not within the image, a mask of another
-        size, and one without any object.
+        Raises RequestError, with only the reason, for a box beyond the image, or a mask of another size or
+        without an object.
         """
         if name in self.boxes:
             return _inside_box(self.boxes[name], width, height)
@@ -79,12 +79,12 @@ class Regions:
     def fitting(
         self, sizes: Mapping[str, tuple[int, int]], seen: Callable[[np.ndarray], np.ndarray]
     ) -> "Regions":
-        """One region for each image whose region fits it, and in `left_out` sentences on all others.
+        """Return the regions that fit their images, and sentences on all others as `exclusions`.
 
-        `sizes` are (width, height) of the images by name, `seen` gives of an object (H, W) what a network
-        sees, or raises RequestError with the reason.
+        `sizes` are (width, height) of the images by name. `seen` returns what a network sees of an object
+        (H, W), or raises RequestError with the reason.
 
-        Raises RequestError where which of the masks' values is the object is not known.
+        Raises RequestError if it is unclear which of the masks' values is the object.
         """
         claims = Counter(_stem(name) for name in sizes)
         if not self.object_values:
@@ -95,17 +95,17 @@ class Regions:
         for name, size in sizes.items():
             box, mask = self.boxes.get(name), self.masks.get(_stem(name))
             if mask and claims[_stem(name)] > 1:
-                unfit.append(f"{name}: another image could be that of the mask {mask.name} as well")
+                unfit.append(f"{name}: the mask {mask.name} may belong to another image as well")
                 mask = None
             if box:
                 try:
                     seen(_inside_box(box, *size))
                 except RequestError as error:
-                    unfit.append(f"{name}: {error}" + "; its mask counts instead" * bool(mask))
+                    unfit.append(f"{name}: {error}" + "; its mask is used instead" * bool(mask))
                 else:
                     boxes[name] = box
                     if mask:
-                        unfit.append(f"{name}: its mask {mask.name}, as it has a box, which counts")
+                        unfit.append(f"{name}: its mask {mask.name}, because its box is used")
                     continue
             if mask:
                 try:
@@ -114,10 +114,10 @@ class Regions:
                     unfit.append(f"{name}: {error}")
                 else:
                     masks[_stem(name)] = mask
-        return Regions(boxes, masks, (*self.left_out, *unfit), self.object_values)
+        return Regions(boxes, masks, (*self.exclusions, *unfit), self.object_values)
 
     def describe(self) -> str:
-        """Say in a sentence which values of the masks are the object; "" where there are no masks."""
+        """Return a sentence on which values of the masks are the object; "" without masks."""
         return describe_masks(list(self.masks.values()), self.object_values)
 
 
@@ -126,23 +126,23 @@ def read_regions(boxes: Path | None, masks: Path | None, mask_object: str | None
 
     `mask_object` says which values of the masks are the object: "1", "1,2" or "128-255".
 
-    Raises RequestError for what is not there, is no such JSON, or holds none; a single entry that is no box
-    is left out.
+    Raises RequestError if a path is missing, is no such JSON, or has no regions; an entry that is no box is
+    excluded.
     """
-    found, left_out = _read_boxes(boxes) if boxes else ({}, [])
+    found, exclusions = _read_boxes(boxes) if boxes else ({}, [])
     named, claimed = _list_masks(masks) if masks else ({}, [])
     values = parse_object_values(mask_object) if mask_object is not None else ()
     if values and not masks:
         raise RequestError(f"--mask-object {mask_object} is for masks: give their folder with --masks")
-    return Regions(found, named, (*left_out, *claimed), values)
+    return Regions(found, named, (*exclusions, *claimed), values)
 
 
 def as_seen(inside: np.ndarray, canvas: int, image_size: int) -> np.ndarray:
-    """The object (H, W) as a network sees it, bool (S, S): resized and cut as `place` and `centre` do it.
+    """Return the object (H, W) as a network sees it, bool (S, S), resized and cut as by `place` and `centre`.
 
-    A pixel that it covers by half belongs to it; of an object too small to do so, those that it covers most.
+    A pixel belongs to it if at least half of it is covered; for a smaller object, the most covered pixels do.
 
-    Raises RequestError, with the reason alone, where nothing of it is seen.
+    Raises RequestError, with only the reason, if nothing of it is seen.
     """
     placed = place(np.where(inside, 255, 0).astype(np.uint8), 1, canvas)[0]
     most = int(placed.max())
@@ -165,13 +165,13 @@ def _read_boxes(path: Path) -> tuple[dict[str, Box], list[str]]:
             f"--boxes {path}: expected a JSON object of boxes, path of an image → [x0, y0, x1, y1]"
         )
     boxes: dict[str, Box] = {}
-    left_out = []
+    exclusions = []
     for name, value in content.items():
         if _is_box(value):
             boxes[str(PurePosixPath(name))] = (value[0], value[1], value[2], value[3])
         else:
-            left_out.append(f"{name}: its box is {str(value)[:60]}, expected [x0, y0, x1, y1]")
-    return boxes, left_out
+            exclusions.append(f"{name}: its box is {str(value)[:60]}, expected [x0, y0, x1, y1]")
+    return boxes, exclusions
 
 
 def _is_box(value: Any) -> bool:
@@ -192,10 +192,10 @@ def _inside_box(box: Box, width: int, height: int) -> np.ndarray:
 
 
 def _list_masks(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """The masks by the stems of their images, and sentences on those that share one."""
+    """Return the masks by the stems of their images, and sentences on masks with the same stem."""
     folder = folder.expanduser()
     if not folder.is_dir():
-        raise RequestError(f"--masks {folder} is no folder: give one with a mask for each image")
+        raise RequestError(f"--masks {folder} is not a folder: give one with a mask for each image")
     found: dict[str, list[Path]] = {}
     for file in sorted(folder.rglob("*")):
         if file.suffix.lower() in EXTENSIONS and not file.name.startswith("."):

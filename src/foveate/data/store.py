@@ -1,4 +1,4 @@
-"""Where decoded images come from, a batch at a time: memory, or the files themselves."""
+"""Stores that give decoded images a batch at a time, from memory or from the files."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class ImageStore(ABC):
 
     @abstractmethod
     def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
-        """The images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices."""
+        """Return the images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices."""
 
 
 class MemoryStore(ImageStore):
@@ -36,29 +36,29 @@ class MemoryStore(ImageStore):
         self._copies: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
-        """The images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices."""
+        """Return the images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         return self.images[index], self._labels[index]
 
     def resident(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """All images, uint8 (N, C, S, S), and labels, int64 (N,), on `device`, copied there once."""
+        """Return all images, uint8 (N, C, S, S), and labels, int64 (N,), on `device`, copied once."""
         if device not in self._copies:
             self._copies[device] = self.images.to(device), self._labels.to(device)
         return self._copies[device]
 
     def fits(self, device: torch.device) -> bool:
-        """Whether all images lie on this CUDA device, or take at most a quarter of its free memory."""
+        """Return whether all images are on this CUDA device, or take at most a quarter of its free memory."""
         return device in self._copies or self.images.nbytes <= torch.cuda.mem_get_info(device)[0] // 4
 
 
 class StreamedStore(ImageStore):
-    """Images decoded whenever they are asked for; picklable, for the worker processes of a DataLoader."""
+    """Images decoded on demand; picklable, for the worker processes of a DataLoader."""
 
     def __init__(self, part: Part, layout: Layout) -> None:
         self.part, self.layout, self.labels = part, layout, part.labels
 
     def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
-        """The images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices.
+        """Return the images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices.
 
         Raises:
             RequestError: an image is broken, or smaller than the crop.

@@ -1,4 +1,4 @@
-"""Looking at the images of a set before anything is trained: headers of a sample, or all of them decoded."""
+"""Survey the images of a set before training: read headers of a sample, or decode all of them."""
 
 import hashlib
 import os
@@ -23,13 +23,13 @@ DIGEST = 16
 
 
 class Survey(NamedTuple):
-    """What reading some images gave: of each its part, its index there, and its header or what is wrong."""
+    """The images that were read: the part and index of each, and its header or its error."""
 
     rows: Sequence[tuple[Part, int]]
     results: Sequence[Header | UnreadableImageError]
 
     def healthy(self) -> tuple[list[Header], list[tuple[Part, int]]]:
-        """Headers and rows of the images that could be read.
+        """Return headers and rows of the images that could be read.
 
         Raises:
             RequestError: there is none.
@@ -40,7 +40,7 @@ class Survey(NamedTuple):
         return [header for header, _ in pairs], [row for _, row in pairs]
 
     def broken(self) -> list[tuple[str, UnreadableImageError]]:
-        """Names of the others, with the reasons."""
+        """Return the names of the other images, with the reasons."""
         return [
             (part.where(index), result)
             for (part, index), result in zip(self.rows, self.results, strict=True)
@@ -57,13 +57,13 @@ def in_threads(function: Callable[[int], Result], count: int) -> list[Result]:
 
 
 def spread(labels: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` positions of `labels`, spread evenly over the classes and within each, sorted."""
+    """Return at most `count` positions of `labels`, spread evenly over and within the classes, sorted."""
     order = np.argsort(labels, kind="stable")
     return np.sort(order[np.linspace(0, len(order), min(count, len(order)), endpoint=False).astype(np.int64)])
 
 
 def probe_sample(parts: Sequence[Part], count: int) -> Survey:
-    """Read the headers of some `count` images, equally many of each part."""
+    """Read the headers of about `count` images, the same number of each part."""
     share = -(-count // len(parts))
     rows = [(part, int(index)) for part in parts for index in spread(part.labels, share)]
 
@@ -101,12 +101,12 @@ def _blake(content: bytes = b"") -> "hashlib.blake2b":
 def decode_all(
     parts: Sequence[Part], layout: Layout, *, keep: bool
 ) -> tuple[list[Tensor], Survey, np.ndarray]:
-    """Decode every image, into one tensor a part, uint8 (N, C, S, S), if they are to be kept.
+    """Decode every image, with `keep` into one tensor per part, uint8 (N, C, S, S).
 
     A broken image leaves its place in the tensor undefined and its reason in the survey.
 
     Returns:
-        the tensors, what was found, and the hash of each image as it is stored, uint8 (N, DIGEST).
+        the tensors, the survey, and the hash of each image as it is stored, uint8 (N, DIGEST).
     """
     rows = [(part, index) for part in parts for index in range(len(part))]
     shape = (len(rows) if keep else 0, layout.channels, layout.canvas, layout.canvas)

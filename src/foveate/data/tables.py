@@ -1,4 +1,4 @@
-"""Sets with images in a table's column, through Hugging Face datasets: parquet files or a hub name."""
+"""Read tables with a column of images by Hugging Face datasets, from parquet files or the hub."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category")
 class TableImages:
     """The images of a table's column, each a struct of `bytes` and `path`.
 
-    Rows are read from the memory-mapped Arrow table itself, not through the dataset, which formats each.
+    Rows are read from the memory-mapped Arrow table, because the dataset formats each row.
     """
 
     def __init__(self, dataset: "Dataset", column: str, name: str) -> None:
@@ -39,7 +39,7 @@ class TableImages:
         return stored.get("bytes") or b""
 
     def where(self, row: int) -> str:
-        """The part and row, and the file that the row was made of where it is known."""
+        """Return the part and row, and the file that the row was made from if it is known."""
         path = self._stored(row).get("path")
         return f"{self.name}, row {row}" + (f" ({path})" if path else "")
 
@@ -48,12 +48,12 @@ class TableImages:
 
 
 def is_hub_name(source: str) -> bool:
-    """Whether `source` reads as owner/name or owner/name:config."""
+    """Return whether `source` has the form owner/name or owner/name:config."""
     return HUB_NAME.fullmatch(source) is not None
 
 
 def parquet_files(root: Path) -> list[str]:
-    """Relative names of the parquet files in `root` and its direct subfolders, sorted."""
+    """Return the relative names of the parquet files in `root` and its direct subfolders, sorted."""
     found = [*root.glob("*.parquet"), *root.glob("*/*.parquet")]
     return sorted(file.relative_to(root).as_posix() for file in found)
 
@@ -79,7 +79,7 @@ def read_hub(source: str, image_column: str | None, label_column: str | None) ->
     """Read a set of the Hugging Face hub (`owner/name`, `owner/name:config`), downloading it the first time.
 
     Raises:
-        RequestError: the set cannot be had, or has no clear image or label column.
+        RequestError: the set cannot be loaded, or has no clear image or label column.
     """
     match = HUB_NAME.fullmatch(source)
     assert match is not None
@@ -87,7 +87,7 @@ def read_hub(source: str, image_column: str | None, label_column: str | None) ->
         tables = _load(match["path"], match["config"])
     except (OSError, ValueError) as error:
         raise RequestError(
-            f"{source!r} is neither a folder here nor a set that the Hugging Face hub gives: {error}"
+            f"{source!r} is neither a folder nor a set that the Hugging Face hub provides: {error}"
         ) from error
     sizes = {part: (table.num_rows, str(table.features)) for part, table in tables.items()}
     files = sorted(next(iter(tables.values())).info.download_checksums or ())  # addresses with their commit
@@ -117,13 +117,13 @@ def _read(
 
     unlabelled = [part for part, labels in raw.items() if _lacks_labels(labels).all()]
     notes += [
-        Note(f"The {part} part was left out: it has no labels.", is_exclusion=True) for part in unlabelled
+        Note(f"The {part} part was excluded: it has no labels.", is_exclusion=True) for part in unlabelled
     ]
     chosen: dict[str, str] = {}
     for part in raw:
         role = role_of(part) or (part if len(raw) == 1 else None)
         if role is None or role in chosen:
-            said = f"The {part} part was left out: train, test and validation parts are used."
+            said = f"The {part} part was excluded: only train, test and validation parts are used."
             notes.append(Note(said, is_exclusion=True))
         elif part not in unlabelled:
             chosen[role] = part
@@ -154,7 +154,7 @@ def _read(
 
 
 def _lacks_labels(labels: np.ndarray) -> np.ndarray:
-    """A mask of rows without a label: -1 and null, which Arrow turns to NaN or None."""
+    """Return a mask of the rows without a label: -1 or null, which Arrow turns into NaN or None."""
     if labels.dtype == object:
         return np.array([label is None for label in labels], dtype=bool)
     return np.isnan(labels) | (labels == -1)

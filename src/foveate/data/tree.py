@@ -1,4 +1,4 @@
-"""What lies below a folder: images, other files, and everything that is passed over, counted and named."""
+"""List what is below a folder: images, other files, and everything that is skipped."""
 
 import os
 from collections import Counter
@@ -19,7 +19,7 @@ EXTENSIONS = frozenset(
     }
 )
 SYSTEM_FOLDERS = frozenset({"lost+found"})
-"""Folders that a file system makes for itself and that nobody but root may read."""
+"""Folders that a file system creates for itself and that only root may read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,8 @@ class Folder:
 
     Attributes:
         name: relative to the tree's root, with forward slashes; "." is the root itself.
-        images: names, relative to the root, of the images that lie directly in it.
-        others: how many other files lie directly in it, by extension (or by name where there is none).
+        images: names, relative to the root, of the images directly in it.
+        others: number of other files directly in it, by extension (or by name without one).
         folders: the folders in it, sorted by name.
     """
 
@@ -45,7 +45,7 @@ class Folder:
 
     @cached_property
     def count(self) -> int:
-        """How many images lie in it, at any depth."""
+        """Number of images in it, at any depth."""
         return len(self.images) + sum(folder.count for folder in self.folders)
 
     @cached_property
@@ -54,28 +54,28 @@ class Folder:
         return tuple(folder for folder in self.folders if folder.count)
 
     def below(self) -> list[str]:
-        """Sorted names, relative to the root, of its images at any depth."""
+        """Return the sorted names, relative to the root, of its images at any depth."""
         return sorted(name for folder in self.walk() for name in folder.images)
 
     def walk(self) -> Iterator["Folder"]:
-        """It and all folders below it."""
+        """Yield it and all folders below it."""
         yield self
         for folder in self.folders:
             yield from folder.walk()
 
     def others_below(self) -> Counter[str]:
-        """How many files at any depth are no images, by extension."""
+        """Count the files at any depth that are not images, by extension."""
         return sum((folder.others for folder in self.walk()), Counter[str]())
 
 
 @dataclass
 class Tree:
-    """A root with all that lies below it, and what was passed over.
+    """A root with everything below it, and what was skipped.
 
     Attributes:
-        hidden: names of folders and files that start with "." or "__" and how many images each has.
-        dangling: names of links whose target is not there.
-        circular: names of links to a folder that they lie in themselves.
+        hidden: folders and files whose names start with "." or "__", with the number of images in each.
+        dangling: names of links without an existing target.
+        circular: names of links to a folder that contains them.
     """
 
     path: Path
@@ -88,32 +88,25 @@ class Tree:
         """Return notes on what was skipped."""
         notes = []
         if self.hidden:
-            named = [f"{name} ({count:,})" for name, count in self.hidden.items()]
-            said = (
-                f"{_images(self.hidden.total())} in files and folders whose names start with . or __ were "
-                f"left out: {shortened(named, 8)}."
-            )
+            named = shortened([f"{name} ({count:,})" for name, count in self.hidden.items()], 8)
+            said = f"{self.hidden.total():,} images in hidden files and folders were excluded: {named}."
             notes.append(Note(said, is_exclusion=True))
         if self.dangling:
-            said = (
-                f"{_links(self.dangling)} to what is not there and were left out: "
-                f"{shortened(self.dangling, 8)}."
-            )
+            said = f"Broken links were excluded ({len(self.dangling):,}): {shortened(self.dangling, 8)}."
             notes.append(Note(said, is_exclusion=True))
         if self.circular:
-            said = (
-                f"{_links(self.circular)} to a folder above and were not followed: "
-                f"{shortened(self.circular, 8)}."
+            named = shortened(self.circular, 8)
+            notes.append(
+                Note(f"Links to a folder above were not followed ({len(self.circular):,}): {named}.")
             )
-            notes.append(Note(said))
         return notes
 
 
 def scan(root: Path) -> Tree:
-    """List all that lies below `root`. Links are followed as timm does, but for those that lead in circles.
+    """List everything below `root`. Links are followed, as timm does, except circular ones.
 
     Raises:
-        RequestError: a folder cannot be read; it is named.
+        RequestError: a folder cannot be read.
     """
     tree = Tree(root, Folder(".", (), Counter(), ()))
     tree.root = _read(tree, root, "", frozenset())
@@ -121,7 +114,7 @@ def scan(root: Path) -> Tree:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file of this name is an image by its extension."""
+    """Return whether a file of this name has the extension of an image."""
     return PurePath(name).suffix.lower() in EXTENSIONS
 
 
@@ -148,7 +141,7 @@ def _read(tree: Tree, path: Path, prefix: str, above: frozenset[tuple[int, int]]
             elif not entry.is_file():
                 continue
             elif entry.name.startswith("."):
-                # "._name.jpg" is no image: macOS keeps the attributes of name.jpg in it.
+                # "._name.jpg" is not an image: macOS keeps the attributes of name.jpg in it.
                 if is_image(entry.name) and not entry.name.startswith("._"):
                     tree.hidden[name] += 1
             elif is_image(entry.name):
@@ -157,8 +150,8 @@ def _read(tree: Tree, path: Path, prefix: str, above: frozenset[tuple[int, int]]
                 others[PurePath(entry.name).suffix.lower() or entry.name] += 1
     except OSError as error:
         raise RequestError(
-            f"the folder {error.filename or path} cannot be read: {error.strerror}. Its images would be "
-            "missing without a word: give yourself the right to read it, or take it out of the set"
+            f"the folder {error.filename or path} cannot be read: {error.strerror}. Make it "
+            "readable, or remove it from the set: otherwise its images would be missing unnoticed"
         ) from error
     return Folder(prefix.rstrip("/") or ".", tuple(images), others, tuple(folders))
 
@@ -169,17 +162,9 @@ def _place(entry: os.DirEntry[str]) -> tuple[int, int]:
 
 
 def _count_hidden(tree: Tree, path: Path, name: str) -> None:
-    """Count the images of a folder that is passed over; links in it are not followed."""
+    """Count the images of a folder that is skipped; links in it are not followed."""
     images = sum(
         is_image(file) and not file.startswith("._") for _, _, files in os.walk(path) for file in files
     )
     if images:
         tree.hidden[name] += images
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
-
-
-def _links(names: list[str]) -> str:
-    return f"{len(names):,} link{' leads' if len(names) == 1 else 's lead'}"

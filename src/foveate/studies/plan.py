@@ -118,7 +118,7 @@ def _measure(
     @torch.inference_mode()
     def judge(images: Tensor, labels: Tensor) -> None:
         with autocast:
-            network(prepare.plain(images))
+            network(prepare.unaugmented(images))
 
     step = _time(train, loader, device)
     network.eval()

@@ -1,4 +1,4 @@
-"""What networks are trained to do: loss, metrics and a score for each image, a task a file."""
+"""Tasks that networks are trained for, one per file: loss, metrics and scores of each image."""
 
 from foveate.errors import RequestError, unknown_name
 from foveate.tasks.classification import Classification
@@ -11,7 +11,7 @@ TASKS: dict[str, Task] = {"classification": Classification()}
 
 
 def find_task(name: str) -> Task:
-    """Return the task called `name`; RequestError names the nearest where there is none."""
+    """Return the task called `name`, or raise RequestError with the nearest names."""
     if name not in TASKS:
         raise RequestError(unknown_name("task", name, TASKS))
     return TASKS[name]

@@ -1,4 +1,4 @@
-"""Image classification: cross-entropy, accuracy and its companions, a score for each image."""
+"""Image classification: cross-entropy loss, accuracy and other metrics, scores of each image."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,11 @@ LARGEST_LOSS = torch.finfo(torch.float16).max
 
 
 class Classification:
-    """Images of one class each: outputs are logits (B, classes), targets labels (B,)."""
+    """Images of one class each. Outputs are logits (B, classes), targets are labels (B,)."""
 
     @property
     def record(self) -> TaskRecord:
-        """Accuracy first."""
+        """The name of the task and its metrics; accuracy is the primary one."""
         return CLASSIFICATION
 
     def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a task is: a loss, the metrics by which networks are compared, and a score for each image."""
+"""The interface of a task: a loss, the metrics that compare networks, and scores of each image."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,9 +13,9 @@ __all__ = ["Task"]
 
 
 class Task(Protocol):
-    """What networks are trained to do.
+    """A task that networks are trained for.
 
-    `outputs` are what a network gives for a batch or a part of B images, `targets` what is true of them.
+    `outputs` are a network's outputs for B images, and `targets` their true values.
     """
 
     @property
@@ -26,10 +26,10 @@ class Task(Protocol):
         """Return the mean loss over the images, a scalar."""
 
     def sum_of_primary(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the sum of the primary metric over the images, a scalar; of it epochs take the mean."""
+        """Return the sum of the primary metric over the images, a scalar."""
 
     def scores(self, outputs: Tensor, targets: Tensor, classes: Sequence[str]) -> Scores:
-        """Return every metric of a whole part, all of whose outputs and targets are given."""
+        """Return every metric of a part from all its outputs and targets."""
 
     def image_scores(self, run: str, outputs: Tensor, targets: Tensor) -> ImageScores:
-        """Return what is kept of each image of the test part of the run with this id."""
+        """Return the scores of each test image, which are kept for the run with this id."""

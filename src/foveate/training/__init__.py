@@ -1,1 +1,1 @@
-"""The recipe, validated and written into every result, and the fit on Lightning."""
+"""Training: the recipe, and the fit with Lightning."""

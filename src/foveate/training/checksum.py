@@ -1,7 +1,7 @@
-"""A checksum inside a zip archive, which is what `torch.save` writes: the archive's own comment holds it.
+"""A checksum in the comment of a zip archive, the format that `torch.save` writes.
 
-One file holds both, so no kill between two renames can part them, and whatever reads zip archives (torch of
-any version, foveate 0.1.0) reads it as before. See PKWARE's APPNOTE.TXT, 4.3.16, for the end of an archive.
+Both are in one file, so a killed process never leaves one without the other, and every reader of zip archives
+(any torch, foveate 0.1.0) still reads it. See PKWARE's APPNOTE.TXT, 4.3.16, for the end of an archive.
 """
 
 import struct
@@ -21,7 +21,7 @@ END_SIZE = 22
 
 
 def add_checksum(file: IO[bytes]) -> None:
-    """Append the checksum of the archive that was just written to `file`, as its comment."""
+    """Append the checksum of the archive in `file` as its comment."""
     size = file.seek(-2, 2) + 2
     file.write(struct.pack("<H", COMMENT))
     file.flush()
@@ -29,10 +29,10 @@ def add_checksum(file: IO[bytes]) -> None:
 
 
 def check_checksum(path: Path) -> None:
-    """Compare the checksum of the archive at `path` with its bytes; one without any, of 0.1.0, passes.
+    """Validate the checksum of the archive at `path`; an archive of 0.1.0 has none and passes.
 
     Raises:
-        ValueError: the file is not as it was written.
+        ValueError: the file was damaged after it was written.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -41,6 +41,6 @@ def check_checksum(path: Path) -> None:
     comment = tail[-COMMENT:]
     if comment.startswith(MARK):
         if comment[len(MARK) :] != file_sha256(path, size - COMMENT).encode():
-            raise ValueError("its checksum is not that of its bytes")
+            raise ValueError("its checksum does not match its bytes")
     elif tail[-END_SIZE:][:4] != END or tail[-2:] != b"\0\0":
-        raise ValueError("it does not end as it was written")
+        raise ValueError("its end is missing or damaged")

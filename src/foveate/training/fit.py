@@ -1,4 +1,4 @@
-"""One training on Lightning, from the last checkpoint of its folder if there is one."""
+"""Train a network with Lightning, and resume from the last checkpoint of its folder."""
 
 import logging
 import signal
@@ -28,7 +28,7 @@ __all__ = ["Fitted", "Logs", "OnEpoch", "OnStep", "fit"]
 
 Logs = Literal["none", "csv", "tensorboard"]
 OnStep = Callable[[int, int, int, float | None], None]
-"""Called some times a second with epoch (from 1), step, steps of the epoch, last validation value."""
+"""Called a few times a second with epoch (from 1), step, steps per epoch, last validation value."""
 OnEpoch = Callable[[int, float], None]
 """Called after each epoch with its number (from 1) and its validation value; an exception ends training."""
 
@@ -37,7 +37,7 @@ SECONDS_BETWEEN_CALLS = 0.25
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a training ended with; the network holds the weights of `chosen_epoch`."""
+    """The result of a training; the network holds the weights of `chosen_epoch`."""
 
     epochs: tuple[Epoch, ...]
     chosen_epoch: int
@@ -59,14 +59,14 @@ def fit(
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Fitted:
-    """Train `network` for `task` by `recipe` and leave in it the weights that the recipe chooses.
+    """Train `network` for `task` by `recipe`, and load the weights that the recipe chooses into it.
 
     Args:
         prepare: turns uint8 batches into normalised ones, augmented for training.
         training: batches of (uint8 images (B, C, S, S), labels (B,)); its sampler has `set_epoch`.
-        validation: the part that early stopping and the choice of weights look at, and nothing else.
-        folder: holds the checkpoint. A training resumes from one that is already there, to the same end: on a
-            CPU bit for bit, given the same number of threads.
+        validation: the only part that early stopping and the choice of weights use.
+        folder: holds the checkpoint. A training resumes from an existing one with the same result: on a CPU
+            bit for bit, with the same number of threads.
         device: auto, cpu, cuda, cuda:N or mps.
 
     Raises:
@@ -115,24 +115,24 @@ def _read_checkpoint(checkpoint: Path, keeper: RunKeeper) -> None:
         keeper.load_state_dict(saved["callbacks"][keeper.state_key])
     except WorkError:
         raise
-    except Exception as error:  # whatever a file that is no checkpoint makes torch raise
+    except Exception as error:  # torch raises many types for such a file
         raise WorkError(
-            f"{checkpoint} is no checkpoint to resume from ({type(error).__name__}): delete it, and the run "
-            "starts again"
+            f"{checkpoint} is not a checkpoint to resume from ({type(error).__name__}): delete it to start "
+            "the run again"
         ) from error
 
 
 def lightning_device(device: str) -> dict[str, Any]:
-    """Lightning's `accelerator` and `devices` for a name in torch's spelling."""
+    """Return Lightning's `accelerator` and `devices` for a device name of torch."""
     kind, colon, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdecimal())):
         raise RequestError(f"unknown device {device!r}: expected auto, cpu, cuda, cuda:N or mps")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise RequestError(
-            f"device {device!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices"
+            f"device {device!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices"
         )
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise RequestError("device 'mps' is not there: this torch or this machine has no Metal")
+        raise RequestError("device 'mps' is not available: this torch or this machine has no Metal")
     return {"accelerator": kind, "devices": [int(number)] if number else 1}
 
 
@@ -148,7 +148,7 @@ def _logger(logs: Logs, folder: Path) -> Logger | bool:
 
 
 class _StepCalls(lightning.Callback):
-    """Tells `on_step` where the training is, at most some times a second."""
+    """Calls `on_step` with the progress of the training, a few times a second."""
 
     def __init__(self, on_step: OnStep, metric: Metric):
         self.on_step = on_step
@@ -168,7 +168,7 @@ class _StepCalls(lightning.Callback):
 
 
 class _EpochCalls(lightning.Callback):
-    """Tells `on_epoch` how each epoch ended."""
+    """Calls `on_epoch` after each epoch."""
 
     def __init__(self, on_epoch: OnEpoch, metric: Metric):
         self.on_epoch = on_epoch
@@ -181,7 +181,7 @@ class _EpochCalls(lightning.Callback):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep away Lightning's advice on workers and logging, and torch's on what Lightning calls."""
+    """Silence Lightning's advice on workers and logging, and torch's warnings on Lightning's calls."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
@@ -197,7 +197,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Lightning turns Ctrl-C into SystemExit and ignores later ones: give the person's Ctrl-C back."""
+    """Raise KeyboardInterrupt on Ctrl-C, where Lightning raises SystemExit and ignores further ones."""
     try:
         yield
     except SystemExit as error:

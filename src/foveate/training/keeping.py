@@ -1,4 +1,4 @@
-"""What a training keeps while it runs: the rows of its epochs, the best weights, the checkpoint."""
+"""What is kept while a training runs: a row for each epoch, the best weights, the checkpoint."""
 
 import math
 import time
@@ -24,14 +24,14 @@ __all__ = ["CHECKPOINT", "RunKeeper", "WholeCheckpointIO"]
 
 CHECKPOINT = "last.ckpt"
 SMALL_BYTES, SHARE, LONGEST_SECONDS = 2**25, 0.05, 30.0
-"""A checkpoint of more bytes is written seldom enough to take at most this share of the time, but after so
-many seconds at the latest: so much training is lost when a process is killed."""
+"""A checkpoint of more than SMALL_BYTES takes at most SHARE of the time to be written, but is written every
+LONGEST_SECONDS at the latest: a killed process loses that much training."""
 
 
 class WholeCheckpointIO(CheckpointIO):
-    """Checkpoints written whole or not at all, with a checksum that every reading compares.
+    """Checkpoints that are written whole or not at all, with a checksum that is validated on reading.
 
-    Nothing but tensors and numbers is unpickled from them.
+    Only tensors and built-in types are unpickled from them.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -43,10 +43,10 @@ class WholeCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read with torch's restricted unpickler, whatever the caller asked for.
+        """Read with torch's restricted unpickler, whatever `weights_only` says.
 
         Raises:
-            ValueError: the file is not as it was written.
+            ValueError: the file was damaged after it was written.
         """
         check_checksum(Path(path))
         checkpoint: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
@@ -58,18 +58,17 @@ class WholeCheckpointIO(CheckpointIO):
 
 
 class RunKeeper(Checkpoint):
-    """After each epoch: a row of metrics, the best weights so far, and all of it in one checkpoint.
+    """Keeps a row of metrics for each epoch and the best weights so far, both inside one checkpoint.
 
-    A large checkpoint beside short epochs, as of a ResNet-18 on a GPU, is not written after each of them: see
-    SMALL_BYTES.
+    A large checkpoint is not written after every short epoch: see SMALL_BYTES.
 
-    A row's `input_share` is the share of the training's time that went by between the end of one batch and
-    the start of the next (the first one's wait included): images were waited for, or moved to the device. A
-    GPU goes on with what it was given meanwhile, so of its own time it is an upper bound. `learned` are the
-    learned numbers of the judged network's attention by site, where it has any.
+    A row's `input_share` is the share of the training time between the end of a batch and the start of the
+    next, including the wait for the first: images are loaded or moved to the device. A GPU continues its
+    queued work meanwhile, so for its own time this is an upper bound. `learned` holds the learned numbers of
+    the evaluated network's attention by site, if it has any.
 
-    Rows and best weights travel inside the checkpoint, so that a killed run goes on with exactly the ones
-    that belong to it. Whether training is over follows from the rows alone.
+    Rows and best weights are part of the checkpoint, so that a killed run resumes with exactly those that
+    belong to it. Whether the training is finished follows from the rows alone.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, metric: Metric):
@@ -86,7 +85,7 @@ class RunKeeper(Checkpoint):
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the recipe's patience has run out before its epochs."""
+        """Whether the recipe's patience ran out before its epochs."""
         patience = self.recipe.patience
         waited = len(self.epochs) - self._best_epoch()
         return patience is not None and waited >= patience and len(self.epochs) < self.recipe.epochs
@@ -97,7 +96,7 @@ class RunKeeper(Checkpoint):
         return self.stopped_early or len(self.epochs) >= self.recipe.epochs
 
     def _best_epoch(self) -> int:
-        """The best epoch, from 1 (0: none yet); of equals the one with the smaller loss, then the earlier."""
+        """Return the best epoch, from 1, or 0. Ties go to the smaller loss, then to the earlier epoch."""
 
         def merit(row: Epoch) -> tuple[float, ...]:
             loss = -row.validation_loss
@@ -112,23 +111,23 @@ class RunKeeper(Checkpoint):
         self._waited = 0.0
 
     def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Since the last batch ended nothing was done but to get this one, and to move it to the device."""
+        """Add the time since the last batch ended, spent on loading this one and moving it to the device."""
         self._waited += time.perf_counter() - self._ended
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """From here on the next batch is waited for."""
+        """Start the clock for the wait for the next batch."""
         self._ended = time.perf_counter()
 
     def on_validation_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Training's share of the epoch ends here."""
+        """Stop the clock of the epoch's training."""
         self._trained = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Row, best weights, checkpoint; and the end, where the rows say so."""
+        """Add the row, keep the best weights, write the checkpoint if it is due, and stop at the end."""
         assert isinstance(module, TrainingModule)
         images = trainer.num_training_batches * self.recipe.batch_size * trainer.world_size
         training = self._trained - self._started
-        learned = learned_numbers(module.judged)
+        learned = learned_numbers(module.evaluated)
         row: dict[str, Any] = {
             "epoch": trainer.current_epoch + 1,
             **module.means,
@@ -138,7 +137,7 @@ class RunKeeper(Checkpoint):
             "input_share": round(self._waited / training, 4),
         }
         self.epochs.append(Epoch(**row, learned=learned) if learned else Epoch(**row))
-        self._choose(module.judged)
+        self._choose(module.evaluated)
         if self.finished or self._checkpoint_is_due():
             started = time.perf_counter()
             trainer.save_checkpoint(self.folder / CHECKPOINT)
@@ -146,18 +145,18 @@ class RunKeeper(Checkpoint):
             self._saving_took = self._saved_at - started
             self._saved_bytes = (self.folder / CHECKPOINT).stat().st_size
         if trainer.is_global_zero:
-            # Without the learned numbers of each site, which are in the result's record.
+            # The learned numbers of each site are only in the result's record.
             rows = [{key: getattr(epoch, key) for key in row} for epoch in self.epochs]
             write_csv(self.folder / "epochs.csv", rows)
         trainer.should_stop = self.finished
 
-    def _choose(self, judged: nn.Module) -> None:
-        """Keep the weights that the recipe chooses; those of the last epoch are needed at the end alone."""
+    def _choose(self, evaluated: nn.Module) -> None:
+        """Keep the weights that the recipe chooses; the last epoch's are copied only at the end."""
         last = self.recipe.choose == "last"
         if last or self._best_epoch() == len(self.epochs):
             self.chosen_epoch = len(self.epochs)
             if self.finished or not last:
-                self.weights = {key: value.detach().clone() for key, value in judged.state_dict().items()}
+                self.weights = {key: value.detach().clone() for key, value in evaluated.state_dict().items()}
 
     def _checkpoint_is_due(self) -> bool:
         waited = time.perf_counter() - self._saved_at
@@ -165,7 +164,7 @@ class RunKeeper(Checkpoint):
         return small or waited >= min(self._saving_took / SHARE, LONGEST_SECONDS)
 
     def state_dict(self) -> dict[str, Any]:
-        """What goes into the checkpoint; `run` is the name of its folder, which is a run's id in a study."""
+        """Return the content of the checkpoint; `run` is the name of its folder, in a study the run's id."""
         weights = {key: value.cpu() for key, value in self.weights.items()}
         return {
             "run": self.folder.name,
@@ -175,11 +174,11 @@ class RunKeeper(Checkpoint):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What a run resumes with. WorkError where it is another run's; 0.1.0 did not say whose it is."""
+        """Restore a run, or raise WorkError for another run's checkpoint; those of 0.1.0 name no run."""
         if state_dict.get("run", self.folder.name) != self.folder.name:
             raise WorkError(
                 f"{self.folder / CHECKPOINT} is the checkpoint of another run, {state_dict['run']}: delete "
-                "it, and the run starts anew"
+                "it to start the run again"
             )
         self.epochs = [Epoch.model_validate(row) for row in state_dict["epochs"]]
         self.chosen_epoch = state_dict["chosen_epoch"]

@@ -1,4 +1,4 @@
-"""What the attention of a network says of itself while it trains: a few learned numbers by site."""
+"""Learned numbers of the attention at each site, recorded while a network trains."""
 
 from torch import nn
 
@@ -9,14 +9,14 @@ __all__ = ["learned_numbers"]
 
 
 def learned_numbers(network: nn.Module) -> dict[str, dict[str, float]]:
-    """Ask the attention at each site for its learned numbers, such as {"layer1.0": {"tau": 1.02}, …}.
+    """Return the learned numbers of the attention at each site, such as {"layer1.0": {"tau": 1.02}, …}.
 
-    A module answers by a method `learned_numbers() -> dict[str, float]`; what has none, or nothing to say, is
-    left out. Sites come in the network's order and are called as `foveate.sites` calls them, or by the path
-    where it has no name for them, or one that is taken.
+    They come from the method `learned_numbers() -> dict[str, float]` of modules that have one; sites without
+    any are skipped. Sites are in the network's order, with their names from `foveate.sites`, or with their
+    paths if they have no name there or it is taken.
     """
     names = {site.path: site.name for site in sites(network)}
-    told: dict[str, dict[str, float]] = {}
+    by_site: dict[str, dict[str, float]] = {}
     for path, attention in attached(network).items():
         numbers: dict[str, float] = {}
         for part in attention.modules():
@@ -24,5 +24,5 @@ def learned_numbers(network: nn.Module) -> dict[str, dict[str, float]]:
         if numbers:
             at = path.removesuffix(".attention")
             name = names.get(at, at)
-            told[at if name in told else name] = numbers
-    return told
+            by_site[at if name in by_site else name] = numbers
+    return by_site

@@ -1,4 +1,4 @@
-"""The training of a network for a task as a LightningModule: a step, a validation, the sums of an epoch."""
+"""A LightningModule that trains a network for a task and averages its metrics over each epoch."""
 
 import math
 from typing import Any, Protocol
@@ -22,23 +22,23 @@ CURE = "lower learning_rate, raise warmup_ratio, or set clip_grad_norm"
 
 
 class Prepare(Protocol):
-    """uint8 images (B, C, S, S) to normalised ones (B, C, s, s). A module, so that it moves to the device."""
+    """A module that converts uint8 images (B, C, S, S) to normalised ones (B, C, s, s)."""
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """For training: augmented with the generator's random numbers."""
+        """Prepare images for training: augment them with the generator's random numbers."""
 
-    def plain(self, images: Tensor) -> Tensor:
-        """For evaluation: nothing is random."""
+    def unaugmented(self, images: Tensor) -> Tensor:
+        """Prepare images for evaluation, without any randomness."""
 
 
 class TrainingModule(lightning.LightningModule):
     """Trains `network` for `task` on batches of uint8 images (B, C, S, S) and targets, (B,) labels.
 
     Images are augmented and normalised here, whole batches at a time and on the training device, with random
-    numbers that depend on seed, epoch and rank alone: a training that was interrupted resumes as if it had
-    not been. Sums of an epoch stay on the device until its end, so a step never waits for the device. A loss
-    that is not finite is found within 2 × STEPS_BETWEEN_CHECKS steps: the flag is copied to the CPU without
-    waiting for it. On a CPU it is found at once.
+    numbers that depend only on seed, epoch and rank, so an interrupted training resumes to the same result.
+    The sums of an epoch stay on the device until its end, so a step never waits for the device. A loss that
+    is not finite is found within 2 × STEPS_BETWEEN_CHECKS steps: its flag is copied to the CPU without a
+    wait. On a CPU it is found at once.
     """
 
     def __init__(
@@ -63,16 +63,16 @@ class TrainingModule(lightning.LightningModule):
         self.random = torch.Generator()
         self.means: dict[str, float] = {}
         if recipe.compile:
-            torch.compiler.reset()  # networks of earlier runs count for its limit of recompilations
+            torch.compiler.reset()  # networks of earlier runs count against its recompile limit
             self.network.compile()
 
     @property
-    def judged(self) -> nn.Module:
-        """The network that validation and test look at: the averaged one where the recipe averages."""
+    def evaluated(self) -> nn.Module:
+        """The network that validation and test use: the averaged one if the recipe averages weights."""
         return self.average.module if self.average is not None else self.network
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Optimiser and per-step learning rate of the recipe."""
+        """Return the recipe's optimiser and its learning rate for each step."""
         optimizer = make_optimizer(self.network, self.recipe)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -81,7 +81,7 @@ class TrainingModule(lightning.LightningModule):
         return learning_rate_factor(step, self.steps_per_epoch, self.recipe)
 
     def on_train_epoch_start(self) -> None:
-        """Random numbers of this epoch: from seed, epoch and rank."""
+        """Seed the epoch's random numbers from seed, epoch and rank, and reset its sums."""
         entropy = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
         state = int(entropy.generate_state(1)[0])
         self.random = torch.Generator(self.device).manual_seed(state)
@@ -91,7 +91,7 @@ class TrainingModule(lightning.LightningModule):
         self._broken_on_cpu = (
             torch.full((), -1, dtype=torch.long, pin_memory=True)
             if self.device.type == "cuda"
-            else self._broken.cpu()  # on a CPU the flag itself
+            else self._broken.cpu()  # on a CPU it is the flag itself
         )
         self._broken_seen = self._broken_on_cpu.numpy()
 
@@ -113,7 +113,7 @@ class TrainingModule(lightning.LightningModule):
         return images.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else images
 
     def _zeros(self) -> Tensor:
-        """Sums of an epoch: loss, primary metric, images; in double precision where the device has it."""
+        """Return zero sums of loss, primary metric and images, in double precision if the device has it."""
         return torch.zeros(3, dtype=None if self.device.type == "mps" else torch.float64, device=self.device)
 
     def _count(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
@@ -131,24 +131,24 @@ class TrainingModule(lightning.LightningModule):
             )
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, then move the average."""
+        """Step the optimiser, then update the averaged weights."""
         super().optimizer_step(*args, **kwargs)
         if self.average is not None:
             self.average.update(self.network, step=self.trainer.global_step)
 
     def on_train_epoch_end(self) -> None:
-        """Log mean loss and primary metric of the epoch, of the network as it was at each batch."""
+        """Log mean loss and primary metric of the epoch, as they were measured at each batch."""
         self._refuse_broken_loss(int(self._broken))
         self._log_means("train")
 
     def on_validation_epoch_start(self) -> None:
-        """Keep training's sums apart."""
+        """Set the sums of the training aside."""
         self._training_sums, self._sums = self._sums, self._zeros()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Add the loss, without smoothing, and the primary metric of the judged network."""
+        """Add the loss, without smoothing, and the primary metric of the evaluated network."""
         images, targets = batch
-        outputs = self.judged(self._arrange(self.prepare.plain(images)))
+        outputs = self.evaluated(self._arrange(self.prepare.unaugmented(images)))
         self._count(self.task.loss(outputs, targets), outputs, targets)
 
     def on_validation_epoch_end(self) -> None:

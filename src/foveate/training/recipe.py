@@ -1,6 +1,6 @@
-"""The recipe: every choice of a training that is not the data, the network or the seed.
+"""The recipe: every setting of a training except the data, the network and the seed.
 
-A recipe is validated before anything runs and is written whole into each result. The named ones are YAML
+A recipe is validated before anything runs and is recorded in full with each result. Named recipes are YAML
 files in `foveate/recipes/`.
 """
 
@@ -30,18 +30,18 @@ __all__ = [
 ]
 
 TEXT_FAULTS = ("string_type", "literal_error")
-"""Pydantic's names of faults that a word can have which YAML took for something else."""
+"""Pydantic's error types for a word that YAML may have read as another type, such as `no` as false."""
 
 
 def _refuse_switch(given: Any) -> Any:
     if isinstance(given, bool):
-        raise ValueError("expected a number, and true and false are none")
+        raise ValueError("expected a number, not true or false")
     return given
 
 
 Whole = Annotated[int, BeforeValidator(_refuse_switch)]
 Number = Annotated[float, BeforeValidator(_refuse_switch)]
-"""Numbers of settings; pydantic alone takes true for 1."""
+"""Numbers in settings. Pydantic by itself reads true as 1."""
 
 
 class Recipe(BaseModel):
@@ -52,30 +52,32 @@ class Recipe(BaseModel):
     epochs: Whole = Field(30, ge=1, description="passes over the training part")
     batch_size: Whole = Field(64, ge=2, description="images per step")
     optimizer: str = Field(
-        "sgd", description="any of timm's; 'sgd' has Nesterov momentum, 'momentum' has not"
+        "sgd", description="a name of timm's; 'sgd' uses Nesterov momentum, 'momentum' does not"
     )
-    learning_rate: Number = Field(0.1, gt=0, description="peak of the schedule")
-    momentum: Number = Field(0.9, ge=0, lt=1, description="for the optimisers that have one")
+    learning_rate: Number = Field(0.1, gt=0, description="highest value, at the end of the warm-up")
+    momentum: Number = Field(0.9, ge=0, lt=1, description="for optimisers that use it")
     weight_decay: Number = Field(5e-4, ge=0)
-    decay_norm_and_bias: bool = Field(False, description="weight decay on 1-d parameters too")
+    decay_norm_and_bias: bool = Field(False, description="apply weight decay to norms and biases too")
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_ratio: Number = Field(0.1, ge=0, lt=1, description="share of the steps that climb to the peak")
-    final_learning_rate: Number = Field(0.0, ge=0, description="where cosine and linear end")
+    warmup_ratio: Number = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+    final_learning_rate: Number = Field(0.0, ge=0, description="at the end of cosine and linear")
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     clip_grad_norm: Number | None = Field(None, gt=0)
     ema_decay: Number | None = Field(
-        None, gt=0, lt=1, description="average the weights; the average is judged"
+        None, gt=0, lt=1, description="of the moving average of the weights, which is then evaluated"
     )
     augmentation: tuple[str, ...] = Field(
-        ("crop", "flip"), description="crop, flip, resized_crop, jitter, erase"
+        ("crop", "flip"), description="any of crop, flip, resized_crop, jitter, erase"
     )
-    validation_fraction: Number = Field(0.1, gt=0, lt=1, description="of the training part, by seed")
-    choose: Literal["best", "last"] = Field("best", description="which epoch's weights are tested")
-    monitor: Literal["accuracy", "loss"] = Field("accuracy", description="what 'best' means, on validation")
-    patience: Whole | None = Field(None, ge=1, description="stop after so many epochs without a better one")
+    validation_fraction: Number = Field(0.1, gt=0, lt=1, description="held out of the training part")
+    choose: Literal["best", "last"] = Field("best", description="the epoch whose weights are tested")
+    monitor: Literal["accuracy", "loss"] = Field(
+        "accuracy", description="validation metric that picks the best"
+    )
+    patience: Whole | None = Field(None, ge=1, description="stop after this many epochs without improvement")
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
-    compile: bool = Field(False, description="torch.compile the network")
+    compile: bool = Field(False, description="compile the network with torch.compile")
 
     @field_validator("augmentation", mode="before")
     @classmethod
@@ -94,10 +96,10 @@ class Recipe(BaseModel):
 
 
 def make_recipe(settings: Mapping[str, Any], origin: str = "the recipe") -> Recipe:
-    """Validate `settings`; keys that are left out take their defaults.
+    """Validate `settings`; missing keys take their defaults.
 
     Raises:
-        RequestError: an unknown key (the nearest is named) or a value that its key cannot take.
+        RequestError: an unknown key (the nearest is named) or an invalid value.
     """
     for key in settings:
         if key not in Recipe.model_fields:
@@ -111,25 +113,25 @@ def make_recipe(settings: Mapping[str, Any], origin: str = "the recipe") -> Reci
 
 
 def faults_in_words(error: ValidationError) -> str:
-    """What was given and what was expected, for each value that was refused."""
+    """Describe each refused value: what was given and what was expected."""
     return "; ".join(_fault_in_words(fault) for fault in error.errors())
 
 
 def _fault_in_words(fault: ErrorDetails) -> str:
     given = fault["input"]
     taken_for_else = fault["type"] in TEXT_FAULTS and isinstance(given, bool | int | float)
-    quotes = ". YAML reads it as no word: put it in quotes" * taken_for_else
+    quotes = ". YAML does not read it as text: put it in quotes" * taken_for_else
     return f"{'.'.join(map(str, fault['loc']))} = {reprlib.repr(given)}: {fault['msg']}{quotes}"
 
 
 def named_recipes() -> dict[str, Path]:
-    """The recipes that come with foveate: name -> file."""
+    """Return the files of the recipes that come with foveate, by name."""
     folder = Path(str(resources.files("foveate"))) / "recipes"
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
 
 def read_recipe(name: str) -> dict[str, Any]:
-    """The settings of a recipe that comes with foveate, by its name, or of a YAML file, by its path."""
+    """Return the settings of a recipe of foveate, by its name, or of a YAML file, by its path."""
     known = named_recipes()
     path = known.get(name, Path(name))
     if not path.is_file():
@@ -138,7 +140,7 @@ def read_recipe(name: str) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file."""
+    """Return the mapping in a YAML file."""
     content = yaml_text.read_yaml(path)
     if content is None:
         return {}
@@ -148,7 +150,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Read one KEY=VALUE of the command line; a list is written with commas (augmentation=crop,flip)."""
+    """Parse one KEY=VALUE of the command line; a list has commas (augmentation=crop,flip)."""
     key, equals, value = text.partition("=")
     try:
         parsed = yaml_text.parse_yaml(value)
@@ -156,6 +158,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
         equals = ""
     if not equals:
         raise RequestError(
-            f"--set takes KEY=VALUE, for example epochs=10 or augmentation=crop,flip; given {text!r}"
+            f"--set takes KEY=VALUE, for example epochs=10 or augmentation=crop,flip; got {text!r}"
         )
     return key.strip().replace("-", "_"), parsed

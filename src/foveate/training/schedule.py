@@ -14,9 +14,9 @@ __all__ = ["learning_rate_factor", "make_optimizer"]
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make the recipe's optimiser over the parameters of `network`, by timm's factory.
+    """Create the recipe's optimiser for the parameters of `network` with timm's factory.
 
-    On a CUDA device it is torch's fused implementation where there is one.
+    On a CUDA device it is torch's fused implementation if there is one.
     """
     fused: dict[str, Any] = {"fused": True} if _can_be_fused(network, recipe) else {}
     optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
@@ -32,7 +32,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _can_be_fused(network: nn.Module, recipe: Recipe) -> bool:
-    """Tell whether one kernel can do the whole step: with mixed precision Lightning clips for no such one."""
+    """Return whether the fused optimiser can be used; Lightning cannot clip for it in mixed precision."""
     on_gpu = all(parameter.device.type == "cuda" for parameter in network.parameters())
     clipped = recipe.precision != "32-true" and recipe.clip_grad_norm is not None
     known = inspect.signature(timm.optim.get_optimizer_class(recipe.optimizer)).parameters
@@ -40,10 +40,10 @@ def _can_be_fused(network: nn.Module, recipe: Recipe) -> bool:
 
 
 def learning_rate_factor(step: int, steps_per_epoch: int, recipe: Recipe) -> float:
-    """The learning rate of a step (counted from 0) as a share of the peak.
+    """Return the learning rate of a step (counted from 0) as a share of the peak.
 
-    It climbs linearly over the warm-up (the step after it is the first at the peak), then falls to
-    `final_learning_rate` at the last step: on half a cosine, on a line, or not at all.
+    It rises linearly over the warm-up (the step after it is the first at the peak), then falls to
+    `final_learning_rate` at the last step: along half a cosine, linearly, or not at all.
     """
     total = recipe.epochs * steps_per_epoch
     warmup = min(round(recipe.warmup_ratio * total), total - 1)

@@ -340,7 +340,7 @@ def test_the_object_of_masks_with_several_values_is_named_and_recorded(networks,
     record = Run([networks["se"]], tmp_path / "out", **asked, mask_object="1").record
     assert record["data"]["with_object"] == 1
     assert record["warnings"] == [
-        "In the masks 1 is the object, 25 % of their pixels (--mask-object says otherwise)."
+        "In the masks 1 is the object, 25 % of their pixels (change this with --mask-object)."
     ]
     other = Run([networks["se"]], tmp_path / "out", **asked, mask_object="1,3").record
     assert other["data"]["fingerprint"] != record["data"]["fingerprint"]

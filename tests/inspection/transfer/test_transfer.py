@@ -275,7 +275,7 @@ def test_broken_images_are_left_out_and_counted(study: Path, colours: Path, tmp_
     record, _ = carry(find_trained([str(study)])[:1], tmp_path, there, how=("probe",))
     assert record["rows"][0]["images"] == 19
     (sentence,) = record["left_out"]
-    assert sentence.startswith("1 of 68 images are broken and were left out: ")
+    assert sentence.startswith("1 of 68 images are broken and were excluded: ")
     assert sentence.endswith("test/noise/0.png.")
 
 

@@ -87,7 +87,7 @@ def test_files_that_changed_or_vanished_are_named(data: Data, tmp_path: Path) ->
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "bands/test/high/0.png")
     said = str(changed_images(ImagesChangedError("they differ"), data))
     assert said.startswith("they differ. 2 changed: ")
-    assert f"{tmp_path}/bands/train/low/3.png: it is gone" in said
+    assert f"{tmp_path}/bands/train/low/3.png: it was removed" in said
     assert f"{tmp_path}/bands/test/high/0.png: it was changed after the set was opened" in said
 
 

@@ -1,10 +1,10 @@
-"""The 15 common corruptions of Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261), in whole batches.
+"""The 15 common corruptions of Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261), for whole batches.
 
-A new one is a function and a line in `CORRUPTIONS`, and its strengths are a line in each table of
-`severities`. Where the published programs leave something open, or part from the paper, the function says so.
+A new corruption is a function, a line in `CORRUPTIONS`, and a line in each table of `severities`. Docstrings
+say where the published programs are ambiguous or differ from the paper.
 
-Known differences to the published sets: values are rounded to 8 bits here and cut off there, frost is drawn
-(see `frost`), and the random numbers are others.
+Known differences to the published sets: values are rounded to 8 bits here and truncated there, frost is drawn
+(see `frost`), and the random numbers are different.
 """
 
 import re
@@ -50,22 +50,22 @@ CORRUPTIONS: dict[str, Callable[..., Tensor]] = {
     "pixelate": pixelate,
     "jpeg_compression": jpeg_compression,
 }
-"""What can be asked for by name, in the order of the paper's tables."""
+"""The corruptions by name, in the order of the paper's tables."""
 
 ARTICLE = ("noise_15", "noise_25", "motion_blur", "jpeg_compression")
-"""What the DMSCA article measures."""
+"""The corruptions that the DMSCA article measures."""
 
 LEAST_SIDE = 8
-"""Pixels; of smaller images the published strengths leave nothing, and some have no middle to work on."""
+"""Pixels; the published strengths destroy smaller images, and some corruptions need a middle part."""
 
 LEAST_SIGMA = 0.1
-"""Of 255 grey levels; weaker noise is lost where values are rounded to 8 bits."""
+"""Of 255 grey levels; weaker noise is lost when values are rounded to 8 bits."""
 
 NOISE = re.compile(r"noise_(\d+(?:\.\d+)?)")
 
 
 def noise_sigma(name: str) -> float | None:
-    """The σ, in units of 1/255, of a corruption named noise_σ (`noise_15`); None if it is not named so.
+    """Return σ, in units of 1/255, of a corruption named noise_σ (`noise_15`), or None for other names.
 
     Raises:
         RequestError: σ is not from 0.1 to 255.
@@ -80,12 +80,12 @@ def noise_sigma(name: str) -> float | None:
 
 
 def noise_name(sigma: float) -> str:
-    """The one name of Gaussian noise of this σ: "noise_15" of 15, 15.0 and 015."""
+    """Return the only name of Gaussian noise of this σ: "noise_15" for 15, 15.0 and 015."""
     return f"noise_{Decimal(str(float(sigma))).normalize():f}"
 
 
 def check_corruption(name: str, severity: int | None) -> None:
-    """See to it that `name` is known and has this severity; Gaussian noise of a stated σ has none (None).
+    """Validate name and severity; Gaussian noise of a stated σ has no severity (None).
 
     Raises:
         RequestError: an unknown name, or a severity that is not 1 to 5.
@@ -93,7 +93,7 @@ def check_corruption(name: str, severity: int | None) -> None:
     if noise_sigma(name) is not None:
         if severity is not None:
             raise RequestError(
-                f"corruption {name} states its strength: it has no severity, {severity} was given"
+                f"corruption {name} states its strength and has no severity: expected None, got {severity}"
             )
         return
     if name not in CORRUPTIONS:
@@ -108,8 +108,8 @@ def check_corruption(name: str, severity: int | None) -> None:
 def corrupt(images: Tensor, name: str, severity: int | None, generator: Generator) -> Tensor:
     """Corrupt images (B, C, H, W) in 0..1, of 1 or 3 channels, and round the result to 8 bits.
 
-    Every image has random numbers of its own, from `generator` on the images' device; its state alone decides
-    them. The strengths are CIFAR-10-C's up to a short side of 48 pixels, Tiny-ImageNet-C's up to 96,
+    Every image has random numbers of its own, which depend only on the state of `generator`, on the images'
+    device. The strengths are CIFAR-10-C's up to a short side of 48 pixels, Tiny-ImageNet-C's up to 96,
     ImageNet-C's above.
 
     Args:
@@ -119,7 +119,7 @@ def corrupt(images: Tensor, name: str, severity: int | None, generator: Generato
         generator: of random numbers.
 
     Raises:
-        RequestError: an unknown name or severity, or images of another kind, or under 8 pixels.
+        RequestError: an unknown name or severity, images of another kind, or images under 8 pixels.
     """
     check_corruption(name, severity)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():

@@ -13,7 +13,7 @@ __all__ = ["defocus_blur", "disk", "glass_blur", "motion_blur", "zoom_blur"]
 
 
 def defocus_blur(images: Tensor, generator: Generator, radius: float, alias_blur: float) -> Tensor:
-    """Convolve with a `disk`, as a lens out of focus does; mirrored about the edge pixels."""
+    """Convolve with a `disk`, like a lens out of focus; edges are mirrored about the edge pixels."""
     kernel = torch.from_numpy(disk(radius, alias_blur)).to(images)
     padded = pad_mirrored(images, len(kernel) // 2)
     return F.conv2d(padded.flatten(0, 1)[:, None], kernel[None, None]).view(images.shape)
@@ -21,12 +21,10 @@ def defocus_blur(images: Tensor, generator: Generator, radius: float, alias_blur
 
 @lru_cache(maxsize=64)
 def disk(radius: float, alias_blur: float) -> np.ndarray:
-    """A disk of sum 1, its edge softened by a Gaussian of 3×3 pixels (5×5 from a radius over 8), odd side.
+    """Return a disk of sum 1, odd side, its edge softened by a Gaussian of 3×3 pixels (5×5 over radius 8).
 
-    Disks of radius 8 and 10 reach the end of their grid, mirrored there for softening, and sum to 1 % more:
-    so they were published.
-
-    The disk lies on a grid from -8 to 8, or ±radius if that is more; empty rows and columns are left out.
+    The disk lies on a grid from -8 to 8, or ±radius if that is more; empty rows and columns are removed. As
+    published, disks of radius 8 and 10 reach the edge of the grid, are mirrored there, and sum to 1 % more.
     """
     reach, half = (8, 1) if radius <= 8 else (int(radius), 2)
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -43,20 +41,20 @@ def disk(radius: float, alias_blur: float) -> np.ndarray:
 
 
 def glass_blur(images: Tensor, generator: Generator, sigma: float, reach: int, rounds: int) -> Tensor:
-    """Blur, let every pixel take the place of a near one, and blur again, as frosted glass does.
+    """Blur, replace every pixel by a pixel near it, and blur again, like frosted glass.
 
-    From the last row and column on, pixel (h, w) becomes pixel (h + a, w + b) as it is by then, with a and b
-    drawn from -reach … reach - 1. The paper speaks of shuffling, and its program is written as a swap, but of
-    two views of one array: the second assignment does nothing. The published sets were made so.
+    From the last row and column backwards, pixel (h, w) becomes the current pixel (h + a, w + b); a and b are
+    drawn from -reach … reach - 1. The paper says that pixels are shuffled, and its program swaps two views of
+    one array, in which the second assignment has no effect. The published sets were made by that program.
 
-    Known form: pixels whose windows do not touch are taken at once. With n columns, the pixel in row i and
-    column j from the end is taken at step j + 2·reach·i, which keeps the order of all that touch.
+    Pixels whose windows do not overlap are replaced in one step: the pixel in row i and column j from the end
+    at step j + 2·reach·i, which keeps the order of pixels whose windows overlap.
     """
     batch, channels, height, width = images.shape
-    # Cut to 8 bits here, as published; a rounding error of float32 is not to cost a whole level.
+    # Truncated to 8 bits here, as published; a rounding error of float32 must not cost a whole level.
     soft = (blur(images, sigma) * 255 + 1e-3).floor_().div_(255)
     places = torch.arange(height * width, device=images.device).repeat(batch, 1)
-    # Published for h from height - reach down to reach + 1, and likewise for w.
+    # As published: h from height - reach down to reach + 1, and w likewise.
     rows, columns = height - 2 * reach, width - 2 * reach
     shape = (batch, rows, columns)
     i = torch.arange(rows, device=images.device)
@@ -82,8 +80,8 @@ def motion_blur(images: Tensor, generator: Generator, radius: float, sigma: floa
 
 
 def zoom_blur(images: Tensor, generator: Generator, end: float, step: float) -> Tensor:
-    """Average of the image and of itself zoomed in by 1, 1 + step … up to `end`, as when moving ahead."""
-    factors = np.arange(1, end, step)  # as published: rounding lets `end` itself in
+    """Average the image with itself zoomed in by 1, 1 + step … up to `end`, as when moving ahead."""
+    factors = np.arange(1, end, step)  # as published: by rounding, `end` may be included
     total = images.clone()
     for factor in factors.tolist():
         total += zoom_in(images, factor)

@@ -16,7 +16,7 @@ __all__ = ["contrast", "elastic_transform", "jpeg_compression", "pixelate"]
 
 
 def contrast(images: Tensor, generator: Generator, factor: float) -> Tensor:
-    """Bring each channel nearer to its mean: mean + factor · (x - mean)."""
+    """Move each channel towards its mean: mean + factor · (x - mean)."""
     means = images.mean(dim=(2, 3), keepdim=True)
     return torch.lerp(means, images, factor)
 
@@ -24,11 +24,11 @@ def contrast(images: Tensor, generator: Generator, factor: float) -> Tensor:
 def elastic_transform(
     images: Tensor, generator: Generator, amplitude: float, sigma: float, jitter: float
 ) -> Tensor:
-    """Move three points of the image, then every pixel by a smooth random field; lengths are of the side.
+    """Move three points, then every pixel by a smooth random field; lengths are fractions of the side.
 
-    The points stand around the middle, a third of the side away, and each is moved by up to `jitter` in both
-    directions; the image follows by the affine map, mirrored beyond its edges. A pixel is then taken from
-    where uniform noise in -1..1, blurred by `sigma` and times `amplitude`, leads.
+    The points are a third of the side away from the middle, and each moves by up to `jitter` in both
+    directions; the affine map of the points warps the image, which is mirrored beyond its edges. Then each
+    pixel is moved by uniform noise in -1..1, blurred by `sigma` and multiplied by `amplitude`.
     """
     batch, _, height, width = images.shape
     side = min(height, width)
@@ -44,20 +44,20 @@ def elastic_transform(
 def _affine(
     batch: int, height: int, width: int, jitter: float, generator: Generator, images: Tensor
 ) -> Tensor:
-    """Where (B, H, W, 2), as (x, y) in pixels, each pixel is taken from if three points move by ±jitter."""
+    """Return the source (x, y) of each pixel, (B, H, W, 2) in pixels, if three points move by ±jitter."""
     middle = torch.tensor([width // 2, height // 2], device=images.device)
     third = min(height, width) // 3
     corners = torch.tensor([[1, 1], [1, -1], [-1, -1]], device=images.device) * third
     points = (middle + corners).to(images).expand(batch, 3, 2)
     moved = points + (torch.rand(points.shape, generator=generator, device=images.device) * 2 - 1) * jitter
-    # The inverse map, solved for: [moved, 1] · A = points.
+    # The inverse map A solves [moved, 1] · A = points.
     back = torch.linalg.solve(torch.cat([moved, torch.ones_like(moved[..., :1])], dim=2), points)
     flat = _pixel_places(height, width, images).reshape(1, -1, 2)
     return (flat @ back[:, :2] + back[:, 2:]).view(batch, height, width, 2)
 
 
 def _pixel_places(height: int, width: int, like: Tensor) -> Tensor:
-    """(H, W, 2): x and y of each pixel."""
+    """Return x and y of each pixel, (H, W, 2)."""
     y, x = torch.meshgrid(
         torch.arange(height, device=like.device), torch.arange(width, device=like.device), indexing="ij"
     )
@@ -65,7 +65,7 @@ def _pixel_places(height: int, width: int, like: Tensor) -> Tensor:
 
 
 def _warp(images: Tensor, places: Tensor, *, mirror_edge: bool) -> Tensor:
-    """Take each pixel from (x, y) in `places`, bilinear; mirrored at the pixels' edge or at their centres."""
+    """Sample each pixel at (x, y) in `places`, bilinear, mirrored at the edge or centre of edge pixels."""
     size = torch.tensor([images.shape[3], images.shape[2]], device=images.device)
     # grid_sample's -1..1 spans the outer edges of the outer pixels, or their centres with align_corners.
     grid = (2 * places + 1) / size - 1 if mirror_edge else 2 * places / (size - 1) - 1
@@ -73,9 +73,9 @@ def _warp(images: Tensor, places: Tensor, *, mirror_edge: bool) -> Tensor:
 
 
 def pixelate(images: Tensor, generator: Generator, scale: float) -> Tensor:
-    """Shrink to `scale` of the side, a pixel the mean of what falls into it, and enlarge again by repeating.
+    """Shrink to `scale` of the side by averaging, and enlarge again by repeating pixels.
 
-    As Pillow's box filter does it: each of the four passes is rounded to 8 bits.
+    As in Pillow's box filter, each of the four passes is rounded to 8 bits.
     """
     sides = images.shape[-2:]
     for height, width in ([int(side * scale) for side in sides], sides):
@@ -89,10 +89,10 @@ def pixelate(images: Tensor, generator: Generator, scale: float) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _box_matrix(side: int, length: int) -> np.ndarray:
-    """(length, side): the share of each old pixel in each new one, by Pillow's box filter.
+    """Return the share of each old pixel in each new one, (length, side), by Pillow's box filter.
 
-    A new pixel spans side / length old ones, or one if it is enlarged; an old pixel counts whole if its
-    middle lies within the span (left end excluded), and not at all otherwise.
+    A new pixel spans side / length old ones, or one if the image is enlarged; an old pixel has full weight if
+    its middle lies within the span (left end excluded), and none otherwise.
     """
     ratio = side / length
     span = max(ratio, 1.0)
@@ -103,7 +103,7 @@ def _box_matrix(side: int, length: int) -> np.ndarray:
 
 
 def jpeg_compression(images: Tensor, generator: Generator, quality: int) -> Tensor:
-    """Save as JPEG of this quality and read again, by Pillow, in as many threads as torch has."""
+    """Compress as JPEG of this quality and decode, with Pillow, in as many threads as torch uses."""
     pixels = (images * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     if grey := images.shape[1] == 1:
         pixels = pixels[..., 0]
@@ -121,5 +121,5 @@ def jpeg_compression(images: Tensor, generator: Generator, quality: int) -> Tens
 
 
 def _round(images: Tensor) -> Tensor:
-    """To the nearest 8-bit value; halves up, as Pillow."""
+    """Round to the nearest 8-bit value, halves up, as Pillow does."""
     return (images * 255 + 0.5).floor_().div_(255)

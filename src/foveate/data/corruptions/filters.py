@@ -1,4 +1,4 @@
-"""What several corruptions are made of: Gaussian blur, zooming into the middle, and smearing along a line."""
+"""Filters that several corruptions share: Gaussian blur, zoom into the middle, blur along a line."""
 
 import math
 from functools import lru_cache
@@ -11,15 +11,15 @@ from torch import Tensor
 __all__ = ["blur", "pad_mirrored", "smear", "zoom_in"]
 
 NEGLIGIBLE = 2.0**-24
-"""A weight beside 1 that float32 cannot hold."""
+"""A weight that float32 cannot add to 1."""
 
 
 def blur(images: Tensor, sigma: float, *, mirrored: bool = False, truncate: float = 4.0) -> Tensor:
-    """Gaussian blur of (..., H, W), cut off at `truncate` standard deviations.
+    """Blur (..., H, W) with a Gaussian that is truncated at `truncate` standard deviations.
 
-    Beyond the edge stands the nearest pixel, or with `mirrored` the image mirrored, edge pixel first
-    (`mode="reflect"` of scipy). Each direction is one product with a matrix: a blur as wide as the image, as
-    the elastic transform has, then costs no more than a narrow one.
+    Beyond the edge the nearest pixel is repeated, or with `mirrored` the image is mirrored, edge pixel first
+    (`mode="reflect"` of scipy). Each direction is one product with a matrix, so a blur as wide as the image,
+    as in the elastic transform, costs no more than a narrow one.
     """
     if int(truncate * sigma + 0.5) == 0:
         return images
@@ -32,7 +32,7 @@ def blur(images: Tensor, sigma: float, *, mirrored: bool = False, truncate: floa
 
 @lru_cache(maxsize=64)
 def _blur_matrix(side: int, sigma: float, mirrored: bool, truncate: float) -> np.ndarray:
-    """(side, side): row i holds the weights that pixel i takes of all pixels, folded back at the edges."""
+    """Return (side, side): row i holds the weights of all pixels in pixel i, folded back at the edges."""
     reach = int(truncate * sigma + 0.5)
     offsets = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * (offsets / sigma) ** 2)
@@ -46,7 +46,7 @@ def _blur_matrix(side: int, sigma: float, mirrored: bool, truncate: float) -> np
 
 
 def pad_mirrored(images: Tensor, margin: int) -> Tensor:
-    """(..., H, W) with `margin` more pixels on each side: mirrored about the centres of the edge pixels."""
+    """Pad (..., H, W) by `margin` pixels on each side, mirrored about the centres of the edge pixels."""
     for dim in (-2, -1):
         side = images.shape[dim]
         period = max(2 * (side - 1), 1)
@@ -58,8 +58,8 @@ def pad_mirrored(images: Tensor, margin: int) -> Tensor:
 def zoom_in(images: Tensor, factor: float) -> Tensor:
     """Enlarge the middle of (B, C, H, W) to the size of the whole, bilinear.
 
-    The middle ⌈side / factor⌉ pixels are brought to round(⌈side / factor⌉ · factor), corner on corner, and
-    what is over is trimmed, as `scipy.ndimage.zoom` of the published programs does.
+    The middle ⌈side / factor⌉ pixels are enlarged to round(⌈side / factor⌉ · factor), aligned at the corners,
+    and trimmed to the side, as with `scipy.ndimage.zoom` in the published programs.
     """
     if factor == 1:
         return images
@@ -74,11 +74,11 @@ def zoom_in(images: Tensor, factor: float) -> Tensor:
 
 
 def smear(images: Tensor, degrees: Tensor, radius: float, sigma: float) -> Tensor:
-    """Blur each image (B, C, H, W) along its own angle (B,), to one side.
+    """Blur each image (B, C, H, W) to one side along its own angle (B,).
 
     y(p) = Σ_i w_i · x(p + offset_i), w_i ∝ exp(-i² / 2σ²), i = 0 … 2⌈radius⌉, offset_i = (i cos θ, i sin θ)
-    in whole pixels; beyond the edge stands the nearest pixel. This is ImageMagick's motion blur, which the
-    published sets were made with: half of a Gaussian, trailing.
+    in whole pixels; beyond the edge the nearest pixel is repeated. This is ImageMagick's motion blur, which
+    made the published sets: one half of a Gaussian.
     """
     weights = [math.exp(-(i**2) / (2 * sigma**2)) for i in range(2 * math.ceil(radius) + 1)]
     weights = [weight for weight in weights if weight >= NEGLIGIBLE]

@@ -1,4 +1,4 @@
-"""Frost: ice on the window, laid over the image."""
+"""Frost: ice on a window, blended over the image."""
 
 import math
 from functools import lru_cache
@@ -14,15 +14,15 @@ __all__ = ["frost", "frost_sheets"]
 
 SHEETS, SHEET_SIDE = 5, 640
 TINT = (0.90, 0.97, 1.0)
-"""Of ice in daylight: a little blue."""
+"""Colour of ice in daylight, slightly blue."""
 
 
 def frost(images: Tensor, generator: Generator, kept: float, laid_over: float, scale: float) -> Tensor:
-    """kept · x + laid_over · ice, ice a random cut of one of five sheets that are shrunk by `scale`.
+    """Return kept · x + laid_over · ice, ice a random crop of one of five sheets shrunk by `scale`.
 
-    Known difference: the published sets cut from five photographs of frosted windows, which are not ours to
-    give. `frost_sheets` draws such sheets instead, so figures for frost stand beside each other here, and
-    not beside those measured on the published sets.
+    Known difference: the published sets use five photographs of frosted windows, which may not be
+    redistributed. `frost_sheets` draws such sheets instead, so figures for frost can be compared with each
+    other, but not with those measured on the published sets.
     """
     batch, channels, height, width = images.shape
     side = max(round(SHEET_SIDE * scale), height + 1, width + 1)
@@ -38,7 +38,7 @@ def frost(images: Tensor, generator: Generator, kept: float, laid_over: float, s
 
 @lru_cache(maxsize=4)
 def _shrunk(side: int) -> Tensor:
-    """All sheets, (5, 3, side, side), as the mean of what falls into a pixel."""
+    """Return all sheets, (5, 3, side, side), shrunk by averaging."""
     sheets = frost_sheets()
     if side == SHEET_SIDE:
         return sheets
@@ -47,10 +47,10 @@ def _shrunk(side: int) -> Tensor:
 
 @lru_cache(maxsize=1)
 def frost_sheets() -> Tensor:
-    """Five drawn sheets of ice, (5, 3, 640, 640) in 0..1, always the same.
+    """Draw five sheets of ice, (5, 3, 640, 640) in 0..1, always the same.
 
-    Ice grows from scattered germs in needles that stand at 60° to each other and bear barbs at 60°, shorter
-    towards the tip; between them lies a haze.
+    Ice grows from random points in needles at 60° to each other, which have barbs at 60° that are shorter
+    towards the tip, with haze between them.
     """
     random = np.random.default_rng(2019)
     sheets = torch.stack([_sheet(random) for _ in range(SHEETS)])

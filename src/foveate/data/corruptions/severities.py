@@ -1,9 +1,8 @@
-"""The strengths of the 15 common corruptions, five each, as published for three sizes of image.
+"""The five strengths of each of the 15 common corruptions, as published for three image sizes.
 
 Hendrycks and Dietterich made CIFAR-10-C (32×32), Tiny-ImageNet-C (64×64) and ImageNet-C (224×224) with a
-table each; the figures below are those of their programs, in the order of the functions' arguments. Lengths
-are in pixels of such images, but for the elastic transform, whose lengths are fractions of the side, as in
-their programs.
+table each; these are the figures of their programs, in the order of the functions' arguments. Lengths are in
+pixels of such images, except in the elastic transform, where they are fractions of the side.
 """
 
 from collections.abc import Sequence
@@ -11,11 +10,11 @@ from collections.abc import Sequence
 __all__ = ["DEFINITIONS", "SEVERITIES", "published_set"]
 
 CIFAR_SIDE, TINY_SIDE = 48, 96
-"""The longest short side, in pixels, for which CIFAR-10-C's and Tiny-ImageNet-C's strengths are taken."""
+"""Maximum short side in pixels for which the strengths of CIFAR-10-C and Tiny-ImageNet-C are used."""
 
 DEFINITIONS = 2
-"""Number of the corruptions' definitions: raise it with every change that makes other images, here or in a
-function, so that nothing measured before passes for a measurement of them."""
+"""Version of the corruptions: raise it with every change here or in a function that changes images, so that
+earlier measurements are not used for them."""
 
 # fmt: off
 SEVERITIES: dict[str, dict[str, Sequence[tuple[float, ...]]]] = {
@@ -104,6 +103,6 @@ SEVERITIES: dict[str, dict[str, Sequence[tuple[float, ...]]]] = {
 
 
 def published_set(height: int, width: int) -> str:
-    """The set whose strengths images of this size take: "cifar", "tiny" or "imagenet"."""
+    """Return the set whose strengths are used for images of this size: "cifar", "tiny" or "imagenet"."""
     side = min(height, width)
     return "cifar" if side <= CIFAR_SIDE else "tiny" if side <= TINY_SIDE else "imagenet"

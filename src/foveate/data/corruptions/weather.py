@@ -20,24 +20,24 @@ def snow(
     sigma: float,
     kept: float,
 ) -> Tensor:
-    """Whiten the image and let flakes fall on it: bright spots of noise, zoomed and smeared downwards.
+    """Whiten the image and add flakes: bright spots of noise, zoomed and blurred downwards.
 
-    flakes = smear(zoom_in(N(mean, spread²), zoom) where ≥ threshold), once as they are and once turned by
-    180°; y = kept·x + (1 - kept)·max(x, 1.5·grey + 0.5) + both.
+    flakes = smear(zoom_in(N(mean, spread²), zoom) where ≥ threshold);
+    y = kept·x + (1 - kept)·max(x, 1.5·grey + 0.5) + flakes + flakes rotated by 180°.
     """
     batch, _, height, width = images.shape
     noise = torch.randn((batch, 1, height, width), generator=generator, device=images.device)
     flakes = zoom_in(noise.mul_(spread).add_(mean), zoom)
     flakes = torch.where(flakes < threshold, 0, flakes.clamp(0, 1))
     degrees = torch.rand(batch, generator=generator, device=images.device) * 90 - 135
-    # In 8 bits, as the published program hands them over.
+    # Truncated to 8 bits, as in the published program.
     flakes = smear((flakes * 255).floor_().div_(255), degrees, radius, sigma)
     white = torch.maximum(images, luminance(images) * 1.5 + 0.5)
     return torch.lerp(white, images, kept) + flakes + flakes.flip(2, 3)
 
 
 def fog(images: Tensor, generator: Generator, thickness: float, decay: float) -> Tensor:
-    """(x + thickness · plasma) · m / (m + thickness), m the image's largest value."""
+    """Return (x + thickness · plasma) · m / (m + thickness), m the largest value of the image."""
     batch, _, height, width = images.shape
     cloud = plasma(batch, max(height, width), decay, generator, images.device)[:, None, :height, :width]
     largest = images.amax(dim=(1, 2, 3), keepdim=True)
@@ -45,11 +45,11 @@ def fog(images: Tensor, generator: Generator, thickness: float, decay: float) ->
 
 
 def plasma(count: int, side: int, decay: float, generator: Generator, device: torch.device) -> Tensor:
-    """Clouds (count, s, s) in 0..1 by the diamond-square algorithm, s the least power of 2 from `side` on.
+    """Draw clouds (count, s, s) in 0..1 by the diamond-square algorithm, s the next power of 2 from `side`.
 
-    A square's middle is the mean of its corners and an edge's middle that of its four neighbours (all of it
-    wraps around), each with uniform noise added whose range is divided by decay² from one level to the next:
-    the published program multiplies what it draws from ±w by w once more, and divides w by `decay`.
+    The middle of a square is the mean of its corners, and the middle of an edge the mean of its four
+    neighbours (the image wraps around), plus uniform noise whose range is divided by decay² per level: the
+    published program multiplies its draw from ±w by w again, and divides w by `decay`.
     """
     size = max(2, 1 << (side - 1).bit_length())
     cloud = torch.zeros(count, size, size, device=device)
@@ -74,9 +74,9 @@ def plasma(count: int, side: int, decay: float, generator: Generator, device: to
 
 
 def brightness(images: Tensor, generator: Generator, added: float) -> Tensor:
-    """Raise the value of HSV, V = max(R, G, B), by `added`, at most to 1; hue and saturation stay.
+    """Raise the value of HSV, V = max(R, G, B), by `added`, at most to 1, and keep hue and saturation.
 
-    With these two fixed a colour is proportional to its value: y = x · min(V + added, 1) / V, and a black
+    A colour of fixed hue and saturation is proportional to its value: y = x · min(V + added, 1) / V. A black
     pixel becomes grey.
     """
     value = images.amax(dim=1, keepdim=True)

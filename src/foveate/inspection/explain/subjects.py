@@ -180,7 +180,7 @@ def _of_files(
         image_size=layout.image_size,
         about=f"{len(rows):,} of the {len(pictures.names):,} images in {root.name or root}",
         fingerprint=_fingerprint(root, chosen, labels, layout, fitting),
-        left_out=[*pictures.left_out, *strangers, *fitting.left_out],
+        left_out=[*pictures.exclusions, *strangers, *fitting.exclusions],
         regions=fitting,
         sizes=[pictures.sizes[row] for row in rows],
     )

@@ -143,7 +143,7 @@ def _exclude_missing(
     missing: Sequence[Condition],
 ) -> None:
     """Record what is asked for and the prepared set does not have."""
-    for sentence in prepared.left_out:
+    for sentence in prepared.exclusions:
         record.exclude(sentence)
     if names := missing_corruptions(settings, prepared.corruptions):
         record.exclude(f"the prepared set does not have {', '.join(names)}.")

@@ -116,7 +116,7 @@ class Measurements:
             if settings.classes is not None or "direct" in settings.how:
                 raise
             return ClassMatch(exclusions=(f"direct answers: {error}",))
-        return ClassMatch(found, (found.left_out,) if found.left_out else ())
+        return ClassMatch(found, (found.unmatched,) if found.unmatched else ())
 
     def of(self, trained: Trained, class_map: ClassMap | None) -> Iterator[Measurement]:
         """Give every measurement that is asked for of one network."""

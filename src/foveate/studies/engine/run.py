@@ -152,7 +152,7 @@ def _execute(
     outputs, targets = predict(
         network,
         _loading(spec, machine)(data.test, np.arange(len(data.test)), shuffle_seed=None),
-        make_augmentation(recipe, data).to(device).plain,
+        make_augmentation(recipe, data).to(device).unaugmented,
         device=device,
         autocast=AUTOCAST[recipe.precision],
     )
