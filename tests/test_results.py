@@ -1,38 +1,28 @@
 """The results that the repository keeps, and what is written from them."""
 
-import importlib.util
 import json
 import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from foveate.errors import RequestError, WorkError
+from foveate.notation import NOTHING
 from foveate.records.labels import display_name
 from foveate.records.metric import CLASSIFICATION
-from foveate.report.core.notation import NOTHING, contrast_name, pair_name, points, score
+from foveate.report.core.notation import contrast_name, pair_name, points, score
 from foveate.report.study.summary import SummaryRow
 
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "tests" / "report"))
+sys.path += [str(ROOT / "results"), str(ROOT / "tests" / "report")]
 from synthetic_study import edit_json, run_record, write_study  # noqa: E402
 from synthetic_transfer import write_record  # noqa: E402
 
-
-def load() -> ModuleType:
-    """results/write.py as a module: it is a script of the repository, and no part of the package."""
-    spec = importlib.util.spec_from_file_location("write_results", ROOT / "results" / "write.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-results = load()
+from keep import keep_results, read_results, without_paths  # noqa: E402
+from merge import merge_slices  # noqa: E402
+from pages import BEGIN, END, documents, identity_starts, undertrained  # noqa: E402
 
 
 def accuracy(row: SummaryRow) -> str:
@@ -51,7 +41,7 @@ def table_lines(text):
 @pytest.fixture
 def root(tmp_path):
     """An empty repository with a README, and a study that was made in this machine's folders."""
-    (tmp_path / "README.md").write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    (tmp_path / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     folder = write_study(tmp_path / "study", seeds=3, epochs=2, classes=["a", "b", "c"])
     study = json.loads((folder / "study.json").read_text())
     data = study["data"] | {"source": "/home/somebody/data/cifar10", "notes": ["Read from ~/data/cifar10."]}
@@ -63,17 +53,17 @@ def root(tmp_path):
 
 @pytest.mark.parametrize("path", ["README.md", "results/README.md"])
 def test_what_is_there_is_what_would_be_written_now(path):
-    assert (ROOT / path).read_text(encoding="utf-8") == results.documents()[ROOT / path], "run: make results"
+    assert (ROOT / path).read_text(encoding="utf-8") == documents()[ROOT / path], "run: make results"
 
 
 def test_every_row_comes_from_a_record():
     known = set()
-    for result in results.read_results().values():
+    for result in read_results().values():
         known |= {(display_name(row.attention), accuracy(row)) for row in result.summary.rows}
         for one in result.examined:
             known |= {(cells[0].replace("\\", ""), cells[1]) for cells in table_lines(one.table)}
-    block = (ROOT / "README.md").read_text(encoding="utf-8").partition(results.BEGIN)[2]
-    for text in (block.partition(results.END)[0], (ROOT / "results/README.md").read_text(encoding="utf-8")):
+    block = (ROOT / "README.md").read_text(encoding="utf-8").partition(BEGIN)[2]
+    for text in (block.partition(END)[0], (ROOT / "results/README.md").read_text(encoding="utf-8")):
         for cells in table_lines(text):
             name = cells[0].replace("\\", "")
             assert (name, cells[1]) in known or planned(name, cells[1]), cells
@@ -81,7 +71,7 @@ def test_every_row_comes_from_a_record():
 
 def planned(name, gain):
     """Whether a record has a comparison or a swept value of this name and figure."""
-    for result in results.read_results().values():
+    for result in read_results().values():
         summary = result.summary
         rows = {row.attention: row for row in summary.rows}
         for test in summary.comparisons:
@@ -99,7 +89,7 @@ def test_no_record_that_is_kept_names_a_folder_of_a_machine():
 
 
 def test_a_kept_study_is_its_summary_without_this_machines_paths(root):
-    kept = results.keep_results(root / "study", "some-study", "dmsca-article", root)
+    kept = keep_results(root / "study", "some-study", "dmsca-article", root)
     assert {file.name for file in kept.iterdir()} == {"summary.json", "results.md", "tests.md"}
     text = (kept / "summary.json").read_text(encoding="utf-8")
     assert not re.search(r"home|tmp|somebody|\.\./|~", text)
@@ -114,17 +104,17 @@ def test_a_kept_study_is_its_summary_without_this_machines_paths(root):
 
 def test_names_and_addresses_are_no_paths():
     for text in ("uoft-cs/cifar10", "https://doi.org/10.1/2", "torchvision/resnet50", "1 / 2", "images/s"):
-        assert results.without_paths([text]) == [text]
+        assert without_paths([text]) == [text]
 
 
 def test_the_documents_say_how_and_what_does_not_show(root):
-    results.keep_results(root / "study", "some-study", "dmsca-article", root)
-    written = results.documents(root)
+    keep_results(root / "study", "some-study", "dmsca-article", root)
+    written = documents(root)
     readme, page = written[root / "README.md"], written[root / "results" / "README.md"]
-    assert readme.startswith(f"before\n{results.BEGIN}\n")
-    assert readme.endswith(f"{results.END}\nafter\n")
+    assert readme.startswith(f"before\n{BEGIN}\n")
+    assert readme.endswith(f"{END}\nafter\n")
     assert "old" not in readme
-    summary = results.read_results(root)["some-study"].summary
+    summary = read_results(root)["some-study"].summary
     for text in (readme, page):
         assert "AMD EPYC" in text
         assert "3 seeds" in text
@@ -133,7 +123,7 @@ def test_the_documents_say_how_and_what_does_not_show(root):
         assert "- cbam: the article's +0.9 points lie above this study's 95 % interval" in text
         assert "cifar_resnet20 instead of ResNet-18" in text
         lines = table_lines(text)
-        assert [line[0] for line in lines] == ["plain", "se", "cbam", "dmsca"]
+        assert [line[0] for line in lines] == ["baseline", "se", "cbam", "dmsca"]
         for line, row in zip(lines, summary.rows, strict=True):
             assert line[1] == accuracy(row)
     assert "foveate compare --data cifar10" in page
@@ -142,9 +132,9 @@ def test_the_documents_say_how_and_what_does_not_show(root):
 
 def test_what_was_examined_is_kept_with_it(root):
     write_record(root / "study", command="foveate transfer /home/somebody/study --to ../insects")
-    kept = results.keep_results(root / "study", "some-study", None, root)
+    kept = keep_results(root / "study", "some-study", None, root)
     assert (kept / "transfer_insects.md").is_file()
-    written = results.documents(root)
+    written = documents(root)
     readme, page = written[root / "README.md"], written[root / "results" / "README.md"]
     assert "Transfer to insects: " in readme
     assert "### Transfer to insects" in page
@@ -157,60 +147,60 @@ def test_an_ablation_is_shown_by_its_comparisons(root):
     contrast = {"a": "none", "b": "se", "title": "+CA", "group": "against plain"}
     design = {"kind": "ablate", "subject": "sgfa", "contrasts": [contrast]}
     edit_json(root / "study" / "study.json", design=design)
-    results.keep_results(root / "study", "parts", None, root)
-    written = results.documents(root)
+    keep_results(root / "study", "parts", None, root)
+    written = documents(root)
     assert [line[0] for line in table_lines(written[root / "README.md"])] == [
-        "+CA, against plain (plain → se)"
+        "+CA, against the baseline (baseline → se)"
     ]
     page = table_lines(written[root / "results" / "README.md"])
-    assert [line[0] for line in page][1:] == ["plain", "se", "cbam", "dmsca"]
+    assert [line[0] for line in page][1:] == ["baseline", "se", "cbam", "dmsca"]
     assert page[2][2] != NOTHING
     assert "the parts of sgfa" in written[root / "README.md"]
 
 
 def test_a_short_training_is_named_as_one(root):
-    results.keep_results(root / "study", "some-study", None, root)
-    summary = results.read_results(root)["some-study"].summary
-    assert results.undertrained(summary) == []  # 2 epochs, and 95 %
+    keep_results(root / "study", "some-study", None, root)
+    summary = read_results(root)["some-study"].summary
+    assert undertrained(summary) == []  # 2 epochs, and 95 %
     baseline = summary.rows[0]
     low = replace(baseline, scores={"accuracy": replace(baseline.scores["accuracy"], mean=0.638)})
     short = replace(summary, rows=(low, *summary.rows[1:]))
-    (said,) = results.undertrained(short)
+    (said,) = undertrained(short)
     assert said.startswith("These networks are not converged: after 2 epochs")
     assert "at 64 %" in said
     recipe = {**summary.study.recipe, "epochs": 200}
     long = replace(short, study=summary.study.model_copy(update={"recipe": recipe}))
-    assert results.undertrained(long) == []
+    assert undertrained(long) == []
 
 
 def test_a_start_as_the_identity_is_set_beside_the_default(tmp_path):
     gains = {"none": 0.0, "se": -0.03, "se(identity_init=True)": 0.01, "cbam": 0.0}
-    (tmp_path / "README.md").write_text(f"{results.BEGIN}\n{results.END}")
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}")
     study = write_study(tmp_path / "study", gains=gains, seeds=3)
-    results.keep_results(study, "starts", None, tmp_path)
-    summary = results.read_results(tmp_path)["starts"].summary
-    (said,) = results.identity_starts(summary)
+    keep_results(study, "starts", None, tmp_path)
+    summary = read_results(tmp_path)["starts"].summary
+    (said,) = identity_starts(summary)
     means = {row.attention: row.scores["accuracy"].mean for row in summary.rows}
     identity = means["se(identity_init=True)"]
     assert f"- se: {points(identity - means['se'])} (" in said
     assert f"over its default start, {points(identity - means['none'])} (" in said
     assert said.count("\n- ") == 1
-    assert said in results.documents(tmp_path)[tmp_path / "README.md"]
+    assert said in documents(tmp_path)[tmp_path / "README.md"]
 
 
 def test_an_extended_study_keeps_what_was_examined(root):
     gains = {"none": 0.0, "se": 0.003, "cbam": 0.004, "dmsca": 0.011}
     first = write_study(root / "first", gains=gains, seeds=3)
     write_record(first, command="foveate transfer first --to insects")
-    results.keep_results(first, "some-study", None, root)
+    keep_results(first, "some-study", None, root)
     wider = write_study(root / "wider", gains=gains | {"eca": 0.002}, seeds=3)
-    kept = results.keep_results(wider, "some-study", None, root)
+    kept = keep_results(wider, "some-study", None, root)
     assert (kept / "transfer_insects.md").is_file()
-    assert "Transfer to insects: " in results.documents(root)[root / "README.md"]
+    assert "Transfer to insects: " in documents(root)[root / "README.md"]
     other = write_study(root / "other", gains=gains | {"se": -0.1}, seeds=3)
-    kept = results.keep_results(other, "some-study", None, root)
+    kept = keep_results(other, "some-study", None, root)
     assert not (kept / "transfer_insects.md").exists()
-    assert results.read_results(root)["some-study"].examined == ()
+    assert read_results(root)["some-study"].examined == ()
 
 
 def test_slices_add_up_to_a_study(tmp_path):
@@ -223,12 +213,12 @@ def test_slices_add_up_to_a_study(tmp_path):
     edit_json(run_record(slices[1], "se", 1), seconds=12345)  # the first slice's counts
     joined = tmp_path / "joined"
     runs = len(list((whole / "runs").iterdir()))
-    assert results.merge_slices(slices, joined) == (runs, runs)
+    assert merge_slices(slices, joined) == (runs, runs)
     for run in (whole / "runs").iterdir():
         assert (joined / "runs" / run.name / "result.json").read_text() == (run / "result.json").read_text()
-    results.keep_results(joined, "joined", None, tmp_path)
-    results.keep_results(whole, "whole", None, tmp_path)
-    kept = results.read_results(tmp_path)
+    keep_results(joined, "joined", None, tmp_path)
+    keep_results(whole, "whole", None, tmp_path)
+    kept = read_results(tmp_path)
     assert kept["joined"].summary.rows == kept["whole"].summary.rows
     assert kept["joined"].summary.comparisons == kept["whole"].summary.comparisons
 
@@ -238,20 +228,20 @@ def test_slices_of_other_studies_are_refused(tmp_path):
     study = json.loads((other / "study.json").read_text())
     edit_json(other / "study.json", recipe=study["recipe"] | {"epochs": 99})
     with pytest.raises(RequestError, match="is no slice of the study in .*: its recipe is another"):
-        results.merge_slices([one, other], tmp_path / "joined")
+        merge_slices([one, other], tmp_path / "joined")
     assert not (tmp_path / "joined").exists()
 
 
 def test_nothing_kept_is_said(root):
-    written = results.documents(root)
+    written = documents(root)
     assert [text.count("No measured study is kept yet.") for text in written.values()] == [1, 1]
 
 
 def test_wrong_requests(root):
     with pytest.raises(RequestError, match=r"'\.\./x'"):
-        results.keep_results(root / "study", "../x", None, root)
+        keep_results(root / "study", "../x", None, root)
     with pytest.raises(RequestError, match="holds no study"):
-        results.keep_results(root, "x", None, root)
+        keep_results(root, "x", None, root)
     (root / "README.md").write_text("no marks")
     with pytest.raises(WorkError, match="one <!-- results:begin -->"):
-        results.documents(root)
+        documents(root)

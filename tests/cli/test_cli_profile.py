@@ -33,7 +33,7 @@ def test_people_get_progress_tables_and_the_page_and_no_noise(
     done: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
     folder, process = done
-    for said in ("counting the work …", "timing, in turns …", "× plain", "bound by memory", "gce"):
+    for said in ("counting the work …", "timing, in turns …", "baseline", "bound by memory", "gce"):
         assert said in process.stderr
     assert "Report: page/index.html" in process.stderr
     assert (folder / "page" / "index.html").is_file()

@@ -73,7 +73,7 @@ def test_weights_of_a_run_of_0_1_0_are_compared_by_mechanism(copied):
         (folder / "result.json").write_text(json.dumps(record))
     assert len(find_trained([str(study)])) == 4
     shutil.copy(runs["none", 0] / "weights.safetensors", runs["se", 0])
-    with pytest.raises(RequestError, match="holds weights of plain"):
+    with pytest.raises(RequestError, match="holds weights of the baseline"):
         find_trained([str(study)])
 
 

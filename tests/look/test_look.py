@@ -311,7 +311,7 @@ def test_a_person_drops_an_image_and_sees_where_all_look(
         page.give_file("#fv-upload input[type=file]", photo)
         page.wait_for("document.querySelectorAll('.fv-heat').length === 2")
         heads = page.ask("[...document.querySelectorAll('.fv-card figcaption')].map(e => e.innerText)")
-        assert heads == ["image", "plain", "se"]
+        assert heads == ["image", "baseline", "se"]
         assert "photo.png" in page.ask("document.querySelector('#fv-result').innerText")
         assert page.ask("document.querySelectorAll('.fv-answers li').length") == 6
         assert page.ask("document.querySelectorAll('.fv-bars i').length") == 64

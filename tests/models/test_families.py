@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import foveate
 from cover import cover
 from foveate.models import attached
-from foveate.report.core.notation import magnitude
+from foveate.notation import magnitude
 
 DOCS = Path(__file__).parents[2] / "docs" / "contract.md"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from foveate.records.cost import CostRecord
-from foveate.records.labels import display_name
+from foveate.records.labels import name_in_sentence
 
 __all__ = ["BUSY", "Kind", "Noise", "Times", "describe_noise", "find_noise", "noise_of_cost", "worst_factor"]
 
@@ -78,10 +78,12 @@ def worst_factor(noise: Sequence[Noise]) -> float:
 
 def describe_noise(noise: Noise) -> str:
     """Return what speaks against a measurement in words, without a full stop."""
-    name = display_name(noise.label)
+    name = name_in_sentence(noise.label)
     factor = f"{noise.factor:.2f} times"
     if noise.kind == "unsteady":
         return f"{name}'s own p95 is {factor} its p50 (over {BUSY})"
     if noise.kind == "shared":
         return f"the measurement took {factor} as long as a core worked for it (over {BUSY})"
-    return f"the medians of {name} and plain differ by {factor} what they do within rounds (over {BUSY})"
+    return (
+        f"the medians of {name} and the baseline differ by {factor} what they do within rounds (over {BUSY})"
+    )

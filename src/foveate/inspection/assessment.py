@@ -22,7 +22,7 @@ class Assessment(Generic[RowType]):
     """
 
     def __init__(self, path: Path, begun: ExaminationRecord[RowType]) -> None:
-        """Begin with what is asked for and of what; `begun` has no rows."""
+        """Begin the record with what was asked for; `begun` has no rows."""
         self.path = path
         self._begun = begun
         self._excluded: list[str] = []
@@ -56,7 +56,7 @@ class Assessment(Generic[RowType]):
             self._warnings.append(sentence)
 
     def change(self, **fields: Any) -> None:
-        """Give fields of the record other values than those it began with."""
+        """Change fields of the record."""
         self._begun = self._begun.model_copy(update=fields)
 
     def write(self) -> None:

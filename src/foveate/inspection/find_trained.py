@@ -29,7 +29,7 @@ from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
 from foveate.records.base import reading
 from foveate.records.files import RESULT, RUNS, STUDY, read_record
-from foveate.records.labels import BASELINE, display_name
+from foveate.records.labels import BASELINE, name_in_sentence
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord
 from foveate.studies.engine.folder import find_result
@@ -140,8 +140,8 @@ def _check_weights(weights: Trained, spec: RunSpec, result: RunRecord, label: st
     held, expected = set(weights.mechanisms), {spec.attention.name} - {BASELINE}
     if held - own != expected - own:
         raise RequestError(
-            f"{weights.path} holds weights of {display_name(weights.label)}, and it lies in the folder of "
-            f"{run}. {remedy}"
+            f"{weights.path} holds weights of {name_in_sentence(weights.label)}, and it lies in the folder "
+            f"of {run}. {remedy}"
         )
     if result.weights_sha256 not in (None, file_sha256(weights.path)):
         raise RequestError(

@@ -32,12 +32,12 @@ class Trained:
         digest: of the weights.
         classes: the names of the outputs, in their order; numbers where they have no names.
         input_size: (C, H, W) in pixels.
-        mean: of each channel in 0..1, taken off the images.
+        mean: of each channel in 0..1, subtracted from the images.
         std: what they are then divided by.
         mechanisms: the names of the mechanisms that its weights are of.
         spec: of a run of a study.
         folder: of that study.
-        path: of its file; None of a name.
+        path: of its file; None for a name.
         greys: the values that became 0 and 255 in training, of a run on images with more than 8 bits.
         build: returns the network with its weights.
     """
@@ -74,7 +74,7 @@ class Trained:
 
 
 def study_of(trained: Sequence[Trained]) -> Path | None:
-    """Return the folder of the study that their runs are of; None without runs, or with runs of several."""
+    """Return the folder of the study that the runs belong to; None without runs, or with several studies."""
     folders = {one.folder for one in trained if one.folder is not None}
     return folders.pop() if len(folders) == 1 else None
 

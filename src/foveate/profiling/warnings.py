@@ -33,14 +33,14 @@ def warnings_of(record: ProfileRecord) -> list[ProfileWarning]:
 
 def _slowed_by_threads(record: ProfileRecord) -> str | None:
     """Return a warning if the baseline is faster with one thread than with all of them."""
-    one, plain = record.timing.plain_one_thread_ms, record.baseline.latency_ms_p50
-    if one is None or plain <= BUSY * one:
+    one, all_threads = record.timing.plain_one_thread_ms, record.baseline.latency_ms_p50
+    if one is None or all_threads <= BUSY * one:
         return None
     threads, share = record.settings.threads, record.arithmetic_share(record.baseline)
     return (
-        f"Plain takes {milliseconds(plain)} ms with {threads} threads, {100 * share:.0f} % of the measured "
-        f"arithmetic bound, and {milliseconds(one)} ms with one: another program holds a core, or the "
-        "network is too small for as many. Measure with --threads 1, or when nothing else runs"
+        f"The baseline takes {milliseconds(all_threads)} ms with {threads} threads, {100 * share:.0f} % of "
+        f"the measured arithmetic bound, and {milliseconds(one)} ms with one: another program holds a core, "
+        "or the network is too small for as many. Measure with --threads 1, or when nothing else runs"
     )
 
 
@@ -49,7 +49,7 @@ def _doubt(row: ProfileRow) -> str | None:
     if not row.is_different:
         return (
             f"the 95 % interval of its ratio ({ratio_range(row.latency_ratio_ci95)}) includes 1: the "
-            "difference from plain is not significant"
+            "difference from the baseline is not significant"
         )
     if row.is_rough:
         return (

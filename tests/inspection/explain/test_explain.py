@@ -123,7 +123,7 @@ def test_every_network_is_scored_and_drawn(networks, images, tmp_path):
     for file in files:
         with Image.open(tmp_path / file) as picture:
             assert picture.width > 300
-    assert run.progress[0] == ("maps of plain", 5, 12)
+    assert run.progress[0] == ("maps of the baseline", 5, 12)
     assert run.progress[-1] == ("maps of triplet", 12, 12)
 
 
@@ -264,7 +264,7 @@ def test_a_network_without_such_a_layer_is_left_out_by_name(networks, images, tm
     record = Run(sources, tmp_path, images, layer="layer3.0.bn2.attention").record
     assert [row["label"] for row in record["rows"]] == ["se"]
     (said,) = record["left_out"]
-    assert said.startswith("none (plain): unknown layer of CifarResNet 'layer3.0.bn2.attention'")
+    assert said.startswith("none (baseline): unknown layer of CifarResNet 'layer3.0.bn2.attention'")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def forest(**options: Any) -> Figure:
         ForestRow("se", {"mechanism": "se"}, SE, 0.01, (-0.01, 0.03), [Dot(0.02, 0), Dot(0.0, 1)]),
         ForestRow("se", {"mechanism": "se"}, CA, -0.02),
     ]
-    axis = difference_axis(ACCURACY, "difference", "Difference to plain")
+    axis = difference_axis(ACCURACY, "difference", "Difference to the baseline")
     return forest_figure(CAPTION, rows, axis, **options)
 
 
@@ -45,7 +45,7 @@ def test_a_forest_has_estimates_intervals_and_dots_in_the_unit_of_the_axis():
     }
     assert "low" not in second
     assert [(dot["seed"], dot["difference"]) for dot in values_of(figure, 2)] == [(0, 2.0), (1, 0.0)]
-    assert diamonds["encoding"]["x"]["title"] == "Difference to plain, points"
+    assert diamonds["encoding"]["x"]["title"] == "Difference to the baseline, points"
     assert [tip["field"] for tip in dots["encoding"]["tooltip"]] == ["mechanism", "seed", "difference"]
     assert diamonds["encoding"]["tooltip"][1]["format"] == "+.2f"
     assert interval["transform"] == [{"filter": "isValid(datum.low)"}]
@@ -82,16 +82,19 @@ def test_a_forest_has_a_reference_line_or_none(reference):
 
 def test_a_band_reaches_from_the_lowest_to_the_highest_value():
     points = [BandPoint.over(1, [0.5, 0.7]), BandPoint.over(2, [0.75])]
-    lines = [BandLine("plain", BASELINE_COLOUR, points), BandLine("se", SE, points[:1])]
+    lines = [BandLine("baseline", BASELINE_COLOUR, points), BandLine("se", SE, points[:1])]
     figure = band_figure(CAPTION, lines, EPOCHS, metric_axis(ACCURACY, "Training"))
     assert values_of(figure) == [
-        {"mechanism": "plain", "epoch": 1, "mean": 60.0, "low": 50.0, "high": 70.0},
-        {"mechanism": "plain", "epoch": 2, "mean": 75.0, "low": 75.0, "high": 75.0},
+        {"mechanism": "baseline", "epoch": 1, "mean": 60.0, "low": 50.0, "high": 70.0},
+        {"mechanism": "baseline", "epoch": 2, "mean": 75.0, "low": 75.0, "high": 75.0},
         {"mechanism": "se", "epoch": 1, "mean": 60.0, "low": 50.0, "high": 70.0},
     ]
     band, line = figure.spec["layer"]
     assert line["encoding"]["y"]["title"] == "Training accuracy, %"
-    assert band["encoding"]["color"]["scale"] == {"domain": ["plain", "se"], "range": [BASELINE_COLOUR, SE]}
+    assert band["encoding"]["color"]["scale"] == {
+        "domain": ["baseline", "se"],
+        "range": [BASELINE_COLOUR, SE],
+    }
 
 
 @pytest.mark.parametrize(("last", "has_dots"), [(1, True), (3, True), (4, False)])
@@ -130,7 +133,7 @@ def test_of_an_error_the_lowest_are_on_the_pareto_front():
 
 
 def test_a_cost_chart_has_deviations_and_the_front():
-    points = [CostPoint("plain", BASELINE_COLOUR, 2e6, 0.5, 0.1), CostPoint("se", SE, 3e6, 0.4)]
+    points = [CostPoint("baseline", BASELINE_COLOUR, 2e6, 0.5, 0.1), CostPoint("se", SE, 3e6, 0.4)]
     axis = Axis("cost", "Parameters, millions", 1e-6)
     figure = cost_figure(CAPTION, points, pareto_front(points), axis, metric_axis(ERROR, "Test"))
     first, second = values_of(figure)
@@ -151,7 +154,7 @@ def test_costs_of_studies_far_apart_stand_on_a_logarithmic_scale(dearest, scale)
 
 
 def test_the_baseline_is_grey_wherever_it_stands():
-    assert mechanism_colours(["se", "plain", "ca"]) == {"se": SE, "plain": BASELINE_COLOUR, "ca": CA}
+    assert mechanism_colours(["se", "baseline", "ca"]) == {"se": SE, "baseline": BASELINE_COLOUR, "ca": CA}
 
 
 def test_one_specification_follows_both_themes():

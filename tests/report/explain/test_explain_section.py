@@ -121,16 +121,16 @@ def test_tests_are_paired_by_seed_and_adjusted_together(record):
 def test_the_finding_names_what_is_significant_and_what_is_not(record):
     said = section_of(record).sentences
     assert said[0] == (
-        "Of 2 comparisons with plain, adjusted for their number, 1 is significant: the focus ratio of dmsca "
-        "is 0.100 higher (better). The other 1 is not significant."
+        "Of 2 comparisons with the baseline, adjusted for their number, 1 is significant: the focus ratio of "
+        "dmsca is 0.100 higher (better). The other 1 is not significant."
     )
     assert "Grad-CAM++ at layer3.0" in said[1]
     assert "with a known object" in said[1]
     for one in record["rows"]:
         one["scores"].pop("focus_ratio")
     assert section_of(record).sentences[0] == (
-        "In ROAD, no mechanism differs significantly from plain (1 comparison with plain, adjusted for their "
-        "number)."
+        "In ROAD, no mechanism differs significantly from the baseline (1 comparison with the baseline, "
+        "adjusted for their number)."
     )
 
 
@@ -161,21 +161,21 @@ def test_one_seed_is_no_test_and_its_interval_is_over_images(record):
 
 
 WHY = {
-    "no plain": (
+    "no baseline": (
         [("dmsca", 0), ("dmsca", 1), ("se", 0)],
-        "There is no plain network among them to compare with.",
+        "There is no baseline among them to compare with.",
     ),
     "no shared seeds": (
         [("none", 0), ("none", 1), ("dmsca", 1), ("dmsca", 2)],
-        "No mechanism has two seeds in common with plain.",
+        "No mechanism has two seeds in common with the baseline.",
     ),
     "one of each": (
         [("none", 0), ("se", 0)],
         "One network of each is no sample of trainings: intervals are over images alone.",
     ),
-    "no plain, one of each": (
+    "no baseline, one of each": (
         [("dmsca", 0), ("se", 0)],
-        "There is no plain network among them to compare with: intervals are over images alone.",
+        "There is no baseline among them to compare with: intervals are over images alone.",
     ),
     "one network": ([("se", 0)], "There is one network: intervals are over images alone."),
     "one mechanism": ([("se", 0), ("se", 1)], "There is one mechanism alone."),

@@ -114,7 +114,7 @@ def test_every_row_stands_beside_its_own_baseline(two):
     assert len(own) == 5
     for cells, (title, summary, label) in zip(rows, own, strict=True):
         test = summary.against_baseline.get(label)
-        assert cells[0] == ("plain" if label == "none" else label, title)
+        assert cells[0] == ("baseline" if label == "none" else label, title)
         assert cells[3].main == (two.metric.write_difference(test.test.difference) if test else "–")
     with (two.report.parent / "results.csv").open(encoding="utf-8") as file:
         numbers = list(csv.DictReader(file))
@@ -132,7 +132,7 @@ def test_figures_have_a_row_for_each_mechanism_below_its_study(two):
         (f"two {HOSTILE}", "dmsca"),
     ]
     assert [head["line"] for head in heads["data"]["values"]] == ["000 ", "002 "]
-    assert diamonds["encoding"]["x"]["title"] == "Difference to the study's own plain, points"
+    assert diamonds["encoding"]["x"]["title"] == "Difference to the study's own baseline, points"
     points = made["accuracy_macs"].spec["data"]["values"]
     assert [point["study"] for point in points] == ["one"] * 2 + [f"two {HOSTILE}"] * 3
 
@@ -152,7 +152,13 @@ def test_links_lead_to_the_studies_reports_and_names_stay_text(folders, two, pag
 
 def test_tells_everything_in_order(two, page):
     assert re.findall(r"<h2 id[^>]*>([^<]+)</h2>", page) == [
-        *("What they differ in", "Studies", "Results", "Accuracy against cost", "Differences to plain"),
+        *(
+            "What they differ in",
+            "Studies",
+            "Results",
+            "Accuracy against cost",
+            "Differences to the baseline",
+        ),
         *("Article (theirs)", "How they were made"),
     ]
     text = Outline(page).text.replace("\N{NO-BREAK SPACE}", " ")

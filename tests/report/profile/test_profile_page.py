@@ -97,17 +97,21 @@ def test_page_tells_everything_and_keeps_names_text(tmp_path):
     assert "b" not in outline.tags
     assert HOSTILE in outline.text
     for said in (
-        *("To be taken with care", "the difference from plain is not significant", "How far from the bounds"),
+        *(
+            "To be taken with care",
+            "the difference from the baseline is not significant",
+            "How far from the bounds",
+        ),
         *("20.0 GB/s and 100 GFLOP/s", "Where the time goes", "foveate profile --backbone", "AMD EPYC"),
     ):
         assert said in outline.text
     assert not re.search(r"\b(None|nan|Undefined)\b", outline.text)
 
 
-@pytest.mark.parametrize("case", ["plain alone", "no memory account", "no interval", "training"])
+@pytest.mark.parametrize("case", ["baseline alone", "no memory account", "no interval", "training"])
 def test_poor_profiles_have_a_page_and_a_table_too(tmp_path, case):
     record = make_record(
-        {} if case == "plain alone" else None, mode="training" if case == "training" else "inference"
+        {} if case == "baseline alone" else None, mode="training" if case == "training" else "inference"
     )
     for row in record["rows"]:
         if case == "no memory account":
@@ -117,19 +121,19 @@ def test_poor_profiles_have_a_page_and_a_table_too(tmp_path, case):
     record["warnings"] = [warning.to_json() for warning in warnings_of(parse(record))]
     text = Outline(Path(write_profile(parse(record), tmp_path)).read_text(encoding="utf-8")).text
     for said in (text, printed(record)):
-        assert "plain" in said
+        assert "baseline" in said
         assert not re.search(r"\b(None|nan|inf|Undefined)\b", said)
 
 
 def test_figures_say_in_words_what_they_show():
     latency, *costs = profile_figures(parse(make_record()))
     assert latency.description == (
-        "Latency over plain: se 1.07 times plain (1.06–1.08); dmsca 2.00 times plain (1.95–2.05)."
+        "Latency as a multiple of the baseline's: se 1.07 times (1.06–1.08); dmsca 2.00 times (1.95–2.05)."
     )
     assert [figure.name for figure in costs] == [
         *("added_parameters", "added_macs", "added_element_wise", "added_bytes_moved", "added_peak_bytes")
     ]
-    assert costs[1].description == "Multiply-adds over plain: se +1.0 %; dmsca +10.0 %."
+    assert costs[1].description == "Multiply-adds over the baseline: se +1.0 %; dmsca +10.0 %."
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")

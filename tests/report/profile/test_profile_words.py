@@ -13,23 +13,25 @@ from foveate.report.profile.words import (
 
 
 def test_headline_names_the_dearest_first_and_nothing_that_is_not_shown():
-    assert headline(parse(make_record())) == "Over plain: dmsca +100 % latency and se +7.0 %."
+    assert headline(parse(make_record())) == "Over the baseline: dmsca +100 % latency and se +7.0 %."
     unshown = {"se": (1.01, 0.99, 1.03), "dmsca": (2.0, 1.95, 2.05)}
-    assert headline(parse(make_record(unshown))) == "Over plain: dmsca +100 % latency."
+    assert headline(parse(make_record(unshown))) == "Over the baseline: dmsca +100 % latency."
     assert headline(parse(make_record({"se": (1.01, 0.99, 1.03)}))).startswith(
         "No mechanism was shown to differ"
     )
-    assert headline(parse(make_record({}))) == "Plain takes 40.0 ms; there is nothing to compare it with."
-    assert headline(parse(make_record({"se": (0.9, 0.88, 0.92)}))) == "Over plain: se −10.0 % latency."
+    assert (
+        headline(parse(make_record({}))) == "The baseline takes 40.0 ms; there is nothing to compare it with."
+    )
+    assert headline(parse(make_record({"se": (0.9, 0.88, 0.92)}))) == "Over the baseline: se −10.0 % latency."
 
 
 def test_the_headline_and_the_interval_say_the_same():
     """The middle half is from 1.055 to 1.25, wider than the difference, and the interval leaves out 1."""
     record = make_record({"cbam": (1.10, 1.01, 1.40)})
-    assert headline(parse(record)) == "Over plain: cbam about +10.0 % latency."
+    assert headline(parse(record)) == "Over the baseline: cbam about +10.0 % latency."
     assert len(warnings_of(parse(record))) == 1
     record["rows"][1]["latency_ratio_ci95"] = [0.99, 1.40]
-    assert headline(parse(record)) == "No mechanism was shown to differ from plain in latency."
+    assert headline(parse(record)) == "No mechanism was shown to differ from the baseline in latency."
 
 
 def test_medians_that_contradict_the_rounds_are_told():
@@ -39,7 +41,9 @@ def test_medians_that_contradict_the_rounds_are_told():
     record["rows"][1] |= {"latency_ms_p50": 5.56, "latency_ms_p95": 5.7}
     (warning,) = warnings_of(parse(record))
     assert warning.attention is None
-    assert "the medians of se and plain differ by 3.28 times what they do within rounds" in warning.text
+    assert (
+        "the medians of se and the baseline differ by 3.28 times what they do within rounds" in warning.text
+    )
 
 
 def test_a_core_that_worked_for_others_is_told():
@@ -60,7 +64,7 @@ def test_plain_that_is_faster_with_one_thread_is_told_with_the_remedy():
     (warning,) = warnings_of(parse(record))
     # 2 · 4 G multiply-adds in 2.6 s are 3.1 of the 100 GFLOP/s that were measured.
     assert (
-        "Plain takes 2600 ms with 2 threads, 3 % of the measured arithmetic bound, and 130 ms with one"
+        "The baseline takes 2600 ms with 2 threads, 3 % of the measured arithmetic bound, and 130 ms with one"
         in (warning.text)
     )
     assert "--threads 1" in warning.text
@@ -76,7 +80,7 @@ def test_a_busy_machine_is_told_by_plain_itself():
     assert warnings_of(parse(make_record(p95=50.0))) == []  # 1.25 is not over it
     (warning,) = warnings_of(parse(make_record(p95=60.0)))
     assert warning.attention is None
-    assert "plain's own p95 is 1.50 times its p50" in warning.text
+    assert "the baseline's own p95 is 1.50 times its p50" in warning.text
 
 
 def test_a_difference_that_is_not_shown_or_within_the_spread_is_told_by_name():
@@ -88,7 +92,7 @@ def test_a_difference_that_is_not_shown_or_within_the_spread_is_told_by_name():
     }
     warnings = {warning.attention: warning.text for warning in warnings_of(parse(make_record(doubtful)))}
     assert set(warnings) == {"se", "eca", "cbam"}
-    assert "(0.99–1.03) includes 1: the difference from plain is not significant" in warnings["se"]
+    assert "(0.99–1.03) includes 1: the difference from the baseline is not significant" in warnings["se"]
     assert "includes 1" in warnings["eca"]
     assert "spreads more between rounds (middle half 1.06–1.25)" in warnings["cbam"]
 

@@ -131,21 +131,24 @@ def test_with_all_fifteen_the_mean_is_over_these():
     assert summary.averaged == COMMON
     assert summary.corruptions[-1] == "noise_15"
     said = section_of(record).sentences
-    assert any(sentence.startswith("Mean corruption error relative to plain") for sentence in said)
+    assert any(sentence.startswith("Mean corruption error relative to the baseline") for sentence in said)
 
 
 def test_a_shown_gain_comes_first():
     said = section_of(study()).sentences
     assert said[0] == (
-        "On 100 images of shapes under 2 corruptions in 2 severities, with plain at 45.0 %: "
-        "se (+5.20 points, +0.00 on clean images) is shown to be better than plain."
+        "On 100 images of shapes under 2 corruptions in 2 severities, with the baseline at 45.0 %: "
+        "se (+5.20 points, +0.00 on clean images) is shown to be better than the baseline."
     )
-    assert "Error relative to plain, where under 100 % is better: se 90.2 %." in said
-    assert "Hardest for plain is snow (35.0 %), mildest fog (55.0 %)." in said
+    assert "Error relative to the baseline, where under 100 % is better: se 90.2 %." in said
+    assert "Hardest for the baseline is snow (35.0 %), mildest fog (55.0 %)." in said
     assert any(
         sentence.startswith("Of 2 comparisons") and "2 are significant" in sentence for sentence in said
     )
-    assert "The calibration error of plain goes from 2.0 % on clean images to 20.0 % at severity 2." in said
+    assert (
+        "The calibration error of the baseline goes from 2.0 % on clean images to 20.0 % at severity 2."
+        in said
+    )
 
 
 def test_no_effect_is_said_to_be_none():
@@ -154,7 +157,7 @@ def test_no_effect_is_said_to_be_none():
         found["accuracy"] = 0.5 + 0.01 * ((7 * number + number // 9) % 5)
     assert [test.outcome for test in summarise(record).tests] == [Outcome.NOT_SIGNIFICANT]
     section = section_of(record)
-    assert "no mechanism is shown to keep more accuracy than plain" in section.sentences[0]
+    assert "no mechanism is shown to keep more accuracy than the baseline" in section.sentences[0]
     assert section.tables[0].rows[1][4].detail == "not significant"
 
 
@@ -245,8 +248,8 @@ def test_the_mean_corruption_error_is_over_all_five_severities():
     assert summary.averaged == COMMON
     assert not summary.standard
     section = section_of(record)
-    assert any(sentence.startswith("Error relative to plain") for sentence in section.sentences)
-    assert "Error relative to plain, %" in [column.title for column in section.tables[0].columns]
+    assert any(sentence.startswith("Error relative to the baseline") for sentence in section.sentences)
+    assert "Error relative to the baseline, %" in [column.title for column in section.tables[0].columns]
     full = section_of(study(seeds=2, corruptions=COMMON, severities=(1, 2, 3, 4, 5)))
     assert "mCE, %" in [column.title for column in full.tables[0].columns]
 
@@ -310,7 +313,7 @@ def test_differences_that_agree_exactly_are_said_to_be_untested():
             place = found["key"]["corruption"], found["key"]["severity"]
             found["accuracy"] = 0.25 + 0.7 - 0.1 * place[1] - 0.2 * (place[0] == "snow")
     said = section_of(record).sentences
-    assert any(sentence.startswith("se could not be tested against plain: ") for sentence in said)
+    assert any(sentence.startswith("se could not be tested against the baseline: ") for sentence in said)
     assert any(
         sentence.startswith("2 comparisons by single corruptions could not be tested") for sentence in said
     )
@@ -324,7 +327,7 @@ def test_seeds_without_a_relative_error_are_counted():
         if found["key"]["network"] == "none2" and found["key"]["corruption"] == "fog":
             found["accuracy"] = 0.9
     assert any(
-        sentence.startswith("The loss relative to plain is known of 2 of 3 networks of se: ")
+        sentence.startswith("The loss relative to the baseline is known of 2 of 3 networks of se: ")
         for sentence in section_of(record).sentences
     )
 
@@ -352,7 +355,7 @@ def test_attacks_have_a_table_and_a_sentence():
             record["rows"].append(attacked(f"{label}{seed}", "none", None, 0.8))
             record["rows"].append(attacked(f"{label}{seed}", "pgd", 2.0, 0.25 + 0.1 * (label == "se")))
     section = section_of(record)
-    assert section.sentences[-1] == "The attack PGD at ε = 2/255 leaves plain 25.0 % and se 35.0 %."
+    assert section.sentences[-1] == "The attack PGD at ε = 2/255 leaves the baseline 25.0 % and se 35.0 %."
     table = section.tables[-1]
     assert [column.title for column in table.columns] == ["Mechanism", "Clean, %", "PGD, ε = 2/255, %"]
     assert [cell.main for cell in table.rows[1]] == ["se", "80.0 ± 0.0", "35.0 ± 0.0"]

@@ -71,7 +71,7 @@ def test_what_was_not_shown_is_said_to_be_open(tmp_path: Path) -> None:
     summary = summarise(read_study(folder))
     assert summary.comparisons[0].outcome is Outcome.NOT_SIGNIFICANT
     assert summary.verdict[0] == "Nobody can tell yet: no part of dmsca was shown to make a difference."
-    assert "(SE, against plain)" in summary.verdict[1]
+    assert "(SE, against the baseline)" in summary.verdict[1]
 
 
 def test_gains_and_prices_stand_side_by_side(ablation: Path) -> None:
@@ -83,7 +83,7 @@ def test_gains_and_prices_stand_side_by_side(ablation: Path) -> None:
         "AA, added one at a time",
         "AA, left out one at a time",
     ]
-    assert table.rows[0][0].detail == "plain → GCE"
+    assert table.rows[0][0].detail == "baseline → GCE"
     assert [row[2].detail for row in table.rows] == ["gain"] * 3
     names = [figure.name for figure in figures(summary, read_study(ablation))]
     assert "contrasts" in names
@@ -94,7 +94,7 @@ def test_the_page_and_the_terminal_show_them(ablation: Path) -> None:
     summary = build_report(ablation)
     page = summary.report.read_text(encoding="utf-8")
     assert '<h2 id="contrasts">Parts</h2>' in page
-    assert "plain → GCE" in page
+    assert "baseline → GCE" in page
     assert (ablation / "report" / "contrasts.md").is_file()
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(console_table(summary))
@@ -160,7 +160,7 @@ def test_a_control_is_spoken_of(tmp_path: Path) -> None:
     control = {"label": "GCE", "of": "dmsca", "measure": "parameters", "asked": 100, "reached": 101}
     folder = write_design(tmp_path, kind="compare", controls=[control])
     verdict = " ".join(summarise(read_study(folder)).verdict)
-    assert "dmsca is better than a plain backbone of as many parameters (GCE) by " in verdict
+    assert "dmsca is better than a baseline of as many parameters (cost-matched control GCE) by " in verdict
     assert "its gain is not just size" in verdict
     other = write_design(
         tmp_path / "slow", kind="compare", controls=[control | {"label": "se", "of": "none"}]
@@ -194,7 +194,7 @@ def test_a_control_takes_part_in_its_own_comparison_alone(tmp_path: Path) -> Non
     pairs = [(test.a, test.b) for test in summary.comparisons]
     assert pairs == [("none", "se"), ("none", "dmsca"), ("se", "dmsca"), ("GCE", "dmsca")]
     assert not any(sentence.startswith("Take GCE") for sentence in summary.verdict)
-    assert "GCE is better than plain" not in " ".join(summary.verdict)
+    assert "GCE is better than the baseline" not in " ".join(summary.verdict)
 
 
 def test_a_report_leaves_no_table_or_figure_of_an_earlier_study(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_verdict_takes_the_one_with_the_smallest_error(of_accuracy: Summary,
     assert of_error.verdict[0] == of_accuracy.verdict[0]
     assert of_error.verdict[0].startswith("Take dmsca")
     said = [
-        re.match(r"\w+ is (better|worse) than plain by 0\.\d{4} of count error", sentence)
+        re.match(r"\w+ is (better|worse) than the baseline by 0\.\d{4} of count error", sentence)
         for sentence in of_error.verdict[1:4]
     ]
     assert [match and match[1] for match in said] == ["better", "better", "worse"]

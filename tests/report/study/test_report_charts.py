@@ -82,7 +82,7 @@ def test_differences_are_those_of_the_tests_and_their_seeds(study):
         records.results["se"][n].test.accuracy - records.results["none"][n].test.accuracy for n in range(3)
     ]
     assert [dot["difference"] for dot in own] == pytest.approx([100 * value for value in of_seed])
-    assert diamonds["encoding"]["x"]["title"] == "Difference to plain, points"
+    assert diamonds["encoding"]["x"]["title"] == "Difference to the baseline, points"
 
 
 def test_an_error_has_its_own_names_axes_and_direction(study, error_study):
@@ -95,7 +95,7 @@ def test_an_error_has_its_own_names_axes_and_direction(study, error_study):
     assert titles["error_latency"] == "Test error"
     assert titles["curve_train_error"] == "Training error"
     difference = made["differences"].spec["layer"][-1]["encoding"]["x"]["title"]
-    assert difference == "Difference to plain"
+    assert difference == "Difference to the baseline"
     front = made["error_parameters"].spec["data"]["values"]
     assert [point["front"] for point in front] == [
         point["front"] for point in study[2]["accuracy_parameters"].spec["data"]["values"]

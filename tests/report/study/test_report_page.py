@@ -34,7 +34,7 @@ def test_tells_everything_in_order(hostile_report):
     page = (hostile_report / "report" / "index.html").read_text(encoding="utf-8")
     heads = re.findall(r"<h2 id[^>]*>([^<]+)</h2>", page)
     assert heads == [
-        *("Verdict", "Results", "Accuracy against cost", "Differences to plain", "Training", "Tests"),
+        *("Verdict", "Results", "Accuracy against cost", "Differences to the baseline", "Training", "Tests"),
         *("Classes", "Speed of training", "Data", "How it was made"),
     ]
     text = Outline(page).text.replace("\N{NO-BREAK SPACE}", " ")
@@ -53,7 +53,7 @@ def test_tells_everything_in_order(hostile_report):
         {"gains": {"se": 0.0, "cbam": 0.01}, "seeds": 2},
         {"noise": 0.0, "seeds": 2},
     ],
-    ids=["one seed", "plain alone", "no plain", "equal over seeds"],
+    ids=["one seed", "baseline alone", "no baseline", "equal over seeds"],
 )
 def test_poor_studies_have_a_page_too(tmp_path, options):
     page = build_report(write_study(tmp_path, **options)).report.read_text(encoding="utf-8")

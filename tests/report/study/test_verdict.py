@@ -16,20 +16,26 @@ def verdict_of(folder, **options):
 def test_names_the_best_its_evidence_and_its_price(tmp_path):
     headline, *rest = verdict_of(tmp_path)
     assert headline == (
-        "Take dmsca if its price suits you: it was shown to be better than plain, and than se, "
-        "which was better than plain, too."
+        "Take dmsca if its price suits you: it was shown to be better than the baseline, and than se, "
+        "which was better than the baseline, too."
     )
     assert rest[0].startswith(
-        "dmsca is better than plain by 2.14 points of accuracy (95 % interval 1.98 to 2.30; "
+        "dmsca is better than the baseline by 2.14 points of accuracy (95 % interval 1.98 to 2.30; "
     )
     assert rest[0].endswith("price: 11.0 % more parameters, 2.9 % more multiply-adds and 135 % more latency.")
-    assert rest[2].startswith("cbam is worse than plain by 1.2")
+    assert rest[2].startswith("cbam is worse than the baseline by 1.2")
 
 
 def test_one_better_mechanism_is_taken_alone_and_the_others_left_open(tmp_path):
     sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.0004, "dmsca": 0.02}, seeds=6)
-    assert sentences[0] == "Take dmsca if its price suits you: it alone was shown to be better than plain."
-    assert "For se no difference from plain was shown, which does not mean that there is none." in sentences
+    assert (
+        sentences[0]
+        == "Take dmsca if its price suits you: it alone was shown to be better than the baseline."
+    )
+    assert (
+        "For se no difference from the baseline was shown, which does not mean that there is none."
+        in sentences
+    )
 
 
 def test_of_those_that_cannot_be_told_apart_the_cheapest_is_taken(tmp_path):
@@ -48,7 +54,7 @@ def test_the_best_is_taken_where_its_equals_cost_more(tmp_path):
 def test_nobody_can_tell_says_what_could_have_been_detected(tmp_path):
     sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.001, "dmsca": 0.001}, seeds=3, noise=0.004)
     text = " ".join(sentences)
-    assert sentences[0] == "Nobody can tell yet: no mechanism was shown to differ from plain."
+    assert sentences[0] == "Nobody can tell yet: no mechanism was shown to differ from the baseline."
     assert "The largest difference seen is" in text
     assert "With these 3 seeds only a difference of about" in text
     assert "would have been detected with 80 % chance, at a level of 5 % shared by 3 comparisons." in text
@@ -63,8 +69,8 @@ def test_a_reachable_number_of_seeds_is_said(tmp_path):
 
 def test_only_worse(tmp_path):
     sentences = verdict_of(tmp_path, gains={"none": 0.0, "cbam": -0.02})
-    assert sentences[0] == "No mechanism was shown to be better than plain."
-    assert sentences[1].startswith("cbam is worse than plain by")
+    assert sentences[0] == "No mechanism was shown to be better than the baseline."
+    assert sentences[1].startswith("cbam is worse than the baseline by")
 
 
 def test_one_seed(tmp_path):
@@ -103,7 +109,7 @@ def test_a_noisy_measurement_is_said(tmp_path):
     assert len(summary.noise) == 1
     (said,) = set(summary.verdict) - set(quiet.verdict)
     assert said.startswith(
-        "Latencies were measured on a busy machine, and are rough: plain's own p95 is 4.27"
+        "Latencies were measured on a busy machine, and are rough: the baseline's own p95 is 4.27"
     )
     assert "? +17.5 %" in as_markdown(results_table(summary))
     assert "?" not in as_markdown(results_table(quiet)).partition("|")[2]
@@ -123,11 +129,14 @@ def test_ratios_are_to_the_baseline_wherever_it_stood_when_they_were_measured(tm
 def test_equal_spacing_over_seeds_is_no_evidence(tmp_path):
     sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": 0.01}, noise=0.0)
     assert sentences[0].startswith("Nobody can tell yet")
-    assert "plain and se: +1.00 points, the same difference in each seed: no spread" in sentences[1]
+    assert (
+        "The difference of se from the baseline is +1.00 points, the same difference in each seed: no spread"
+        in sentences[1]
+    )
 
 
 def test_a_single_mechanism_has_nothing_to_be_compared_with(tmp_path):
-    assert verdict_of(tmp_path, gains={"none": 0.0})[0].startswith("Only plain has finished runs")
+    assert verdict_of(tmp_path, gains={"none": 0.0})[0].startswith("Only the baseline has finished runs")
 
 
 @pytest.mark.parametrize(("seeds", "verb"), [(3, "is"), (1, "is")])

@@ -116,8 +116,8 @@ def test_the_section_says_what_is_significant_and_what_is_not():
     assert section.title == "Transfer to tiny"
     assert "Directly, 2 answers to choose from and 150 images: the highest mean is that of se" in text
     assert "(guessing: 50.0 %)" in text
-    assert f"se is better than plain by {100 * se.test.difference:.2f} points" in text
-    assert "For ca the difference from plain is not significant" in text
+    assert f"se is better than the baseline by {100 * se.test.difference:.2f} points" in text
+    assert "For ca the difference from the baseline is not significant" in text
     assert [row[-1].detail for row in section.tables[0].rows] == ["", "better", "not significant"]
     assert [figure.group for figure in section.figures] == ["transfer-tiny"] * 2
     assert [figure.name for figure in section.figures] == [
@@ -158,7 +158,7 @@ def test_backbones_are_compared_within_themselves():
         ({"probe": {"none": 0.0}}, 3, [None]),
         ({"probe": {"se": 0.0}}, 3, [None]),
     ],
-    ids=["one seed", "plain alone", "no plain"],
+    ids=["one seed", "baseline alone", "no baseline"],
 )
 def test_poor_records_have_a_section_too(ways, seeds, outcomes):
     record = content(ways, seeds=seeds)

@@ -32,7 +32,7 @@ from foveate.records.explain import (
     ExplainRow,
     ExplainSettingsRecord,
 )
-from foveate.records.labels import display_name
+from foveate.records.labels import display_name, name_in_sentence
 from foveate.training.learned import learned_numbers
 from foveate.version import __version__
 
@@ -158,7 +158,7 @@ def _score(
     )
     if record.find(key) is not None:
         return
-    title = f"maps of {display_name(one.label)}" + (f", seed {one.seed}" if one.seed is not None else "")
+    title = f"maps of {name_in_sentence(one.label)}" + (f", seed {one.seed}" if one.seed is not None else "")
 
     def on_progress(done: int) -> None:
         work.on_progress(title, done, len(subjects))

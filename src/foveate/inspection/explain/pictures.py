@@ -17,15 +17,15 @@ from foveate.inspection.explain.built import BuiltNetwork
 from foveate.inspection.explain.sheets import Tile, draw_sheet, enlarged, outlined, tile_side
 from foveate.inspection.explain.subjects import Subjects
 from foveate.models.sites.capture import attention_modules, capture
-from foveate.notation import decimals, interval
+from foveate.notation import decimals, interval, listing
 from foveate.records.examination import PictureRecord
 from foveate.records.explain import EXPLAIN
-from foveate.records.labels import display_name
+from foveate.records.labels import display_name, name_in_sentence
 
 __all__ = ["GridColumn", "draw_grid", "draw_own_maps", "make_column", "remove_others"]
 
 SYMBOLS = {"tau": "τ", "alpha": "α", "w_0": "w₀", "w_1": "w₁"}
-"""How a picture writes the names of maps; the others stand as they are."""
+"""How a picture writes the names of maps; other names are unchanged."""
 MOST_ROWS = 5
 """A picture of a mechanism's own maps has at most this many rows: the last site for each size of map."""
 EMPTY, FILLED = 238, (106, 76, 147)
@@ -87,9 +87,10 @@ def draw_grid(
         tiles = [Tile(original, (name,)), *(_map_tile(column, row, picture) for column in columns)]
         rows.append(("", tiles))
     heads = ["image", *(display_name(column.label) for column in columns)]
+    networks = listing([name_in_sentence(column.label) for column in columns])
     description = (
-        f"{len(drawn)} images in rows; in columns the image and, laid over it, what "
-        f"{', '.join(heads[1:])} looked at, with the answer and its probability."
+        f"{len(drawn)} images in rows; in columns the image and, laid over it, what {networks} looked at, "
+        "with the answer and its probability."
     )
     return _write_picture(
         folder, "grid.png", draw_sheet(heads, rows), "Where each network looks", description

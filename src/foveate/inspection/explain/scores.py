@@ -74,7 +74,7 @@ def score_maps(
 
 
 def _score_objects(values: Values, energy: Values, maps: Tensor, objects: Tensor) -> None:
-    """Append what each map (B, S, S) has inside of its object, bool (B, S, S), and outside."""
+    """Append the scores that compare each map (B, S, S) with its object, bool (B, S, S)."""
     outside, inside = energies(maps, objects)
     values["focus_ratio"] += focus_ratio(maps, objects).tolist()
     values["pointing_game"] += pointing_game(maps, objects, tolerance_of(*maps.shape[1:])).tolist()
@@ -94,7 +94,7 @@ def _over_views(
 
 
 def _summarise(name: str, values: Sequence[float]) -> MapScore:
-    """Describe the values of a score, of which NaN are those that are undefined."""
+    """Describe the values of a score; NaN marks an undefined one."""
     defined = [value for value in values if math.isfinite(value)]
     described = describe(defined, bounds_of(SCORES[name]))
     return MapScore(

@@ -1,4 +1,4 @@
-"""What `foveate explain` is asked for."""
+"""The settings of `foveate explain`."""
 
 from dataclasses import dataclass
 from pathlib import Path

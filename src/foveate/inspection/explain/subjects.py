@@ -1,4 +1,4 @@
-"""The images to explain: of the test part, or of a folder; with their objects, where these are known."""
+"""The images to explain, from the test part or a folder, with their objects where these are known."""
 
 import hashlib
 import os

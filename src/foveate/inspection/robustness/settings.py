@@ -1,4 +1,4 @@
-"""What `foveate robustness` is asked for."""
+"""The settings of `foveate robustness`."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,8 +45,8 @@ class RobustnessSettings:
 
     def described(self) -> dict[str, Any]:
         """Return the settings as plain values, for the record."""
-        plain = {
+        values = {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
         paths = {"prepared": self.prepared, "classes": self.classes}
-        return plain | {key: None if path is None else str(path) for key, path in paths.items()}
+        return values | {key: None if path is None else str(path) for key, path in paths.items()}

@@ -1,4 +1,4 @@
-"""What `foveate transfer` is asked for."""
+"""The settings of `foveate transfer`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -25,7 +25,7 @@ def open_target(
     most `images` are kept, spread evenly over the classes.
 
     Raises:
-        RequestError: nothing usable there.
+        RequestError: there are no usable images.
     """
     data = load_data(source, image_size=input_size[-1], upscale=True, skip_broken=True, **options)
     channels = input_size[0]

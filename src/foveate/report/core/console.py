@@ -1,4 +1,4 @@
-"""Tables for a terminal: one way to lay them out."""
+"""The layout of tables for a terminal."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,13 +23,13 @@ def terminal_table(
     """Lay out a table, to be printed with rich; no text is taken for markup.
 
     Args:
-        heads: of the columns.
+        heads: the titles of the columns.
         rows: texts, or cells whose details stand below in dim letters; a short row leaves the rest empty.
-        named: number of columns of names, from the first: to the left, and folded where they are too long.
-        widths: the least widths of the columns of names, where these are given.
+        named: number of leading columns of names, which are left-aligned, and folded where too long.
+        widths: the minimum widths of the columns of names, where these are given.
         wraps: whether the other columns may break their lines, too.
         gap: spaces between two columns.
-        title: above the table.
+        title: stands above the table.
     """
     table = RichTable(
         title=title or None,

@@ -49,7 +49,7 @@ MARKDOWN = {character: f"\\{character}" for character in r"\`*_[]<>|&$~"}
 
 
 def as_markdown(table: Table) -> str:
-    """Return `table` in Markdown, its numbers to the right."""
+    """Return `table` in Markdown, with right-aligned numbers."""
     head = [_escaped(column.title, MARKDOWN) for column in table.columns]
     rule = [":--", *["--:"] * (len(head) - 1)]
     body = [[_escaped(_one_line(cell), MARKDOWN) for cell in row] for row in table.rows]
@@ -111,8 +111,8 @@ def beside(folder: Path, name: str) -> Path:
     """Return the path of the file `name` in `folder`.
 
     Raises:
-        RequestError: the name leads elsewhere. Names are made of what a record holds, and a record may come
-            from anywhere.
+        RequestError: the name has folders in it. Names are made of what a record holds, and a record may
+            come from anywhere.
     """
     if Path(name).name != name:
         raise RequestError(

@@ -10,15 +10,16 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from foveate.notation import count
 from foveate.records.labels import display_name
-from foveate.report.core.notation import count, p_equation
+from foveate.report.core.notation import p_equation
 from foveate.report.core.theme import Figure, theme
 
 __all__ = ["render", "unbroken", "vega_script"]
 
 
 class _Chart(NamedTuple):
-    """A figure in a page: its place among all, and its SVG in base64, which stands there without scripts."""
+    """A figure in a page: its place among all, and its SVG in base64, which is shown without scripts."""
 
     place: int
     figure: Figure
@@ -29,7 +30,7 @@ def render(template: str, drawings: list[tuple[Figure, str]], **content: object)
     """Render one self-contained page.
 
     Names of classes, studies and mechanisms come from folders and flags: everything is escaped, and the
-    page's content security policy forbids it every request.
+    page's content security policy forbids every request.
 
     Args:
         template: its path in the folder of this package.
@@ -76,7 +77,7 @@ def unbroken(sentence: str) -> str:
 def vega_script() -> Markup:
     """Return Vega, Vega-Lite and their embedding as one script.
 
-    It is vl-convert's own, and so is not escaped.
+    It comes from vl-convert, and is not escaped.
     """
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     if "</script" in bundle:

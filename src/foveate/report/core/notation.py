@@ -2,41 +2,27 @@
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.statistics import Description
-from foveate.notation import (
-    NOTHING,
-    count,
-    decimals,
-    interval,
-    listing,
-    magnitude,
-    p_value,
-    signed_percent,
-)
+from foveate.notation import decimals, p_value
 from foveate.records.labels import display_name
 from foveate.records.metric import Metric
 
 __all__ = [
-    "NOTHING",
     "NO_SPREAD",
     "contrast_name",
-    "count",
-    "decimals",
     "deviation",
-    "interval",
-    "listing",
-    "magnitude",
+    "group_name",
     "p_equation",
-    "p_value",
     "pair_name",
     "points",
     "score",
     "score_deviation",
-    "signed_percent",
     "spread",
 ]
 
 NO_SPREAD = "the same difference in each seed: no spread to test against"
 """Why a comparison of several seeds has no p value and no interval."""
+GROUPS = {"against plain": "against the baseline"}
+"""What a person reads in place of the name of a group of planned comparisons in records."""
 
 
 def pair_name(test: Comparison) -> str:
@@ -47,7 +33,12 @@ def pair_name(test: Comparison) -> str:
 def contrast_name(test: Comparison) -> str:
     """Name a planned comparison by its title and its group, where the title does not name the group."""
     title, group = test.title or pair_name(test), test.group
-    return title if group is None or title.startswith(f"{group} ") else f"{title}, {group}"
+    return title if group is None or title.startswith(f"{group} ") else f"{title}, {group_name(group)}"
+
+
+def group_name(group: str) -> str:
+    """Write the name of a group of planned comparisons."""
+    return GROUPS.get(group, group)
 
 
 def points(fraction: float | None) -> str:

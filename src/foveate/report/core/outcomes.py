@@ -1,10 +1,10 @@
-"""The words that tables have for the outcome of a comparison."""
+"""The words that tables use for the outcome of a comparison."""
 
 from collections.abc import Mapping
 
 from foveate.evaluation.significance import Outcome
 from foveate.evaluation.statistics import PairedTest
-from foveate.report.core.notation import NOTHING, p_value
+from foveate.notation import NOTHING, p_value
 from foveate.report.core.tables import Cell
 
 __all__ = ["outcome_cell", "untested_because"]

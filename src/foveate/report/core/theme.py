@@ -43,7 +43,7 @@ TONES = {
 LINES = {"light": "#dfe3e7", "dark": "#343b43"}
 HEAT = {"light": ["#f1f4f7", "#8db8e8", "#1d5fb0"], "dark": ["#1d2228", "#2c5f9e", "#8fc1ff"]}
 LEGEND_LETTERS = 40
-"""A phone shows so many letters of a legend side by side."""
+"""A phone shows this many letters of a legend side by side."""
 
 Spec = dict[str, Any]
 """What Vega-Lite reads: a specification, a part of one, a configuration, or the data of a mark."""
@@ -108,7 +108,7 @@ def mechanism_names(labels: Iterable[str]) -> list[str]:
 
 
 def mechanism_colours(names: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each name: grey for the baseline, the others one each, the same in all figures."""
+    """Return the colour of each name: grey for the baseline, else one each, the same in all figures."""
     colours = cycle(COLOURS)
     return {name: BASELINE_COLOUR if name == display_name(BASELINE) else next(colours) for name in names}
 
@@ -119,7 +119,7 @@ def colour_of(
     """Return the encoding of `field`, which holds a key of `colours`, as its colour; a legend has all keys.
 
     Args:
-        columns: of the legend; without it few where names are long.
+        columns: of the legend; by default fewer where names are long.
     """
     if columns is None:
         columns = max(2, min(4, LEGEND_LETTERS // (3 + max(map(len, colours)))))

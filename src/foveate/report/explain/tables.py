@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from foveate.evaluation.significance import Outcome
+from foveate.notation import NOTHING, count, decimals, interval, p_value
 from foveate.records.explain import SCORES, UNDIRECTED, ExplainRecord
 from foveate.records.labels import display_name
-from foveate.report.core.notation import NOTHING, count, decimals, interval, p_value, spread
+from foveate.report.core.notation import spread
 from foveate.report.core.outcomes import outcome_cell
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.explain.summary import ExplainSummary, ScoreSummary
@@ -37,7 +38,7 @@ HIGHER_OR_LOWER = {Outcome.BETTER: "higher", Outcome.WORSE: "lower"}
 
 
 def scores_table(summary: ExplainSummary) -> Table:
-    """Return the table of a row for each mechanism and a column for each score."""
+    """Return a table with a row for each mechanism and a column for each score."""
     has_seeds = any(row.runs > 1 for row in summary.rows)
     over = (
         "Mean ± standard deviation over seeds, below the 95 % interval of the mean"
@@ -57,7 +58,7 @@ def scores_table(summary: ExplainSummary) -> Table:
 
 
 def _score_cell(score: ScoreSummary | None, has_seeds: bool) -> Cell:
-    """Return the cell of a score; in a table over seeds, one that is not says what its interval is over."""
+    """Return the cell of a score; in a table over seeds, any other interval says what it is over."""
     if score is None:
         return Cell(NOTHING)
     described = score.description
@@ -69,11 +70,11 @@ def _score_cell(score: ScoreSummary | None, has_seeds: bool) -> Cell:
 
 
 def tests_table(summary: ExplainSummary) -> Table:
-    """Return the table of a row for each test of several seeds."""
+    """Return a table with a row for each test of several seeds."""
     tests = [one for one in summary.tests if one.test.n > 1]
     columns = [
         Column("Score"),
-        Column("Mechanism", "Against plain, matched seed by seed."),
+        Column("Mechanism", "Against the baseline, matched seed by seed."),
         Column("Difference", "Mean over seeds; below, its own 95 % interval."),
         Column("p", "Two-sided paired t-test."),
         Column("Adjusted p", f"Adjusted for {count(len(tests), 'comparison')} (Holm)."),
@@ -92,7 +93,7 @@ def tests_table(summary: ExplainSummary) -> Table:
         ]
         for one in tests
     ]
-    return Table("explain_tests", "Maps against those of plain", columns, rows)
+    return Table("explain_tests", "Maps against those of the baseline", columns, rows)
 
 
 def learned_table(summary: ExplainSummary) -> Table:

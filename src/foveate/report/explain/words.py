@@ -1,9 +1,10 @@
 """The findings of `foveate explain` in sentences."""
 
 from foveate.evaluation.significance import Outcome
+from foveate.notation import count, decimals, listing
 from foveate.records.explain import SCORES, UNDIRECTED
 from foveate.records.labels import BASELINE, display_name
-from foveate.report.core.notation import NO_SPREAD, count, decimals, listing
+from foveate.report.core.notation import NO_SPREAD
 from foveate.report.explain.summary import ExplainSummary, ScoreTest
 
 __all__ = ["explain_sentences"]
@@ -52,9 +53,9 @@ def _finding(summary: ExplainSummary) -> str:
         intervals = "" if has_seeds else ": intervals are over images alone"
         return f"Nothing is tested in {names}. {_why_untested(summary)}{intervals}."
     significant = [test for test in tested if test.is_significant]
-    family = f"{count(len(tested), 'comparison')} with plain, adjusted for their number"
+    family = f"{count(len(tested), 'comparison')} with the baseline, adjusted for their number"
     if not significant:
-        return f"In {names}, no mechanism differs significantly from plain ({family})."
+        return f"In {names}, no mechanism differs significantly from the baseline ({family})."
     same = sum(test.outcome is Outcome.UNTESTED and test.test.n > 1 for test in summary.tests)
     family += f", and {same} more with {NO_SPREAD}" if same else ""
     number, rest = len(significant), len(tested) - len(significant)
@@ -76,12 +77,12 @@ def _why_untested(summary: ExplainSummary) -> str:
     if len(rows) == 1:
         return "There is one network" if rows[0].runs == 1 else "There is one mechanism alone"
     if all(row.attention != BASELINE for row in rows):
-        return "There is no plain network among them to compare with"
+        return "There is no baseline among them to compare with"
     if all(row.runs == 1 for row in rows):
         return "One network of each is no sample of trainings"
     if any(test.test.n > 1 for test in summary.tests):
         return f"Each mechanism has {NO_SPREAD}"
-    return "No mechanism has two seeds in common with plain"
+    return "No mechanism has two seeds in common with the baseline"
 
 
 def _in_sentence(name: str) -> str:

@@ -37,7 +37,7 @@ def join_reports(
     _refuse_few_or_twice(folders)
     if against is not None:
         find_article(against)
-    # All of them, before anything is written.
+    # Read all of them before anything is written.
     records = [read_study(folder) for folder in folders]
     _refuse_several_metrics(records)
     out = folders[0].resolve().parent / "joined" if out is None else out
@@ -54,7 +54,7 @@ def join_reports(
         write_text(out / f"{table.name}.md", as_markdown(table))
     rows = [{"study": title, **row} for title, summary in joined.titled for row in row_numbers(summary)]
     write_csv(out / "results.csv", rows)
-    # Last, so that a page that is there has everything that it names.
+    # Written last, so that a page has everything that it names.
     write_text(joined.report, render_joined(joined, drawings, out))
     return joined
 

@@ -16,11 +16,11 @@ __all__ = ["joined_figures"]
 COSTS = (replace(MACS, title="Multiply-adds of one image, millions"), PARAMETERS)
 WITHOUT_DOTS = ROOMY._replace(row_height=32)
 LONG_NAMES = 160
-"""In pixels, of the names of mechanisms at the left."""
+"""The width of the names of mechanisms at the left, in pixels."""
 
 
 def joined_figures(joined: JoinedStudies) -> list[Figure]:
-    """Make every figure that the summaries have the numbers for."""
+    """Make every figure for which the summaries have numbers."""
     labels = [row.attention for summary in joined.studies for row in summary.rows]
     colours = mechanism_colours(mechanism_names(labels))
     figures = [_against_cost(joined, cost, colours) for cost in COSTS]
@@ -58,7 +58,7 @@ def _differences(joined: JoinedStudies, colours: Mapping[str, str]) -> Figure | 
     if not rows:
         return None
     drawn = [row for row in rows if isinstance(row, ForestRow)]
-    description = f"Paired differences to plain, study by study: {seen(drawn, metric)}."
-    caption = Caption("differences", "differences", "Differences to plain", description)
-    axis = difference_axis(metric, "difference", "Difference to the study's own plain")
+    description = f"Paired differences to the baseline, study by study: {seen(drawn, metric)}."
+    caption = Caption("differences", "differences", "Differences to the baseline", description)
+    axis = difference_axis(metric, "difference", "Difference to the study's own baseline")
     return forest_figure(caption, rows, axis, marks=WITHOUT_DOTS, label_limit=LONG_NAMES)

@@ -1,4 +1,4 @@
-"""What studies differ in, key by key, beside the candidates that they compare."""
+"""What studies differ in, key by key, besides the candidates that they compare."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Settings = dict[str, dict[str, Json]]
 class Difference:
     """A key in which studies differ: the part of the study it belongs to, and the value in each study.
 
-    A value is None where a study has not got the key.
+    A value is None where a study does not have the key.
     """
 
     part: str
@@ -37,7 +37,7 @@ class Difference:
 def find_differences(studies: Sequence[StudyRecords]) -> tuple[Difference, ...]:
     """Return what the studies differ in.
 
-    Compared are network, data, recipe, the seeds and the adjustment of p values, versions and hardware, and
+    This compares network, data, recipe, the seeds and the adjustment of p values, versions and hardware, and
     how cost was measured; not the candidates, which are the rows of the joined table.
     """
     settings = [_settings(records) for records in studies]
@@ -48,7 +48,7 @@ def find_differences(studies: Sequence[StudyRecords]) -> tuple[Difference, ...]:
 
 def _settings(records: StudyRecords) -> Settings:
     study, cost = records.study.to_json(), records.cost.to_json()
-    # The conditions say the rest of this again, but for the kernel path.
+    # Of the conditions, only the kernel path is not recorded elsewhere.
     path = cost.get("conditions", {}).get("path", KERNEL_PATH)
     own = {key: value for key, value in cost.items() if key not in ("rows", "conditions", "timing")}
     return {

@@ -17,7 +17,7 @@ __all__ = ["render_joined"]
 
 
 class StudyOnPage(NamedTuple):
-    """A study as the page has it: `link` leads to its own report."""
+    """A study as the page shows it: `link` leads to its own report."""
 
     title: str
     summary: Summary

@@ -1,4 +1,4 @@
-"""Several studies that stand side by side."""
+"""Several studies side by side."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class JoinedStudies:
 
     @property
     def titled(self) -> list[tuple[str, Summary]]:
-        """The studies with their names; where a name is not the only one, the folder is behind it."""
+        """The studies with their names; a name that occurs twice is followed by the folder."""
         times = Counter(summary.study.name for summary in self.studies)
 
         def title(summary: Summary) -> str:

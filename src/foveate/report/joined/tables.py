@@ -7,10 +7,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from foveate.evaluation.comparisons import Comparison
+from foveate.notation import NOTHING, decimals, listing, magnitude, p_value
 from foveate.records.base import Json
 from foveate.records.labels import display_name
 from foveate.report.core.console import terminal_table
-from foveate.report.core.notation import NOTHING, decimals, listing, magnitude, p_value, score
+from foveate.report.core.notation import score
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.joined.studies import JoinedStudies
 from foveate.report.study.claims import article_cell, conditions
@@ -22,14 +23,14 @@ __all__ = ["differences_table", "joined_console", "joined_table", "note_of_diffe
 
 SIDE_BY_SIDE = "Their rows stand side by side; nothing is averaged over studies."
 DIGEST = 12
-"""So many digits of a fingerprint are enough to see that two differ."""
+"""This many digits of a fingerprint are enough to see that two differ."""
 
 
 def note_of_differences(joined: JoinedStudies) -> str:
     """Say whether the studies are of one kind, and that their rows are not averaged."""
     parts = list(dict.fromkeys(difference.part for difference in joined.differences))
     if not parts:
-        return f"The studies differ in nothing that was recorded beside their mechanisms. {SIDE_BY_SIDE}"
+        return f"The studies differ in nothing that was recorded besides their mechanisms. {SIDE_BY_SIDE}"
     return (
         f"The studies differ in {listing(parts)}, key by key below. {SIDE_BY_SIDE} What two studies show "
         "differently may come from any of this."
@@ -37,7 +38,7 @@ def note_of_differences(joined: JoinedStudies) -> str:
 
 
 def differences_table(joined: JoinedStudies) -> Table | None:
-    """Return one row a key in which the studies differ, one column a study; None where nothing differs."""
+    """Return one row per key that differs, one column per study; None where nothing differs."""
     if not joined.differences:
         return None
     columns = [Column("Differs in"), *(Column(title) for title, _ in joined.titled)]
@@ -52,7 +53,7 @@ def differences_table(joined: JoinedStudies) -> Table | None:
 
 
 def joined_table(joined: JoinedStudies) -> Table:
-    """Return one row a candidate of a study, each beside the baseline of its own study."""
+    """Return one row per candidate of a study, each beside the baseline of its own study."""
     metric = joined.metric
     columns = [
         Column("Mechanism", "Below, its study."),
@@ -60,12 +61,12 @@ def joined_table(joined: JoinedStudies) -> Table:
         *[Column("Article (theirs), %", "Printed accuracy, not measured here; below, its gain.")]
         * (joined.article is not None),
         Column(
-            metric.heading_of_difference("Gain over plain"),
-            "Mean difference to the plain backbone of the same study, matched by seed; below, its own 95 % "
+            metric.heading_of_difference("Gain over the baseline"),
+            "Mean difference to the baseline of the same study, matched by seed; below, its own 95 % "
             "interval. A dash where the study did not compare the two.",
         ),
         Column("Adjusted p", "Paired t-test, adjusted for the comparisons of its own study alone."),
-        Column("Parameters", "Below, the change to the plain backbone of the same study."),
+        Column("Parameters", "Below, the change to the baseline of the same study."),
         Column("Multiply-adds", "Of one image, at its study's image size; below, the change likewise."),
         Column("Latency p50, ms", "Comparable inside of a study only: each was measured in its own session."),
     ]

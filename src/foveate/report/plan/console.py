@@ -5,9 +5,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from foveate.notation import count, decimals, magnitude
 from foveate.records.labels import display_name
 from foveate.records.plan import Detectable, Disk, Plan
-from foveate.report.core.notation import count, decimals, magnitude
 
 __all__ = ["duration", "plan_table"]
 

@@ -21,7 +21,7 @@ COSTS = (
     ("bytes_moved", "Bytes moved"),
     ("peak_bytes", "Peak memory"),
 )
-RATIO = Axis("ratio", "Latency, times plain's in the same round", style=".3f", padding=28)
+RATIO = Axis("ratio", "Latency, times the baseline's in the same round", style=".3f", padding=28)
 MARKS = Marks(row_height=54, diamond=130, dot=36, dot_offset=11, dot_stroke=1.5)
 
 
@@ -52,10 +52,11 @@ def _latency(others: Sequence[ProfileRow], colours: Mapping[str, str]) -> Figure
             )
         )
     said = "; ".join(
-        f"{row.attention} {row.latency_ratio:.2f} times plain ({ratio_range(row.latency_ratio_ci95)})"
+        f"{row.attention} {row.latency_ratio:.2f} times ({ratio_range(row.latency_ratio_ci95)})"
         for row in others
     )
-    caption = Caption("latency", "differences", "Latency, times plain", f"Latency over plain: {said}.")
+    description = f"Latency as a multiple of the baseline's: {said}."
+    caption = Caption("latency", "differences", "Latency, × baseline", description)
     return forest_figure(caption, rows, RATIO, reference=1.0, marks=MARKS)
 
 
@@ -76,10 +77,11 @@ def _cost(others: Sequence[ProfileRow], colours: Mapping[str, str], kind: str, t
     chart = alt.layer(
         bars.mark_bar(size=14).encode(
             color=colour_of("mechanism", colours),
-            tooltip=["mechanism:N", number_tip("increase", "over plain, %")],
+            tooltip=["mechanism:N", number_tip("increase", "over the baseline, %")],
         ),
         bars.mark_text(align="left", baseline="middle", dx=6, fontSize=12, **INK).encode(text="label:N"),
     )
     said = "; ".join(f"{name} {label}" for name, label in zip(names, labels, strict=True))
-    caption = Caption(f"added_{kind}", "cost", f"{title}, over plain", f"{title} over plain: {said}.")
+    description = f"{title} over the baseline: {said}."
+    caption = Caption(f"added_{kind}", "cost", f"{title}, over the baseline", description)
     return caption.figure(chart, height=26 * len(names) + 6)

@@ -5,9 +5,9 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from foveate.notation import magnitude
 from foveate.records.labels import display_name
 from foveate.records.profile import ProfileRecord
-from foveate.report.core.notation import magnitude
 from foveate.report.core.tables import Table
 from foveate.report.profile.tables import latency_table, parts_table, work_table
 from foveate.report.profile.words import byte_size, conditions, headline, kernel_path_line, roofline_lines

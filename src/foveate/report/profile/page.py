@@ -1,8 +1,8 @@
 """Render the self-contained page of a profile."""
 
+from foveate.notation import magnitude
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.frame import render
-from foveate.report.core.notation import magnitude
 from foveate.report.core.theme import Figure
 from foveate.report.profile.tables import latency_table, parts_table, work_table
 from foveate.report.profile.words import byte_size, conditions, headline, kernel_path_line, roofline_lines

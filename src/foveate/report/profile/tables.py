@@ -15,7 +15,7 @@ def work_table(record: ProfileRecord) -> Table:
     """Return the table of counted work: the whole of the baseline, and what each mechanism adds."""
     step = "training step" if record.settings.mode == "training" else "inference"
     columns = [
-        Column("Mechanism", "The row of plain is its whole work; the others are what they add to it."),
+        Column("Mechanism", "The baseline has its whole cost; the others have what they add to it."),
         Column("Parameters", "Learned numbers."),
         Column("Multiply-adds", f"Of convolutions and matrix products, of one image in one {step}."),
         Column(
@@ -50,9 +50,9 @@ def latency_table(record: ProfileRecord) -> Table:
     columns = [
         Column("Mechanism", "A ? marks an unreliable difference; the warnings say why."),
         Column("p50, ms", f"{step} of a batch, median over {record.timing.rounds} rounds."),
-        Column("p95, ms", "95 % of the steps take no longer."),
-        Column("× plain", "Median of the ratios to plain, each taken within a round."),
-        Column("Quartiles", "The quartiles of those ratios: their spread."),
+        Column("p95, ms", "Nineteen of twenty take no longer."),
+        Column("× baseline", "Median of the ratios to the baseline, each taken within a round."),
+        Column("Quartiles", "Between these lies the middle half of those ratios: their spread."),
         Column("95 % interval", "Of the median ratio, by order statistics."),
         Column("Images/s", "Batch size over p50."),
         Column(
@@ -60,23 +60,23 @@ def latency_table(record: ProfileRecord) -> Table:
             f"Weights, images and the most that a step has allocated at once"
             f"{'; gradients and momentum too' if settings.mode == 'training' else ''}.",
         ),
-        Column("Added", "To plain's peak."),
+        Column("Added", "To the baseline's peak."),
     ]
     if settings.compile:
         columns.append(Column("Compile, s", "The first call, without a cache; not part of any latency."))
     rows = []
     for row in record.rows:
-        plain = row.attention == BASELINE
+        is_baseline = row.attention == BASELINE
         cells = [
             display_name(row.attention),
             milliseconds(row.latency_ms_p50),
             milliseconds(row.latency_ms_p95),
-            "" if plain else f"{'? ' if row.is_doubtful else ''}{row.latency_ratio:.3f}",
-            "" if plain else ratio_range(row.latency_ratio_quartiles),
-            "" if plain else ratio_range(row.latency_ratio_ci95),
+            "" if is_baseline else f"{'? ' if row.is_doubtful else ''}{row.latency_ratio:.3f}",
+            "" if is_baseline else ratio_range(row.latency_ratio_quartiles),
+            "" if is_baseline else ratio_range(row.latency_ratio_ci95),
             _rate(row.images_per_second),
             NOTHING if row.peak_bytes is None else byte_size(row.peak_bytes),
-            "" if plain else _signed_bytes(row.peak_bytes_added),
+            "" if is_baseline else _signed_bytes(row.peak_bytes_added),
         ]
         cells += [decimals(row.compile_seconds, 1)] if settings.compile else []
         rows.append([Cell(cell) for cell in cells])

@@ -47,16 +47,17 @@ def headline(record: ProfileRecord) -> str:
     others = [row for row in record.rows if row.attention != BASELINE]
     shown = sorted((row for row in others if row.is_different), key=lambda row: -row.latency_ratio)
     if not others:
-        (plain,) = record.rows
-        return f"Plain takes {milliseconds(plain.latency_ms_p50)} ms; there is nothing to compare it with."
+        (baseline,) = record.rows
+        took = milliseconds(baseline.latency_ms_p50)
+        return f"The baseline takes {took} ms; there is nothing to compare it with."
     if not shown:
-        return "No mechanism was shown to differ from plain in latency."
+        return "No mechanism was shown to differ from the baseline in latency."
     said = [
         f"{row.attention} {'about ' * row.is_rough}{signed_percent(100 * (row.latency_ratio - 1))}"
         f"{' latency' * (not index)}"
         for index, row in enumerate(shown)
     ]
-    return f"Over plain: {listing(said)}."
+    return f"Over the baseline: {listing(said)}."
 
 
 def roofline_lines(record: ProfileRecord) -> list[str]:

@@ -16,13 +16,13 @@ __all__ = ["robustness_figures"]
 
 GROUP = "robustness"
 ACCURACY = Axis("mean", "Accuracy, %", factor=100, style=".2f")
-DIFFERENCE = Axis("mean", "Difference to plain, points", factor=100, style="+.2f")
+DIFFERENCE = Axis("mean", "Difference to the baseline, points", factor=100, style="+.2f")
 ROW, GAP = 9, 10
 """Heights in pixels of a mechanism's point, and of the space between two corruptions."""
 
 
 def robustness_figures(summary: RobustnessSummary) -> list[Figure]:
-    """Make those figures that there are numbers for."""
+    """Make the figures for which there are numbers."""
     made = []
     if any(row.severity for row in summary.by_severity):
         accuracies = [(row.attention, row.severity, row.accuracy) for row in summary.by_severity]
@@ -74,7 +74,7 @@ def _by_corruption(summary: RobustnessSummary) -> Figure:
     tests = [(row, row.test.test) for row in summary.by_corruption if row.test]
     estimates = [(row, test.difference, test.ci95) for row, test in tests if test.difference is not None]
     if has_differences := bool(estimates):
-        heading, axis = "Accuracy by corruption, against plain", DIFFERENCE
+        heading, axis = "Accuracy by corruption, against the baseline", DIFFERENCE
         colours.pop(display_name(BASELINE), None)  # the others are drawn against it
     else:
         heading, axis = "Accuracy by corruption", ACCURACY

@@ -40,11 +40,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Measured:
-    """What is in a record.
+    """The contents of a record.
 
     Attributes:
         networks: those with a row.
-        severities: of each corruption of which everything that was asked for is there.
+        severities: of each corruption whose requested severities are all there.
         done: how much of what was asked for is there. A condition is there once any network was measured: a
             network that was excluded is named elsewhere.
     """
@@ -59,7 +59,7 @@ class Measured:
 
 
 def find_measured(record: RobustnessRecord) -> Measured:
-    """Return what is in `record`."""
+    """Return the contents of `record`."""
     named = {one.name: Network(one.label, one.seed) for one in record.networks}
     for row in record.corruption_rows:
         if network := named.get(row.key.name):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from foveate.evaluation.significance import Outcome
 from foveate.evaluation.statistics import Description
-from foveate.records.labels import BASELINE, display_name
+from foveate.notation import count, decimals, listing, p_value
+from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.robustness import stated_sigma
-from foveate.report.core.notation import NO_SPREAD, count, decimals, listing, p_value, points
+from foveate.report.core.notation import NO_SPREAD, points
 from foveate.report.robustness.names import attack_name, corruption_name
 from foveate.report.robustness.summary import BaselineTest, MechanismSummary, Progress, RobustnessSummary
 
@@ -16,7 +17,7 @@ UNTESTED = f"fewer than two seeds in common, or {NO_SPREAD}"
 
 
 def robustness_sentences(summary: RobustnessSummary) -> list[str]:
-    """Return the findings, the main one first; what is not there is said not to be there."""
+    """Return the findings, the main one first; what is missing is named."""
     found: list[str] = []
     if summary.corruptions:
         found += [_finding(summary), *_untested(summary), *_images(summary), *_errors(summary)]
@@ -49,9 +50,11 @@ def _finding(summary: RobustnessSummary) -> str:
         return f"On {where}, no network has been measured to the end."
     tests = [test for test in summary.tests if test.test.difference is not None]
     if not tests:
-        listed = listing([f"{display_name(label)} {_percent(row.corrupted)}" for label, row in rows.items()])
+        listed = listing(
+            [f"{_percent(row.corrupted)} for {name_in_sentence(label)}" for label, row in rows.items()]
+        )
         is_baseline_alone = [*rows] == [BASELINE]
-        missing = "" if is_baseline_alone else " Without plain of the same seed, nothing is compared."
+        missing = "" if is_baseline_alone else " Without the baseline of the same seed, nothing is compared."
         return f"On {where}, accuracy is {listed}.{missing}"
     baseline = _percent(rows[BASELINE].corrupted)
     tested = [test for test in tests if test.outcome is not Outcome.UNTESTED]
@@ -60,20 +63,21 @@ def _finding(summary: RobustnessSummary) -> str:
         why = "With fewer than two seeds of each nothing can be tested: this may be chance."
         if max(test.test.n for test in tests) > 1:
             why = f"Nothing could be tested: {UNTESTED}."
-        return f"On {where}, with plain at {baseline}: {listed}. {why}"
+        return f"On {where}, with the baseline at {baseline}: {listed}. {why}"
     if not any(test.is_significant for test in tested):
         largest = max(tested, key=lambda test: abs(test.test.difference or 0))
         return (
-            f"On {where}, no mechanism is shown to keep more accuracy than plain ({baseline}), or less: the "
-            f"largest difference is {_difference(largest, rows)} (adjusted p {p_value(largest.p_adjusted)})."
+            f"On {where}, no mechanism is shown to keep more accuracy than the baseline ({baseline}), or "
+            f"less: the largest difference is {_difference(largest, rows)} (adjusted p "
+            f"{p_value(largest.p_adjusted)})."
         )
     parts = [
         f"{listing([_difference(test, rows) for test in group])} "
-        f"{'is' if len(group) == 1 else 'are'} shown to be {outcome.value} than plain"
+        f"{'is' if len(group) == 1 else 'are'} shown to be {outcome.value} than the baseline"
         for outcome in (Outcome.BETTER, Outcome.WORSE)
         if (group := [test for test in tested if test.outcome is outcome])
     ]
-    return f"On {where}, with plain at {baseline}: {'; '.join(parts)}."
+    return f"On {where}, with the baseline at {baseline}: {'; '.join(parts)}."
 
 
 def _where(summary: RobustnessSummary) -> str:
@@ -112,11 +116,11 @@ def _untested(summary: RobustnessSummary) -> list[str]:
     names = [display_name(test.label) for test in summary.tests if test.outcome is Outcome.UNTESTED]
     if not names or len(names) == len(summary.tests):
         return []
-    return [f"{listing(names)} could not be tested against plain: {UNTESTED}."]
+    return [f"{listing(names)} could not be tested against the baseline: {UNTESTED}."]
 
 
 def _images(summary: RobustnessSummary) -> list[str]:
-    """Say where clean images or noise are others than the rest, or where clean images are more or fewer."""
+    """Say where clean images or noise differ from the rest, or where the number of clean images does."""
     clean, said = summary.clean_images, []
     if clean and {clean} != {summary.fewest_images, summary.images}:
         said.append(f"Accuracy on clean images is of {clean:,} images of {summary.data}.")
@@ -134,8 +138,8 @@ def _errors(summary: RobustnessSummary) -> list[str]:
     if not known:
         return []
     kind = "Mean corruption error" if summary.standard else "Error"
-    said = [f"{kind} relative to plain, where under 100 % is better: {listing(known)}."]
-    loss = "relative mean corruption error" if summary.standard else "loss relative to plain"
+    said = [f"{kind} relative to the baseline, where under 100 % is better: {listing(known)}."]
+    loss = "relative mean corruption error" if summary.standard else "loss relative to the baseline"
     fewer = [
         f"{len(row.relative_mce.values)} of {count(row.runs, 'network')} of {display_name(row.attention)}"
         for row in others
@@ -143,8 +147,8 @@ def _errors(summary: RobustnessSummary) -> list[str]:
     ]
     if fewer:
         said.append(
-            f"The {loss} is known of {listing(fewer)}: plain of the same seed is not there, or loses nothing "
-            "on one of the corruptions."
+            f"The {loss} is known of {listing(fewer)}: the baseline of the same seed is missing, or loses "
+            "nothing on one of the corruptions."
         )
     return said
 
@@ -160,8 +164,9 @@ def _hardest(summary: RobustnessSummary) -> list[str]:
         return []
     (low, hardest), (high, mildest) = min(of_first), max(of_first)
     return [
-        f"Hardest for {display_name(label)} is {corruption_name(hardest)} ({decimals(low, 1, scale=100)} %), "
-        f"mildest {corruption_name(mildest)} ({decimals(high, 1, scale=100)} %)."
+        f"Hardest for {name_in_sentence(label)} is {corruption_name(hardest)} "
+        f"({decimals(low, 1, scale=100)} %), mildest {corruption_name(mildest)} "
+        f"({decimals(high, 1, scale=100)} %)."
     ]
 
 
@@ -172,7 +177,7 @@ def _single(summary: RobustnessSummary) -> list[str]:
     untested = sum(test.test.n > 1 and test.outcome is Outcome.UNTESTED for _, test in tests)
     said = []
     if tested:
-        compared = f"{count(tested, 'comparison')} with plain by single corruptions"
+        compared = f"{count(tested, 'comparison')} with the baseline by single corruptions"
         significant = [(name, test) for name, test in tests if test.is_significant]
         if significant:
             listed = listing(
@@ -200,7 +205,7 @@ def _calibration(summary: RobustnessSummary) -> list[str]:
         return []
     without = ", without noise of a stated σ" if summary.sigmas else ""
     return [
-        f"The calibration error of {display_name(label)} goes from {decimals(clean, 1, scale=100)} % on "
+        f"The calibration error of {name_in_sentence(label)} goes from {decimals(clean, 1, scale=100)} % on "
         f"clean images to {decimals(worst, 1, scale=100)} % at severity {last}{without}."
     ]
 
@@ -213,7 +218,7 @@ def _attacked(summary: RobustnessSummary) -> list[str]:
             continue
         listed = listing(
             [
-                f"{display_name(row.attention)} {_percent(row.accuracy)}"
+                f"{name_in_sentence(row.attention)} {_percent(row.accuracy)}"
                 for row in summary.attacks
                 if (row.attack, row.eps) == (attack, eps)
             ]

@@ -1,7 +1,8 @@
 """The tables of the robustness section: mechanisms, corruptions, attacks."""
 
+from foveate.notation import NOTHING, count, decimals, interval
 from foveate.records.labels import BASELINE, display_name
-from foveate.report.core.notation import NOTHING, count, decimals, deviation, interval, points, spread
+from foveate.report.core.notation import deviation, points, spread
 from foveate.report.core.outcomes import outcome_cell
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.robustness.names import attack_name, corruption_name
@@ -16,7 +17,7 @@ __all__ = ["robustness_tables"]
 
 
 def robustness_tables(summary: RobustnessSummary) -> list[Table]:
-    """Make those tables that there are numbers for."""
+    """Make the tables for which there are numbers."""
     made = []
     if summary.corruptions:
         made += [_mechanisms(summary), _corruptions(summary)]
@@ -35,14 +36,16 @@ def _mechanisms(summary: RobustnessSummary) -> Table:
             "Corrupted accuracy, %",
             f"Mean over severities and {over}; below, the 95 % interval of the mean over seeds.",
         ),
-        Column("Difference, points", "In corrupted accuracy to plain, by seed; below, its 95 % interval."),
+        Column(
+            "Difference, points", "In corrupted accuracy to the baseline, by seed; below, its 95 % interval."
+        ),
         Column("Adjusted p", "Paired t-test of that difference, adjusted for the mechanisms (Holm)."),
         Column(
-            "mCE, %" if summary.standard else "Error relative to plain, %",
-            f"Mean over {over} of the error relative to plain's of the same seed; under 100 is better.",
+            "mCE, %" if summary.standard else "Error relative to the baseline, %",
+            f"Mean over {over} of the error over the baseline's of the same seed; under 100 is better.",
         ),
         Column(
-            "Relative mCE, %" if summary.standard else "Loss relative to plain, %",
+            "Relative mCE, %" if summary.standard else "Loss relative to the baseline, %",
             "The same ratio of the accuracy that is lost from clean to corrupted images.",
         ),
         Column("Calibration error, %", "ECE on corrupted images; below, on clean ones."),
@@ -73,7 +76,7 @@ def _corruptions(summary: RobustnessSummary) -> Table:
                 f"{display_name(label)}, %",
                 "Mean accuracy over severities."
                 if label == BASELINE
-                else "Below, the difference to plain in points; * marks a significant one.",
+                else "Below, the difference to the baseline in points; * marks a significant one.",
             )
             for label in summary.labels
         ),

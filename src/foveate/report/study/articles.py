@@ -1,4 +1,4 @@
-"""What the two articles print (articles.yaml), and which of it stands nearest to a study."""
+"""What the two articles print (articles.yaml), and which of it is closest to a study."""
 
 import re
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ from foveate.report.study.summary import Summary
 __all__ = ["Article", "article_names", "find_article", "printed_beside"]
 
 METRIC = "accuracy"
-"""The metric whose gains the articles print: to a study of another metric they say nothing."""
+"""The metric whose gains the articles print; they say nothing about a study of another metric."""
 DIGITS = 8
-"""Behind the point of a fraction: 96.5 / 100 is not the same number as 0.965."""
+"""Decimals to which a fraction is rounded: a division by 100 may add a rounding error."""
 SIZES = {"parameters": 1e6, "macs": 1e9, "loss": 1.0}
 """The units of what is not printed in per cent."""
 
@@ -32,7 +32,7 @@ Table = Mapping[str, Mapping[str, float]]
 
 
 def _in_fractions(points: Table) -> dict[str, dict[str, float]]:
-    """Return `points` of each part by group as fractions."""
+    """Return the points of each part, by group, as fractions."""
     return {
         group: {title: round(value / 100, DIGITS) for title, value in parts.items()}
         for group, parts in points.items()
@@ -57,9 +57,9 @@ class _Entry(BaseModel):
 
 
 class Setting(_Entry):
-    """What printed figures are of.
+    """The setting of printed figures.
 
-    `backbones`, `datasets`, `classes`, `image_size` and `recipe` say which of our studies is that setting;
+    `backbones`, `datasets`, `classes`, `image_size` and `recipe` say which studies have that setting;
     `kind` is the kind of study, where it is not a comparison of mechanisms.
     """
 
@@ -77,20 +77,20 @@ class Setting(_Entry):
         return f"{self.network}, {self.data}, {self.recipe['epochs'][0]} epochs, {self.words}"
 
     def has_network(self, study: StudyDescription) -> bool:
-        """Return whether the study's backbone is that network, whoever's weights and code it has."""
+        """Return whether the study's backbone is that network, from whichever library."""
         return study.backbone.removeprefix("torchvision/").partition(".")[0] in self.backbones
 
     def has_data(self, data: StudyData) -> bool:
-        """Return whether the data are called so and have as many classes."""
+        """Return whether the data have that name and as many classes."""
         return self.has_name(data) and len(data.classes) == self.classes
 
     def has_name(self, data: StudyData) -> bool:
-        """Return whether the data are called so: "uoft-cs/cifar10", "CIFAR-10" and "cifar10" are one."""
+        """Return whether the data have that name: "uoft-cs/cifar10", "CIFAR-10" and "cifar10" are one."""
         name = data.name.rpartition("/")[2].partition(":")[0].lower()
         return re.sub(r"[^a-z0-9]", "", name) in self.datasets
 
     def differences(self, study: StudyDescription) -> tuple[str, ...]:
-        """Say in which respects `study` is another, each as "30 epochs instead of 200"."""
+        """Say in which respects `study` differs, each as "30 epochs instead of 200"."""
         data, differs = study.data, []
         if self.kind != "networks" and not self.has_network(study):
             differs.append(f"{study.backbone} instead of {self.network}")
@@ -140,7 +140,7 @@ class Article(_Entry):
 
 
 def article_names() -> list[str]:
-    """Return the names of the articles that `--against` takes."""
+    """Return the names of the articles that `--against` accepts."""
     return list(_articles())
 
 
@@ -156,7 +156,7 @@ def find_article(name: str) -> Article:
 
 
 def printed_beside(name: str, summary: Summary) -> PrintedFigures:
-    """Return the printed figures of the article `name` that stand nearest to the study of `summary`.
+    """Return the printed figures of the article `name` that are closest to the study of `summary`.
 
     Same data and same network come first, then the same data, then the same network, then what the article
     prints first.

@@ -56,7 +56,7 @@ def build_report(folder: Path, against: str | None = None) -> Summary:
     for section in sections:
         write_numbers(report, section.numbers)
     _delete_others(report, [table.name for table in tables], [figure.name for figure, _ in drawings])
-    # Last, so that a page that is there has everything that it names.
+    # Written last, so that a page has everything that it names.
     write_text(summary.report, render_page(summary, drawings, sections))
     return summary
 

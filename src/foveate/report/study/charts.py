@@ -31,7 +31,7 @@ class Cost:
         noun: in sentences.
         title: beside the axis.
         factor: from the values of records to the unit of the title.
-        of: where a price has it.
+        of: reads the cost from a price.
     """
 
     name: str
@@ -56,7 +56,7 @@ LATENCY = Cost(
 LATENCY_RATIO = Cost(
     "latency",
     "latency of one pass",
-    "Latency of one pass, times plain's in the same round",
+    "Latency of one pass, times the baseline's in the same round",
     1,
     lambda price: price.latency_ratio,
 )
@@ -65,7 +65,7 @@ MACS = Cost("macs", "multiply-adds", "Multiply-adds, millions", 1e-6, lambda pri
 
 
 def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
-    """Make every figure that the records have the data for."""
+    """Make every figure for which the records have data."""
     made = [_against_cost(summary, cost) for cost in _costs(summary)]
     if summary.study.design.contrasts:
         made += contrast_figures(summary, records)
@@ -97,7 +97,7 @@ def _against_cost(summary: Summary, cost: Cost) -> Figure:
 
 
 def cost_points(summary: Summary, cost: Cost, colours: Mapping[str, str]) -> list[CostPoint]:
-    """Return the candidates of which that cost was measured; `colours` are by their names."""
+    """Return the candidates whose cost was measured; `colours` has their colours by name."""
     points = []
     for row in summary.rows:
         name, paid, score = display_name(row.attention), cost.of(row.price), row.scores[summary.metric.name]

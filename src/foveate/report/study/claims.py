@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from foveate.evaluation.comparisons import Comparison
+from foveate.notation import NOTHING, interval, listing, magnitude
 from foveate.records.labels import BASELINE, display_name
-from foveate.report.core.notation import NOTHING, interval, listing, magnitude, p_equation, points
+from foveate.report.core.notation import contrast_name, p_equation, points
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.printed import PrintedCost, PrintedRow
 from foveate.report.study.summary import Summary
@@ -22,7 +23,7 @@ __all__ = [
 THEIRS = "Article (theirs)"
 TITLES = {
     "accuracy": "Accuracy, %",
-    "gain": "Gain over plain, points",
+    "gain": "Gain over the baseline, points",
     "loss": "Loss",
     "precision": "Precision, %",
     "recall": "Recall, %",
@@ -42,7 +43,8 @@ def with_article(table: Table, summary: Summary, after: int = 1) -> Table:
     if summary.against is None:
         return table
     cells = [article_cell(summary, row.attention) for row in summary.rows]
-    note = f"Printed accuracy, not measured here: {summary.against.setting}; below, its gain over plain."
+    setting = summary.against.setting
+    note = f"Printed accuracy, not measured here: {setting}; below, its gain over the baseline."
     return _with_column(table, Column(f"{THEIRS}, %", note), cells, after)
 
 
@@ -113,7 +115,7 @@ def claims(summary: Summary) -> list[str]:
         printed = _printed_difference(summary, test)
         if printed is None or (test.group is None and test.a != BASELINE):
             continue
-        what = test.b if test.group is None else f"{test.title}, {test.group}"
+        what = test.b if test.group is None else contrast_name(test)
         sentences.append(f"{what}: the article's {_signed(printed)} points {_verdict(printed, test)}")
     return sentences
 

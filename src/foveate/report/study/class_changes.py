@@ -13,9 +13,10 @@ from foveate.errors import shortened
 from foveate.evaluation.intervals import SHARE
 from foveate.evaluation.simultaneous import simultaneous_differences
 from foveate.evaluation.statistics import ROUNDING
+from foveate.notation import NOTHING, count, interval, listing
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.run import ClassScores
-from foveate.report.core.notation import NO_SPREAD, NOTHING, count, interval, listing, points
+from foveate.report.core.notation import NO_SPREAD, points
 from foveate.report.core.tables import Cell, Column, Table
 
 __all__ = [
@@ -151,7 +152,7 @@ def class_changes(per_class: PerClass[Seed], classes: Sequence[str]) -> list[Cla
 
 
 def _accuracies(of_run: Sequence[ClassScores]) -> dict[str, float]:
-    """The accuracies by class, without the classes that have no test images."""
+    """Return the accuracies by class, without the classes that have no test images."""
     return {scores.name: found for scores in of_run if (found := scores.tested_accuracy) is not None}
 
 
@@ -200,7 +201,7 @@ def class_changes_sentences(changes: Sequence[ClassChange], untested: Sequence[s
 
 
 def class_changes_table(changes: Sequence[ClassChange], name: str = "class_changes") -> Table | None:
-    """Return the table of a row for each class and a column for each mechanism; None without changes."""
+    """Return a table with a row for each class and a column for each mechanism; None without changes."""
     if not changes:
         return None
     labels, by_place = changed_labels(changes), {(one.attention, one.name): one for one in changes}
@@ -210,7 +211,7 @@ def class_changes_table(changes: Sequence[ClassChange], name: str = "class_chang
     )
     columns = [
         Column("Class"),
-        Column("Plain, %", "Share of the class's test images that plain gets right, mean over seeds."),
+        Column("Baseline, %", "Share of the class's test images that it gets right, mean over seeds."),
         *(Column(display_name(label), note if label == labels[0] else "") for label in labels),
     ]
     rows = []
@@ -220,7 +221,7 @@ def class_changes_table(changes: Sequence[ClassChange], name: str = "class_chang
         rows.append([Cell(of_class), Cell(f"{100 * first.baseline:.1f}"), *map(_cell, found)])
     every = len({change.name for change in changes})
     cut = f", the {MANY_CLASSES} of {every} classes that change most" if every > MANY_CLASSES else ""
-    return Table(name, f"Accuracy by class against plain{cut} (*: significant)", columns, rows)
+    return Table(name, f"Accuracy by class against the baseline{cut} (*: significant)", columns, rows)
 
 
 def changed_labels(changes: Sequence[ClassChange]) -> list[str]:
@@ -229,7 +230,7 @@ def changed_labels(changes: Sequence[ClassChange]) -> list[str]:
 
 
 def most_changed(changes: Sequence[ClassChange]) -> list[str]:
-    """Return the classes that a person looks at, in their order: of many those with the largest changes."""
+    """Return the classes to list, in their order: of more than `MANY_CLASSES` those that change most."""
     largest: dict[str, float] = {}
     for change in changes:
         largest[change.name] = max(largest.get(change.name, 0.0), abs(change.difference))
@@ -244,7 +245,7 @@ def _cell(change: ClassChange | None) -> Cell:
 
 
 def _reach(changes: Sequence[ClassChange]) -> str:
-    """Say how wide the intervals are, which is how much it means that no change is significant."""
+    """Say how wide the intervals are: the wider, the less it means that no change is significant."""
     said = "That does not mean that there is none"
     halves = [change.width / 2 for change in changes if change.width is not None]
     if not halves:

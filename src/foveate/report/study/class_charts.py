@@ -5,10 +5,10 @@ from statistics import fmean
 
 import altair as alt
 
+from foveate.notation import listing
 from foveate.records.labels import display_name
 from foveate.records.study import StudyRecords
 from foveate.report.core.charts.axes import Caption, chart_of
-from foveate.report.core.notation import listing
 from foveate.report.core.theme import (
     COLOURS,
     Figure,
@@ -50,7 +50,7 @@ def class_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
 def _accuracies(records: StudyRecords) -> Figure | None:
     """Draw each class's accuracy, mean and range over seeds; of many classes those of the lowest mean.
 
-    A class without test images has no accuracy, and is not there.
+    A class without test images has no accuracy, and is not drawn.
     """
     by_class: dict[str, list[Spec]] = {}
     for label in records.finished:
@@ -122,7 +122,7 @@ def class_changes_figure(
         base.mark_text(fontSize=11, fill={"expr": "ink"}).encode(text=alt.Text("change:Q", format="+.1f")),
     )
     description = (
-        f"Change of accuracy against plain in points by class, for {listing(names)}. "
+        f"Change of accuracy against the baseline in points by class, for {listing(names)}. "
         f"{' '.join(class_changes_sentences(changes))}"
     )
     return Caption(name, group, title, description).figure(chart, height=max(120, 22 * len(classes)))

@@ -7,9 +7,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from foveate.notation import decimals, p_value, signed_percent
 from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.console import terminal_table
-from foveate.report.core.notation import decimals, p_value, score, signed_percent
+from foveate.report.core.notation import group_name, score
 from foveate.report.study.claims import claims, conditions
 from foveate.report.study.contrasts import gain_cell
 from foveate.report.study.summary import Summary
@@ -56,13 +57,13 @@ def _contrasts(summary: Summary) -> Table:
 
 
 def _contrast_rows(summary: Summary) -> Iterator[tuple[str | Text, ...]]:
-    """Give a row a planned comparison, and before those of each group a row with its name."""
+    """Give a row for each planned comparison, and before those of each group a row with its name."""
     parameters = {row.attention: row.price.parameters for row in summary.rows}
     group = None
     for test in summary.comparisons:
         if test.group != group:
             group = test.group
-            yield (Text(group or "", style="dim"),)
+            yield (Text(group_name(group) if group else "", style="dim"),)
         before, after = parameters[test.a], parameters[test.b]
         gain = gain_cell(summary, test)
         yield (

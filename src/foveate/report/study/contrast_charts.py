@@ -23,7 +23,7 @@ from foveate.report.study.summary import Summary
 __all__ = ["contrast_figures", "differences_figure", "seen"]
 
 LONG_NAMES = 260
-"""In pixels: the names of planned comparisons are long."""
+"""The width of the names of planned comparisons, in pixels."""
 
 
 def differences_figure(summary: Summary, records: StudyRecords) -> Figure:
@@ -42,9 +42,9 @@ def differences_figure(summary: Summary, records: StudyRecords) -> Figure:
         for test in summary.against_baseline.values()
         if test.test.difference is not None
     ]
-    description = f"Paired differences to plain: {seen(rows, metric)}."
-    caption = Caption("differences", "differences", "Differences to plain", description)
-    return forest_figure(caption, rows, difference_axis(metric, "difference", "Difference to plain"))
+    description = f"Paired differences to the baseline: {seen(rows, metric)}."
+    caption = Caption("differences", "differences", "Differences to the baseline", description)
+    return forest_figure(caption, rows, difference_axis(metric, "difference", "Difference to the baseline"))
 
 
 def contrast_figures(summary: Summary, records: StudyRecords) -> list[Figure]:

@@ -1,18 +1,9 @@
 """The tables of a study with planned comparisons: parts of a mechanism, or values of its options."""
 
 from foveate.evaluation.comparisons import Comparison
+from foveate.notation import NOTHING, count, decimals, magnitude, p_value, signed_percent
 from foveate.records.design import Trial
-from foveate.report.core.notation import (
-    NOTHING,
-    contrast_name,
-    count,
-    decimals,
-    magnitude,
-    p_value,
-    pair_name,
-    score,
-    signed_percent,
-)
+from foveate.report.core.notation import contrast_name, pair_name, score
 from foveate.report.core.outcomes import GAIN_OR_LOSS, outcome_cell
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.summary import Summary
@@ -25,7 +16,7 @@ ENDS = {"complete": "", "pruned": "ended early", "failed": "failed"}
 
 
 def contrasts_table(summary: Summary) -> Table | None:
-    """Return one row a planned comparison, its gain and its price; None where none was planned."""
+    """Return one row per planned comparison, its gain and its price; None where none was planned."""
     if not summary.study.design.contrasts:
         return None
     metric, settings = summary.metric, summary.study.statistics
@@ -64,7 +55,7 @@ def contrasts_table(summary: Summary) -> Table | None:
 
 
 def values_table(summary: Summary) -> Table | None:
-    """Return one row a value of a swept option; None where nothing was swept."""
+    """Return one row per value of a swept option; None where nothing was swept."""
     values, metric = summary.study.design.values, summary.metric
     if not values:
         return None
@@ -103,7 +94,7 @@ def values_table(summary: Summary) -> Table | None:
 
 
 def search_table(summary: Summary) -> Table | None:
-    """Return one row a trial of the search that came before the study, the best first; None without one."""
+    """Return one row per trial of the search that came before the study, the best first; None without one."""
     search, metric = summary.study.design.search, summary.metric
     if search is None:
         return None

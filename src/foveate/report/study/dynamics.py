@@ -1,4 +1,4 @@
-"""How trainings went, in numbers of one run each, from its epochs."""
+"""How a training went, in numbers that are computed from the epochs of one run."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

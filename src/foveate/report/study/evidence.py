@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from foveate.evaluation.comparisons import Comparison
-from foveate.records.labels import display_name
+from foveate.notation import count, listing
+from foveate.records.labels import name_in_sentence
 from foveate.records.metric import Metric
-from foveate.report.core.notation import NO_SPREAD, contrast_name, count, listing, p_equation
+from foveate.report.core.notation import NO_SPREAD, contrast_name, p_equation
 from foveate.report.study.summary import Price, Summary
 
 __all__ = ["evidence", "largest", "limits", "price"]
@@ -42,18 +43,19 @@ def limits(summary: Summary, open_tests: Sequence[Comparison], which: str) -> li
             number = f"more than {MANY_SEEDS}" if needed > MANY_SEEDS else f"about {needed}"
             sentences.append(f"To detect a true difference as large as the one seen takes {number} seeds.")
     for test in open_tests:
-        pair = f"{display_name(test.a)} and {display_name(test.b)}"
+        a, b = name_in_sentence(test.a), name_in_sentence(test.b)
         if test.test.n < 2:
-            sentences.append(f"{pair} share {count(test.test.n, 'seed')}: no test of them is possible.")
+            shared = count(test.test.n, "seed")
+            sentences.append(f"No test of {b} against {a} is possible: they share {shared}.")
         elif test.test.p is None:
-            sentences.append(f"{pair}: {_signed(metric, test)}, {NO_SPREAD}.")
+            sentences.append(f"The difference of {b} from {a} is {_signed(metric, test)}, {NO_SPREAD}.")
     return sentences
 
 
 def largest(metric: Metric, tests: Sequence[Comparison], which: str) -> tuple[Comparison, str]:
     """Return the comparison with the largest difference, and a sentence that states it."""
     test = max(tests, key=lambda test: abs(test.test.difference or 0.0))
-    name = f"{test.b} against {display_name(test.a)}" if test.title is None else contrast_name(test)
+    name = f"{test.b} against {name_in_sentence(test.a)}" if test.title is None else contrast_name(test)
     return test, f"The largest difference {which} is {_signed(metric, test)} ({name})."
 
 
@@ -68,7 +70,7 @@ def evidence(metric: Metric, test: Comparison) -> str:
 
 
 def price(price: Price) -> str:
-    """State what a candidate costs beside the baseline."""
+    """State what a candidate costs relative to the baseline."""
     latency = _change(price.latency_increase_percent, "latency", "less")
     if latency and not price.is_latency_significant:
         latency = "no latency that was shown to differ"

@@ -1,4 +1,4 @@
-"""The latencies in a study's cost.json, relative to the baseline's."""
+"""Latencies of a study's cost.json relative to the baseline's."""
 
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE

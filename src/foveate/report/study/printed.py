@@ -11,7 +11,7 @@ __all__ = ["PrintedCost", "PrintedDifference", "PrintedFigures", "PrintedGrowth"
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """What an article prints of one mechanism or network; None of what it does not print.
+    """What an article prints of one mechanism or network; None where it prints nothing.
 
     `gain` is over the article's own baseline, `std` the deviation of the accuracy.
     """
@@ -57,7 +57,7 @@ class PrintedGrowth:
 
 @dataclass(frozen=True)
 class PrintedCost:
-    """The growth by label, and in words the network and the device that it is of."""
+    """The growth by label; `words` name the network and the device of the measurement."""
 
     words: str
     rows: dict[str, PrintedGrowth]
@@ -65,7 +65,7 @@ class PrintedCost:
 
 @dataclass(frozen=True)
 class PrintedFigures:
-    """The figures of an article that stand nearest to a study.
+    """The figures of an article that are closest to a study.
 
     Attributes:
         article: its name in `--against`.
@@ -73,11 +73,11 @@ class PrintedFigures:
         by: its authors and where it was published.
         doi: its DOI.
         setting: what the scores are of, in words.
-        differs: in which respects the study is another, in words.
+        differs: in which respects the study differs, in words.
         rows: the scores, by the labels of the study that have any.
         contrasts: the printed differences of the comparisons of the study that have any.
         contrasts_setting: what the differences are of: the points of an ablation may be of another setting.
-        contrasts_differ: in which respects the study is another than that.
+        contrasts_differ: in which respects the study differs from that.
         cost: what a mechanism adds to a network; None where it is not printed.
     """
 
@@ -95,7 +95,7 @@ class PrintedFigures:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is printed of what the study compares."""
+        """Whether the article prints nothing that the study compares."""
         return not self.rows and not self.contrasts
 
     def row(self, label: str) -> PrintedRow:

@@ -104,7 +104,7 @@ def _increase(value: float | None, base: float | None) -> float | None:
 
 
 def _anova(records: StudyRecords) -> Anova | None:
-    """Over the seeds that every candidate has finished."""
+    """Compute the ANOVA over the seeds that every candidate has finished."""
     metric, runs = records.study.task.primary, [records.results[label] for label in records.finished]
     seeds = sorted(set.intersection(*(set(of_label) for of_label in runs)))
     if not seeds:
@@ -117,7 +117,7 @@ def _anova(records: StudyRecords) -> Anova | None:
 def _detectable_from_baseline(
     comparisons: tuple[Comparison, ...], alpha: float, power: float
 ) -> float | None:
-    """From the pooled spread of all differences to the baseline, at the fewest seeds that any of them has."""
+    """Use the pooled spread of all differences to the baseline, at the fewest seeds that any of them has."""
     spreads = [(test.test.std, test.test.n) for test in comparisons if test.a == BASELINE and test.test.n > 1]
     if not spreads:
         return None

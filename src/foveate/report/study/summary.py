@@ -18,7 +18,7 @@ __all__ = ["Price", "Summary", "SummaryRow"]
 
 @dataclass(frozen=True)
 class Price:
-    """What a candidate's network costs, and its change to the baseline in per cent; None was not measured.
+    """What a candidate's network costs, and its change to the baseline in per cent; None if not measured.
 
     The ratio of latencies was measured side by side with the baseline: the ratio of the medians would add the
     drift between the two measurements.
@@ -96,7 +96,7 @@ class Summary:
         detectable_difference: from the baseline, at the fewest seeds that any comparison with it has.
         class_changes: of a classification in which all pairs are compared.
         untested_classes: classes without a test image.
-        missing: what is not there, in sentences.
+        missing: what is missing, in sentences.
         report: the path of the page.
         verdict: the sentences, the headline first.
         against: the figures of an article that were asked for.

@@ -1,20 +1,10 @@
 """The tables of a study that people read, once for the page, Markdown and LaTeX."""
 
 from foveate.evaluation.comparisons import Comparison
+from foveate.notation import NOTHING, count, decimals, magnitude, p_value, signed_percent
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.metric import Metric
-from foveate.report.core.notation import (
-    NOTHING,
-    count,
-    decimals,
-    magnitude,
-    p_value,
-    pair_name,
-    score,
-    score_deviation,
-    signed_percent,
-    spread,
-)
+from foveate.report.core.notation import pair_name, score, score_deviation, spread
 from foveate.report.core.outcomes import outcome_cell, untested_because
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.summary import Summary, SummaryRow
@@ -23,22 +13,22 @@ __all__ = ["change_from_baseline", "latency_change", "results_table", "tests_tab
 
 
 def results_table(summary: Summary) -> Table:
-    """Return one row a candidate: each metric, its price, and whether it differs from the baseline."""
+    """Return one row per candidate: each metric, its price, and whether it differs from the baseline."""
     settings, cost = summary.study.statistics, summary.cost
     primary, *others = summary.study.task.metrics
     batch = "" if cost.batch_size is None else f", batch size {cost.batch_size}"
     device = "" if cost.device is None else f", device {cost.device}"
     columns = [
-        Column("Mechanism", "Plain is the backbone without attention."),
+        Column("Mechanism", "The baseline is the backbone without attention."),
         Column(primary.heading, _note_of_primary(primary)),
         *(Column(metric.heading, metric.note) for metric in others),
-        Column("Parameters", "Learned numbers of the network; below, the change to plain."),
-        Column("Multiply-adds", "Of one image; below, the change to plain."),
+        Column("Parameters", "Learned numbers of the network; below, the change to the baseline."),
+        Column("Multiply-adds", "Of one image; below, the change to the baseline."),
         Column(
             "Latency p50, ms",
-            f"Median time of one pass measured here{batch}{device}; below, the change to plain: the median "
-            "of the ratios within rounds, in which all take turns. A ? marks one that is rough, or not "
-            "significant.",
+            f"Median time of one pass measured here{batch}{device}; below, the change to the baseline: the "
+            "median of the ratios within rounds, in which all take turns. A ? marks one that is rough, or "
+            "not significant.",
         ),
         Column(
             "Efficiency score",
@@ -47,7 +37,8 @@ def results_table(summary: Summary) -> Table:
         ),
         Column(
             "Adjusted p",
-            f"Paired t-test against plain, adjusted for all comparisons ({settings.adjust.capitalize()}); "
+            f"Paired t-test against the baseline, adjusted for all comparisons "
+            f"({settings.adjust.capitalize()}); "
             f"under {settings.alpha:g} a difference is significant.",
         ),
     ]
@@ -77,7 +68,7 @@ def results_table(summary: Summary) -> Table:
 
 
 def tests_table(summary: Summary) -> Table:
-    """Return one row a comparison."""
+    """Return one row per comparison."""
     metric, settings = summary.metric, summary.study.statistics
     chance = f"{100 * settings.power:g} %"
     columns = [
@@ -116,7 +107,7 @@ def tests_table(summary: Summary) -> Table:
 
 
 def training_table(summary: Summary) -> Table:
-    """Return one row a candidate: how fast and how steadily it trains."""
+    """Return one row per candidate: how fast and how steadily it trains."""
     metric = summary.metric
     columns = [
         Column("Mechanism"),

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.significance import Outcome
+from foveate.notation import count, listing
 from foveate.records.design import Control
-from foveate.records.labels import BASELINE, display_name
+from foveate.records.labels import BASELINE, name_in_sentence
 from foveate.records.metric import Metric
-from foveate.report.core.notation import contrast_name, count, listing
+from foveate.report.core.notation import contrast_name
 from foveate.report.study.evidence import evidence, largest, limits, price
 from foveate.report.study.summary import Price, Summary, SummaryRow
 
@@ -17,9 +18,9 @@ __all__ = ["verdict"]
 CONTROL_SIZES = {
     "parameters": "of as many parameters",
     "macs": "of as many multiply-adds",
-    "latency": "as slow",
+    "latency": "of as high a latency",
 }
-"""How a cost-matched control is described, by what it was matched in."""
+"""How a cost-matched control is described, by the cost in which it was matched."""
 
 Tests = Sequence[Comparison]
 Rows = Mapping[str, SummaryRow]
@@ -43,7 +44,7 @@ def _findings(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
         return ["Nobody can tell yet: none of the planned comparisons has finished runs at both ends."]
     if not tests:
         (only,) = rows
-        return [f"Only {display_name(only)} has finished runs, so there is nothing to compare it with."]
+        return [f"Only {name_in_sentence(only)} has finished runs, so there is nothing to compare it with."]
     if all(test.test.n < 2 for test in tests):
         return _one_seed(summary.metric, tests, has_baseline=BASELINE in rows)
     if summary.study.design.contrasts:
@@ -87,20 +88,22 @@ def _against_baseline(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     if better:
         headline = _choice(metric, better, rows, tests)
     elif worse:
-        headline = "No mechanism was shown to be better than plain."
+        headline = "No mechanism was shown to be better than the baseline."
     else:
-        headline = "Nobody can tell yet: no mechanism was shown to differ from plain."
+        headline = "Nobody can tell yet: no mechanism was shown to differ from the baseline."
     sentences = [
-        f"{test.b} is better than plain by {evidence(metric, test)}; its price: {price(rows[test.b].price)}."
+        f"{test.b} is better than the baseline by {evidence(metric, test)}; its price: "
+        f"{price(rows[test.b].price)}."
         for test in sorted(better, key=_gain, reverse=True)
     ]
     sentences += [
-        f"{test.b} is worse than plain by {evidence(metric, test)}." for test in sorted(worse, key=_gain)
+        f"{test.b} is worse than the baseline by {evidence(metric, test)}."
+        for test in sorted(worse, key=_gain)
     ]
     if open_tests and (better or worse):
         names = listing([test.b for test in open_tests])
         sentences.append(
-            f"For {names} no difference from plain was shown, which does not mean that there is none."
+            f"For {names} no difference from the baseline was shown, which does not mean that there is none."
         )
     return [headline, *sentences, *limits(summary, open_tests, _which(better or worse))]
 
@@ -108,8 +111,8 @@ def _against_baseline(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
 def _without_baseline(summary: Summary, tests: Tests) -> list[str]:
     """Mechanisms against each other alone."""
     sentences = [
-        "Whether any mechanism is worth its cost cannot be said: there is no finished run of plain (none) to "
-        "compare with, only of the mechanisms with each other."
+        "Whether any mechanism is worth its cost cannot be said: there is no finished run of the baseline "
+        "(none) to compare with, only of the mechanisms with each other."
     ]
     significant = [test for test in tests if test.is_significant]
     for test in significant:
@@ -175,7 +178,7 @@ def _one_seed(metric: Metric, tests: Tests, *, has_baseline: bool) -> list[str]:
 def _control(summary: Summary, control: Control) -> str:
     """Say whether a mechanism differs from its cost-matched control."""
     of, metric = control.of, summary.metric
-    name = f"a plain backbone {CONTROL_SIZES[control.measure]} ({control.label})"
+    name = f"a baseline {CONTROL_SIZES[control.measure]} (cost-matched control {control.label})"
     test = next((test for test in summary.comparisons if test.pair == {of, control.label}), None)
     if test is None or test.gain is None:
         return f"{of} has no finished pair of runs with {name}."
@@ -192,21 +195,21 @@ def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
     """Take the cheapest of the better mechanisms that could not be told apart from the best of them."""
     best = max(better, key=_gain).b
     if len(better) == 1:
-        return f"Take {best} if its price suits you: it alone was shown to be better than plain."
+        return f"Take {best} if its price suits you: it alone was shown to be better than the baseline."
     pairs = {test.pair: test for test in tests}
     others = [test.b for test in better if test.b != best]
     tied = [label for label in others if not pairs[frozenset((label, best))].is_significant]
     if not tied:
         return (
-            f"Take {best} if its price suits you: it was shown to be better than plain, and than "
-            f"{listing(others)}, which {'was' if len(others) == 1 else 'were'} better than plain, too."
+            f"Take {best} if its price suits you: it was shown to be better than the baseline, and than "
+            f"{listing(others)}, which {'was' if len(others) == 1 else 'were'} better than the baseline, too."
         )
     cheapest = min([best, *tied], key=lambda label: _expense(rows[label].price))
     if cheapest == best:
         return (
             f"Take {best} if its price suits you: of the {len(better)} mechanisms shown to be better than "
-            f"plain it has the {metric.superlative} mean, and {listing(tied)}, which could not be told apart "
-            f"from it, cost{'s' if len(tied) == 1 else ''} no less."
+            f"the baseline it has the {metric.superlative} mean, and {listing(tied)}, which could not be "
+            f"told apart from it, cost{'s' if len(tied) == 1 else ''} no less."
         )
     test = pairs[frozenset((cheapest, best))]
     limit = test.detectable_difference
@@ -214,8 +217,8 @@ def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
         f"; under {metric.write_size(limit)} it would likely have gone unseen" if limit is not None else ""
     )
     return (
-        f"Take {cheapest} if its price suits you: it was shown to be better than plain, and it is the "
-        f"cheapest of those that could not be told apart from the best, {best} (difference seen: "
+        f"Take {cheapest} if its price suits you: it was shown to be better than the baseline, and it is "
+        f"the cheapest of those that could not be told apart from the best, {best} (difference seen: "
         f"{metric.write_size(test.test.difference or 0.0)}{unseen})."
     )
 

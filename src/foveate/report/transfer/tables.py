@@ -3,17 +3,9 @@
 from collections.abc import Iterator
 
 from foveate.evaluation.significance import ALPHA
+from foveate.notation import NOTHING, count, decimals, interval, p_value
 from foveate.records.labels import display_name
-from foveate.report.core.notation import (
-    NOTHING,
-    count,
-    decimals,
-    deviation,
-    interval,
-    p_value,
-    points,
-    spread,
-)
+from foveate.report.core.notation import deviation, points, spread
 from foveate.report.core.outcomes import outcome_cell
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.transfer.summary import BaselineTest, TransferSummary, WaySummary
@@ -23,14 +15,14 @@ __all__ = ["transfer_numbers", "transfer_table"]
 
 
 def transfer_table(summary: TransferSummary, stem: str) -> Table:
-    """Return the table of a row for each way and mechanism: its scores, and its test against the baseline."""
+    """Return a table with a row for each way and mechanism: scores, and the test against the baseline."""
     columns = [
-        Column("Mechanism", "Plain is the backbone without attention."),
+        Column("Mechanism", "The baseline is the backbone without attention."),
         Column(
             "Way",
             "Directly: the trained network's own answers, among the classes that both sets have. Linear "
             "probe: a logistic regression on its features. Fine-tuned: trained with a new head. "
-            "Attached: the mechanism was attached to the plain network, which was then fine-tuned.",
+            "Attached: the mechanism was attached to the baseline, which was then fine-tuned.",
         ),
         Column(
             "Accuracy, %",
@@ -38,8 +30,8 @@ def transfer_table(summary: TransferSummary, stem: str) -> Table:
             "mean.",
         ),
         Column("Loss", "Cross-entropy; below, ± standard deviation over seeds."),
-        Column("To plain, points", "Mean difference by seed; below, its own 95 % interval."),
-        Column("p", "Two-sided paired t-test against plain."),
+        Column("To the baseline, points", "Mean difference by seed; below, its own 95 % interval."),
+        Column("p", "Two-sided paired t-test against the baseline."),
         Column(
             "Adjusted p",
             f"The same, adjusted for {count(summary.comparisons, 'comparison')} (Holm); a difference is "

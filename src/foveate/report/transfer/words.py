@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from foveate.evaluation.significance import Outcome
-from foveate.records.labels import display_name
+from foveate.notation import count, listing
+from foveate.records.labels import display_name, name_in_sentence
 from foveate.records.transfer import Way
-from foveate.report.core.notation import NO_SPREAD, count, listing, p_equation, points, spread
+from foveate.report.core.notation import NO_SPREAD, p_equation, points, spread
 from foveate.report.transfer.summary import BaselineTest, WaySummary
 
 __all__ = ["way_sentences", "way_title"]
@@ -31,7 +32,7 @@ def way_sentences(way: WaySummary, title: str) -> list[str]:
     answers = count(len(way.choices), "answer")
     opening = (
         f"{title.capitalize()}, {answers} to choose from and {way.images:,} images: the highest mean is that "
-        f"of {display_name(best.attention)}, {spread(best.accuracy, 1, scale=100)} % "
+        f"of {name_in_sentence(best.attention)}, {spread(best.accuracy, 1, scale=100)} % "
         f"(guessing: {100 * way.chance:.1f} %)."
     )
     tested = [(display_name(row.attention), row.against_baseline) for row in way.rows if row.against_baseline]
@@ -42,7 +43,7 @@ def way_sentences(way: WaySummary, title: str) -> list[str]:
 
 def _findings(tested: Tested) -> list[str]:
     sentences = [
-        f"{name} is {one.outcome.value} than plain by {abs(100 * one.test.difference):.2f} points "
+        f"{name} is {one.outcome.value} than the baseline by {abs(100 * one.test.difference):.2f} points "
         f"(adjusted {p_equation(one.p_adjusted)})."
         for name, one in tested
         if one.is_significant and one.test.difference is not None and one.p_adjusted is not None
@@ -59,7 +60,7 @@ def _findings(tested: Tested) -> list[str]:
     ]
     if rest:
         sentences.append(
-            f"For {listing(rest)} the difference from plain is not significant, which does not mean that "
-            "there is none."
+            f"For {listing(rest)} the difference from the baseline is not significant, which does not mean "
+            "that there is none."
         )
     return sentences

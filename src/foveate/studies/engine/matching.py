@@ -114,8 +114,8 @@ def _match_count(cost: Callable[[int], int], asked: int, grow: Growth) -> int:
     while cost(high) < asked:
         if high == MOST[grow]:
             raise RequestError(
-                f"no baseline up to {_enlarged(grow, high).label} costs {asked:,}: leave out --control, or "
-                f"give --grow {'width' if grow == 'depth' else 'depth'}"
+                f"a baseline that costs {asked:,} is more than {_enlarged(grow, high).label}: omit "
+                "--control, or give the other of width and depth to --grow"
             )
         low, high = high, min(START[grow] + 2 * (high - START[grow]), MOST[grow])
     while high - low > 1:

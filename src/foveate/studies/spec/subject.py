@@ -46,7 +46,7 @@ def read_subject(settings: Mapping[str, Any]) -> tuple[str | None, tuple[Candida
         return str(backbone), parse_candidates(settings["attention"]), Design()
     mechanism = read_candidate(settings[subject])
     if mechanism.name == BASELINE:
-        raise RequestError(f"{subject} takes a mechanism: none, the baseline, has neither parts nor options")
+        raise RequestError(f"{subject} takes a mechanism: the baseline has neither parts nor options")
     if subject == "ablate":
         return str(backbone), *plan_ablation(mechanism)
     return str(backbone), *plan_sweep(mechanism, settings.get("values", ()))

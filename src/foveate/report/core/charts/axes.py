@@ -1,4 +1,4 @@
-"""What all charts have: a caption, axes of quantities, and how they stand in a tooltip."""
+"""What all charts have: a caption, axes of quantities, and their tooltips."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ __all__ = ["HALO", "INK", "Axis", "Caption", "chart_of", "difference_axis", "fre
 
 INK: Spec = {"fill": {"expr": "ink"}}
 HALO: Spec = {"stroke": {"expr": "paper"}, "strokeWidth": 4, "strokeJoin": "round"}
-"""Of letters that are drawn twice: first in the colour of the page, which keeps lines out of them."""
+"""Letters are drawn twice, first with this outline in the colour of the page: lines do not cross them."""
 
 
 class Caption(NamedTuple):
-    """What a figure has beside its chart; see `Figure`."""
+    """What a figure has besides its chart; see `Figure`."""
 
     name: str
     group: str

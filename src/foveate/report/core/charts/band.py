@@ -15,7 +15,7 @@ __all__ = ["EPOCHS", "BandLine", "BandPoint", "Steps", "band_figure"]
 DECIMALS = 5
 """Of the numbers in a chart: a page holds thousands of them."""
 FEW_STEPS = 3
-"""So few steps hardly make a line: each has a dot."""
+"""With at most this many steps, each is marked by a dot."""
 
 
 class BandPoint(NamedTuple):
@@ -76,7 +76,7 @@ def band_figure(
     """Draw `lines`; a click on a name in the legend singles its line out.
 
     Args:
-        of: what a line is of, as tooltips call it.
+        of: what a line stands for, as tooltips name it.
         has_band: False draws the means alone.
         legend_columns: how many names of the legend stand side by side; by default as many as fit.
     """

@@ -12,7 +12,7 @@ __all__ = ["CostPoint", "cost_figure", "costs_of_studies_figure", "pareto_front"
 
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
 FAR_APART = 10
-"""Costs of several studies whose ratio is more than this stand on a logarithmic scale."""
+"""Costs of several studies whose ratio is more than this are drawn on a logarithmic scale."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class CostPoint:
 
 
 def pareto_front(points: Sequence[CostPoint], *, higher_is_better: bool = True) -> list[CostPoint]:
-    """Return the points to which no other is as cheap and as good, and better in one of the two."""
+    """Return the points that no other beats: as cheap and as good, and better in one of the two."""
     sign = 1 if higher_is_better else -1
     found = [(point.cost, sign * point.mean) for point in points]
     return [
@@ -76,7 +76,7 @@ def cost_figure(
 def costs_of_studies_figure(
     caption: Caption, studies: Mapping[str, Sequence[CostPoint]], cost: Axis, metric: Axis
 ) -> Figure:
-    """Draw the candidates of several studies, by their names: a colour is a mechanism, a shape is a study."""
+    """Draw the candidates of `studies`, by name: a colour is a mechanism, a shape is a study."""
     points = [point for of_study in studies.values() for point in of_study]
     costs = [point.cost for point in points]
     is_wide = max(costs) > FAR_APART * min(costs)

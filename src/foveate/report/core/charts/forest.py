@@ -32,7 +32,7 @@ class ForestRow:
         dots: single values, below the line.
         quartiles: a wide bar behind the line; all rows have one, or none.
         label: written above the diamond.
-        is_doubtful: leaves the diamond empty.
+        is_doubtful: draws the diamond hollow.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Heading(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """Sizes in pixels: of rows and of marks; those of the diamond and the dots are areas."""
+    """Sizes of rows and marks in pixels; diamonds and dots are given by their areas."""
 
     row_height: int
     diamond: int
@@ -79,7 +79,7 @@ def forest_figure(
     """Draw `rows` one below the other.
 
     Args:
-        reference: the value of the line from which estimates may differ or not; None draws none.
+        reference: where to draw a vertical line that estimates are compared with; None draws none.
         label_limit: width of the names at the left, in pixels.
     """
     # The number of a line, which the axis cuts off, keeps rows of the same name apart.
