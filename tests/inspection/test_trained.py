@@ -271,7 +271,7 @@ def test_the_order_of_unnamed_outputs_is_said(trained_bands, tmp_path):
     trained = find_trained([str(a_run(trained_bands)), save_numbered(tmp_path / "a.safetensors", 3)])
     said = assumed_order(trained, open_images(trained).classes)
     assert said is not None
-    assert "What a can answer has numbers alone" in said
+    assert "What a can answer has only numbers" in said
     assert "0 as high, 1 as low, 2 as middle" in said
     assert assumed_order(trained[:1], ("high", "low", "middle")) is None
 

@@ -307,7 +307,7 @@ def test_a_checkpoint_that_is_none_fails_its_run_only(bands: Path, tmp_path: Pat
     log = Log()
     compare(study, out, CPU, watch=log)
     assert log.done == ["se, seed 0"]
-    assert "last.ckpt is no checkpoint to resume from" in log.failures[0][1]
+    assert "last.ckpt is not a checkpoint to resume from" in log.failures[0][1]
     assert "delete it" in log.failures[0][1]
 
 

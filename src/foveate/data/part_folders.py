@@ -220,9 +220,7 @@ def _refuse_unnamed_parts(path: Path, top: Folder, notes: list[Note]) -> None:
             f"val). If {shortened(names)} are the classes, put their images into them directly"
         )
     twins = shortened(sorted(common))
-    notes.append(
-        Note(f"Every class has the same folders ({twins}): their images were read as images of the class.")
-    )
+    notes.append(Note(f"Every class has the same folders ({twins}): each was read as images of the class."))
 
 
 def _note_exclusions(folder: Folder, empty: Sequence[Folder], notes: list[Note]) -> None:

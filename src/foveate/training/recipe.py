@@ -64,16 +64,14 @@ class Recipe(BaseModel):
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     clip_grad_norm: Number | None = Field(None, gt=0)
     ema_decay: Number | None = Field(
-        None, gt=0, lt=1, description="of the moving average of the weights, which is then evaluated"
+        None, gt=0, lt=1, description="decay of a moving average of the weights, which is then evaluated"
     )
     augmentation: tuple[str, ...] = Field(
-        ("crop", "flip"), description="any of crop, flip, resized_crop, jitter, erase"
+        ("crop", "flip"), description="any of crop or resized_crop, flip, jitter, erase"
     )
     validation_fraction: Number = Field(0.1, gt=0, lt=1, description="held out of the training part")
     choose: Literal["best", "last"] = Field("best", description="the epoch whose weights are tested")
-    monitor: Literal["accuracy", "loss"] = Field(
-        "accuracy", description="validation metric that picks the best"
-    )
+    monitor: Literal["accuracy", "loss"] = Field("accuracy", description="metric that decides the best epoch")
     patience: Whole | None = Field(None, ge=1, description="stop after this many epochs without improvement")
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False

@@ -252,7 +252,7 @@ def test_where_nothing_matches_the_probe_goes_on(elsewhere: Path, bands: Path, t
     record, _ = carry(trained, tmp_path, bands)
     assert [row["key"]["way"] for row in record["rows"]] == ["probe"]
     assert record["left_out"][0].startswith("direct answers: no class of the target (high, low, middle)")
-    with pytest.raises(RequestError, match=r"--classes FILE, or carry .* probe or finetune"):
+    with pytest.raises(RequestError, match=r"--classes FILE, or transfer .* probe or finetune"):
         carry(trained, tmp_path, bands, how=("direct",))
     with pytest.raises(RequestError, match="only high of bands has a match"):
         carry(trained, tmp_path, bands, classes=mapping(tmp_path, "high: 0\n"))

@@ -45,9 +45,7 @@ def test_a_run_records_its_range_and_single_images_are_read_with_it(study, tmp_p
     pictures = open_pictures(tmp_path, ["grey.png"], channels=1, image_size=8, greys=trained.greys)
     assert pictures.store.__getitems__([0])[0].unique() == 51
     Image.fromarray(np.full((8, 8), 5000, np.uint16)).save(tmp_path / "more.png")
-    with pytest.raises(
-        RequestError, match="more bits than those of the images that it belongs to, 0 to 4,095"
-    ):
+    with pytest.raises(RequestError, match="beyond the range of its set, 0 to 4,095"):
         read_picture(tmp_path / "more.png", trained.input_size, greys=viewer.greys)
 
 
