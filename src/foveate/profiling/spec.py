@@ -1,5 +1,6 @@
 """The spec of a profile: its settings, validated before any network is built."""
 
+import math
 import os
 from dataclasses import asdict, dataclass
 from typing import get_args
@@ -77,8 +78,8 @@ def make_profile(settings: ProfileSettings) -> ProfileSpec:
         RequestError: an unknown name (the nearest is named), or settings that exclude each other.
     """
     check_at_least(settings, image_size=1, batch_size=1, threads=1)
-    if settings.seconds < 0:
-        raise RequestError(f"--seconds must be at least 0, got {settings.seconds:g}")
+    if not 0 <= settings.seconds < math.inf:
+        raise RequestError(f"--seconds must be a finite number of at least 0, got {settings.seconds:g}")
     check_backbone(settings.backbone)
     for key, choices in (
         ("dtype", DTYPES),

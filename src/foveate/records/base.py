@@ -48,7 +48,7 @@ FAULTS_SHOWN = 3
 Json = JsonValue
 """A value that JSON can hold and that foveate only passes on."""
 Text = Annotated[str, Strict()]
-Count = Annotated[int, Strict(), Field(ge=0)]
+Count = Annotated[int, Strict(), Field(ge=0, le=10**18)]
 Share = Annotated[float, Strict(), Field(gt=0, lt=1)]
 Switch = Annotated[bool, Strict()]
 
@@ -144,5 +144,9 @@ def refusal(path: Path, fault: str) -> str:
 
 def _describe(error: ValidationError) -> str:
     faults = error.errors(include_url=False, include_context=False)
-    said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:FAULTS_SHOWN])
+    places = [".".join(map(str, fault["loc"])) for fault in faults]
+    texts = [
+        f"{place}: {fault['msg']}".removeprefix(": ") for place, fault in zip(places, faults, strict=True)
+    ]
+    said = "; ".join(texts[:FAULTS_SHOWN])
     return said + f"; and {len(faults) - FAULTS_SHOWN} more" * (len(faults) > FAULTS_SHOWN)

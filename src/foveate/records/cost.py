@@ -1,5 +1,7 @@
 """The record of what the networks of a study cost: cost.json."""
 
+from pydantic import model_validator
+
 from foveate.records.base import Count, Number, Record, Text
 
 __all__ = ["CostConditions", "CostRecord", "CostRow", "Timing"]
@@ -57,3 +59,9 @@ class CostRecord(Record):
     device: Text | None = None
     timing: Timing | None = None
     rows: dict[Text, CostRow]
+
+    @model_validator(mode="after")
+    def _check_reference(self) -> "CostRecord":
+        if self.timing is not None and self.timing.reference not in self.rows:
+            raise ValueError(f"timing.reference is {self.timing.reference!r}, which has no row")
+        return self

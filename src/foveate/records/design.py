@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -69,7 +69,7 @@ class Search(WholeRecord):
     engine: Text
     seed: Count
     best: Text
-    trials: tuple[Trial, ...]
+    trials: Annotated[tuple[Trial, ...], Field(min_length=1)]
     importance: dict[Text, Number] = Field(default_factory=dict)
 
 

@@ -7,13 +7,15 @@ from typing import Any, TypeVar
 from foveate.errors import RequestError
 from foveate.files import write_json
 from foveate.names import map_strings, printable
-from foveate.records.base import FORMAT, Record, parse_record
+from foveate.records.base import FORMAT, Record, parse_record, refusal
 from foveate.version import __version__
 
 __all__ = ["COST", "PROFILE", "RESULT", "RUNS", "STUDY", "read_json", "read_record", "write_record"]
 
 STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
 PROFILE = "profile.json"
+DEEPEST = 50
+"""Records nest ten levels at most; code that walks one may recurse this often."""
 WITHOUT_FORMAT = (COST,)
 """Files without a format of their own; they belong to the study.json beside them."""
 
@@ -46,15 +48,28 @@ def read_json(path: Path) -> Any:
             f"{path} is not readable as JSON ({error}). Move it away and give its command again, which makes "
             "only what is missing."
         ) from None
+    if _is_too_deep(content):
+        raise RequestError(refusal(path, f"it is nested more than {DEEPEST} levels deep"))
     is_checked = isinstance(content, dict) and path.name not in WITHOUT_FORMAT
     if is_checked and content.get("format") != FORMAT:
         writer = f" by foveate {content['foveate']}" if "foveate" in content else ""
+        found = repr(content["format"]) if "format" in content else "without a number"
         raise RequestError(
-            f"{path} was written{writer} in format {content.get('format')}, and foveate {__version__} reads "
+            f"{path} was written{writer} in format {found}, and foveate {__version__} reads "
             f"format {FORMAT}. Read it with the version that wrote it, or run the study again in a new "
             "folder."
         )
     return content
+
+
+def _is_too_deep(content: Any) -> bool:
+    level = [content]
+    for _ in range(DEEPEST):
+        nested = (one for one in level if isinstance(one, dict | list))
+        level = [inner for one in nested for inner in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return False
+    return True
 
 
 def write_record(path: Path, record: Record) -> None:

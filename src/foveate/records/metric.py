@@ -1,7 +1,9 @@
 """The metrics of a task: how their values are compared and written."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from foveate.notation import NOTHING, decimals, interval
 from foveate.records.base import Number, Text, WholeRecord
@@ -27,12 +29,12 @@ class Metric(WholeRecord):
     """
 
     name: Text
-    title: Text
+    title: Annotated[Text, Field(min_length=1)]
     unit: Unit = "percent"
     higher_is_better: bool = True
     low: Number | None = 0
     high: Number | None = 1
-    digits: int = 2
+    digits: Annotated[int, Field(ge=0, le=12)] = 2
     note: Text = ""
     best: Text = "the best"
 
@@ -125,7 +127,7 @@ class TaskRecord(WholeRecord):
     """The task of the networks of a study: its name, and its metrics, the primary one first."""
 
     name: Text
-    metrics: tuple[Metric, ...]
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
 
     @property
     def primary(self) -> Metric:

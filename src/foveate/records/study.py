@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from foveate.errors import RequestError, WorkError
-from foveate.records.base import Count, FolderName, Json, Number, Record, Share, Switch, Text
+from foveate.records.base import Count, FolderName, Json, Number, Record, Share, Switch, Text, refusal
 from foveate.records.cost import CostRecord
 from foveate.records.design import Design
 from foveate.records.environment import Environment
@@ -150,7 +150,13 @@ def read_study(folder: Path) -> StudyRecords:
     for run in study.runs:
         path = folder / RUNS / run.id / RESULT
         if path.is_file():
-            results[run.attention][run.seed] = read_run(path, run.id, study.task, shown=True)
+            record = read_run(path, run.id, study.task, shown=True)
+            rows, classes = len(record.test.per_class), len(study.data.classes)
+            if study.task == CLASSIFICATION and rows != classes:
+                raise RequestError(
+                    refusal(path, f"test.per_class has {rows} of the study's {classes} classes")
+                )
+            results[run.attention][run.seed] = record
     if not any(results.values()):
         reasons = "".join(f" {run.attention}, seed {run.seed}: {run.error}." for run in study.failed)
         raise WorkError(

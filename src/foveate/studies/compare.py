@@ -68,10 +68,9 @@ def compare(
                 FailedRun(id=run.id, attention=run.attention.label, seed=run.seed, error=str(error))
             )
             watch.failed(_title(run), str(error))
-        if failed:
             write_record(out / STUDY, record.model_copy(update={"failed": tuple(failed)}))
-            if len(failed) == len(runs):
-                raise WorkError(f"no run could be finished. The first error: {failed[0].error}")
+        if len(failed) == len(runs):
+            raise WorkError(f"no run could be finished. The first error: {failed[0].error}")
         if time.monotonic() - started > MEASURED_AGAIN_AFTER:
             measure_cost(study, data, out, machine, watch)  # if the machine was busy before
 

@@ -78,7 +78,7 @@ def plan(
         jobs=jobs,
         seconds=_together([row.run_seconds for row in rows for _ in range(row.left)], jobs),
         disk=_disk(rows, out, jobs),
-        detectable=tuple(_detectable(study, out, spread)),
+        detectable=tuple(_detectable(study, out if finished else None, spread)),
     )
 
 
@@ -173,12 +173,12 @@ def _disk(rows: list[PlannedCandidate], out: Path, jobs: int) -> Disk:
     )
 
 
-def _detectable(study: StudySpec, out: Path, spread: float | None) -> list[Detectable]:
+def _detectable(study: StudySpec, out: Path | None, spread: float | None) -> list[Detectable]:
     """Compute what the study's seeds can detect, for the spread that is given, measured or assumed."""
     labels = [candidate.label for candidate in study.attention]
     comparisons = len(study.design.pairs(labels))
     alpha = ALPHA / max(comparisons, 1)
-    measured = None if spread is not None else _measured_spread(out)
+    measured = None if spread is not None or out is None else _measured_spread(out)
     spreads = [one for one in (spread, measured) if one is not None] or list(SPREADS)
     return [
         Detectable(

@@ -87,8 +87,7 @@ class TransferSettings:
             raise RequestError("--attach names mechanisms: the baseline is fine-tuned in any case")
         if self.classes is not None and self.how and "direct" not in self.how:
             raise RequestError("--classes is for testing directly: give --how direct too, or omit it")
-        if "finetune" in self.how:
-            self.read_recipe()
+        self.read_recipe()  # also where nothing is fine-tuned: the record has its keys
 
     def read_recipe(self) -> "Recipe":
         """Return the recipe of fine-tuning.

@@ -74,8 +74,8 @@ def _refuse_few_or_twice(folders: Sequence[Path]) -> None:
 def _refuse_several_metrics(records: Sequence[StudyRecords]) -> None:
     first, *others = ((one.folder, one.study.task.primary) for one in records)
     for folder, metric in others:
-        if metric.name != first[1].name:
+        if metric != first[1]:
             raise RequestError(
-                f"{first[0]} compares by {first[1].name} and {folder} by {metric.name}: join studies of the "
-                "same metric"
+                f"{first[0]} compares by {first[1].heading} and {folder} by {metric.heading}: join studies "
+                "of the same metric"
             )

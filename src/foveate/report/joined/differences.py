@@ -49,10 +49,11 @@ def find_differences(studies: Sequence[StudyRecords]) -> tuple[Difference, ...]:
 def _settings(records: StudyRecords) -> Settings:
     study, cost = records.study.to_json(), records.cost.to_json()
     # Of the conditions, only the kernel path is not recorded elsewhere.
-    path = cost.get("conditions", {}).get("path", KERNEL_PATH)
+    conditions = records.cost.conditions
+    path = conditions.path if conditions else KERNEL_PATH
     own = {key: value for key, value in cost.items() if key not in ("rows", "conditions", "timing")}
     return {
-        "network": {"backbone": study["backbone"], "pretrained": study.get("pretrained")},
+        "network": {"backbone": study["backbone"], "pretrained": records.study.pretrained},
         "data": {key: study["data"].get(key) for key in DATA} | {"classes": len(study["data"]["classes"])},
         "recipe": study["recipe"],
         "statistics": {"seeds": study["seeds"], **study["statistics"]},

@@ -1,5 +1,7 @@
 """The tables of a study with planned comparisons: parts of a mechanism, or values of its options."""
 
+import math
+
 from foveate.evaluation.comparisons import Comparison
 from foveate.notation import NOTHING, count, decimals, magnitude, p_value, signed_percent
 from foveate.records.design import Trial
@@ -100,7 +102,8 @@ def search_table(summary: Summary) -> Table | None:
         return None
 
     def rank(trial: Trial) -> tuple[bool, float]:
-        return trial.state != "complete", -metric.sign * (trial.accuracy or 0)
+        value = -math.inf if trial.accuracy is None else metric.sign * trial.accuracy
+        return trial.state != "complete", -value
 
     columns = [
         Column("Trial"),

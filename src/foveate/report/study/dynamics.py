@@ -23,7 +23,8 @@ def epochs_to_95(epochs: Sequence[Epoch], metric: Metric) -> int:
     """
     last = epochs[-1].validation(metric)
     enough = NEAR_THE_END * last if metric.higher_is_better else last / NEAR_THE_END
-    return next(epoch.epoch for epoch in epochs if metric.sign * (epoch.validation(metric) - enough) >= 0)
+    reached = (epoch.epoch for epoch in epochs if metric.sign * (epoch.validation(metric) - enough) >= 0)
+    return next(reached, epochs[-1].epoch)  # a negative last value lies beyond its own 95 %
 
 
 def fluctuation(epochs: Sequence[Epoch], metric: Metric) -> float | None:

@@ -42,6 +42,8 @@ def _findings(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     """Choose the sentences by what was compared."""
     if not tests and len(rows) > 1:
         return ["Nobody can tell yet: none of the planned comparisons has finished runs at both ends."]
+    if not rows:
+        return ["Nobody can tell yet: only cost-matched controls have finished runs."]
     if not tests:
         (only,) = rows
         return [f"Only {name_in_sentence(only)} has finished runs, so there is nothing to compare it with."]
@@ -130,16 +132,28 @@ def _between_networks(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     best = max(rows.values(), key=lambda row: metric.sign * (row.scores[metric.name].mean or 0.0)).attention
     against = {test.a if test.b == best else test.b: test for test in tests if best in test.pair}
     tied = [label for label, test in against.items() if not test.is_significant]
-    if not tied:
+    if all(_is_beaten(best, test) for test in against.values()):
         headline = f"{best} is {metric.best}: it was shown to be better than each of the others."
+    elif not tied:
+        headline = (
+            f"{best} has the {metric.superlative} mean, but not on the seeds that others share with it."
+        )
     else:
         headline = (
             f"{best} has the {metric.superlative} mean; {listing(tied)} could not be told apart from it, "
             "which does not mean that they are equal."
         )
-    beaten = [label for label in against if label not in tied]
-    sentences = [f"{best} is better than {label} by {evidence(metric, against[label])}." for label in beaten]
-    return [headline, *sentences, *limits(summary, [against[label] for label in tied], _which(beaten))]
+    decided = [label for label in against if label not in tied]
+    sentences = []
+    for label in decided:  # on the seeds that both have, where the best of the means may be the worse one
+        better, other = (best, label) if _is_beaten(best, against[label]) else (label, best)
+        sentences.append(f"{better} is better than {other} by {evidence(metric, against[label])}.")
+    return [headline, *sentences, *limits(summary, [against[label] for label in tied], _which(decided))]
+
+
+def _is_beaten(best: str, test: Comparison) -> bool:
+    """Whether `best` is significantly better than the other candidate of `test`."""
+    return test.outcome is (Outcome.BETTER if test.b == best else Outcome.WORSE)
 
 
 def _over_contrasts(summary: Summary, tests: Tests) -> list[str]:
@@ -184,7 +198,8 @@ def _control(summary: Summary, control: Control) -> str:
         return f"{of} has no finished pair of runs with {name}."
     gain = test.gain if test.b == of else -test.gain
     if not test.is_significant:
-        seen = metric.with_unit(metric.write_difference(gain))
+        difference = gain if metric.higher_is_better else -gain
+        seen = metric.with_unit(metric.write_difference(difference))
         return f"{of} was not shown to differ from {name}: {seen} were seen."
     if gain > 0:
         return f"{of} is better than {name} by {evidence(metric, test)}: its gain is not just size."

@@ -95,8 +95,10 @@ def refuse_unusable_folder(out: Path) -> None:
     try:
         study = json.loads(path.read_text(encoding="utf-8"))
         found = study["format"], study["foveate"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path} is not a study of foveate: give another --out") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RequestError(
+            f"{path} is not a study of foveate: move it away, or give another --out"
+        ) from error
     if found[0] != FORMAT:
         raise RequestError(
             f"{out} was written by foveate {found[1]} (record format {found[0]}); this is foveate "
