@@ -102,6 +102,8 @@ def test_what_is_not_given_is_the_backbones(monkeypatch):
         ({"threads": 100_000}, "--threads 100000: expected at most"),
         ({"backbone": "torchvision/resnet81"}, "Did you mean 'torchvision/resnet18'"),
         ({"device": "cuda:99"}, "device 'cuda:99' is not available"),
+        ({"seconds": float("inf")}, "--seconds must be a finite number of at least 0, got inf"),
+        ({"seconds": float("nan")}, "--seconds must be a finite number of at least 0, got nan"),
         ({"graph": True}, "--graph captures CUDA graphs, and the device is cpu: leave out --graph"),
         ({"mode": "training", "detail": True}, "leave out --detail, or --mode training"),
     ],

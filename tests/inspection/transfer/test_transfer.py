@@ -315,6 +315,7 @@ def test_streamed_images_are_recoloured_too(colours: Path, bands: Path) -> None:
         ({"how": ("finetune",), "attach": "none"}, "--attach names mechanisms"),
         ({"how": ("probe",), "classes": Path("x.yaml")}, "--classes is for testing directly"),
         ({"how": ("finetune",), "set": ["epoch=3"]}, "unknown recipe key 'epoch'"),
+        ({"how": ("probe",), "set": ["epoch=3"]}, "unknown recipe key 'epoch'"),
         ({"how": ("finetune",), "recipe": "defalt"}, "unknown recipe 'defalt'"),
     ],
 )

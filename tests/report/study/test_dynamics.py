@@ -14,7 +14,7 @@ from foveate.records.run import waiting_share
 from foveate.records.study import read_study
 from foveate.report.core.files import as_svg
 from foveate.report.study.build import build_report
-from foveate.report.study.dynamics import fluctuation
+from foveate.report.study.dynamics import epochs_to_95, fluctuation
 from foveate.report.study.dynamics_charts import DEPTHS, learned_figures
 from foveate.report.study.summarise import summarise
 from foveate.report.study.tables import training_table
@@ -41,6 +41,11 @@ def dynamic_study(folder: Path, **options: Any) -> Path:
                 row["learned"] = taus
         edit_json(path, epochs=result["epochs"])
     return folder
+
+
+def test_a_negative_last_value_is_reached_at_the_end():
+    signed = ACCURACY.model_copy(update={"low": None})
+    assert epochs_to_95(epochs_of(-0.5, -0.3, -0.2), signed) == 3
 
 
 def test_fluctuation_is_that_of_the_last_tenth():

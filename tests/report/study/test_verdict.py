@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from synthetic_study import edit_json, write_study
@@ -150,3 +151,31 @@ def test_says_how_far_it_reaches(tmp_path):
         "This speaks for cifar_resnet20 on digits under this recipe. The intervals tell of chance between "
         "seeds, not of chance in the choice of the 360 test images."
     )
+
+
+def test_controls_alone_have_no_verdict(tmp_path):
+    control = {"label": "se", "of": "cbam", "measure": "macs", "asked": 2.0, "reached": 2.0}
+    folder = write_study(tmp_path, gains={"se": 0.0, "cbam": 0.0}, seeds=1, unfinished=("cbam", 0))
+    edit_json(folder / "study.json", design={"kind": "compare", "controls": [control]})
+    assert summarise(read_study(folder)).verdict[0] == (
+        "Nobody can tell yet: only cost-matched controls have finished runs."
+    )
+
+
+def test_the_best_mean_of_networks_may_be_the_worse_one_on_common_seeds(tmp_path):
+    gains = {"none": 0.0, "se": 0.02}
+    folder = write_study(tmp_path, gains=gains, seeds=4, noise=0.0005, unfinished=("none", 0))
+    edit_json(folder / "study.json", design={"kind": "networks"})
+    records = read_study(folder)
+    lifted = {  # the run that the other one has not got makes the mean
+        seed: run.model_copy(
+            update={"test": run.test.model_copy(update={"accuracy": 0.2 if seed == 0 else run.test.accuracy})}
+        )
+        for seed, run in records.results["se"].items()
+    }
+    summary = summarise(replace(records, results=records.results | {"se": lifted}))
+    assert summary.rows[0].scores["accuracy"].mean > summary.rows[1].scores["accuracy"].mean
+    assert summary.verdict[0] == (
+        "none has the highest mean, but not on the seeds that others share with it."
+    )
+    assert summary.verdict[1].startswith("se is better than none by ")
