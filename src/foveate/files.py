@@ -166,7 +166,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_csv(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """Write rows of equal keys as CSV with a header; None is an empty cell, no rows an empty file.
 
     Text that a spreadsheet would run as a formula is prefixed with an apostrophe; numbers are not.

@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -66,7 +66,7 @@ def finish(summary: "Summary", json_path: Path | None, console: Console) -> int:
     return int(bool(summary.missing))
 
 
-def write_json_to(summary: dict[str, Any], json_path: Path | None) -> None:
+def write_json_to(summary: Mapping[str, object], json_path: Path | None) -> None:
     """Write `summary` to the file that --json names, or to standard output."""
     if json_path == Path("-"):
         if sys.stdout is None:

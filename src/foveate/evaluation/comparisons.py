@@ -1,7 +1,6 @@
 """The paired comparisons of a study's candidates in its primary metric."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from foveate.evaluation.intervals import bounds_of
 from foveate.evaluation.significance import Outcome, outcome
@@ -12,6 +11,7 @@ from foveate.evaluation.statistics import (
     paired_test,
     seeds_needed,
 )
+from foveate.records.base import JsonObject
 from foveate.records.design import PlannedPair
 from foveate.records.metric import Metric
 from foveate.records.study import StudyRecords
@@ -57,7 +57,7 @@ class Comparison:
         """Whether the difference counts as significant."""
         return self.outcome in (Outcome.BETTER, Outcome.WORSE)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the comparison as `--json` gives it."""
         planned = {"title": self.title, "group": self.group} if self.title is not None else {}
         return {

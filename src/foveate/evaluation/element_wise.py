@@ -11,6 +11,9 @@ from foveate.torch_private import TorchDispatchMode, arguments_of, operator_of, 
 
 __all__ = ["Work", "bytes_moved", "count_work"]
 
+Keywords = dict[str, Any]
+"""Keyword arguments of an operator, as torch's dispatch hands them on."""
+
 # fmt: off
 CREATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 """These reserve memory and write nothing."""
@@ -75,13 +78,13 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def bytes_moved(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> int:
+def bytes_moved(func: Any, args: Any, kwargs: Keywords, out: Any) -> int:
     """Return the bytes of the tensors that one call of an operator read and wrote, as `count_work` counts."""
     read, written = _traffic(func, args, kwargs, out)
     return sum(_bytes(tensor) for tensor in [*read, *written]) if written else 0
 
 
-def _traffic(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> tuple[list[Tensor], list[Tensor]]:
+def _traffic(func: Any, args: Any, kwargs: Keywords, out: Any) -> tuple[list[Tensor], list[Tensor]]:
     """Return the tensors that a call read and wrote; views and memory allocations write none."""
     name = operator_of(func).__name__
     changed, read = _arguments(func, name, args, kwargs)
@@ -92,7 +95,7 @@ def _traffic(func: Any, args: Any, kwargs: dict[str, Any], out: Any) -> tuple[li
     return read, [] if name in CREATIONS else [*changed, *created]
 
 
-def _arguments(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
+def _arguments(func: Any, name: str, args: Any, kwargs: Keywords) -> tuple[list[Tensor], list[Tensor]]:
     """Return the tensors that an operator changes, and those that it reads, each once."""
     changed: list[Tensor] = []
     read: list[Tensor] = []

@@ -28,6 +28,7 @@ __all__ = [
     "Count",
     "FolderName",
     "Json",
+    "JsonObject",
     "Number",
     "Record",
     "Share",
@@ -47,6 +48,8 @@ FAULTS_SHOWN = 3
 
 Json = JsonValue
 """A value that JSON can hold and that foveate only passes on."""
+JsonObject = dict[str, Any]
+"""A JSON object at a border of the program: as `json.dumps` takes it, or `json.loads` gives it."""
 Text = Annotated[str, Strict()]
 Count = Annotated[int, Strict(), Field(ge=0, le=10**18)]
 Share = Annotated[float, Strict(), Field(gt=0, lt=1)]
@@ -78,7 +81,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the record as JSON holds it; a field that was never given is absent."""
         return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 

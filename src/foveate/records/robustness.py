@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
-from foveate.records.base import Count, Number, Record, Text
+from foveate.records.base import Count, JsonObject, Number, Record, Text
 from foveate.records.examination import ExaminationRecord, Key, Row
 
 __all__ = [
@@ -211,7 +211,7 @@ class RobustnessRecord(ExaminationRecord[RobustnessRow]):
         return [row for row in self.rows if isinstance(row, AttackRow)]
 
     @model_serializer(mode="wrap")
-    def _write_in_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _write_in_order(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
         """Write the conditions after the data; by default they would follow the fields of the base class."""
         content = serialize(self)
         head = ("format", "foveate", "kind", "command", "environment", "settings", "data", "conditions")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from foveate.errors import RequestError
 from foveate.names import map_strings, printable
-from foveate.records.base import parse_record, reading
+from foveate.records.base import JsonObject, parse_record, reading
 from foveate.records.examination import ExaminationRecord
 from foveate.records.explain import ExplainRecord
 from foveate.records.files import read_json
@@ -49,7 +49,7 @@ class Examined(NamedTuple):
     section: Section
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """What the record amounts to, as `--json` gives it."""
         return self.section.summary
 

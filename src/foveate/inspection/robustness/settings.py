@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -43,7 +43,7 @@ class RobustnessSettings:
     batch_size: Annotated[int, Parameter(parse=False)] = 250
     seed: int = 0
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> dict[str, object]:
         """Return the settings as plain values, for the record."""
         values = {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()

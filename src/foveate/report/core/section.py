@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from foveate.records.base import JsonObject
 from foveate.records.examination import PictureRecord
 from foveate.report.core.tables import Table
 from foveate.report.core.theme import Figure
@@ -45,7 +46,7 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     numbers: Mapping[str, Sequence[Mapping[str, object]]] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: JsonObject = field(default_factory=dict)
 
 
 def find_pictures(pictures: Sequence[PictureRecord], folder: Path) -> tuple[list[Picture], list[str]]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from foveate.evaluation.intervals import bounds_of
 from foveate.evaluation.significance import ALPHA, Outcome, outcome
 from foveate.evaluation.statistics import Description, PairedTest, adjust_family, describe, paired_test
+from foveate.records.base import JsonObject
 from foveate.records.explain import SCORES, ExplainData, ExplainRecord, ExplainRow
 from foveate.records.labels import BASELINE
 
@@ -38,7 +39,7 @@ class ScoreSummary:
     undefined: int
     over: Literal["seeds", "images", "classes"]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the score as `--json` gives it."""
         content = asdict(self)
         described = content.pop("description")
@@ -59,7 +60,7 @@ class MechanismScores:
         """The scores that it has."""
         return [score for score in self.scores.values() if score is not None]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the scores as `--json` gives them."""
         scores = {name: score and score.to_json() for name, score in self.scores.items()}
         return {"attention": self.attention, "runs": self.runs, **scores}
@@ -81,7 +82,7 @@ class ScoreTest:
         """Whether the difference counts as significant."""
         return self.outcome in (Outcome.BETTER, Outcome.WORSE)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the test as `--json` gives it."""
         head = {"score": self.score, "a": self.a, "b": self.b}
         return {**head, **asdict(self.test), "p_adjusted": self.p_adjusted}
@@ -96,7 +97,7 @@ class LearnedNumber:
     number: str
     description: Description
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the number as `--json` gives it."""
         head = {"attention": self.attention, "site": self.site, "number": self.number}
         return {**head, **asdict(self.description)}
@@ -126,7 +127,7 @@ class ExplainSummary:
     tests: tuple[ScoreTest, ...]
     learned: tuple[LearnedNumber, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the summary as `--json` gives it."""
         return {
             "method": self.method,

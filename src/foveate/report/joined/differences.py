@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from foveate.records.base import Json
+from foveate.records.base import Json, JsonObject
 from foveate.records.study import StudyRecords
 
 __all__ = ["Difference", "find_differences"]
@@ -29,7 +28,7 @@ class Difference:
     key: str
     values: tuple[Json, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the difference as `--json` gives it."""
         return {"part": self.part, "key": self.key, "values": list(self.values)}
 

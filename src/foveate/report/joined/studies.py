@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from foveate.records.base import JsonObject
 from foveate.records.metric import Metric
 from foveate.report.joined.differences import Difference
 from foveate.report.study.printed import PrintedFigures
@@ -42,7 +42,7 @@ class JoinedStudies:
 
         return [(title(summary), summary) for summary in self.studies]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the studies as `--json` gives them."""
         return {
             "studies": [summary.to_json() for summary in self.studies],

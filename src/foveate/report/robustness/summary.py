@@ -1,10 +1,10 @@
 """The summary of a robustness record: what its tables, figures and sentences are made from, and `--json`."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from foveate.evaluation.significance import ALPHA, Outcome
 from foveate.evaluation.statistics import Description, PairedTest
+from foveate.records.base import JsonObject
 from foveate.records.labels import BASELINE
 from foveate.records.robustness import stated_sigma
 
@@ -76,7 +76,7 @@ class BaselineTest:
         """Whether the difference counts as significant."""
         return self.outcome in (Outcome.BETTER, Outcome.WORSE)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the test as `--json` gives it."""
         return {
             "a": BASELINE,
@@ -128,7 +128,7 @@ class CorruptionSummary:
     error_ratio: Description
     test: BaselineTest | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the row as `--json` gives it."""
         return asdict(self) | {"test": self.test and self.test.to_json()}
 
@@ -205,7 +205,7 @@ class RobustnessSummary:
         """The σ of each averaged corruption that is noise of a stated σ, which has no severities."""
         return [sigma for name in self.averaged if (sigma := stated_sigma(name)) is not None]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the summary as `--json` gives it."""
         tests = [test.to_json() for test in self.tests]
         return asdict(self) | {"tests": tests, "by_corruption": [row.to_json() for row in self.by_corruption]}

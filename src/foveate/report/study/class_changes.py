@@ -7,13 +7,14 @@ interval here is wide enough that all of them hold at once (see foveate.evaluati
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from foveate.errors import shortened
 from foveate.evaluation.intervals import SHARE
 from foveate.evaluation.simultaneous import simultaneous_differences
 from foveate.evaluation.statistics import ROUNDING
 from foveate.notation import NOTHING, count, interval, listing
+from foveate.records.base import JsonObject
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.run import ClassScores
 from foveate.report.core.notation import NO_SPREAD, points
@@ -78,7 +79,7 @@ class ClassChange:
         """The width of the interval; None without one."""
         return None if self.low is None or self.high is None else self.high - self.low
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the change as `--json` and class_changes.csv give it."""
         return {
             "attention": self.attention,

@@ -1,15 +1,13 @@
 """Reads a summary from the JSON that `foveate report --json` gave."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 
 from foveate.evaluation.comparisons import Comparison, make_comparison
 from foveate.evaluation.statistics import Anova, Description, PairedTest
-from foveate.records.base import FORMAT
+from foveate.records.base import FORMAT, JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.design import PlannedPair
 from foveate.records.study import StudyDescription
@@ -27,7 +25,7 @@ CHANGE = TypeAdapter(ClassChange)
 PRINTED = TypeAdapter(PrintedFigures)
 
 
-def summary_from_json(content: Mapping[str, Any]) -> Summary:
+def summary_from_json(content: JsonObject) -> Summary:
     """Return the summary whose JSON is `content`; what earlier versions did not give is empty."""
     described = content["study"]
     study = StudyDescription.model_validate({**described, "format": FORMAT})
@@ -51,7 +49,7 @@ def summary_from_json(content: Mapping[str, Any]) -> Summary:
     )
 
 
-def _row(row: Mapping[str, Any], study: StudyDescription) -> SummaryRow:
+def _row(row: JsonObject, study: StudyDescription) -> SummaryRow:
     price = {field.name: row.get(field.name) for field in fields(Price)}
     return SummaryRow(
         attention=row["attention"],
@@ -66,7 +64,7 @@ def _row(row: Mapping[str, Any], study: StudyDescription) -> SummaryRow:
     )
 
 
-def _comparison(test: Mapping[str, Any], study: StudyDescription) -> Comparison:
+def _comparison(test: JsonObject, study: StudyDescription) -> Comparison:
     return make_comparison(
         PlannedPair(test["a"], test["b"], test.get("title"), test.get("group")),
         TEST.validate_python(test),
@@ -78,12 +76,12 @@ def _comparison(test: Mapping[str, Any], study: StudyDescription) -> Comparison:
     )
 
 
-def _class_change(change: Mapping[str, Any]) -> ClassChange:
+def _class_change(change: JsonObject) -> ClassChange:
     names = {"name": change["class"], "baseline": change["plain"], "is_significant": change["shown"]}
     return CHANGE.validate_python({**change, **names})
 
 
-def _printed(against: Mapping[str, Any]) -> PrintedFigures:
+def _printed(against: JsonObject) -> PrintedFigures:
     unplanned = {"title": None, "group": None}
     contrasts = [{**unplanned, **contrast} for contrast in against["contrasts"]]
     return PRINTED.validate_python({**against, "contrasts": contrasts})

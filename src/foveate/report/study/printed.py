@@ -4,7 +4,8 @@ Their units are those of a summary: scores and gains as fractions, single parame
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from foveate.records.base import JsonObject
 
 __all__ = ["PrintedCost", "PrintedDifference", "PrintedFigures", "PrintedGrowth", "PrintedRow"]
 
@@ -41,7 +42,7 @@ class PrintedDifference:
     group: str | None
     difference: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the difference, with title and group where it was planned."""
         return _given(self)
 
@@ -108,7 +109,7 @@ class PrintedFigures:
         found = (one for one in self.contrasts if (one.a, one.b, one.title, one.group) == asked)
         return next((one.difference for one in found), None)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the figures as `--json` gives them, under "against"."""
         return {
             **asdict(self),
@@ -119,5 +120,5 @@ class PrintedFigures:
         }
 
 
-def _given(printed: PrintedRow | PrintedDifference) -> dict[str, Any]:
+def _given(printed: PrintedRow | PrintedDifference) -> JsonObject:
     return {key: value for key, value in asdict(printed).items() if value is not None}

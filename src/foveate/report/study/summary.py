@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.statistics import Anova, Description
+from foveate.records.base import JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
@@ -72,7 +72,7 @@ class SummaryRow:
     input_share: Description
     train_seconds: Description
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the row as `--json` gives it: scores and price stand beside the rest."""
         content = asdict(self)
         scores, price = content.pop("scores"), content.pop("price")
@@ -129,7 +129,7 @@ class Summary:
         return {test.b: test for test in self.comparisons if test.a == BASELINE}
 
     @property
-    def cost_conditions(self) -> dict[str, Any]:
+    def cost_conditions(self) -> JsonObject:
         """How the costs were measured, and what speaks against the latencies."""
         cost = self.cost.to_json()
         del cost["rows"]
@@ -139,7 +139,7 @@ class Summary:
         """Return the summary with its verdict."""
         return replace(self, verdict=tuple(sentences))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the summary as `--json` gives it; numbers that cannot be given are None."""
         study = self.study.to_json()
         is_classification = self.study.task == CLASSIFICATION

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from foveate.evaluation.intervals import bounds_of
 from foveate.evaluation.significance import Outcome, outcome
 from foveate.evaluation.statistics import Description, PairedTest, adjust_family, describe, paired_test
+from foveate.records.base import JsonObject
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.transfer import WAYS, TransferRecord, TransferRow, Way
@@ -52,7 +53,7 @@ class BaselineTest:
         """Whether the difference counts as significant."""
         return self.outcome in (Outcome.BETTER, Outcome.WORSE)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the test as `--json` gives it."""
         return {**asdict(self.test), "p_adjusted": self.p_adjusted}
 
@@ -77,7 +78,7 @@ class MechanismResult:
     ece: Description
     against_baseline: BaselineTest | None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the result as `--json` gives it."""
         scores = {name: asdict(getattr(self, name)) for name in SCORES}
         test = self.against_baseline and self.against_baseline.to_json()
@@ -111,7 +112,7 @@ class WaySummary:
         """The accuracy of guessing."""
         return 1 / len(self.choices)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the way as `--json` gives it."""
         return {
             "way": self.way,
@@ -148,7 +149,7 @@ class TransferSummary:
         """Whether there are networks of several backbones, so that each has to be named."""
         return len({way.backbone for way in self.ways}) > 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the summary as `--json` gives it."""
         return {
             "target": self.target,
