@@ -45,32 +45,32 @@ def test_one_bound_by_hand():
 
 def test_an_accuracy_is_not_over_one_and_a_cosine_is_not_either():
     # The t intervals of these reach 1.242 and 1.568.
-    assert describe([0.95, 0.90], SHARE)["ci95"][1] < 1
-    assert describe([0.97, 0.87], Bounds(-1, 1))["ci95"][1] < 1
-    assert describe([0.95, 0.90])["ci95"][1] == pytest.approx(1.243, abs=1e-3)
+    assert describe([0.95, 0.90], SHARE).ci95[1] < 1
+    assert describe([0.97, 0.87], Bounds(-1, 1)).ci95[1] < 1
+    assert describe([0.95, 0.90]).ci95[1] == pytest.approx(1.243, abs=1e-3)
 
 
 @given(st.lists(shares, min_size=2, max_size=6), st.sampled_from([(0, 1), (-1, 1), (0, math.inf), (-0.5, 7)]))
 def test_it_lies_within_the_bounds_and_holds_the_mean(values, ends):
     found = describe(values, Bounds(*ends))
-    if found["std"]:
-        low, high = found["ci95"]
-        assert ends[0] <= low < found["mean"] < high <= ends[1]
+    if found.std:
+        low, high = found.ci95
+        assert ends[0] <= low < found.mean < high <= ends[1]
     else:
-        assert found["ci95"] is None
+        assert found.ci95 is None
 
 
 @given(st.lists(st.tuples(shares, shares), min_size=2, max_size=6), st.sampled_from([0.95, 0.995, 0.5]))
 def test_the_interval_of_a_difference_says_what_its_p_says(pairs, level):
     a, b = zip(*pairs, strict=True)
     test = paired_test(a, b, SHARE, level=level)
-    if test["ci95"] is None:
-        assert test["p"] is None
+    if test.ci95 is None:
+        assert test.p is None
         return
-    low, high = test["ci95"]
-    assert -1 <= low < test["difference"] < high <= 1
-    if abs(test["p"] - (1 - level)) > 1e-9:
-        assert (low > 0 or high < 0) == (test["p"] < 1 - level)
+    low, high = test.ci95
+    assert -1 <= low < test.difference < high <= 1
+    if abs(test.p - (1 - level)) > 1e-9:
+        assert (low > 0 or high < 0) == (test.p < 1 - level)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_interval_of_a_difference_says_what_its_p_says(pairs, level):
 def test_it_holds_the_true_mean_as_often_as_it_says(mean, std, n):
     sums = mean * (1 - mean) / std**2 - 1
     samples = np.random.default_rng(5).beta(mean * sums, (1 - mean) * sums, (4000, n))
-    intervals = [describe(sample, SHARE)["ci95"] for sample in samples]
+    intervals = [describe(sample, SHARE).ci95 for sample in samples]
     held = np.mean([found is not None and found[0] <= mean <= found[1] for found in intervals])
     assert held == pytest.approx(0.95, abs=0.011)  # three deviations of 4000 trials, and 0.001
 
