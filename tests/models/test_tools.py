@@ -200,7 +200,7 @@ of_norms = by_name | {"timm convnext_atto": EQUAL}  # it has no batch norms
 of_pairs = by_name | {"timm convnext_atto": NOTHING}
 
 TOOLS: dict[str, tuple[Callable[[nn.Module], Callable[[Tensor], Tensor]], dict[str, str]]] = {
-    "`torch.compile`, after the plain network was compiled": (compile_, everywhere),
+    "`torch.compile`, after the baseline was compiled": (compile_, everywhere),
     "`network.compile()`": (compile_in_place, everywhere),
     "`torch.export`": (export, everywhere),
     "`torch.jit.trace`": (trace, everywhere),
@@ -250,7 +250,7 @@ def test_what_a_tool_makes_has_its_attention_or_the_tool_raises(tool, network, m
     model = attend(plain(network), mechanism)
     if "compile" in tool:
         torch._dynamo.reset()
-    if "after the plain network" in tool:
+    if "after the baseline was compiled" in tool:
         run(use(plain(network)))
     if outcomes[network] == RAISES:
         with pytest.raises(Exception, match=r"(?i)attention"):

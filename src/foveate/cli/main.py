@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
 from foveate.cli.examine import explain, look, robustness, transfer
 from foveate.cli.flags import FLAG
@@ -78,6 +78,9 @@ def _run() -> int:
         return 2
     try:
         return app(arguments) or 0
+    except UnusedCliTokensError as error:
+        print_error(f"unexpected arguments: {' '.join(map(str, error.unused_tokens or ()))}")
+        return 2
     except (CycloptsError, RequestError) as error:
         print_error(error)
         return 2

@@ -6,11 +6,12 @@ import pytest
 from rich.console import Console
 
 from foveate.profiling.catalogue import catalogue
+from foveate.records.catalogue import Catalogue, ListedMechanism
 from foveate.report.catalogue.console import _place, catalogue_table
 
 
 @pytest.fixture(scope="module")
-def described() -> dict:
+def described() -> Catalogue:
     return catalogue()
 
 
@@ -19,15 +20,15 @@ def test_table_fits_100_columns_and_cuts_nothing(described):
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
     assert "…" not in text
-    for row in described["mechanisms"]:
-        (line,) = [line for line in lines if line.split()[:2] == [row["name"], _place(row).split()[0]]]
+    for row in described.mechanisms:
+        (line,) = [line for line in lines if line.split()[:2] == [row.name, _place(row).split()[0]]]
         assert _place(row) in line
-        assert row["paper"] in text
-        for option, value in row["options"].items():
+        assert row.paper in text
+        for option, value in row.options.items():
             assert f"{option}={value}" in text
 
 
-def shown(described: dict, width: int) -> str:
+def shown(described: Catalogue, width: int) -> str:
     file = io.StringIO()
     Console(file=file, width=width).print(catalogue_table(described))
     return file.getvalue()
@@ -59,4 +60,5 @@ def test_numbers_stand_under_one_another_in_the_house_notation(described):
     ],
 )
 def test_places_in_words(where, stages, words):
-    assert _place({"where": where, "stages": stages}) == words
+    row = ListedMechanism.model_construct(where=where, stages=stages and tuple(stages))
+    assert _place(row) == words
