@@ -69,7 +69,7 @@ def rows_without_clocks(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.full), "2"])
 def test_kill_9_at_any_moment_changes_nothing(
     finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, jobs: str
 ) -> None:
@@ -128,7 +128,7 @@ def test_workers_end_with_a_killed_study(tmp_path: Path) -> None:
     ("jobs", "signum", "status", "word"),
     [
         ("1", signal.SIGINT, 130, "interrupted"),
-        ("2", signal.SIGINT, 130, "interrupted"),
+        pytest.param("2", signal.SIGINT, 130, "interrupted", marks=pytest.mark.full),
         ("2", signal.SIGTERM, 143, "terminated"),
     ],
 )
