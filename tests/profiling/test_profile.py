@@ -59,7 +59,8 @@ def test_the_path_that_ran_is_in_the_record(record):
         profile(spec_with(attention="eca", path="numba"))
 
 
-def test_one_thread_is_tried_where_two_leave_plain_far_from_the_bound(record):
+def test_one_thread_is_tried_where_two_leave_plain_far_from_the_bound(record, monkeypatch):
+    monkeypatch.setattr("foveate.profiling.engine.ROOM", 1.0)  # on any machine it is far from this bound
     assert record["timing"]["plain_one_thread_ms"] is None  # there was one already
     assert 0 < record["timing"]["cpu_share"] <= 1
     before = torch.get_num_threads()
@@ -69,7 +70,6 @@ def test_one_thread_is_tried_where_two_leave_plain_far_from_the_bound(record):
     finally:
         torch.set_num_threads(before)
     one = found["timing"]["plain_one_thread_ms"]
-    # Launches of small operators take nearly all of a network of 32×32.
     assert one is not None
     assert one > 0
 

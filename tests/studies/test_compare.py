@@ -344,7 +344,7 @@ def test_two_studies_on_one_folder_at_once(bands: Path, tmp_path: Path) -> None:
             {"format": 99, "foveate": "7.0"},
             r"written by foveate 7\.0 \(record format 99\).*give another --out",
         ),
-        ({"papers": []}, "is not a study of foveate: give another --out"),
+        ({"papers": []}, "is not a study of foveate: move it away, or give another --out"),
     ],
 )
 def test_a_folder_of_another_version_is_left_alone(

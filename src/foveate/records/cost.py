@@ -62,6 +62,6 @@ class CostRecord(Record):
 
     @model_validator(mode="after")
     def _check_reference(self) -> "CostRecord":
-        if self.timing is not None and self.timing.reference not in self.rows:
+        if self.timing is not None and self.rows and self.timing.reference not in self.rows:
             raise ValueError(f"timing.reference is {self.timing.reference!r}, which has no row")
         return self

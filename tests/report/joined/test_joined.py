@@ -201,7 +201,7 @@ def test_studies_of_different_metrics_are_not_joined(tmp_path):
     loss = Metric(name="loss", title="Loss", unit="number", higher_is_better=False, high=None)
     task = TaskRecord(name="made up", metrics=(loss,))
     edit_json(folders[1] / "study.json", task=task.to_json())
-    with pytest.raises(RequestError, match="one compares by accuracy and .*two by loss: join studies of the"):
+    with pytest.raises(RequestError, match="one compares by Accuracy, % and .*two by Loss: join studies"):
         join_reports(folders)
     assert not (tmp_path / "joined").exists()
 

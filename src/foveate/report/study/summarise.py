@@ -36,11 +36,9 @@ def summarise(records: StudyRecords) -> Summary:
     alpha = study.statistics.alpha / max(family, 1)
     against_baseline = {test.b: test for test in comparisons if test.a == BASELINE}
     is_unplanned = not study.design.contrasts
-    controls = {control.label for control in study.design.controls}
     per_class = {
         label: {seed: run.test.per_class for seed, run in by_seed.items()}
         for label, by_seed in records.results.items()
-        if label not in controls
     }
     summary = Summary(
         study=study,
