@@ -16,11 +16,29 @@ from foveate.records.design import PlannedPair
 from foveate.records.metric import Metric
 from foveate.records.study import StudyRecords
 
-__all__ = ["Comparison", "compare_candidates", "make_comparison"]
+__all__ = ["AdjustedTest", "Comparison", "compare_candidates", "make_comparison"]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class AdjustedTest:
+    """A paired test, its p value adjusted for its family, and its outcome."""
+
+    test: PairedTest
+    p_adjusted: float | None
+    outcome: Outcome
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the difference counts as significant."""
+        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
+
+    def to_json(self) -> JsonObject:
+        """Return the test as `--json` gives it."""
+        return {**asdict(self.test), "p_adjusted": self.p_adjusted}
+
+
+@dataclass(frozen=True)
+class Comparison(AdjustedTest):
     """A paired comparison of candidate b with candidate a over the seeds that both have finished.
 
     Attributes:
@@ -40,22 +58,14 @@ class Comparison:
     b: str
     title: str | None
     group: str | None
-    test: PairedTest
-    p_adjusted: float | None
     detectable_difference: float | None
     seeds_needed: int | None
-    outcome: Outcome
     gain: float | None
 
     @property
     def pair(self) -> frozenset[str]:
         """Both labels."""
         return frozenset((self.a, self.b))
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the difference counts as significant."""
-        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
 
     def to_json(self) -> JsonObject:
         """Return the comparison as `--json` gives it."""
@@ -64,8 +74,7 @@ class Comparison:
             "a": self.a,
             "b": self.b,
             **planned,
-            **asdict(self.test),
-            "p_adjusted": self.p_adjusted,
+            **super().to_json(),
             "detectable_difference": self.detectable_difference,
             "seeds_needed": self.seeds_needed,
         }
@@ -83,7 +92,7 @@ def make_comparison(
 ) -> Comparison:
     """Return the comparison of `pair` with its outcome and its gain in the direction of `metric`."""
     return Comparison(
-        *pair,
+        **pair._asdict(),
         test=test,
         p_adjusted=p_adjusted,
         detectable_difference=detectable_difference,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from foveate.errors import RequestError
 from foveate.names import map_strings, printable
-from foveate.records.base import Record, parse_record, refusal
+from foveate.records.base import JsonObject, Record, parse_record, refusal
 from foveate.records.files import read_json
 from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 from foveate.records.run import CLASS_SCORES, RunRecord, spec_id
@@ -33,22 +33,22 @@ def read_run(
         RequestError: it is no record or another run's, was changed, or has an impossible value.
     """
     content = read_json(path)
-    record = parse_record(RunRecord, content, path)
-    _check_identity(record, path, run)
+    record = parse_record(RunRecord, map_strings(content, printable) if shown else content, path)
+    _check_identity(record, content["spec"], path, run)
     _check_metrics(record, path, task)
     for value in _values(record, task):
         if not value.is_possible:
             raise RequestError(
                 f"{path}: {value.name} is {value.given!r}, expected a number {value.expected}. {REMEDY}"
             )
-    return parse_record(RunRecord, map_strings(content, printable), path) if shown else record
+    return record
 
 
-def _check_identity(record: RunRecord, path: Path, run: str | None) -> None:
+def _check_identity(record: RunRecord, spec: JsonObject, path: Path, run: str | None) -> None:
+    """Refuse the record of another run; `spec` is as it stands in the file, of which the id is the hash."""
     try:
-        found = spec_id(record.spec)
-        attention, seed = record.spec["attention"], record.spec["seed"]
-        label = attention["label"]  # type: ignore[call-overload,index]
+        found = spec_id(spec)
+        label, seed = spec["attention"]["label"], spec["seed"]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RequestError(
             f"{path} is not the record of a finished run ({type(error).__name__}: {error}). {REMEDY}"

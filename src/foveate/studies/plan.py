@@ -23,7 +23,7 @@ from foveate.records.plan import Detectable, Disk, Plan, PlannedCandidate
 from foveate.records.study import read_study
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.images import describe_data, open_study
-from foveate.studies.engine.network import build_network
+from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
@@ -87,13 +87,7 @@ def _measure(
 ) -> PlannedCandidate:
     """Time a training step and the evaluation of a batch, and estimate a whole run from them."""
     recipe, device, task = study.recipe, machine.torch_device, find_task(study.task)
-    network = build_network(
-        study.backbone_of(candidate),
-        candidate,
-        classes=len(data.classes),
-        channels=data.channels,
-        image_size=data.image_size,
-    )
+    network = build_candidate(study, candidate, data)
     prepare = make_augmentation(recipe, data).to(device)
     network = network.to(device)
     if recipe.channels_last:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from foveate.evaluation.comparisons import AdjustedTest
 from foveate.evaluation.intervals import bounds_of
-from foveate.evaluation.significance import ALPHA, Outcome, outcome
+from foveate.evaluation.significance import ALPHA, outcome
 from foveate.evaluation.statistics import Description, PairedTest, adjust_family, describe, paired_test
 from foveate.records.base import JsonObject
 from foveate.records.explain import SCORES, ExplainData, ExplainRecord, ExplainRow
@@ -67,25 +68,16 @@ class MechanismScores:
 
 
 @dataclass(frozen=True)
-class ScoreTest:
+class ScoreTest(AdjustedTest):
     """The test of mechanism `b` against `a`, the baseline, in one score, paired by seed."""
 
     score: str
     a: str
     b: str
-    test: PairedTest
-    p_adjusted: float | None
-    outcome: Outcome
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the difference counts as significant."""
-        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
 
     def to_json(self) -> JsonObject:
         """Return the test as `--json` gives it."""
-        head = {"score": self.score, "a": self.a, "b": self.b}
-        return {**head, **asdict(self.test), "p_adjusted": self.p_adjusted}
+        return {"score": self.score, "a": self.a, "b": self.b, **super().to_json()}
 
 
 @dataclass(frozen=True)
@@ -193,7 +185,7 @@ def _tests(by_label: dict[str, list[ExplainRow]], names: Sequence[str]) -> Itera
     for ((name, label), test), p_adjusted in zip(tests.items(), adjusted, strict=True):
         higher = SCORES[name].higher_is_better
         found = outcome(test.difference, p_adjusted, higher_is_better=higher)
-        yield ScoreTest(name, BASELINE, label, test, p_adjusted, found)
+        yield ScoreTest(test, p_adjusted, found, name, BASELINE, label)
 
 
 def _by_seed(rows: Sequence[ExplainRow], name: str) -> dict[int, float]:

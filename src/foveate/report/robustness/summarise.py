@@ -211,7 +211,7 @@ class _Study:
 def _adjust(pairs: Sequence[_Pairs]) -> list[BaselineTest]:
     """Adjust the tests of one family for their number."""
     return [
-        BaselineTest(pair.label, pair.test, pair.clean_difference, p, outcome(pair.test.difference, p))
+        BaselineTest(pair.test, p, outcome(pair.test.difference, p), pair.label, pair.clean_difference)
         for pair, p in zip(pairs, adjust_family([pair.test for pair in pairs], ADJUST), strict=True)
     ]
 

@@ -2,8 +2,9 @@
 
 from dataclasses import asdict, dataclass
 
-from foveate.evaluation.significance import ALPHA, Outcome
-from foveate.evaluation.statistics import Description, PairedTest
+from foveate.evaluation.comparisons import AdjustedTest
+from foveate.evaluation.significance import ALPHA
+from foveate.evaluation.statistics import Description
 from foveate.records.base import JsonObject
 from foveate.records.labels import BASELINE
 from foveate.records.robustness import stated_sigma
@@ -54,7 +55,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class BaselineTest:
+class BaselineTest(AdjustedTest):
     """A paired test of a mechanism's accuracy on corrupted images against the baseline's, by seed.
 
     Attributes:
@@ -66,15 +67,7 @@ class BaselineTest:
     """
 
     label: str
-    test: PairedTest
     clean_difference: float | None
-    p_adjusted: float | None
-    outcome: Outcome
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the difference counts as significant."""
-        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
 
     def to_json(self) -> JsonObject:
         """Return the test as `--json` gives it."""

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+from foveate.evaluation.comparisons import AdjustedTest
 from foveate.evaluation.intervals import bounds_of
-from foveate.evaluation.significance import Outcome, outcome
+from foveate.evaluation.significance import outcome
 from foveate.evaluation.statistics import Description, PairedTest, adjust_family, describe, paired_test
 from foveate.records.base import JsonObject
 from foveate.records.labels import BASELINE
@@ -15,7 +16,6 @@ from foveate.report.study.class_changes import ClassChange, class_changes, untes
 
 __all__ = [
     "ACCURACY",
-    "BaselineTest",
     "MechanismResult",
     "TransferSummary",
     "WaySummary",
@@ -41,24 +41,6 @@ class Group(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BaselineTest:
-    """The test of a mechanism's accuracy against the baseline's, paired by seed."""
-
-    test: PairedTest
-    p_adjusted: float | None
-    outcome: Outcome
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether the difference counts as significant."""
-        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
-
-    def to_json(self) -> JsonObject:
-        """Return the test as `--json` gives it."""
-        return {**asdict(self.test), "p_adjusted": self.p_adjusted}
-
-
-@dataclass(frozen=True)
 class MechanismResult:
     """What one mechanism reaches over its seeds.
 
@@ -76,7 +58,7 @@ class MechanismResult:
     accuracy: Description
     loss: Description
     ece: Description
-    against_baseline: BaselineTest | None
+    against_baseline: AdjustedTest | None
 
     def to_json(self) -> JsonObject:
         """Return the result as `--json` gives it."""
@@ -175,7 +157,7 @@ def summarise_transfer(record: TransferRecord) -> TransferSummary:
     }
     adjusted = adjust_family([*tests.values()])
     tested = {
-        place: BaselineTest(test, p, outcome(test.difference, p, higher_is_better=ACCURACY.higher_is_better))
+        place: AdjustedTest(test, p, outcome(test.difference, p, higher_is_better=ACCURACY.higher_is_better))
         for (place, test), p in zip(tests.items(), adjusted, strict=True)
     }
     return TransferSummary(
@@ -216,7 +198,7 @@ def _test(label: str, by_label: Mapping[str, BySeed]) -> PairedTest | None:
 
 
 def _summarise_way(
-    group: Group, by_label: Mapping[str, BySeed], tested: Mapping[str, BaselineTest | None]
+    group: Group, by_label: Mapping[str, BySeed], tested: Mapping[str, AdjustedTest | None]
 ) -> WaySummary:
     per_class = {
         label: {seed: row.per_class for seed, row in rows.items()} for label, rows in by_label.items()

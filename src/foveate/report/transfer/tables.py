@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+from foveate.evaluation.comparisons import AdjustedTest
 from foveate.evaluation.significance import ALPHA
 from foveate.notation import NOTHING, count, decimals, interval, p_value
 from foveate.records.labels import display_name
 from foveate.report.core.notation import deviation, points, spread
 from foveate.report.core.outcomes import outcome_cell
 from foveate.report.core.tables import Cell, Column, Table
-from foveate.report.transfer.summary import BaselineTest, TransferSummary, WaySummary
+from foveate.report.transfer.summary import TransferSummary, WaySummary
 from foveate.report.transfer.words import way_title
 
 __all__ = ["transfer_numbers", "transfer_table"]
@@ -52,7 +53,7 @@ def transfer_table(summary: TransferSummary, stem: str) -> Table:
     return Table(stem, f"Transfer to {summary.target}", columns, rows)
 
 
-def _test_cells(tested: BaselineTest | None) -> list[Cell]:
+def _test_cells(tested: AdjustedTest | None) -> list[Cell]:
     if tested is None:
         return [Cell(NOTHING)] * 3
     test = tested.test

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from foveate.evaluation.comparisons import AdjustedTest
 from foveate.evaluation.significance import Outcome
 from foveate.notation import count, listing
 from foveate.records.labels import display_name, name_in_sentence
 from foveate.records.transfer import Way
 from foveate.report.core.notation import NO_SPREAD, p_equation, points, spread
-from foveate.report.transfer.summary import BaselineTest, WaySummary
+from foveate.report.transfer.summary import WaySummary
 
 __all__ = ["way_sentences", "way_title"]
 
@@ -18,7 +19,7 @@ WAY_TITLES: dict[Way, str] = {
     "attached": "attached, then fine-tuned",
 }
 
-Tested = Sequence[tuple[str, BaselineTest]]
+Tested = Sequence[tuple[str, AdjustedTest]]
 
 
 def way_title(way: WaySummary, has_backbones: bool) -> str:

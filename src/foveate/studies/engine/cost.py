@@ -12,7 +12,7 @@ from foveate.models import set_path
 from foveate.records.cost import CostConditions, CostRecord, CostRow, Timing
 from foveate.records.files import COST, read_record, write_record
 from foveate.records.labels import BASELINE
-from foveate.studies.engine.network import build_network
+from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import StudySpec
@@ -78,13 +78,7 @@ def _networks(study: StudySpec, data: Data, kernel_path: str) -> dict[str, nn.Mo
     """Return the candidates' networks by label, each set to the kernel path that is timed."""
     networks = {}
     for candidate in study.attention:
-        network = build_network(
-            study.backbone_of(candidate),
-            candidate,
-            classes=len(data.classes),
-            channels=data.channels,
-            image_size=data.image_size,
-        )
+        network = build_candidate(study, candidate, data)
         if candidate.name != BASELINE:
             set_path(network, kernel_path)
         networks[candidate.label] = network

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.models import attach, attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
@@ -11,7 +12,7 @@ from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
 
-__all__ = ["attach_candidate", "build_network", "check_forward", "check_networks"]
+__all__ = ["attach_candidate", "build_candidate", "build_network", "check_forward", "check_networks"]
 
 MOST_ADDED = 10**9
 """Parameters that a mechanism may add; options can ask for more than any memory holds."""
@@ -45,6 +46,17 @@ def build_network(
         extra_blocks=candidate.extra_blocks,
     )
     return attach_candidate(network, candidate, backbone)
+
+
+def build_candidate(study: StudySpec, candidate: Candidate, data: Data) -> nn.Module:
+    """Return the network of a study's candidate for its images, with random weights."""
+    return build_network(
+        study.backbone_of(candidate),
+        candidate,
+        classes=len(data.classes),
+        channels=data.channels,
+        image_size=data.image_size,
+    )
 
 
 def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> nn.Module:
