@@ -13,11 +13,13 @@ from foveate.kernels import reference
 # Compared is the largest difference over the largest absolute value of the float64 tensor, for every output
 # and gradient. All arithmetic is float32 or wider. What is left is:
 #   float32   sums of up to 2048 × 49 terms in another order, exp: a few hundred roundings of 6e-8;
-#   bfloat16  one rounding of the result to 8 bits, at most 2⁻⁸ = 3.91e-3 of it, and the float32 error;
+#   bfloat16  one rounding of the result to 8 bits, at most 2⁻⁸ = 3.91e-3 of it, and a GPU's σ of bfloat16
+#             (triton/sigmoid.py), off by at most 2⁻¹² = 2.4e-4, twice;
 #   float16   one rounding of the result to 11 bits, at most 2⁻¹¹ = 4.89e-4 of it, and the float32 error.
-TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 4e-3, torch.float16: 5.1e-4}
+TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 4.5e-3, torch.float16: 5.1e-4}
 
-# B, C, H, W: no channels but one, few, not a power of two, many; odd and even maps; one image and many.
+# B, C, H, W: one channel, few, not a power of two, many (from 128 a pixel at a time); odd and even maps; one
+# image and many.
 SHAPES = [
     (1, 1, 1, 1),
     (33, 3, 1, 1),
@@ -28,6 +30,7 @@ SHAPES = [
     (1, 2048, 7, 7),
     (2, 1, 56, 56),
     (1, 2048, 1, 1),
+    (2, 160, 3, 5),
 ]
 LAYOUTS = ("contiguous", "channels_last", "view")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)

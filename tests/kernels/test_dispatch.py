@@ -49,6 +49,16 @@ def test_where_numba_cannot_run_the_reason_is_given(module, arrange, said):
     assert said in taken.reason
 
 
+def test_inference_on_a_gpu_is_one_call_of_all_of_dmsca(module, monkeypatch):
+    monkeypatch.setattr(inference, "why_not", lambda x: None)  # as if X were on a GPU
+    with torch.no_grad():
+        assert inference.find_gpu_parts(module, X, "dmsca").module is module
+        assert inference.find_gpu_parts(build("dmsca", 16, kernel_sizes=(1, 3, 5, 7)), X, "dmsca") is None
+        assert inference.find_gpu_parts(build("cbam", 16), X, "cbam") is None
+        assert inference.find_gpu_parts(module.train(), X, "dmsca") is None
+    assert inference.find_gpu_parts(module.eval(), X, "dmsca") is None  # gradients are on
+
+
 def test_gradients_take_the_rearranged_path(module):
     taken = choice(module, X)
     assert taken.path == "rearranged"
@@ -134,7 +144,7 @@ def test_weights_on_another_device_are_an_error(module):
     with torch.inference_mode():
         module(X)
         module.dff.to("meta")
-        assert "not on the CPU" in choice(module, X).reason
+        assert "not on cpu" in choice(module, X).reason
         with pytest.raises(RuntimeError, match="device"):
             module(X)
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import mechanism_cases
 import pass_cases
 import pytest
 import torch
@@ -14,7 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from triton_compiled import compiled
 
 from foveate.errors import RequestError
-from foveate.kernels import operators
+from foveate.kernels import choose_path, operators
+from foveate.kernels.parts import read_parts
 
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION:UserWarning")  # of Triton 3.9
 no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -210,6 +212,27 @@ def test_kernels_compile_for_a_gpu(
         ups = pass_cases.upstream(outputs)
         operators.run_triton(backward_module, f"{name.split()[0]}_backward", *given, *kept, *ups)
     assert len(kernels) >= 2
+
+
+def test_dmsca_in_one_call_compiles_for_a_gpu() -> None:
+    parts = read_parts(mechanism_cases.build("dmsca", 16, mid_channels=2), "dmsca")
+    with compiled(90) as kernels:
+        operators.run_triton("dmsca", "attend", torch.ones(2, 16, 4, 5), parts.weights, parts.numbers)
+    assert len(kernels) == 7
+
+
+@on_gpu
+@pytest.mark.parametrize("dtype", pass_cases.DTYPES, ids=case_name)
+@pytest.mark.parametrize("shape", [(2, 60, 13, 29), (1, 256, 56, 56), (33, 2048, 7, 7)], ids=case_name)
+@pytest.mark.parametrize("layout", pass_cases.LAYOUTS)
+def test_dmsca_in_one_call(layout: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    module = mechanism_cases.build("dmsca", shape[1]).to("cuda", dtype)
+    x = mechanism_cases.images(shape, layout).to("cuda", dtype)
+    wanted = mechanism_cases.by_equations(module, x)
+    with torch.inference_mode():
+        assert choose_path(module, x, "dmsca").parts is not None
+        y = module(x)
+    pass_cases.assert_close([y], [wanted], "dmsca", {dtype: 4 * pass_cases.TOLERANCE[dtype]})
 
 
 @on_gpu

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import mechanism_cases
 import pass_cases
 import pytest
 import torch
@@ -14,6 +15,7 @@ from triton_interpreted import interpreted
 
 from cover import cover
 from foveate.errors import RequestError
+from foveate.kernels.parts import read_parts
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed"),
@@ -99,6 +101,12 @@ def test_more_channels_than_a_tile(kernels: SimpleNamespace, name: str) -> None:
     check(kernels, name, pass_cases.arguments(name, (1, 2500, 1, 2), layout="channels_last", mid=2))
 
 
+@pytest.mark.parametrize("shape", [(2, 160, 3, 5), (1, 256, 9, 9)])
+@pytest.mark.parametrize("name", ["pool", "pool_channels", "pool_channels plain", "fuse"])
+def test_many_channels_a_pixel_at_a_time(kernels: SimpleNamespace, name: str, shape: tuple) -> None:
+    check(kernels, name, pass_cases.arguments(name, shape, layout="channels_last", mid=3))
+
+
 @pytest.mark.parametrize("mid", [1, 5, 17])
 def test_any_number_of_middle_channels(kernels: SimpleNamespace, mid: int) -> None:
     check(kernels, "fuse", pass_cases.arguments("fuse", (2, 3, 2, 3), mid=mid))
@@ -136,9 +144,22 @@ def test_nan_and_infinity_come_out_where_they_do_of_torch(
     check(kernels, name, given)
 
 
-@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
-def test_an_infinite_product_only_opens_and_closes_gates(kernels: SimpleNamespace, layout: str) -> None:
-    given = pass_cases.arguments("fuse", (2, 3, 5, 6), layout=layout)
+@pytest.mark.parametrize("name", ["pool", "pool_channels", "pool_channels plain", "fuse"])
+def test_nan_and_infinity_come_out_a_pixel_at_a_time(kernels: SimpleNamespace, name: str) -> None:
+    given = pass_cases.arguments(name, (3, 130, 2, 3), layout="channels_last", mid=2)
+    for image, value in enumerate([NAN, INF, -INF]):
+        given[0][image, 1, 1, 2] = value
+    given[0][2, :, 0, 1] = -INF
+    check(kernels, name, given)
+
+
+@pytest.mark.parametrize(
+    ("layout", "channels"), [("contiguous", 3), ("channels_last", 3), ("channels_last", 130)]
+)
+def test_an_infinite_product_only_opens_and_closes_gates(
+    kernels: SimpleNamespace, layout: str, channels: int
+) -> None:
+    given = pass_cases.arguments("fuse", (2, channels, 5, 6), layout=layout)
     given[3][0, 1, 2, 3] = INF
     outputs, _ = pass_cases.truth("fuse", given)
     assert outputs[0].isfinite().all()
@@ -164,6 +185,36 @@ def test_gradients_may_come_in_any_layout(kernels: SimpleNamespace, name: str) -
 
 def wide(part: Any) -> Any:
     return part.double() if isinstance(part, Tensor) else part
+
+
+# By default one in each layout; every one meets parts of rows and columns that are joined.
+@pytest.mark.parametrize(
+    ("shape", "layout", "options"),
+    [
+        ((3, 20, 5, 7), "contiguous", {"mid_channels": 3}),
+        ((3, 130, 6, 5), "channels_last", {"mid_channels": 2, "kernel_sizes": (3, 5)}),
+        *(
+            pytest.param(*case, marks=pytest.mark.full)
+            for case in [
+                ((2, 24, 70, 3), "contiguous", {}),
+                ((2, 16, 1, 4), "channels_last", {"temperature": 0.7, "kernel_sizes": (7,)}),
+                ((1, 32, 9, 1), "view", {"mid_channels": 5}),
+                ((1, 16, 1, 1), "channels_last", {}),
+            ]
+        ),
+    ],
+    ids=case_name,
+)
+def test_dmsca_in_one_call(
+    kernels: SimpleNamespace, shape: tuple, layout: str, options: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels.maps, "FEW", 6)
+    module = mechanism_cases.build("dmsca", shape[1], **options)
+    x = mechanism_cases.images(shape, layout)
+    parts = read_parts(module, "dmsca")
+    assert not isinstance(parts, str)
+    y = kernels.dmsca.attend(x, parts.weights, parts.numbers)
+    mechanism_cases.assert_equal(y, mechanism_cases.by_equations(module, x))
 
 
 @pytest.mark.filterwarnings("ignore:var_mean")  # of torch, which takes the mean of an empty map

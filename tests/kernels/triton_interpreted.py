@@ -10,7 +10,9 @@ from unittest import mock
 
 from foveate.kernels import triton as gpu
 
-MODULES = ("map", "pool", "channels", "gate", "simam", "fuse", "fuse_backward")
+MODULES = (
+    "map", "sigmoid", "pool", "channels", "gate", "simam", "fuse_pixels", "fuse", "fuse_backward", "dmsca",
+)  # fmt: skip
 
 
 def dropped() -> dict[str, object]:
@@ -53,7 +55,7 @@ def interpreted() -> Iterator[SimpleNamespace]:
                 f"{name}_backward": getattr(modules[of], f"{name}_backward") for name, of in passes.items()
             }
             try:
-                yield SimpleNamespace(maps=modules["map"], **launchers)
+                yield SimpleNamespace(maps=modules["map"], dmsca=modules["dmsca"], **launchers)
             finally:
                 dropped()
                 for name, module in before.items():

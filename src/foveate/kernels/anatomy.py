@@ -1,4 +1,4 @@
-"""What a module must consist of for its CPU kernel to replace it: a kernel computes the equations only."""
+"""What a module must consist of for a kernel to replace all of it: a kernel computes the equations only."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -6,7 +6,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["KERNELS", "MOST_BRANCHES", "MOST_MID_CHANNELS", "describe_part", "find_difference"]
+__all__ = [
+    "KERNELS",
+    "MOST_BRANCHES",
+    "MOST_MID_CHANNELS",
+    "ON_GPU",
+    "describe_part",
+    "find_difference",
+]
 
 KERNELS: dict[str, Callable[[Any], list[float]]] = {
     "ca": lambda module: [],
@@ -15,6 +22,9 @@ KERNELS: dict[str, Callable[[Any], list[float]]] = {
     "simam": lambda module: [module.e_lambda],
 }
 """Mechanisms with a kernel (`plan` in `numba/NAME.py`): their numbers, without the eps of norms."""
+
+ON_GPU = {"dmsca": 3}
+"""Mechanisms whose inference is one call on a GPU, too (`attend` in `triton/NAME.py`): its most branches."""
 
 MOST_BRANCHES = MOST_MID_CHANNELS = 8
 """The most branches and mid_channels that DMSCA's kernel has room for."""

@@ -61,7 +61,7 @@ class Choice(NamedTuple):
 
     path: str
     reason: str
-    parts: Parts | None = None  # of the module, on the path "numba"
+    parts: Parts | None = None  # of the module, where one call computes all of it
 
 
 class _State(threading.local):
@@ -168,9 +168,9 @@ def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
     reasons: list[str] = []
     for path in BY_DEVICE.get(x.device.type, ()) if asked == "auto" else (asked,):
         found = _try_path(module, x, mechanism, path)
-        if asked == "auto" and path == "triton" and found is None:
+        if asked == "auto" and path == "triton" and not isinstance(found, str):
             slower = measured.find_slower(mechanism, x, module.training)
-            found = None if slower is None else str(slower)
+            found = found if slower is None else str(slower)
         if not isinstance(found, str):
             reason = "asked for by name" if asked != "auto" else "; ".join(reasons) or "the fastest there is"
             if path == "triton":
@@ -211,11 +211,13 @@ def _is_exporting() -> bool:
 
 
 def _try_path(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts | str | None:
-    """Return a sentence that says why a path cannot run; else None, or the module's parts for numba."""
+    """Return a sentence that says why a path cannot run; else None, or the parts for a single call."""
     if mechanism not in MECHANISMS_OF[path]:
         return "there is none for this mechanism"
     if excluded := getattr(module, "excluded", None):
         return f"parts are excluded ({', '.join(excluded)}), and this path needs all of them"
     if path == "numba":
         return inference.find_parts(module, x, mechanism)
-    return operators.why_not(x) if path == "triton" else None
+    if path != "triton":
+        return None
+    return operators.why_not(x) or inference.find_gpu_parts(module, x, mechanism)

@@ -1,8 +1,8 @@
-"""Inference on a CPU: a mechanism is one call of a numba kernel, and one operator in compiled programs.
+"""Inference: a mechanism is one call, and one operator in compiled programs.
 
 The operator `foveate::attend` takes the map, the module's weights as they are at the call, and its numbers.
-numba is the extra `foveate[fast]`; the kernels are compiled for the processor when they are first used, and
-the compiled kernels are kept on disk.
+On a CPU it is a kernel of numba, the extra `foveate[fast]`: compiled for the processor when it is first used,
+and kept on disk. On a GPU it is a sequence of Triton kernels, for the mechanisms in ON_GPU.
 """
 
 import functools
@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.library import define, impl, register_fake
 
 from foveate.errors import first_line
-from foveate.kernels.anatomy import KERNELS
-from foveate.kernels.operators import like
+from foveate.kernels.anatomy import KERNELS, ON_GPU
+from foveate.kernels.operators import like, run_triton, why_not
 from foveate.kernels.parts import CACHED_PARTS, Parts, read_parts
 
-__all__ = ["KERNELS", "attend", "cached_plan", "find_parts"]
+__all__ = ["KERNELS", "attend", "cached_plan", "find_gpu_parts", "find_parts"]
 
 NUMBA = find_spec("numba") is not None
 
@@ -30,6 +30,11 @@ define("foveate::attend", "(Tensor x, Tensor[] weights, float[] numbers, str mec
 @impl("foveate::attend", "CPU")
 def _attend(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism: str) -> Tensor:
     return _plan(mechanism, x.shape[1:], weights, numbers).carry_out(x)
+
+
+@impl("foveate::attend", "CUDA")
+def _attend_on_gpu(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism: str) -> Tensor:
+    return run_triton(mechanism, "attend", x, weights, numbers)
 
 
 @register_fake("foveate::attend")
@@ -59,11 +64,11 @@ def _plan(mechanism: str, shape: Sequence[int], weights: Sequence[Tensor], numbe
 
 
 def attend(x: Tensor, parts: Parts, mechanism: str, key: tuple[Any, ...] | None) -> Tensor:
-    """Apply a module with those parts to x (B, C, H, W), float32 on a CPU, without gradients.
+    """Apply a module with those parts to x (B, C, H, W), without gradients.
 
-    The plan is cached under `key`. Without a key, as within torch.compile, the call is one operator.
+    On a CPU the plan is cached under `key`. Without a key, as within torch.compile, the call is one operator.
     """
-    if key is None:
+    if key is None or x.device.type != "cpu":
         return torch.ops.foveate.attend(x, parts.weights, parts.numbers, mechanism)
     plan = _plan(mechanism, x.shape[1:], parts.weights, parts.numbers)
     copied = any(weight is not own for weight, own in zip(plan.weights, parts.weights, strict=True))
@@ -102,7 +107,31 @@ def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
         planner = _load_planner(mechanism)
         if isinstance(planner, str):
             return planner
-    parts = read_parts(module, mechanism)
+    return _fitting_parts(module, x, mechanism)
+
+
+def find_gpu_parts(module: Any, x: Tensor, mechanism: str) -> Parts | None:
+    """Return what `attend` in Triton needs to apply `module` to x, or None where the passes run one by one.
+
+    Those compute the same, gradients and norms in training mode, too.
+    """
+    if (
+        mechanism not in ON_GPU
+        or torch.is_grad_enabled()
+        or module.training
+        or x.ndim != 4
+        or x.numel() == 0
+        or why_not(x)
+    ):
+        return None
+    parts = _fitting_parts(module, x, mechanism)
+    if isinstance(parts, str) or parts.kinds.count("norm") - 2 > ON_GPU[mechanism]:
+        return None
+    return parts
+
+
+def _fitting_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
+    parts = read_parts(module, mechanism, x.device)
     # The first weight of each is a 1×1 of the map's channels. A kernel would read beyond a map of fewer.
     if not isinstance(parts, str) and parts.weights and parts.weights[0].shape[1] != x.shape[1]:
         return "the map does not have the channels that the module was built for"

@@ -168,9 +168,13 @@ def declare(
 
 
 def fake_pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return empty outputs of `pool`."""
+    """Return empty outputs of `pool`; the means have the layout of x."""
     B, C, H, W = x.shape
-    return x.new_empty(B, C, H), x.new_empty(B, C, W), x.new_empty(B, C)
+    if layout(x) is torch.channels_last:
+        rows, columns = x.new_empty(B, H, C).transpose(1, 2), x.new_empty(B, W, C).transpose(1, 2)
+    else:
+        rows, columns = x.new_empty(B, C, H), x.new_empty(B, C, W)
+    return rows, columns, x.new_empty(B, C)
 
 
 def fake_pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The weights and numbers that a CPU kernel reads of a module, found once and kept with the places they lie.
+"""The weights and numbers that a kernel reads of a module, found once and kept with the places they lie.
 
 What it does: reading a module's weights means walking through all its children and their tables. `Parts`
 keeps the tables, the tensors that were in them and the tensors' addresses in memory. The next call does not
@@ -40,6 +40,9 @@ __all__ = ["CACHED_PARTS", "Parts", "read_parts"]
 CACHED_PARTS = "_kernel_parts"
 """The attribute in which a module keeps its Parts; it is no part of the module's state."""
 
+CPU = torch.device("cpu")
+WIDTHS = (torch.float32, torch.bfloat16, torch.float16)
+
 _get: Callable[[Any, str], Any] = dict.get
 
 
@@ -53,6 +56,7 @@ class Parts:
 
     module: nn.Module
     numbers: list[float]
+    device: torch.device
     weights: list[Tensor] = field(default_factory=list)
     norms: list[Any] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
@@ -104,13 +108,13 @@ class Parts:
         return type(None), ()
 
 
-def read_parts(module: nn.Module, mechanism: str) -> Parts | str:
-    """Return the parts of a module, or a sentence that says what of it no kernel can compute."""
+def read_parts(module: nn.Module, mechanism: str, device: torch.device = CPU) -> Parts | str:
+    """Return the parts of a module on a device, or a sentence that says what of it no kernel can compute."""
     compiling = torch.compiler.is_compiling()
     cached = None if compiling else module.__dict__.get(CACHED_PARTS)
-    if cached is not None and cached.is_current(module):
+    if cached is not None and cached.device == device and cached.is_current(module):
         return cached
-    parts = Parts(module, KERNELS[mechanism](module))
+    parts = Parts(module, KERNELS[mechanism](module), device)
     if any(parts.hooks):
         return "hooks are registered for all modules (register_module_forward_hook)"
     reason = _walk(module, parts) or find_difference(mechanism, parts.kinds, parts.weights)
@@ -131,9 +135,9 @@ def _walk(module: Any, parts: Parts) -> str | None:
             parts.note(table, name, value)
             if value is None:
                 continue
-            if type(value) not in (Tensor, nn.Parameter) or value.device.type != "cpu":
-                return "a weight is not on the CPU, or is a tensor of another class"
-            if value.dtype is not torch.float32:
+            if type(value) not in (Tensor, nn.Parameter) or value.device != parts.device:
+                return f"a weight is not on {parts.device}, or is a tensor of another class"
+            if value.dtype is not torch.float32 and (parts.device == CPU or value.dtype not in WIDTHS):
                 return "a weight is not float32"
             parts.weights.append(value)
     if parts.kinds[-1] == "norm":

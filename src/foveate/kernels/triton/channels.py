@@ -140,17 +140,93 @@ def pool_channels_backward_kernel(
         tl.store(d_scale + (b * parts + part) * C + c, tl.sum(d_s, 1), c < C)
 
 
+@triton.jit
+def load_pixel(x, s, at, c, C, HAS_SCALE: tl.constexpr):
+    """Load a pixel's channels of x and of scale ⊙ x in float32."""
+    tile = tl.load(x + at + c, c < C, 0.0).to(tl.float32)
+    if HAS_SCALE:
+        return tile, tile * s
+    return tile, tile
+
+
+@triton.jit
+def pool_pixels_kernel(
+    x,  # (B, N, C)
+    scale,  # (B, C)
+    pooled,  # (B, 2, N)
+    C,
+    N,
+    pixels,  # pixels that a program walks
+    HAS_SCALE: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+):
+    """Compute sum and maximum of the channels, a pixel at a time."""
+    parts = tl.cdiv(N, pixels)
+    b = (tl.program_id(0) // parts).to(tl.int64)
+    first = (tl.program_id(0) % parts) * pixels
+    c = tl.arange(0, BLOCK_C)
+    s = tl.load(scale + b * C + c, c < C, 0.0).to(tl.float32)
+    pooled += b * (2 * N)
+    for p in range(first, tl.minimum(first + pixels, N)):
+        _, X = load_pixel(x, s, (b * N + p) * C, c, C, HAS_SCALE)
+        tl.store(pooled + p, tl.sum(X, 0) / C)
+        tl.store(pooled + N + p, greatest(tl.where(c < C, X, float("-inf")), 0))
+
+
+@triton.jit
+def pool_pixels_backward_kernel(
+    x,  # (B, N, C)
+    scale,  # (B, C)
+    d_pooled,  # (B, 2, N)
+    dx,  # as x
+    d_scale,  # (B, parts of N, C): sums over this program's pixels
+    C,
+    N,
+    pixels,
+    HAS_SCALE: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+):
+    """Compute the gradients a pixel at a time: its maximum, the channels that share it, then dx."""
+    parts = tl.cdiv(N, pixels)
+    b = (tl.program_id(0) // parts).to(tl.int64)
+    first = (tl.program_id(0) % parts) * pixels
+    c = tl.arange(0, BLOCK_C)
+    s = tl.load(scale + b * C + c, c < C, 0.0).to(tl.float32)
+    d_pooled += b * (2 * N)
+    d_s = tl.zeros([BLOCK_C], tl.float32)
+    for p in range(first, tl.minimum(first + pixels, N)):
+        at = (b * N + p) * C
+        tile, X = load_pixel(x, s, at, c, C, HAS_SCALE)
+        hit = (c < C) & (greatest(tl.where(c < C, X, float("-inf")), 0) == X)
+        of_top = tl.load(d_pooled + N + p).to(tl.float32) / tl.sum(hit.to(tl.float32), 0)
+        d_X = tl.load(d_pooled + p).to(tl.float32) / C + hit.to(tl.float32) * of_top
+        if HAS_SCALE:
+            tl.store(dx + at + c, s * d_X, c < C)
+            d_s += tile * d_X
+        else:
+            tl.store(dx + at + c, d_X, c < C)
+    if HAS_SCALE:
+        tl.store(d_scale + tl.program_id(0).to(tl.int64) * C + c, d_s, c < C)
+
+
 def pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
     """Return [mean over channels ; max over channels] of scale ⊙ x: see `reference.pool_channels`."""
     maps.check(x, scale=(scale, x.shape[:2]))
     x, channels_last = maps.lay(x)
     B, C, H, W = x.shape
     N, unit = H * W, maps.unit(H * W)
-    block_c, block_p = maps.flat_tile(x.shape, channels_last, 256)
     pooled = maps.empty((B, 2, H, W), x, x.dtype)
+    s = x if scale is None else scale.contiguous()
+    if B and maps.by_pixel(x.shape, channels_last):
+        pixels, num_warps = maps.pixels_of_program(x.shape, 256)
+        with maps.device_of(x):
+            pool_pixels_kernel[(B * maps.blocks(N, pixels),)](
+                x, s, pooled, C, N, pixels, scale is not None, maps.power(C), num_warps=num_warps
+            )
+        return pooled
+    block_c, block_p = maps.flat_tile(x.shape, channels_last, 256)
     programs = B * maps.blocks(N, block_p)
     if programs:
-        s = x if scale is None else scale.contiguous()
         with maps.device_of(x):
             pool_channels_kernel[(programs,)](
                 x, s, pooled, C, N // unit, unit, scale is not None, channels_last, block_c, block_p,
@@ -166,12 +242,22 @@ def pool_channels_backward(x: Tensor, scale: Tensor | None, d_pooled: Tensor) ->
     x, channels_last = maps.lay(x)
     N, unit = H * W, maps.unit(H * W)
     dx = maps.empty(x.shape, x, x.dtype, channels_last)
-    block_c, block_p = maps.flat_tile(x.shape, channels_last, 256)
-    programs = B * maps.blocks(N, block_p)
-    if not programs:
+    if not B:
         return dx, None if scale is None else torch.zeros_like(scale)
     s = x if scale is None else scale.contiguous()
     d_pooled = d_pooled.contiguous()
+    if maps.by_pixel(x.shape, channels_last):
+        pixels, num_warps = maps.pixels_of_program(x.shape, 256, least=16)
+        parts = maps.blocks(N, pixels)
+        d_scale = maps.empty((B, parts, C), x)
+        with maps.device_of(x):
+            pool_pixels_backward_kernel[(B * parts,)](
+                x, s, d_pooled, dx, d_scale, C, N, pixels, scale is not None, maps.power(C),
+                num_warps=num_warps,
+            )  # fmt: skip
+        return dx, None if scale is None else d_scale.sum(1).to(scale.dtype)
+    block_c, block_p = maps.flat_tile(x.shape, channels_last, 256)
+    programs = B * maps.blocks(N, block_p)
     maximum, share = maps.empty((B, N), x), maps.empty((B, N), x)
     flags = (unit, scale is not None, channels_last)
     with maps.device_of(x):

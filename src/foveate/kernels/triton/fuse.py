@@ -1,7 +1,8 @@
-"""The third pass in Triton: six products of a pixel's channels, and the fused, weighed map from them.
+"""The third pass in Triton: four sums over a pixel's channels, and the fused, weighed map from them.
 
 x is read once where a pixel's channels fit into one tile. Otherwise it is read again, from the cache, and g
-is recomputed from it; g is never stored.
+is recomputed from it; g is never stored. Maps in channels_last of many channels take the kernel of
+fuse_pixels.py instead.
 """
 
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
@@ -10,14 +11,19 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from foveate.kernels.triton import fuse_pixels
 from foveate.kernels.triton import map as maps
 from foveate.kernels.triton.channels import load_scaled, offsets
+from foveate.kernels.triton.fuse_pixels import Arguments, load_weights, mix
+from foveate.kernels.triton.sigmoid import arithmetic, sigmoid
 
-__all__ = ["arguments", "flat", "fuse", "load_gate", "load_weights", "mix"]
+__all__ = ["arguments", "fuse", "load_gate"]
 
 
 @triton.jit
-def load_gate(multi, product, project, c, p, inside, C, step_m, step_p, M: tl.constexpr):
+def load_gate(
+    multi, product, project, c, p, inside, C, step_m, step_p, M: tl.constexpr, ARITHMETIC: tl.constexpr
+):
     """Compute h = σ(project · product) and g = σ(multi ⊙ h) of a tile; g is 0 outside of the map.
 
     `multi` (pixels,) is loaded already; `product` points at the image, with steps `step_m` between its maps
@@ -28,28 +34,8 @@ def load_gate(multi, product, project, c, p, inside, C, step_m, step_p, M: tl.co
         weight = tl.load(project + m * C + c, c < C, 0.0).to(tl.float32)
         of_pixel = tl.load(product + m * step_m + p * step_p).to(tl.float32)
         logits += weight[:, None] * of_pixel[None, :]
-    h = tl.sigmoid(logits)
-    return h, tl.where(inside, tl.sigmoid(multi[None, :] * h), 0.0)
-
-
-@triton.jit
-def load_weights(dff_weight, aa_weight, c, C):
-    """Load the five weights of each channel: DFF's two of X_c, its two of X_s, and AA's."""
-    in_c = c < C
-    c_0 = tl.load(dff_weight + c, in_c, 0.0).to(tl.float32)
-    s_0 = tl.load(dff_weight + C + c, in_c, 0.0).to(tl.float32)
-    c_1 = tl.load(dff_weight + 2 * C + c, in_c, 0.0).to(tl.float32)
-    s_1 = tl.load(dff_weight + 3 * C + c, in_c, 0.0).to(tl.float32)
-    return c_0, c_1, s_0, s_1, tl.load(aa_weight + c, in_c, 0.0).to(tl.float32)
-
-
-@triton.jit
-def mix(logit_0, logit_1, of_c, of_s, aa_bias):
-    """Compute [w₀ ; w₁] = softmax of the logits, and α = σ(w₀ of_c + w₁ of_s + bias)."""
-    top = tl.maximum(logit_0, logit_1, propagate_nan=tl.PropagateNan.ALL)
-    e_0, e_1 = tl.exp(logit_0 - top), tl.exp(logit_1 - top)
-    w_0, w_1 = e_0 / (e_0 + e_1), e_1 / (e_0 + e_1)
-    return w_0, w_1, tl.sigmoid(w_0 * of_c + w_1 * of_s + aa_bias)
+    h = sigmoid(logits, ARITHMETIC)
+    return h, tl.where(inside, sigmoid(multi[None, :] * h, ARITHMETIC), 0.0)
 
 
 @triton.jit
@@ -71,10 +57,11 @@ def fuse_kernel(
     M: tl.constexpr,
     UNIT: tl.constexpr,
     CHANNELS_LAST: tl.constexpr,
+    ARITHMETIC: tl.constexpr,
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """Accumulate a pixel block's products over tiles of channels; write the last tile, then the others."""
+    """Accumulate a pixel block's sums over tiles of channels; write the last tile, then the others."""
     N = N_units * UNIT
     blocks_p = tl.cdiv(N, BLOCK_P)
     b = (tl.program_id(0) // blocks_p).to(tl.int64)
@@ -84,21 +71,19 @@ def fuse_kernel(
     p_safe = tl.minimum(p, N - 1)
     y += b * (C * N)
 
-    logit_0 = tl.zeros([BLOCK_P], tl.float32) + tl.load(dff_bias).to(tl.float32)
-    logit_1 = tl.zeros([BLOCK_P], tl.float32) + tl.load(dff_bias + 1).to(tl.float32)
+    logit = tl.zeros([BLOCK_P], tl.float32)
     of_c, of_s = tl.zeros([BLOCK_P], tl.float32), tl.zeros([BLOCK_P], tl.float32)
     X, g = tl.zeros([BLOCK_C, BLOCK_P], tl.float32), tl.zeros([BLOCK_C, BLOCK_P], tl.float32)
     for start in range(0, C, BLOCK_C):
         c = start + tl.arange(0, BLOCK_C)
         _, X, _, _, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST)
-        _, g = load_gate(F, product, project, c, p_safe, inside, C, step_m, step_p, M)
-        c_0, c_1, s_0, s_1, a = load_weights(dff_weight, aa_weight, c, C)
+        _, g = load_gate(F, product, project, c, p_safe, inside, C, step_m, step_p, M, ARITHMETIC)
+        delta_c, delta_s, a = load_weights(dff_weight, aa_weight, c, C)
         X_s = g * X
-        logit_0 += tl.sum(c_0[:, None] * X + s_0[:, None] * X_s, 0)
-        logit_1 += tl.sum(c_1[:, None] * X + s_1[:, None] * X_s, 0)
+        logit += tl.sum(delta_c[:, None] * X + delta_s[:, None] * X_s, 0)
         of_c += tl.sum(a[:, None] * X, 0)
         of_s += tl.sum(a[:, None] * X_s, 0)
-    w_0, w_1, alpha = mix(logit_0, logit_1, of_c, of_s, tl.load(aa_bias).to(tl.float32))
+    w_0, w_1, alpha = mix(logit, of_c, of_s, dff_bias, aa_bias, ARITHMETIC)
     k_0, k_1 = (alpha * w_0)[None, :], (alpha * w_1)[None, :]
 
     tail = (tl.cdiv(C, BLOCK_C) - 1) * BLOCK_C
@@ -108,7 +93,7 @@ def fuse_kernel(
     for start in range(0, tail, BLOCK_C):
         c = start + tl.arange(0, BLOCK_C)
         _, X, _, at, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST)
-        _, g = load_gate(F, product, project, c, p_safe, inside, C, step_m, step_p, M)
+        _, g = load_gate(F, product, project, c, p_safe, inside, C, step_m, step_p, M, ARITHMETIC)
         tl.store(y + at, X * (k_0 + k_1 * g), inside)
 
 
@@ -122,8 +107,8 @@ def arguments(
     dff_bias: Tensor,
     aa_weight: Tensor,
     aa_bias: Tensor,
-) -> list[Tensor]:
-    """Check the arguments of `fuse`; return the small ones but product contiguous, project as (M, C)."""
+) -> Arguments:
+    """Check the arguments of `fuse`, and return those behind x as the kernels read them."""
     B, C, H, W = maps.sizes(x)
     M = project.shape[-1]
     small = {"scale": (scale, (B, C)), "multi": (multi, (B, 1, H, W)), "project": (project, (C, M))}
@@ -131,15 +116,10 @@ def arguments(
     small |= {"aa_weight": (aa_weight, (C,)), "aa_bias": (aa_bias, (1,))}
     maps.check(x, product=(product, (B, M, H, W)), **small)
     small["project"] = (project.t(), (M, C))
-    return [given.contiguous() for given, _ in small.values()]
-
-
-def flat(product: Tensor) -> tuple[Tensor, int, int]:
-    """Return product (B, M, H, W) dense, and the steps between its maps and between its pixels."""
-    product, channels_last = maps.lay(product)
-    return (
-        (product, 1, product.shape[1]) if channels_last else (product, product.shape[2] * product.shape[3], 1)
-    )
+    product, by_place = maps.lay(product)
+    steps = (1, M) if by_place else (H * W, 1)
+    scale, multi, *of_channels = (given.contiguous() for given, _ in small.values())
+    return Arguments(*steps, scale, multi, product, *of_channels)
 
 
 def fuse(
@@ -154,9 +134,10 @@ def fuse(
     aa_bias: Tensor,
 ) -> Tensor:
     """Return α ⊙ (w₀ + w₁ ⊙ g) ⊙ X_c with X_c = scale ⊙ x: see `reference.fuse`."""
-    small = arguments(x, scale, multi, product, project, dff_weight, dff_bias, aa_weight, aa_bias)
+    given = arguments(x, scale, multi, product, project, dff_weight, dff_bias, aa_weight, aa_bias)
     x, channels_last = maps.lay(x)
-    product, step_m, step_p = flat(product)
+    if maps.by_pixel(x.shape, channels_last):
+        return fuse_pixels.fuse(x, given)
     B, C, H, W = x.shape
     N, unit = H * W, maps.unit(H * W)
     block_c, block_p = maps.flat_tile(x.shape, channels_last, 2048)
@@ -165,8 +146,8 @@ def fuse(
     if programs:
         with maps.device_of(x):
             fuse_kernel[(programs,)](
-                x, *small[:2], product, *small[2:], y, C, N // unit, step_m, step_p,
-                project.shape[1], unit, channels_last, block_c, block_p,
+                x, *given.tensors, y, C, N // unit, given.step_m, given.step_p,
+                given.mid, unit, channels_last, arithmetic(x), block_c, block_p,
                 num_warps=maps.warps(block_c * block_p),
             )  # fmt: skip
     return y

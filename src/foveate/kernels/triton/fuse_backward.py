@@ -1,13 +1,6 @@
 """Gradients of the third pass in Triton: first the sums over channels, then the sums over pixels.
 
-With X = scale ⊙ x, Δ the difference of DFF's two rows of weights (the softmax depends on it alone), and dy:
-
-    dα = Σ dy (w₀ + w₁ g) X, dβ = dα α (1 - α);
-    dw₀ = α Σ dy X + dβ Σ a X, dw₁ = α Σ dy g X + dβ Σ a g X, dl = w₀ w₁ (dw₀ - dw₁);
-    u_s = dl Δ_s + dβ w₁ a, dX = α (w₀ + w₁ g) dy + dl Δ_c + dβ w₀ a + g u_s;
-    dg = X (α w₁ dy + u_s), dq = dg g (1 - g), d_logits = dq multi h (1 - h),
-
-with h = σ(logits), g = σ(multi h) and α = σ(β). g is recomputed and not stored.
+fuse_pixels.py has the equations and the names. g is recomputed and not stored.
 """
 
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
@@ -17,9 +10,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from foveate.kernels.triton import fuse_pixels
 from foveate.kernels.triton import map as maps
 from foveate.kernels.triton.channels import load_scaled
-from foveate.kernels.triton.fuse import arguments, flat, load_gate, load_weights, mix
+from foveate.kernels.triton.fuse import arguments, load_gate
+from foveate.kernels.triton.fuse_pixels import Arguments, Gradients, load_weights, mix
+from foveate.kernels.triton.sigmoid import arithmetic
 
 __all__ = ["fuse_backward"]
 
@@ -46,6 +42,7 @@ def over_channels_kernel(
     M: tl.constexpr,
     UNIT: tl.constexpr,
     CHANNELS_LAST: tl.constexpr,
+    ARITHMETIC: tl.constexpr,
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
     BLOCK_M: tl.constexpr,
@@ -59,24 +56,22 @@ def over_channels_kernel(
     product += b * (M * N)
     dy += b * (C * N)
 
-    logit_0 = tl.zeros([BLOCK_P], tl.float32) + tl.load(dff_bias).to(tl.float32)
-    logit_1 = tl.zeros([BLOCK_P], tl.float32) + tl.load(dff_bias + 1).to(tl.float32)
+    logit = tl.zeros([BLOCK_P], tl.float32)
     of_c, of_s = tl.zeros([BLOCK_P], tl.float32), tl.zeros([BLOCK_P], tl.float32)
     dy_c, dy_s = tl.zeros([BLOCK_P], tl.float32), tl.zeros([BLOCK_P], tl.float32)
     for start in range(0, C, BLOCK_C):
         c = start + tl.arange(0, BLOCK_C)
         _, X, _, at, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST)
-        _, g = load_gate(F, product, project, c, p_safe, inside, C, step_m, step_p, M)
-        c_0, c_1, s_0, s_1, a = load_weights(dff_weight, aa_weight, c, C)
+        _, g = load_gate(F, product, project, c, p_safe, inside, C, step_m, step_p, M, ARITHMETIC)
+        delta_c, delta_s, a = load_weights(dff_weight, aa_weight, c, C)
         d = tl.load(dy + at, inside, 0.0).to(tl.float32)
         X_s = g * X
-        logit_0 += tl.sum(c_0[:, None] * X + s_0[:, None] * X_s, 0)
-        logit_1 += tl.sum(c_1[:, None] * X + s_1[:, None] * X_s, 0)
+        logit += tl.sum(delta_c[:, None] * X + delta_s[:, None] * X_s, 0)
         of_c += tl.sum(a[:, None] * X, 0)
         of_s += tl.sum(a[:, None] * X_s, 0)
         dy_c += tl.sum(d * X, 0)
         dy_s += tl.sum(d * X_s, 0)
-    w_0, w_1, alpha = mix(logit_0, logit_1, of_c, of_s, tl.load(aa_bias).to(tl.float32))
+    w_0, w_1, alpha = mix(logit, of_c, of_s, dff_bias, aa_bias, ARITHMETIC)
     d_beta = (w_0 * dy_c + w_1 * dy_s) * alpha * (1 - alpha)
     d_l = w_0 * w_1 * (alpha * (dy_c - dy_s) + d_beta * (of_c - of_s))
     k_1, e_1 = alpha * w_1, d_beta * w_1
@@ -93,10 +88,10 @@ def over_channels_kernel(
     for start in range(0, C, BLOCK_C):
         c = start + tl.arange(0, BLOCK_C)
         _, X, _, at, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST)
-        h, g = load_gate(F, product, project, c, p_safe, inside, C, step_m, step_p, M)
-        _, _, s_0, s_1, a = load_weights(dff_weight, aa_weight, c, C)
+        h, g = load_gate(F, product, project, c, p_safe, inside, C, step_m, step_p, M, ARITHMETIC)
+        _, delta_s, a = load_weights(dff_weight, aa_weight, c, C)
         d = tl.load(dy + at, inside, 0.0).to(tl.float32)
-        u_s = d_l[None, :] * (s_0 - s_1)[:, None] + e_1[None, :] * a[:, None]
+        u_s = d_l[None, :] * delta_s[:, None] + e_1[None, :] * a[:, None]
         d_q = X * (k_1[None, :] * d + u_s) * g * (1 - g)
         d_F += tl.sum(d_q * h, 0)
         d_logits = d_q * F[None, :] * h * (1 - h)
@@ -134,6 +129,7 @@ def over_pixels_kernel(
     M: tl.constexpr,
     UNIT: tl.constexpr,
     CHANNELS_LAST: tl.constexpr,
+    ARITHMETIC: tl.constexpr,
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
     BLOCK_M: tl.constexpr,
@@ -145,14 +141,9 @@ def over_pixels_kernel(
     c = (tl.program_id(0) % blocks_c) * BLOCK_C + tl.arange(0, BLOCK_C)
     ms = tl.arange(0, BLOCK_M)
     in_c = c < C
-    _, _, s_0, s_1, a = load_weights(dff_weight, aa_weight, c, C)
-    c_0 = tl.load(dff_weight + c, in_c, 0.0).to(tl.float32)
-    delta_c = c_0 - tl.load(dff_weight + 2 * C + c, in_c, 0.0).to(tl.float32)
-    d_c, d_s, d_a = (
-        tl.zeros([BLOCK_C], tl.float32),
-        tl.zeros([BLOCK_C], tl.float32),
-        tl.zeros([BLOCK_C], tl.float32),
-    )
+    delta_c, delta_s, a = load_weights(dff_weight, aa_weight, c, C)
+    d_c, d_s = tl.zeros([BLOCK_C], tl.float32), tl.zeros([BLOCK_C], tl.float32)
+    d_a = tl.zeros([BLOCK_C], tl.float32)
     d_P = tl.zeros([BLOCK_C, BLOCK_M], tl.float32)
     for item in range(program, B * parts, programs):
         b = item // parts
@@ -165,14 +156,16 @@ def over_pixels_kernel(
             p_safe = tl.minimum(p, N - 1)
             tile, X, s, at, inside = load_scaled(x, scale, b, c, p, C, N, CHANNELS_LAST)
             F = tl.load(multi + b * N + p, in_p, 0.0).to(tl.float32)
-            h, g = load_gate(F, product + b * (M * N), project, c, p_safe, inside, C, step_m, step_p, M)
+            h, g = load_gate(
+                F, product + b * (M * N), project, c, p_safe, inside, C, step_m, step_p, M, ARITHMETIC
+            )
             d = tl.load(dy + b * (C * N) + at, inside, 0.0).to(tl.float32)
             of_pixel = pixel + b * (5 * N) + p
             k_0, k_1 = tl.load(of_pixel, in_p, 0.0)[None, :], tl.load(of_pixel + N, in_p, 0.0)[None, :]
             d_l = tl.load(of_pixel + 2 * N, in_p, 0.0)[None, :]
             e_0, e_1 = tl.load(of_pixel + 3 * N, in_p, 0.0), tl.load(of_pixel + 4 * N, in_p, 0.0)
             u_c = d_l * delta_c[:, None] + e_0[None, :] * a[:, None]
-            u_s = d_l * (s_0 - s_1)[:, None] + e_1[None, :] * a[:, None]
+            u_s = d_l * delta_s[:, None] + e_1[None, :] * a[:, None]
             d_X = (k_0 + k_1 * g) * d + u_c + g * u_s
             tl.store(dx + b * (C * N) + at, s[:, None] * d_X, inside)
             d_A += tl.sum(tile * d_X, 1)
@@ -194,29 +187,21 @@ def over_pixels_kernel(
     tl.store(d_project + to, d_P, in_c[:, None] & (ms < M)[None, :])
 
 
-def fuse_backward(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    """Return the gradients of `fuse` with respect to its arguments; `others` are those behind x, then dy."""
-    *given, dy = others
-    scale, multi, project, *weights = arguments(x, *given)
-    product = given[2]
-    maps.check(x, dy=(dy, x.shape))
-    x, channels_last = maps.lay(x)
-    dy = maps.lay_as(dy, channels_last)
-    product, step_m, step_p = flat(product)
+def by_tiles(x: Tensor, given: Arguments, dy: Tensor, channels_last: bool) -> Gradients:
+    """Return the gradients of `fuse` for every layout and number of channels."""
     B, C, H, W = x.shape
-    N, M, unit = H * W, len(project), maps.unit(H * W)
+    N, M, unit = H * W, given.mid, maps.unit(H * W)
     dx = maps.empty(x.shape, x, x.dtype, channels_last)
-    if not B:
-        return dx, *(torch.zeros_like(argument) for argument in given)
     block_m = maps.power(M)
-    pixel, d_multi = maps.empty((B, 5, N), x), maps.empty(multi.shape, multi, multi.dtype)
-    d_product = maps.empty(product.shape, product, product.dtype, step_m == 1 and step_p == M)
+    pixel, d_multi = maps.empty((B, 5, N), x), maps.empty(given.multi.shape, x, given.multi.dtype)
+    by_place = given.step_m == 1 and given.step_p == M
+    d_product = maps.empty(given.product.shape, x, given.product.dtype, by_place)
+    flags = (given.step_m, given.step_p, M, unit, channels_last, arithmetic(x))
+    maps_and_project = given.scale, given.multi, given.product, given.project
     with maps.device_of(x):
         block_c, block_p = maps.flat_tile(x.shape, channels_last, 512, 2048)
-        steps, flags = (step_m, step_p), (M, unit, channels_last)
         over_channels_kernel[(B * maps.blocks(N, block_p),)](
-            x, scale, multi, product, project, *weights, dy, pixel, d_multi, d_product,
-            C, N // unit, *steps, *flags, block_c, block_p, block_m,
+            x, *given.tensors, dy, pixel, d_multi, d_product, C, N // unit, *flags, block_c, block_p, block_m,
             num_warps=maps.warps(block_c * block_p),
         )  # fmt: skip
         block_c, block_p = maps.walk_tile(x.shape, channels_last, 1024)
@@ -226,12 +211,31 @@ def fuse_backward(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         d_scale, d_weights = maps.empty((B, parts, C), x), maps.empty((programs, 3, C), x)
         d_project = maps.empty((programs, M, C), x)
         over_pixels_kernel[(programs * blocks_c,)](
-            x, scale, multi, product, project, weights[0], weights[2], dy, pixel,
+            x, *maps_and_project, given.dff_weight, given.aa_weight, dy, pixel,
             dx, d_scale, d_weights, d_project, B, C, N // unit, pixels, programs,
-            *steps, *flags, block_c, block_p, block_m, num_warps=maps.warps(2 * block_c * block_p),
+            *flags, block_c, block_p, block_m, num_warps=maps.warps(2 * block_c * block_p),
         )  # fmt: skip
-        d_dff, d_aa = d_weights[:, :2].sum(0).flatten(), d_weights[:, 2].sum(0)
-        _, _, d_l, e_0, e_1 = pixel.sum((0, 2))
-        of_weights = torch.stack([d_dff, -d_dff]), torch.stack([d_l, -d_l]), d_aa, (e_0 + e_1)[None]
-        gradients = d_scale.sum(1), d_multi, d_product, d_project.sum(0).t().contiguous(), *of_weights
-    return dx, *(d.to(argument.dtype) for d, argument in zip(gradients, given, strict=True))
+    _, _, d_l, e_0, e_1 = pixel.sum((0, 2))
+    sums = d_project.sum(0).t(), d_weights.sum(0), torch.stack([d_l, e_0 + e_1])
+    return Gradients(dx, d_scale.sum(1), d_multi, d_product, *sums)
+
+
+def fuse_backward(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    """Return the gradients of `fuse` with respect to its arguments; `others` are those behind x, then dy."""
+    *small, dy = others
+    given = arguments(x, *small)
+    maps.check(x, dy=(dy, x.shape))
+    x, channels_last = maps.lay(x)
+    dy = maps.lay_as(dy, channels_last)
+    if not x.shape[0]:
+        dx = maps.empty(x.shape, x, x.dtype, channels_last)
+        return dx, *(torch.zeros_like(argument) for argument in small)
+    if maps.by_pixel(x.shape, channels_last):
+        found = fuse_pixels.fuse_backward(x, given, dy)
+    else:
+        found = by_tiles(x, given, dy, channels_last)
+    d_dff, d_aa = found.of_channels[:2].flatten(), found.of_channels[2]
+    d_logit, d_beta = found.of_biases
+    of_weights = torch.stack([d_dff, -d_dff]), torch.stack([d_logit, -d_logit]), d_aa, d_beta[None]
+    gradients = found.scale, found.multi, found.product, found.project.contiguous(), *of_weights
+    return found.x, *(d.to(argument.dtype) for d, argument in zip(gradients, small, strict=True))

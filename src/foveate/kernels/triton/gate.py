@@ -5,19 +5,20 @@
 import math
 from collections.abc import Sequence
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from foveate.kernels.triton import map as maps
-from foveate.kernels.triton.pool import place, strides
+from foveate.kernels.triton.pool import along, place, strides
 
 __all__ = ["gate", "gate_backward"]
 
 
 @triton.jit
 def load_factors(
-    channels, rows, columns, positions, b, c, h, w, C, H, W,
+    channels, rows, columns, positions, b, c, h, w, C, H, W, CHANNELS_LAST: tl.constexpr,
     HAS_CHANNELS: tl.constexpr, HAS_ROWS: tl.constexpr,
     HAS_COLUMNS: tl.constexpr, HAS_POSITIONS: tl.constexpr,
 ):  # fmt: skip
@@ -28,10 +29,10 @@ def load_factors(
     if HAS_CHANNELS:
         of_channel = tl.load(channels + b * C + c, in_c, 0.0).to(tl.float32)[:, None, None]
     if HAS_ROWS:
-        at = b * (C * H) + c[:, None] * H + h[None, :]
+        at = b * (C * H) + along(c, h, C, H, CHANNELS_LAST)
         of_row = tl.load(rows + at, in_c[:, None] & in_h[None, :], 0.0).to(tl.float32)[:, :, None]
     if HAS_COLUMNS:
-        at = b * (C * W) + c[:, None] * W + w[None, :]
+        at = b * (C * W) + along(c, w, C, W, CHANNELS_LAST)
         of_column = tl.load(columns + at, in_c[:, None] & in_w[None, :], 0.0).to(tl.float32)[:, None, :]
     if HAS_POSITIONS:
         at = b * (H * W) + h[:, None] * W + w[None, :]
@@ -43,8 +44,8 @@ def load_factors(
 def gate_kernel(
     x,  # (B, C, H, W)
     channels,  # (B, C)
-    rows,  # (B, C, H)
-    columns,  # (B, C, W)
+    rows,  # (B, lines of H)
+    columns,  # (B, lines of W)
     positions,  # (B, H, W)
     y,  # as x
     B,
@@ -75,7 +76,7 @@ def gate_kernel(
         at = (c * step_c)[:, None, None] + (h * step_h)[None, :, None] + (w * step_w)[None, None, :]
         tile = tl.load(x + at, inside, 0.0).to(tl.float32)
         of_channel, of_row, of_column, of_position = load_factors(
-            channels, rows, columns, positions, b, c, h, w, C, H, W,
+            channels, rows, columns, positions, b, c, h, w, C, H, W, CHANNELS_LAST,
             HAS_CHANNELS, HAS_ROWS, HAS_COLUMNS, HAS_POSITIONS,
         )  # fmt: skip
         tl.store(y + at, tile * of_channel * of_row * of_column * of_position, inside)
@@ -85,14 +86,14 @@ def gate_kernel(
 def gate_backward_kernel(
     x,  # (B, C, H, W)
     channels,  # (B, C)
-    rows,  # (B, C, H)
-    columns,  # (B, C, W)
+    rows,  # (B, lines of H)
+    columns,  # (B, lines of W)
     positions,  # (B, H, W)
     dy,  # as x
     dx,  # as x
     d_channels,  # (parts of H, parts of W, B, C)
-    d_rows,  # (parts of W, B, C, H)
-    d_columns,  # (parts of H, B, C, W)
+    d_rows,  # (parts of W, B, lines of H)
+    d_columns,  # (parts of H, B, lines of W)
     d_positions,  # (blocks of C, B, H, W)
     B,
     C,
@@ -125,7 +126,7 @@ def gate_backward_kernel(
         tile = tl.load(x + b * (C * H * W) + at, inside, 0.0).to(tl.float32)
         d = tl.load(dy + b * (C * H * W) + at, inside, 0.0).to(tl.float32)
         of_channel, of_row, of_column, of_position = load_factors(
-            channels, rows, columns, positions, b, c, h, w, C, H, W,
+            channels, rows, columns, positions, b, c, h, w, C, H, W, CHANNELS_LAST,
             HAS_CHANNELS, HAS_ROWS, HAS_COLUMNS, HAS_POSITIONS,
         )  # fmt: skip
         tl.store(dx + b * (C * H * W) + at, d * of_channel * of_row * of_column * of_position, inside)
@@ -133,7 +134,7 @@ def gate_backward_kernel(
         if HAS_CHANNELS:
             of_all += tl.where(inside, d * of_row * of_column * of_position, 0.0)
         if HAS_ROWS:
-            to = (part_w * B + b) * (C * H) + c[:, None] * H + h[None, :]
+            to = (part_w * B + b) * (C * H) + along(c, h, C, H, CHANNELS_LAST)
             of_row_alone = tl.where(inside, d * of_channel * of_column * of_position, 0.0)
             tl.store(d_rows + to, tl.sum(of_row_alone, 2), in_c[:, None] & in_h[None, :])
         if HAS_COLUMNS:
@@ -146,7 +147,7 @@ def gate_backward_kernel(
         to = ((part_h * tl.cdiv(W, BLOCK_W) + part_w) * B + b) * C + c
         tl.store(d_channels + to, tl.sum(tl.sum(of_all, 2), 1), in_c)
     if HAS_COLUMNS:
-        to = (part_h * B + b) * (C * W) + c[:, None] * W + w[None, :]
+        to = (part_h * B + b) * (C * W) + along(c, w, C, W, CHANNELS_LAST)
         tl.store(d_columns + to, tl.sum(of_all_rows, 1), in_c[:, None] & in_w[None, :])
 
 
@@ -156,6 +157,18 @@ def check(x: Tensor, factors: Sequence[Tensor | None], **others: tuple[Tensor, S
     shapes = {"channels": (B, C), "rows": (B, C, H), "columns": (B, C, W), "positions": (B, 1, H, W)}
     given = {name: (factor, shape) for (name, shape), factor in zip(shapes.items(), factors, strict=True)}
     maps.check(x, **given, **others)
+
+
+def arranged(x: Tensor, factors: Sequence[Tensor | None], channels_last: bool) -> list[Tensor]:
+    """Return the factors as the kernels read them, and x in place of those that are absent."""
+    return [
+        x
+        if factor is None
+        else maps.lay_lines(factor, channels_last)
+        if factor.dim() == 3
+        else factor.contiguous()
+        for factor in factors
+    ]
 
 
 def gate(
@@ -177,7 +190,7 @@ def gate(
         unit, has = maps.unit(W), [factor is not None for factor in factors]
         with maps.device_of(x):
             gate_kernel[(programs,)](
-                x, *(x if factor is None else factor.contiguous() for factor in factors), y,
+                x, *arranged(x, factors, channels_last), y,
                 B, C, H, W // unit, tile[1], unit, channels_last, *has, *tile,
                 num_warps=maps.warps(math.prod(tile)),
             )  # fmt: skip
@@ -203,16 +216,18 @@ def gate_backward(
     walked = maps.rows_per_split(x.shape, tile)
     parts_h, parts_w, blocks_c = maps.blocks(H, walked), maps.blocks(W, tile[2]), maps.blocks(C, tile[0])
     dx = maps.empty(x.shape, x, x.dtype, channels_last)
-    shapes = ((parts_h * parts_w, B, C), (parts_w, B, C, H), (parts_h, B, C, W), (blocks_c, B, 1, H, W))
     partial = [
-        None if factor is None else maps.empty(s, x) for factor, s in zip(factors, shapes, strict=True)
+        None if channels is None else maps.empty((parts_h * parts_w, B, C), x),
+        None if rows is None else maps.lines((parts_w, B), C, H, x, channels_last, torch.float32),
+        None if columns is None else maps.lines((parts_h, B), C, W, x, channels_last, torch.float32),
+        None if positions is None else maps.empty((blocks_c, B, 1, H, W), x),
     ]
     programs = B * blocks_c * parts_h * parts_w
     if programs:
         unit, has = maps.unit(W), [factor is not None for factor in factors]
         with maps.device_of(x):
             gate_backward_kernel[(programs,)](
-                x, *(x if factor is None else factor.contiguous() for factor in factors), dy, dx,
+                x, *arranged(x, factors, channels_last), dy, dx,
                 *(x if d is None else d for d in partial),
                 B, C, H, W // unit, walked, unit, channels_last, *has, *tile,
                 num_warps=maps.warps(math.prod(tile)),

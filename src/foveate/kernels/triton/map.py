@@ -15,16 +15,22 @@ from foveate.errors import RequestError
 
 __all__ = [
     "FEW",
+    "add_up",
     "blocks",
+    "by_pixel",
     "check",
     "device_of",
     "empty",
     "flat_tile",
     "lay",
     "lay_as",
+    "lay_lines",
+    "lines",
+    "pixels_of_program",
     "pixels_per_part",
     "plane_tile",
     "power",
+    "row_tile",
     "rows_per_split",
     "sizes",
     "unit",
@@ -102,6 +108,26 @@ def lay_as(x: Tensor, channels_last: bool) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 
+def lines(
+    parts: Sequence[int], C: int, L: int, x: Tensor, channels_last: bool, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Allocate (*parts, C, L) with the layout of x, in its dtype if there is one part, else in float32."""
+    dtype = dtype or (x.dtype if parts[0] == 1 else torch.float32)
+    if not channels_last:
+        return empty((*parts, C, L), x, dtype)
+    return empty((*parts, L, C), x, dtype).transpose(-1, -2)
+
+
+def lay_lines(given: Tensor, channels_last: bool) -> Tensor:
+    """Return (B, C, L) in the layout of the map that it belongs to."""
+    return given.transpose(1, 2).contiguous().transpose(1, 2) if channels_last else given.contiguous()
+
+
+def add_up(parts: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the sum over the first axis."""
+    return parts.sum(0, dtype=torch.float32).to(dtype)
+
+
 def power(n: int) -> int:
     """Return the least power of two that is at least n."""
     return 1 << max(n - 1, 0).bit_length()
@@ -115,6 +141,22 @@ def unit(n: int) -> int:
 def blocks(n: int, block: int) -> int:
     """Return the number of blocks that cover n."""
     return -(-n // block)
+
+
+def by_pixel(shape: Sequence[int], channels_last: bool) -> bool:
+    """Return whether a kernel takes a map pixel by pixel: a warp then has at least 128 channels of each."""
+    return channels_last and 128 <= shape[1] <= 4096
+
+
+def pixels_of_program(shape: Sequence[int], channels: int, least: int = 2) -> tuple[int, int]:
+    """Return the pixels that a program of such a kernel walks, and its warps, one for `channels` channels.
+
+    There are at least `least` pixels, for which the weights are read once, and at most 64, so that the last
+    programs to end do not leave the GPU idle for long.
+    """
+    B, C, H, W = shape
+    num_warps = min(max(power(C) // channels, 1), 16)
+    return min(max(B * H * W * num_warps // (16 * FEW), least), 64), num_warps
 
 
 def warps(elements: int) -> int:
@@ -140,6 +182,19 @@ def plane_tile(
     while block_c > least and B * blocks(C, block_c) * blocks(W, block_w) < FEW:
         block_c //= 2
     return block_c, block_h, block_w
+
+
+def row_tile(shape: Sequence[int], elements: int = 1024) -> tuple[int, int, int]:
+    """Return the tile (channels, 1, columns) of a map in channels_last for sums over rows.
+
+    Most of the sums then stay within a thread: a warp has all columns of at least 8 adjacent channels.
+    """
+    B, C, _, W = shape
+    block_w = min(power(W), 64)
+    block_c = min(power(C), elements // block_w)
+    while block_c > 8 and B * blocks(C, block_c) * blocks(W, block_w) < FEW:
+        block_c //= 2
+    return block_c, 1, block_w
 
 
 def rows_per_split(shape: Sequence[int], tile: tuple[int, int, int]) -> int:

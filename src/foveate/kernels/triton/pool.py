@@ -1,10 +1,13 @@
-"""The first pass in Triton: means of rows, means of columns and the maximum of every channel, in one read."""
+"""The first pass in Triton: means of rows, means of columns and the maximum of every channel, in one read.
+
+The means have the layout of the map: for a map in channels_last their channels are adjacent in memory, too.
+"""
 
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
 
 import math
+from collections.abc import Sequence
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -47,10 +50,18 @@ def strides(C, H, W, CHANNELS_LAST: tl.constexpr):
 
 
 @triton.jit
+def along(c, i, C, L, CHANNELS_LAST: tl.constexpr):
+    """Return the offsets of the elements (c, i) of an image's lines, (C, L) or, in channels_last, (L, C)."""
+    if CHANNELS_LAST:
+        return c[:, None] + (i * C)[None, :]
+    return c[:, None] * L + i[None, :]
+
+
+@triton.jit
 def pool_kernel(
     x,  # (B, C, H, W)
-    rows_mean,  # (parts of W, B, C, H): sums of this program's columns, over W
-    columns_mean,  # (parts of H, B, C, W): sums of this program's rows, over H
+    rows_mean,  # (parts of W, B, lines of H): sums of this program's columns, over W
+    columns_mean,  # (parts of H, B, lines of W): sums of this program's rows, over H
     maximum,  # (parts of H, parts of W, B, C)
     B,
     C,
@@ -80,9 +91,9 @@ def pool_kernel(
         tile = tl.load(x + at, inside, 0.0).to(tl.float32)
         total += tile
         top = tl.maximum(top, tl.where(inside, tile, float("-inf")), propagate_nan=tl.PropagateNan.ALL)
-        to = (part_w * B + b) * (C * H) + c[:, None] * H + h[None, :]
+        to = (part_w * B + b) * (C * H) + along(c, h, C, H, CHANNELS_LAST)
         tl.store(rows_mean + to, tl.sum(tile, 2) / W, in_c[:, None] & in_h[None, :])
-    to = (part_h * B + b) * (C * W) + c[:, None] * W + w[None, :]
+    to = (part_h * B + b) * (C * W) + along(c, w, C, W, CHANNELS_LAST)
     tl.store(columns_mean + to, tl.sum(total, 1) / H, in_c[:, None] & in_w[None, :])
     to = ((part_h * tl.cdiv(W, BLOCK_W) + part_w) * B + b) * C + c
     tl.store(maximum + to, greatest(greatest(top, 2), 1), in_c)
@@ -127,8 +138,8 @@ def ties_kernel(
 def pool_backward_kernel(
     x,  # (B, C, H, W)
     maximum,  # (B, C)
-    d_rows,  # (B, C, H)
-    d_columns,  # (B, C, W)
+    d_rows,  # (B, lines of H)
+    d_columns,  # (B, lines of W)
     share,  # (B, C): gradient of the maximum for each element that equals it
     dx,  # as x
     B,
@@ -152,13 +163,13 @@ def pool_backward_kernel(
     last = tl.minimum(first + rows, H)
     top = tl.load(maximum + b * C + c, in_c, 0.0).to(tl.float32)
     of_top = tl.load(share + b * C + c, in_c, 0.0).to(tl.float32)
-    d_columns += b * (C * W) + c[:, None] * W + w[None, :]
+    d_columns += b * (C * W) + along(c, w, C, W, CHANNELS_LAST)
     of_column = tl.load(d_columns, in_c[:, None] & in_w[None, :], 0.0).to(tl.float32) / H
     for start in range(first, last, BLOCK_H):
         h = start + tl.arange(0, BLOCK_H)
         in_h = h < last
         inside = in_c[:, None, None] & in_h[None, :, None] & in_w[None, None, :]
-        row = b * (C * H) + c[:, None] * H + h[None, :]
+        row = b * (C * H) + along(c, h, C, H, CHANNELS_LAST)
         of_row = tl.load(d_rows + row, in_c[:, None] & in_h[None, :], 0.0).to(tl.float32) / W
         at = (c * step_c)[:, None, None] + (h * step_h)[None, :, None] + (w * step_w)[None, None, :]
         hit = tl.load(x + at, inside, 0.0).to(tl.float32) == top[:, None, None]
@@ -166,27 +177,37 @@ def pool_backward_kernel(
         tl.store(dx + at, d, inside)
 
 
-def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the means of rows (B, C, H) and of columns (B, C, W) and the maximum (B, C) of every channel."""
-    maps.check(x)
-    x, channels_last = maps.lay(x)
+def plan(shape: Sequence[int], channels_last: bool) -> tuple[tuple[int, int, int], int]:
+    """Return the tile of these kernels and its warps; in channels_last a thread has 32 of its elements."""
+    tile = maps.row_tile(shape) if channels_last else maps.plane_tile(shape, channels_last)
+    return tile, maps.warps(math.prod(tile) // (2 if channels_last else 1))
+
+
+def pool_parts(x: Tensor, channels_last: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `pool` returns for a dense x, with an axis in front: the parts that are to be joined."""
     B, C, H, W = x.shape
-    tile = maps.plane_tile(x.shape, channels_last)
+    tile, num_warps = plan(x.shape, channels_last)
     rows = maps.rows_per_split(x.shape, tile)
     parts_h, parts_w = maps.blocks(H, rows), maps.blocks(W, tile[2])
-    row_sums = maps.empty((parts_w, B, C, H), x, x.dtype if parts_w == 1 else torch.float32)
-    column_sums = maps.empty((parts_h, B, C, W), x, x.dtype if parts_h == 1 else torch.float32)
+    row_sums = maps.lines((parts_w, B), C, H, x, channels_last)
+    column_sums = maps.lines((parts_h, B), C, W, x, channels_last)
     maximum = maps.empty((parts_h * parts_w, B, C), x, x.dtype)
     programs = B * maps.blocks(C, tile[0]) * parts_h * parts_w
     size = (B, C, H, W // maps.unit(W), rows, maps.unit(W), channels_last, *tile)
     if programs:
         with maps.device_of(x):
-            pool_kernel[(programs,)](
-                x, row_sums, column_sums, maximum, *size, num_warps=maps.warps(math.prod(tile))
-            )
+            pool_kernel[(programs,)](x, row_sums, column_sums, maximum, *size, num_warps=num_warps)
+    return row_sums, column_sums, maximum
+
+
+def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the means of rows (B, C, H) and of columns (B, C, W) and the maximum (B, C) of every channel."""
+    maps.check(x)
+    x, channels_last = maps.lay(x)
+    rows, columns, maximum = pool_parts(x, channels_last)
     return (
-        row_sums[0] if parts_w == 1 else row_sums.sum(0).to(x.dtype),
-        column_sums[0] if parts_h == 1 else column_sums.sum(0).to(x.dtype),
+        rows[0] if len(rows) == 1 else maps.add_up(rows, x.dtype),
+        columns[0] if len(columns) == 1 else maps.add_up(columns, x.dtype),
         maximum[0] if len(maximum) == 1 else maximum.amax(0),
     )
 
@@ -199,15 +220,15 @@ def pool_backward(x: Tensor, maximum: Tensor, d_rows: Tensor, d_columns: Tensor,
         x, maximum=(maximum, (B, C)), d_rows=of_rows, d_columns=of_columns, d_maximum=(d_maximum, (B, C))
     )
     x, channels_last = maps.lay(x)
-    tile = maps.plane_tile(x.shape, channels_last)
+    tile, num_warps = plan(x.shape, channels_last)
     rows = maps.rows_per_split(x.shape, tile)
     parts = maps.blocks(H, rows) * maps.blocks(W, tile[2])
     programs = B * maps.blocks(C, tile[0]) * parts
     size = (B, C, H, W // maps.unit(W), rows, maps.unit(W), channels_last, *tile)
-    maximum, d_rows, d_columns = maximum.contiguous(), d_rows.contiguous(), d_columns.contiguous()
+    maximum = maximum.contiguous()
+    d_rows, d_columns = maps.lay_lines(d_rows, channels_last), maps.lay_lines(d_columns, channels_last)
     dx = maps.empty(x.shape, x, x.dtype, channels_last)
     if programs:
-        num_warps = maps.warps(math.prod(tile))
         ties = maps.empty((parts, B, C), x)
         with maps.device_of(x):
             ties_kernel[(programs,)](x, maximum, ties, *size, num_warps=num_warps)
