@@ -100,7 +100,7 @@ class Chain(nn.Module):
         x = operators.gate(x, top.sigmoid(), rows, columns, pooled[:, :1])
         x = operators.simam(x, 1e-4)
         product = (rows.unsqueeze(3) + columns.unsqueeze(2)).repeat(1, 3, 1, 1)[:, :8]
-        return operators.fuse(x, top.sigmoid(), pooled[:, 1:], product, *self.weights)
+        return operators.fuse(x, top.sigmoid(), pooled[:, 1:], product, *(self.weights[i] for i in range(5)))
 
 
 def gradients(function: Callable[[Tensor], Tensor], chain: Chain, x: Tensor) -> list[Tensor]:

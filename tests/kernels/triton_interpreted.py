@@ -24,6 +24,19 @@ def dropped() -> dict[str, object]:
 
 
 @contextmanager
+def unchanged(*owners: object) -> Iterator[None]:
+    """Leave the attributes of modules and classes as they were; the interpreter forgets some of them."""
+    before = [dict(vars(owner)) for owner in owners]
+    try:
+        yield
+    finally:
+        for owner, own in zip(owners, before, strict=True):
+            for name, value in own.items():
+                if vars(owner).get(name) is not value:
+                    setattr(owner, name, value)
+
+
+@contextmanager
 def interpreted() -> Iterator[SimpleNamespace]:
     """Import the launchers so that their kernels are interpreted, and leave all as it was.
 
@@ -38,9 +51,10 @@ def interpreted() -> Iterator[SimpleNamespace]:
         from triton.runtime.jit import JITFunction
 
         compiled = {name: part for name, part in vars(tl).items() if isinstance(part, JITFunction)}
-        with mock.patch.multiple(
-            tl, **{name: InterpretedFunction(part.fn) for name, part in compiled.items()}
-        ):
+        interpreters = {name: InterpretedFunction(part.fn) for name, part in compiled.items()}
+        owners = [tl, tl.core, tl.math, tl.core.tensor]
+        owners += filter(None, [getattr(tl.core, "tensor_descriptor_base", None)])  # of Triton 3.4 and later
+        with unchanged(*owners), mock.patch.multiple(tl, **interpreters):
             modules = {name: import_module(f"foveate.kernels.triton.{name}") for name in MODULES}
             passes = {
                 "pool": "pool",
