@@ -39,7 +39,7 @@ from gpu_steps.packing import pack, unpack  # noqa: E402
 from gpu_steps.settings import Settings, dry_run, on_a_gpu  # noqa: E402
 from gpu_steps.units import Records, Unit, choose_processes, start, stop  # noqa: E402
 
-SHARES = {proof.STEP: 0.25, price.STEP: 0.40, breakdown.STEP: 0.07, speed.STEP: 0.10}
+SHARES = {proof.STEP: 0.25, price.STEP: 0.40, breakdown.STEP: 0.12, speed.STEP: 0.10}
 """The largest share of a slice that each step takes; the study takes the rest."""
 RESERVE = 10.0
 """Seconds reserved at the end for the archive and the table."""

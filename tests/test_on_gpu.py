@@ -152,7 +152,7 @@ def test_a_slice_does_everything_on_a_bare_machine(
     assert kernel["checked"] == kernel["of"] == 6
     assert kernel["faults"] == []
     assert set(kernel["worst"]) == {"float32", "bfloat16", "float16"}
-    assert 0 < kernel["worst"]["bfloat16"]["gradient"] <= kernel["worst"]["bfloat16"]["allowed"] == 4e-3
+    assert 0 < kernel["worst"]["bfloat16"]["gradient"] <= kernel["worst"]["bfloat16"]["allowed"] == 4.5e-3
     compiled = json.loads((out / "proof" / "torch-compile-of-cifar-resnet8-with-dmsca.json").read_text())
     assert compiled["found"]["without_attention_off"] > 10 * compiled["found"]["off"]
     (broken_down,) = (json.loads(file.read_text())["found"] for file in out.glob("breakdown/*.json"))

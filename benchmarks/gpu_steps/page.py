@@ -29,7 +29,8 @@ def write_page(path: Path, records: Records, settings: Settings) -> None:
         own = {title: one for title, one in done.items() if one["environment"]["accelerator"] == gpu}
         if comparisons := _comparisons(own, settings):
             awaited = [case for case in settings.cases if case.name not in own]
-            record = _record(next(iter(own.values())), comparisons, records, settings)
+            of_cases = [own[case.name] for case in settings.cases if case.name in own]
+            record = _record(of_cases, comparisons, records, settings)
             page, written = performance_page.put_section(page, record, awaited), True
     if not written:
         raise RequestError(f"{records.folder} has no measured comparison yet: there is nothing to write")
@@ -50,15 +51,16 @@ def _comparisons(measured: dict[str, Any], settings: Settings) -> list[Compariso
 
 
 def _record(
-    first: dict[str, Any], comparisons: list[Comparison], records: Records, settings: Settings
+    own: list[dict[str, Any]], comparisons: list[Comparison], records: Records, settings: Settings
 ) -> dict[str, Any]:
     return {
-        "environment": first["environment"],
+        "environment": own[0]["environment"],
         "date": date.today().isoformat(),
         "command": "python benchmarks/on_gpu.py --minutes 10 --out DIR",
         "proof": _proof(records, settings),
         "seconds": settings.seconds,
         "comparisons": comparisons,
+        "changed": sum(one["code"] != records.code for one in own),
         "first_use_seconds": {},
     }
 
