@@ -84,9 +84,9 @@ def _facts(record: dict[str, Any]) -> str:
         f"Images of {size}×{size}, {dtype}; {record['seconds']:g} s and {rounds} rounds or more a comparison",
     ]
     if changed := record.get("changed", 0):
+        of = f"{changed} of the {len(comparisons)} comparisons"
         facts.append(
-            f"**{changed} of the {len(comparisons)} comparisons were made with kernels that have changed since:** "
-            "they say nothing of the present ones"
+            f"**{of} were made with kernels that have changed since:** they say nothing of the present ones"
         )
     return "".join(f"- {fact}\n" for fact in facts)
 
