@@ -113,6 +113,21 @@ def overwrite(path, level=7):
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
 
+@pytest.mark.parametrize("memory_limit", [1 << 30, 0])
+def test_images_in_two_parts_are_named(save, tmp_path, memory_limit):
+    for seed, name in enumerate(["a/0", "a/1", "a/2", "b/0", "b/1"]):
+        save(f"set/train/{name}.png", seed=seed)
+    save("set/test/a/x.png", seed=5)
+    root = tmp_path / "set"
+    assert not any("also" in note for note in load_data(str(root), memory_limit=memory_limit).notes)
+    save("set/test/b/y.png", seed=4)
+    (said,) = [n for n in load_data(str(root), memory_limit=memory_limit).notes if "also" in n]
+    assert said == (
+        f"The training part also has 1 of 2 images of the test part: {root}/test/b/y.png "
+        f"(= {root}/train/b/1.png). Networks may have learnt them by heart."
+    )
+
+
 @pytest.mark.parametrize("memory_limit", [0, 1 << 30])
 def test_images_that_are_replaced_in_place_are_other_images(save, tmp_path, memory_limit):
     for k in range(12):
@@ -196,8 +211,8 @@ def test_greys_of_one_set_share_one_range(save, tmp_path):
             assert bright.max() == 255
             assert len(bright.unique()) == 64
         assert data.fingerprint == kept.fingerprint
-    assert kept.notes == (
-        "16 of 16 images are grey with more than 8 bits: 0 to 4,095 become 0 to 255, in every image alike.",
+    assert kept.notes[0] == (
+        "16 of 16 images are grey with more than 8 bits: 0 to 4,095 become 0 to 255, in every image alike."
     )
 
 
@@ -223,7 +238,7 @@ def test_a_few_bright_pixels_do_not_hide_that_levels_are_lost(save, tmp_path):
             pixels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
             pixels[0, 0] = 65535  # a broken sensor element
             save(f"set/{name}/{i}.png", pixels=pixels)
-    assert "keep at most 16 of 256 levels" in load_data(str(tmp_path / "set")).notes[-1]
+    assert "keep at most 16 of 256 levels" in " ".join(load_data(str(tmp_path / "set")).notes)
 
 
 def test_a_wide_image_that_the_sample_of_a_streamed_set_missed_is_refused(folder, save, monkeypatch):

@@ -31,6 +31,13 @@ def test_parts(folder):
     assert [parts["test"].where(i)[-15:] for i in (0, 1)] == ["testing/b/0.png", "testing/b/1.png"]
 
 
+def test_one_part_of_a_set_says_where_the_others_are(folder):
+    root = folder({"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 1})
+    (said,) = [note.text for note in read_folder(root / "train").notes]
+    assert said == f"train lies beside val, by their names parts of the same set: give {root} to use them."
+    assert not read_folder(root).notes
+
+
 def test_a_class_may_be_called_test(folder):
     assert list(read_folder(folder({"test": 1, "control": 1})).classes) == ["control", "test"]
 

@@ -100,6 +100,19 @@ def test_some_labels_missing(table):
         read_parquet(root, None, None)
 
 
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([[0, 1], [1]], "'label' has several labels for an image"),
+        ([0.5, 1.5], r"numbers to be predicted \(regr"),
+    ],
+    ids=["multi-label", "regression"],
+)
+def test_labels_that_are_no_classes_are_refused(table, labels, said):
+    with pytest.raises(RequestError, match=said):
+        read_parquet(table("train.parquet", 2, label=labels), None, None)
+
+
 def test_usual_label_column_wins_and_says_so(table):
     root = table("train.parquet", 2, fine_label=[0, 1], coarse_label=[0, 0])
     kind = {"names": ["x", "y"], "_type": "ClassLabel"}

@@ -7,10 +7,18 @@ import numpy as np
 
 from foveate.data.images import UnreadableImageError
 from foveate.data.layout import Layout
+from foveate.data.notes import Note
 from foveate.data.parts import Part, Source
 from foveate.data.survey import DIGEST, digest, in_threads, spread
+from foveate.errors import shortened
 
-__all__ = ["content_fingerprint", "digest_images", "names_fingerprint"]
+__all__ = [
+    "content_fingerprint",
+    "describe_shared",
+    "digest_images",
+    "find_digests",
+    "names_fingerprint",
+]
 
 HASHED_BYTES = 2 << 30
 """Maximum bytes of a set that is hashed in full although it is not kept in memory."""
@@ -31,6 +39,34 @@ def digest_images(parts: Sequence[Part]) -> np.ndarray:
 
     joined = b"".join(in_threads(read, len(rows)))
     return np.frombuffer(joined, np.uint8).reshape(-1, DIGEST)
+
+
+def find_digests(found: Source, parts: Sequence[Part], digests: np.ndarray | None) -> np.ndarray | None:
+    """Return `digests` if they are known, else those of all images of a set of at most 2 GiB, else None."""
+    if digests is None and not found.known_content and found.size <= HASHED_BYTES:
+        return digest_images(parts)
+    return digests
+
+
+def describe_shared(parts: Sequence[Part], digests: np.ndarray) -> Note | None:
+    """Note the images of the test and validation parts that the training part has, too; None without one.
+
+    `parts` are train, test and possibly validation, `digests` of all their images. Images are the same if
+    their files are.
+    """
+    counts = [len(part) for part in parts]
+    train, *others = np.split(digests, np.cumsum(counts)[:-1])
+    places = {row.tobytes(): index for index, row in enumerate(train) if row.any()}
+    said = []
+    for title, part, own in zip(("test", "validation"), parts[1:], others, strict=False):
+        places_of_own = (places.get(row.tobytes()) for row in own)
+        pairs = [(i, j) for i, j in enumerate(places_of_own) if j is not None]
+        if pairs:
+            named = shortened(f"{part.where(i)} (= {parts[0].where(j)})" for i, j in pairs)
+            said.append(f"{len(pairs):,} of {len(part):,} images of the {title} part: {named}")
+    if not said:
+        return None
+    return Note(f"The training part also has {'; and '.join(said)}. Networks may have learnt them by heart.")
 
 
 def content_fingerprint(

@@ -8,7 +8,12 @@ import numpy as np
 import torch
 
 from foveate.data.class_names import unite_class_names
-from foveate.data.content import content_fingerprint, names_fingerprint
+from foveate.data.content import (
+    content_fingerprint,
+    describe_shared,
+    find_digests,
+    names_fingerprint,
+)
 from foveate.data.digits import read_digits
 from foveate.data.folder import FileImages, read_folder
 from foveate.data.greys import GreyRange
@@ -229,6 +234,9 @@ def load_data(
     assert train is not None
     assert test is not None
     mean, std = _channel_statistics(train)
+    digests = find_digests(found, parts, digests)
+    if digests is not None and (shared := describe_shared(parts, digests)):
+        notes.append(shared)
     fingerprint = content_fingerprint(found, layout, parts, digests, in_memory=in_memory)
     return Data(
         name=cleaned(found.name),
@@ -257,7 +265,7 @@ def _read_source(source: str, image_column: str | None, label_column: str | None
     if root.is_dir():
         if parquet_files(root):
             return read_parquet(root.resolve(), image_column, label_column)
-        return read_folder(root.resolve())
+        return read_folder(root.resolve(), image_column, label_column)
     if root.exists():
         raise RequestError(f"{source!r} is a file: give the folder that contains it")
     if source == "digits":

@@ -3,17 +3,19 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from foveate.data.images import UnreadableImageError
+from foveate.data.label_files import Labelled, read_label_files
 from foveate.data.notes import Note
 from foveate.data.part_folders import find_parts
+from foveate.data.part_names import roles_among
 from foveate.data.parts import Part, Source
 from foveate.data.tree import EXTENSIONS, scan
-from foveate.errors import RequestError
+from foveate.errors import RequestError, shortened
 
 __all__ = ["EXTENSIONS", "FileImages", "files_identity", "files_stamps", "held_out_images", "read_folder"]
 
@@ -79,8 +81,11 @@ def files_identity(root: Path, files: Iterable[str], stamps: np.ndarray | None =
     return digest.hexdigest()
 
 
-def read_folder(root: Path) -> Source:
+def read_folder(root: Path, image_column: str | None = None, label_column: str | None = None) -> Source:
     """Find parts, classes (sorted by name) and images below `root`.
+
+    Where CSV files list the images with labels (see `read_label_files`), the labels are theirs, unless they
+    are the names of the images' folders.
 
     Hidden files and folders (their names start with a dot, or with __ for folders), files without an image
     extension, broken links and folders without images are excluded; the notes name them.
@@ -90,6 +95,9 @@ def read_folder(root: Path) -> Source:
             classes (see `find_parts`).
     """
     tree = scan(root)
+    listed = read_label_files(tree, image_column, label_column)
+    if listed is not None and not _says_what_folders_say(listed):
+        return _source(root, listed.parts, listed.classes, [*listed.notes, *tree.notes()])
     found = find_parts(tree)
     notes = [*found.notes]
     others = sum(
@@ -101,15 +109,50 @@ def read_folder(root: Path) -> Source:
         notes.append(Note(said, is_exclusion=True))
     notes += tree.notes()
 
+    if list(found.parts) == ["train"] and (beside := _part_beside(root)):
+        notes.append(beside)
     classes = sorted({name for part in found.parts.values() for name in part})
+    parts: dict[str, tuple[list[str], list[str]]] = {}
+    for role, part in found.parts.items():
+        files = [(file, class_) for class_ in classes if class_ in part for file in part[class_].below()]
+        parts[role] = [file for file, _ in files], [class_ for _, class_ in files]
+    return _source(root, parts, classes, notes)
+
+
+def _part_beside(root: Path) -> Note | None:
+    """Note that the folder is one part of a set whose other parts lie beside it, by their names."""
+    try:
+        names = [path.name for path in root.parent.iterdir() if path.is_dir()]
+    except OSError:
+        return None
+    roles = roles_among(names)
+    others = sorted(name for name, role in roles.items() if role != roles.get(root.name))
+    if root.name not in roles or not others:
+        return None
+    return Note(
+        f"{root.name} lies beside {shortened(others)}, by their names parts of the same set: give "
+        f"{root.parent} to use them."
+    )
+
+
+def _says_what_folders_say(listed: Labelled) -> bool:
+    """Return whether each image's label is the name of the folder that it lies in."""
+    pairs = [pair for part in listed.parts.values() for pair in zip(*part, strict=True)]
+    return all(label == PurePosixPath(name).parent.name for name, label in pairs)
+
+
+def _source(
+    root: Path, listed: Mapping[str, tuple[list[str], list[str]]], classes: Sequence[str], notes: list[Note]
+) -> Source:
+    """Return the source of images that are listed with their classes, by the role of their part."""
+    number = {name: index for index, name in enumerate(classes)}
     names: list[str] = []
     rows: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for role, part in found.parts.items():
+    for role, (of_part, labels) in listed.items():
         start = len(names)
-        below = [part[class_].below() if class_ in part else [] for class_ in classes]
-        names += [name for of_class in below for name in of_class]
-        labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(of_class) for of_class in below])
-        rows[role] = np.arange(start, len(names)), labels
+        names += of_part
+        numbers = np.array([number[label] for label in labels], dtype=np.int64)
+        rows[role] = np.arange(start, len(names)), numbers
     stamps = files_stamps(root, names)
     images = FileImages(root, names, stamps)
     parts = {role: Part(images, *given) for role, given in rows.items()}
@@ -123,8 +166,13 @@ def held_out_images(root: Path) -> list[str]:
 
     It is empty if no part is called train: such a set is split by fraction, and any image may be trained on.
     """
-    parts = find_parts(scan(root)).parts
-    if "train" not in parts or len(parts) == 1:
+    tree = scan(root)
+    listed = read_label_files(tree, None, None)
+    if listed is not None and not _says_what_folders_say(listed):
+        names = {role: files for role, (files, _) in listed.parts.items()}
+    else:
+        parts = find_parts(tree).parts
+        names = {role: [n for f in part.values() for n in f.below()] for role, part in parts.items()}
+    if "train" not in names or len(names) == 1:
         return []
-    held_out = [part for role, part in parts.items() if role != "train"]
-    return sorted(name for part in held_out for folder in part.values() for name in folder.below())
+    return sorted(name for role, files in names.items() if role != "train" for name in files)

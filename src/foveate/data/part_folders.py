@@ -249,6 +249,7 @@ def _no_images(path: Path, top: Folder) -> RequestError:
     found = f"{loose:,} images lie in it directly, but" if loose else "there are"
     return RequestError(
         f"{path}: {found} no images in class folders. Expected CLASS/IMAGE, or train/CLASS/IMAGE with "
-        "test/CLASS/IMAGE or val/CLASS/IMAGE beside it, or *.parquet files; "
+        "test/CLASS/IMAGE or val/CLASS/IMAGE beside it, or a CSV file that lists images and labels, or "
+        "*.parquet files; "
         f"an image ends in {', '.join(sorted(EXTENSIONS))}"
     )

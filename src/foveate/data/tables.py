@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foveate.data.folder import files_identity, files_stamps
+from foveate.data.label_values import LABEL_COLUMNS
 from foveate.data.notes import Note
 from foveate.data.parts import Part, Source, role_of
 from foveate.errors import RequestError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["is_hub_name", "parquet_files", "read_hub", "read_parquet"]
 
 HUB_NAME = re.compile(r"(?P<path>\w[\w.-]*/\w[\w.-]*)(:(?P<config>[\w.-]+))?")
-LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category")
 
 
 class TableImages:
@@ -186,6 +186,7 @@ def _label_column(name: str, features: Any, given: str | None) -> tuple[str, lis
     possible = [column for column, feature in features.items() if _holds_labels(feature)]
     if given in possible:
         return str(given), []
+    _refuse_no_classes(name, features, given)
     usual = [column for column in possible if column in LABEL_COLUMNS]
     found = [column for column in possible if column in usual or _is_class_label(features[column])]
     if given is None and len(found) == 1:
@@ -194,6 +195,23 @@ def _label_column(name: str, features: Any, given: str | None) -> tuple[str, lis
         said = f"Of the label columns {', '.join(found)}, {usual[0]} was used (--label-column)."
         return usual[0], [Note(said)]
     raise _unclear_column(name, "label", given, found or possible, features)
+
+
+def _refuse_no_classes(name: str, features: Any, given: str | None) -> None:
+    """Refuse a column of labels that holds lists (several labels of an image) or numbers to be predicted."""
+    for column in [given] if given else [column for column in features if column in LABEL_COLUMNS]:
+        feature = features.get(column)
+        kind = "" if _is_class_label(feature) else str(getattr(feature, "dtype", None) or "")
+        if isinstance(feature, list) or type(feature).__name__ in ("List", "LargeList", "Sequence"):
+            what = "several labels for an image"
+        elif kind.startswith(("float", "double")):
+            what = "numbers to be predicted (regression)"
+        else:
+            continue
+        raise RequestError(
+            f"{name}: its column {column!r} has {what}. foveate compares networks that give one class to an "
+            "image: name a column of classes with --label-column"
+        )
 
 
 def _unclear_column(name: str, kind: str, given: str | None, found: list[str], features: Any) -> RequestError:
