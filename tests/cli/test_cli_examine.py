@@ -25,18 +25,40 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("command", "alone"),
+    [
+        *((command, False) for command in COMMANDS),
+        *(
+            pytest.param(command, True, marks=[pytest.mark.full] if command != "robustness" else [])
+            for command in COMMANDS
+        ),
+    ],
+)
 def test_a_study_is_examined_and_its_page_has_a_section(
-    study: Path, command: str, in_process: Callable[..., int]
+    study: Path,
+    command: str,
+    alone: bool,
+    in_process: Callable[..., int],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    done = foveate(command, str(study), *COMMANDS[command], "--json", "-", cwd=study.parent, COLUMNS="100")
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
+    """In this process, or as a person starts it, `alone`."""
+    arguments = [command, str(study), *COMMANDS[command], "--json", "-"]
+    if alone:
+        done = foveate(*arguments, cwd=study.parent, COLUMNS="100")
+        assert done.returncode == 0, done.stderr
+        out, err = done.stdout, done.stderr
+    else:
+        monkeypatch.setenv("COLUMNS", "100")
+        assert in_process(*arguments, folder=study.parent) == 0
+        out, err = capfd.readouterr()
+    summary = json.loads(out)
     assert summary["rows"]
     assert {network["label"] for network in summary["networks"]} == {"none", "se"}
-    assert done.stderr.splitlines()[-1] == f"Report: {study}/report/index.html"
+    assert err.splitlines()[-1] == f"Report: {study}/report/index.html"
     for noise in ("Warning", "warn", "Traceback", "\x1b["):
-        assert noise not in done.stderr
+        assert noise not in err
     page = (study / "report" / "index.html").read_text()
     assert f'<h2 id="{command}' in page
     record = next(study.glob(f"{command}*.json"))
