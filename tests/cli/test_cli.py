@@ -180,6 +180,9 @@ def test_sigterm_ends_a_study_and_its_workers(
         thread.join()
     said = capsys.readouterr().err
     assert said.splitlines()[-1] == "foveate: terminated; give the same command again to resume"
+    deadline = time.monotonic() + 20
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert multiprocessing.active_children() == []
 
 
