@@ -5,6 +5,7 @@ One thread a process: two test workers that each take all cores mostly wait for 
 
 import ctypes
 import gc
+import itertools
 import multiprocessing
 import os
 import sys
@@ -22,6 +23,8 @@ os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # more would be pro
 settings.register_profile("cover", deadline=None, database=None, max_examples=25)
 settings.register_profile("full", deadline=None, database=None, max_examples=300)
 settings.load_profile("cover")
+FILES = itertools.count(1)
+"""Counts the files whose tests have ended."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,11 +49,13 @@ def pytest_sessionfinish() -> None:
 def released() -> Iterator[None]:
     """Give back the memory of a file's tests: compiled graphs, cycles, and what malloc keeps for later.
 
-    What is alive afterwards, modules for the most part, is not looked at again by later collections.
+    What is alive afterwards, modules for the most part, is not looked at again until after ten files.
     """
     yield
     if "torch._dynamo" in sys.modules:
         sys.modules["torch._dynamo"].reset()
+    if next(FILES) % 10 == 0:
+        gc.unfreeze()
     gc.collect()
     gc.freeze()
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc alone has it
