@@ -28,11 +28,10 @@ COMMANDS = {
 @pytest.mark.parametrize(
     ("command", "alone"),
     [
-        *((command, False) for command in COMMANDS),
-        *(
-            pytest.param(command, True, marks=[pytest.mark.full] if command != "robustness" else [])
-            for command in COMMANDS
-        ),
+        # By default one of them in a process of its own.
+        pytest.param(command, alone, marks=[] if alone == (command == "robustness") else [pytest.mark.full])
+        for command in COMMANDS
+        for alone in (False, True)
     ],
 )
 def test_a_study_is_examined_and_its_page_has_a_section(

@@ -66,7 +66,7 @@ def test_a_system_without_a_fitting_runtime(lacking: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "names", ["dmsca simam", pytest.param(" ".join(KERNELS), marks=pytest.mark.full)], ids=lambda names: names
+    "names", ["dmsca", pytest.param(" ".join(KERNELS), marks=pytest.mark.full)], ids=lambda names: names
 )
 def test_without_the_llvm_code_the_equations_run(names: str, tmp_path: Path) -> None:
     broken = (

@@ -149,7 +149,7 @@ def test_copy_pickle_and_compile_keep_the_attention(network, name, where):
     ("network", "name"),
     [
         pytest.param("timm resnet18", "dmsca", marks=pytest.mark.full),
-        ("timm convnext", "dmsca"),
+        pytest.param("timm convnext", "dmsca", marks=pytest.mark.full),
         ("timm resnet18", "sgfa"),
     ],
 )
