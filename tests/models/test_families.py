@@ -21,8 +21,8 @@ from foveate.notation import magnitude
 DOCS = Path(__file__).parents[2] / "docs" / "contract.md"
 
 CELLS = [(*family, mechanism) for family in FAMILIES for mechanism in foveate.list_attention()]
-# Blocks and places of attention that test_tools.py does not export.
-EXPORTED = {("ConvNeXt", "torchvision"), ("ShuffleNetV2", "torchvision"), ("DenseNet", "timm")}
+# Blocks and places of attention that neither test_tools.py nor tests/models/export exports.
+EXPORTED = {("ShuffleNetV2", "torchvision"), ("DenseNet", "timm")}
 
 
 @pytest.fixture
