@@ -5,6 +5,8 @@ One thread a process: two test workers that each take all cores mostly wait for 
 
 import ctypes
 import gc
+import itertools
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,9 +19,12 @@ from hypothesis import settings
 from PIL import Image
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # more would be processes that import torch
 settings.register_profile("cover", deadline=None, database=None, max_examples=25)
 settings.register_profile("full", deadline=None, database=None, max_examples=300)
 settings.load_profile("cover")
+FILES = itertools.count(1)
+"""Counts the files whose tests have ended."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -42,11 +47,17 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def released() -> Iterator[None]:
-    """Give back the memory of a file's tests: compiled graphs, cycles, and what malloc keeps for later."""
+    """Give back the memory of a file's tests: compiled graphs, cycles, and what malloc keeps for later.
+
+    What is alive afterwards, modules for the most part, is not looked at again until after ten files.
+    """
     yield
     if "torch._dynamo" in sys.modules:
         sys.modules["torch._dynamo"].reset()
+    if next(FILES) % 10 == 0:
+        gc.unfreeze()
     gc.collect()
+    gc.freeze()
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc alone has it
         trim(0)
 
@@ -113,3 +124,15 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
 
     yield run
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork workers from a server that has the imports; how they start from nothing is tested elsewhere."""
+    get_context, server = multiprocessing.get_context, multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["foveate.studies.compare", "foveate.studies.search"])
+    monkeypatch.setattr(
+        multiprocessing,
+        "get_context",
+        lambda method=None: server if method == "spawn" else get_context(method),
+    )

@@ -41,6 +41,7 @@ def test_a_script_that_knows_timm_alone_finds_the_names_its_arguments_and_its_fo
     assert done.stdout == f"{[name, '--model', 'cifar_resnet20_dmsca', '-b', '2']} 3 True\n"
 
 
+@pytest.mark.full  # of timm, in a process that imports torch
 def test_without_it_timm_says_that_the_name_is_unknown(script, tmp_path):
     done = run(str(script), "--model", "cifar_resnet20_dmsca", cwd=tmp_path)
     assert done.returncode == 1

@@ -1,10 +1,12 @@
 """The command as a person gives it: real processes, real signals, exit statuses, what is printed where."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -51,16 +53,19 @@ def test_people_get_the_table_the_verdict_and_the_path_and_no_noise(
 
 
 def test_report_is_built_again_from_the_records(
-    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+    in_process: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, done = finished
     page = folder / "studies/digits-cifar_resnet8/report/index.html"
     page.unlink()
-    again = foveate("report", "studies/digits-cifar_resnet8", "--json", str(tmp_path / "x.json"), cwd=folder)
-    assert again.returncode == 0, again.stderr
+    again = ["report", "studies/digits-cifar_resnet8", "--json", str(tmp_path / "x.json")]
+    assert in_process(*again, folder=folder) == 0
     assert page.is_file()
     assert json.loads((tmp_path / "x.json").read_text()) == json.loads(done.stdout)
-    assert "Report: " in again.stdout
+    assert "Report: " in capsys.readouterr().out
 
 
 def rows_without_clocks(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -69,34 +74,47 @@ def rows_without_clocks(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.full), "2"])
-def test_kill_9_at_any_moment_changes_nothing(
-    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, jobs: str
+@pytest.mark.parametrize(
+    ("jobs", "kills"),
+    [
+        pytest.param("1", 3, marks=pytest.mark.full),
+        ("2", 1),
+        pytest.param("2", 3, marks=pytest.mark.full),
+    ],
+)
+def test_kill_9_at_any_moment_changes_nothing_and_ends_the_workers(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, jobs: str, kills: int
 ) -> None:
     moments = random.Random(int(jobs))
     command = [*QUICK, "--jobs", jobs]
     results = tmp_path / "studies/digits-cifar_resnet8/runs"
     done_before: dict[Path, int] = {}
-    for _ in range(3):
+    for _ in range(kills):
         process = subprocess.Popen(
             [*FOVEATE, *command],
             cwd=tmp_path,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "FOVEATE_TEST_MARK": str(tmp_path)},
             stderr=subprocess.DEVNULL,
         )
         seen = len(list(results.glob("*/epochs.csv")))
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
             if len(list(results.glob("*/epochs.csv"))) > seen:  # it is at work: now at any moment
+                if jobs == "2" and seen == 0:
+                    assert len(marked(tmp_path)) >= 3
                 time.sleep(moments.uniform(0, 1.5))
                 break
             time.sleep(0.02)
         process.kill()  # SIGKILL
         process.wait()
+        deadline = time.monotonic() + 20
+        while marked(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert marked(tmp_path) == []
         for path, written in done_before.items():
             assert path.stat().st_mtime_ns == written  # nothing that was finished was done again
         done_before = {path: path.stat().st_mtime_ns for path in results.glob("*/result.json")}
-    last = foveate(*command, "--json", "-", cwd=tmp_path)
+    last = foveate(*QUICK, "--json", "-", cwd=tmp_path)
     assert last.returncode == 0, last.stderr
     whole = json.loads(finished[1].stdout)
     resumed = json.loads(last.stdout)
@@ -104,32 +122,12 @@ def test_kill_9_at_any_moment_changes_nothing(
     assert resumed["tests"] == whole["tests"]
 
 
-def test_workers_end_with_a_killed_study(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [*FOVEATE, *DIGITS, "--attention", "none", "--seeds", "2", "--epochs", "500", "--jobs", "2"],
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "FOVEATE_TEST_MARK": str(tmp_path)},
-        stderr=subprocess.DEVNULL,
-    )
-    runs = tmp_path / "studies/digits-cifar_resnet8/runs"
-    deadline = time.monotonic() + 120
-    while len(list(runs.glob("*/epochs.csv"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(marked(tmp_path)) >= 3
-    process.kill()  # SIGKILL
-    process.wait()
-    deadline = time.monotonic() + 20
-    while marked(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert marked(tmp_path) == []
-
-
 @pytest.mark.parametrize(
     ("jobs", "signum", "status", "word"),
     [
         ("1", signal.SIGINT, 130, "interrupted"),
         pytest.param("2", signal.SIGINT, 130, "interrupted", marks=pytest.mark.full),
-        ("2", signal.SIGTERM, 143, "terminated"),
+        pytest.param("2", signal.SIGTERM, 143, "terminated", marks=pytest.mark.full),
     ],
 )
 def test_a_signal_ends_it_at_once_and_it_says_how_to_go_on(
@@ -157,6 +155,35 @@ def test_a_signal_ends_it_at_once_and_it_says_how_to_go_on(
     assert said.splitlines()[-1] == f"foveate: {word}; give the same command again to resume"
     assert "Traceback" not in said
     assert "leaked" not in said
+
+
+@pytest.mark.usefixtures("forked_workers")
+def test_sigterm_ends_a_study_and_its_workers(
+    tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "studies/digits-cifar_resnet8/runs"
+    ended = threading.Event()
+
+    def terminate() -> None:
+        while not list(runs.glob("*/epochs.csv")) and not ended.wait(0.1):
+            pass
+        if not ended.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=terminate)
+    thread.start()
+    arguments = [*DIGITS, "--attention", "none", "--seeds", "2", "--epochs", "500", "--jobs", "2"]
+    try:
+        assert in_process(*arguments, folder=tmp_path) == 143
+    finally:
+        ended.set()
+        thread.join()
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == "foveate: terminated; give the same command again to resume"
+    deadline = time.monotonic() + 20
+    while multiprocessing.active_children() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert multiprocessing.active_children() == []
 
 
 def marked(mark: Path) -> list[int]:
@@ -205,22 +232,26 @@ def test_exit_status_and_message(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_study_file_and_flags_over_it(tmp_path: Path) -> None:
+def test_a_study_file_and_flags_over_it(
+    tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "study.yaml").write_text(
         "data: digits\nbackbone: cifar_resnet8\nattention: [none, {se: {reduction: 8}}]\nseeds: [4]\n"
         "recipe: {base: digits, epochs: 50, batch_size: 256}\n"
     )
-    done = foveate(
-        "compare", "study.yaml", "--epochs", "1", "--threads", "1", "--json", "x.json", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    arguments = ["compare", "study.yaml", "--epochs", "1", "--threads", "1", "--json", "x.json"]
+    assert in_process(*arguments, folder=tmp_path) == 0
     summary = json.loads((tmp_path / "x.json").read_text())
     assert [row["attention"] for row in summary["rows"]] == ["none", "se(reduction=8)"]
-    assert "no test is possible" in " ".join(done.stdout.split())
+    assert "no test is possible" in " ".join(capsys.readouterr().out.split())
 
 
-def test_version_and_help(tmp_path: Path) -> None:
+def test_version_and_help(
+    tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     from foveate import __version__
 
-    assert foveate("--version", cwd=tmp_path).stdout == f"foveate {__version__}\n"
-    assert "compare" in foveate("--help", cwd=tmp_path).stdout
+    assert in_process("--version", folder=tmp_path) == 0
+    assert capsys.readouterr().out == f"foveate {__version__}\n"
+    assert in_process("--help", folder=tmp_path) == 0
+    assert "compare" in capsys.readouterr().out

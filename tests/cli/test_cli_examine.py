@@ -21,22 +21,43 @@ def study(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 COMMANDS = {
     "robustness": ["--corruptions", "brightness,gaussian_noise", "--severities", "1,5"],
     "explain": ["--show", "2", "--limit", "6"],
-    "transfer": ["--to", "digits", "--how", "probe", "--images", "60"],
+    "transfer": ["--to", "digits", "--how", "probe", "--images", "60", "--train-fraction", "0.1"],
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("command", "alone"),
+    [
+        # By default one of them in a process of its own.
+        pytest.param(command, alone, marks=[] if alone == (command == "robustness") else [pytest.mark.full])
+        for command in COMMANDS
+        for alone in (False, True)
+    ],
+)
 def test_a_study_is_examined_and_its_page_has_a_section(
-    study: Path, command: str, in_process: Callable[..., int]
+    study: Path,
+    command: str,
+    alone: bool,
+    in_process: Callable[..., int],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    done = foveate(command, str(study), *COMMANDS[command], "--json", "-", cwd=study.parent, COLUMNS="100")
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(done.stdout)
+    """In this process, or as a person starts it, `alone`."""
+    arguments = [command, str(study), *COMMANDS[command], "--json", "-"]
+    if alone:
+        done = foveate(*arguments, cwd=study.parent, COLUMNS="100")
+        assert done.returncode == 0, done.stderr
+        out, err = done.stdout, done.stderr
+    else:
+        monkeypatch.setenv("COLUMNS", "100")
+        assert in_process(*arguments, folder=study.parent) == 0
+        out, err = capfd.readouterr()
+    summary = json.loads(out)
     assert summary["rows"]
     assert {network["label"] for network in summary["networks"]} == {"none", "se"}
-    assert done.stderr.splitlines()[-1] == f"Report: {study}/report/index.html"
+    assert err.splitlines()[-1] == f"Report: {study}/report/index.html"
     for noise in ("Warning", "warn", "Traceback", "\x1b["):
-        assert noise not in done.stderr
+        assert noise not in err
     page = (study / "report" / "index.html").read_text()
     assert f'<h2 id="{command}' in page
     record = next(study.glob(f"{command}*.json"))

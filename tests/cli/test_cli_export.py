@@ -47,7 +47,13 @@ def test_export_of_a_run_prints_json_alone_and_tells_people_the_rest(run: Path) 
     assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["a", "b", "ö"]
 
 
-def test_export_of_a_file_as_a_program(run: Path) -> None:
+def test_export_of_a_file_as_a_program(
+    run: Path,
+    in_process: Callable[..., int],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     arguments = [
         "weights.safetensors",
         "--format",
@@ -57,10 +63,10 @@ def test_export_of_a_file_as_a_program(run: Path) -> None:
         "--json",
         "x.json",
     ]
-    done = foveate("export", *arguments, cwd=run, COLUMNS="100")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert "weights.pt2: exported-program, " in done.stdout
+    assert in_process("export", *arguments, folder=run) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "weights.pt2: exported-program, " in out
     assert json.loads((run / "x.json").read_text())["checked"][0] == [1, 3, 8, 8]
     assert (run / "weights.pt2").stat().st_size > 1e6
 

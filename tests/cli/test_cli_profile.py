@@ -9,7 +9,7 @@ import pytest
 
 from command_line import foveate
 
-PROFILE = ["profile", "--backbone", "cifar_resnet20", "--device", "cpu", "--threads", "1", "--seconds", "0"]
+PROFILE = ["profile", "--backbone", "cifar_resnet8", "--device", "cpu", "--threads", "1", "--seconds", "0"]
 
 
 @pytest.fixture(scope="module")

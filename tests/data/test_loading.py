@@ -1,3 +1,4 @@
+import pickle
 import time
 from itertools import chain
 
@@ -88,7 +89,7 @@ def test_a_batch_in_memory_costs_no_python_per_image():
     assert (loading - indexing) / len(batches) < 1e-3
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.full)])
 def test_streamed_equals_memory_through_workers(folder, method):
     root = folder({"train/a": 6, "train/b": 6, "test/a": 2, "test/b": 2}, size=(20, 16))
     kept, streamed = load_data(str(root)), load_data(str(root), memory_limit=0)
@@ -99,6 +100,14 @@ def test_streamed_equals_memory_through_workers(folder, method):
     for (images, labels), (images_kept, labels_kept) in zip(loader, expected, strict=True):
         assert torch.equal(images, images_kept)
         assert torch.equal(labels, labels_kept)
+
+
+def test_a_streamed_set_reaches_workers_that_are_not_forked(folder):
+    """They get it as a pickle."""
+    streamed = load_data(str(folder({"train/a": 6, "train/b": 6}, size=(20, 16))), memory_limit=0).train
+    sent = pickle.loads(pickle.dumps(streamed))
+    for part, other in zip(sent.__getitems__([3, 0, 7]), streamed.__getitems__([3, 0, 7]), strict=True):
+        assert torch.equal(part, other)
 
 
 def test_a_broken_image_in_a_worker_is_a_wrong_request(folder):

@@ -189,7 +189,13 @@ def test_hub_out_of_reach():
         load_data("nobody/nothing")
 
 
-def test_quiet_when_not_on_a_terminal(table, tmp_path):
+def test_reading_is_quiet_when_not_on_a_terminal(table, capfd):
+    load_data(str(table("train.parquet", 6, label=[0, 1] * 3)))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.full  # a process that imports everything
+def test_a_program_is_quiet_when_not_on_a_terminal(table, tmp_path):
     root = table("train.parquet", 6, label=[0, 1] * 3)
     script = f"from foveate.data import load_data; load_data({str(root)!r})"
     environment = {"HF_HOME": str(tmp_path), "PATH": "", "OMP_NUM_THREADS": "1"}

@@ -1,9 +1,5 @@
 """What is said of kernels that no GPU has measured, ranges in which they are not taken, and the variable."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from mechanism_cases import build, images
@@ -64,27 +60,6 @@ def test_a_range_that_was_measured_slower_is_not_taken(monkeypatch: pytest.Monke
     assert choose_path(foveate.set_path(module, "auto"), X, "dmsca").path == "triton"
     monkeypatch.setattr(measured, "SLOWER", [slower._replace(compiled=True)])
     assert choose_path(module, X, "dmsca").path == "triton"
-
-
-SCRIPT = """
-import torch, foveate
-module = foveate.create_attention("dmsca", 16).eval()
-with torch.inference_mode():
-    module(torch.randn(1, 16, 4, 4))
-    print([tuple(line[2:]) for line in foveate.kernel_paths(foveate.set_path(module, "auto"))])
-    print(foveate.kernel_paths(foveate.set_path(module, "rearranged"))[0].path)
-"""
-
-
-def test_a_variable_asks_for_the_equations_in_a_whole_program() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env=os.environ | {"FOVEATE_PATH": "reference"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "[('reference', 'FOVEATE_PATH=reference')]\nrearranged\n"
 
 
 def test_another_value_of_the_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from foveate.models.backbones.registry import BACKBONES
 # One of each family, with attention in its blocks and at its stages' ends.
 BLOCK = ["resnet18_dmsca", "cifar_resnet20_cbam", "convnext_tiny_se", "mobilenetv3_small_100_eca"]
 STAGE = ["resnet18_sgfa", "cifar_resnet20_bam", "convnext_tiny_sgfa", "mobilenetv3_small_100_sgu"]
+# By default each family once, and attention at the stages' ends of one.
+EACH = [*BLOCK, STAGE[0], *(pytest.param(name, marks=pytest.mark.full) for name in STAGE[1:])]
 
 
 def create(name, seed=0, **options):
@@ -96,7 +98,7 @@ def test_feature_maps_are_described_as_the_backbones(backbone):
     assert chosen.feature_info.channels() == plain.channels([1, 3])
 
 
-@pytest.mark.parametrize("name", [*BLOCK, *STAGE])
+@pytest.mark.parametrize("name", EACH)
 def test_feature_maps_are_the_networks_own(name):
     whole, maps = create(name, num_classes=0), create(name, features_only=True)
     x = images()
@@ -121,7 +123,7 @@ def test_any_feature_maps_can_be_chosen(name, indices):
     assert maps.feature_info.channels() == every.feature_info.channels(list(taken))
 
 
-@pytest.mark.parametrize("name", [*BLOCK, *STAGE])
+@pytest.mark.parametrize("name", EACH)
 def test_with_attention_that_changes_nothing_the_maps_are_the_backbones(name, tmp_path):
     file = str(tmp_path / "plain.pth")
     torch.save(create(plain_of(name)).state_dict(), file)
@@ -158,7 +160,7 @@ def test_feature_networks_train_copy_pickle_and_load(name):
         assert any(p.grad is not None and p.grad.any() for p in attention.parameters()), path
 
 
-@pytest.mark.parametrize("name", [*BLOCK, *STAGE])
+@pytest.mark.parametrize("name", EACH)
 def test_head_and_features_are_timms(name):
     model, x = create(name, num_classes=5), images()
     features = model.forward_features(x)

@@ -179,7 +179,7 @@ FAILS = "dmsca(temperature=1e-300)"
 NOT_FINITE = "the loss is not a finite number at epoch 1, step 1"
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_jobs_give_the_same_table_and_name_what_failed(
     finished: tuple[Path, dict[str, Any]], bands: Path, tmp_path: Path
 ) -> None:
@@ -241,6 +241,7 @@ def test_a_study_of_0_1_0_is_resumed_under_its_fingerprint(
     assert examined.fingerprint == data.names_fingerprint
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_that_cannot_start_say_why() -> None:
     with contextlib.closing(run_in_processes([1, 2], 2, Watch(), operator.floordiv, 0)) as outcomes:
         _, outcome = next(outcomes)

@@ -86,7 +86,8 @@ def list_mechanisms(*, json: Json = None) -> int:
     from foveate.profiling.catalogue import catalogue
     from foveate.report.catalogue.console import catalogue_table
 
+    console = console_beside(json)
     described = catalogue()
-    console_beside(json).print(catalogue_table(described))
+    console.print(catalogue_table(described))
     write_json_to(described.to_json(), json)
     return 0

@@ -160,6 +160,7 @@ def test_folder_and_back(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "config.json", "README.md"}
 
 
+@pytest.mark.full  # another process that imports torch; without the hub it is tested below
 def test_network_of_ones_own_to_the_hub_and_back(hub, tmp_path):
     address, kept = hub
     assert "['cat', 'dog']" in run(OWN, address, tmp_path)

@@ -103,8 +103,15 @@ def test_detach_gives_the_network_back_bit_for_bit(network, name, where):
     foveate.attach(network, name)  # and may attach again
 
 
-@pytest.mark.parametrize(("name", "where"), PLACES)
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("name", "where", "training"),
+    # By default one is tested in training, the other in evaluation.
+    [
+        pytest.param(*place, training, marks=[] if training == (place == PLACES[0]) else [pytest.mark.full])
+        for place in PLACES
+        for training in (False, True)
+    ],
+)
 def test_identity_init_is_bit_equal_and_learns_from_the_first_step(network, name, where, training):
     network.train(training)
     torch.manual_seed(3)
@@ -149,7 +156,7 @@ def test_copy_pickle_and_compile_keep_the_attention(network, name, where):
     ("network", "name"),
     [
         pytest.param("timm resnet18", "dmsca", marks=pytest.mark.full),
-        ("timm convnext", "dmsca"),
+        pytest.param("timm convnext", "dmsca", marks=pytest.mark.full),
         ("timm resnet18", "sgfa"),
     ],
 )
