@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := uv==0.13.8
 
-.PHONY: compare test test-all check format lock bench results clean
+.PHONY: compare test test-all check format docs lock bench results clean
 
 compare: $(READY)  ## train four candidates × three seeds on the embedded digits, and name the report
 	$(BIN)/foveate compare --data digits --backbone cifar_resnet20 --attention none,se,cbam,dmsca --seeds 3 --jobs 2
@@ -27,6 +27,9 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(READY)  ## the documentation as a site in site/; a broken link or an unknown name is an error
+	$(BIN)/mkdocs build --strict
+
 results: $(READY)  ## README.md's results and results/README.md, from the records that are kept in results/
 	$(BIN)/python results/write.py
 
@@ -47,4 +50,4 @@ $(READY): pyproject.toml requirements.lock
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
