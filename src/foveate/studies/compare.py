@@ -19,6 +19,7 @@ from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyRecord
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.environment import describe_environment
+from foveate.studies.engine.family import with_family
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study
@@ -82,7 +83,7 @@ def begin_study(
 
     The caller must be the folder's `sole_user`.
     """
-    study = with_controls(study, data, out, machine)
+    study = with_family(with_controls(study, data, out, machine), out)
     runs = study.runs(data.fingerprint)
     record = _describe(study, data, machine, runs, command)
     write_record(out / STUDY, record)

@@ -22,6 +22,7 @@ from foveate.records.files import RESULT, RUNS
 from foveate.records.plan import Detectable, Disk, Plan, PlannedCandidate
 from foveate.records.study import read_study
 from foveate.studies.engine.controls import with_controls
+from foveate.studies.engine.family import with_family
 from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
@@ -58,7 +59,7 @@ def plan(
     """
     watch = watch or Watch()
     data = open_study(study, out, machine, watch)
-    study = with_controls(study, data, out, machine)
+    study = with_family(with_controls(study, data, out, machine), out)
     torch.set_num_threads(machine.threads)
     runs = study.runs(data.fingerprint)
     finished = {run.id for run in runs if (out / RUNS / run.id / RESULT).is_file()}
@@ -73,6 +74,7 @@ def plan(
         data=describe_data(study, data),
         recipe=study.recipe.model_dump(mode="json"),
         candidates=tuple(rows),
+        tested=study.design.tested,
         runs=len(runs),
         finished=len(finished),
         jobs=jobs,
