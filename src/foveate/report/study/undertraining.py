@@ -15,8 +15,9 @@ from foveate.report.study.summary import Summary, SummaryRow
 
 __all__ = ["chance_sentences", "guessing_sentence", "improvement_sentences", "is_still_improving"]
 
-LAST_SHARE, FEWEST = 5, 3
-"""The end of a training is the last fifth of its epochs, and at least three."""
+LAST_SHARE, SOME, FEWEST = 5, 5, 3
+"""The end of a training is the last fifth of its epochs, or the last five, but of under ten only the second
+half; it has three epochs at least."""
 WORTH = 0.03
 """A rise over the end of a training counts from this share of the whole rise since the first epoch."""
 
@@ -24,9 +25,10 @@ WORTH = 0.03
 def is_still_improving(runs: Sequence[Sequence[Epoch]], metric: Metric) -> bool | None:
     """Return whether the validation metric of a candidate still improves at the end of its training.
 
-    `runs` are the epochs of its runs, one sequence for each seed. A line is fitted to the values of the last
-    fifth of the epochs (at least three), with one slope for all seeds and an intercept for each. Values are
-    taken times -1 where lower is better. The metric still improves if both hold:
+    `runs` are the epochs of its runs, one sequence for each seed. The end of a training is the last fifth of
+    its epochs, or the last five if these are more; of under ten epochs it is the second half, of three epochs
+    at least. A line is fitted to the values there, with one slope for all seeds and an intercept for each.
+    Values are taken times -1 where lower is better. The metric still improves if both hold:
 
     * the slope is positive: t = slope / standard error, one-sided at 5 %, where the error comes from the
       spread of all seeds about their lines, so that noise from epoch to epoch and seeds that disagree do not
@@ -41,7 +43,8 @@ def is_still_improving(runs: Sequence[Sequence[Epoch]], metric: Metric) -> bool 
     values_used = 0
     for epochs in runs:
         values = metric.sign * np.array([epoch.validation(metric) for epoch in epochs], dtype=float)
-        end = values[-max(FEWEST, math.ceil(len(values) / LAST_SHARE)) :]
+        half = math.ceil(len(values) / 2)
+        end = values[-max(FEWEST, min(SOME, half), math.ceil(len(values) / LAST_SHARE)) :]
         x = np.arange(len(end)) - (len(end) - 1) / 2
         slope_sum += float(x @ end)
         squares += float(x @ x)
