@@ -25,7 +25,7 @@ from foveate.studies.engine.folder import find_result, refuse_unusable_folder, s
 from foveate.studies.engine.images import describe_data, open_again, open_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
-from foveate.studies.engine.watch import Watch
+from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.tasks import find_task
 from foveate.version import __version__
@@ -63,6 +63,7 @@ def compare(
         task = find_task(study.task).record
         waiting = [run for run in runs if find_result(out / RUNS / run.id, run.id, task) is None]
         watch.planned(len(runs), len(runs) - len(waiting))
+        watch.waiting([WaitingRun(_title(run), run.attention.label) for run in waiting], jobs)
         failed, started = [], time.monotonic()
         for run, error in _carry_out(waiting, data, out, machine, jobs, watch):
             failed.append(

@@ -1,6 +1,5 @@
 """`foveate plan`: estimate what a study takes before it starts, from steps measured on this machine."""
 
-import heapq
 import itertools
 import shutil
 import time
@@ -25,6 +24,7 @@ from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.network import build_candidate
+from foveate.studies.engine.remaining import seconds_together
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
@@ -78,7 +78,7 @@ def plan(
         runs=len(runs),
         finished=len(finished),
         jobs=jobs,
-        seconds=_together([row.run_seconds for row in rows for _ in range(row.left)], jobs),
+        seconds=seconds_together([row.run_seconds for row in rows for _ in range(row.left)], jobs),
         disk=_disk(rows, out, jobs),
         detectable=tuple(_detectable(study, out if finished else None, spread)),
     )
@@ -150,14 +150,6 @@ def _time(work: Callable[[Tensor, Tensor], None], loader: Iterable[Any], device:
                 break
         before = now
     return median(times)
-
-
-def _together(runs: list[float], jobs: int) -> float:
-    """Return the seconds that all runs take, `jobs` at a time."""
-    free = [0.0] * jobs
-    for seconds in runs:
-        heapq.heapreplace(free, free[0] + seconds)
-    return max(free)
 
 
 def _disk(rows: list[PlannedCandidate], out: Path, jobs: int) -> Disk:

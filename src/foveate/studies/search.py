@@ -17,7 +17,7 @@ from foveate.studies.engine.folder import sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine
-from foveate.studies.engine.watch import Watch
+from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.defaults import TRIALS
 from foveate.studies.spec.request import SearchSettings
 from foveate.studies.spec.study import StudySpec
@@ -62,6 +62,7 @@ def search(
             trials.enqueue_trial(usual)
         left = max(number - len(ended_trials(trials)), 0)
         watch.planned(number, number - left)
+        watch.waiting([WaitingRun(f"trial {one}", study.attention[1].label) for one in range(left)], jobs)
         given = study, url, out, machine, len(trials.trials)
         outcomes: Generator[tuple[int, Outcome[TrialEnd | None]]]
         if jobs == 1 or left < 2:

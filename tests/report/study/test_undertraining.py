@@ -15,7 +15,7 @@ from foveate.report.study.build import build_report
 from foveate.report.study.console import console_table
 from foveate.report.study.summarise import summarise
 from foveate.report.study.summary import Summary
-from foveate.report.study.undertraining import is_still_improving
+from foveate.report.study.undertraining import guessing_sentence, is_still_improving
 
 ACCURACY = CLASSIFICATION.primary
 LOSS = Metric(name="loss", title="Loss", unit="number", higher_is_better=False, high=None)
@@ -117,18 +117,22 @@ def test_the_verdict_says_that_the_baseline_is_not_above_chance(tmp_path: Path) 
     write_study(tmp_path, seeds=3, classes=["ants", "bees"])
     trained(tmp_path, 0.5, 0.5, 0.5, 0.5, test=0.51)
     said = summary_of(tmp_path).verdict
-    assert said[1].startswith("The baseline is not above chance: 51.00 % of the answers are right")
-    assert "guessing gets 50.00 %" in said[1]
+    assert said[1].startswith("The baseline is not above chance: 51.00 % of 72 answers are right")
+    assert "which guessing (50.00 %) makes by chance, too" in said[1]
     trained(tmp_path, 0.5, 0.5, 0.5, 0.5, test=0.9)
     assert not [one for one in summary_of(tmp_path).verdict if "above chance" in one]
 
 
 def test_chance_and_majority_stand_beside_the_accuracies(tmp_path: Path) -> None:
     write_study(tmp_path, seeds=3, classes=["ants", "bees"])
+    assert guessing_sentence(summary_of(tmp_path)) == (
+        "Guessing gets 50.00 % (chance): the test part has as many images of each of the 2 classes."
+    )
+    edit_supports(tmp_path, ants=40, bees=60)
     summary = build_report(tmp_path)
     sentence = (
-        "Guessing one of 2 classes gets 50.00 % (chance); always answering ants, the most frequent class of "
-        "the test part, gets 50.00 %."
+        "Guessing one of 2 classes gets 50.00 % (chance); always answering bees, the most frequent class of "
+        "the test part, gets 60.00 %."
     )
     page = summary.report.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
     assert sentence in page
@@ -137,7 +141,16 @@ def test_chance_and_majority_stand_beside_the_accuracies(tmp_path: Path) -> None
     assert sentence in console.file.getvalue()  # type: ignore[attr-defined]
     assert summary.to_json()["guessing"] == {
         "chance": 0.5,
-        "majority": 0.5,
-        "majority_class": "ants",
-        "images": 72,
+        "majority": 0.6,
+        "majority_class": "bees",
+        "images": 100,
     }
+
+
+def edit_supports(folder: Path, **supports: int) -> None:
+    """Give the classes of the first run, which stands for all, these numbers of test images."""
+    path = run_record(folder, "none", 0)
+    scores = json.loads(path.read_text())["test"]
+    for of_class in scores["per_class"]:
+        of_class["support"] = supports[of_class["class"]]
+    edit_json(path, test=scores)

@@ -71,8 +71,9 @@ def chance_sentences(summary: Summary) -> list[str]:
         return []
     reached = listing([f"{metric.write(row.scores[metric.name].mean)} %" for row in rows])
     return [
-        f"{_subject(rows)} not above chance: {reached} of the answers are right, and guessing gets "
-        f"{metric.write(guess.best)} %. A comparison with networks that have learned nothing shows nothing."
+        f"{_subject(rows)} not above chance: {reached} of {guess.images} answers are right, which guessing "
+        f"({metric.write(guess.best)} %) makes by chance, too. A comparison with networks that have learned "
+        "nothing shows nothing."
     ]
 
 
@@ -88,6 +89,11 @@ def guessing_sentence(summary: Summary) -> str:
     if found is None:
         return ""
     classes = len(summary.study.data.classes)
+    if found.majority <= found.chance:
+        return (
+            f"Guessing gets {metric.write(found.chance)} % (chance): the test part has as many images of "
+            f"each of the {classes} classes."
+        )
     return (
         f"Guessing one of {classes} classes gets {metric.write(found.chance)} % (chance); always answering "
         f"{found.majority_class}, the most frequent class of the test part, gets "
