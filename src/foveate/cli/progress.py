@@ -69,6 +69,10 @@ class ProgressWatch(Watch):
         for note in data.notes:
             self.console.print(f"  {escape(note)}", style="dim")
 
+    def note(self, sentence: str) -> None:
+        """A line that stays."""
+        self.console.print(escape(sentence), soft_wrap=True)
+
     def measuring(self, done: int, total: int) -> None:
         """A bar for the latency measurement."""
         self._advance(MEASURING, done, total, "")

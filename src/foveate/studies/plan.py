@@ -23,6 +23,7 @@ from foveate.records.study import read_study
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.images import describe_data, open_study
+from foveate.studies.engine.joining import join, refuse_other_study
 from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.remaining import seconds_together
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
@@ -50,16 +51,23 @@ def plan(
     jobs: int = 1,
     spread: float | None = None,
     watch: Watch | None = None,
+    data: Data | None = None,
 ) -> Plan:
     """Measure a step of each candidate, and estimate runs, time, disk and the detectable differences.
 
     Args:
         spread: standard deviation of the paired differences between seeds, in the unit of the metric; None
             takes it from the finished runs in `out`, or else assumes three values.
+        data: the study's images, if they are already open.
+
+    Raises:
+        RequestError: the study cannot be started, or `out` holds another one.
     """
     watch = watch or Watch()
-    data = open_study(study, out, machine, watch)
+    data = data or open_study(study, out, machine, watch)
+    there = refuse_other_study(study, out, data)
     study = with_family(with_controls(study, data, out, machine), out)
+    whole = join(study, there, data.fingerprint).study
     torch.set_num_threads(machine.threads)
     runs = study.runs(data.fingerprint)
     finished = {run.id for run in runs if (out / RUNS / run.id / RESULT).is_file()}
@@ -80,7 +88,7 @@ def plan(
         jobs=jobs,
         seconds=seconds_together([row.run_seconds for row in rows for _ in range(row.left)], jobs),
         disk=_disk(rows, out, jobs),
-        detectable=tuple(_detectable(study, out if finished else None, spread)),
+        detectable=tuple(_detectable(whole, out if finished else None, spread)),
     )
 
 

@@ -58,6 +58,7 @@ def summarise(records: StudyRecords) -> Summary:
         untested_classes=tuple(untested_classes(per_class, study.data.classes)),
         missing=records.missing,
         report=records.folder / "report" / "index.html",
+        asked=len(study.runs),
         guessing=guessing(first.test.per_class) if study.task == CLASSIFICATION else None,
     )
     return summary.with_verdict(verdict(summary))

@@ -105,6 +105,7 @@ class Summary:
         verdict: the sentences, the headline first.
         against: the figures of an article that were asked for.
         guessing: what guessing gets on the test part of a classification.
+        asked: number of runs that the study asks for.
     """
 
     study: StudyDescription
@@ -123,6 +124,7 @@ class Summary:
     verdict: tuple[str, ...] = ()
     against: PrintedFigures | None = None
     guessing: Guessing | None = None
+    asked: int = 0
 
     @property
     def metric(self) -> Metric:

@@ -66,7 +66,7 @@ def _findings(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
 def _reservations(summary: Summary) -> list[str]:
     """State what the verdict does not rest on: missing runs, rough latencies, other data and recipes."""
     study, sentences = summary.study, []
-    asked = len(study.attention) * len(study.seeds)
+    asked = summary.asked
     absent = asked - sum(row.runs for row in summary.rows)
     if absent:
         sentences.append(

@@ -35,6 +35,9 @@ class Watch:
     def opened(self, data: StudyData) -> None:
         """Report that the images are read; `data` describes them."""
 
+    def note(self, sentence: str) -> None:
+        """Report what the study does to what is in its folder."""
+
     def planned(self, total: int, finished: int) -> None:
         """Report the number of runs, and how many of them were finished before."""
 
