@@ -82,6 +82,8 @@ def choose_folder(
             data = data or open_study(study, place, machine, watch)
             why = difference(study, record, data, searches=searches)
         if not why:
+            if number > 1:
+                watch.note(f"This study goes to {place}.")
             return place, data
         watch.note(f"{place} holds another study: {why}. It stays as it is.")
     raise AssertionError("a folder was found")
