@@ -193,9 +193,10 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
                 f"the study of {record.name} in this folder was made with other settings of the data "
                 "(upscale, skip_broken, image_size, columns): give these, or another --out"
             )
-    if study.design.search is not None:
-        is_changed = study.design != record.design or study.seeds != record.seeds
-        return Joined(study, is_changed=is_changed)
+    found, found_before = study.design.search, record.design.search
+    if found is not None and found_before is not None:
+        before = found_before.best, len(found_before.trials), record.seeds
+        return Joined(study, is_changed=(found.best, len(found.trials), study.seeds) != before)
     others = [candidate for label in _others(study, record) if (candidate := _candidate(record, label))]
     of_both = {candidate.label: candidate for candidate in (*others, *study.attention)}
     labels = _united(record.attention, tuple(of_both))
@@ -212,8 +213,8 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
         update={"attention": tuple(of_both[label] for label in labels), "seeds": seeds, "design": design}
     )
     earlier = tuple(run for run in record.runs if (run.attention, run.seed) not in asked)
-    before = record.attention, record.seeds, there, record.statistics.adjust
-    is_changed = (labels, seeds, design, study.adjust) != before
+    as_it_was = record.attention, record.seeds, there, record.statistics.adjust
+    is_changed = (labels, seeds, design, study.adjust) != as_it_was
     return Joined(whole, earlier, is_changed, _describe(record, labels, seeds, earlier))
 
 
