@@ -1,4 +1,4 @@
-"""What the site needs beside the pages: README as its start page, and links to files outside docs/ as paths."""
+"""What the site needs beside the pages: README as its start, and links to files outside docs/ as paths."""
 
 import re
 from pathlib import Path

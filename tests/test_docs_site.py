@@ -1,4 +1,4 @@
-"""The documentation as a site: `make docs` without a broken link, an unknown name or a page that nobody finds."""
+"""The documentation as a site: `make docs` without a broken link, an unknown name or a lost page."""
 
 import os
 import subprocess

@@ -52,6 +52,21 @@ def test_people_get_the_table_the_verdict_and_the_path_and_no_noise(
         assert noise not in done.stderr
 
 
+def test_another_study_takes_another_default_folder_and_a_given_one_is_refused(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, _ = finished
+    place = "studies/digits-cifar_resnet8"
+    other = ("plan", *QUICK[1:], "--learning-rate", "0.05")
+    planned = foveate(*other, cwd=folder)
+    assert planned.returncode == 0, planned.stderr
+    assert f"{place} holds another study: learning_rate" in planned.stdout
+    assert f"This study goes to {place}-2." in planned.stdout
+    refused = foveate("compare", *QUICK[1:], "--learning-rate", "0.05", "--out", place, cwd=folder)
+    assert refused.returncode == 2
+    assert "give another --out" in refused.stderr
+
+
 def test_report_is_built_again_from_the_records(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
     tmp_path: Path,

@@ -20,7 +20,7 @@ from foveate.inspection.settings import ExaminationSettings
 from foveate.inspection.transfer.settings import FINE_TUNING, TransferSettings
 from foveate.profiling.settings import ProfileSettings
 from foveate.studies.engine.machine import MachineSettings
-from foveate.studies.spec.defaults import ADJUST, GROW, SEEDS, TRIALS
+from foveate.studies.spec.defaults import ADJUST, FAMILY, GROW, SEEDS, TRIALS
 from foveate.studies.spec.request import (
     Compared,
     RecipeKeys,
@@ -32,7 +32,7 @@ from foveate.studies.spec.request import (
 EXAMINATION = "--out --device --threads --json"
 STUDY = (
     "--data --backbone --seeds --pretrained --image-size --upscale --skip-broken --train-fraction "
-    "--image-column --label-column --adjust --control --grow --recipe --epochs --batch-size "
+    "--image-column --label-column --adjust --family --control --grow --recipe --epochs --batch-size "
     "--learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
     "--against --out --json"
 )
@@ -68,6 +68,7 @@ SETTINGS = {
 RESOLVED_LATER = {
     (StudyKeys, "seeds"): SEEDS,
     (StudyKeys, "adjust"): ADJUST,
+    (StudyKeys, "family"): FAMILY,
     (StudyKeys, "grow"): GROW,
     (SearchSettings, "trials"): TRIALS,
     (TransferSettings, "epochs"): FINE_TUNING["epochs"],

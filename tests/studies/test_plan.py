@@ -70,11 +70,26 @@ def test_a_plan_takes_the_spread_that_was_measured(bands: Path, tmp_path: Path) 
     assert row.difference == pytest.approx(detectable_difference(row.spread, 3, 0.05, 0.8))
 
 
+@pytest.mark.parametrize(("family", "comparisons"), [(None, 2), ("baseline", 2), ("all", 3)])
+def test_the_level_is_shared_by_the_comparisons_of_the_family(
+    bands: Path, tmp_path: Path, family: str | None, comparisons: int
+) -> None:
+    planned = plan(study(bands, attention="none,se,eca", family=family), tmp_path, CPU, spread=0.01)
+    (row,) = planned.detectable
+    assert row.comparisons == comparisons
+    assert row.difference == pytest.approx(detectable_difference(0.01, 2, 0.05 / comparisons, 0.8))
+    console = Console(file=io.StringIO(), width=200)
+    console.print(plan_table(planned))
+    words = "3 comparisons (all pairs)." if family == "all" else "2 comparisons with the baseline."
+    assert words in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_a_spread_can_be_given_and_planned_comparisons_share_the_level(bands: Path, tmp_path: Path) -> None:
     spec = study(bands, attention=None, sweep="se", values=["reduction=4,16"], seeds=5)
     (row,) = plan(spec, tmp_path, CPU, spread=0.01).detectable
     assert (row.spread, row.measured, row.comparisons) == (0.01, False, 2)
     assert row.difference == pytest.approx(detectable_difference(0.01, 5, 0.05 / 2, 0.8))
+    assert plan(spec, tmp_path, CPU).tested == "planned"
     unknown = plan(spec, tmp_path, CPU).detectable
     assert [one.spread for one in unknown] == [0.001, 0.003, 0.01]
 

@@ -1,22 +1,19 @@
-"""Progress that a person can read: bars on a terminal, a line a finished run elsewhere."""
+"""The progress of a study: bars on a terminal; elsewhere a line a finished run, and a line a minute."""
 
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from foveate.cli.times import LineAMinute, TimesColumn, times
+from foveate.notation import count
 from foveate.records.metric import Metric
 from foveate.records.study import StudyData
-from foveate.studies.engine.watch import Watch
+from foveate.studies.engine.remaining import RemainingTime
+from foveate.studies.engine.watch import WaitingRun, Watch
 
 __all__ = ["ProgressWatch"]
 
@@ -25,17 +22,24 @@ MEASURING = "measuring, side by side"
 
 
 class ProgressWatch(Watch):
-    """Shows a study on `console` while it is used as a context manager."""
+    """Shows a study on `console` while it is used as a context manager.
 
-    def __init__(self, console: Console):
+    The bar of the runs has the elapsed and the remaining time of the whole study, from its first epoch on.
+    Where `console` is no terminal, a line a minute says the same.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
         self.console = console
+        self.clock = clock
+        self.remaining = RemainingTime(clock)
+        self.lines = LineAMinute(console, clock)
+        self.began = clock()
+        self.ended = self.total = 0
         self.bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimesColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -65,6 +69,10 @@ class ProgressWatch(Watch):
         for note in data.notes:
             self.console.print(f"  {escape(note)}", style="dim")
 
+    def note(self, sentence: str) -> None:
+        """A line that stays."""
+        self.console.print(escape(sentence), soft_wrap=True)
+
     def measuring(self, done: int, total: int) -> None:
         """A bar for the latency measurement."""
         self._advance(MEASURING, done, total, "")
@@ -75,12 +83,26 @@ class ProgressWatch(Watch):
         """The study's own bar."""
         if finished:
             self.console.print(f"{finished} of {total} runs were finished before; {total - finished} to go")
+        if self.study is not None:  # of the search that came before
+            self.bars.remove_task(self.study)
+        self.total, self.ended, self.began = total, finished, self.clock()
         self.study = self.bars.add_task("[bold]runs", total=total, completed=finished, note="")
+
+    def waiting(self, runs: Sequence[WaitingRun], jobs: int) -> None:
+        """The remaining time beside the study's bar."""
+        self.remaining = RemainingTime(self.clock)
+        self.remaining.plan(runs, jobs)
+        if self.study is not None:
+            self.bars.update(self.study, remaining=self.remaining.seconds)
 
     def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, value: float | None) -> None:
         """A bar for each run that is under way; it counts epochs."""
-        note = "" if value is None else f"validation {value:.3f}"
-        self._advance(run, epoch - 1 + step / steps, epochs, note)
+        position = epoch - 1 + step / steps
+        self.remaining.step(run, position, epochs)
+        if not self.remaining.has_ended(run):
+            note = "" if value is None else f"validation {value:.3f}"
+            self._advance(run, position, epochs, note)
+        self.lines.print(lambda: self._line(run, epoch, epochs))
 
     def finished(
         self,
@@ -92,19 +114,27 @@ class ProgressWatch(Watch):
         part: str = "test",
     ) -> None:
         """The bar goes, a line stays."""
-        self._remove(run)
-        self._one_more()
+        self._end(run)
         images = "" if waited is None else f", waited {100 * waited:.0f} % for images"
         line = f"  {escape(run):<28} {part} {metric.name} {value:.4f} {seconds:8.1f} s{images}"
         self.console.print(line, soft_wrap=True)
 
     def failed(self, run: str, message: str) -> None:
         """The bar goes, the reason stays."""
-        self._remove(run)
-        self._one_more()
+        self._end(run, failed=True)
         self.console.print(f"  [red]{escape(run):<28} failed:[/red] {escape(message)}")
 
-    def _one_more(self) -> None:
+    def _line(self, run: str, epoch: int, epochs: int) -> str:
+        elapsed = self.clock() - self.began
+        return (
+            f"  {self.ended} of {count(self.total, 'run')} finished; {run}: epoch {epoch} of {epochs}; "
+            f"{times(elapsed, self.remaining.seconds())}"
+        )
+
+    def _end(self, run: str, *, failed: bool = False) -> None:
+        self.remaining.end(run, failed=failed)
+        self._remove(run)
+        self.ended += 1
         if self.study is not None:
             self.bars.advance(self.study)
 

@@ -27,7 +27,8 @@ class StudyFlags:
     """The flags that the commands of studies share.
 
     Attributes:
-        out: Folder of the study; by default studies/ and a name made of its keys.
+        out: Folder of the study; by default studies/ and a name made of its keys, with a number behind it if
+            that holds another study.
     """
 
     keys: Annotated[StudyKeys, Parameter(name="*", group=STUDY)] = StudyKeys()
@@ -122,6 +123,7 @@ def plan(
     """
     from foveate.cli.progress import ProgressWatch
     from foveate.report.plan.console import plan_table
+    from foveate.studies.engine.joining import choose_folder
     from foveate.studies.plan import plan as plan_study
 
     console = console_beside(flags.json)
@@ -129,13 +131,17 @@ def plan(
     if spread is not None and not 0 < spread <= 100:
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
     with ProgressWatch(console) as watch:
+        out, data = flags.out, None
+        if out is None:
+            out, data = choose_folder(study, Path("studies") / study.name, machine, watch)
         planned = plan_study(
             study,
-            flags.out or Path("studies") / study.name,
+            out,
             machine,
             jobs=flags.machine.jobs,
             spread=None if spread is None else spread / 100,
             watch=watch,
+            data=data,
         )
     console.print(plan_table(planned))
     write_json_to(planned.to_json(), flags.json)
@@ -184,19 +190,23 @@ def _train(
     from foveate.studies.compare import compare as run_study
     from foveate.studies.engine.environment import command_line
     from foveate.studies.engine.folder import refuse_unusable_folder
+    from foveate.studies.engine.joining import choose_folder
     from foveate.studies.search import search as search_options
 
     console = console_beside(flags.json)
     study = read_request(file, subject, flags.keys, flags.recipe)
     machine, jobs, searches = flags.machine.machine(), flags.machine.jobs, search.wanted()
-    out = flags.out or Path("studies") / study.name
     if flags.against is not None:
         find_article(flags.against)
-    refuse_unusable_folder(out)
-    data = None
+    if flags.out is not None:
+        refuse_unusable_folder(flags.out)
     with ProgressWatch(console) as watch:
+        out, data = flags.out, None
+        if out is None:
+            default = Path("studies") / study.name
+            out, data = choose_folder(study, default, machine, watch, searches=searches)
         if searches:
-            study, data = search_options(study, search, out, machine, jobs, watch)
+            study, data = search_options(study, search, out, machine, jobs, watch, data)
         run_study(study, out, machine, jobs=jobs, command=command_line(), watch=watch, data=data)
     # After the processes of the runs have ended: drawing takes a lot of memory.
     return finish(build_report(out, flags.against), flags.json, console)

@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from foveate.records.base import Count, Number, Text, WholeRecord
+from foveate.records.labels import BASELINE
 
 __all__ = [
     "Contrast",
     "Control",
     "Design",
+    "Family",
     "Growth",
     "Kind",
     "Measure",
     "PlannedPair",
     "Search",
+    "Tested",
     "Trial",
     "Value",
 ]
@@ -24,6 +27,10 @@ __all__ = [
 Kind = Literal["compare", "networks", "ablate", "sweep"]
 Measure = Literal["parameters", "macs", "latency"]
 Growth = Literal["width", "depth"]
+Family = Literal["baseline", "all"]
+"""What is compared where nothing was planned: each candidate with the baseline, or all pairs."""
+Tested = Literal["baseline", "all", "planned"]
+"""What a study compares: a family, or its planned comparisons."""
 
 
 class Contrast(WholeRecord):
@@ -83,7 +90,11 @@ class PlannedPair(NamedTuple):
 
 
 class Design(WholeRecord):
-    """The kind of a study, its subject and its planned comparisons; by default all pairs are compared."""
+    """The kind of a study, its subject and its comparisons.
+
+    `family` says what is compared where no contrasts were planned. It is written where it was given; the
+    records of foveate 0.1.0 have none, and compare all pairs.
+    """
 
     kind: Kind = "compare"
     subject: Text | None = None
@@ -91,11 +102,25 @@ class Design(WholeRecord):
     values: tuple[Value, ...] = ()
     controls: tuple[Control, ...] = ()
     search: Search | None = None
+    family: Family = "all"
+
+    def model_post_init(self, context: Any) -> None:
+        """Count every field as given, apart from `family`."""
+        has_family = "family" in self.model_fields_set
+        super().model_post_init(context)
+        if not has_family:
+            self.model_fields_set.discard("family")
+
+    @property
+    def tested(self) -> Tested:
+        """What the study compares."""
+        return "planned" if self.contrasts else self.family
 
     def pairs(self, labels: Sequence[str]) -> list[PlannedPair]:
         """Return the comparisons of the candidates with these labels.
 
-        Without planned comparisons, these are all pairs; a control is compared with its own candidate only.
+        Without planned comparisons, these are the pairs of the family; a control is compared with its own
+        candidate only.
         """
         if self.contrasts:
             return [
@@ -105,6 +130,8 @@ class Design(WholeRecord):
             ]
         own = [(control.label, control.of) for control in self.controls]
         controls = {label for label, _ in own}
-        pairs = combinations([label for label in labels if label not in controls], 2)
+        pairs = list(combinations([label for label in labels if label not in controls], 2))
+        if self.family == "baseline":
+            pairs = [(BASELINE, a if b == BASELINE else b) for a, b in pairs if BASELINE in (a, b)]
         kept = [pair for pair in own if set(pair) <= set(labels)]
         return [PlannedPair(a, b) for a, b in [*pairs, *kept]]

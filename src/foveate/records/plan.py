@@ -1,6 +1,7 @@
 """The record that `foveate plan --json` writes: what the runs of a study take, and what they could detect."""
 
 from foveate.records.base import Count, Json, Number, Record, Switch, Text
+from foveate.records.design import Tested
 from foveate.records.study import StudyData
 
 __all__ = ["Detectable", "Disk", "Plan", "PlannedCandidate"]
@@ -62,6 +63,7 @@ class Plan(Record):
         data: its images.
         recipe: the recipe's keys and values.
         candidates: what the runs of each candidate take.
+        tested: what the study compares.
         runs: number of all runs.
         finished: number of finished runs.
         jobs: runs at a time.
@@ -74,6 +76,7 @@ class Plan(Record):
     data: StudyData
     recipe: dict[Text, Json]
     candidates: tuple[PlannedCandidate, ...]
+    tested: Tested = "all"
     runs: Count
     finished: Count
     jobs: Count

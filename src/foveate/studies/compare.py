@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,23 +14,26 @@ from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLost
 from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.base import FORMAT
 from foveate.records.files import RUNS, STUDY, write_record
+from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import RunRecord, waiting_share
 from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyRecord
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.environment import describe_environment
+from foveate.studies.engine.family import with_family
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study
+from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
-from foveate.studies.engine.watch import Watch
+from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.tasks import find_task
 from foveate.version import __version__
 
-__all__ = ["begin_study", "compare"]
+__all__ = ["Begun", "begin_study", "compare"]
 
 MEASURED_AGAIN_AFTER = 60.0
 """Seconds of training after which latencies are measured again, which takes about 6 s."""
@@ -55,44 +59,88 @@ def compare(
     """
     watch = watch or Watch()
     refuse_unusable_folder(out)
+    refuse_other_study(study, out)
     data = data or open_study(study, out, machine, watch)
     with sole_user(out):
         torch.set_num_threads(machine.threads * jobs)
-        runs, record = begin_study(study, data, out, machine, command, watch)
+        begun = begin_study(study, data, out, machine, command, watch)
+        runs, record = begun.runs, begun.record
         task = find_task(study.task).record
         waiting = [run for run in runs if find_result(out / RUNS / run.id, run.id, task) is None]
         watch.planned(len(runs), len(runs) - len(waiting))
-        failed, started = [], time.monotonic()
+        watch.waiting([WaitingRun(_title(run), run.attention.label) for run in waiting], jobs)
+        failed, started = list(record.failed), time.monotonic()
         for run, error in _carry_out(waiting, data, out, machine, jobs, watch):
             failed.append(
                 FailedRun(id=run.id, attention=run.attention.label, seed=run.seed, error=str(error))
             )
             watch.failed(_title(run), str(error))
             write_record(out / STUDY, record.model_copy(update={"failed": tuple(failed)}))
-        if len(failed) == len(runs):
-            raise WorkError(f"no run could be finished. The first error: {failed[0].error}")
+        if len(failed) - len(record.failed) == len(runs):
+            raise WorkError(f"no run could be finished. The first error: {failed[len(record.failed)].error}")
         if time.monotonic() - started > MEASURED_AGAIN_AFTER:
-            measure_cost(study, data, out, machine, watch)  # if the machine was busy before
+            measure_cost(begun.study, data, out, machine, watch)  # if the machine was busy before
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A study that has its record: with the one that it joined, the runs to carry out, and the record."""
+
+    study: StudySpec
+    runs: list[RunSpec]
+    record: StudyRecord
 
 
 def begin_study(
     study: StudySpec, data: Data, out: Path, machine: Machine, command: str, watch: Watch
-) -> tuple[list[RunSpec], StudyRecord]:
-    """Write study.json and cost.json into `out`, and return the study's runs and its record.
+) -> Begun:
+    """Write study.json and cost.json into `out`, and return the study, its runs and its record.
 
-    The caller must be the folder's `sole_user`.
+    The study joins the one in `out`, if there is one: the record names the runs of both, and only those that
+    are asked for are carried out. Where the report will be another, the one of before is kept. The caller
+    must be the folder's `sole_user`.
+
+    Raises:
+        RequestError: `out` holds another study; nothing was changed.
     """
-    study = with_controls(study, data, out, machine)
+    there = refuse_other_study(study, out, data)
+    study = with_family(with_controls(study, data, out, machine), out)
     runs = study.runs(data.fingerprint)
-    record = _describe(study, data, machine, runs, command)
+    joined = join(study, there, data.fingerprint)
+    _say_what_is_joined(joined, study, out, watch)
+    record = _describe(joined, data, machine, runs, command, there.failed if there else ())
     write_record(out / STUDY, record)
-    measure_cost(study, data, out, machine, watch)
-    return runs, record
+    measure_cost(joined.study, data, out, machine, watch)
+    return Begun(joined.study, runs, record)
+
+
+def _say_what_is_joined(joined: Joined, asked: StudySpec, out: Path, watch: Watch) -> None:
+    if joined.note:
+        watch.note(f"{out}: this {joined.note}.")
+    design = joined.study.design
+    labels = [candidate.label for candidate in joined.study.attention]
+    if asked.family is None and design.tested == "all" and design.kind == "compare" and BASELINE in labels:
+        watch.note(f"{out} was begun with all pairs compared, and keeps that; --family baseline changes it.")
+    kept = keep_report(out) if joined.is_changed else None
+    if kept:
+        watch.note(f"The report of before is kept: {kept}")
 
 
 def _describe(
-    study: StudySpec, data: Data, machine: Machine, runs: list[RunSpec], command: str
+    joined: Joined,
+    data: Data,
+    machine: Machine,
+    runs: list[RunSpec],
+    command: str,
+    failed: tuple[FailedRun, ...],
 ) -> StudyRecord:
+    study, earlier = joined.study, {run.id for run in joined.earlier}
+    asked = [PlannedRun(id=run.id, attention=run.attention.label, seed=run.seed) for run in runs]
+    places = {candidate.label: place for place, candidate in enumerate(study.attention)}
+    planned = sorted(
+        [*joined.earlier, *asked],
+        key=lambda run: (study.seeds.index(run.seed), places[run.attention]),
+    )
     record = StudyRecord(
         format=FORMAT,
         foveate=__version__,
@@ -107,8 +155,8 @@ def _describe(
         statistics=Statistics(adjust=study.adjust, alpha=ALPHA, power=POWER),
         command=command,
         environment=describe_environment(machine.torch_device, machine.threads),
-        runs=tuple(PlannedRun(id=run.id, attention=run.attention.label, seed=run.seed) for run in runs),
-        failed=(),
+        runs=tuple(planned),
+        failed=tuple(run for run in failed if run.id in earlier),
     )
     task = find_task(study.task).record
     return record if task == CLASSIFICATION else record.model_copy(update={"task": task})

@@ -1,6 +1,5 @@
 """`foveate plan`: estimate what a study takes before it starts, from steps measured on this machine."""
 
-import heapq
 import itertools
 import shutil
 import time
@@ -22,8 +21,11 @@ from foveate.records.files import RESULT, RUNS
 from foveate.records.plan import Detectable, Disk, Plan, PlannedCandidate
 from foveate.records.study import read_study
 from foveate.studies.engine.controls import with_controls
+from foveate.studies.engine.family import with_family
 from foveate.studies.engine.images import describe_data, open_study
+from foveate.studies.engine.joining import join, refuse_other_study
 from foveate.studies.engine.network import build_candidate
+from foveate.studies.engine.remaining import seconds_together
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
@@ -49,16 +51,23 @@ def plan(
     jobs: int = 1,
     spread: float | None = None,
     watch: Watch | None = None,
+    data: Data | None = None,
 ) -> Plan:
     """Measure a step of each candidate, and estimate runs, time, disk and the detectable differences.
 
     Args:
         spread: standard deviation of the paired differences between seeds, in the unit of the metric; None
             takes it from the finished runs in `out`, or else assumes three values.
+        data: the study's images, if they are already open.
+
+    Raises:
+        RequestError: the study cannot be started, or `out` holds another one.
     """
     watch = watch or Watch()
-    data = open_study(study, out, machine, watch)
-    study = with_controls(study, data, out, machine)
+    data = data or open_study(study, out, machine, watch)
+    there = refuse_other_study(study, out, data)
+    study = with_family(with_controls(study, data, out, machine), out)
+    whole = join(study, there, data.fingerprint).study
     torch.set_num_threads(machine.threads)
     runs = study.runs(data.fingerprint)
     finished = {run.id for run in runs if (out / RUNS / run.id / RESULT).is_file()}
@@ -73,12 +82,13 @@ def plan(
         data=describe_data(study, data),
         recipe=study.recipe.model_dump(mode="json"),
         candidates=tuple(rows),
+        tested=study.design.tested,
         runs=len(runs),
         finished=len(finished),
         jobs=jobs,
-        seconds=_together([row.run_seconds for row in rows for _ in range(row.left)], jobs),
+        seconds=seconds_together([row.run_seconds for row in rows for _ in range(row.left)], jobs),
         disk=_disk(rows, out, jobs),
-        detectable=tuple(_detectable(study, out if finished else None, spread)),
+        detectable=tuple(_detectable(whole, out if finished else None, spread)),
     )
 
 
@@ -148,14 +158,6 @@ def _time(work: Callable[[Tensor, Tensor], None], loader: Iterable[Any], device:
                 break
         before = now
     return median(times)
-
-
-def _together(runs: list[float], jobs: int) -> float:
-    """Return the seconds that all runs take, `jobs` at a time."""
-    free = [0.0] * jobs
-    for seconds in runs:
-        heapq.heapreplace(free, free[0] + seconds)
-    return max(free)
 
 
 def _disk(rows: list[PlannedCandidate], out: Path, jobs: int) -> Disk:

@@ -15,9 +15,10 @@ from foveate.records.metric import Metric
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import sole_user
 from foveate.studies.engine.images import open_study
+from foveate.studies.engine.joining import refuse_other_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine
-from foveate.studies.engine.watch import Watch
+from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.defaults import TRIALS
 from foveate.studies.spec.request import SearchSettings
 from foveate.studies.spec.study import StudySpec
@@ -33,13 +34,20 @@ __all__ = ["search"]
 
 
 def search(
-    study: StudySpec, settings: SearchSettings, out: Path, machine: Machine, jobs: int, watch: Watch
+    study: StudySpec,
+    settings: SearchSettings,
+    out: Path,
+    machine: Machine,
+    jobs: int,
+    watch: Watch,
+    data: Data | None = None,
 ) -> tuple[StudySpec, Data]:
     """Search the values of a sweep together, and return the study of the best combination, and its images.
 
     Every trial trains on the study's first seed and is scored on its validation part, never on the test
     part. After each epoch, Optuna's median pruner ends a trial that is worse than the median so far. The
-    storage keeps the trials, so the same command resumes the search.
+    storage keeps the trials, so the same command resumes the search. `data` are the study's images, if they
+    are already open.
 
     Raises:
         RequestError: the study is no sweep, optuna is not installed, or the storage cannot be opened.
@@ -47,7 +55,9 @@ def search(
     """
     if study.design.kind != "sweep":
         raise RequestError("--search belongs to sweep: it searches the options that a sweep names")
-    data = open_study(study, out, machine, watch)
+    refuse_other_study(study, out, searches=True)
+    data = data or open_study(study, out, machine, watch)
+    refuse_other_study(study, out, data, searches=True)
     with sole_user(out):
         values = swept_values(study.attention, study.design)
         number = min(settings.trials or TRIALS, math.prod(map(len, values.values())))
@@ -62,6 +72,7 @@ def search(
             trials.enqueue_trial(usual)
         left = max(number - len(ended_trials(trials)), 0)
         watch.planned(number, number - left)
+        watch.waiting([WaitingRun(f"trial {one}", study.attention[1].label) for one in range(left)], jobs)
         given = study, url, out, machine, len(trials.trials)
         outcomes: Generator[tuple[int, Outcome[TrialEnd | None]]]
         if jobs == 1 or left < 2:

@@ -49,7 +49,7 @@ Searcher = Callable[[int, Watch], TrialEnd | None]
 
 def search_name(study: StudySpec, fingerprint: str) -> str:
     """Return the name of the search in its storage; another recipe or other images give another name."""
-    content = study.model_dump(mode="json", exclude={"design", "attention", "adjust"})
+    content = study.model_dump(mode="json", exclude={"design", "attention", "adjust", "family"})
     del content["data"]["source"]
     content |= {"given": study.attention[1].label, "seeds": study.seeds[0], "fingerprint": fingerprint}
     content["values"] = [[one.option, one.value] for one in study.design.values]

@@ -74,7 +74,7 @@ class Run:
     def __init__(
         self, sources: list[str], folder: Path, source: Path | None = None, **settings: object
     ) -> None:
-        self.progress: list[tuple[str, int, int]] = []
+        self.progress: list[tuple[str, float, int, str]] = []
         work = Work(
             find_trained(sources),
             folder,
@@ -123,15 +123,16 @@ def test_every_network_is_scored_and_drawn(networks, images, tmp_path):
     for file in files:
         with Image.open(tmp_path / file) as picture:
             assert picture.width > 300
-    assert run.progress[0] == ("maps of the baseline", 5, 12)
-    assert run.progress[-1] == ("maps of triplet", 12, 12)
+    assert run.progress[0] == ("maps", 0, 4, "the baseline")
+    assert run.progress[-1] == ("maps", 4, 4, "triplet")
 
 
 def test_it_goes_on_where_it_stopped_and_measures_anew_what_is_other(networks, images, tmp_path):
     sources = [networks["none"], networks["se"]]
     first = Run(sources[:1], tmp_path, images).record
     run = Run(sources, tmp_path, images)
-    assert {what for what, _, _ in run.progress} == {"maps of se"}
+    assert {(total, detail) for _, _, total, detail in run.progress} == {(2, "se")}
+    assert all(done >= 1 for _, done, _, _ in run.progress)
     assert run.record["rows"][0] == first["rows"][0]
     assert Run(sources, tmp_path, images).progress == []
     assert Run(sources[:1], tmp_path, images, method="gradcam").progress != []

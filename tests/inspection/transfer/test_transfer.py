@@ -63,8 +63,8 @@ def carry(
 ) -> tuple[dict[str, Any], list[str]]:
     progress: list[str] = []
 
-    def on_progress(what: str, done: int, of: int) -> None:
-        progress.append(what)
+    def on_progress(what: str, done: float, of: int, detail: str = "") -> None:
+        progress.append(detail or what)
 
     work = Work(list(trained), folder, CPU, "", Environment(), on_progress)
     path = transfer(work, TransferSettings(to=str(to), **settings))
@@ -210,7 +210,7 @@ def test_an_interrupted_fine_tuning_goes_on(
     asked = {"how": ("finetune",)} | SHORT
     whole, _ = carry(trained, tmp_path / "whole", colours, **asked)
 
-    def stop(what: str, done: int, of: int) -> None:
+    def stop(what: str, done: int, of: int, detail: str = "") -> None:
         if "fine-tuning" in what and done == of and of > 1:
             raise KeyboardInterrupt
 

@@ -74,9 +74,9 @@ def explain(work: Work, settings: ExplainSettings, source: str | None = None) ->
         first = _first_seeds(work.trained)
         columns: list[GridColumn] = []
         pictures: list[PictureRecord] = []
-        for built in _build(work, settings, subjects, record):
+        for number, built in _build(work, settings, subjects, record):
             try:
-                _score(built, settings, subjects, record, work)
+                _score(number, built, settings, subjects, record, work)
                 if built.trained.name in first:
                     columns.append(make_column(built, subjects, drawn, settings.method, settings.batch_size))
                     if own := draw_own_maps(work.folder, built, subjects, int(drawn[0])):
@@ -123,26 +123,27 @@ def _first_seeds(trained: list[Trained]) -> set[str]:
 
 def _build(
     work: Work, settings: ExplainSettings, subjects: Subjects, record: Assessment[ExplainRow]
-) -> Iterator[BuiltNetwork]:
-    """Build one network at a time; a network without the requested layer is excluded."""
+) -> Iterator[tuple[int, BuiltNetwork]]:
+    """Build one network at a time, and give its place; one without the requested layer is excluded."""
     example = subjects.images(np.array([0]))
-    for one in work.trained:
+    for number, one in enumerate(work.trained):
         try:
             built = build_network(one, settings.layer, example, work.device)
         except RequestError as error:
             _exclude(record, one, error)
         else:
-            yield built
+            yield number, built
 
 
 def _score(
+    number: int,
     built: BuiltNetwork,
     settings: ExplainSettings,
     subjects: Subjects,
     record: Assessment[ExplainRow],
     work: Work,
 ) -> None:
-    """Add the row of one network to the record, unless it was measured before."""
+    """Add the row of the network at place `number` to the record, unless it was measured before."""
     one = built.trained
     key = ExplainKey(
         digest=one.digest,
@@ -158,11 +159,12 @@ def _score(
     )
     if record.find(key) is not None:
         return
-    title = f"maps of {name_in_sentence(one.label)}" + (f", seed {one.seed}" if one.seed is not None else "")
+    title = name_in_sentence(one.label) + (f", seed {one.seed}" if one.seed is not None else "")
 
     def on_progress(done: int) -> None:
-        work.on_progress(title, done, len(subjects))
+        work.on_progress("maps", number + done / len(subjects), len(work.trained), title)
 
+    on_progress(0)
     row = ExplainRow(
         key=key,
         label=one.label,

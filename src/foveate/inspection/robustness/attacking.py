@@ -27,14 +27,15 @@ def attack_network(
     settings: RobustnessSettings,
     device: torch.device,
     record: Assessment[RobustnessRow],
-    on_step: Callable[[str], None],
+    on_step: Callable[[str, float], None],
 ) -> None:
     """Attack one network with every attack asked for, and warn where its gradients may be masked.
 
     The images are `settings.attack_images` of the validation part of its own run, spread over the classes:
     runs of the same seed share them. A network from elsewhere is attacked on test images, and so is a run
     where other images than its own are given. The first row is about the images without an attack. Rows that
-    were measured before are read from the record. An error excludes the network.
+    were measured before are read from the record. An error excludes the network. `on_step` is called with the
+    attack that begins, and the share of the network's attacks that is done.
     """
     rows: list[AttackRow] = []
     missing: list[AttackKey] = []
@@ -52,8 +53,9 @@ def attack_network(
         with one_network(exclude):
             model = NormalisedModel(one.network(device), one.normalise)
             images, labels = _images(one, data, settings.attack_images, device)
-            for key in missing:
-                on_step("clean images" if key.eps is None else f"{key.attack} at {key.eps:g}/255")
+            for done, key in enumerate(missing):
+                title = "clean images" if key.eps is None else f"{key.attack} at {key.eps:g}/255"
+                on_step(title, done / len(missing))
                 rows.append(_measure(model, images, labels, key, settings, len(data.classes)))
                 record.add(rows[-1:])
     for sign in _signs(rows):

@@ -1,7 +1,7 @@
 """Trained networks on corrupted images: made once for all of them, or read from a prepared set."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -41,8 +41,11 @@ class Corrupting:
         self.record, self.prepared = record, prepared
         self.networks: dict[str, nn.Module] = {}
 
-    def measure(self, name: str, severity: int | None) -> None:
-        """Measure the networks that have no row of this condition yet."""
+    def measure(self, name: str, severity: int | None, on_share: Callable[[float], None]) -> None:
+        """Measure the networks that have no row of this condition yet.
+
+        `on_share` is called with the share of the images that is done; never if nothing is left to measure.
+        """
         keys = {one.name: self._key(one, name, severity) for one in self.trained}
         todo = []
         for one in [*self.trained]:
@@ -55,7 +58,9 @@ class Corrupting:
             return
         running = {one.name: RunningScores() for one in todo}
         unreadable: list[str] = []
-        for images, labels in self._batches(name, severity, unreadable):
+        batches = len(self._chunks_of(name, severity))
+        for done, (images, labels) in enumerate(self._batches(name, severity, unreadable)):
+            on_share(done / batches)
             for one in [one for one in todo if one in self.trained]:
                 self._answer(one, images, labels, running[one.name], _in_words(name, severity))
         self._exclude_unreadable(name, severity, len(unreadable), unreadable[:MOST_NAMED])
@@ -121,20 +126,27 @@ class Corrupting:
         self, name: str, severity: int | None, unreadable: list[str]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Give images (B, C, H, W) in 0..1 and labels (B,), on the device; add bad files to `unreadable`."""
+        chunks = self._chunks_of(name, severity)
         if self.prepared is not None and severity is not None and name in self.prepared.corruptions:
-            for chunk in self._chunks(self.prepared.labels(name, severity)):
+            for chunk in chunks:
                 images, labels, bad = self.prepared.read(name, severity, chunk)
                 unreadable += bad
                 if len(labels):
                     yield images.to(self.device), labels.to(self.device)
             return
         store = self.data.test
-        for place, chunk in enumerate(self._chunks(store.labels)):
+        for place, chunk in enumerate(chunks):
             canvases, labels = store.__getitems__(chunk)
             images = seen(canvases.to(self.device), self.data.image_size)
             if name != CLEAN:
                 images = corrupt(images, name, severity, self._generator(name, severity, place))
             yield images, labels.to(self.device)
+
+    def _chunks_of(self, name: str, severity: int | None) -> list[np.ndarray]:
+        """Return the places of the images of each batch."""
+        if self.prepared is not None and severity is not None and name in self.prepared.corruptions:
+            return self._chunks(self.prepared.labels(name, severity))
+        return self._chunks(self.data.test.labels)
 
     def _chunks(self, labels: np.ndarray) -> list[np.ndarray]:
         cap, size = self.settings.images, self.settings.batch_size

@@ -98,11 +98,13 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
             corrupting = Corrupting(trained, data, settings, work.device, record, prepared)
             steps: list[Condition] = [(CLEAN, None), *conditions]
             for done, (name, severity) in enumerate(steps):
-                on_progress(name if severity is None else f"{name} {severity}", done, len(steps))
-                corrupting.measure(name, severity)
+                title = name if severity is None else f"{name} {severity}"
+                on_share = partial(_report, on_progress, "corruptions", done, len(steps), title)
+                corrupting.measure(name, severity, on_share)
             on_progress("corruptions", len(steps), len(steps))
             for done, one in enumerate(trained if settings.attacks else ()):
-                on_step = partial(_report_attack, on_progress, one.label, done, len(trained))
+                title = one.label if one.seed is None else f"{one.label}, seed {one.seed}"
+                on_step = partial(_report_attack, on_progress, done, len(trained), title)
                 attack_network(one, data, settings, work.device, record, on_step)
             if settings.attacks:
                 on_progress("attacks", len(trained), len(trained))
@@ -151,5 +153,12 @@ def _exclude_missing(
         record.exclude(f"{name}, severity {severity}: the prepared set does not have it.")
 
 
-def _report_attack(on_progress: OnProgress, label: str, done: int, total: int, attack: str) -> None:
-    on_progress(f"{label}: {attack}", done, total)
+def _report(on_progress: OnProgress, what: str, done: int, total: int, title: str, share: float) -> None:
+    """Report that `share` of the part after `done` parts is done."""
+    on_progress(what, done + share, total, title)
+
+
+def _report_attack(
+    on_progress: OnProgress, done: int, total: int, title: str, attack: str, share: float
+) -> None:
+    _report(on_progress, "attacks", done, total, f"{title}: {attack}", share)

@@ -65,7 +65,7 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
         asked = [row for one in work.trained for row in measurements.of(one, matches[one.classes].class_map)]
         for number, measurement in enumerate(asked):
             if record.find(measurement.key) is None:
-                work.on_progress(measurement.title, number, len(asked))
+                work.on_progress("transfer", number, len(asked), measurement.title)
                 _measure(record, measurement)
     return record.path
 

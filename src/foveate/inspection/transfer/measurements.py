@@ -206,9 +206,12 @@ class Measurements:
             for one in settings.mechanisms if trained.label == BASELINE else ():
                 yield Tuning(trained, choice, data, recipe, seed, one)
 
+    def _report_tuning(self, title: str, done: int, total: int) -> None:
+        self.on_progress("fine-tuning, steps", done, total, title)
+
     def _fine_tune(self, key: TunedKey, tuning: Tuning, title: str) -> TunedRow:
         machine = Machine(str(self.device), torch.get_num_threads())
-        run = fine_tune(tuning, self.folder, machine, partial(self.on_progress, title))
+        run = fine_tune(tuning, self.folder, machine, partial(self._report_tuning, title))
         assert run.data is not None  # every version that fine-tunes records it
         return _row(
             TunedRow,

@@ -11,6 +11,8 @@ from foveate.records.plan import Detectable, Disk, Plan
 
 __all__ = ["duration", "plan_table"]
 
+COMPARED = {"baseline": " with the baseline", "all": " (all pairs)", "planned": " (those planned)"}
+"""What the comparisons are, behind their number."""
 UNITS = ((86400, "days"), (3600, "h"), (60, "min"))
 
 
@@ -34,7 +36,7 @@ def plan_table(planned: Plan) -> Group:
     lines = [
         Text(f"{count(left, 'run')} to go{at_a_time}: about {duration(planned.seconds)}.", style="bold"),
         *map(Text, _disk(planned.disk)),
-        *map(Text, _detectable(planned.detectable)),
+        *map(Text, _detectable(planned.detectable, COMPARED[planned.tested])),
     ]
     return Group(Padding(table, (1, 0)), *lines)
 
@@ -55,7 +57,7 @@ def _disk(disk: Disk) -> list[str]:
     return lines
 
 
-def _detectable(rows: tuple[Detectable, ...]) -> list[str]:
+def _detectable(rows: tuple[Detectable, ...], compared: str) -> list[str]:
     lines = []
     for row in rows:
         if row.difference is None:
@@ -68,6 +70,6 @@ def _detectable(rows: tuple[Detectable, ...]) -> list[str]:
         )
         lines.append(
             f"If differences between seeds spread by {100 * row.spread:.2f} points ({source}), {limit} would "
-            f"likely be detected, with p adjusted for {count(row.comparisons, 'comparison')}."
+            f"likely be detected, with p adjusted for {count(row.comparisons, 'comparison')}{compared}."
         )
     return lines

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +14,8 @@ from foveate.report.core.notation import group_name, score
 from foveate.report.study.claims import claims, conditions
 from foveate.report.study.contrasts import gain_cell
 from foveate.report.study.summary import Summary
-from foveate.report.study.tables import latency_change
+from foveate.report.study.tables import family_sentence, latency_change
+from foveate.report.study.undertraining import guessing_sentence
 
 __all__ = ["console_table"]
 
@@ -23,9 +24,11 @@ def console_table(summary: Summary) -> Group:
     """Lay out the verdict and the table of candidates, to be printed with rich."""
     headline, *rest = summary.verdict
     printed = [*conditions(summary), *claims(summary)] if summary.against else []
-    parts = [Padding(_rows(summary), (1, 0))]
+    parts: list[RenderableType] = [Padding(_rows(summary), (1, 0))]
     if summary.study.design.contrasts:
         parts.append(Padding(_contrasts(summary), (0, 0, 1, 0)))
+    below = [guessing_sentence(summary), family_sentence(summary) if summary.comparisons else ""]
+    parts += [Text(sentence, style="dim") for sentence in below if sentence]
     lines = map(Text, [*rest, *printed, *summary.missing])
     return Group(Text(headline, style="bold"), *lines, *parts)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from foveate.evaluation.comparisons import Comparison, make_comparison
+from foveate.evaluation.guessing import Guessing
 from foveate.evaluation.statistics import Anova, Description, PairedTest
 from foveate.records.base import FORMAT, JsonObject
 from foveate.records.cost import CostRecord
@@ -23,6 +24,7 @@ TEST = TypeAdapter(PairedTest)
 ANOVA = TypeAdapter(Anova | None)
 CHANGE = TypeAdapter(ClassChange)
 PRINTED = TypeAdapter(PrintedFigures)
+GUESSING = TypeAdapter(Guessing | None)
 
 
 def summary_from_json(content: JsonObject) -> Summary:
@@ -45,6 +47,7 @@ def summary_from_json(content: JsonObject) -> Summary:
         missing=tuple(content["missing"]),
         report=Path(content.get("report", "")),
         verdict=tuple(content["verdict"]),
+        guessing=GUESSING.validate_python(content.get("guessing")),
         against=_printed(content["against"]) if "against" in content else None,
     )
 
@@ -61,6 +64,7 @@ def _row(row: JsonObject, study: StudyDescription) -> SummaryRow:
         fluctuation=DESCRIPTION.validate_python(row["fluctuation"]),
         input_share=DESCRIPTION.validate_python(row["input_share"]),
         train_seconds=DESCRIPTION.validate_python(row["train_seconds"]),
+        still_improving=row.get("still_improving"),
     )
 
 

@@ -25,6 +25,7 @@ def row_numbers(summary: Summary) -> Iterator[Row]:
         content["efficiency_score"] = row.efficiency_score
         for name in ("epochs_to_95", "fluctuation", "input_share", "train_seconds"):
             content |= _described(name, getattr(row, name))
+        content["still_improving"] = row.still_improving
         yield content
 
 

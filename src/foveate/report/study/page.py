@@ -9,7 +9,8 @@ from foveate.report.study.claims import article_table, claims, conditions, with_
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
 from foveate.report.study.summary import Summary
-from foveate.report.study.tables import results_table, tests_table, training_table
+from foveate.report.study.tables import family_sentence, results_table, tests_table, training_table
+from foveate.report.study.undertraining import guessing_sentence
 
 __all__ = ["render_page"]
 
@@ -34,6 +35,8 @@ def render_page(
         many_classes=MANY_CLASSES,
         class_sentences=class_changes_sentences(summary.class_changes, summary.untested_classes),
         results=with_article(results_table(summary), summary),
+        guessing=guessing_sentence(summary),
+        family=family_sentence(summary),
         tests=tests_table(summary),
         contrasts=with_points(contrasts_table(summary), summary),
         values=values_table(summary),

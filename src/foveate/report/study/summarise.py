@@ -1,6 +1,7 @@
 """The summary of a study from its records."""
 
 from foveate.evaluation.comparisons import Comparison, compare_candidates
+from foveate.evaluation.guessing import guessing
 from foveate.evaluation.intervals import AMOUNT, bounds_of
 from foveate.evaluation.noise import describe_noise, noise_of_cost
 from foveate.evaluation.statistics import (
@@ -12,11 +13,13 @@ from foveate.evaluation.statistics import (
 )
 from foveate.records.cost import CostRecord, CostRow
 from foveate.records.labels import BASELINE
+from foveate.records.metric import CLASSIFICATION
 from foveate.records.study import StudyRecords
 from foveate.report.study.class_changes import class_changes, untested_classes
 from foveate.report.study.dynamics import DYNAMICS
 from foveate.report.study.latency import ratio_to_baseline
 from foveate.report.study.summary import Price, Summary, SummaryRow
+from foveate.report.study.undertraining import is_still_improving
 from foveate.report.study.verdict import verdict
 
 __all__ = ["summarise"]
@@ -40,6 +43,7 @@ def summarise(records: StudyRecords) -> Summary:
         label: {seed: run.test.per_class for seed, run in by_seed.items()}
         for label, by_seed in records.results.items()
     }
+    first = next(run for _, _, run in records.runs())
     summary = Summary(
         study=study,
         cost=records.cost,
@@ -54,6 +58,8 @@ def summarise(records: StudyRecords) -> Summary:
         untested_classes=tuple(untested_classes(per_class, study.data.classes)),
         missing=records.missing,
         report=records.folder / "report" / "index.html",
+        asked=len(study.runs),
+        guessing=guessing(first.test.per_class) if study.task == CLASSIFICATION else None,
     )
     return summary.with_verdict(verdict(summary))
 
@@ -80,6 +86,7 @@ def _row(records: StudyRecords, label: str, test: Comparison | None) -> SummaryR
         ),
         **dynamics,
         train_seconds=describe([run.seconds for run in runs], AMOUNT),
+        still_improving=is_still_improving([run.epochs for run in runs], task.primary),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from foveate.evaluation.comparisons import Comparison
+from foveate.evaluation.guessing import Guessing
 from foveate.evaluation.statistics import Anova, Description
 from foveate.records.base import JsonObject
 from foveate.records.cost import CostRecord
@@ -60,6 +61,8 @@ class SummaryRow:
         fluctuation: standard deviation of the validation value over the last tenth of the epochs.
         input_share: share of the training's time that waited for images.
         train_seconds: of one run.
+        still_improving: whether its validation value still improves at the end of the training; None where
+            that cannot be said (see `foveate.report.study.undertraining`).
     """
 
     attention: str
@@ -71,6 +74,7 @@ class SummaryRow:
     fluctuation: Description
     input_share: Description
     train_seconds: Description
+    still_improving: bool | None = None
 
     def to_json(self) -> JsonObject:
         """Return the row as `--json` gives it: scores and price stand beside the rest."""
@@ -89,17 +93,19 @@ class Summary:
         cost: the record of costs, for the conditions under which they were measured.
         noise: what speaks against the latencies, in words, the worst first.
         rows: the candidates with finished runs, the baseline first.
-        comparisons: the planned comparisons, or all pairs.
+        comparisons: the planned comparisons, or those of the family.
         family: number of different pairs that were tested.
         alpha_per_test: the level that the smallest p value of the family must pass.
         anova: over the seeds that every candidate has finished.
         detectable_difference: from the baseline, at the fewest seeds that any comparison with it has.
-        class_changes: of a classification in which all pairs are compared.
+        class_changes: of a classification in which no comparison was planned.
         untested_classes: classes without a test image.
         missing: what is missing, in sentences.
         report: the path of the page.
         verdict: the sentences, the headline first.
         against: the figures of an article that were asked for.
+        guessing: what guessing gets on the test part of a classification.
+        asked: number of runs that the study asks for.
     """
 
     study: StudyDescription
@@ -117,6 +123,8 @@ class Summary:
     report: Path
     verdict: tuple[str, ...] = ()
     against: PrintedFigures | None = None
+    guessing: Guessing | None = None
+    asked: int = 0
 
     @property
     def metric(self) -> Metric:
@@ -152,10 +160,15 @@ class Summary:
                 "cost": self.cost_conditions,
                 "foveate": self.study.foveate,
                 "statistics": study["statistics"]
-                | {"comparisons": self.family, "alpha_per_test": self.alpha_per_test},
+                | {
+                    "comparisons": self.family,
+                    "alpha_per_test": self.alpha_per_test,
+                    "family": self.study.design.tested,
+                },
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],
+            "guessing": asdict(self.guessing) if self.guessing else None,
             "tests": [test.to_json() for test in self.comparisons],
             "anova": asdict(self.anova) if self.anova else None,
             "detectable_difference": self.detectable_difference,

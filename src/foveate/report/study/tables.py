@@ -9,7 +9,22 @@ from foveate.report.core.outcomes import outcome_cell, untested_because
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.summary import Summary, SummaryRow
 
-__all__ = ["change_from_baseline", "latency_change", "results_table", "tests_table", "training_table"]
+__all__ = [
+    "change_from_baseline",
+    "family_sentence",
+    "latency_change",
+    "results_table",
+    "tests_table",
+    "training_table",
+]
+
+
+CAPTIONS = {
+    "baseline": "Paired tests against the baseline",
+    "all": "Paired tests of all mechanisms",
+    "planned": "Paired tests of the planned comparisons",
+}
+"""The captions of the table of tests, by what was tested."""
 
 
 def results_table(summary: Summary) -> Table:
@@ -37,7 +52,7 @@ def results_table(summary: Summary) -> Table:
         ),
         Column(
             "Adjusted p",
-            f"Paired t-test against the baseline, adjusted for all comparisons "
+            f"Paired t-test against the baseline, adjusted for {count(summary.family, 'comparison')} "
             f"({settings.adjust.capitalize()}); "
             f"under {settings.alpha:g} a difference is significant.",
         ),
@@ -103,7 +118,7 @@ def tests_table(summary: Summary) -> Table:
         ]
         for test in summary.comparisons
     ]
-    return Table("tests", "Paired tests of all mechanisms", columns, rows)
+    return Table("tests", CAPTIONS[summary.study.design.tested], columns, rows)
 
 
 def training_table(summary: Summary) -> Table:
@@ -146,6 +161,28 @@ def latency_change(row: SummaryRow, summary: Summary) -> str:
     change = change_from_baseline(row, row.price.latency_increase_percent)
     is_sure = not summary.noise and row.price.is_latency_significant
     return change if is_sure or not change else f"? {change}"
+
+
+def family_sentence(summary: Summary) -> str:
+    """Say what was compared, and for how many comparisons p values are adjusted."""
+    compared = {
+        "baseline": "each mechanism is compared with the baseline",
+        "all": "each pair of candidates is compared",
+        "planned": "the planned comparisons are made, and no other",
+    }[summary.study.design.tested]
+    design = summary.study.design
+    if design.controls and design.tested != "planned":
+        compared += ", and each cost-matched control with its own mechanism"
+    adjust = summary.study.statistics.adjust.capitalize()
+    rest = (
+        " Pairs of mechanisms are not tested: that would take power away from these (--family all)."
+        if design.tested == "baseline" and len(summary.rows) > 2
+        else ""
+    )
+    return (
+        f"Family: {compared}. That is {count(summary.family, 'comparison')}, for which p values are adjusted "
+        f"({adjust}).{rest}"
+    )
 
 
 def _mean_cell(row: SummaryRow, metric: Metric) -> Cell:

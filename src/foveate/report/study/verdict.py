@@ -12,6 +12,7 @@ from foveate.records.metric import Metric
 from foveate.report.core.notation import contrast_name
 from foveate.report.study.evidence import evidence, largest, limits, price
 from foveate.report.study.summary import Price, Summary, SummaryRow
+from foveate.report.study.undertraining import chance_sentences, improvement_sentences
 
 __all__ = ["verdict"]
 
@@ -31,8 +32,12 @@ def verdict(summary: Summary) -> list[str]:
     controls = {control.label for control in summary.study.design.controls}
     rows = {row.attention: row for row in summary.rows if row.attention not in controls}
     tests = [test for test in summary.comparisons if not test.pair & controls]
+    headline, *findings = _findings(summary, rows, tests)
     return [
-        *_findings(summary, rows, tests),
+        headline,
+        *chance_sentences(summary),
+        *findings,
+        *improvement_sentences(summary),
         *(_control(summary, control) for control in summary.study.design.controls),
         *_reservations(summary),
     ]
@@ -61,7 +66,7 @@ def _findings(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
 def _reservations(summary: Summary) -> list[str]:
     """State what the verdict does not rest on: missing runs, rough latencies, other data and recipes."""
     study, sentences = summary.study, []
-    asked = len(study.attention) * len(study.seeds)
+    asked = summary.asked
     absent = asked - sum(row.runs for row in summary.rows)
     if absent:
         sentences.append(
@@ -207,11 +212,16 @@ def _control(summary: Summary, control: Control) -> str:
 
 
 def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
-    """Take the cheapest of the better mechanisms that could not be told apart from the best of them."""
+    """Take the cheapest of the better mechanisms that could not be told apart from the best of them.
+
+    If mechanisms were not compared with each other, name both the cheapest and the best of the better ones.
+    """
     best = max(better, key=_gain).b
     if len(better) == 1:
         return f"Take {best} if its price suits you: it alone was shown to be better than the baseline."
     pairs = {test.pair: test for test in tests}
+    if not any(BASELINE not in pair for pair in pairs):
+        return _choice_untested(metric, better, best, rows)
     others = [test.b for test in better if test.b != best]
     tied = [label for label in others if not pairs[frozenset((label, best))].is_significant]
     if not tied:
@@ -235,6 +245,22 @@ def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
         f"Take {cheapest} if its price suits you: it was shown to be better than the baseline, and it is "
         f"the cheapest of those that could not be told apart from the best, {best} (difference seen: "
         f"{metric.write_size(test.test.difference or 0.0)}{unseen})."
+    )
+
+
+def _choice_untested(metric: Metric, better: Tests, best: str, rows: Rows) -> str:
+    """Choose among the better mechanisms where they were compared with the baseline only."""
+    cheapest = min([best, *(test.b for test in better)], key=lambda label: _expense(rows[label].price))
+    untested = "They were not compared with each other; --family all does that."
+    shown = f"the {len(better)} mechanisms shown to be better than the baseline"
+    if cheapest == best:
+        return (
+            f"Take {best} if its price suits you: of {shown} it has the {metric.superlative} mean, and none "
+            f"costs less. {untested}"
+        )
+    return (
+        f"Take {cheapest} or {best} if its price suits you: of {shown}, {cheapest} is the cheapest, and "
+        f"{best} has the {metric.superlative} mean. {untested}"
     )
 
 

@@ -1,15 +1,29 @@
 """The interface through which a study reports its progress."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 from foveate.records.metric import Metric
 from foveate.records.study import StudyData
 
-__all__ = ["OnProgress", "QueuedWatch", "Watch"]
+__all__ = ["OnProgress", "QueuedWatch", "WaitingRun", "Watch"]
 
-OnProgress = Callable[[str, int, int], None]
-"""Called with the progress of other work: what is being done, how much is done, and of how much."""
+
+class OnProgress(Protocol):
+    """Called with the progress of other work than a study."""
+
+    def __call__(self, what: str, done: float, total: int, detail: str = "", /) -> None:
+        """Report that of `what`, for example "corruptions", `done` of `total` are done.
+
+        `detail` is the part that is under way.
+        """
+
+
+class WaitingRun(NamedTuple):
+    """A run that is to be carried out: its title, and the label of its candidate."""
+
+    title: str
+    candidate: str
 
 
 class Watch:
@@ -21,8 +35,14 @@ class Watch:
     def opened(self, data: StudyData) -> None:
         """Report that the images are read; `data` describes them."""
 
+    def note(self, sentence: str) -> None:
+        """Report what the study does to what is in its folder."""
+
     def planned(self, total: int, finished: int) -> None:
         """Report the number of runs, and how many of them were finished before."""
+
+    def waiting(self, runs: Sequence[WaitingRun], jobs: int) -> None:
+        """Report the runs that are to be carried out, in their order, `jobs` at a time."""
 
     def measuring(self, done: int, total: int) -> None:
         """Report the progress of the measurement of latencies."""

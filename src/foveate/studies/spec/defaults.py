@@ -2,10 +2,11 @@
 
 from typing import Final
 
-__all__ = ["ADJUST", "DEFAULT_RECIPE", "GROW", "RECIPE_OF_DATA", "SEEDS", "TRIALS"]
+__all__ = ["ADJUST", "DEFAULT_RECIPE", "FAMILY", "GROW", "RECIPE_OF_DATA", "SEEDS", "TRIALS"]
 
 SEEDS: Final = 3
 ADJUST: Final = "holm"
+FAMILY: Final = "baseline"
 GROW: Final = "width"
 TRIALS: Final = 20
 DEFAULT_RECIPE = "default"

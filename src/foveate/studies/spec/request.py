@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
-from foveate.studies.spec.defaults import ADJUST, GROW, SEEDS, TRIALS
+from foveate.studies.spec.defaults import ADJUST, FAMILY, GROW, SEEDS, TRIALS
 
 if TYPE_CHECKING:
     from foveate.studies.spec.study import StudySpec
@@ -74,6 +74,8 @@ class StudyKeys:
         image_column: Column that holds the images, for a parquet or hub data set with several.
         label_column: Column that holds the labels, for a parquet or hub data set with several.
         adjust: How p values are adjusted for the number of tests: holm or bonferroni.
+        family: What foveate compare tests: baseline, each mechanism against the baseline; or all, each pair
+            of candidates, which takes larger differences to be shown. A study that was begun keeps its own.
         control: Train beside each mechanism a baseline that is enlarged to the same cost, measured in
             parameters, macs or latency.
         grow: How --control enlarges the baseline: width or depth.
@@ -90,6 +92,7 @@ class StudyKeys:
     image_column: str | None = None
     label_column: str | None = None
     adjust: Annotated[str | None, Parameter(show_default=ADJUST)] = None
+    family: Annotated[str | None, Parameter(show_default=FAMILY)] = None
     control: str | None = None
     grow: Annotated[str | None, Parameter(show_default=GROW)] = None
 

@@ -16,7 +16,8 @@ from pydantic import (
 from foveate.data.layout import SMALLEST_IMAGE
 from foveate.errors import RequestError, unknown_name
 from foveate.records.base import Json
-from foveate.records.design import Design, Growth, Measure
+from foveate.records.design import Design, Family, Growth, Measure
+from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
 from foveate.studies.spec.candidate import Candidate
@@ -67,7 +68,8 @@ class StudySpec(_TaskSpec):
     """A study: candidates × seeds with one recipe on one data set, and the comparisons that it plans.
 
     `backbone` is None if each candidate is a network of its own. `control` asks for cost-matched controls of
-    the mechanisms, by that measure; `grow` says how the baseline is enlarged for them.
+    the mechanisms, by that measure; `grow` says how the baseline is enlarged for them. `family` asks what is
+    compared; None leaves it to the folder of the study (see `foveate.studies.engine.family.with_family`).
     """
 
     data: DataChoice
@@ -80,6 +82,7 @@ class StudySpec(_TaskSpec):
     seeds: tuple[int, ...] = Field(min_length=1)
     recipe: Recipe
     adjust: Literal["holm", "bonferroni"] = ADJUST
+    family: Family | None = None
 
     @property
     def name(self) -> str:
@@ -143,7 +146,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     Args:
         settings: data; the subject: attention, ablate or sweep (with values) on a backbone, or backbones;
             seeds (their number, or a list), recipe (a name, a path, or a mapping that may have a `base`),
-            adjust, pretrained, control, grow, and the fields of DataChoice.
+            adjust, family, pretrained, control, grow, and the fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
@@ -167,9 +170,9 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             'no as numbers and switches: put the name in quotes, "007"'
         )
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
-    kept = ("pretrained", "adjust", "control", "grow")
+    kept = ("pretrained", "adjust", "family", "control", "grow")
     try:
-        return StudySpec(
+        study = StudySpec(
             data=DataChoice(source=source, **choice),
             backbone=backbone,
             attention=candidates,
@@ -180,6 +183,23 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
         )
     except ValidationError as error:
         raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
+    _check_family(study)
+    return study
+
+
+def _check_family(study: StudySpec) -> None:
+    """Refuse a family that the study cannot have."""
+    kind = study.design.kind
+    if study.family is not None and kind in ("ablate", "sweep"):
+        raise RequestError(
+            f"family = {study.family}: {kind} tests the comparisons that it plans, and no other: leave the "
+            "family out"
+        )
+    if study.family == "baseline" and BASELINE not in [one.label for one in study.attention]:
+        raise RequestError(
+            "family = baseline: the study has no baseline to compare with: "
+            + ("give all, or leave it out" if kind == "networks" else "add none to attention, or give all")
+        )
 
 
 def _recipe(given: Any, source: str, changes: Mapping[str, Any]) -> Recipe:
