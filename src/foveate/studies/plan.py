@@ -25,6 +25,7 @@ from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
+from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
@@ -57,6 +58,7 @@ def plan(
             takes it from the finished runs in `out`, or else assumes three values.
     """
     watch = watch or Watch()
+    study = with_weights(study, watch)
     data = open_study(study, out, machine, watch)
     study = with_controls(study, data, out, machine)
     torch.set_num_threads(machine.threads)
@@ -65,7 +67,7 @@ def plan(
     rows = []
     for number, candidate in enumerate(study.attention):
         watch.measuring(number, len(study.attention))
-        left = [run for run in runs if run.attention == candidate and run.id not in finished]
+        left = [run for run in runs if run.attention.label == candidate.label and run.id not in finished]
         rows.append(_measure(study, candidate, data, machine, len(left)))
     watch.measuring(len(study.attention), len(study.attention))
     return Plan(

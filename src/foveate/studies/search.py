@@ -17,6 +17,7 @@ from foveate.studies.engine.folder import sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine
+from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.defaults import TRIALS
 from foveate.studies.spec.request import SearchSettings
@@ -47,6 +48,7 @@ def search(
     """
     if study.design.kind != "sweep":
         raise RequestError("--search belongs to sweep: it searches the options that a sweep names")
+    study = with_weights(study, watch)
     data = open_study(study, out, machine, watch)
     with sole_user(out):
         values = swept_values(study.attention, study.design)

@@ -2,12 +2,22 @@
 
 from typing import Final
 
-__all__ = ["ADJUST", "DEFAULT_RECIPE", "GROW", "RECIPE_OF_DATA", "SEEDS", "TRIALS"]
+__all__ = [
+    "ADJUST",
+    "DEFAULT_RECIPE",
+    "FINE_TUNING_RECIPE",
+    "GROW",
+    "RECIPE_OF_DATA",
+    "SEEDS",
+    "TRIALS",
+]
 
 SEEDS: Final = 3
 ADJUST: Final = "holm"
 GROW: Final = "width"
 TRIALS: Final = 20
 DEFAULT_RECIPE = "default"
+FINE_TUNING_RECIPE = "fine_tuning"
+"""The default recipe of studies that start from pretrained weights."""
 RECIPE_OF_DATA = {"digits": "digits"}
 """The default recipes of data sets that have their own."""
