@@ -96,6 +96,11 @@ class StudyDescription(Record):
     task: TaskRecord = CLASSIFICATION
     start: Start | None = None
 
+    @property
+    def weights_sha256(self) -> tuple[str, ...]:
+        """The checksums of the pretrained weights that the study starts from."""
+        return tuple(one.sha256 for one in self.start.weights) if self.start else ()
+
 
 class StudyRecord(StudyDescription):
     """OUT/study.json: the description of a study and its runs. Studies write it, and reports read it."""

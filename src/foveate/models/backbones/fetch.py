@@ -159,6 +159,7 @@ def _ask(source: _Source) -> None:
             urllib.request.build_opener(_Unredirected).open(request, timeout=PATIENCE).close()
             outcome.append(None)
         except urllib.error.HTTPError as error:
+            error.close()
             outcome.append(error if error.code >= 400 else None)
         except Exception as error:  # refused, unknown, interrupted, not HTTP
             outcome.append(error)

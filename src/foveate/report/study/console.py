@@ -13,6 +13,7 @@ from foveate.report.core.console import terminal_table
 from foveate.report.core.notation import group_name, score
 from foveate.report.study.claims import claims, conditions
 from foveate.report.study.contrasts import gain_cell
+from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import latency_change
 
@@ -26,7 +27,7 @@ def console_table(summary: Summary) -> Group:
     parts = [Padding(_rows(summary), (1, 0))]
     if summary.study.design.contrasts:
         parts.append(Padding(_contrasts(summary), (0, 0, 1, 0)))
-    lines = map(Text, [*rest, *printed, *summary.missing])
+    lines = map(Text, [*rest, *start_sentences(summary.study), *printed, *summary.missing])
     return Group(Text(headline, style="bold"), *lines, *parts)
 
 

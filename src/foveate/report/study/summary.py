@@ -153,6 +153,7 @@ class Summary:
                 "foveate": self.study.foveate,
                 "statistics": study["statistics"]
                 | {"comparisons": self.family, "alpha_per_test": self.alpha_per_test},
+                **({"start": study["start"]} if self.study.start else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],
