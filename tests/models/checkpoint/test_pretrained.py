@@ -62,6 +62,15 @@ def test_weights_are_adapted_to_classes_and_channels(name, stem, heads, tmp_path
     assert all(torch.equal(network.state_dict()[key], drawn[key]) for key in of_heads)
 
 
+def test_weights_for_grey_images_are_taken_for_grey_images_alone(tmp_path):
+    file, weights = saved("cifar_resnet8", tmp_path, in_chans=1)
+    assert differing(create_pretrained("cifar_resnet8", file), weights) == set()
+    with pytest.raises(
+        RequestError, match=r"differ in shape: conv1.weight \(16, 1, 3, 3\) for \(16, 3, 3, 3\)"
+    ):
+        create_pretrained("cifar_resnet8", file, channels=3)
+
+
 def test_a_file_without_a_head_gets_a_new_one(tmp_path):
     _, weights = saved("cifar_resnet8", tmp_path)
     kept = {key: value for key, value in weights.items() if not key.startswith("fc.")}

@@ -28,25 +28,27 @@ def create_pretrained(
     weights: Path,
     *,
     classes: int | None = None,
-    channels: int = 3,
+    channels: int | None = None,
     image_size: int | None = None,
 ) -> nn.Module:
     """Build the network called `name` as `create_backbone` does, and load the file `weights` into it.
 
-    `classes` None is the number that the weights have a head for. For another number the head keeps the
-    weights that it was built with, drawn from torch's global generator. For another number of `channels` than
-    3, the weights of the first convolution are summed or repeated, as timm does. Weights in an older layout
-    of timm's or of the authors' are converted by timm.
+    `classes` and `channels` None are those of the weights. For another number of classes the head keeps the
+    weights that it was built with, drawn from torch's global generator. Weights of
+    the first convolution for 3 channels are summed or repeated for another number, as timm does. Weights in
+    an older layout of timm's or of the authors' are converted by timm.
 
     Raises:
         RequestError: the file holds no weights, or those of another network; the first keys that differ are
             named.
     """
     tensors: Mapping[str, Tensor] = read_tensors(weights)
-    if classes is None:
+    if classes is None or channels is None:
         with torch.device("meta"):
             shapes = create_backbone(name, classes=2, for_weights=True)
-        classes = _head_rows(shapes, without_wrappers(tensors, shapes)) or _declared_classes(shapes)
+        named = without_wrappers(tensors, shapes)
+        classes = classes or _head_rows(shapes, named) or _declared_classes(shapes)
+        channels = channels or _stem_channels(shapes, name, named) or 3
     network = create_backbone(
         name, classes=classes, channels=channels, image_size=image_size, for_weights=True
     )
@@ -136,6 +138,12 @@ def _head_rows(network: nn.Module, tensors: Mapping[str, Tensor]) -> int | None:
     """Return the number of classes that `tensors` have a head for, if they have one."""
     weights = (tensors.get(f"{head}.weight") for head in declared_heads(network))
     return next((len(weight) for weight in weights if weight is not None), None)
+
+
+def _stem_channels(network: nn.Module, name: str, tensors: Mapping[str, Tensor]) -> int | None:
+    """Return the number of channels that `tensors` have a first convolution for, if they have one."""
+    stems = (tensors.get(f"{path}.weight") for path in _stems(network, name))
+    return next((stem.shape[1] for stem in stems if stem is not None and stem.ndim == 4), None)
 
 
 def _declared_classes(network: nn.Module) -> int:

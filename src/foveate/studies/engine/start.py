@@ -6,7 +6,6 @@ from pathlib import Path
 from foveate.data import Data
 from foveate.errors import RequestError, WorkError
 from foveate.files import file_sha256
-from foveate.models.backbones.create import own_image_size
 from foveate.models.backbones.fetch import fetch_weights
 from foveate.models.checkpoint.pretrained import create_pretrained, weights_preprocessing
 from foveate.records.labels import BASELINE
@@ -43,7 +42,7 @@ def with_weights(study: StudySpec, watch: Watch) -> StudySpec:
                     f"there is no file {study.weights}: --weights takes a safetensors file, or torch's .pth "
                     f"file, with the weights of {backbone}"
                 )
-        create_pretrained(backbone, file, classes=2)
+        create_pretrained(backbone, file)
         images = weights_preprocessing(backbone, file)
         starts[backbone] = StartWeights(
             path=str(file),
@@ -56,16 +55,15 @@ def with_weights(study: StudySpec, watch: Watch) -> StudySpec:
 
 
 def check_starts(study: StudySpec, data: Data) -> None:
-    """Raise RequestError if weights cannot be loaded into a network for images of this size."""
+    """Raise RequestError if weights cannot be loaded into a network for images of this size and colour."""
     for backbone, weights in study.starts.items():
-        if data.image_size != own_image_size(backbone):
-            create_pretrained(
-                backbone,
-                Path(weights.path),
-                classes=len(data.classes),
-                channels=data.channels,
-                image_size=data.image_size,
-            )
+        create_pretrained(
+            backbone,
+            Path(weights.path),
+            classes=len(data.classes),
+            channels=data.channels,
+            image_size=data.image_size,
+        )
 
 
 def describe_start(study: StudySpec) -> Start:
