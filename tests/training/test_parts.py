@@ -74,7 +74,7 @@ def test_a_step_moves_each_part_by_its_rate() -> None:
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
-    moved = {name: float((before[name] - value).mean()) for name, value in model.named_parameters()}
+    moved = {name: float((before[name] - value.detach()).mean()) for name, value in model.named_parameters()}
     assert moved["conv1.weight"] == pytest.approx(0.05, rel=1e-4)
     assert moved["layer1.0.attention.gate"] == pytest.approx(0.1, rel=1e-4)
     assert moved["fc.bias"] == pytest.approx(0.5, rel=1e-4)
