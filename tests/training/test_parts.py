@@ -76,7 +76,7 @@ def test_a_step_moves_each_part_by_its_rate() -> None:
     optimizer.step()
     moved = {name: float((before[name] - value.detach()).mean()) for name, value in model.named_parameters()}
     assert moved["conv1.weight"] == pytest.approx(0.05, rel=1e-4)
-    assert moved["layer1.0.attention.gate"] == pytest.approx(0.1, rel=1e-4)
+    assert moved["layer1.0.bn2.attention.gate"] == pytest.approx(0.1, rel=1e-4)
     assert moved["fc.bias"] == pytest.approx(0.5, rel=1e-4)
 
 
