@@ -9,7 +9,7 @@ from foveate.records.base import Record
 from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record, write_record
 from foveate.records.study import StudyRecord
 
-SAME_STUDY = ("data", "backbone", "design", "pretrained", "recipe")
+SAME_STUDY = ("data", "backbone", "design", "pretrained", "weights_sha256", "recipe")
 """What slices of one study have in common, besides the ids of their runs."""
 
 

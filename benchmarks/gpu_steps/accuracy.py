@@ -54,7 +54,7 @@ def _carry_on(settings: Settings, folder: Path, deadline: float) -> None:
     study, machine = study_of(settings), Machine(settings.device)
     data = open_study(study, folder, machine, Watch())
     with sole_user(folder):
-        runs, _ = begin_study(study, data, folder, machine, "python benchmarks/on_gpu.py", Watch())
+        runs = begin_study(study, data, folder, machine, "python benchmarks/on_gpu.py", Watch()).runs
         for run in runs:
             place = folder / RUNS / run.id
             if find_result(place) is not None:

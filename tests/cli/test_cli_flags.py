@@ -31,7 +31,7 @@ from foveate.studies.spec.request import (
 
 EXAMINATION = "--out --device --threads --json"
 STUDY = (
-    "--data --backbone --seeds --pretrained --image-size --upscale --skip-broken --train-fraction "
+    "--data --backbone --seeds --pretrained --weights --image-size --upscale --skip-broken --train-fraction "
     "--image-column --label-column --adjust --family --control --grow --recipe --epochs --batch-size "
     "--learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
     "--against --out --json"

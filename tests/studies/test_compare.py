@@ -369,7 +369,11 @@ def test_a_folder_of_another_version_is_left_alone(
             {},
             "vit_tiny_patch16_224 cannot take images of 8×8 pixels",
         ),
-        ({"pretrained": True}, {}, "cifar_resnet8 has no pretrained weights: leave out --pretrained"),
+        (
+            {"pretrained": True},
+            {},
+            "cifar_resnet8 has no pretrained weights: leave out --pretrained, or give --weights",
+        ),
         ({}, {"precision": "16-mixed"}, "precision 16-mixed needs a CUDA device: on cpu give bf16-mixed"),
         ({}, {"batch_size": 4096}, r"batch_size 4096 is larger than the training part of 54 images"),
         ({}, {"augmentation": ("crop", "flop")}, "unknown augmentation 'flop'. Did you mean 'flip'"),

@@ -10,7 +10,7 @@ from foveate.cli.main import app
 from foveate.data import AUGMENTATIONS
 from foveate.errors import RequestError
 from foveate.studies.spec.candidate import parse_candidates
-from foveate.studies.spec.defaults import DEFAULT_RECIPE, RECIPE_OF_DATA
+from foveate.studies.spec.defaults import DEFAULT_RECIPE, FINE_TUNING_RECIPE, RECIPE_OF_DATA
 from foveate.training.recipe import Recipe, make_recipe, named_recipes, parse_setting, read_recipe
 from foveate.training.schedule import make_optimizer
 
@@ -57,7 +57,9 @@ def test_the_command_of_a_recipe_can_be_given_and_takes_it(name: str, command: s
     assert timm.is_model(keys.backbone)
     if "subject" in given:
         parse_candidates(given["subject"].attention)
-    assert (recipe.recipe or RECIPE_OF_DATA.get(keys.data, DEFAULT_RECIPE)) == name
+    of_data = RECIPE_OF_DATA.get(keys.data, DEFAULT_RECIPE)
+    usual = FINE_TUNING_RECIPE if keys.pretrained or keys.weights else of_data
+    assert (recipe.recipe or usual) == name
 
 
 def test_the_articles_protocols_are_theirs() -> None:

@@ -58,6 +58,10 @@ class ProgressWatch(Watch):
         """A bar without an end."""
         self.runs[READING] = self.bars.add_task(f"{READING} of {escape(source)}", total=None, note="")
 
+    def fetching(self, backbone: str) -> None:
+        """A line, because a download has no bar of its own."""
+        self.console.print(f"finding the pretrained weights of {escape(backbone)}", style="dim")
+
     def opened(self, data: StudyData) -> None:
         """What was found, in a few lines."""
         self._remove(READING)

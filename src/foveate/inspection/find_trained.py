@@ -19,9 +19,11 @@ from foveate.files import file_sha256
 from foveate.inspection.trained import Trained
 from foveate.models import load, load_weights
 from foveate.models.backbones.create import check_backbone, create_backbone
+from foveate.models.backbones.fetch import fetch_weights
 from foveate.models.backbones.head import declared_head
 from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention
 from foveate.models.checkpoint.description import read_description
+from foveate.models.checkpoint.pretrained import create_pretrained
 from foveate.models.checkpoint.save_load import WEIGHTS
 from foveate.models.checkpoint.size_limits import built_within
 from foveate.models.checkpoint.state_dicts import check_weights, without_wrappers
@@ -216,7 +218,7 @@ def _pretrained(name: str) -> Trained:
         classes = int(
             getattr(create_backbone(name, classes=1000), "pretrained_cfg", {}).get("num_classes", 1000)
         )
-    build = partial(create_backbone, name, classes=classes, pretrained=True)
+    build = partial(create_pretrained, name, fetch_weights(name), classes=classes)
     return replace(_described(build(), name, classes), build=build)
 
 

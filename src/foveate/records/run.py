@@ -27,6 +27,14 @@ CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
 """The fields of `ClassScores` that are None for a class without test images."""
 
 
+UNHASHED = {
+    "data": ("source",),
+    "attention": ("alias", "backbone", "label"),
+    "weights": ("path", "image_size"),
+}
+"""The keys of each part of a run's spec that its hash does not depend on."""
+
+
 class ClassScores(Record):
     """The scores of one class; they are None if the test part has no image of it.
 
@@ -144,10 +152,11 @@ def waiting_share(epochs: Sequence[Epoch]) -> float | None:
 def spec_id(spec: Mapping[str, Json]) -> str:
     """Return the hash of a run's `spec`, which names the run's folder.
 
-    It does not depend on the path of the images, which their fingerprint replaces, nor on labels.
+    It does not depend on the path of the images, which their fingerprint replaces, on the path of pretrained
+    weights, which their checksum replaces, nor on labels.
     """
     content = json.loads(json.dumps(spec))
-    for part, names in (("data", ("source",)), ("attention", ("alias", "backbone", "label"))):
+    for part, names in UNHASHED.items():
         for name in names:
             content.get(part, {}).pop(name, None)
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))

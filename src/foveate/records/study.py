@@ -17,6 +17,7 @@ from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
+from foveate.records.start import Start
 
 __all__ = [
     "FailedRun",
@@ -75,7 +76,8 @@ class Statistics(Record):
 class StudyDescription(Record):
     """What a study compares, on which images, with which recipe, and where.
 
-    `task` is absent if it is classification; the earliest records lack `pretrained` and `design`.
+    `task` is absent if it is classification, and `start` without pretrained weights; the earliest records
+    lack `pretrained` and `design`.
     """
 
     format: Count
@@ -92,6 +94,12 @@ class StudyDescription(Record):
     command: Text
     environment: Environment
     task: TaskRecord = CLASSIFICATION
+    start: Start | None = None
+
+    @property
+    def weights_sha256(self) -> tuple[str, ...]:
+        """The checksums of the pretrained weights that the study starts from."""
+        return tuple(one.sha256 for one in self.start.weights) if self.start else ()
 
 
 class StudyRecord(StudyDescription):

@@ -24,10 +24,11 @@ from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
-from foveate.studies.engine.images import describe_data, open_again, open_study
+from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
 from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
+from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.tasks import find_task
@@ -60,6 +61,7 @@ def compare(
     watch = watch or Watch()
     refuse_unusable_folder(out)
     refuse_other_study(study, out)
+    study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     with sole_user(out):
         torch.set_num_threads(machine.threads * jobs)
@@ -158,6 +160,8 @@ def _describe(
         runs=tuple(planned),
         failed=tuple(run for run in failed if run.id in earlier),
     )
+    if study.pretrained:
+        record = record.model_copy(update={"start": describe_start(study)})
     task = find_task(study.task).record
     return record if task == CLASSIFICATION else record.model_copy(update={"task": task})
 
@@ -199,7 +203,8 @@ def _make_runner(
     worker: int, run: RunSpec, content: str, out: Path, machine: Machine
 ) -> Callable[[RunSpec, Watch], RunRecord]:
     """Open the images once in a worker process, and return the function that carries out a run there."""
-    data = open_again(run.data, run.backbone, run.fingerprint, content)
+    size = usual_image_size(run.backbone, run.weights)
+    data = open_again(run.data, size, run.fingerprint, content)
     return partial(_one, data=data, out=out, machine=machine.of_worker(worker))
 
 

@@ -27,6 +27,7 @@ from foveate.studies.engine.joining import join, refuse_other_study
 from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.remaining import seconds_together
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
+from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
@@ -64,6 +65,7 @@ def plan(
         RequestError: the study cannot be started, or `out` holds another one.
     """
     watch = watch or Watch()
+    study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     there = refuse_other_study(study, out, data)
     study = with_family(with_controls(study, data, out, machine), out)
@@ -74,7 +76,7 @@ def plan(
     rows = []
     for number, candidate in enumerate(study.attention):
         watch.measuring(number, len(study.attention))
-        left = [run for run in runs if run.attention == candidate and run.id not in finished]
+        left = [run for run in runs if run.attention.label == candidate.label and run.id not in finished]
         rows.append(_measure(study, candidate, data, machine, len(left)))
     watch.measuring(len(study.attention), len(study.attention))
     return Plan(

@@ -18,6 +18,7 @@ from foveate.studies.engine.images import open_study
 from foveate.studies.engine.joining import refuse_other_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine
+from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.defaults import TRIALS
 from foveate.studies.spec.request import SearchSettings
@@ -56,6 +57,7 @@ def search(
     if study.design.kind != "sweep":
         raise RequestError("--search belongs to sweep: it searches the options that a sweep names")
     refuse_other_study(study, out, searches=True)
+    study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     refuse_other_study(study, out, data, searches=True)
     with sole_user(out):

@@ -17,7 +17,7 @@ from foveate.records.base import reading
 from foveate.records.files import write_record
 from foveate.records.trial import TRIAL, TrialRecord
 from foveate.studies.engine.folder import Cancelled, hold_run_folder
-from foveate.studies.engine.images import open_again
+from foveate.studies.engine.images import open_again, usual_image_size
 from foveate.studies.engine.run import Machine, train
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
@@ -51,6 +51,9 @@ def search_name(study: StudySpec, fingerprint: str) -> str:
     """Return the name of the search in its storage; another recipe or other images give another name."""
     content = study.model_dump(mode="json", exclude={"design", "attention", "adjust", "family"})
     del content["data"]["source"]
+    content.pop("weights", None)
+    for weights in content.get("starts", {}).values():
+        del weights["path"]
     content |= {"given": study.attention[1].label, "seeds": study.seeds[0], "fingerprint": fingerprint}
     content["values"] = [[one.option, one.value] for one in study.design.values]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
@@ -61,7 +64,8 @@ def make_searcher_again(
     worker: int, seen: tuple[str, str], study: StudySpec, url: str, out: Path, machine: Machine, first: int
 ) -> Searcher:
     """Open the images once in a worker process, and return what `make_searcher` returns."""
-    data = open_again(study.data, study.backbone_of(study.attention[0]), *seen)
+    backbone = study.backbone_of(study.attention[0])
+    data = open_again(study.data, usual_image_size(backbone, study.starts.get(backbone)), *seen)
     return make_searcher(worker, study, url, out, machine, first, data)
 
 

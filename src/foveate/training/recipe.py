@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import timm.optim
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 from pydantic_core import ErrorDetails
 
 from foveate import yaml_text
@@ -19,6 +28,7 @@ from foveate.errors import RequestError, unknown_name
 
 __all__ = [
     "Number",
+    "Part",
     "Recipe",
     "Whole",
     "faults_in_words",
@@ -44,8 +54,18 @@ Number = Annotated[float, BeforeValidator(_refuse_switch)]
 """Numbers in settings. Pydantic by itself reads true as 1."""
 
 
+Part = Literal["backbone", "attention", "head"]
+"""The parts of a network that can learn at different rates."""
+RATES: dict[Part, str] = {"backbone": "backbone_rate", "attention": "attention_rate", "head": "head_rate"}
+"""The recipe keys of the rates of the parts."""
+
+
 class Recipe(BaseModel):
-    """How a network is trained; the same for every mechanism of a study."""
+    """How a network is trained; the same for every mechanism of a study.
+
+    `backbone_rate`, `attention_rate` and `head_rate` are written only where they are not 1, because earlier
+    recipes did not have them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -55,6 +75,9 @@ class Recipe(BaseModel):
         "sgd", description="a name of timm's; 'sgd' uses Nesterov momentum, 'momentum' does not"
     )
     learning_rate: Number = Field(0.1, gt=0, description="highest value, at the end of the warm-up")
+    backbone_rate: Number = Field(1.0, gt=0, description="share of learning_rate that the backbone takes")
+    attention_rate: Number = Field(1.0, gt=0, description="share of learning_rate that attention takes")
+    head_rate: Number = Field(1.0, gt=0, description="share of learning_rate that the classifier head takes")
     momentum: Number = Field(0.9, ge=0, lt=1, description="for optimisers that use it")
     weight_decay: Number = Field(5e-4, ge=0)
     decay_norm_and_bias: bool = Field(False, description="apply weight decay to norms and biases too")
@@ -76,6 +99,20 @@ class Recipe(BaseModel):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
     compile: bool = Field(False, description="compile the network with torch.compile")
+
+    def rate(self, part: Part) -> float:
+        """Return the share of the learning rate that `part` of the network takes."""
+        return float(getattr(self, RATES[part]))
+
+    @property
+    def has_part_rates(self) -> bool:
+        """Whether some part of the network learns at another rate than the rest."""
+        return any(self.rate(part) != 1 for part in RATES)
+
+    @model_serializer(mode="wrap")
+    def _without_usual_rates(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = serialise(self)
+        return {key: value for key, value in content.items() if key not in RATES.values() or value != 1}
 
     @field_validator("augmentation", mode="before")
     @classmethod

@@ -2,12 +2,14 @@
 
 import inspect
 import math
+from functools import partial
 from typing import Any
 
 import timm.optim
 import torch
 from torch import nn
 
+from foveate.training.parts import parameter_groups
 from foveate.training.recipe import Recipe
 
 __all__ = ["learning_rate_factor", "make_optimizer"]
@@ -16,9 +18,12 @@ __all__ = ["learning_rate_factor", "make_optimizer"]
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Create the recipe's optimiser for the parameters of `network` with timm's factory.
 
-    On a CUDA device it is torch's fused implementation if there is one.
+    On a CUDA device it is torch's fused implementation if there is one. Where the recipe gives parts of the
+    network rates of their own, each has its own parameter groups.
     """
-    fused: dict[str, Any] = {"fused": True} if _can_be_fused(network, recipe) else {}
+    options: dict[str, Any] = {"fused": True} if _can_be_fused(network, recipe) else {}
+    if recipe.has_part_rates:
+        options["param_group_fn"] = partial(parameter_groups, recipe=recipe)
     optimizer: torch.optim.Optimizer = timm.optim.create_optimizer_v2(
         network,
         opt=recipe.optimizer,
@@ -26,7 +31,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         weight_decay=recipe.weight_decay,
         momentum=recipe.momentum,
         filter_bias_and_bn=not recipe.decay_norm_and_bias,
-        **fused,
+        **options,
     )
     return optimizer
 

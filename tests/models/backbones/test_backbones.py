@@ -1,17 +1,12 @@
 """Backbones by name, timm's and torchvision's, and the images that they take."""
 
-import dataclasses
-import urllib.error
-from pathlib import Path
-
 import pytest
 import timm
 import torch
-import torchvision
 from torch import nn
 
 import foveate
-from foveate.errors import RequestError, WorkError
+from foveate.errors import RequestError
 from foveate.models.backbones import create as backbones
 from foveate.models.backbones.create import (
     check_backbone,
@@ -189,91 +184,3 @@ def test_a_seed_gives_the_same_network(tmp_path):
         torch.manual_seed(5)
         networks.append(create_backbone(SHUFFLENET, classes=2, channels=1).state_dict())
     assert all(torch.equal(networks[0][key], networks[1][key]) for key in networks[0])
-
-
-@pytest.fixture
-def shufflenet_weights(tmp_path, monkeypatch) -> dict[str, torch.Tensor]:
-    """Weights where torchvision would put what it fetches."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    url = torchvision.models.ShuffleNet_V2_X0_5_Weights.DEFAULT.url
-    file = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
-    file.parent.mkdir(parents=True)
-    torch.manual_seed(11)
-    weights = torchvision.models.shufflenet_v2_x0_5().state_dict()
-    torch.save(weights, file)
-    return weights
-
-
-def test_torchvision_weights_are_adapted_to_channels_and_classes(shufflenet_weights):
-    torch.manual_seed(3)
-    network = create_backbone(SHUFFLENET, classes=10, channels=1, pretrained=True)
-    own = network.state_dict()
-    torch.manual_seed(3)
-    drawn = create_backbone(SHUFFLENET, classes=10, channels=1).state_dict()
-    for key, value in shufflenet_weights.items():
-        if key == "conv1.0.weight":
-            torch.testing.assert_close(own[key], value.sum(1, keepdim=True))
-        elif key.startswith("fc."):
-            assert torch.equal(own[key], drawn[key])
-        else:
-            assert torch.equal(own[key], value)
-    whole = create_backbone(SHUFFLENET, classes=1000, pretrained=True).state_dict()
-    assert all(torch.equal(whole[key], value) for key, value in shufflenet_weights.items())
-
-
-def test_timm_weights_are_adapted_to_channels_and_classes(tmp_path, monkeypatch):
-    name = "mobilenetv3_small_050"
-    weights = timm.create_model(name).state_dict()
-    torch.save(weights, tmp_path / "weights.pth")
-    config = timm.get_pretrained_cfg(name)
-    local = dataclasses.replace(config, file=str(tmp_path / "weights.pth"))
-    monkeypatch.setitem(timm.models._registry._model_pretrained_cfgs, name, local)
-    own = create_backbone(name, classes=10, channels=1, pretrained=True).state_dict()
-    torch.testing.assert_close(own["conv_stem.weight"], weights["conv_stem.weight"].sum(1, keepdim=True))
-    assert torch.equal(own["conv_head.weight"], weights["conv_head.weight"])
-    assert own["classifier.weight"].shape == (10, 1024)
-
-
-def test_weights_that_cannot_be_fetched_are_a_failure_in_words(tmp_path, monkeypatch):
-    def no_network(*args, **kwargs):
-        raise urllib.error.URLError("Name or service not known")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "urlopen", no_network)
-    with pytest.raises(
-        WorkError, match=r"weights of torchvision/shufflenet_v2_x0_5 could not be fetched .*URLError"
-    ):
-        create_backbone(SHUFFLENET, classes=10, pretrained=True)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"name": "cifar_resnet20"}, "cifar_resnet20 has no pretrained weights: leave out --pretrained"),
-        ({"name": "resnet18", "width": 1.1}, "resnet18 with width = 1.1 .* is another network"),
-        ({"name": "resnet18", "extra_blocks": 1}, "is another network"),
-    ],
-)
-def test_pretrained_weights_that_there_are_not(arguments, message):
-    with pytest.raises(RequestError, match=message):
-        create_backbone(**arguments, classes=10, pretrained=True)
-
-
-def test_pretrained_weights_of_another_size_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    weights = torchvision.models.ViT_B_16_Weights.DEFAULT
-    file = Path(tmp_path, "hub", "checkpoints", weights.url.rpartition("/")[2])
-    file.parent.mkdir(parents=True)
-    narrow = {"num_layers": 1, "num_heads": 1, "hidden_dim": 8, "mlp_dim": 8}
-
-    class Narrow(torchvision.models.VisionTransformer):
-        def __init__(self, **arguments) -> None:
-            super().__init__(**arguments | narrow)
-
-    monkeypatch.setattr(torchvision.models.vision_transformer, "VisionTransformer", Narrow)
-    torch.save(torchvision.models.vit_b_16().state_dict(), file)
-    network = create_backbone("torchvision/vit_b_16", classes=10, pretrained=True)
-    assert isinstance(network, Narrow)
-    assert isinstance(network.heads.head, nn.Linear)
-    with pytest.raises(RequestError, match=r"do not fit this network .*pos_embedding.* images of 224 pixels"):
-        create_backbone("torchvision/vit_b_16", classes=10, image_size=32, pretrained=True)

@@ -217,7 +217,10 @@ def test_planned_comparisons_gain_those_with_the_controls(digits: Data, tmp_path
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"backbone": "resnet18", "pretrained": True}, "leave out --pretrained or --control"),
+        (
+            {"backbone": "resnet18", "pretrained": True},
+            "leave out --control, or start without pretrained weights",
+        ),
         ({"backbone": "regnetx_002"}, "regnetx_002 cannot be made wider"),
         ({"backbone": "mobilenetv3_small_100", "grow": "depth"}, "cannot be made deeper"),
     ],

@@ -11,7 +11,7 @@ import timm
 import torch
 from torch import nn
 
-from foveate.errors import RequestError, WorkError, first_line, unknown_name
+from foveate.errors import RequestError, first_line, unknown_name
 from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, record_call
 from foveate.models.backbones.scaling import create_timm, scaled_arguments
@@ -19,7 +19,6 @@ from foveate.models.backbones.torchvision import (
     IMAGE_SIZE,
     TORCHVISION,
     create_torchvision,
-    fill_with_pretrained,
     image_side,
     pretrained_preset,
     special_arguments,
@@ -77,47 +76,25 @@ def create_backbone(
     classes: int,
     channels: int = 3,
     image_size: int | None = None,
-    pretrained: bool = False,
+    for_weights: bool = False,
     width: float = 1.0,
     extra_blocks: int = 0,
 ) -> nn.Module:
     """Build the network called `name` for images (B, channels, image_size, image_size) and `classes` logits.
 
     `image_size` None is the network's own. `width` and `extra_blocks` change its shape (see scaling.py).
-    Pretrained weights are loaded without their head where the number of `classes` differs, and adapted, as
-    timm does, where that of `channels` does. `foveate.save` and `foveate.load` build the network again.
+    `for_weights` builds the network as its pretrained weights expect it (see `create_pretrained`, which loads
+    them). `foveate.save` and `foveate.load` build the network again.
 
     Raises:
-        RequestError: an unknown name (the nearest is named), no pretrained weights for the request, a family
-            that has no other widths, or a size that the network cannot be built for.
-        WorkError: the pretrained weights cannot be fetched and are not in the cache.
+        RequestError: an unknown name (the nearest is named), a family that has no other widths, or a size
+            that the network cannot be built for.
     """
     check_backbone(name)
     size = own_image_size(name) if image_size is None else image_size
-    arguments = _arguments(name, size, channels, pretrained) | scaled_arguments(name, width, extra_blocks)
+    arguments = _arguments(name, size, channels, for_weights) | scaled_arguments(name, width, extra_blocks)
     arguments |= {"num_classes": classes, "in_chans": channels}
-    if pretrained and not has_pretrained_weights(name):
-        raise RequestError(f"{name} has no pretrained weights: leave out --pretrained")
-    if pretrained and (width != 1 or extra_blocks):
-        raise RequestError(
-            f"{name} with width = {width} and extra_blocks = {extra_blocks} is another network than the one "
-            "that there are pretrained weights for: leave out --pretrained"
-        )
-    if not pretrained:
-        network = _build(name, arguments)
-    else:
-        try:
-            network = _create_pretrained(name, arguments)
-        except RequestError:
-            raise
-        except Exception as error:  # the hub, the network and the disk raise what they like
-            with torch.device("meta"):
-                _build(name, arguments)  # is it the network, or what was to fill it?
-            raise WorkError(
-                f"the pretrained weights of {name} could not be fetched ({type(error).__name__}: "
-                f"{first_line(error)}), nor are they in the cache of this machine: see to its connection, "
-                "or leave out --pretrained"
-            ) from error
+    network = _build(name, arguments)
     if name.startswith(TORCHVISION):
         preset = pretrained_preset(name.removeprefix(TORCHVISION)) or {}
         network.pretrained_cfg = {**preset, "architecture": name, "input_size": (3, size, size)}  # type: ignore[assignment]
@@ -140,11 +117,11 @@ def check_image_size(name: str, image_size: int, *, classes: int, channels: int 
         )
 
 
-def _arguments(name: str, image_size: int, channels: int, pretrained: bool) -> Arguments:
+def _arguments(name: str, image_size: int, channels: int, for_weights: bool) -> Arguments:
     """Return the arguments of the constructor beside classes and channels."""
     if name.startswith(TORCHVISION):
         plain = name.removeprefix(TORCHVISION)
-        return special_arguments(plain, image_size, pretrained=pretrained, channels=channels)
+        return special_arguments(plain, image_size, pretrained=for_weights, channels=channels)
     config = timm.get_pretrained_cfg(name)
     fixed = config is not None and config.fixed_input_size and image_size != config.input_size[-1]
     return {"img_size": image_size} if fixed else {}
@@ -172,18 +149,9 @@ def _create(name: str, arguments: Arguments) -> nn.Module:
     return create_timm(name, **arguments)
 
 
-def _create_pretrained(name: str, arguments: Arguments) -> nn.Module:
-    if not name.startswith(TORCHVISION):
-        network: nn.Module = timm.create_model(name, pretrained=True, **arguments)
-        return network
-    network = _create(name, arguments)
-    fill_with_pretrained(network, name.removeprefix(TORCHVISION))
-    return network
-
-
 def _fault(name: str, image_size: int, classes: int, channels: int, device: str) -> Exception | None:
     """Return what the network raises for two such images in a training step or in inference, if anything."""
-    arguments = _arguments(name, image_size, channels, pretrained=False)
+    arguments = _arguments(name, image_size, channels, for_weights=False)
     arguments |= {"num_classes": classes, "in_chans": channels}
     try:
         with torch.device(device), torch.random.fork_rng(devices=[]), torch.no_grad():

@@ -11,7 +11,16 @@ from foveate.errors import RequestError
 from foveate.models.sites.forward_pass import timm_config
 from foveate.modes import evaluating
 
-__all__ = ["Head", "declared_head", "find_head", "last_layer", "replace_head", "timm_outputs", "width_of"]
+__all__ = [
+    "Head",
+    "declared_head",
+    "declared_heads",
+    "find_head",
+    "last_layer",
+    "replace_head",
+    "timm_outputs",
+    "width_of",
+]
 
 Head = nn.Linear | nn.Conv2d
 
@@ -23,12 +32,20 @@ def last_layer(network: nn.Module) -> tuple[str, Head] | None:
 
 
 def declared_head(network: nn.Module) -> str | None:
-    """Return the path of the head as timm declares it, else that of the last layer that is defined."""
-    declared = timm_config(network).get("classifier")
-    if isinstance(declared, str) and declared in dict(network.named_modules()):
-        return declared
+    """Return the path of the first of `declared_heads`."""
+    return next(iter(declared_heads(network)), None)
+
+
+def declared_heads(network: nn.Module) -> tuple[str, ...]:
+    """Return the paths of the heads that timm declares, else that of the last layer that is defined.
+
+    Networks that are distilled, or that have several branches, have a head for each.
+    """
+    declared = timm_config(network).get("classifier") or ()
+    modules = dict(network.named_modules())
+    known = [path for path in ((declared,) if isinstance(declared, str) else declared) if path in modules]
     last = last_layer(network)
-    return last and last[0]
+    return tuple(known) or ((last[0],) if last else ())
 
 
 def timm_outputs(network: Any) -> int | None:

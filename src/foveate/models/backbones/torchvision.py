@@ -3,22 +3,24 @@
 torchvision is imported where it is used: whoever takes timm's networks needs none of this.
 """
 
+import re
+from collections.abc import Container, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from foveate.errors import RequestError
 from foveate.models.backbones.arguments import Arguments
-from foveate.models.backbones.head import last_layer
 from foveate.models.backbones.preprocessing import Preprocessing
 
 __all__ = [
     "TORCHVISION",
     "create_torchvision",
-    "fill_with_pretrained",
+    "current_keys",
+    "first_convolution",
     "image_side",
     "pretrained_preset",
+    "pretrained_url",
     "special_arguments",
     "torchvision_names",
 ]
@@ -27,6 +29,10 @@ TORCHVISION = "torchvision/"
 """The prefix of their names."""
 IMAGE_SIZE = 224
 AUXILIARY = ("googlenet", "inception_v3")
+AUXILIARY_KEYS = ("aux1.", "aux2.", "AuxLogits.")
+"""How the keys of auxiliary heads begin."""
+OLD_KEY = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
+"""Keys of torchvision's files for DenseNets, which are of before its modules were renamed."""
 
 
 def torchvision_names() -> list[str]:
@@ -44,7 +50,7 @@ def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.
     import torchvision
 
     network: nn.Module = torchvision.models.get_model(name, **arguments)
-    path, stem = _first_convolution(network)
+    path, stem = first_convolution(network)
     if in_chans != stem.in_channels:
         network.set_submodule(path, _with_channels(stem, in_chans))
     return network
@@ -89,50 +95,29 @@ def image_side(name: str) -> int:
     return preset["input_size"][-1] if preset else IMAGE_SIZE
 
 
-def fill_with_pretrained(network: nn.Module, name: str) -> None:
-    """Load torchvision's weights for `name` into `network`, except those of a head of another size.
+def pretrained_url(name: str) -> str | None:
+    """Return where torchvision's weights for `name` are; None if there are no weights."""
+    weights = _weights(name)
+    return None if weights is None else str(weights.url)
 
-    For another number of channels the weights of the first convolution are adapted as timm does: summed (one
-    channel), or repeated and rescaled.
 
-    Raises RequestError where `network` has other shapes, and whatever fetching raises.
-    """
-    import torchvision
-    from timm.models import adapt_input_conv
-
-    state: dict[str, Tensor] = torchvision.models.get_model(
-        name, weights=_weights(name), progress=False
-    ).state_dict()
-    path, stem = _first_convolution(network)
-    state[f"{path}.weight"] = adapt_input_conv(stem.in_channels, state[f"{path}.weight"])
-    own = network.state_dict()
-    last = last_layer(network)
-    assert last is not None  # it has convolutions
-    kept = {
-        key: value
-        for key, value in state.items()
-        if not (key.startswith(f"{last[0]}.") and own[key].shape != value.shape)
+def current_keys(weights: Mapping[str, Tensor], known: Container[str]) -> dict[str, Tensor]:
+    """Return `weights` by the keys of today's modules, without auxiliary heads that are not in `known`."""
+    renamed = {OLD_KEY.sub(r"\1\2", key): value for key, value in weights.items()}
+    return {
+        key: value for key, value in renamed.items() if key in known or not key.startswith(AUXILIARY_KEYS)
     }
-    if name in AUXILIARY:
-        kept = {key: value for key, value in kept.items() if key in own}
-    differing = [key for key, value in kept.items() if key not in own or own[key].shape != value.shape]
-    if differing:
-        raise RequestError(
-            f"the pretrained weights of {TORCHVISION}{name} do not fit this network ({differing[0]} and "
-            f"{len(differing) - 1} more are of another shape): they are for images of "
-            f"{image_side(name)} pixels"
-        )
-    network.load_state_dict(kept, strict=False)
+
+
+def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
+    """Return the convolution that takes the images, and its path."""
+    return next((path, module) for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
 
 
 def _weights(name: str) -> Any:
     import torchvision
 
     return getattr(torchvision.models.get_model_weights(name), "DEFAULT", None)
-
-
-def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
-    return next((path, module) for path, module in network.named_modules() if isinstance(module, nn.Conv2d))
 
 
 def _with_channels(stem: nn.Conv2d, channels: int) -> nn.Conv2d:

@@ -11,9 +11,9 @@ import safetensors
 import timm.models
 from torch import Tensor
 
-from foveate.errors import RequestError, remedy
+from foveate.errors import RequestError, first_line, remedy
 
-__all__ = ["read_safetensors", "read_weights"]
+__all__ = ["is_safetensors", "read_safetensors", "read_tensors", "read_weights"]
 
 BEFORE_THE_OBJECT = 3
 """Pickles before the object in older files of torch: a magic number, a version, and the machine."""
@@ -39,6 +39,29 @@ def read_weights(path: Path, *, trust_pickle: bool) -> dict[str, Tensor]:
         raise RequestError(f"{path} could not be read as torch's weights: {error}") from error
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in `path`, a safetensors file, or one of torch's that holds nothing but tensors.
+
+    Torch's files are read with its restricted unpickler, which runs no code of the file; the state dict of a
+    checkpoint is found in them as timm does.
+
+    Raises RequestError for anything else.
+    """
+    if not _is_pickle(path):
+        return read_safetensors(path)[0]
+    if whole := _pickled_class(path):
+        raise RequestError(_whole_network(path, whole))
+    try:
+        found = timm.models.load_state_dict(str(path), device="cpu", weights_only=True)
+    except Exception as error:  # the unpickler refuses in many ways
+        raise RequestError(
+            f"{path} holds more than tensors, or is damaged, and is not read further "
+            f"({first_line(error)[:80]}). Where it was made, save its weights alone, with "
+            "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+        ) from error
+    return {key: value for key, value in found.items() if isinstance(value, Tensor)}
+
+
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the metadata of a safetensors file.
 
@@ -60,6 +83,11 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise RequestError(f"{path} is no safetensors file, or is cut off: {error}") from error
+
+
+def is_safetensors(path: Path) -> bool:
+    """Return whether `path` begins as a safetensors file does, and not as one of torch's own."""
+    return not _is_pickle(path)
 
 
 def _is_pickle(path: Path) -> bool:

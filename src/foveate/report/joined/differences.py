@@ -52,7 +52,11 @@ def _settings(records: StudyRecords) -> Settings:
     path = conditions.path if conditions else KERNEL_PATH
     own = {key: value for key, value in cost.items() if key not in ("rows", "conditions", "timing")}
     return {
-        "network": {"backbone": study["backbone"], "pretrained": records.study.pretrained},
+        "network": {
+            "backbone": study["backbone"],
+            "pretrained": records.study.pretrained,
+            "weights": ", ".join(records.study.weights_sha256) or None,
+        },
         "data": {key: study["data"].get(key) for key in DATA} | {"classes": len(study["data"]["classes"])},
         "recipe": study["recipe"],
         "statistics": {"seeds": study["seeds"], **study["statistics"]},

@@ -13,6 +13,7 @@ from foveate.report.core.console import terminal_table
 from foveate.report.core.notation import group_name, score
 from foveate.report.study.claims import claims, conditions
 from foveate.report.study.contrasts import gain_cell
+from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import family_sentence, latency_change
 from foveate.report.study.undertraining import guessing_sentence
@@ -29,7 +30,7 @@ def console_table(summary: Summary) -> Group:
         parts.append(Padding(_contrasts(summary), (0, 0, 1, 0)))
     below = [guessing_sentence(summary), family_sentence(summary) if summary.comparisons else ""]
     parts += [Text(sentence, style="dim") for sentence in below if sentence]
-    lines = map(Text, [*rest, *printed, *summary.missing])
+    lines = map(Text, [*rest, *start_sentences(summary.study), *printed, *summary.missing])
     return Group(Text(headline, style="bold"), *lines, *parts)
 
 

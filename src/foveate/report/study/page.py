@@ -8,6 +8,7 @@ from foveate.report.core.theme import Figure
 from foveate.report.study.claims import article_table, claims, conditions, with_article, with_points
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
+from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import family_sentence, results_table, tests_table, training_table
 from foveate.report.study.undertraining import guessing_sentence
@@ -47,5 +48,6 @@ def render_page(
         article=article_table(summary) if summary.against else None,
         conditions=conditions(summary) if summary.against else [],
         claims=claims(summary) if summary.against else [],
+        start=start_sentences(summary.study),
         sections=sections,
     )

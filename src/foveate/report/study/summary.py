@@ -165,6 +165,7 @@ class Summary:
                     "alpha_per_test": self.alpha_per_test,
                     "family": self.study.design.tested,
                 },
+                **({"start": study["start"]} if self.study.start else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],

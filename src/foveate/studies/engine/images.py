@@ -12,10 +12,12 @@ from foveate.records.study import StudyData
 from foveate.studies.engine.fingerprints import as_begun, as_seen_by_parent, describe_fingerprint
 from foveate.studies.engine.network import check_forward, check_networks
 from foveate.studies.engine.run import Machine, make_augmentation
+from foveate.studies.engine.start import check_starts
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import DataChoice, StudySpec
+from foveate.studies.spec.weights import StartWeights
 
-__all__ = ["describe_data", "open_again", "open_study"]
+__all__ = ["describe_data", "open_again", "open_study", "usual_image_size"]
 
 
 def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> Data:
@@ -33,22 +35,31 @@ def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> D
             f"precision 16-mixed needs a CUDA device: on {machine.torch_device} give bf16-mixed"
         )
     watch.reading(study.data.source)
-    data = _open(study.data, study.backbone_of(study.attention[0]))
+    backbone = study.backbone_of(study.attention[0])
+    data = _open(study.data, usual_image_size(backbone, study.starts.get(backbone)))
     data = as_begun(data, [out / STUDY], sorted(out.glob("*/*/spec.json")))
     _check_recipe(study, data)
     check_forward(study, len(data.classes), (data.channels, data.image_size, data.image_size))
+    check_starts(study, data)
     watch.opened(describe_data(study, data))
     return data
 
 
-def open_again(choice: DataChoice, backbone: str, fingerprint: str, content: str) -> Data:
+def usual_image_size(backbone: str, weights: StartWeights | None) -> int:
+    """Return the side in pixels that images of several sizes get: what the weights or the network are for."""
+    return own_image_size(backbone) if weights is None else weights.image_size
+
+
+def open_again(choice: DataChoice, default_size: int, fingerprint: str, content: str) -> Data:
     """Open the images in a worker process; `fingerprint` and `content` are those of its parent's images.
+
+    Images of several sizes are resized to `default_size`.
 
     Raises:
         ImagesChangedError: the images have changed since, or can no longer be opened.
     """
     try:
-        data = _open(choice, backbone)
+        data = _open(choice, default_size)
     except RequestError as error:
         raise ImagesChangedError(f"the images cannot be opened any more: {error}") from error
     return as_seen_by_parent(data, fingerprint, content)
@@ -72,10 +83,9 @@ def describe_data(study: StudySpec, data: Data) -> StudyData:
     )
 
 
-def _open(choice: DataChoice, backbone: str) -> Data:
-    """Open the images; those of many sizes are resized to the input size of `backbone`."""
+def _open(choice: DataChoice, default_size: int) -> Data:
     options = choice.model_dump(exclude={"source", "train_fraction"})
-    return load_data(choice.source, default_size=own_image_size(backbone), **options)
+    return load_data(choice.source, default_size=default_size, **options)
 
 
 def _check_recipe(study: StudySpec, data: Data) -> None:

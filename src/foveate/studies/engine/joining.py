@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -143,9 +144,18 @@ def _settings(study: StudySpec, record: StudyRecord) -> list[tuple[str, object, 
     ]
     if study.backbone is not None and record.design.kind != "networks":
         settings.append(("backbone", record.backbone, study.backbone))
+    if record.pretrained and study.starts:  # the weights are found only after a first look at the folder
+        there = {} if record.start is None else {one.backbone: one.sha256 for one in record.start.weights}
+        own = {backbone: weights.sha256 for backbone, weights in study.starts.items()}
+        settings.append(("weights", _named(there), _named(own)))
     if record.data.train_fraction is not None:
         settings.append(("train_fraction", record.data.train_fraction, study.data.train_fraction))
     return settings
+
+
+def _named(weights: Mapping[str, str]) -> str:
+    named = [f"{name} {sha256[:8]}" for name, sha256 in weights.items()]
+    return listing(named) if named else "of another version"
 
 
 def _can_plan_together(study: StudySpec, there: Design, *, searches: bool) -> bool:
@@ -170,7 +180,7 @@ def _candidate(record: StudyRecord, label: str) -> Candidate | None:
     if record.design.kind == "networks":
         return Candidate(name=BASELINE, backbone=label)
     try:
-        found = read_candidate(label)
+        found = read_candidate(label, identity_init=record.start is not None)
     except RequestError:
         return None
     return found if found.label == label else None

@@ -1,5 +1,7 @@
 """Build the networks of a study: the backbone with each candidate attached."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -8,6 +10,7 @@ from foveate.errors import RequestError
 from foveate.models import attach, attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
+from foveate.models.checkpoint.pretrained import create_pretrained
 from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
@@ -25,26 +28,31 @@ def build_network(
     classes: int,
     channels: int,
     image_size: int | None = None,
-    pretrained: bool = False,
+    weights: Path | None = None,
     seed: int = 0,
 ) -> nn.Module:
     """Build the backbone, initialised from `seed` alone, and attach the candidate afterwards.
 
-    All candidates of a seed on one backbone thus start from the same weights, bit for bit.
+    All candidates of a seed on one backbone thus start from the same weights, bit for bit, and so does a new
+    head where the pretrained `weights` are for another number of classes.
 
     Raises:
         RequestError: the mechanism refuses its options, or the backbone has no site for it.
     """
     torch.manual_seed(seed)
-    network = create_backbone(
-        backbone,
-        classes=classes,
-        channels=channels,
-        image_size=image_size,
-        pretrained=pretrained,
-        width=candidate.width,
-        extra_blocks=candidate.extra_blocks,
-    )
+    if weights is not None:
+        network = create_pretrained(
+            backbone, weights, classes=classes, channels=channels, image_size=image_size
+        )
+    else:
+        network = create_backbone(
+            backbone,
+            classes=classes,
+            channels=channels,
+            image_size=image_size,
+            width=candidate.width,
+            extra_blocks=candidate.extra_blocks,
+        )
     return attach_candidate(network, candidate, backbone)
 
 
@@ -94,8 +102,16 @@ def check_networks(study: StudySpec) -> None:
         _check_control(study)
     for candidate in study.attention:
         backbone = study.backbone_of(candidate)
-        if study.pretrained and not has_pretrained_weights(backbone):
-            raise RequestError(f"{backbone} has no pretrained weights: leave out --pretrained")
+        scaled = candidate.width != 1 or candidate.extra_blocks
+        if study.pretrained and scaled:
+            raise RequestError(
+                f"{candidate.label} is another network than the {backbone} that there are pretrained weights "
+                "for: leave it out, or start without pretrained weights"
+            )
+        if study.pretrained and study.weights is None and not has_pretrained_weights(backbone):
+            raise RequestError(
+                f"{backbone} has no pretrained weights: leave out --pretrained, or give --weights FILE"
+            )
         with torch.device("meta"):
             build_network(backbone, candidate, classes=10, channels=3)
 
@@ -104,7 +120,7 @@ def _check_control(study: StudySpec) -> None:
     if study.pretrained:
         raise RequestError(
             f"--control {study.control} makes another network of {study.backbone}, which has no pretrained "
-            "weights: leave out --pretrained or --control"
+            "weights: leave out --control, or start without pretrained weights"
         )
     larger = {"width": 2.0} if study.grow == "width" else {"extra_blocks": 1}
     for candidate in study.attention:

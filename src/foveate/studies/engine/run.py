@@ -21,6 +21,7 @@ from foveate.records.scores import write_scores
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.folder import find_result, hold_run_folder
 from foveate.studies.engine.network import build_network
+from foveate.studies.engine.start import as_weights_expect, unchanged_file
 from foveate.studies.spec.study import RunSpec
 from foveate.tasks import find_task
 from foveate.training.fit import Fitted, Logs, OnEpoch, OnStep, fit
@@ -72,7 +73,8 @@ def execute(
 ) -> RunRecord:
     """Train, test and record one run, and return its record; of a finished run, only read the record.
 
-    `start` builds the network to start from; by default the spec's network with random weights.
+    `start` builds the network to start from; by default the spec's network, with random weights or with those
+    that the spec names.
 
     Raises:
         WorkError: the run failed; error.txt has the traceback of an unexpected error.
@@ -98,6 +100,7 @@ def train(
     torch.set_num_threads(machine.threads)
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
     recipe = spec.recipe
+    data = as_weights_expect(data, spec.weights)
     build = start or partial(
         build_network,
         spec.backbone,
@@ -105,7 +108,7 @@ def train(
         classes=len(data.classes),
         channels=data.channels,
         image_size=data.image_size,
-        pretrained=spec.pretrained,
+        weights=unchanged_file(spec.weights),
         seed=spec.seed,
     )
     network = build().train()  # Lightning keeps the mode, and a trained network is in eval mode
@@ -146,6 +149,7 @@ def _execute(
     start: Callable[[], nn.Module] | None,
 ) -> RunRecord:
     task = find_task(spec.task)
+    data = as_weights_expect(data, spec.weights)
     network, fitted = train(spec, data, folder, machine, on_step, start=start)
     recipe, device = spec.recipe, machine.torch_device
     training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)

@@ -32,6 +32,9 @@ class Watch:
     def reading(self, source: str) -> None:
         """Report that the images are being read."""
 
+    def fetching(self, backbone: str) -> None:
+        """Report that the pretrained weights of `backbone` are being found, or downloaded."""
+
     def opened(self, data: StudyData) -> None:
         """Report that the images are read; `data` describes them."""
 

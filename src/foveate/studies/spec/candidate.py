@@ -38,6 +38,9 @@ class Candidate(BaseModel):
 
     Only the baseline can be wider or deeper (`width`, `extra_blocks`), or another network than the study's
     (`backbone`). An `alias` replaces the label that the options would give.
+
+    `usual_identity_init` is the value of `identity_init` where none is given, which labels omit: True in a
+    study that starts from pretrained weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +55,7 @@ class Candidate(BaseModel):
     extra_blocks: Whole = Field(default=0, ge=0)
     backbone: str | None = None
     alias: str | None = None
+    usual_identity_init: bool = Field(default=False, exclude=True)
 
     @field_validator("stages", "at", mode="before")
     @classmethod
@@ -66,16 +70,24 @@ class Candidate(BaseModel):
         given = dict(self.options) | {
             key: getattr(self, key)
             for key in (*PLACEMENT, *SIZE)
-            if key in self.model_fields_set and getattr(self, key) != type(self).model_fields[key].default
+            if key in self.model_fields_set and getattr(self, key) != self._usual(key)
         }
         name = self.backbone or self.name
         if not given:
             return name
         return f"{name}({','.join(f'{key}={spell(value)}' for key, value in given.items())})"
 
+    def _usual(self, key: str) -> Any:
+        """Return the value of a placement or size that is not given."""
+        return self.usual_identity_init if key == "identity_init" else type(self).model_fields[key].default
 
-def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidate, ...]:
+
+def parse_candidates(
+    given: str | list[Any] | tuple[Any, ...], *, identity_init: bool = False
+) -> tuple[Candidate, ...]:
     """Read `none,se,dmsca(reduction=8)`, or a YAML list of such names and of `{dmsca: {reduction: 8}}`.
+
+    `identity_init` is that of candidates that do not give it.
 
     Raises:
         RequestError: an unknown mechanism (the nearest is named), a malformed option, a candidate twice.
@@ -88,7 +100,7 @@ def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidat
         raise RequestError(
             f"attention {given!r}: expected a list, for example [none, se, {{dmsca: {{reduction: 8}}}}]"
         )
-    candidates = tuple(read_candidate(item) for item in items)
+    candidates = tuple(read_candidate(item, identity_init=identity_init) for item in items)
     if not candidates:
         raise RequestError("--attention names nothing: expected for example none,se,dmsca")
     labels = [candidate.label for candidate in candidates]
@@ -98,8 +110,11 @@ def parse_candidates(given: str | list[Any] | tuple[Any, ...]) -> tuple[Candidat
     return candidates
 
 
-def read_candidate(item: Any) -> Candidate:
-    """Read one candidate, `dmsca(reduction=8)` or `{dmsca: {reduction: 8}}`; raises RequestError."""
+def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
+    """Read one candidate, `dmsca(reduction=8)` or `{dmsca: {reduction: 8}}`; raises RequestError.
+
+    `identity_init` is that of a mechanism that does not give it.
+    """
     if isinstance(item, str):
         name, options = _read_call(item)
     elif isinstance(item, Mapping) and len(item) == 1 and isinstance(next(iter(item.values())), Mapping):
@@ -119,6 +134,8 @@ def read_candidate(item: Any) -> Candidate:
     placement = {key: options.pop(key) for key in kept if key in options}
     if name == BASELINE and options:
         raise RequestError(f"attention none takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
+    if identity_init and name != BASELINE:
+        placement = {"identity_init": True, "usual_identity_init": True} | placement
     return make_candidate(f"attention {item!r}", name=name, options=options, **placement)
 
 

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-__all__ = ["ADJUST", "DEFAULT_RECIPE", "FAMILY", "GROW", "RECIPE_OF_DATA", "SEEDS", "TRIALS"]
+__all__ = [
+    "ADJUST",
+    "DEFAULT_RECIPE",
+    "FAMILY",
+    "FINE_TUNING_RECIPE",
+    "GROW",
+    "RECIPE_OF_DATA",
+    "SEEDS",
+    "TRIALS",
+]
 
 SEEDS: Final = 3
 ADJUST: Final = "holm"
@@ -10,5 +19,7 @@ FAMILY: Final = "baseline"
 GROW: Final = "width"
 TRIALS: Final = 20
 DEFAULT_RECIPE = "default"
+FINE_TUNING_RECIPE = "fine_tuning"
+"""The default recipe of studies that start from pretrained weights."""
 RECIPE_OF_DATA = {"digits": "digits"}
 """The default recipes of data sets that have their own."""

@@ -66,7 +66,10 @@ class StudyKeys:
         backbone: Network that attention is added to, by its timm name: cifar_resnet20, resnet50,
             convnext_tiny.
         seeds: Number of training runs of each candidate; their seeds count from 0.
-        pretrained: Start from the pretrained weights of the backbone.
+        pretrained: Start from the pretrained weights of the backbone, with attention that has no effect until
+            it learns, by the recipe fine_tuning.
+        weights: File of pretrained weights of the backbone, a safetensors or torch's .pth file, to start from
+            instead of the published ones.
         image_size: Side of the images in pixels; by default found from the data.
         upscale: Enlarge images that are smaller than the image size instead of refusing them.
         skip_broken: Skip images that cannot be read instead of refusing them.
@@ -85,6 +88,7 @@ class StudyKeys:
     backbone: str | None = None
     seeds: Annotated[int | None, Parameter(show_default=str(SEEDS))] = None
     pretrained: bool = False
+    weights: str | None = None
     image_size: int | None = None
     upscale: bool = False
     skip_broken: bool = False
@@ -102,8 +106,8 @@ class RecipeKeys:
     """The recipe, and keys of it. A value that is given overrides the recipe; None is not given.
 
     Attributes:
-        recipe: Training recipe, by its name or as a YAML file; by default the recipe digits for the data set
-            digits, and the recipe default for all others.
+        recipe: Training recipe, by its name or as a YAML file; by default fine_tuning with --pretrained or
+            --weights, or else digits for the data set digits, and default for all others.
         epochs: Number of passes over the training images; by default the recipe's.
         batch_size: Images per training step; by default the recipe's.
         learning_rate: Peak learning rate; by default the recipe's.

@@ -21,8 +21,16 @@ from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
 from foveate.studies.spec.candidate import Candidate
-from foveate.studies.spec.defaults import ADJUST, DEFAULT_RECIPE, GROW, RECIPE_OF_DATA, SEEDS
+from foveate.studies.spec.defaults import (
+    ADJUST,
+    DEFAULT_RECIPE,
+    FINE_TUNING_RECIPE,
+    GROW,
+    RECIPE_OF_DATA,
+    SEEDS,
+)
 from foveate.studies.spec.subject import SUBJECTS, read_subject
+from foveate.studies.spec.weights import StartWeights
 from foveate.training.recipe import (
     Number,
     Recipe,
@@ -35,6 +43,8 @@ from foveate.training.recipe import (
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
 MOST_SEEDS = 1000
+LATER: dict[str, Any] = {"task": CLASSIFICATION.name, "weights": None, "starts": {}}
+"""The fields of specs that the earliest did not have, with their defaults."""
 
 
 class DataChoice(BaseModel):
@@ -51,30 +61,36 @@ class DataChoice(BaseModel):
     label_column: str | None = None
 
 
-class _TaskSpec(BaseModel):
-    """A spec with a task; the task classification is not written, as the earliest specs had none."""
+class _Spec(BaseModel):
+    """A spec whose later fields are not written where they have their defaults: earlier specs had none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str = CLASSIFICATION.name
 
     @model_serializer(mode="wrap")
-    def _without_classification(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialise(self)
-        return {key: value for key, value in content.items() if (key, value) != ("task", CLASSIFICATION.name)}
+        return {key: value for key, value in content.items() if key not in LATER or value != LATER[key]}
 
 
-class StudySpec(_TaskSpec):
+class StudySpec(_Spec):
     """A study: candidates × seeds with one recipe on one data set, and the comparisons that it plans.
 
     `backbone` is None if each candidate is a network of its own. `control` asks for cost-matched controls of
     the mechanisms, by that measure; `grow` says how the baseline is enlarged for them. `family` asks what is
     compared; None leaves it to the folder of the study (see `foveate.studies.engine.family.with_family`).
+
+    With `pretrained` the runs start from trained weights: from the file `weights`, which are those of the
+    backbone, or else from those that are published for it. `starts` are the files by backbone, once they are
+    found (see `with_weights`).
     """
 
     data: DataChoice
     backbone: str | None
     pretrained: bool = False
+    weights: str | None = None
+    starts: dict[str, StartWeights] = {}
     attention: tuple[Candidate, ...]
     design: Design = Design()
     control: Measure | None = None
@@ -107,7 +123,8 @@ class StudySpec(_TaskSpec):
                 fingerprint=fingerprint,
                 backbone=self.backbone_of(candidate),
                 pretrained=self.pretrained,
-                attention=candidate,
+                weights=self.starts.get(self.backbone_of(candidate)),
+                attention=_labelled(candidate),
                 recipe=self.recipe,
                 seed=seed,
                 task=self.task,
@@ -117,13 +134,14 @@ class StudySpec(_TaskSpec):
         ]
 
 
-class RunSpec(_TaskSpec):
+class RunSpec(_Spec):
     """spec.json: everything that decides what a run's network learns; `fingerprint` identifies the images."""
 
     data: DataChoice
     fingerprint: str
     backbone: str
     pretrained: bool
+    weights: StartWeights | None = None
     attention: Candidate
     recipe: Recipe
     seed: int
@@ -140,13 +158,21 @@ class RunSpec(_TaskSpec):
         return content
 
 
+def _labelled(candidate: Candidate) -> Candidate:
+    """Return `candidate` with its label as its alias, where its spec alone would give another."""
+    if not candidate.usual_identity_init:
+        return candidate
+    return candidate.model_copy(update={"alias": candidate.label})
+
+
 def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -> StudySpec:
     """Build a study from the keys of a study file and of the command line.
 
     Args:
         settings: data; the subject: attention, ablate or sweep (with values) on a backbone, or backbones;
             seeds (their number, or a list), recipe (a name, a path, or a mapping that may have a `base`),
-            adjust, family, pretrained, control, grow, and the fields of DataChoice.
+            adjust, family, pretrained, weights (a file, which implies pretrained), control, grow, and the
+            fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
@@ -156,13 +182,15 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     known = (set(StudySpec.model_fields) | set(DataChoice.model_fields) | set(SUBJECTS)) - {
         "source",
         "design",
+        "starts",
     }
     for key in settings:
         if key not in known:
             raise RequestError(unknown_name("study key", str(key), known))
     if not settings.get("data"):
         raise RequestError("the study names no data: give --data or the key data in the study file")
-    backbone, candidates, design = read_subject(settings)
+    settings["pretrained"] = pretrained = _pretrained(settings)
+    backbone, candidates, design = read_subject(settings, identity_init=pretrained)
     source = settings["data"]
     if not isinstance(source, str):
         raise RequestError(
@@ -170,7 +198,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             'no as numbers and switches: put the name in quotes, "007"'
         )
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
-    kept = ("pretrained", "adjust", "family", "control", "grow")
+    kept = ("pretrained", "weights", "adjust", "family", "control", "grow")
     try:
         study = StudySpec(
             data=DataChoice(source=source, **choice),
@@ -178,7 +206,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             attention=candidates,
             design=design,
             seeds=_seeds(settings.get("seeds", SEEDS)),
-            recipe=_recipe(settings.get("recipe"), source, recipe_changes),
+            recipe=_recipe(settings.get("recipe"), _usual_recipe(source, pretrained), recipe_changes),
             **{key: settings[key] for key in kept if key in settings},
         )
     except ValidationError as error:
@@ -202,9 +230,33 @@ def _check_family(study: StudySpec) -> None:
         )
 
 
-def _recipe(given: Any, source: str, changes: Mapping[str, Any]) -> Recipe:
+def _pretrained(settings: Mapping[str, Any]) -> bool:
+    """Return whether the study starts from trained weights: it says so, or it names a file of them."""
+    said = settings.get("pretrained")
+    if said is not None and not isinstance(said, bool):
+        raise RequestError(
+            f"pretrained = {said!r}: expected true or false; a file of weights goes to weights"
+        )
+    if settings.get("weights") is None:
+        return bool(said)
+    if said is False:
+        raise RequestError(
+            f"the study names weights, {settings['weights']}, and pretrained is false: omit one of the two"
+        )
+    if settings.get("backbones"):
+        raise RequestError(
+            "weights are those of one backbone: leave them out with backbones, and give pretrained instead"
+        )
+    return True
+
+
+def _usual_recipe(source: str, pretrained: bool) -> str:
+    return FINE_TUNING_RECIPE if pretrained else RECIPE_OF_DATA.get(source, DEFAULT_RECIPE)
+
+
+def _recipe(given: Any, usual: str, changes: Mapping[str, Any]) -> Recipe:
     settings = dict(given) if isinstance(given, Mapping) else {"base": given}
-    base = settings.pop("base", None) or RECIPE_OF_DATA.get(source, DEFAULT_RECIPE)
+    base = settings.pop("base", None) or usual
     return make_recipe(read_recipe(str(base)) | settings | dict(changes), f"recipe {base}")
 
 

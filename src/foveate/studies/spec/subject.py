@@ -17,8 +17,12 @@ SUBJECTS = ("attention", "ablate", "sweep", "backbones", "values")
 """Keys of a study file that say what is compared; `values` belongs to `sweep`."""
 
 
-def read_subject(settings: Mapping[str, Any]) -> tuple[str | None, tuple[Candidate, ...], Design]:
+def read_subject(
+    settings: Mapping[str, Any], *, identity_init: bool = False
+) -> tuple[str | None, tuple[Candidate, ...], Design]:
     """Return the common backbone (None if each candidate is a network), the candidates and the design.
+
+    `identity_init` is that of mechanisms that do not give it.
 
     Raises:
         RequestError: there is nothing to compare, there are two subjects, or a name is unknown.
@@ -43,8 +47,8 @@ def read_subject(settings: Mapping[str, Any]) -> tuple[str | None, tuple[Candida
         )
     check_backbone(str(backbone))
     if subject == "attention":
-        return str(backbone), parse_candidates(settings["attention"]), Design()
-    mechanism = read_candidate(settings[subject])
+        return str(backbone), parse_candidates(settings["attention"], identity_init=identity_init), Design()
+    mechanism = read_candidate(settings[subject], identity_init=identity_init)
     if mechanism.name == BASELINE:
         raise RequestError(f"{subject} takes a mechanism: the baseline has neither parts nor options")
     if subject == "ablate":

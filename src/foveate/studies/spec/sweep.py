@@ -158,7 +158,8 @@ def _same(one: OptionValue, other: OptionValue) -> bool:
 
 def _with(given: Candidate, option: str, value: OptionValue) -> Candidate:
     if option in PLACEMENT:
-        fields = given.model_dump(exclude_unset=True) | {option: value}
+        # With the fields that a dump excludes.
+        fields = {key: getattr(given, key) for key in given.model_fields_set} | {option: value}
         return make_candidate(f"sweep {option}={spell(value)}", **fields)
     return given.model_copy(update={"options": given.options | {option: value}})
 
