@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from foveate.cli.flags import MACHINE, OUTPUT, RECIPE, SETTINGS, STUDY, Against, Json
 from foveate.cli.output import console_beside, finish, write_json_to
+from foveate.cli.process import loading
 from foveate.errors import RequestError
 from foveate.studies.engine.machine import MachineSettings
 from foveate.studies.spec.request import (
@@ -120,14 +121,18 @@ def plan(
 
     Times are estimated from training steps that are measured here. Nothing is trained or written.
     """
-    from foveate.cli.progress import ProgressWatch
-    from foveate.report.plan.console import plan_table
-    from foveate.studies.plan import plan as plan_study
+    from foveate.studies.spec.checks import check_study
 
     console = console_beside(flags.json)
     study, machine = read_request(study_file, subject, flags.keys, flags.recipe), flags.machine.machine()
     if spread is not None and not 0 < spread <= 100:
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
+    check_study(study)
+    with loading():
+        from foveate.cli.progress import ProgressWatch
+        from foveate.report.plan.console import plan_table
+        from foveate.studies.plan import plan as plan_study
+
     with ProgressWatch(console) as watch:
         planned = plan_study(
             study,
@@ -158,14 +163,22 @@ def report(
 
     Joined studies are shown side by side, and the page says first in what they differ.
     """
-    from foveate.report.joined.build import join_reports
-    from foveate.report.joined.tables import joined_console
-    from foveate.report.study.build import build_report
+    from foveate.records.study import check_study_folder
+    from foveate.report.study.article_names import check_article
 
     console = console_beside(json)
+    if against is not None:
+        check_article(against)
+    if out and len(folders) == 1:
+        raise RequestError("--out is for several studies: the report of one is in its own folder")
+    for folder in folders:
+        check_study_folder(folder)
+    with loading():
+        from foveate.report.joined.build import join_reports
+        from foveate.report.joined.tables import joined_console
+        from foveate.report.study.build import build_report
+
     if len(folders) == 1:
-        if out:
-            raise RequestError("--out is for several studies: the report of one is in its own folder")
         return finish(build_report(folders[0], against), json, console)
     joined = join_reports(list(folders), out, against)
     console.print(joined_console(joined))
@@ -178,21 +191,25 @@ def _train(
     file: Path | None, subject: Compared, flags: StudyFlags, search: SearchSettings = SearchSettings()
 ) -> int:
     """Run a study and build its report. A request that is refused leaves nothing behind."""
-    from foveate.cli.progress import ProgressWatch
-    from foveate.report.study.articles import find_article
-    from foveate.report.study.build import build_report
-    from foveate.studies.compare import compare as run_study
+    from foveate.report.study.article_names import check_article
     from foveate.studies.engine.environment import command_line
     from foveate.studies.engine.folder import refuse_unusable_folder
-    from foveate.studies.search import search as search_options
+    from foveate.studies.spec.checks import check_study
 
     console = console_beside(flags.json)
     study = read_request(file, subject, flags.keys, flags.recipe)
     machine, jobs, searches = flags.machine.machine(), flags.machine.jobs, search.wanted()
     out = flags.out or Path("studies") / study.name
     if flags.against is not None:
-        find_article(flags.against)
+        check_article(flags.against)
     refuse_unusable_folder(out)
+    check_study(study)
+    with loading():
+        from foveate.cli.progress import ProgressWatch
+        from foveate.report.study.build import build_report
+        from foveate.studies.compare import compare as run_study
+        from foveate.studies.search import search as search_options
+
     data = None
     with ProgressWatch(console) as watch:
         if searches:

@@ -1,8 +1,26 @@
 """The settings of `foveate profile`."""
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["ProfileSettings"]
+from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.models.backbones.names import check_backbone
+from foveate.studies.engine.environment import check_threads
+from foveate.training.machine import lightning_device
+
+if TYPE_CHECKING:
+    from foveate.studies.spec.candidate import Candidate
+
+__all__ = ["CHOICES", "ProfileSettings"]
+
+CHOICES = {
+    "dtype": ("float32", "bfloat16", "float16"),
+    "memory_format": ("contiguous", "channels_last"),
+    "mode": ("inference", "training"),
+    "path": ("auto", "reference", "rearranged", "numba", "triton"),
+}
+"""The values of the settings that are words; spec.py, evaluation and kernels give them their meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +58,26 @@ class ProfileSettings:
     threads: int | None = None
     detail: bool = False
     seconds: float = 30.0
+
+    def check(self) -> None:
+        """Raise RequestError for a value that cannot be used, naming it and the choices."""
+        check_at_least(self, image_size=1, batch_size=1, threads=1)
+        if not 0 <= self.seconds < math.inf:
+            raise RequestError(f"--seconds must be a finite number of at least 0, got {self.seconds:g}")
+        check_backbone(self.backbone)
+        for key, choices in CHOICES.items():
+            if (given := getattr(self, key)) not in choices:
+                raise RequestError(unknown_name(key.replace("_", " "), given, choices))
+        self.candidates()
+        lightning_device(self.device)
+        if self.mode == "training" and (self.graph or self.detail):
+            flag = "--graph" if self.graph else "--detail"
+            raise RequestError(f"{flag} measures inference only: leave out {flag}, or --mode training")
+        if self.threads is not None:
+            check_threads("--threads", self.threads)
+
+    def candidates(self) -> "tuple[Candidate, ...]":
+        """Return the mechanisms; RequestError for a name that is not known."""
+        from foveate.studies.spec.candidate import parse_candidates
+
+        return parse_candidates(self.attention)

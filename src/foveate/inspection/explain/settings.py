@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from foveate.errors import check_at_least
+from foveate.evaluation.cam_methods import check_method
 
 __all__ = ["ExplainSettings"]
 
@@ -42,7 +43,5 @@ class ExplainSettings:
 
     def check(self) -> None:
         """Raise RequestError for a value that cannot be used, naming it and the choices."""
-        from foveate.evaluation.cam import check_method
-
         check_method(self.method)
         check_at_least(self, limit=1, show=1, road=0, batch_size=1)

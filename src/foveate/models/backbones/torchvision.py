@@ -11,29 +11,19 @@ from torch import Tensor, nn
 from foveate.errors import RequestError
 from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.head import last_layer
+from foveate.models.backbones.names import TORCHVISION
 from foveate.models.backbones.preprocessing import Preprocessing
 
 __all__ = [
-    "TORCHVISION",
     "create_torchvision",
     "fill_with_pretrained",
     "image_side",
     "pretrained_preset",
     "special_arguments",
-    "torchvision_names",
 ]
 
-TORCHVISION = "torchvision/"
-"""The prefix of their names."""
 IMAGE_SIZE = 224
 AUXILIARY = ("googlenet", "inception_v3")
-
-
-def torchvision_names() -> list[str]:
-    """Return the names of torchvision's classifiers, without the prefix."""
-    import torchvision
-
-    return torchvision.models.list_models(module=torchvision.models)
 
 
 def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.Module:

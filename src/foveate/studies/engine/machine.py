@@ -1,16 +1,46 @@
-"""The settings of how the runs of a study use this machine."""
+"""How the runs of a study use this machine: as it is asked for, and as one run uses it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, get_args
 
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.studies.engine.environment import available_cores, check_threads
+from foveate.training.machine import Logs, lightning_device
 
 if TYPE_CHECKING:
-    from foveate.studies.engine.run import Machine
+    import torch
 
-__all__ = ["MachineSettings"]
+__all__ = ["Machine", "MachineSettings"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How runs are carried out; apart from rounding, what they learn does not depend on it."""
+
+    device: str = "auto"
+    threads: int = 1
+    workers: int = 0
+    logs: Logs = "none"
+
+    @property
+    def torch_device(self) -> "torch.device":
+        """The device; `auto` is resolved."""
+        import torch
+
+        if self.device != "auto":
+            return torch.device(self.device)
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found or torch.device("cpu")
+
+    def of_worker(self, worker: int) -> "Machine":
+        """Return the machine as one of several worker processes uses it: GPUs are dealt out in turn."""
+        import torch
+
+        if self.torch_device.type == "cuda" and ":" not in self.device:
+            return replace(self, device=f"cuda:{worker % torch.cuda.device_count()}")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +61,12 @@ class MachineSettings:
     workers: int = 2
     log: str = "none"
 
-    def machine(self) -> "Machine":
+    def machine(self) -> Machine:
         """Return the machine as one run uses it.
 
         Raises:
             RequestError: a device that is not available, an unknown log, or too many threads.
         """
-        from foveate.studies.engine.environment import available_cores, check_threads
-        from foveate.studies.engine.run import Machine
-        from foveate.training.fit import Logs, lightning_device
-
         check_at_least(self, jobs=1, threads=1, workers=0)
         logs: Logs | None = next((log for log in get_args(Logs) if log == self.log), None)
         if logs is None:
