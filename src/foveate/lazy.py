@@ -15,7 +15,8 @@ def lazy_names(
     Args:
         package: its `__name__`.
         homes: each name that the package offers, and the module that defines it.
-        modules: the modules of the package that are its attributes before anybody has imported them.
+        modules: the modules of the package that are its attributes before anybody has imported them. With the
+            first of them all homes are imported, so that their modules are attributes of theirs.
     """
     namespace = vars(sys.modules[package])
 
@@ -23,7 +24,8 @@ def lazy_names(
         if name in homes:
             namespace[name] = getattr(importlib.import_module(homes[name]), name)
         elif name in modules:
-            importlib.import_module(f"{package}.{name}")
+            for module in (f"{package}.{name}", *homes.values()):
+                importlib.import_module(module)
         else:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return namespace[name]

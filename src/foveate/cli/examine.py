@@ -14,6 +14,7 @@ from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.settings import ExaminationSettings, check_port
 from foveate.inspection.transfer.settings import TransferSettings
+from foveate.studies.spec.completers import Device, data_sets
 
 __all__ = ["explain", "look", "robustness", "transfer"]
 
@@ -96,9 +97,10 @@ def look(
     ] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on; 0 takes any that is free.")] = 7860,
     data: Annotated[
-        str | None, Parameter(help="Images for the examples; by default those of the study.")
+        str | None,
+        Parameter(completer=data_sets, help="Images for the examples; by default those of the study."),
     ] = None,
-    device: Annotated[str, Parameter(help="Device to run on: auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Annotated[Device, Parameter(help="Device to run on: auto, cpu, cuda, cuda:N or mps.")] = "auto",
 ) -> int:
     """Open a local page: drop an image, and see what every mechanism answers and where it looks.
 

@@ -10,7 +10,9 @@ from foveate.cli.output import console_beside, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
 from foveate.files import find_obstacle
+from foveate.models.export.formats import FORMATS, check_export
 from foveate.profiling.settings import ProfileSettings
+from foveate.studies.spec.completers import one_of
 
 __all__ = ["export", "list_mechanisms", "profile"]
 
@@ -53,7 +55,9 @@ def export(
     source: Annotated[Path, Parameter(help="Folder of a run, or a file that foveate.save wrote.")],
     /,
     *,
-    format: Annotated[str, Parameter(help="Format to write: onnx or exported-program.")] = "onnx",
+    format: Annotated[
+        str, Parameter(completer=one_of(FORMATS), help="Format to write: onnx or exported-program.")
+    ] = "onnx",
     image_size: Annotated[
         int | None,
         Parameter(help="Side of the images to check with, in pixels; by default the network's own."),
@@ -68,8 +72,6 @@ def export(
     The file takes any batch size, and any height and width wherever the network does; the check says where
     not.
     """
-    from foveate.models.export.formats import check_export
-
     console = console_beside(json)
     check_export(source, format, out)
     with loading():

@@ -11,6 +11,9 @@ from foveate.cli.output import console_beside, finish, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
 from foveate.studies.engine.machine import MachineSettings
+from foveate.studies.spec import completers
+from foveate.studies.spec.completers import one_of
+from foveate.studies.spec.defaults import ABLATED
 from foveate.studies.spec.request import (
     Compared,
     RecipeKeys,
@@ -64,7 +67,11 @@ def compare(
 
 def ablate(
     mechanism: Annotated[
-        str, Parameter(help="Mechanism to take apart: dmsca or sgfa; options in parentheses stay fixed.")
+        str,
+        Parameter(
+            completer=one_of(ABLATED),
+            help="Mechanism to take apart: dmsca or sgfa; options in parentheses stay fixed.",
+        ),
     ],
     /,
     *,
@@ -81,7 +88,11 @@ def ablate(
 
 def sweep(
     mechanism: Annotated[
-        str, Parameter(help="Mechanism whose options vary; options in parentheses stay fixed.")
+        str,
+        Parameter(
+            completer=completers.mechanism,
+            help="Mechanism whose options vary; options in parentheses stay fixed.",
+        ),
     ],
     /,
     *values: Annotated[

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foveate.errors import RequestError
+from foveate.studies.spec.completers import Device
 
 __all__ = ["ExaminationSettings", "check_port"]
 
@@ -19,7 +20,7 @@ class ExaminationSettings:
     """
 
     out: Path | None = None
-    device: str = "auto"
+    device: Device = "auto"
     threads: int | None = None
 
 

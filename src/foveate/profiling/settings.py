@@ -2,11 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.models.backbones.names import check_backbone
 from foveate.studies.engine.environment import check_threads
+from foveate.studies.spec import completers
+from foveate.studies.spec.completers import one_of
 from foveate.training.machine import lightning_device
 
 if TYPE_CHECKING:
@@ -44,17 +48,17 @@ class ProfileSettings:
         seconds: Seconds to measure for, at least 11 rounds.
     """
 
-    backbone: str
-    attention: str
+    backbone: Annotated[str, Parameter(completer=completers.backbone_names)]
+    attention: Annotated[str, Parameter(completer=completers.mechanisms)]
     image_size: int | None = None
     batch_size: int = 1
-    device: str = "auto"
-    dtype: str = "float32"
-    memory_format: str = "contiguous"
-    mode: str = "inference"
+    device: completers.Device = "auto"
+    dtype: Annotated[str, Parameter(completer=one_of(CHOICES["dtype"]))] = "float32"
+    memory_format: Annotated[str, Parameter(completer=one_of(CHOICES["memory_format"]))] = "contiguous"
+    mode: Annotated[str, Parameter(completer=one_of(CHOICES["mode"]))] = "inference"
     compile: bool = False
     graph: bool = False
-    path: str = "auto"
+    path: Annotated[str, Parameter(completer=one_of(CHOICES["path"]))] = "auto"
     threads: int | None = None
     detail: bool = False
     seconds: float = 30.0

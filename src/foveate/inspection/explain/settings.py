@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from foveate.errors import check_at_least
-from foveate.evaluation.cam_methods import check_method
+from foveate.evaluation.cam_methods import METHODS, check_method
+from foveate.studies.spec.completers import one_of
 
 __all__ = ["ExplainSettings"]
 
@@ -30,7 +31,7 @@ class ExplainSettings:
         batch_size: Images per forward pass.
     """
 
-    method: str = "gradcam++"
+    method: Annotated[str, Parameter(completer=one_of(METHODS))] = "gradcam++"
     layer: str | None = None
     images: Path | None = None
     boxes: Path | None = None

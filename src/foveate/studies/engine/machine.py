@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.studies.engine.environment import available_cores, check_threads
+from foveate.studies.spec.completers import Device, one_of
 from foveate.training.machine import Logs, lightning_device
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ class MachineSettings:
     """
 
     jobs: Annotated[int, Parameter(alias="-j")] = 1
-    device: str = "auto"
+    device: Device = "auto"
     threads: int | None = None
     workers: int = 2
-    log: str = "none"
+    log: Annotated[str, Parameter(completer=one_of(get_args(Logs)))] = "none"
 
     def machine(self) -> Machine:
         """Return the machine as one run uses it.

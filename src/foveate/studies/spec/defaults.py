@@ -1,9 +1,11 @@
-"""The defaults of the keys of a study; this module imports nothing, so that flags can show them at once."""
+"""The defaults and choices of the keys of a study; this module imports nothing, as all flags need it."""
 
 from typing import Final
 
-__all__ = ["ADJUST", "DEFAULT_RECIPE", "GROW", "RECIPE_OF_DATA", "SEEDS", "TRIALS"]
+__all__ = ["ABLATED", "ADJUST", "DEFAULT_RECIPE", "GROW", "RECIPE_OF_DATA", "SEEDS", "TRIALS"]
 
+ABLATED: Final = ("dmsca", "sgfa")
+"""The mechanisms that can be taken apart; ablation.py says how."""
 SEEDS: Final = 3
 ADJUST: Final = "holm"
 GROW: Final = "width"
