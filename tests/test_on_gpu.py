@@ -295,7 +295,7 @@ def test_a_run_is_expected_to_take_as_long_as_those_of_its_mechanism(
     whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path
 ) -> None:
     from foveate.studies.engine.images import open_study
-    from foveate.studies.engine.machine import Machine
+    from foveate.studies.engine.run import Machine
     from foveate.studies.engine.watch import Watch
     from gpu_steps.accuracy import study_of
 

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 
 __all__ = [
@@ -96,4 +95,6 @@ def names_in_table() -> InstalledNames:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of timm and torchvision, by their names."""
+    from importlib import metadata  # which takes a while, and only backbones and optimisers need it
+
     return {name: metadata.version(name) for name in ("timm", "torchvision")}

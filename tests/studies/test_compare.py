@@ -18,9 +18,9 @@ from foveate.inspection.trained import open_images
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.fingerprints import BY_NAMES
-from foveate.studies.engine.machine import Machine
 from foveate.studies.engine.network import build_network
 from foveate.studies.engine.pool import run_in_processes
+from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import StudySpec, make_study
 

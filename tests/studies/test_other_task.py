@@ -17,7 +17,7 @@ from foveate.records.study import StudyRecords, read_study
 from foveate.report.study.build import build_report
 from foveate.report.study.summary import Summary
 from foveate.studies.compare import compare
-from foveate.studies.engine.machine import Machine
+from foveate.studies.engine.run import Machine
 from foveate.studies.spec.study import RunSpec, make_study
 from foveate.tasks import TASKS, Task
 from foveate.tasks.classification import Classification

@@ -13,7 +13,7 @@ from foveate.evaluation.statistics import detectable_difference
 from foveate.report.plan.console import duration, plan_table
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
-from foveate.studies.engine.machine import Machine
+from foveate.studies.engine.run import Machine
 from foveate.studies.plan import plan
 from foveate.studies.spec.study import StudySpec, make_study
 

@@ -8,7 +8,7 @@ import pytest
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
-from foveate.studies.engine.machine import Machine
+from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.search import search
 from foveate.studies.spec.request import SearchSettings

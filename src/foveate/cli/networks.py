@@ -30,8 +30,8 @@ def profile(
     The networks are timed in turns, so that ratios hold on a machine whose speed drifts. Weights are random,
     which does not change the cost.
     """
-    console = console_beside(json, wide=True)
     settings.check()
+    console = console_beside(json, wide=True)
     if out and (there := find_obstacle(out)):
         raise RequestError(f"--out {out}: {there} is no folder that can be written to. Give another")
     with loading():
@@ -72,8 +72,8 @@ def export(
     The file takes any batch size, and any height and width wherever the network does; the check says where
     not.
     """
-    console = console_beside(json)
     check_export(source, format, out)
+    console = console_beside(json)
     with loading():
         from foveate.models.export.export import export_file, in_lines
 

@@ -134,11 +134,12 @@ def plan(
     """
     from foveate.studies.spec.checks import check_study
 
-    console = console_beside(flags.json)
-    study, machine = read_request(study_file, subject, flags.keys, flags.recipe), flags.machine.machine()
+    study = read_request(study_file, subject, flags.keys, flags.recipe)
+    flags.machine.check()
     if spread is not None and not 0 < spread <= 100:
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
     check_study(study)
+    console = console_beside(flags.json)
     with loading():
         from foveate.cli.progress import ProgressWatch
         from foveate.report.plan.console import plan_table
@@ -148,7 +149,7 @@ def plan(
         planned = plan_study(
             study,
             flags.out or Path("studies") / study.name,
-            machine,
+            flags.machine.machine(),
             jobs=flags.machine.jobs,
             spread=None if spread is None else spread / 100,
             watch=watch,
@@ -177,13 +178,13 @@ def report(
     from foveate.records.study import check_study_folder
     from foveate.report.study.article_names import check_article
 
-    console = console_beside(json)
     if against is not None:
         check_article(against)
     if out and len(folders) == 1:
         raise RequestError("--out is for several studies: the report of one is in its own folder")
     for folder in folders:
         check_study_folder(folder)
+    console = console_beside(json)
     with loading():
         from foveate.report.joined.build import join_reports
         from foveate.report.joined.tables import joined_console
@@ -203,25 +204,28 @@ def _train(
 ) -> int:
     """Run a study and build its report. A request that is refused leaves nothing behind."""
     from foveate.report.study.article_names import check_article
-    from foveate.studies.engine.environment import command_line
-    from foveate.studies.engine.folder import refuse_unusable_folder
     from foveate.studies.spec.checks import check_study
 
-    console = console_beside(flags.json)
     study = read_request(file, subject, flags.keys, flags.recipe)
-    machine, jobs, searches = flags.machine.machine(), flags.machine.jobs, search.wanted()
+    flags.machine.check()
+    searches = search.wanted()
     out = flags.out or Path("studies") / study.name
     if flags.against is not None:
         check_article(flags.against)
-    refuse_unusable_folder(out)
     check_study(study)
+    console = console_beside(flags.json)
+    # What reads records takes a while to import, and most of what is refused is refused above.
+    from foveate.studies.engine.environment import command_line
+    from foveate.studies.engine.folder import refuse_unusable_folder
+
+    refuse_unusable_folder(out)
     with loading():
         from foveate.cli.progress import ProgressWatch
         from foveate.report.study.build import build_report
         from foveate.studies.compare import compare as run_study
         from foveate.studies.search import search as search_options
 
-    data = None
+    machine, jobs, data = flags.machine.machine(), flags.machine.jobs, None
     with ProgressWatch(console) as watch:
         if searches:
             study, data = search_options(study, search, out, machine, jobs, watch)

@@ -14,7 +14,7 @@ from foveate.profiling.settings import ProfileSettings
 from foveate.records.labels import BASELINE
 from foveate.records.profile import ProfileSettingsRecord
 from foveate.studies.engine.environment import available_cores, check_threads
-from foveate.studies.engine.machine import Machine
+from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["ProfileSpec", "make_profile"]

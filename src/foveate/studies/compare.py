@@ -22,9 +22,8 @@ from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study
-from foveate.studies.engine.machine import Machine
 from foveate.studies.engine.pool import Outcome, run_in_processes
-from foveate.studies.engine.run import execute
+from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.tasks import find_task

@@ -23,9 +23,8 @@ from foveate.records.plan import Detectable, Disk, Plan, PlannedCandidate
 from foveate.records.study import read_study
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.images import describe_data, open_study
-from foveate.studies.engine.machine import Machine
 from foveate.studies.engine.network import build_candidate
-from foveate.studies.engine.run import AUTOCAST, make_augmentation
+from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec

@@ -15,8 +15,8 @@ from foveate.records.metric import Metric
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import sole_user
 from foveate.studies.engine.images import open_study
-from foveate.studies.engine.machine import Machine
 from foveate.studies.engine.pool import Outcome, run_in_processes
+from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.defaults import TRIALS
 from foveate.studies.spec.request import SearchSettings

@@ -18,8 +18,7 @@ from foveate.records.files import write_record
 from foveate.records.trial import TRIAL, TrialRecord
 from foveate.studies.engine.folder import Cancelled, hold_run_folder
 from foveate.studies.engine.images import open_again
-from foveate.studies.engine.machine import Machine
-from foveate.studies.engine.run import train
+from foveate.studies.engine.run import Machine, train
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.studies.spec.sweep import combine, swept_values

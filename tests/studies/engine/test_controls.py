@@ -20,8 +20,8 @@ from foveate.studies.engine import matching
 from foveate.studies.engine.controls import match_controls, with_controls
 from foveate.studies.engine.folder import FORMAT
 from foveate.studies.engine.images import describe_data
-from foveate.studies.engine.machine import Machine
 from foveate.studies.engine.network import check_networks
+from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import parse_candidates
 from foveate.studies.spec.study import StudySpec, make_study
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from foveate.errors import RequestError, unknown_name
 from foveate.known_names import InstalledNames, installed_names, mechanism_names
 
-__all__ = ["TORCHVISION", "check_backbone", "registered_names", "torchvision_names"]
+__all__ = ["BACKBONES", "TORCHVISION", "check_backbone", "registered_names", "torchvision_names"]
 
 TORCHVISION = "torchvision/"
 """The prefix of torchvision's names."""

@@ -12,8 +12,8 @@ from foveate.models import set_path
 from foveate.records.cost import CostConditions, CostRecord, CostRow, Timing
 from foveate.records.files import COST, read_record, write_record
 from foveate.records.labels import BASELINE
-from foveate.studies.engine.machine import Machine
 from foveate.studies.engine.network import build_candidate
+from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import StudySpec
 

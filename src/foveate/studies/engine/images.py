@@ -10,9 +10,8 @@ from foveate.models.backbones.create import own_image_size
 from foveate.records.files import STUDY
 from foveate.records.study import StudyData
 from foveate.studies.engine.fingerprints import as_begun, as_seen_by_parent, describe_fingerprint
-from foveate.studies.engine.machine import Machine
 from foveate.studies.engine.network import check_forward, check_networks
-from foveate.studies.engine.run import make_augmentation
+from foveate.studies.engine.run import Machine, make_augmentation
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import DataChoice, StudySpec
 

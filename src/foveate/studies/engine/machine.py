@@ -1,6 +1,6 @@
-"""How the runs of a study use this machine: as it is asked for, and as one run uses it."""
+"""The settings of how the runs of a study use this machine."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, get_args
 
 from cyclopts import Parameter
@@ -11,37 +11,9 @@ from foveate.studies.spec.completers import Device, one_of
 from foveate.training.machine import Logs, lightning_device
 
 if TYPE_CHECKING:
-    import torch
+    from foveate.studies.engine.run import Machine
 
-__all__ = ["Machine", "MachineSettings"]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How runs are carried out; apart from rounding, what they learn does not depend on it."""
-
-    device: str = "auto"
-    threads: int = 1
-    workers: int = 0
-    logs: Logs = "none"
-
-    @property
-    def torch_device(self) -> "torch.device":
-        """The device; `auto` is resolved."""
-        import torch
-
-        if self.device != "auto":
-            return torch.device(self.device)
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return found or torch.device("cpu")
-
-    def of_worker(self, worker: int) -> "Machine":
-        """Return the machine as one of several worker processes uses it: GPUs are dealt out in turn."""
-        import torch
-
-        if self.torch_device.type == "cuda" and ":" not in self.device:
-            return replace(self, device=f"cuda:{worker % torch.cuda.device_count()}")
-        return self
+__all__ = ["MachineSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +34,32 @@ class MachineSettings:
     workers: int = 2
     log: Annotated[str, Parameter(completer=one_of(get_args(Logs)))] = "none"
 
-    def machine(self) -> Machine:
-        """Return the machine as one run uses it.
+    def check(self) -> None:
+        """Validate the settings; torch is imported for a GPU alone.
 
         Raises:
             RequestError: a device that is not available, an unknown log, or too many threads.
         """
         check_at_least(self, jobs=1, threads=1, workers=0)
+        self._logs()
+        lightning_device(self.device)
+        check_threads("--workers", self.workers)
+        threads = self._threads()
+        flags = f"--jobs {self.jobs} × --threads {threads} =" if self.jobs > 1 else "--threads"
+        check_threads(flags, self.jobs * threads)
+
+    def machine(self) -> "Machine":
+        """Return the machine as one run uses it; raises RequestError as `check` does."""
+        from foveate.studies.engine.run import Machine
+
+        self.check()
+        return Machine(self.device, self._threads(), self.workers, self._logs())
+
+    def _threads(self) -> int:
+        return self.threads or max(available_cores() // self.jobs, 1)
+
+    def _logs(self) -> Logs:
         logs: Logs | None = next((log for log in get_args(Logs) if log == self.log), None)
         if logs is None:
             raise RequestError(unknown_name("log", self.log, get_args(Logs)))
-        lightning_device(self.device)
-        threads = self.threads or max(available_cores() // self.jobs, 1)
-        check_threads("--workers", self.workers)
-        flags = f"--jobs {self.jobs} × --threads {threads} =" if self.jobs > 1 else "--threads"
-        check_threads(flags, self.jobs * threads)
-        return Machine(self.device, threads, self.workers, logs)
+        return logs

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,18 +20,42 @@ from foveate.records.run import RunData, RunRecord
 from foveate.records.scores import write_scores
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.folder import find_result, hold_run_folder
-from foveate.studies.engine.machine import Machine
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.study import RunSpec
 from foveate.tasks import find_task
 from foveate.training.fit import Fitted, OnEpoch, OnStep, fit
 from foveate.training.keeping import CHECKPOINT
+from foveate.training.machine import Logs
 from foveate.training.recipe import Recipe
 from foveate.version import __version__
 
-__all__ = ["AUTOCAST", "execute", "make_augmentation", "train"]
+__all__ = ["AUTOCAST", "Machine", "execute", "make_augmentation", "train"]
 
 AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How runs are carried out; apart from rounding, what they learn does not depend on it."""
+
+    device: str = "auto"
+    threads: int = 1
+    workers: int = 0
+    logs: Logs = "none"
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device; `auto` is resolved."""
+        if self.device != "auto":
+            return torch.device(self.device)
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return found or torch.device("cpu")
+
+    def of_worker(self, worker: int) -> "Machine":
+        """Return the machine as one of several worker processes uses it: GPUs are dealt out in turn."""
+        if self.torch_device.type == "cuda" and ":" not in self.device:
+            return replace(self, device=f"cuda:{worker % torch.cuda.device_count()}")
+        return self
 
 
 def make_augmentation(recipe: Recipe, data: Data) -> Augmentation:
