@@ -1,7 +1,7 @@
-"""The start of the command `foveate`: Ctrl-C while torch is being imported prints no traceback.
+"""The start of the command `foveate`: Ctrl-C while the command line is being imported prints no traceback.
 
-This module is outside the package, because importing any part of the package imports torch, which takes
-seconds.
+This module is outside the package, so that it can act before any part of the package is imported. What takes
+seconds to import is imported by the commands themselves (see `foveate.cli.process.loading`).
 """
 
 import os

@@ -15,6 +15,8 @@ ROOT = Path(foveate.__file__).parent
 FREE = {
     "errors",
     "files",
+    "known_names",
+    "lazy",
     "modes",
     "names",
     "notation",
@@ -60,6 +62,7 @@ ALLOWED = {
     "report": ("records", "evaluation"),
     "cli": (*WORK, "profiling", "inspection", "look", "report"),
     "run": ("models",),
+    "registration": ("models",),
 }
 # The same within a package, folder by folder; what stands in no folder of it is above all of them.
 WITHIN = {

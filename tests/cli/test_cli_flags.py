@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-import foveate
 from foveate.cli.main import COMMANDS, app
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
@@ -53,6 +52,7 @@ FLAGS = {
     "report": "--against --out --json",
     "export": "--format --out --image-size --json",
     "list": "--json",
+    "completion": "--out",
 }
 SHARED = (StudyKeys, RecipeKeys, MachineSettings)
 SETTINGS = {
@@ -217,10 +217,8 @@ def test_no_arguments_print_the_help(
 
 
 def test_flags_are_read_without_torch() -> None:
-    """The package itself, which imports torch, is replaced by an empty one at the same path."""
     code = (
-        "import sys, types\nfoveate = types.ModuleType('foveate')\nfoveate.__path__ = sys.argv[1:]\n"
-        "sys.modules['foveate'] = foveate\nfrom foveate.cli.main import app\napp(['compare', '--help'])\n"
+        "import sys\nfrom foveate.cli.main import app\napp(['compare', '--help'])\n"
         "assert not {'torch', 'timm', 'lightning', 'pydantic', 'numpy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code, *foveate.__path__], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -20,7 +20,7 @@ needs_dev_full = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
 
 def test_ctrl_c_while_torch_is_imported_has_no_traceback(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "foveate_command", "list"],
+        [sys.executable, "-m", "foveate_command", "profile", "--backbone", "resnet18", "--attention", "se"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,

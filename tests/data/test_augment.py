@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torchvision.transforms import functional as torchvision_functional
 
 from foveate.data.augment import AUGMENTATIONS, Augmentation
+from foveate.data.augmentation_names import AUGMENTATION_NAMES
 from foveate.errors import RequestError
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
@@ -144,3 +145,7 @@ def test_unknown_and_contradictory_names():
         augmentation("flipp")
     with pytest.raises(RequestError, match="crop and resized_crop were both given"):
         augmentation("crop", "resized_crop")
+
+
+def test_every_augmentation_has_its_name():
+    assert tuple(AUGMENTATIONS) == AUGMENTATION_NAMES

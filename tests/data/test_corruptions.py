@@ -10,7 +10,8 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from foveate.data.corruptions import ARTICLE, CORRUPTIONS, corrupt, noise_name, noise_sigma
+from foveate.data.corruption_names import ARTICLE, noise_name, noise_sigma
+from foveate.data.corruptions import CORRUPTIONS, corrupt
 from foveate.data.corruptions.blur import disk, glass_blur
 from foveate.data.corruptions.digital import elastic_transform
 from foveate.data.corruptions.filters import blur, pad_mirrored, smear, zoom_in

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from foveate.data.dataset import load_data
-from foveate.data.tables import is_hub_name, read_parquet
+from foveate.data.source import is_hub_name
+from foveate.data.tables import read_parquet
 from foveate.errors import RequestError
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -14,7 +14,7 @@ from torch import nn
 import foveate
 from foveate.errors import RequestError
 from foveate.models import attached
-from foveate.models.backbones.registry import BACKBONES
+from foveate.models.backbones.names import BACKBONES
 
 # One of each family, with attention in its blocks and at its stages' ends.
 BLOCK = ["resnet18_dmsca", "cifar_resnet20_cbam", "convnext_tiny_se", "mobilenetv3_small_100_eca"]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from foveate.evaluation.attention_scores import VIEWS
-from foveate.evaluation.cam import METHODS
+from foveate.evaluation.cam_methods import METHODS
 from foveate.evaluation.road import SHARES
 from foveate.records.explain import SCORES, UNDIRECTED, ExplainKey, ExplainRecord
 from foveate.records.files import read_record

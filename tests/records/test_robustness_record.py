@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from foveate.data.corruptions import ARTICLE, CORRUPTIONS, SEVERITIES, noise_name, noise_sigma
+from foveate.data.corruption_names import ARTICLE, noise_name, noise_sigma
+from foveate.data.corruptions import CORRUPTIONS, SEVERITIES
 from foveate.errors import RequestError
 from foveate.records import robustness
 from foveate.records.files import read_record

@@ -10,8 +10,8 @@ from torch import nn
 
 from foveate.data import Augmentation
 from foveate.errors import RequestError, WorkError
-from foveate.training.fit import lightning_device
 from foveate.training.keeping import CHECKPOINT, WholeCheckpointIO
+from foveate.training.machine import lightning_device
 from foveate.training.recipe import make_recipe
 
 

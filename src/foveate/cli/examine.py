@@ -8,11 +8,13 @@ from cyclopts import Parameter
 
 from foveate.cli.flags import SETTINGS, Data, Json, Runs
 from foveate.cli.output import console_beside, write_json_to
+from foveate.cli.process import loading
 from foveate.errors import WorkError
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
-from foveate.inspection.settings import ExaminationSettings
+from foveate.inspection.settings import ExaminationSettings, check_port
 from foveate.inspection.transfer.settings import TransferSettings
+from foveate.studies.spec.completers import Device, data_sets
 
 __all__ = ["explain", "look", "robustness", "transfer"]
 
@@ -32,7 +34,12 @@ def explain(
     well the maps match the object, how stable they are, and how much the answers rest on what they mark. The
     same command, given again, resumes.
     """
-    from foveate.inspection.explain.engine import explain as engine
+    from foveate.inspection.sources import check_examination
+
+    settings.check()
+    check_examination(runs, where, data)
+    with loading():
+        from foveate.inspection.explain.engine import explain as engine
 
     return _examine(runs, where, json, lambda work: engine(work, settings, data))
 
@@ -49,7 +56,13 @@ def robustness(
     The report has accuracy and calibration for each corruption and severity, the mean corruption error
     relative to the baseline, and tests that pair the seeds. The same command, given again, resumes.
     """
-    from foveate.inspection.robustness.engine import robustness as engine
+    from foveate.inspection.robustness.conditions import check_settings
+    from foveate.inspection.sources import check_examination
+
+    check_settings(settings)
+    check_examination(runs, where, data)
+    with loading():
+        from foveate.inspection.robustness.engine import robustness as engine
 
     return _examine(runs, where, json, lambda work: engine(work, settings, data))
 
@@ -65,7 +78,12 @@ def transfer(
     The report says which mechanism does best on images that it was not trained on, and which classes gain
     and lose. The same command, given again, resumes.
     """
-    from foveate.inspection.transfer.engine import transfer as engine
+    from foveate.inspection.sources import check_examination
+
+    settings.check()
+    check_examination(runs, where, settings.to)
+    with loading():
+        from foveate.inspection.transfer.engine import transfer as engine
 
     return _examine(runs, where, json, lambda work: engine(work, settings))
 
@@ -79,16 +97,22 @@ def look(
     ] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on; 0 takes any that is free.")] = 7860,
     data: Annotated[
-        str | None, Parameter(help="Images for the examples; by default those of the study.")
+        str | None,
+        Parameter(completer=data_sets, help="Images for the examples; by default those of the study."),
     ] = None,
-    device: Annotated[str, Parameter(help="Device to run on: auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Annotated[Device, Parameter(help="Device to run on: auto, cpu, cuda, cuda:N or mps.")] = "auto",
 ) -> int:
     """Open a local page: drop an image, and see what every mechanism answers and where it looks.
 
     Predictions, heat maps and the mechanisms' own maps are shown side by side, layer by layer. Ctrl-C ends
     the page.
     """
-    from foveate.look import serve
+    from foveate.inspection.sources import check_examination
+
+    check_port(port)
+    check_examination([str(study)], ExaminationSettings(device=device), data)
+    with loading():
+        from foveate.look import serve
 
     serve(study, host, port, device=device, data=data)
     return 0
@@ -98,15 +122,16 @@ def _examine(
     runs: Sequence[str], where: ExaminationSettings, json: Path | None, engine: Callable[[Any], Path]
 ) -> int:
     """Examine the networks, build the page of the folder, and print the record's section."""
-    from foveate.cli.bar import shown_on
-    from foveate.inspection.examine import examine
-    from foveate.records.files import STUDY
-    from foveate.report.examined import build_examination
-    from foveate.report.section_console import section_console
-    from foveate.report.sections import read_examined
-    from foveate.report.study.build import build_report
-
     console = console_beside(json, wide=True)
+    with loading():
+        from foveate.cli.bar import shown_on
+        from foveate.inspection.examine import examine
+        from foveate.records.files import STUDY
+        from foveate.report.examined import build_examination
+        from foveate.report.section_console import section_console
+        from foveate.report.sections import read_examined
+        from foveate.report.study.build import build_report
+
     with shown_on(console) as on_progress:
         path = examine(runs, where, engine, on_progress)
     examined, folder = read_examined(path), path.parent

@@ -7,6 +7,9 @@ from typing import Annotated, Any, get_args, get_origin
 
 from cyclopts import Group, Parameter, Token, convert
 
+from foveate.report.study.article_names import ARTICLES
+from foveate.studies.spec.completers import data_sets, one_of, trained
+
 __all__ = ["FLAG", "MACHINE", "OUTPUT", "RECIPE", "SETTINGS", "STUDY", "Against", "Data", "Json", "Runs"]
 
 EXPECTED = {int: "a whole number", float: "a number"}
@@ -67,17 +70,22 @@ Against = Annotated[
     str | None,
     Parameter(
         group=OUTPUT,
+        completer=one_of(ARTICLES),
         help="Article whose printed figures are shown beside the results: dmsca-article or sgfa-article.",
     ),
 ]
 Data = Annotated[
     str | None,
-    Parameter(help="Other images of the same classes; by default the test images of the networks' study."),
+    Parameter(
+        completer=data_sets,
+        help="Other images of the same classes; by default the test images of the networks' study.",
+    ),
 ]
 Runs = Annotated[
     str,
     Parameter(
         required=True,
+        completer=trained,
         help="Trained networks: the folder of a study or a run, a safetensors file, BACKBONE=FILE, or a timm "
         "name.",
     ),

@@ -7,9 +7,12 @@ from cyclopts import Parameter
 
 from foveate.cli.flags import OUTPUT, SETTINGS, Json
 from foveate.cli.output import console_beside, write_json_to
+from foveate.cli.process import loading
 from foveate.errors import RequestError
 from foveate.files import find_obstacle
+from foveate.models.export.formats import FORMATS, check_export
 from foveate.profiling.settings import ProfileSettings
+from foveate.studies.spec.completers import one_of
 
 __all__ = ["export", "list_mechanisms", "profile"]
 
@@ -27,16 +30,18 @@ def profile(
     The networks are timed in turns, so that ratios hold on a machine whose speed drifts. Weights are random,
     which does not change the cost.
     """
-    from foveate.cli.bar import shown_on
-    from foveate.profiling.engine import profile as measure
-    from foveate.profiling.spec import make_profile
-    from foveate.report.profile.build import write_profile
-    from foveate.report.profile.console import profile_console
-
+    settings.check()
     console = console_beside(json, wide=True)
-    spec = make_profile(settings)
     if out and (there := find_obstacle(out)):
         raise RequestError(f"--out {out}: {there} is no folder that can be written to. Give another")
+    with loading():
+        from foveate.cli.bar import shown_on
+        from foveate.profiling.engine import profile as measure
+        from foveate.profiling.spec import make_profile
+        from foveate.report.profile.build import write_profile
+        from foveate.report.profile.console import profile_console
+
+    spec = make_profile(settings)
     with shown_on(console) as on_progress:
         record = measure(spec, on_progress)
     console.print(profile_console(record))
@@ -50,7 +55,9 @@ def export(
     source: Annotated[Path, Parameter(help="Folder of a run, or a file that foveate.save wrote.")],
     /,
     *,
-    format: Annotated[str, Parameter(help="Format to write: onnx or exported-program.")] = "onnx",
+    format: Annotated[
+        str, Parameter(completer=one_of(FORMATS), help="Format to write: onnx or exported-program.")
+    ] = "onnx",
     image_size: Annotated[
         int | None,
         Parameter(help="Side of the images to check with, in pixels; by default the network's own."),
@@ -65,9 +72,11 @@ def export(
     The file takes any batch size, and any height and width wherever the network does; the check says where
     not.
     """
-    from foveate.models.export.export import export_file, in_lines
-
+    check_export(source, format, out)
     console = console_beside(json)
+    with loading():
+        from foveate.models.export.export import export_file, in_lines
+
     done = export_file(
         source,
         format,
@@ -83,11 +92,11 @@ def export(
 
 def list_mechanisms(*, json: Json = None) -> int:
     """Show every mechanism: paper, default place, options, and what it adds to a ResNet-50 at 224×224."""
-    from foveate.profiling.catalogue import catalogue
+    from foveate.records.catalogue import read_catalogue
     from foveate.report.catalogue.console import catalogue_table
 
     console = console_beside(json)
-    described = catalogue()
+    described = read_catalogue()
     console.print(catalogue_table(described))
     write_json_to(described.to_json(), json)
     return 0

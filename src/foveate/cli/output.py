@@ -2,18 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-
 from foveate.errors import DiskError, RequestError
 from foveate.files import find_obstacle, write_json
-from foveate.names import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from foveate.report.study.summary import Summary
 
 __all__ = ["console_beside", "finish", "write_json_to"]
@@ -23,16 +21,7 @@ WIDE = 100
 """Columns for wide tables in a log or a pipe."""
 
 
-class _PrintableConsole(Console):
-    """A console that escapes control characters: names of files could steer the terminal by them."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as rich does, with control characters escaped (see `printable`)."""
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=printable(segment.text))
-
-
-def console_beside(json_path: Path | None, *, wide: bool = False) -> Console:
+def console_beside(json_path: Path | None, *, wide: bool = False) -> "Console":
     """Return the console for people: standard output, or standard error where JSON goes to standard output.
 
     Where it is no terminal, a `wide` one has `WIDE` columns.
@@ -40,9 +29,11 @@ def console_beside(json_path: Path | None, *, wide: bool = False) -> Console:
     Raises:
         RequestError: the file of `json_path` cannot be written; this is checked before any work is done.
     """
+    from foveate.cli.console import PrintableConsole
+
     if json_path is not None and json_path != Path("-"):
         _refuse_unwritable(json_path)
-    console = _PrintableConsole(stderr=json_path == Path("-"), highlight=False)
+    console = PrintableConsole(stderr=json_path == Path("-"), highlight=False)
     if wide and not console.is_terminal:
         console.width = WIDE
     return console
@@ -56,7 +47,7 @@ def _refuse_unwritable(json_path: Path) -> None:
         raise RequestError(f"--json {json_path}: {there} is no folder that can be written to. Give another")
 
 
-def finish(summary: "Summary", json_path: Path | None, console: Console) -> int:
+def finish(summary: "Summary", json_path: Path | None, console: "Console") -> int:
     """Print the table and the verdict of a study; return the exit status, 1 where runs are missing."""
     from foveate.report.study.console import console_table
 

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from foveate.names import printable
 
@@ -19,6 +19,7 @@ __all__ = [
     "escape_unencodable",
     "flush_streams",
     "is_wrong_request",
+    "loading",
     "print_error",
     "terminable",
 ]
@@ -50,6 +51,35 @@ def terminable() -> Iterator[None]:
 def _terminate(*_: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is raised once
     raise Terminated
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """End the process at once on Ctrl-C and SIGTERM within the block, which imports what takes seconds.
+
+    An exception within an import would be reported as a failure of that import.
+    """
+    endings = {signal.SIGINT: _end_interrupted, signal.SIGTERM: _end_terminated}
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ended = {number: end for number, end in endings.items() if callable(signal.getsignal(number))}
+    before = {number: signal.signal(number, end) for number, end in ended.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_interrupted(*_: Any) -> NoReturn:
+    os.write(2, b"foveate: interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+def _end_terminated(*_: Any) -> NoReturn:
+    os.write(2, b"foveate: terminated\n")
+    os._exit(TERMINATED)
 
 
 def escape_unencodable() -> None:

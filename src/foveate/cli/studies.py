@@ -8,8 +8,12 @@ from cyclopts import Parameter
 
 from foveate.cli.flags import MACHINE, OUTPUT, RECIPE, SETTINGS, STUDY, Against, Json
 from foveate.cli.output import console_beside, finish, write_json_to
+from foveate.cli.process import loading
 from foveate.errors import RequestError
 from foveate.studies.engine.machine import MachineSettings
+from foveate.studies.spec import completers
+from foveate.studies.spec.completers import one_of
+from foveate.studies.spec.defaults import ABLATED
 from foveate.studies.spec.request import (
     Compared,
     RecipeKeys,
@@ -64,7 +68,11 @@ def compare(
 
 def ablate(
     mechanism: Annotated[
-        str, Parameter(help="Mechanism to take apart: dmsca or sgfa; options in parentheses stay fixed.")
+        str,
+        Parameter(
+            completer=one_of(ABLATED),
+            help="Mechanism to take apart: dmsca or sgfa; options in parentheses stay fixed.",
+        ),
     ],
     /,
     *,
@@ -81,7 +89,11 @@ def ablate(
 
 def sweep(
     mechanism: Annotated[
-        str, Parameter(help="Mechanism whose options vary; options in parentheses stay fixed.")
+        str,
+        Parameter(
+            completer=completers.mechanism,
+            help="Mechanism whose options vary; options in parentheses stay fixed.",
+        ),
     ],
     /,
     *values: Annotated[
@@ -121,15 +133,21 @@ def plan(
 
     Times are estimated from training steps that are measured here. Nothing is trained or written.
     """
-    from foveate.cli.progress import ProgressWatch
-    from foveate.report.plan.console import plan_table
-    from foveate.studies.engine.joining import choose_folder
-    from foveate.studies.plan import plan as plan_study
+    from foveate.studies.spec.checks import check_study
 
-    console = console_beside(flags.json)
-    study, machine = read_request(study_file, subject, flags.keys, flags.recipe), flags.machine.machine()
+    study = read_request(study_file, subject, flags.keys, flags.recipe)
+    flags.machine.check()
     if spread is not None and not 0 < spread <= 100:
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
+    check_study(study)
+    console = console_beside(flags.json)
+    with loading():
+        from foveate.cli.progress import ProgressWatch
+        from foveate.report.plan.console import plan_table
+        from foveate.studies.engine.joining import choose_folder
+        from foveate.studies.plan import plan as plan_study
+
+    machine = flags.machine.machine()
     with ProgressWatch(console) as watch:
         out, data = flags.out, None
         if out is None:
@@ -164,14 +182,22 @@ def report(
 
     Joined studies are shown side by side, and the page says first in what they differ.
     """
-    from foveate.report.joined.build import join_reports
-    from foveate.report.joined.tables import joined_console
-    from foveate.report.study.build import build_report
+    from foveate.records.study import check_study_folder
+    from foveate.report.study.article_names import check_article
 
+    if against is not None:
+        check_article(against)
+    if out and len(folders) == 1:
+        raise RequestError("--out is for several studies: the report of one is in its own folder")
+    for folder in folders:
+        check_study_folder(folder)
     console = console_beside(json)
+    with loading():
+        from foveate.report.joined.build import join_reports
+        from foveate.report.joined.tables import joined_console
+        from foveate.report.study.build import build_report
+
     if len(folders) == 1:
-        if out:
-            raise RequestError("--out is for several studies: the report of one is in its own folder")
         return finish(build_report(folders[0], against), json, console)
     joined = join_reports(list(folders), out, against)
     console.print(joined_console(joined))
@@ -184,22 +210,30 @@ def _train(
     file: Path | None, subject: Compared, flags: StudyFlags, search: SearchSettings = SearchSettings()
 ) -> int:
     """Run a study and build its report. A request that is refused leaves nothing behind."""
-    from foveate.cli.progress import ProgressWatch
-    from foveate.report.study.articles import find_article
-    from foveate.report.study.build import build_report
-    from foveate.studies.compare import compare as run_study
+    from foveate.report.study.article_names import check_article
+    from foveate.studies.spec.checks import check_study
+
+    study = read_request(file, subject, flags.keys, flags.recipe)
+    flags.machine.check()
+    searches = search.wanted()
+    if flags.against is not None:
+        check_article(flags.against)
+    check_study(study)
+    console = console_beside(flags.json)
+    # What reads records takes a while to import, and most of what is refused is refused above.
     from foveate.studies.engine.environment import command_line
     from foveate.studies.engine.folder import refuse_unusable_folder
-    from foveate.studies.engine.joining import choose_folder
-    from foveate.studies.search import search as search_options
 
-    console = console_beside(flags.json)
-    study = read_request(file, subject, flags.keys, flags.recipe)
-    machine, jobs, searches = flags.machine.machine(), flags.machine.jobs, search.wanted()
-    if flags.against is not None:
-        find_article(flags.against)
     if flags.out is not None:
         refuse_unusable_folder(flags.out)
+    with loading():
+        from foveate.cli.progress import ProgressWatch
+        from foveate.report.study.build import build_report
+        from foveate.studies.compare import compare as run_study
+        from foveate.studies.engine.joining import choose_folder
+        from foveate.studies.search import search as search_options
+
+    machine, jobs = flags.machine.machine(), flags.machine.jobs
     with ProgressWatch(console) as watch:
         out, data = flags.out, None
         if out is None:

@@ -1,9 +1,14 @@
 """Data sets (embedded, folders, parquet files, the hub), their batches and augmentation."""
 
-from foveate.data.augment import AUGMENTATIONS, Augmentation, centre, seen
-from foveate.data.dataset import Data, load_data
-from foveate.data.loading import Loader, make_loader
-from foveate.data.store import ImageStore
+from typing import TYPE_CHECKING
+
+from foveate.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from foveate.data.augment import AUGMENTATIONS, Augmentation, centre, seen
+    from foveate.data.dataset import Data, load_data
+    from foveate.data.loading import Loader, make_loader
+    from foveate.data.store import ImageStore
 
 __all__ = [
     "AUGMENTATIONS",
@@ -16,3 +21,19 @@ __all__ = [
     "make_loader",
     "seen",
 ]
+
+# The command line checks where images come from without importing what reads them.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "AUGMENTATIONS": "foveate.data.augment",
+        "Augmentation": "foveate.data.augment",
+        "centre": "foveate.data.augment",
+        "seen": "foveate.data.augment",
+        "Data": "foveate.data.dataset",
+        "load_data": "foveate.data.dataset",
+        "Loader": "foveate.data.loading",
+        "make_loader": "foveate.data.loading",
+        "ImageStore": "foveate.data.store",
+    },
+)

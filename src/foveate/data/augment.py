@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from foveate.data.augmentation_names import CROPS, check_augmentations
 from foveate.data.luminance import luminance
-from foveate.errors import RequestError, unknown_name
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "centre", "seen"]
 
@@ -90,8 +90,6 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, Generator, "Augmentation"], Tensor]] 
 }
 """Augmentations by name, in the order in which they are applied."""
 
-CROPS = ("crop", "resized_crop")
-
 
 class Augmentation(nn.Module):
     """Converts uint8 canvases (B, C, S, S) to normalised float crops (B, C, s, s), augmented or not.
@@ -117,11 +115,7 @@ class Augmentation(nn.Module):
         self, names: Sequence[str], image_size: int, padding: int, mean: Sequence[float], std: Sequence[float]
     ) -> None:
         super().__init__()
-        for name in names:
-            if name not in AUGMENTATIONS:
-                raise RequestError(unknown_name("augmentation", name, AUGMENTATIONS))
-        if set(CROPS) <= set(names):
-            raise RequestError(f"augmentation: {' and '.join(CROPS)} were both given: choose one")
+        check_augmentations(names)
         self.names = tuple(name for name in AUGMENTATIONS if name in names)
         self.image_size, self.padding = image_size, padding
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)

@@ -18,12 +18,13 @@ from foveate.data.digits import read_digits
 from foveate.data.folder import FileImages, read_folder
 from foveate.data.greys import GreyRange
 from foveate.data.images import Header, broken_images
-from foveate.data.layout import SMALLEST_IMAGE, check_sizes, describe_kinds, find_layout
+from foveate.data.layout import check_sizes, describe_kinds, find_layout
 from foveate.data.notes import Note
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
+from foveate.data.source import DIGITS, SMALLEST_IMAGE, check_source
 from foveate.data.store import ImageStore, MemoryStore, StreamedStore
 from foveate.data.survey import decode_all, in_threads, probe_sample, spread
-from foveate.data.tables import is_hub_name, parquet_files, read_hub, read_parquet
+from foveate.data.tables import parquet_files, read_hub, read_parquet
 from foveate.errors import RequestError
 from foveate.names import cleaned
 
@@ -261,20 +262,13 @@ def load_data(
 
 
 def _read_source(source: str, image_column: str | None, label_column: str | None) -> Source:
+    check_source(source)
     root = Path(source).expanduser()
     if root.is_dir():
         if parquet_files(root):
             return read_parquet(root.resolve(), image_column, label_column)
         return read_folder(root.resolve(), image_column, label_column)
-    if root.exists():
-        raise RequestError(f"{source!r} is a file: give the folder that contains it")
-    if source == "digits":
-        return read_digits()
-    if is_hub_name(source):
-        return read_hub(source, image_column, label_column)
-    raise RequestError(
-        f"there is no folder {source!r}, and it is not 'digits' or a hub name (owner/name, owner/name:config)"
-    )
+    return read_digits() if source == DIGITS else read_hub(source, image_column, label_column)
 
 
 def _channel_statistics(train: ImageStore) -> tuple[tuple[float, ...], tuple[float, ...]]:

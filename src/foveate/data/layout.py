@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from foveate.data.greys import FEWEST_LEVELS, SIXTEEN_BITS, GreyRange, GreyValues, find_range, levels_left
 from foveate.data.images import Header
 from foveate.data.parts import Part
+from foveate.data.source import SMALLEST_IMAGE
 from foveate.errors import RequestError
 
-__all__ = ["SMALLEST_IMAGE", "Layout", "check_sizes", "describe_kinds", "find_layout"]
+__all__ = ["Layout", "check_sizes", "describe_kinds", "find_layout"]
 
-SMALLEST_IMAGE = 4
-"""Side in pixels of the smallest square that a network may be given."""
 LARGEST_NATIVE = 224
 """Images of one size keep it up to this side in pixels, whatever size a backbone was made for."""
 

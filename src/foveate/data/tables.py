@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,13 @@ from foveate.data.folder import files_identity, files_stamps
 from foveate.data.label_values import LABEL_COLUMNS
 from foveate.data.notes import Note
 from foveate.data.parts import Part, Source, role_of
+from foveate.data.source import HUB_NAME
 from foveate.errors import RequestError
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["is_hub_name", "parquet_files", "read_hub", "read_parquet"]
-
-HUB_NAME = re.compile(r"(?P<path>\w[\w.-]*/\w[\w.-]*)(:(?P<config>[\w.-]+))?")
+__all__ = ["parquet_files", "read_hub", "read_parquet"]
 
 
 class TableImages:
@@ -45,11 +43,6 @@ class TableImages:
 
     def _stored(self, row: int) -> dict[str, Any]:
         return self.dataset.data.column(self.column)[row].as_py() or {}
-
-
-def is_hub_name(source: str) -> bool:
-    """Return whether `source` has the form owner/name or owner/name:config."""
-    return HUB_NAME.fullmatch(source) is not None
 
 
 def parquet_files(root: Path) -> list[str]:

@@ -23,10 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
-from foveate.records.robustness import Gradients
+from foveate.records.robustness import ATTACKS, Gradients
 
 __all__ = [
-    "ATTACKS",
     "Attacked",
     "NormalisedModel",
     "attack",
@@ -35,7 +34,6 @@ __all__ = [
     "useless_gradients",
 ]
 
-ATTACKS = ("fgsm", "pgd", "ensemble")
 PGD_STEPS = 20
 APGD_STEPS = 50
 SQUARE_QUERIES = 500

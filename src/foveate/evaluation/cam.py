@@ -13,20 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, unknown_name
+from foveate.evaluation.cam_methods import METHODS, check_method
 from foveate.evaluation.feature_maps import feature_map
 from foveate.modes import evaluating
 
-__all__ = ["METHODS", "cam_maps", "check_method"]
-
-METHODS = {"gradcam++": "GradCAMPlusPlus", "gradcam": "GradCAM"}
-"""The methods, each with the name of its class in the package."""
-
-
-def check_method(method: str) -> str:
-    """Return `method` if it is the name of a method, else raise RequestError."""
-    if method not in METHODS:
-        raise RequestError(unknown_name("method", str(method), METHODS))
-    return method
+__all__ = ["cam_maps"]
 
 
 def cam_maps(

@@ -6,21 +6,18 @@ from pathlib import Path
 
 import torch
 
-from foveate.errors import RequestError, check_at_least
-from foveate.files import find_obstacle
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.settings import ExaminationSettings
+from foveate.inspection.sources import check_examination, check_out
 from foveate.inspection.trained import Trained, study_of
 from foveate.records.environment import Environment
 from foveate.studies.engine.environment import (
     available_cores,
-    check_threads,
     command_line,
     describe_environment,
 )
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import OnProgress
-from foveate.training.fit import lightning_device
 
 __all__ = ["Work", "examine"]
 
@@ -53,13 +50,10 @@ def examine(
     Raises:
         RequestError: no such network, or the folder cannot be written to.
     """
-    check_at_least(settings, threads=1)
-    check_threads("--threads", settings.threads or 1)
-    lightning_device(settings.device)
+    check_examination(sources, settings, data=None)
     trained = find_trained(sources)
     folder = settings.out or study_of(trained) or Path("studies") / trained[0].name
-    if there := find_obstacle(folder):
-        raise RequestError(f"--out {folder}: {there} is no folder that can be written to. Give another")
+    check_out(folder)
     machine = Machine(settings.device, settings.threads or available_cores())
     torch.set_num_threads(machine.threads)
     environment = describe_environment(machine.torch_device, machine.threads)

@@ -16,15 +16,16 @@ from foveate.attention import list_attention
 from foveate.data.greys import GreyRange
 from foveate.errors import RequestError, shortened
 from foveate.files import file_sha256
+from foveate.inspection.sources import DescribedWeights, Pretrained, Run, Study, Weights, find_source
 from foveate.inspection.trained import Trained
 from foveate.models import load, load_weights
-from foveate.models.backbones.create import check_backbone, create_backbone
+from foveate.models.backbones.create import create_backbone
 from foveate.models.backbones.fetch import fetch_weights
 from foveate.models.backbones.head import declared_head
 from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention
 from foveate.models.checkpoint.description import read_description
+from foveate.models.checkpoint.file_names import WEIGHTS
 from foveate.models.checkpoint.pretrained import create_pretrained
-from foveate.models.checkpoint.save_load import WEIGHTS
 from foveate.models.checkpoint.size_limits import built_within
 from foveate.models.checkpoint.state_dicts import check_weights, without_wrappers
 from foveate.models.checkpoint.weight_files import read_safetensors
@@ -84,22 +85,17 @@ def _with_unique_names(found: Sequence[Trained]) -> list[Trained]:
 
 
 def _find(source: str) -> Iterator[Trained]:
-    if not source.strip():
-        raise RequestError("an empty name was given: expected a study, a run, a file or a timm name")
-    path = Path(source).expanduser()
-    if (path / STUDY).is_file():
-        yield from _runs(path)
-    elif (path / RESULT).is_file():
-        yield _run(path)
-    elif path.exists():
-        yield _file(path)
-    elif "=" in source:
-        backbone, _, file = source.partition("=")
-        yield _weights(backbone, Path(file).expanduser())
-    else:
-        if "/" in source.removeprefix("torchvision/") or path.suffix == ".safetensors":
-            raise RequestError(f"there is no {source}: expected a study, a run, a file or a timm name")
-        yield _pretrained(source)
+    match find_source(source):
+        case Study(folder):
+            yield from _runs(folder)
+        case Run(folder):
+            yield _run(folder)
+        case DescribedWeights(file):
+            yield _file(file)
+        case Weights(backbone, file):
+            yield _weights(backbone, file)
+        case Pretrained(name):
+            yield _pretrained(name)
 
 
 def _runs(study: Path) -> Iterator[Trained]:
@@ -152,9 +148,6 @@ def _check_weights(weights: Trained, spec: RunSpec, result: RunRecord, label: st
 
 
 def _file(path: Path) -> Trained:
-    path = next((path / name for name in WEIGHTS if (path / name).is_file()), path)
-    if path.is_dir():
-        raise RequestError(f"{path} holds no study, no finished run and no {' or '.join(WEIGHTS)}")
     tensors, metadata = read_safetensors(path)
     description = read_description(metadata, path, tensors)
     backbone, images = description.backbone, description.preprocessing
@@ -190,7 +183,6 @@ def _label(mechanisms: tuple[str, ...]) -> str:
 
 def _weights(backbone: str, file: Path) -> Trained:
     """Find weights without a description, of a registered name, which may have attention (resnet50_dmsca)."""
-    check_backbone(backbone)
     named, _ = read_safetensors(file)
     with torch.device("meta"):
         network = create_backbone(backbone, classes=2)
@@ -213,7 +205,6 @@ def _weights(backbone: str, file: Path) -> Trained:
 
 
 def _pretrained(name: str) -> Trained:
-    check_backbone(name)
     with torch.device("meta"):
         classes = int(
             getattr(create_backbone(name, classes=1000), "pretrained_cfg", {}).get("num_classes", 1000)

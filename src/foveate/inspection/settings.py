@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ExaminationSettings"]
+from foveate.errors import RequestError
+from foveate.studies.spec.completers import Device
+
+__all__ = ["ExaminationSettings", "check_port"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,5 +20,11 @@ class ExaminationSettings:
     """
 
     out: Path | None = None
-    device: str = "auto"
+    device: Device = "auto"
     threads: int | None = None
+
+
+def check_port(port: int) -> None:
+    """Raise RequestError unless `port` is the number of a port, or 0."""
+    if not 0 <= port < 65536:
+        raise RequestError(f"--port must be from 0 to 65535, got {port}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from foveate.data import Data
 from foveate.errors import RequestError
-from foveate.evaluation.cam import METHODS
+from foveate.evaluation.cam_methods import METHODS
 from foveate.look.cards import cards, escaped, fault, legend
 from foveate.look.pictures import MOST_BYTES, MOST_PIXELS, Picture, example_picture, read_picture
 from foveate.look.viewer import Viewer

@@ -15,6 +15,7 @@ from typing import Any
 from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.inspection.find_trained import find_trained
+from foveate.inspection.settings import check_port
 from foveate.inspection.trained import Trained, open_images
 from foveate.look.addresses import LOOPBACK, OwnAddress, own_names
 from foveate.look.page import STYLE, build_page, gradio_library, look_theme
@@ -23,7 +24,7 @@ from foveate.look.uploads import forgotten_removed
 from foveate.look.viewer import Viewer
 from foveate.names import cleaned, printable
 from foveate.studies.engine.run import Machine
-from foveate.training.fit import lightning_device
+from foveate.training.machine import lightning_device
 
 __all__ = ["serve"]
 
@@ -58,8 +59,7 @@ def serve(
     Raises:
         RequestError: no study, gradio is missing, or the address is not available.
     """
-    if not 0 <= port < 65536:
-        raise RequestError(f"--port must be from 0 to 65535, got {port}")
+    check_port(port)
     lightning_device(device)
     with _private_folder() as uploads:
         gradio_library()  # creates its folder when it is imported; first, as it may be missing

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from foveate.data.greys import GreyRange
 from foveate.errors import RequestError
-from foveate.evaluation.cam import METHODS, cam_maps
+from foveate.evaluation.cam import cam_maps
+from foveate.evaluation.cam_methods import METHODS
 from foveate.inspection.trained import Trained
 from foveate.look.pictures import Picture
 from foveate.models.sites.capture import attention_modules, capture

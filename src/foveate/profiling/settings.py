@@ -1,8 +1,30 @@
 """The settings of `foveate profile`."""
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-__all__ = ["ProfileSettings"]
+from cyclopts import Parameter
+
+from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.models.backbones.names import check_backbone
+from foveate.studies.engine.environment import check_threads
+from foveate.studies.spec import completers
+from foveate.studies.spec.completers import one_of
+from foveate.training.machine import lightning_device
+
+if TYPE_CHECKING:
+    from foveate.studies.spec.candidate import Candidate
+
+__all__ = ["CHOICES", "ProfileSettings"]
+
+CHOICES = {
+    "dtype": ("float32", "bfloat16", "float16"),
+    "memory_format": ("contiguous", "channels_last"),
+    "mode": ("inference", "training"),
+    "path": ("auto", "reference", "rearranged", "numba", "triton"),
+}
+"""The values of the settings that are words; spec.py, evaluation and kernels give them their meaning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,17 +48,40 @@ class ProfileSettings:
         seconds: Seconds to measure for, at least 11 rounds.
     """
 
-    backbone: str
-    attention: str
+    backbone: Annotated[str, Parameter(completer=completers.backbone_names)]
+    attention: Annotated[str, Parameter(completer=completers.mechanisms)]
     image_size: int | None = None
     batch_size: int = 1
-    device: str = "auto"
-    dtype: str = "float32"
-    memory_format: str = "contiguous"
-    mode: str = "inference"
+    device: completers.Device = "auto"
+    dtype: Annotated[str, Parameter(completer=one_of(CHOICES["dtype"]))] = "float32"
+    memory_format: Annotated[str, Parameter(completer=one_of(CHOICES["memory_format"]))] = "contiguous"
+    mode: Annotated[str, Parameter(completer=one_of(CHOICES["mode"]))] = "inference"
     compile: bool = False
     graph: bool = False
-    path: str = "auto"
+    path: Annotated[str, Parameter(completer=one_of(CHOICES["path"]))] = "auto"
     threads: int | None = None
     detail: bool = False
     seconds: float = 30.0
+
+    def check(self) -> None:
+        """Raise RequestError for a value that cannot be used, naming it and the choices."""
+        check_at_least(self, image_size=1, batch_size=1, threads=1)
+        if not 0 <= self.seconds < math.inf:
+            raise RequestError(f"--seconds must be a finite number of at least 0, got {self.seconds:g}")
+        check_backbone(self.backbone)
+        for key, choices in CHOICES.items():
+            if (given := getattr(self, key)) not in choices:
+                raise RequestError(unknown_name(key.replace("_", " "), given, choices))
+        self.candidates()
+        lightning_device(self.device)
+        if self.mode == "training" and (self.graph or self.detail):
+            flag = "--graph" if self.graph else "--detail"
+            raise RequestError(f"{flag} measures inference only: leave out {flag}, or --mode training")
+        if self.threads is not None:
+            check_threads("--threads", self.threads)
+
+    def candidates(self) -> "tuple[Candidate, ...]":
+        """Return the mechanisms; RequestError for a name that is not known."""
+        from foveate.studies.spec.candidate import parse_candidates
+
+        return parse_candidates(self.attention)

@@ -1,25 +1,21 @@
 """The spec of a profile: its settings, validated before any network is built."""
 
-import math
 import os
 from dataclasses import asdict, dataclass
-from typing import get_args
 
 import timm
 import torch
 
-from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.errors import RequestError
 from foveate.evaluation.step import Mode
-from foveate.kernels import PATHS
-from foveate.models.backbones.create import check_backbone, own_image_size
-from foveate.models.backbones.torchvision import TORCHVISION
+from foveate.models.backbones.create import own_image_size
+from foveate.models.backbones.names import TORCHVISION
 from foveate.profiling.settings import ProfileSettings
 from foveate.records.labels import BASELINE
 from foveate.records.profile import ProfileSettingsRecord
 from foveate.studies.engine.environment import available_cores, check_threads
 from foveate.studies.engine.run import Machine
-from foveate.studies.spec.candidate import Candidate, parse_candidates
-from foveate.training.fit import lightning_device
+from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["ProfileSpec", "make_profile"]
 
@@ -77,27 +73,12 @@ def make_profile(settings: ProfileSettings) -> ProfileSpec:
     Raises:
         RequestError: an unknown name (the nearest is named), or settings that exclude each other.
     """
-    check_at_least(settings, image_size=1, batch_size=1, threads=1)
-    if not 0 <= settings.seconds < math.inf:
-        raise RequestError(f"--seconds must be a finite number of at least 0, got {settings.seconds:g}")
-    check_backbone(settings.backbone)
-    for key, choices in (
-        ("dtype", DTYPES),
-        ("memory_format", MEMORY_FORMATS),
-        ("mode", get_args(Mode)),
-        ("path", PATHS),
-    ):
-        if (given := getattr(settings, key)) not in choices:
-            raise RequestError(unknown_name(key.replace("_", " "), given, choices))
-    candidates = parse_candidates(settings.attention)
+    settings.check()
+    candidates = settings.candidates()
     baseline = Candidate(name=BASELINE)
-    lightning_device(settings.device)
     device = Machine(settings.device).torch_device
     if settings.graph and device.type != "cuda":
         raise RequestError(f"--graph captures CUDA graphs, and the device is {device}: leave out --graph")
-    if settings.mode == "training" and (settings.graph or settings.detail):
-        flag = "--graph" if settings.graph else "--detail"
-        raise RequestError(f"{flag} measures inference only: leave out {flag}, or --mode training")
     is_torchvision = settings.backbone.startswith(TORCHVISION)
     config = None if is_torchvision else timm.get_pretrained_cfg(settings.backbone)
     threads = settings.threads or _threads()

@@ -8,6 +8,7 @@ from foveate.records.base import Count, JsonObject, Number, Record, Text
 from foveate.records.examination import ExaminationRecord, Key, Row
 
 __all__ = [
+    "ATTACKS",
     "CLEAN",
     "COMMON",
     "ROBUSTNESS",
@@ -32,6 +33,8 @@ CLEAN = "clean"
 """The name of the condition without a corruption."""
 UNATTACKED = "none"
 """The name of the attack that leaves the images as they are."""
+ATTACKS = ("fgsm", "pgd", "ensemble")
+"""The adversarial attacks."""
 SEVERITIES = (1, 2, 3, 4, 5)
 """The severities of every corruption except noise of a stated σ, which has none."""
 # fmt: off

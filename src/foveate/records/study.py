@@ -27,6 +27,7 @@ __all__ = [
     "StudyDescription",
     "StudyRecord",
     "StudyRecords",
+    "check_study_folder",
     "read_study",
 ]
 
@@ -142,6 +143,14 @@ class StudyRecords:
                 yield label, seed, self.results[label][seed]
 
 
+def check_study_folder(folder: Path) -> None:
+    """Raise RequestError if `folder` holds no study."""
+    if not (folder / STUDY).is_file():
+        raise RequestError(
+            f"{folder} holds no study: study.json is not there. Give a folder that `foveate compare` wrote."
+        )
+
+
 def read_study(folder: Path) -> StudyRecords:
     """Read all records in the study's `folder`.
 
@@ -149,10 +158,7 @@ def read_study(folder: Path) -> StudyRecords:
         RequestError: `folder` holds no study, or has a record of another format or of another run.
         WorkError: no run of the study has finished.
     """
-    if not (folder / STUDY).is_file():
-        raise RequestError(
-            f"{folder} holds no study: study.json is not there. Give a folder that `foveate compare` wrote."
-        )
+    check_study_folder(folder)
     study = read_record(folder / STUDY, StudyRecord, shown=True)
     results: dict[str, dict[int, RunRecord]] = {label: {} for label in study.attention}
     for run in study.runs:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning.pytorch as lightning
 import torch
@@ -21,12 +21,12 @@ from foveate.records.metric import Metric
 from foveate.records.run import Epoch
 from foveate.tasks import Task
 from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
+from foveate.training.machine import Logs, lightning_device
 from foveate.training.module import Prepare, TrainingModule
 from foveate.training.recipe import Recipe
 
-__all__ = ["Fitted", "Logs", "OnEpoch", "OnStep", "fit"]
+__all__ = ["Fitted", "OnEpoch", "OnStep", "fit"]
 
-Logs = Literal["none", "csv", "tensorboard"]
 OnStep = Callable[[int, int, int, float | None], None]
 """Called a few times a second with epoch (from 1), step, steps per epoch, last validation value."""
 OnEpoch = Callable[[int, float], None]
@@ -120,20 +120,6 @@ def _read_checkpoint(checkpoint: Path, keeper: RunKeeper) -> None:
             f"{checkpoint} is not a checkpoint to resume from ({type(error).__name__}): delete it to start "
             "the run again"
         ) from error
-
-
-def lightning_device(device: str) -> dict[str, Any]:
-    """Return Lightning's `accelerator` and `devices` for a device name of torch."""
-    kind, colon, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdecimal())):
-        raise RequestError(f"unknown device {device!r}: expected auto, cpu, cuda, cuda:N or mps")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise RequestError(
-            f"device {device!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices"
-        )
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise RequestError("device 'mps' is not available: this torch or this machine has no Metal")
-    return {"accelerator": kind, "devices": [int(number)] if number else 1}
 
 
 def _logger(logs: Logs, folder: Path) -> Logger | bool:

@@ -10,7 +10,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import timm.optim
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -25,6 +24,7 @@ from pydantic_core import ErrorDetails
 
 from foveate import yaml_text
 from foveate.errors import RequestError, unknown_name
+from foveate.known_names import installed_names
 
 __all__ = [
     "Number",
@@ -34,6 +34,7 @@ __all__ = [
     "faults_in_words",
     "make_recipe",
     "named_recipes",
+    "optimizer_names",
     "parse_setting",
     "read_recipe",
     "read_yaml",
@@ -124,9 +125,8 @@ class Recipe(BaseModel):
     @field_validator("optimizer")
     @classmethod
     def _optimizer_is_known(cls, name: str) -> str:
-        known = [str(known) for known in timm.optim.list_optimizers()]
-        if name not in known:
-            raise ValueError(unknown_name("optimizer", name, known))
+        if name not in optimizer_names():
+            raise ValueError(unknown_name("optimizer", name, optimizer_names()))
         return name
 
 
@@ -157,6 +157,15 @@ def _fault_in_words(fault: ErrorDetails) -> str:
     taken_for_else = fault["type"] in TEXT_FAULTS and isinstance(given, bool | int | float)
     quotes = ". YAML does not read it as text: put it in quotes" * taken_for_else
     return f"{'.'.join(map(str, fault['loc']))} = {reprlib.repr(given)}: {fault['msg']}{quotes}"
+
+
+def optimizer_names() -> tuple[str, ...]:
+    """Return the names of timm's optimisers."""
+    if known := installed_names():
+        return known.optimizers
+    import timm.optim
+
+    return tuple(map(str, timm.optim.list_optimizers()))
 
 
 def named_recipes() -> dict[str, Path]:

@@ -9,12 +9,12 @@ import foveate
 from foveate.errors import RequestError
 from foveate.models.backbones import create as backbones
 from foveate.models.backbones.create import (
-    check_backbone,
     check_image_size,
     create_backbone,
     has_pretrained_weights,
     own_image_size,
 )
+from foveate.models.backbones.names import check_backbone
 
 SHUFFLENET = "torchvision/shufflenet_v2_x0_5"
 

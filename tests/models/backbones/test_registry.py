@@ -11,7 +11,7 @@ import torch
 import foveate
 from foveate.errors import RequestError
 from foveate.models import attached
-from foveate.models.backbones.registry import BACKBONES
+from foveate.models.backbones.names import BACKBONES
 
 NAMES = [f"{backbone}_{mechanism}" for backbone in BACKBONES for mechanism in foveate.list_attention()]
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import foveate
-from foveate.models.backbones.registry import BACKBONES
+from foveate.models.backbones.names import BACKBONES
 from foveate.models.export.export import export
 
 NAMES = [name for name in BACKBONES if "resnet" in name or "convnext" in name]

@@ -10,7 +10,9 @@ from foveate.errors import RequestError
 from foveate.evaluation.significance import outcome
 from foveate.records.metric import TaskRecord
 from foveate.records.study import read_study
-from foveate.report.study.articles import article_names, find_article, printed_beside
+from foveate.report.study import articles
+from foveate.report.study.article_names import ARTICLES
+from foveate.report.study.articles import find_article, printed_beside
 from foveate.report.study.build import build_report
 from foveate.report.study.claims import (
     article_table,
@@ -99,7 +101,11 @@ def test_figures_are_those_printed_as_fractions_and_single_parameters():
     assert ablation.points["alone"] == {"MSCE": 0.0073}
 
 
-@pytest.mark.parametrize("article", article_names())
+def test_every_article_has_its_name() -> None:
+    assert tuple(articles._articles()) == ARTICLES
+
+
+@pytest.mark.parametrize("article", ARTICLES)
 def test_printed_gains_agree_with_printed_accuracies(article):
     for setting in find_article(article).settings:
         for row in setting.rows.values():
@@ -107,7 +113,7 @@ def test_printed_gains_agree_with_printed_accuracies(article):
                 assert row.gain == pytest.approx(row.accuracy - setting.rows["none"].accuracy)
 
 
-@pytest.mark.parametrize("article", article_names())
+@pytest.mark.parametrize("article", ARTICLES)
 def test_rows_are_labels_that_studies_have(article):
     for setting in find_article(article).settings:
         if setting.kind != "networks":

@@ -7,30 +7,24 @@ Known differences to the published sets: values are rounded to 8 bits here and t
 (see `frost`), and the random numbers are different.
 """
 
-import re
 from collections.abc import Callable
-from decimal import Decimal
 
 from torch import Generator, Tensor
 
+from foveate.data.corruption_names import check_corruption, noise_sigma
 from foveate.data.corruptions.blur import defocus_blur, glass_blur, motion_blur, zoom_blur
 from foveate.data.corruptions.digital import contrast, elastic_transform, jpeg_compression, pixelate
 from foveate.data.corruptions.frost import frost
 from foveate.data.corruptions.noise import gaussian_noise, impulse_noise, shot_noise
 from foveate.data.corruptions.severities import DEFINITIONS, SEVERITIES, published_set
 from foveate.data.corruptions.weather import brightness, fog, snow
-from foveate.errors import RequestError, unknown_name
+from foveate.errors import RequestError
 
 __all__ = [
-    "ARTICLE",
     "CORRUPTIONS",
     "DEFINITIONS",
     "LEAST_SIDE",
-    "LEAST_SIGMA",
-    "check_corruption",
     "corrupt",
-    "noise_name",
-    "noise_sigma",
 ]
 
 CORRUPTIONS: dict[str, Callable[..., Tensor]] = {
@@ -52,57 +46,8 @@ CORRUPTIONS: dict[str, Callable[..., Tensor]] = {
 }
 """The corruptions by name, in the order of the paper's tables."""
 
-ARTICLE = ("noise_15", "noise_25", "motion_blur", "jpeg_compression")
-"""The corruptions that the DMSCA article measures."""
-
 LEAST_SIDE = 8
 """Pixels; the published strengths destroy smaller images, and some corruptions need a middle part."""
-
-LEAST_SIGMA = 0.1
-"""Of 255 grey levels; weaker noise is lost when values are rounded to 8 bits."""
-
-NOISE = re.compile(r"noise_(\d+(?:\.\d+)?)")
-
-
-def noise_sigma(name: str) -> float | None:
-    """Return σ, in units of 1/255, of a corruption named noise_σ (`noise_15`), or None for other names.
-
-    Raises:
-        RequestError: σ is not from 0.1 to 255.
-    """
-    found = NOISE.fullmatch(name)
-    if found is None:
-        return None
-    sigma = float(found[1])
-    if not LEAST_SIGMA <= sigma <= 255:
-        raise RequestError(f"corruption {name}: σ must be from {LEAST_SIGMA} to 255, of 255 grey levels")
-    return sigma
-
-
-def noise_name(sigma: float) -> str:
-    """Return the only name of Gaussian noise of this σ: "noise_15" for 15, 15.0 and 015."""
-    return f"noise_{Decimal(str(float(sigma))).normalize():f}"
-
-
-def check_corruption(name: str, severity: int | None) -> None:
-    """Validate name and severity; Gaussian noise of a stated σ has no severity (None).
-
-    Raises:
-        RequestError: an unknown name, or a severity that is not 1 to 5.
-    """
-    if noise_sigma(name) is not None:
-        if severity is not None:
-            raise RequestError(
-                f"corruption {name} states its strength and has no severity: expected None, got {severity}"
-            )
-        return
-    if name not in CORRUPTIONS:
-        raise RequestError(
-            unknown_name("corruption", name, CORRUPTIONS)
-            + " Gaussian noise of a stated σ, of 255, is written noise_σ: noise_15."
-        )
-    if isinstance(severity, bool) or not isinstance(severity, int) or not 1 <= severity <= 5:
-        raise RequestError(f"severity of {name} must be 1, 2, 3, 4 or 5, got {severity!r}")
 
 
 def corrupt(images: Tensor, name: str, severity: int | None, generator: Generator) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from foveate.data.corruptions import noise_sigma
+from foveate.data.corruption_names import noise_sigma
 from foveate.data.greys import GreyRange
 from foveate.data.prepared.arrays import ArrayCorruptions
 from foveate.data.prepared.base import LABELS, PreparedCorruptions

@@ -7,6 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from foveate.errors import check_at_least
+from foveate.evaluation.cam_methods import METHODS, check_method
+from foveate.studies.spec.completers import one_of
 
 __all__ = ["ExplainSettings"]
 
@@ -29,7 +31,7 @@ class ExplainSettings:
         batch_size: Images per forward pass.
     """
 
-    method: str = "gradcam++"
+    method: Annotated[str, Parameter(completer=one_of(METHODS))] = "gradcam++"
     layer: str | None = None
     images: Path | None = None
     boxes: Path | None = None
@@ -42,7 +44,5 @@ class ExplainSettings:
 
     def check(self) -> None:
         """Raise RequestError for a value that cannot be used, naming it and the choices."""
-        from foveate.evaluation.cam import check_method
-
         check_method(self.method)
         check_at_least(self, limit=1, show=1, road=0, batch_size=1)

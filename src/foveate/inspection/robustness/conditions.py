@@ -2,22 +2,14 @@
 
 from collections.abc import Sequence
 
-from foveate.data.corruptions import (
-    ARTICLE,
-    CORRUPTIONS,
-    LEAST_SIGMA,
-    check_corruption,
-    noise_name,
-    noise_sigma,
-)
+from foveate.data.corruption_names import ARTICLE, LEAST_SIGMA, check_corruption, noise_name, noise_sigma
 from foveate.errors import RequestError, check_at_least, unknown_name
-from foveate.evaluation.attacks import ATTACKS
 from foveate.inspection.robustness.settings import RobustnessSettings
-from foveate.records.robustness import SEVERITIES, Condition
+from foveate.records.robustness import ATTACKS, COMMON, SEVERITIES, Condition
 
 __all__ = ["asked_conditions", "check_settings", "missing_corruptions"]
 
-GROUPS = {"common": tuple(CORRUPTIONS), "article": ARTICLE}
+GROUPS = {"common": COMMON, "article": ARTICLE}
 """Names that stand for several corruptions."""
 
 

@@ -6,7 +6,21 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from foveate.studies.spec.completers import Typed, several_of
+
 __all__ = ["RobustnessSettings"]
+
+
+def _corruptions(context: Typed) -> list[str]:
+    from foveate.records.robustness import COMMON
+
+    return several_of(["common", "article", *COMMON])(context)
+
+
+def _attacks(context: Typed) -> list[str]:
+    from foveate.records.robustness import ATTACKS
+
+    return several_of(ATTACKS)(context)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +45,12 @@ class RobustnessSettings:
         seed: Seed of the random numbers in corruptions and attacks.
     """
 
-    corruptions: tuple[str, ...] = ("common",)
+    corruptions: Annotated[tuple[str, ...], Parameter(completer=_corruptions)] = ("common",)
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     noise: tuple[float, ...] = ()
     prepared: Path | None = None
     classes: Path | None = None
-    attacks: tuple[str, ...] = ()
+    attacks: Annotated[tuple[str, ...], Parameter(completer=_attacks)] = ()
     eps: tuple[float, ...] = (1.0, 8.0)
     attack_images: int = 200
     images: int | None = None

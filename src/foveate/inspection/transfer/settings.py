@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.studies.spec import completers
 
 if TYPE_CHECKING:
     from foveate.studies.spec.candidate import Candidate
@@ -42,13 +43,13 @@ class TransferSettings:
         label_column: Column that holds the labels, for a table with several.
     """
 
-    to: str
-    how: tuple[str, ...] = ()
+    to: Annotated[str, Parameter(completer=completers.data_sets)]
+    how: Annotated[tuple[str, ...], Parameter(completer=completers.several_of(WAYS))] = ()
     classes: Path | None = None
-    attach: str | None = None
-    recipe: str | None = None
+    attach: Annotated[str | None, Parameter(completer=completers.mechanisms)] = None
+    recipe: Annotated[str | None, Parameter(completer=completers.recipes)] = None
     epochs: Annotated[int | None, Parameter(show_default=str(FINE_TUNING["epochs"]))] = None
-    set: list[str] = field(default_factory=list)
+    set: Annotated[list[str], Parameter(completer=completers.recipe_keys)] = field(default_factory=list)
     images: int | None = None
     train_fraction: float = 1.0
     seeds: int = 1

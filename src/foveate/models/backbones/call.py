@@ -7,7 +7,7 @@ from torch import nn
 from foveate.errors import RequestError
 from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.head import last_layer, timm_outputs, width_of
-from foveate.models.backbones.torchvision import TORCHVISION
+from foveate.models.backbones.names import TORCHVISION
 from foveate.models.sites.forward_pass import input_channels
 
 __all__ = ["BackboneCall", "call_of", "record_call"]

@@ -11,22 +11,20 @@ import timm
 import torch
 from torch import nn
 
-from foveate.errors import RequestError, first_line, unknown_name
+from foveate.errors import RequestError, first_line
 from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, record_call
+from foveate.models.backbones.names import TORCHVISION, check_backbone
 from foveate.models.backbones.scaling import create_timm, scaled_arguments
 from foveate.models.backbones.torchvision import (
     IMAGE_SIZE,
-    TORCHVISION,
     create_torchvision,
     image_side,
     pretrained_preset,
     special_arguments,
-    torchvision_names,
 )
 
 __all__ = [
-    "check_backbone",
     "check_image_size",
     "create_backbone",
     "has_pretrained_weights",
@@ -36,22 +34,6 @@ __all__ = [
 SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
 """Sides in pixels that are tried to find the sizes that a network takes."""
 NAMED = 3
-
-
-def check_backbone(name: str) -> None:
-    """Raise RequestError, with the nearest names, unless `name` is that of a network."""
-    if name.startswith(TORCHVISION):
-        names = [TORCHVISION + one for one in torchvision_names()]
-        if name not in names:
-            raise RequestError(unknown_name("backbone", name, names))
-        return
-    if not timm.is_model(name):
-        names = [*timm.list_models(), *(TORCHVISION + one for one in torchvision_names())]
-        raise RequestError(unknown_name("backbone", name, names))
-    try:
-        timm.get_pretrained_cfg(name)
-    except RuntimeError as error:
-        raise RequestError(f"backbone {name}: {error} Leave out what follows the dot") from error
 
 
 def own_image_size(name: str) -> int:

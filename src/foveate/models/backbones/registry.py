@@ -3,6 +3,9 @@
 They take timm's arguments and keep its contract. Pretrained weights without attention are the backbone's,
 and the attention keeps its initial weights; weights with attention, from training under the name, are loaded
 whole.
+
+The names are those of the table of mechanisms, and what attaches these is imported when a network is built,
+because the registration is part of every import of timm.
 """
 
 import sys
@@ -18,34 +21,18 @@ from timm.models import (
 )
 from torch import Tensor, nn
 
-from foveate.attention import list_attention
 from foveate.errors import RequestError
 from foveate.models.backbones import cifar_resnet  # noqa: F401  registers them
-from foveate.models.sites.attach import attach, attached
+from foveate.models.backbones.names import registered_names
 
 __all__: list[str] = []  # timm adds the names
-
-BACKBONES = (
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "cifar_resnet18",
-    "cifar_resnet34",
-    "cifar_resnet50",
-    "cifar_resnet20",
-    "cifar_resnet8",
-    "convnext_tiny",
-    "mobilenetv3_small_100",
-    "mobilenetv3_large_100",
-)
 
 # A name's pretrained weights, tag by tag, are its backbone's.
 default_cfgs = generate_default_cfgs(
     {
-        tagged.replace(backbone, f"{backbone}_{mechanism}", 1): cfg
-        for backbone in BACKBONES
-        for tagged, cfg in get_arch_pretrained_cfgs(backbone).items()
-        for mechanism in list_attention()
+        tagged.replace(one.backbone, name, 1): cfg
+        for name, one in registered_names().items()
+        for tagged, cfg in get_arch_pretrained_cfgs(one.backbone).items()
     }
 )
 
@@ -57,9 +44,13 @@ def _entrypoint(backbone: str, mechanism: str) -> Callable[..., nn.Module]:
     rename = getattr(sys.modules[plain.__module__], "checkpoint_filter_fn", None)
 
     def build(**kwargs: Any) -> nn.Module:
+        from foveate.models.sites.attach import attach
+
         return attach(plain(**kwargs), mechanism)
 
     def complete(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+        from foveate.models.sites.attach import attached
+
         weights = rename(weights, model) if rename else weights
         paths = tuple(f"{path}." for path in attached(model))
         drawn = {key: value for key, value in model.state_dict().items() if key.startswith(paths)}
@@ -102,6 +93,5 @@ def _entrypoint(backbone: str, mechanism: str) -> Callable[..., nn.Module]:
     return create
 
 
-for _backbone in BACKBONES:
-    for _mechanism in list_attention():
-        globals()[f"{_backbone}_{_mechanism}"] = register_model(_entrypoint(_backbone, _mechanism))
+for _name, _one in registered_names().items():
+    globals()[_name] = register_model(_entrypoint(_one.backbone, _one.mechanism))

@@ -14,7 +14,6 @@ from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.preprocessing import Preprocessing
 
 __all__ = [
-    "TORCHVISION",
     "create_torchvision",
     "current_keys",
     "first_convolution",
@@ -22,24 +21,14 @@ __all__ = [
     "pretrained_preset",
     "pretrained_url",
     "special_arguments",
-    "torchvision_names",
 ]
 
-TORCHVISION = "torchvision/"
-"""The prefix of their names."""
 IMAGE_SIZE = 224
 AUXILIARY = ("googlenet", "inception_v3")
 AUXILIARY_KEYS = ("aux1.", "aux2.", "AuxLogits.")
 """How the keys of auxiliary heads begin."""
 OLD_KEY = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 """Keys of torchvision's files for DenseNets, which are of before its modules were renamed."""
-
-
-def torchvision_names() -> list[str]:
-    """Return the names of torchvision's classifiers, without the prefix."""
-    import torchvision
-
-    return torchvision.models.list_models(module=torchvision.models)
 
 
 def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.Module:

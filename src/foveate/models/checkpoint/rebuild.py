@@ -9,8 +9,9 @@ from torch import nn
 
 from foveate.errors import RequestError, unknown_name
 from foveate.models.backbones.call import BackboneCall, record_call
+from foveate.models.backbones.names import TORCHVISION, torchvision_names
 from foveate.models.backbones.scaling import create_timm
-from foveate.models.backbones.torchvision import TORCHVISION, create_torchvision, torchvision_names
+from foveate.models.backbones.torchvision import create_torchvision
 from foveate.models.checkpoint.attention_groups import AttentionGroup, put_attention
 from foveate.models.checkpoint.size_limits import TooLargeError
 from foveate.models.sites.attach import attached, detach

@@ -17,6 +17,7 @@ from foveate.models.backbones.head import timm_outputs
 from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
 from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention, put_attention
 from foveate.models.checkpoint.description import KEY, Description, check_classes, read_description
+from foveate.models.checkpoint.file_names import WEIGHTS, find_weights
 from foveate.models.checkpoint.rebuild import rebuild
 from foveate.models.checkpoint.rebuild_check import check_rebuild
 from foveate.models.checkpoint.size_limits import TooLargeError, built_within
@@ -29,8 +30,6 @@ from foveate.models.sites.wrappers import unwrap
 __all__ = ["AUTO", "WEIGHTS", "load", "save"]
 
 AUTO = "auto"
-WEIGHTS = ("weights.safetensors", "model.safetensors")
-"""The names of the file in the folder of a run, and on the hub."""
 
 
 def save(
@@ -95,7 +94,7 @@ def load(
     device.
     """
     _refuse_device(device)
-    path = _find(Path(path))
+    path = find_weights(Path(path))
     tensors, metadata = read_safetensors(path)
     description = read_description(metadata, path, tensors)
     kind, call = description.network, description.backbone
@@ -129,17 +128,6 @@ def load(
         raise RequestError(f"{path}: {error}") from error
     _declare(network, description)
     return network.to(device).eval()
-
-
-def _find(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    for name in WEIGHTS:
-        if (path / name).is_file():
-            return path / name
-    runs = sorted(found.parent for found in path.glob(f"runs/*/{WEIGHTS[0]}"))
-    one = f", such as the run {runs[0]}" if runs else ""
-    raise RequestError(f"{path} has no {' and no '.join(WEIGHTS)}: expected a finished run, or a file{one}")
 
 
 def _compare_shapes(

@@ -12,6 +12,7 @@ import timm.models
 from torch import Tensor
 
 from foveate.errors import RequestError, first_line, remedy
+from foveate.models.checkpoint.file_names import check_there
 
 __all__ = ["is_safetensors", "read_safetensors", "read_tensors", "read_weights"]
 
@@ -95,8 +96,7 @@ def _is_pickle(path: Path) -> bool:
 
     The latter begins with the length of its header, eight bytes of which the first can be any, and "{".
     """
-    if not path.is_file():
-        raise RequestError(f"{path} is not there, or no file: expected a safetensors file")
+    check_there(path)
     try:
         with path.open("rb") as file:
             start = file.read(9)

@@ -18,9 +18,10 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from foveate.errors import RequestError, WorkError, first_line, unknown_name
-from foveate.files import find_obstacle, write_bytes
+from foveate.errors import WorkError, first_line
+from foveate.files import write_bytes
 from foveate.models.checkpoint.save_load import load
+from foveate.models.export.formats import check_export, check_format
 from foveate.models.export.metadata import Metadata, metadata_of, network_name
 from foveate.models.export.onnx_file import OPSET, onnx_bytes, onnx_runner, require_onnx
 from foveate.models.export.parity import Run, hold_against, shapes_in_words
@@ -35,10 +36,7 @@ from foveate.models.export.tracing import (
 )
 from foveate.models.sites.wrappers import unwrap
 
-__all__ = ["FORMATS", "Exported", "export", "export_file", "in_lines"]
-
-FORMATS = {"onnx": ".onnx", "exported-program": ".pt2"}
-"""The formats, and the endings of their files."""
+__all__ = ["Exported", "export", "export_file", "in_lines"]
 
 ONNX_SIDE = 128
 """ONNX is traced at least at this size: at a smaller one the last map may be a single pixel, and torch.export
@@ -74,13 +72,7 @@ def export_file(
     `path` is by default beside the weights, with the format's own ending. Raises RequestError also where it
     cannot be written, before any work, and whatever `load` does.
     """
-    _refuse_format(format)
-    name = "network" if source.is_dir() else source.stem
-    path = path or (source if source.is_dir() else source.parent) / f"{name}{FORMATS[format]}"
-    there = find_obstacle(path.absolute().parent)
-    if path.is_dir() or there:
-        fault = f"{path} is a folder" if path.is_dir() else f"{there} is no folder that can be written to"
-        raise RequestError(f"cannot write to {path}: {fault}. Give the path of a file")
+    path = check_export(source, format, path)
     on_step(f"reading {source}")
     return export(load(source), path, format, image_size=image_size, on_step=on_step)
 
@@ -152,8 +144,7 @@ def in_lines(done: Exported) -> list[str]:
 
 
 def _refuse_format(format: str) -> None:
-    if format not in FORMATS:
-        raise RequestError(unknown_name("format", format, FORMATS))
+    check_format(format)
     if format == "onnx":
         require_onnx()
 

@@ -12,7 +12,7 @@ from foveate.report.joined.differences import find_differences
 from foveate.report.joined.page import render_joined
 from foveate.report.joined.studies import JoinedStudies
 from foveate.report.joined.tables import differences_table, joined_table
-from foveate.report.study.articles import find_article
+from foveate.report.study.article_names import check_article
 from foveate.report.study.build import build_report
 from foveate.report.study.numbers import row_numbers
 
@@ -36,7 +36,7 @@ def join_reports(
     """
     _refuse_few_or_twice(folders)
     if against is not None:
-        find_article(against)
+        check_article(against)
     # Read all of them before anything is written.
     records = [read_study(folder) for folder in folders]
     _refuse_several_metrics(records)

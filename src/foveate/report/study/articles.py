@@ -10,16 +10,16 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter
 
-from foveate.errors import RequestError, unknown_name
 from foveate.evaluation.comparisons import Comparison
 from foveate.records.base import Json
 from foveate.records.design import Kind
 from foveate.records.labels import BASELINE
 from foveate.records.study import StudyData, StudyDescription
+from foveate.report.study.article_names import check_article
 from foveate.report.study.printed import PrintedCost, PrintedDifference, PrintedFigures, PrintedRow
 from foveate.report.study.summary import Summary
 
-__all__ = ["Article", "article_names", "find_article", "printed_beside"]
+__all__ = ["Article", "find_article", "printed_beside"]
 
 METRIC = "accuracy"
 """The metric whose gains the articles print; they say nothing about a study of another metric."""
@@ -139,19 +139,13 @@ class Article(_Entry):
     cost: PrintedCost | None = None
 
 
-def article_names() -> list[str]:
-    """Return the names of the articles that `--against` accepts."""
-    return list(_articles())
-
-
 def find_article(name: str) -> Article:
     """Return the article `name`.
 
     Raises:
         RequestError: there is no such article.
     """
-    if name not in _articles():
-        raise RequestError(unknown_name("article", name, _articles()))
+    check_article(name)
     return _articles()[name]
 
 

@@ -7,12 +7,15 @@ import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from foveate.errors import RequestError
-from foveate.records.environment import Environment
 from foveate.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+
+    from foveate.records.environment import Environment
 
 __all__ = ["available_cores", "check_threads", "command_line", "describe_environment", "without_password"]
 
@@ -20,8 +23,12 @@ MOST_THREADS = 256
 """Allowed on any machine, so that a study can be resumed with its threads on one with fewer cores."""
 
 
-def describe_environment(device: torch.device, threads: int) -> Environment:
+def describe_environment(device: "torch.device", threads: int) -> "Environment":
     """Return the versions and the hardware of this process."""
+    import torch
+
+    from foveate.records.environment import Environment
+
     versions = {name: metadata.version(name) for name in ("torch", "torchvision", "timm", "lightning")}
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Environment(

@@ -5,8 +5,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from filelock import FileLock, Timeout
 
 from foveate.errors import RequestError, WorkError
@@ -17,6 +17,9 @@ from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
 from foveate.version import __version__
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Cancelled", "find_result", "hold_run_folder", "refuse_unusable_folder", "sole_user"]
 
@@ -43,8 +46,10 @@ class Cancelled(Exception):  # noqa: N818
 
 
 @contextmanager
-def hold_run_folder(folder: Path, device: torch.device) -> Iterator[None]:
+def hold_run_folder(folder: Path, device: "torch.device") -> Iterator[None]:
     """Hold the lock of a run's folder, and turn every error of the run into WorkError."""
+    import torch
+
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=10):

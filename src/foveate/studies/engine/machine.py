@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.studies.engine.environment import available_cores, check_threads
+from foveate.studies.spec.completers import Device, one_of
+from foveate.training.machine import Logs, lightning_device
 
 if TYPE_CHECKING:
     from foveate.studies.engine.run import Machine
@@ -26,28 +29,37 @@ class MachineSettings:
     """
 
     jobs: Annotated[int, Parameter(alias="-j")] = 1
-    device: str = "auto"
+    device: Device = "auto"
     threads: int | None = None
     workers: int = 2
-    log: str = "none"
+    log: Annotated[str, Parameter(completer=one_of(get_args(Logs)))] = "none"
 
-    def machine(self) -> "Machine":
-        """Return the machine as one run uses it.
+    def check(self) -> None:
+        """Validate the settings; torch is imported for a GPU alone.
 
         Raises:
             RequestError: a device that is not available, an unknown log, or too many threads.
         """
-        from foveate.studies.engine.environment import available_cores, check_threads
-        from foveate.studies.engine.run import Machine
-        from foveate.training.fit import Logs, lightning_device
-
         check_at_least(self, jobs=1, threads=1, workers=0)
+        self._logs()
+        lightning_device(self.device)
+        check_threads("--workers", self.workers)
+        threads = self._threads()
+        flags = f"--jobs {self.jobs} × --threads {threads} =" if self.jobs > 1 else "--threads"
+        check_threads(flags, self.jobs * threads)
+
+    def machine(self) -> "Machine":
+        """Return the machine as one run uses it; raises RequestError as `check` does."""
+        from foveate.studies.engine.run import Machine
+
+        self.check()
+        return Machine(self.device, self._threads(), self.workers, self._logs())
+
+    def _threads(self) -> int:
+        return self.threads or max(available_cores() // self.jobs, 1)
+
+    def _logs(self) -> Logs:
         logs: Logs | None = next((log for log in get_args(Logs) if log == self.log), None)
         if logs is None:
             raise RequestError(unknown_name("log", self.log, get_args(Logs)))
-        lightning_device(self.device)
-        threads = self.threads or max(available_cores() // self.jobs, 1)
-        check_threads("--workers", self.workers)
-        flags = f"--jobs {self.jobs} × --threads {threads} =" if self.jobs > 1 else "--threads"
-        check_threads(flags, self.jobs * threads)
-        return Machine(self.device, threads, self.workers, logs)
+        return logs

@@ -24,8 +24,9 @@ from foveate.studies.engine.network import build_network
 from foveate.studies.engine.start import as_weights_expect, unchanged_file
 from foveate.studies.spec.study import RunSpec
 from foveate.tasks import find_task
-from foveate.training.fit import Fitted, Logs, OnEpoch, OnStep, fit
+from foveate.training.fit import Fitted, OnEpoch, OnStep, fit
 from foveate.training.keeping import CHECKPOINT
+from foveate.training.machine import Logs
 from foveate.training.recipe import Recipe
 from foveate.version import __version__
 

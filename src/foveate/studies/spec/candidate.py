@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from foveate.attention import list_attention
 from foveate.errors import RequestError, unknown_name
+from foveate.known_names import mechanism_names
 from foveate.records.labels import BASELINE
 from foveate.training.recipe import Number, Whole
 
@@ -128,8 +128,8 @@ def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
                 f"attention {_cut(item)}: {option} is {_cut(value)}; expected a finite number, a word, true, "
                 "false, or a list of these"
             )
-    if name != BASELINE and name not in list_attention():
-        raise RequestError(unknown_name("attention", str(name), [BASELINE, *list_attention()]))
+    if name != BASELINE and name not in mechanism_names():
+        raise RequestError(unknown_name("attention", str(name), [BASELINE, *mechanism_names()]))
     kept = SIZE if name == BASELINE else PLACEMENT
     placement = {key: options.pop(key) for key in kept if key in options}
     if name == BASELINE and options:

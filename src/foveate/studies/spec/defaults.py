@@ -1,8 +1,9 @@
-"""The defaults of the keys of a study; this module imports nothing, so that flags can show them at once."""
+"""The defaults and choices of the keys of a study; this module imports nothing, as all flags need it."""
 
 from typing import Final
 
 __all__ = [
+    "ABLATED",
     "ADJUST",
     "DEFAULT_RECIPE",
     "FAMILY",
@@ -13,6 +14,8 @@ __all__ = [
     "TRIALS",
 ]
 
+ABLATED: Final = ("dmsca", "sgfa")
+"""The mechanisms that can be taken apart; ablation.py says how."""
 SEEDS: Final = 3
 ADJUST: Final = "holm"
 FAMILY: Final = "baseline"

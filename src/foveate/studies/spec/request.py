@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
-from foveate.studies.spec.defaults import ADJUST, FAMILY, GROW, SEEDS, TRIALS
+from foveate.studies.spec import completers
+from foveate.studies.spec.defaults import ABLATED, ADJUST, FAMILY, GROW, SEEDS, TRIALS
 
 if TYPE_CHECKING:
     from foveate.studies.spec.study import StudySpec
@@ -38,8 +39,8 @@ class Compared:
             resnet50,torchvision/resnet18.
     """
 
-    attention: str | None = None
-    backbones: str | None = None
+    attention: Annotated[str | None, Parameter(completer=completers.mechanisms_and_baseline)] = None
+    backbones: Annotated[str | None, Parameter(completer=completers.backbones)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,8 @@ class Subject(Compared):
         values: Values of one option for --sweep, such as reduction=4,8,16; repeat it for further options.
     """
 
-    ablate: str | None = None
-    sweep: str | None = None
+    ablate: Annotated[str | None, Parameter(completer=completers.one_of(ABLATED))] = None
+    sweep: Annotated[str | None, Parameter(completer=completers.mechanism)] = None
     values: list[str] = field(default_factory=list)
 
 
@@ -84,8 +85,8 @@ class StudyKeys:
         grow: How --control enlarges the baseline: width or depth.
     """
 
-    data: str | None = None
-    backbone: str | None = None
+    data: Annotated[str | None, Parameter(completer=completers.data_sets)] = None
+    backbone: Annotated[str | None, Parameter(completer=completers.backbone_names)] = None
     seeds: Annotated[int | None, Parameter(show_default=str(SEEDS))] = None
     pretrained: bool = False
     weights: str | None = None
@@ -95,10 +96,14 @@ class StudyKeys:
     train_fraction: float | None = None
     image_column: str | None = None
     label_column: str | None = None
-    adjust: Annotated[str | None, Parameter(show_default=ADJUST)] = None
-    family: Annotated[str | None, Parameter(show_default=FAMILY)] = None
-    control: str | None = None
-    grow: Annotated[str | None, Parameter(show_default=GROW)] = None
+    adjust: Annotated[
+        str | None, Parameter(show_default=ADJUST, completer=completers.study_words("adjust"))
+    ] = None
+    family: Annotated[
+        str | None, Parameter(show_default=FAMILY, completer=completers.study_words("family"))
+    ] = None
+    control: Annotated[str | None, Parameter(completer=completers.study_words("control"))] = None
+    grow: Annotated[str | None, Parameter(show_default=GROW, completer=completers.study_words("grow"))] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +121,12 @@ class RecipeKeys:
         set: Any key of the recipe, as KEY=VALUE; repeat it for further keys.
     """
 
-    recipe: str | None = None
+    recipe: Annotated[str | None, Parameter(completer=completers.recipes)] = None
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: Annotated[float | None, Parameter(alias="--lr")] = None
-    precision: str | None = None
-    set: list[str] = field(default_factory=list)
+    precision: Annotated[str | None, Parameter(completer=completers.recipe_words("precision"))] = None
+    set: Annotated[list[str], Parameter(completer=completers.recipe_keys)] = field(default_factory=list)
 
     def changes(self) -> dict[str, Any]:
         """Return the keys of the recipe that are overridden."""
@@ -142,7 +147,7 @@ class SearchSettings:
         storage: Database that keeps the trials, as an SQLAlchemy URL; by default OUT/search.db.
     """
 
-    search: str | None = None
+    search: Annotated[str | None, Parameter(completer=completers.one_of(["optuna"]))] = None
     trials: Annotated[int | None, Parameter(show_default=str(TRIALS))] = None
     storage: str | None = None
 

@@ -13,7 +13,7 @@ from pydantic import (
     model_serializer,
 )
 
-from foveate.data.layout import SMALLEST_IMAGE
+from foveate.data.source import SMALLEST_IMAGE
 from foveate.errors import RequestError, unknown_name
 from foveate.records.base import Json
 from foveate.records.design import Design, Family, Growth, Measure

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from foveate.errors import RequestError
-from foveate.models.backbones.create import check_backbone
+from foveate.models.backbones.names import check_backbone
 from foveate.records.design import Design
 from foveate.records.labels import BASELINE
 from foveate.studies.spec.ablation import plan_ablation

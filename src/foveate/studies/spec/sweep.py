@@ -1,12 +1,11 @@
 """`foveate sweep`: vary the options of a mechanism one at a time."""
 
 import contextlib
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from foveate.attention import find_mechanism
 from foveate.errors import RequestError, unknown_name
+from foveate.known_names import mechanism_options
 from foveate.records.design import Contrast, Design, Value
 from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import (
@@ -139,11 +138,10 @@ def _value_of(given: Candidate, option: str) -> Any:
     """Return the value of `option` in `given`, or else the constructor's default."""
     if option in PLACEMENT:
         return getattr(given, option)
-    parameters = inspect.signature(find_mechanism(given.name).module).parameters
-    known = [name for name in parameters if name != "channels"]
-    if option not in known:
-        raise RequestError(unknown_name(f"option of {given.name}", option, [*known, *PLACEMENT]))
-    return given.options.get(option, parameters[option].default)
+    defaults = mechanism_options(given.name)
+    if option not in defaults:
+        raise RequestError(unknown_name(f"option of {given.name}", option, [*defaults, *PLACEMENT]))
+    return given.options.get(option, defaults[option])
 
 
 def _unset(value: OptionValue) -> OptionValue:

@@ -1,0 +1,115 @@
+"""What needs no network to be answered imports none of the libraries that take seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "torchvision", "timm", "lightning", "numpy", "pandas", "scipy", "sklearn", "altair"}
+
+LIGHT = """
+import contextlib, io, os, sys
+from foveate.cli.main import main
+
+for line in sys.stdin.read().splitlines():
+    sys.argv = ["foveate", *line.split()]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+    heavy = sorted(HEAVY & set(sys.modules))
+    if heavy:
+        sys.exit(f"{line!r} imports {heavy}")
+    print(status, " ".join(said.getvalue().split()))
+"""
+
+STUDY = "--data digits --backbone cifar_resnet8"
+ANSWERED = ["--help", "-h", "--version", "compare --help", "list", "list --json -", "completion bash"]
+ANSWERED += [f"{command} --help" for command in ("sweep", "explain", "robustness", "transfer", "profile")]
+ANSWERED += ["__complete compare --attention s", "__complete compare --backbone res"]
+REFUSED = {
+    "compaer": "Unknown command",
+    "compare --dataa x": "Unknown option",
+    "compare --seeds 1.5": "expected a whole number",
+    f"compare {STUDY}": "names no attention",
+    f"compare {STUDY} --attention none,dmcsa": "unknown attention 'dmcsa'",
+    f"compare {STUDY} --attention dmsca(reducton=8)": "dmsca(reducton=8) on cifar_resnet8: unknown option",
+    f"compare {STUDY} --backbones resnet18": "names backbone and backbones",
+    "compare --data digits --backbone resnet5 --attention se": "unknown backbone 'resnet5'",
+    "compare --data digits --backbone resnet50.a9 --attention se": "Invalid pretrained tag (a9)",
+    "compare --data digits --backbone torchvision/resnet5 --attention se": "unknown backbone",
+    "compare --data nowhere --backbone resnet18 --attention se": "there is no folder 'nowhere'",
+    f"compare {STUDY} --attention se --recipe nothing": "unknown recipe 'nothing'",
+    f"compare {STUDY} --attention se --set epoch=1": "unknown recipe key 'epoch'",
+    f"compare {STUDY} --attention se --set optimizer=sdg": "unknown optimizer 'sdg'",
+    f"compare {STUDY} --attention se --set augmentation=flop": "unknown augmentation 'flop'",
+    f"compare {STUDY} --attention se --lr 0": "learning_rate",
+    f"compare {STUDY} --attention se --log wandb": "unknown log 'wandb'",
+    f"compare {STUDY} --attention se --device gpu": "unknown device 'gpu'",
+    f"compare {STUDY} --attention se --jobs 900": "expected at most",
+    f"compare {STUDY} --attention se --against dmsca": "unknown article 'dmsca'",
+    f"compare {STUDY} --attention se --out /dev/null/x": "the study's folder cannot be",
+    "compare missing.yaml": "cannot read missing.yaml",
+    f"ablate se {STUDY}": "se has no parts",
+    f"sweep se {STUDY}": "VALUES",
+    f"sweep se reducton=4 {STUDY}": "unknown option of se 'reducton'",
+    f"plan {STUDY} --attention se --spread 0": "--spread 0",
+    "plan --data nowhere --backbone resnet18 --attention se": "there is no folder 'nowhere'",
+    "report nowhere": "nowhere holds no study",
+    "report nowhere --against dmsca": "unknown article 'dmsca'",
+    "explain nowhere/run": "there is no nowhere/run",
+    "explain .": ". holds no study",
+    "explain resnt18": "unknown backbone 'resnt18'",
+    "explain resnet18=missing.safetensors": "missing.safetensors is not there",
+    "explain resnet18 --method cam": "unknown method 'cam'",
+    "explain resnet18 --data nowhere": "there is no folder 'nowhere'",
+    "robustness resnet18 --corruptions fogg": "unknown corruption 'fogg'",
+    "robustness resnet18 --attacks pdg": "unknown attack 'pdg'",
+    "robustness resnet18 --severities 6": "--severities",
+    "transfer resnet18 --to nowhere": "there is no folder 'nowhere'",
+    "transfer resnet18 --to digits --how prob": "unknown way to transfer 'prob'",
+    "transfer resnet18 --to digits --how finetune --attach sse": "unknown attention 'sse'",
+    "look nowhere/study": "there is no nowhere/study",
+    "look . --port 99999": "--port must be",
+    "profile --backbone resnt18 --attention se": "unknown backbone 'resnt18'",
+    "profile --backbone resnet18 --attention sse": "unknown attention 'sse'",
+    "profile --backbone resnet18 --attention se --dtype float": "unknown dtype 'float'",
+    "profile --backbone resnet18 --attention se --mode train": "unknown mode 'train'",
+    "export nowhere": "nowhere is not there",
+    "export nowhere --format onxx": "unknown format 'onxx'",
+    "completion bsh": "unknown shell 'bsh'",
+}
+
+
+def answers(commands: list[str], folder: Path, heavy: set[str] = HEAVY) -> list[str]:
+    """The status of each command and what it wrote to standard error, of one process for all of them."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"HEAVY = {heavy}\n{LIGHT}"],
+        input="\n".join(commands),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if line]
+
+
+def test_help_version_list_and_completion_import_nothing_heavy(tmp_path: Path) -> None:
+    assert [said[0] for said in answers(ANSWERED, tmp_path)] == ["0"] * len(ANSWERED)
+
+
+def test_refusals_import_nothing_heavy_and_leave_nothing_behind(tmp_path: Path) -> None:
+    said = answers(list(REFUSED), tmp_path)
+    assert len(said) == len(REFUSED)
+    for answer, words in zip(said, REFUSED.values(), strict=True):
+        assert answer.startswith("2 foveate: ")
+        assert words in answer
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_import_is_seen(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="'list' imports .*'pydantic'"):
+        answers(["--version", "list"], tmp_path, {"pydantic"})
