@@ -16,7 +16,8 @@ import torch
 from huggingface_hub import constants
 
 from foveate.errors import RequestError, WorkError, first_line
-from foveate.models.backbones.torchvision import TORCHVISION, pretrained_url
+from foveate.models.backbones.names import TORCHVISION
+from foveate.models.backbones.torchvision import pretrained_url
 
 __all__ = ["fetch_weights", "find_weights"]
 

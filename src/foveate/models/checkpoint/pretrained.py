@@ -13,8 +13,9 @@ from foveate.errors import RequestError
 from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.create import create_backbone, own_image_size
 from foveate.models.backbones.head import declared_heads
+from foveate.models.backbones.names import TORCHVISION
 from foveate.models.backbones.preprocessing import Preprocessing, declared_preprocessing
-from foveate.models.backbones.torchvision import TORCHVISION, current_keys, first_convolution
+from foveate.models.backbones.torchvision import current_keys, first_convolution
 from foveate.models.checkpoint.description import KEY, read_description
 from foveate.models.checkpoint.state_dicts import misfits, without_wrappers
 from foveate.models.checkpoint.weight_files import is_safetensors, read_safetensors, read_tensors
