@@ -37,6 +37,8 @@ WHEELS = (
     "pydantic-core",
     "annotated-types",
     "typing-inspection",
+    "attrs",
+    "cyclopts",
     "datasets",
     "dill",
     "multiprocess",

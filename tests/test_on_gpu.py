@@ -134,7 +134,7 @@ def whole(
         stderr=subprocess.DEVNULL,
     )
     ends = time.monotonic() + 420
-    while not list(out.rglob("last.ckpt")) and time.monotonic() < ends:
+    while not list(out.rglob("last.ckpt")) and process.poll() is None and time.monotonic() < ends:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
