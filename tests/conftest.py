@@ -49,15 +49,18 @@ def pytest_sessionfinish() -> None:
 def released() -> Iterator[None]:
     """Give back the memory of a file's tests: compiled graphs, cycles, and what malloc keeps for later.
 
-    What is alive afterwards, modules for the most part, is not looked at again until after ten files.
+    After ten files everything is looked at again; what is alive then, imported modules for the most part, is
+    left alone by the collections after the next ten.
     """
     yield
     if "torch._dynamo" in sys.modules:
         sys.modules["torch._dynamo"].reset()
     if next(FILES) % 10 == 0:
         gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+        gc.collect()
+        gc.freeze()
+    else:
+        gc.collect()
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc alone has it
         trim(0)
 

@@ -54,17 +54,18 @@ def test_people_get_the_table_the_verdict_and_the_path_and_no_noise(
 
 def test_another_study_takes_another_default_folder_and_a_given_one_is_refused(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
+    in_process: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder, _ = finished
     place = "studies/digits-cifar_resnet8"
-    other = ("plan", *QUICK[1:], "--learning-rate", "0.05")
-    planned = foveate(*other, cwd=folder)
-    assert planned.returncode == 0, planned.stderr
-    assert f"{place} holds another study: learning_rate" in planned.stdout
-    assert f"This study goes to {place}-2." in planned.stdout
-    refused = foveate("compare", *QUICK[1:], "--learning-rate", "0.05", "--out", place, cwd=folder)
-    assert refused.returncode == 2
-    assert "give another --out" in refused.stderr
+    assert in_process("plan", *QUICK[1:], "--learning-rate", "0.05", folder=folder) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{place} holds another study: learning_rate" in said
+    assert f"This study goes to {place}-2." in said
+    refused = ("compare", *QUICK[1:], "--learning-rate", "0.05", "--out", place)
+    assert in_process(*refused, folder=folder) == 2
+    assert "give another --out" in " ".join(capsys.readouterr().err.split())
 
 
 def test_report_is_built_again_from_the_records(
