@@ -1,10 +1,10 @@
 """Names that come from outside (folders, tables, files, records), made safe to print, draw and compare."""
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-__all__ = ["cleaned", "map_strings", "printable"]
+__all__ = ["cleaned", "map_strings", "meant", "printable"]
 
 LINES = "\n\t"
 TURNING = frozenset(
@@ -28,6 +28,12 @@ def printable(text: str) -> str:
         return text
     changed = "".join(one if one in LINES else _escaped(one) for one in text)
     return unicodedata.normalize("NFC", changed)
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """Return the name among `known` that is meant by CBAM or SGFA-CA, or `name` itself."""
+    spelled = name.lower().replace("-", "_")
+    return spelled if spelled in known else name
 
 
 def map_strings(content: Any, change: Callable[[str], str]) -> Any:

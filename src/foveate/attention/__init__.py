@@ -22,8 +22,16 @@ from foveate.attention.sgfa import SCPA, SGFA, SGU, SGFAChannelMask
 from foveate.attention.simam import SimAM
 from foveate.attention.triplet import TripletAttention
 from foveate.errors import RequestError, unknown_name
+from foveate.names import meant
 
-__all__ = ["MECHANISMS", "Mechanism", "create_attention", "find_mechanism", "list_attention"]
+__all__ = [
+    "MECHANISMS",
+    "Mechanism",
+    "create_attention",
+    "find_mechanism",
+    "list_attention",
+    "mechanism_name",
+]
 
 Where = Literal["block", "stage"]
 
@@ -66,9 +74,14 @@ def list_attention() -> list[str]:
 
 def find_mechanism(name: str) -> Mechanism:
     """Return the mechanism called `name`; an unknown name raises RequestError with the nearest names."""
-    if not isinstance(name, str) or name not in MECHANISMS:
+    return MECHANISMS[mechanism_name(name)]
+
+
+def mechanism_name(name: str) -> str:
+    """Return a mechanism's name as foveate writes it: cbam for CBAM; raises as `find_mechanism` does."""
+    if not isinstance(name, str) or (found := meant(name, MECHANISMS)) not in MECHANISMS:
         raise RequestError(unknown_name("attention mechanism", str(name), MECHANISMS))
-    return MECHANISMS[name]
+    return found
 
 
 def create_attention(name: str, channels: int, **options: Any) -> nn.Module:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import foveate
 from foveate.errors import RequestError
 from foveate.models import IdentityGate, attached
+from foveate.models.sites.attach import placements
 
 NETWORKS = {
     "timm resnet18": lambda: timm.create_model("resnet18", zero_init_last=False),
@@ -260,3 +261,8 @@ def test_attaching_twice_raises():
 def test_detaching_nothing_raises():
     with pytest.raises(RequestError, match=r"ResNet has no attention.*nothing to detach"):
         foveate.detach(timm.create_model("resnet18"))
+
+
+def test_a_mechanism_may_be_written_as_in_its_paper() -> None:
+    model = foveate.attach(timm.create_model("resnet18"), "CBAM")
+    assert {placement.name for placement in placements(model)} == {"cbam"}

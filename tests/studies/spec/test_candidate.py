@@ -63,3 +63,14 @@ def test_yaml_lists_with_options() -> None:
 def test_what_cannot_be_read_is_named(given: object, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         parse_candidates(given)  # type: ignore[arg-type]
+
+
+def test_names_are_understood_as_people_write_them():
+    labels = [one.label for one in parse_candidates("Baseline,CBAM,Se(reduction=8),SGFA-CA")]
+    assert labels == ["none", "cbam", "se(reduction=8)", "sgfa_ca"]
+    assert [one.label for one in parse_candidates(["plain", {"DMSCA": {"reduction": 8}}])] == [
+        "none",
+        "dmsca(reduction=8)",
+    ]
+    with pytest.raises(RequestError, match="names none more than once"):
+        parse_candidates("none,plain")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from foveate.attention import create_attention, find_mechanism
+from foveate.attention import create_attention, find_mechanism, mechanism_name
 from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
@@ -85,6 +85,7 @@ def attach(
     """
     if not isinstance(identity_init, bool):
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
+    name = mechanism_name(name)
     mechanism = find_mechanism(name)
     options = with_tuples(options)
     sites = choose_sites(model, mechanism, where, stages, at, example_input)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from foveate.errors import RequestError, unknown_name
 from foveate.known_names import mechanism_names
+from foveate.names import meant
 from foveate.records.labels import BASELINE
 from foveate.training.recipe import Number, Whole
 
@@ -27,6 +28,8 @@ __all__ = [
 OptionValue = bool | int | float | str | list[Any] | tuple[Any, ...] | None
 """The value of one option: what JSON can hold but an object."""
 
+ALSO_BASELINE = (BASELINE, "baseline", "plain")
+"""What the network without attention may be called where candidates are named; records have the first."""
 PLACEMENT = ("where", "stages", "at", "identity_init")
 SIZE = ("width", "extra_blocks")
 LONGEST_SHOWN = 200
@@ -128,6 +131,7 @@ def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
                 f"attention {_cut(item)}: {option} is {_cut(value)}; expected a finite number, a word, true, "
                 "false, or a list of these"
             )
+    name = BASELINE if str(name).lower() in ALSO_BASELINE else meant(str(name), mechanism_names())
     if name != BASELINE and name not in mechanism_names():
         raise RequestError(unknown_name("attention", str(name), [BASELINE, *mechanism_names()]))
     kept = SIZE if name == BASELINE else PLACEMENT
