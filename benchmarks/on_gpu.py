@@ -34,12 +34,12 @@ import torch  # noqa: E402
 from filelock import FileLock, Timeout  # noqa: E402
 
 from foveate.errors import RequestError, WorkError  # noqa: E402
-from gpu_steps import accuracy, breakdown, price, proof, speed, table  # noqa: E402
+from gpu_steps import accuracy, breakdown, passes, price, proof, speed, table  # noqa: E402
 from gpu_steps.packing import pack, unpack  # noqa: E402
 from gpu_steps.settings import Settings, dry_run, on_a_gpu  # noqa: E402
 from gpu_steps.units import Records, Unit, choose_processes, start, stop  # noqa: E402
 
-SHARES = {proof.STEP: 0.25, price.STEP: 0.40, breakdown.STEP: 0.12, speed.STEP: 0.10}
+SHARES = {proof.STEP: 0.25, passes.STEP: 0.10, price.STEP: 0.35, breakdown.STEP: 0.10, speed.STEP: 0.10}
 """The largest share of a slice that each step takes; the study takes the rest."""
 RESERVE = 10.0
 """Seconds reserved at the end for the archive and the table."""
@@ -95,7 +95,7 @@ def _run(given: argparse.Namespace) -> int:
     make = dry_run if given.dry_run_on_cpu else on_a_gpu
     settings = make(given.data, given.whole_runs)
     records = Records(given.out)
-    units = [unit for step in (proof, price, breakdown, speed) for unit in step.units(settings)]
+    units = [unit for step in (proof, passes, price, breakdown, speed) for unit in step.units(settings)]
     _forget(given.again, records, units)
     interrupted = False
     if given.minutes:

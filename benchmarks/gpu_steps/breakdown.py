@@ -1,4 +1,4 @@
-"""Third step: measure the time of each operator beside the bytes that it must move."""
+"""Fourth step: measure the time of each operator beside the bytes that it must move."""
 
 import time
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Second step: measure the latency of attention beside its equations, timm's layer, and compiled networks."""
+"""Third step: measure the latency of attention beside its equations, timm's layer, and compiled networks."""
 
 import gc
 import time

@@ -27,6 +27,7 @@ class Settings:
         backend: the backend of torch.compile.
         cases: the comparisons of latency, most important first.
         seconds: seconds of a comparison.
+        passed: the shapes (B, C, H, W) over which each pass is timed alone.
         broken_down: cases whose time is broken down by operator.
         training_images: images in an epoch when training speed is measured.
         training_forms: whether training is measured eager (False), compiled (True), or both.
@@ -45,6 +46,7 @@ class Settings:
     backend: str
     cases: tuple[Case, ...]
     seconds: float
+    passed: tuple[tuple[int, ...], ...]
     broken_down: tuple[Case, ...]
     training_images: int
     training_forms: tuple[bool, ...]
@@ -77,6 +79,7 @@ def on_a_gpu(data: str | None, whole_runs: bool) -> Settings:
         backend="inductor",
         cases=tuple(cases),
         seconds=5.0,
+        passed=((256, 256, 56, 56), (256, 512, 28, 28), (256, 1024, 14, 14), (256, 2048, 7, 7)),
         broken_down=tuple(case for case in cases if case.batch_size > 1 and case.mechanism in PRICED[:2]),
         training_images=50_000,
         training_forms=(False, True),
@@ -102,6 +105,7 @@ def dry_run(data: str | None, whole_runs: bool) -> Settings:
         backend="eager",
         cases=tuple(cases),
         seconds=0.0,
+        passed=((2, 8, 6, 6),),
         broken_down=(cases[0],),
         training_images=128,
         training_forms=(False,),

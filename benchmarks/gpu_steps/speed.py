@@ -1,4 +1,4 @@
-"""Fourth step: measure how fast the recipe of the study trains, eager and compiled, and where it waits."""
+"""Fifth step: measure how fast the recipe of the study trains, eager and compiled, and where it waits."""
 
 import tempfile
 import warnings

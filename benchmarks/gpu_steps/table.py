@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from foveate.notation import count
-from gpu_steps import accuracy, breakdown, price, proof, speed
+from gpu_steps import accuracy, breakdown, passes, price, proof, speed
 from gpu_steps.units import DONE, NEVER, Records, Unit
 from price_goals import change, percent
 from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM
@@ -69,6 +69,11 @@ def _largest(errors: dict[str, Any]) -> str:
     )
 
 
+def _of_passes(found: Found) -> str:
+    took = [f"{name} {found['ms'][name]:.2f} ms ({over:.1f} ×)" for name, over in found["over_copy"].items()]
+    return f"a copy {found['ms'][passes.COPY]:.2f} ms: {', '.join(took)}"
+
+
 def _of_price(found: Found) -> str:
     if "what" in found:
         return f"over plain: {change(found['over_plain'])}; compiled in {found['compile_seconds']} s"
@@ -93,6 +98,7 @@ def _of_speed(found: Found) -> str:
 
 GISTS: dict[str, Callable[[Found], str]] = {
     proof.STEP: _of_proof,
+    passes.STEP: _of_passes,
     price.STEP: _of_price,
     breakdown.STEP: _of_breakdown,
     speed.STEP: _of_speed,
