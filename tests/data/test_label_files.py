@@ -35,8 +35,8 @@ def test_kaggles_layout_names_images_without_extension(save, tmp_path):
     write(tmp_path, "sample_submission.csv", "id,beagle,collie", "c3,0.5,0.5")
     assert labelled(tmp_path) == {"train": {"train/a1.jpg": "collie", "train/b2.jpg": "beagle"}}
     said = [note.text for note in read_folder(tmp_path).notes]
-    assert "The labels are those of labels.csv (column id)." in said
-    assert any("1 images that labels.csv does not list were excluded" in text for text in said)
+    assert "The labels are those of labels.csv (column breed)." in said
+    assert "Images that labels.csv does not list were excluded: 1." in said
 
 
 def test_hugging_faces_layout_has_a_file_in_each_part(save, tmp_path):
@@ -115,8 +115,11 @@ def test_folders_that_say_the_same_are_read_as_folders(folder):
     ("lines", "said"),
     [
         (["path,label", "0.png,a", "1.png,b", "2.png,a", "9.png,b"], "lists 1 of 4 images that are"),
-        (["path,label", "0.png,cat", "1.png,dog", "1.png,cat"], "listed more than once, 1.png as 'dog'"),
-        (["path,label", "0.png,cat", "1.png,"], "1 rows have no 'label'"),
+        (
+            ["path,label", "0.png,cat", "1.png,dog", "1.png,cat"],
+            "1 image listed more than once, 1.png as 'dog'",
+        ),
+        (["path,label", "0.png,cat", "1.png,"], "rows without 'label': 1."),
         (["path,tags", "0.png,cat|dog", "1.png,dog", "2.png,cat"], "several labels for an image ('cat|dog')"),
         (["path,tags", "0.png,clear primary", "1.png,clear water", "2.png,primary water"], "several labels"),
         (["path,cat,dog", "0.png,1,0", "1.png,1,1"], "image 2 has several labels (cat, dog)"),
@@ -124,7 +127,7 @@ def test_folders_that_say_the_same_are_read_as_folders(folder):
         (["path,age", "0.png,1.5", "1.png,2.25", "2.png,3.75"], "3 different numbers, as if"),
     ],
     ids=["missing", "twice", "empty", "tags", "words", "hot", "cold", "regression"],
-)  # fmt: skip
+)
 def test_what_is_no_class_for_each_image_is_refused(save, tmp_path, lines, said):
     for index in range(3):
         save(f"{index}.png")
@@ -144,3 +147,109 @@ def test_an_image_of_the_same_name_in_two_folders(save, tmp_path):
     write(tmp_path, "train.csv", "id,label", "1,x", "3,y")
     with pytest.raises(RequestError, match=r"'3' may be a/3.png, b/3.png: write its path"):
         read_folder(tmp_path)
+
+
+CLASSES = {"cat": 3, "dog": 3}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"author.csv": ["image,author", "0.png,anna", "1.png,bob"]},
+        {"log.csv": ["epoch,loss,accuracy", "0,1.5,0.3", "1,1.2,0.5"]},
+        {"classes.csv": ["id,name", "0,cat", "1,dog"]},
+        {"boxes.csv": ["filename,xmin,ymin", "cat/0.png,1,2", "cat/1.png,1,2"]},
+        {"cat/captions.csv": ["file,caption", "0.png,a cat", "1.png,two cats"]},
+        {"list.csv": ["only", "one"]},
+    ],
+    ids=lambda files: next(iter(files)),
+)
+def test_class_folders_stay_what_they_are_beside_files_of_something_else(folder, files):
+    root = folder(CLASSES)
+    before = read_folder(root)
+    for name, lines in files.items():
+        write(root, name, *lines)
+    after = read_folder(root)
+    assert (after.identity, list(after.classes), list(after.parts)) == (
+        before.identity,
+        ["cat", "dog"],
+        ["train"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["path,label", "cat/0.png,tom", "cat/9.png,tom"], "lists 1 of 2 images that are not there"),
+        (["path,label", "cat/0.png,tom", "dog/0.png,rex"], "list 2 of 6 images alone"),
+        (["path,class", "cat/0.png,cat", "cat/0.png,dog"], "1 image listed more than once"),
+    ],
+    ids=["gone", "few", "boxes"],
+)
+def test_class_folders_are_read_where_labels_cannot_be_and_that_is_said(folder, lines, said):
+    root = folder(CLASSES)
+    write(root, "labels.csv", *lines)
+    found = read_folder(root)
+    assert list(found.classes) == ["cat", "dog"]
+    assert any(said in note.text and note.is_exclusion for note in found.notes)
+
+
+def test_labels_that_say_something_else_than_the_folders_are_read(folder):
+    root = folder(CLASSES)
+    rows = [f"{name}/{i}.png,{'old' if i else 'young'}" for name in CLASSES for i in range(3)]
+    write(root, "labels.csv", "path,label", *rows)
+    found = read_folder(root)
+    assert list(found.classes) == ["old", "young"]
+    assert "Those files were read, and not the class folders" in " ".join(note.text for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"labels.csv": ["path,label,split", "0.png,a,train", "1.png,b,unused"]},
+            "has 'unused' beside the names",
+        ),
+        (
+            {"labels.csv": ["path,label", "test/0.png,a", "1.png,b"]},
+            "lists 1 of 2 images that are not there: test/0",
+        ),
+        (
+            {"labels.csv": ["path,label", "0.jpg,a", "1.jpg,b"]},
+            "lists 2 of 2 images that are not there: 0.jpg",
+        ),
+        ({"labels.csv": ["0.png,a", "1.png,b"]}, "begins with a row of values (0.png, a)"),
+        (
+            {"labels.csv": ["name,label", "IMG,a", "IMG2,b"]},
+            "none of its columns names images (name 'IMG', label 'a')",
+        ),
+        (
+            {"a.csv": ["id,x", "0,p", "1,q"], "b.csv": ["id,y", "0,r", "1,s"]},
+            "in different columns (a.csv: x, b.csv: y)",
+        ),
+    ],
+    ids=["split", "folder", "extension", "header", "names", "columns"],
+)
+def test_what_is_not_there_or_not_clear_is_refused(save, tmp_path, files, said):
+    for index in range(3):
+        save(f"{index}.png")
+    for name, lines in files.items():
+        write(tmp_path, name, *lines)
+    with pytest.raises(RequestError) as refused:
+        read_folder(tmp_path)
+    assert said in str(refused.value)
+
+
+def test_the_label_column_of_one_file_is_that_of_all(save, tmp_path):
+    for name in ("train/0.png", "train/1.png", "test/2.png"):
+        save(name)
+    write(tmp_path, "train.csv", "id,label", "0,x", "1,y", "1,y")  # a row twice is one
+    write(tmp_path, "test.csv", ",id,width", "0,2,64,extra")
+    assert labelled(tmp_path) == {"train": {"train/0.png": "x", "train/1.png": "y"}}
+
+
+def test_the_column_that_names_images_best_is_taken(save, tmp_path):
+    for index in range(3):
+        save(f"{index}.png")
+    write(tmp_path, "labels.csv", "digit,picture", "0,1.png", "1,2.png", "1,0.png")
+    assert labelled(tmp_path) == {"train": {"1.png": "0", "2.png": "1", "0.png": "1"}}

@@ -18,6 +18,7 @@ from foveate.records.study import read_study
 from foveate.report.study.build import build_report
 from foveate.report.study.start import start_sentences
 from foveate.studies.compare import compare
+from foveate.studies.engine.joining import choose_folder
 from foveate.studies.engine.network import build_network
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import describe_start, with_weights
@@ -262,3 +263,16 @@ def test_a_plan_takes_weights_too(finished: Path, weights: Path, bands: Path) ->
     planned = plan(study, finished, Machine("cpu"))
     assert (planned.runs, planned.finished) == (6, 3)
     assert [row.left for row in planned.candidates] == [1, 1, 1]
+
+
+def test_other_weights_are_another_study_and_take_another_default_folder(
+    finished: Path, weights: Path, bands: Path, tmp_path: Path
+) -> None:
+    changes = {"epochs": 2, "batch_size": 8, "augmentation": ""}
+
+    def place(file: Path) -> Path:
+        study = study_of(file, changes=changes, data=str(bands), image_size=8, seeds=1)
+        return choose_folder(study, finished, Machine("cpu"), Watch())[0]
+
+    assert place(weights) == finished
+    assert place(trained(tmp_path, seed=1)) == finished.with_name(f"{finished.name}-2")

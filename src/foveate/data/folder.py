@@ -4,17 +4,17 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from foveate.data.images import UnreadableImageError
-from foveate.data.label_files import Labelled, read_label_files
+from foveate.data.label_files import read_label_files
 from foveate.data.notes import Note
-from foveate.data.part_folders import find_parts
+from foveate.data.part_folders import Found, find_parts
 from foveate.data.part_names import roles_among
 from foveate.data.parts import Part, Source
-from foveate.data.tree import EXTENSIONS, scan
+from foveate.data.tree import EXTENSIONS, Tree, scan
 from foveate.errors import RequestError, shortened
 
 __all__ = ["EXTENSIONS", "FileImages", "files_identity", "files_stamps", "held_out_images", "read_folder"]
@@ -95,11 +95,15 @@ def read_folder(root: Path, image_column: str | None = None, label_column: str |
             classes (see `find_parts`).
     """
     tree = scan(root)
-    listed = read_label_files(tree, image_column, label_column)
-    if listed is not None and not _says_what_folders_say(listed):
-        return _source(root, listed.parts, listed.classes, [*listed.notes, *tree.notes()])
-    found = find_parts(tree)
-    notes = [*found.notes]
+    found, problem = _class_folders(tree)
+    listed, unused = read_label_files(tree, image_column, label_column, has_classes=found is not None)
+    if listed is not None:
+        return _source(root, listed.parts, listed.classes, [*listed.notes, *unused, *tree.notes()])
+    if found is None:
+        assert problem is not None
+        said = " ".join(note.text for note in unused)
+        raise RequestError(f"{problem}. {said.removesuffix('.')}") if said else problem
+    notes = [*found.notes, *unused]
     others = sum(
         (folder.others_below() for part in found.parts.values() for folder in part.values()), Counter[str]()
     )
@@ -135,10 +139,17 @@ def _part_beside(root: Path) -> Note | None:
     )
 
 
-def _says_what_folders_say(listed: Labelled) -> bool:
-    """Return whether each image's label is the name of the folder that it lies in."""
-    pairs = [pair for part in listed.parts.values() for pair in zip(*part, strict=True)]
-    return all(label == PurePosixPath(name).parent.name for name, label in pairs)
+def _class_folders(tree: Tree) -> tuple[Found | None, RequestError | None]:
+    """Return the class folders of a tree, or why there are none; a single one may hold a list of images."""
+    try:
+        found = find_parts(tree)
+    except RequestError as error:
+        return None, error
+    classes = {name for part in found.parts.values() for name in part}
+    if len(classes) > 1 or (not any(tree.path.glob("*.csv")) and not any(tree.path.glob("*/*.csv"))):
+        return found, None
+    (only,) = classes
+    return None, RequestError(f"{tree.path} has one class, {only!r}: classifying needs at least two")
 
 
 def _source(
@@ -167,12 +178,15 @@ def held_out_images(root: Path) -> list[str]:
     It is empty if no part is called train: such a set is split by fraction, and any image may be trained on.
     """
     tree = scan(root)
-    listed = read_label_files(tree, None, None)
-    if listed is not None and not _says_what_folders_say(listed):
+    found, problem = _class_folders(tree)
+    listed, _ = read_label_files(tree, None, None, has_classes=found is not None)
+    if listed is not None:
         names = {role: files for role, (files, _) in listed.parts.items()}
+    elif found is not None:
+        names = {role: [n for f in part.values() for n in f.below()] for role, part in found.parts.items()}
     else:
-        parts = find_parts(tree).parts
-        names = {role: [n for f in part.values() for n in f.below()] for role, part in parts.items()}
+        assert problem is not None
+        raise problem
     if "train" not in names or len(names) == 1:
         return []
     return sorted(name for role, files in names.items() if role != "train" for name in files)

@@ -11,8 +11,9 @@ from foveate.data.label_values import LABEL_COLUMNS, class_order, one_label_each
 from foveate.data.notes import Note
 from foveate.data.part_names import roles_among
 from foveate.data.parts import role_of
-from foveate.data.tree import EXTENSIONS, Tree
-from foveate.errors import RequestError, shortened
+from foveate.data.tree import Tree, is_image
+from foveate.errors import RequestError, first_line, shortened
+from foveate.notation import count
 
 __all__ = ["Labelled", "read_label_files"]
 
@@ -49,116 +50,193 @@ class Table:
         return [row[column].strip() for row in self.rows]
 
 
-def read_label_files(tree: Tree, image_column: str | None, label_column: str | None) -> Labelled | None:
-    """Return the images that CSV files of a tree list with their labels, or None if no file does.
+def read_label_files(
+    tree: Tree, image_column: str | None, label_column: str | None, *, has_classes: bool
+) -> tuple[Labelled | None, list[Note]]:
+    """Return the images that CSV files of a tree list with their labels, or None, and notes on unused files.
 
     A column names image files, as relative paths, names, or names without extension; another has their
     labels, or several have a 1 in the column of the class. A part is what a column `split` says, or the name
     of the CSV file or of the folder that it lies in (train.csv, test/metadata.csv).
 
+    With `has_classes` the images also lie in class folders. Then a file is read only if it has a column that
+    is named as labels are, lists all images, and says something else than the folders; files that cannot be
+    read so are left alone.
+
     Raises:
-        RequestError: a file lists images that are not there, it is not clear which column has the labels, or
-            the labels are no classes (several of them for an image, or numbers to be predicted).
+        RequestError: without `has_classes`, a file lists images that are not there, it is not clear which
+            column has the labels, or the labels are no classes (several of them for an image, or numbers to
+            be predicted).
     """
+    if not has_classes:
+        return _read(tree, image_column, label_column, only_usual=False)
+    try:
+        found, _ = _read(tree, image_column, label_column, only_usual=label_column is None)
+    except RequestError as error:
+        return None, [Note(f"The class folders were read, and no CSV file: {error}.", is_exclusion=True)]
+    if found is None or _says_what_folders_say(found):
+        return None, []
+    listed = sum(len(names) for names, _ in found.parts.values())
+    if listed < tree.root.count:
+        said = f"The class folders were read; CSV files list {listed:,} of {tree.root.count:,} images alone."
+        return None, [Note(said, is_exclusion=True)]
+    return found, [Note("Those files were read, and not the class folders, which say something else.")]
+
+
+def _says_what_folders_say(listed: Labelled) -> bool:
+    """Return whether each image's label is the name of the folder that it lies in."""
+    pairs = [pair for part in listed.parts.values() for pair in zip(*part, strict=True)]
+    return all(label == PurePosixPath(name).parent.name for name, label in pairs)
+
+
+def _read(
+    tree: Tree, image_column: str | None, label_column: str | None, *, only_usual: bool
+) -> tuple[Labelled | None, list[Note]]:
     index = _Index(tree)
-    found = [
-        (table, column)
-        for table in _tables(tree.path)
-        if (column := _file_column(index, table, image_column)) is not None
-    ]
-    notes: list[Note] = []
-    labelled, unclear = [], []
-    for table, column in found:
-        try:
-            labels = _labels(table, column, label_column)
-        except _UnclearColumnError as error:
-            unclear.append(error)
-            labels = None
-        if labels is None or "submission" in table.name:
-            said = (
-                f"{table.name} was not used: it has no clear column of labels ({', '.join(table.columns)})."
-            )
+    tables, notes = [], []
+    for table in _tables(tree.path):
+        if isinstance(table, Note):
+            notes.append(table)
+            continue
+        column = _file_column(index, table, image_column)
+        if column is None:
+            first = shortened(f"{name} {value!r}" for name, value in table.rows[0].items())
+            said = f"{table.name} was not used: none of its columns names images ({first})."
             notes.append(Note(said, is_exclusion=True))
-        else:
-            labelled.append((table, column, labels))
+        elif not only_usual or any(name.lower() in LABEL_COLUMNS for name in table.columns):
+            tables.append((table, column))
+    labelled = _label_columns(tables, label_column, notes)
     if not labelled:
-        if unclear:
-            raise unclear[0]
-        return None
-    roles = _roles([table.name for table, _, _ in labelled])
+        return None, notes
     parts: dict[str, tuple[list[str], list[str]]] = {}
-    for (table, column, labels), role in zip(labelled, roles, strict=True):
+    roles = _roles([one.table.name for one in labelled])
+    for (table, column, label_columns), role in zip(labelled, roles, strict=True):
+        labels = one_label_each(table.name, {name: table.values(name) for name in label_columns})
         files = _resolve(index, table, table.values(column), role)
         for name, label, of_row in zip(files, labels, _row_roles(table, role), strict=True):
             names, classes = parts.setdefault(of_row, ([], []))
             names.append(name)
             classes.append(label)
-    _refuse_two_labels(tree.path, parts)
+    parts = _without_repeats(tree.path, parts)
     listed = {name for names, _ in parts.values() for name in names}
     if others := tree.root.count - len(listed):
-        tables = shortened(table.name for table, _, _ in labelled)
-        notes.append(Note(f"{others:,} images that {tables} does not list were excluded.", is_exclusion=True))
-    said = ", ".join(f"{table.name} (column {column})" for table, column, _ in labelled)
-    notes.insert(0, Note(f"The labels are those of {said}."))
+        named = shortened(one.table.name for one in labelled)
+        said = f"Images that {named} does not list were excluded: {others:,}."
+        notes.append(Note(said, is_exclusion=True))
+    said = ", ".join(f"{table.name} (column {shortened(columns)})" for table, _, columns in labelled)
     every = [label for _, of_part in parts.values() for label in of_part]
-    return Labelled(parts, class_order(every), notes)
+    return Labelled(parts, class_order(every), [Note(f"The labels are those of {said}.")]), notes
 
 
-def _tables(root: Path) -> Iterator[Table]:
+class _Chosen(NamedTuple):
+    """A table, its column of images, and its column of labels or its columns of classes."""
+
+    table: Table
+    file_column: str
+    label_columns: list[str]
+
+
+def _tables(root: Path) -> Iterator[Table | Note]:
+    """Yield the CSV files in a folder and its direct subfolders, or notes on those that cannot be read."""
     for path in sorted([*root.glob("*.csv"), *root.glob("*/*.csv")]):
-        if path.name.startswith((".", "__")):
+        if path.name.startswith((".", "__")) or "submission" in path.name or not path.is_file():
             continue
+        name = path.relative_to(root).as_posix()
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 first = file.readline()
                 file.seek(0)
                 separator = max(",;\t", key=first.count)
-                reader = csv.DictReader(file, delimiter=separator, restkey="", restval="")
-                columns = [name or "" for name in reader.fieldnames or ()]
-                rows = list(reader) if len(set(columns)) == len(columns) > 1 else []
+                columns, *lines = [*csv.reader(file, delimiter=separator)] or [[]]
+                wide = len(set(columns)) == len(columns) > 1
+                rows = [_row(columns, line) for line in lines if line] if wide else []
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise RequestError(f"{path} cannot be read as a CSV file in UTF-8: {error}") from error
+            said = f"{name} was not used: it cannot be read as a CSV file in UTF-8 ({first_line(error)})."
+            yield Note(said, is_exclusion=True)
+            continue
         if rows:
-            yield Table(path.relative_to(root).as_posix(), columns, rows)
+            yield Table(name, columns, rows)
+        else:
+            said = f"{name} was not used: it has no two columns of different names with rows below."
+            yield Note(said, is_exclusion=True)
+
+
+def _row(columns: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    """Return the values by column: "" for those that are missing, and none beyond the last column."""
+    return dict(zip(columns, [*values, *("" for _ in columns)], strict=False))
 
 
 def _file_column(index: "_Index", table: Table, given: str | None) -> str | None:
-    """Return the column whose values are images of the tree, or None."""
+    """Return the column whose values name most images of the tree, or None if less than half of them do.
+
+    A column of file names that are not there counts too: `_resolve` says which are missing.
+
+    Raises:
+        RequestError: a column's name is an image, so the file has no row of names.
+    """
     if given in table.columns:
         return given
-    usual = [column for column in table.columns if column.lower() in FILE_COLUMNS]
-    others = [column for column in table.columns if column not in usual]
-    for column in [*usual, *others]:
+    best, most = None, (0.0, 0.0, False)
+    for column in table.columns:
         some = [value for value in table.values(column)[:50] if value]
-        if sum(bool(index.find(table, value)) for value in some) * 2 > len(some):
-            return column
-    return None
-
-
-class _UnclearColumnError(RequestError):
-    """It is not clear which column of a table has the labels."""
-
-
-def _labels(table: Table, file_column: str, given: str | None) -> list[str] | None:
-    """Return the class of each row, or None if the table has no labels."""
-    others = [column for column in table.columns if column not in (file_column, "")]
-    others = [column for column in others if column.lower() not in PART_COLUMNS]
-    if given is not None:
-        if given not in others:
-            raise _UnclearColumnError(
-                f"{table.name} has no label column {given!r}: it has {', '.join(table.columns)}"
+        if not some:
+            continue
+        if index.find(table, column) and all(index.find(table, value) for value in some):
+            raise RequestError(
+                f"{table.name} begins with a row of values ({shortened(table.columns)}): give its columns "
+                "names in a first row, such as path,label"
             )
-        return one_label_each(table.name, {given: table.values(given)})
-    usual = [column for column in others if column.lower() in LABEL_COLUMNS]
-    chosen = usual if len(usual) == 1 else others
-    if len(chosen) == 1 or (chosen and _is_one_hot(table, chosen)):
-        return one_label_each(table.name, {column: table.values(column) for column in chosen})
-    if not chosen:
-        return None
-    raise _UnclearColumnError(
-        f"{table.name}: it is not clear which of its columns {', '.join(chosen)} has the labels: name it "
-        "with --label-column"
-    )
+        there = sum(bool(index.find(table, value)) for value in some) / len(some)
+        written = sum(is_image(value) for value in some) / len(some)
+        usual = column.lower() in FILE_COLUMNS
+        score = (max(there, written if usual else 0.0), written, usual)
+        if score[0] > 0.5 and score > most:
+            best, most = column, score
+    return best
+
+
+def _label_columns(
+    tables: Sequence[tuple[Table, str]], given: str | None, notes: list[Note]
+) -> list[_Chosen]:
+    """Choose the columns of labels; a table that has not the column that another has is not used.
+
+    Raises:
+        RequestError: it is not clear which column has the labels.
+    """
+    chosen, unclear = [], []
+    for table, column in tables:
+        others = [name for name in table.columns if name not in (column, "")]
+        others = [name for name in others if name.lower() not in PART_COLUMNS]
+        usual = [name for name in others if name.lower() in LABEL_COLUMNS]
+        columns = [given] if given in others else [] if given else usual if len(usual) == 1 else others
+        if len(columns) == 1 or (columns and not given and _is_one_hot(table, columns)):
+            chosen.append(_Chosen(table, column, [str(name) for name in columns]))
+        else:
+            unclear.append((table, others))
+    usual_ones = [one for one in chosen if one.label_columns[0].lower() in LABEL_COLUMNS]
+    if usual_ones and not given:
+        unclear += [(one.table, one.label_columns) for one in chosen if one not in usual_ones]
+        chosen = usual_ones
+    if unclear and not chosen:
+        table, others = unclear[0]
+        if given:
+            raise RequestError(
+                f"{table.name} has no label column {given!r}: it has {shortened(table.columns)}"
+            )
+        if others:
+            raise RequestError(
+                f"{table.name}: it is not clear which of its columns {shortened(others)} has the labels: "
+                "name it with --label-column"
+            )
+    if len({tuple(one.label_columns) for one in chosen}) > 1:
+        named = shortened(f"{one.table.name}: {shortened(one.label_columns)}" for one in chosen)
+        raise RequestError(
+            f"CSV files have labels in different columns ({named}): name one with --label-column"
+        )
+    for table, others in unclear:
+        said = f"{table.name} was not used: it has no clear column of labels ({shortened(others) or 'none'})."
+        notes.append(Note(said, is_exclusion=True))
+    return chosen
 
 
 def _is_one_hot(table: Table, columns: Sequence[str]) -> bool:
@@ -177,13 +255,23 @@ def _roles(names: Sequence[str]) -> list[str | None]:
 
 
 def _row_roles(table: Table, role: str | None) -> list[str]:
-    """Return the role of each row: what its column `split` says, or that of the file, or train."""
+    """Return the role of each row: what its column `split` says, or that of the file, or train.
+
+    Raises:
+        RequestError: the column has a part's name in some rows, and something else in others.
+    """
     for column in table.columns:
         if column.lower() in PART_COLUMNS:
             values = table.values(column)
             roles = {value: role_of(value) for value in set(values)}
             if all(roles.values()):
                 return [str(roles[value]) for value in values]
+            if any(roles.values()):
+                unknown = shortened(sorted(repr(value) for value, known in roles.items() if not known))
+                raise RequestError(
+                    f"{table.name}: its column {column!r} has {unknown} beside the names of parts: write "
+                    "train, val or test in each row, or remove the rows"
+                )
     return [role or "train"] * len(table.rows)
 
 
@@ -211,17 +299,27 @@ def _resolve(index: "_Index", table: Table, values: Sequence[str], role: str | N
     return files
 
 
-def _refuse_two_labels(root: Path, parts: Mapping[str, tuple[list[str], list[str]]]) -> None:
-    """Refuse an image that is listed twice: it would be trained on and tested, or have two labels."""
+def _without_repeats(
+    root: Path, parts: Mapping[str, tuple[list[str], list[str]]]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """Return the parts with each image once.
+
+    Raises:
+        RequestError: an image is listed in two parts, or with two labels.
+    """
     places: dict[str, list[str]] = defaultdict(list)
+    once: dict[str, tuple[list[str], list[str]]] = {}
     for role, (names, labels) in parts.items():
-        for name, label in zip(names, labels, strict=True):
+        pairs = dict.fromkeys(zip(names, labels, strict=True))
+        once[role] = [name for name, _ in pairs], [label for _, label in pairs]
+        for name, label in pairs:
             places[name].append(f"{label!r} in the {role} part")
     if twice := [name for name, found in places.items() if len(found) > 1]:
         raise RequestError(
-            f"{root}: {len(twice):,} images are listed more than once, {twice[0]} as "
-            f"{' and '.join(places[twice[0]])}: keep one row of each"
+            f"{root}: {count(len(twice), 'image')} listed more than once, {twice[0]} as "
+            f"{shortened(places[twice[0]])}: keep one row of each"
         )
+    return once
 
 
 class _Index:
@@ -243,5 +341,9 @@ class _Index:
         for exact in ((PurePosixPath(table.folder) / path).as_posix(), path.as_posix()):
             if exact in self.names:
                 return [exact]
-        by_name = self.of_file if path.suffix.lower() in EXTENSIONS else self.of_stem
-        return by_name.get(path.name, [])
+        by_name = self.of_file if is_image(path.name) else self.of_stem
+        found = by_name.get(path.name, [])
+        if len(path.parts) == 1:
+            return found
+        above = f"/{path.parent.as_posix().strip('./')}/"  # of a path, the folders must be there, too
+        return [name for name in found if above in f"/{PurePosixPath(name).parent.as_posix()}/"]

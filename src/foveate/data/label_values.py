@@ -23,7 +23,7 @@ def one_label_each(name: str, columns: Mapping[str, Sequence[str]]) -> list[str]
         return _one_of(name, columns)
     ((column, values),) = columns.items()
     if missing := sum(not value for value in values):
-        raise RequestError(f"{name}: {missing:,} rows have no {column!r}: fill them in, or remove them")
+        raise RequestError(f"{name}: rows without {column!r}: {missing:,}. Fill them in, or remove them")
     if several := _several(values):
         raise RequestError(
             f"{name}: its column {column!r} has several labels for an image ({several!r}). foveate compares "

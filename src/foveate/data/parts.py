@@ -8,7 +8,7 @@ import numpy as np
 
 from foveate.data.images import Encoded
 from foveate.data.notes import Note
-from foveate.errors import RequestError
+from foveate.errors import RequestError, shortened
 
 __all__ = ["Arranged", "Images", "Part", "Source", "arrange", "check_counts", "role_of", "stratified_split"]
 
@@ -171,5 +171,5 @@ def check_counts(labels: np.ndarray, classes: Sequence[str], needed: int) -> Non
         f"{name!r} ({count})" for name, count in zip(classes, counts, strict=True) if count < needed
     ]:
         raise RequestError(
-            f"too few training images to split: {', '.join(small)}; each class needs at least {needed}"
+            f"too few training images to split: {shortened(small, 8)}; each class needs at least {needed}"
         )

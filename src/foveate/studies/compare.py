@@ -36,6 +36,7 @@ from foveate.version import __version__
 
 __all__ = ["Begun", "begin_study", "compare"]
 
+FAMILIES = {"all": "all pairs", "baseline": "each mechanism with the baseline"}
 MEASURED_AGAIN_AFTER = 60.0
 """Seconds of training after which latencies are measured again, which takes about 6 s."""
 
@@ -109,20 +110,26 @@ def begin_study(
     study = with_family(with_controls(study, data, out, machine), out)
     runs = study.runs(data.fingerprint)
     joined = join(study, there, data.fingerprint)
-    _say_what_is_joined(joined, study, out, watch)
+    _say_what_is_joined(joined, there, study, out, watch)
     record = _describe(joined, data, machine, runs, command, there.failed if there else ())
     write_record(out / STUDY, record)
     measure_cost(joined.study, data, out, machine, watch)
     return Begun(joined.study, runs, record)
 
 
-def _say_what_is_joined(joined: Joined, asked: StudySpec, out: Path, watch: Watch) -> None:
+def _say_what_is_joined(
+    joined: Joined, there: StudyRecord | None, asked: StudySpec, out: Path, watch: Watch
+) -> None:
     if joined.note:
         watch.note(f"{out}: this {joined.note}.")
     design = joined.study.design
     labels = [candidate.label for candidate in joined.study.attention]
     if asked.family is None and design.tested == "all" and design.kind == "compare" and BASELINE in labels:
-        watch.note(f"{out} was begun with all pairs compared, and keeps that; --family baseline changes it.")
+        watch.note(f"The study in {out} compares all pairs, and keeps that; --family baseline changes it.")
+    if there is not None and there.design.kind == "compare" and there.design.family != design.family:
+        watch.note(
+            f"The study in {out} compared {FAMILIES[there.design.family]}, now {FAMILIES[design.family]}."
+        )
     kept = keep_report(out) if joined.is_changed else None
     if kept:
         watch.note(f"The report of before is kept: {kept}")

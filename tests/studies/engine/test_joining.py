@@ -163,6 +163,8 @@ def test_another_family_keeps_the_report_of_before(bands: Path, made: Path) -> N
     watch = Notes()
     compare(study(bands, family="all"), made, CPU, watch=watch)
     assert json.loads((made / STUDY).read_text())["design"]["family"] == "all"
+    (said,) = [note for note in watch.notes if "compared" in note]
+    assert said.endswith("compared each mechanism with the baseline, now all pairs.")
     assert len(list(made.glob("report-*"))) == before + 1
     watch = Notes()
     compare(study(bands), made, CPU, watch=watch)  # it is kept, and said

@@ -18,6 +18,7 @@ from foveate.studies.engine.fingerprints import under
 from foveate.studies.engine.folder import refuse_unusable_folder
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.run import Machine
+from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate, read_candidate
 from foveate.studies.spec.study import StudySpec
@@ -80,6 +81,7 @@ def choose_folder(
         record = begun_study(place)
         why = record and difference(study, record, searches=searches)
         if record and not why:
+            study = with_weights(study, watch)
             data = data or open_study(study, place, machine, watch)
             why = difference(study, record, data, searches=searches)
         if not why:

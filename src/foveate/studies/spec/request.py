@@ -75,11 +75,12 @@ class StudyKeys:
         upscale: Enlarge images that are smaller than the image size instead of refusing them.
         skip_broken: Skip images that cannot be read instead of refusing them.
         train_fraction: Share of the training images to use, over 0 and at most 1; by default all.
-        image_column: Column that holds the images, for a parquet or hub data set with several.
-        label_column: Column that holds the labels, for a parquet or hub data set with several.
+        image_column: Column of the images, for a parquet, hub or CSV data set with several.
+        label_column: Column of the labels, for a parquet, hub or CSV data set with several.
         adjust: How p values are adjusted for the number of tests: holm or bonferroni.
         family: What foveate compare tests: baseline, each mechanism against the baseline; or all, each pair
-            of candidates, which takes larger differences to be shown. A study that was begun keeps its own.
+            of candidates, which takes larger differences to be shown. A study that was begun keeps its own
+            unless this flag changes it.
         control: Train beside each mechanism a baseline that is enlarged to the same cost, measured in
             parameters, macs or latency.
         grow: How --control enlarges the baseline: width or depth.
