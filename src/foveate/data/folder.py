@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from foveate.data.images import UnreadableImageError
-from foveate.data.label_files import read_label_files
+from foveate.data.label_files import Labelled, read_label_files
 from foveate.data.notes import Note
 from foveate.data.part_folders import Found, find_parts
 from foveate.data.part_names import roles_among
@@ -95,15 +95,10 @@ def read_folder(root: Path, image_column: str | None = None, label_column: str |
             classes (see `find_parts`).
     """
     tree = scan(root)
-    found, problem = _class_folders(tree)
-    listed, unused = read_label_files(tree, image_column, label_column, has_classes=found is not None)
-    if listed is not None:
-        return _source(root, listed.parts, listed.classes, [*listed.notes, *unused, *tree.notes()])
-    if found is None:
-        assert problem is not None
-        said = " ".join(note.text for note in unused)
-        raise RequestError(f"{problem}. {said.removesuffix('.')}") if said else problem
-    notes = [*found.notes, *unused]
+    found = _find(tree, image_column, label_column)
+    if isinstance(found, Labelled):
+        return _source(root, found.parts, found.classes, [*found.notes, *tree.notes()])
+    notes = [*found.notes]
     others = sum(
         (folder.others_below() for part in found.parts.values() for folder in part.values()), Counter[str]()
     )
@@ -123,6 +118,31 @@ def read_folder(root: Path, image_column: str | None = None, label_column: str |
     return _source(root, parts, classes, notes)
 
 
+def _find(tree: Tree, image_column: str | None = None, label_column: str | None = None) -> Found | Labelled:
+    """Return the class folders of a tree, or the images that its CSV files list with labels.
+
+    Raises:
+        RequestError: there are neither.
+    """
+    found: Found | RequestError
+    try:
+        found = find_parts(tree)
+    except RequestError as error:
+        found = error
+    classes = (
+        set[str]() if isinstance(found, RequestError) else {c for part in found.parts.values() for c in part}
+    )
+    listed, unused = read_label_files(tree, image_column, label_column, has_classes=len(classes) > 1)
+    if listed is not None:
+        return listed._replace(notes=[*listed.notes, *unused])
+    if len(classes) == 1 and unused:
+        found = RequestError(f"{tree.path} has one class, {min(classes)!r}: classifying needs at least two")
+    if isinstance(found, RequestError):
+        said = " ".join(note.text for note in unused)
+        raise RequestError(f"{found}. {said.removesuffix('.')}") if said else found
+    return found._replace(notes=[*found.notes, *unused])
+
+
 def _part_beside(root: Path) -> Note | None:
     """Note that the folder is one part of a set whose other parts lie beside it, by their names."""
     try:
@@ -137,19 +157,6 @@ def _part_beside(root: Path) -> Note | None:
         f"{root.name} lies beside {shortened(others)}, by their names parts of the same set: give "
         f"{root.parent} to use them."
     )
-
-
-def _class_folders(tree: Tree) -> tuple[Found | None, RequestError | None]:
-    """Return the class folders of a tree, or why there are none; a single one may hold a list of images."""
-    try:
-        found = find_parts(tree)
-    except RequestError as error:
-        return None, error
-    classes = {name for part in found.parts.values() for name in part}
-    if len(classes) > 1 or (not any(tree.path.glob("*.csv")) and not any(tree.path.glob("*/*.csv"))):
-        return found, None
-    (only,) = classes
-    return None, RequestError(f"{tree.path} has one class, {only!r}: classifying needs at least two")
 
 
 def _source(
@@ -177,16 +184,11 @@ def held_out_images(root: Path) -> list[str]:
 
     It is empty if no part is called train: such a set is split by fraction, and any image may be trained on.
     """
-    tree = scan(root)
-    found, problem = _class_folders(tree)
-    listed, _ = read_label_files(tree, None, None, has_classes=found is not None)
-    if listed is not None:
-        names = {role: files for role, (files, _) in listed.parts.items()}
-    elif found is not None:
-        names = {role: [n for f in part.values() for n in f.below()] for role, part in found.parts.items()}
+    found = _find(scan(root))
+    if isinstance(found, Labelled):
+        names = {role: files for role, (files, _) in found.parts.items()}
     else:
-        assert problem is not None
-        raise problem
+        names = {role: [n for f in part.values() for n in f.below()] for role, part in found.parts.items()}
     if "train" not in names or len(names) == 1:
         return []
     return sorted(name for role, files in names.items() if role != "train" for name in files)

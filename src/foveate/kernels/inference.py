@@ -17,7 +17,7 @@ from torch.library import define, impl, register_fake
 
 from foveate.errors import first_line
 from foveate.kernels.anatomy import KERNELS, ON_GPU
-from foveate.kernels.operators import like, run_triton, why_not
+from foveate.kernels.operators import like, run_triton
 from foveate.kernels.parts import CACHED_PARTS, Parts, read_parts
 
 __all__ = ["KERNELS", "attend", "cached_plan", "find_gpu_parts", "find_parts"]
@@ -113,19 +113,14 @@ def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
 def find_gpu_parts(module: Any, x: Tensor, mechanism: str) -> Parts | None:
     """Return what `attend` in Triton needs to apply `module` to x, or None where the passes run one by one.
 
-    Those compute the same, gradients and norms in training mode, too.
+    Those compute the same, gradients and norms in training mode, too. The Triton kernels must be able to take
+    x (`operators.why_not`).
     """
-    if (
-        mechanism not in ON_GPU
-        or torch.is_grad_enabled()
-        or module.training
-        or x.ndim != 4
-        or x.numel() == 0
-        or why_not(x)
-    ):
+    if mechanism not in ON_GPU or torch.is_grad_enabled() or module.training or x.ndim != 4 or x.numel() == 0:
         return None
     parts = _fitting_parts(module, x, mechanism)
-    if isinstance(parts, str) or parts.kinds.count("norm") - 2 > ON_GPU[mechanism]:
+    others = 2  # norms: the embedding's and the interaction's; each branch has one
+    if isinstance(parts, str) or parts.kinds.count("norm") - others > ON_GPU[mechanism]:
         return None
     return parts
 
