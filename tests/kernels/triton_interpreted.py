@@ -11,7 +11,8 @@ from unittest import mock
 from foveate.kernels import triton as gpu
 
 MODULES = (
-    "map", "sigmoid", "pool", "channels", "gate", "simam", "fuse_pixels", "fuse", "fuse_backward", "dmsca",
+    "map", "places", "sigmoid", "pool", "channels", "gate", "simam", "fuse_pixels", "fuse", "fuse_backward",
+    "small_maps", "dmsca",
 )  # fmt: skip
 
 

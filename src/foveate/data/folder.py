@@ -125,13 +125,12 @@ def _find(tree: Tree, image_column: str | None = None, label_column: str | None 
         RequestError: there are neither.
     """
     found: Found | RequestError
+    classes: set[str] = set()
     try:
         found = find_parts(tree)
+        classes = {name for part in found.parts.values() for name in part}
     except RequestError as error:
         found = error
-    classes = (
-        set[str]() if isinstance(found, RequestError) else {c for part in found.parts.values() for c in part}
-    )
     listed, unused = read_label_files(tree, image_column, label_column, has_classes=len(classes) > 1)
     if listed is not None:
         return listed._replace(notes=[*listed.notes, *unused])

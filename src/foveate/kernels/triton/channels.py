@@ -8,6 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from foveate.kernels.triton import map as maps
+from foveate.kernels.triton.places import block_of, channels_of, pixels_of
 from foveate.kernels.triton.pool import greatest
 
 __all__ = ["load_scaled", "offsets", "pool_channels", "pool_channels_backward"]
@@ -49,9 +50,7 @@ def pool_channels_kernel(
 ):
     """Accumulate sum and maximum of a block of pixels over tiles of channels."""
     N = N_units * UNIT
-    blocks_p = tl.cdiv(N, BLOCK_P)
-    b = (tl.program_id(0) // blocks_p).to(tl.int64)
-    p = (tl.program_id(0) % blocks_p) * BLOCK_P + tl.arange(0, BLOCK_P)
+    b, p = block_of(N, BLOCK_P)
     total = tl.zeros([BLOCK_C, BLOCK_P], tl.float32)
     top = tl.full([BLOCK_C, BLOCK_P], float("-inf"), tl.float32)
     for start in range(0, C, BLOCK_C):
@@ -81,9 +80,7 @@ def ties_kernel(
 ):
     """Recompute the maximum in float32, and the share of its gradient for each channel that equals it."""
     N = N_units * UNIT
-    blocks_p = tl.cdiv(N, BLOCK_P)
-    b = (tl.program_id(0) // blocks_p).to(tl.int64)
-    p = (tl.program_id(0) % blocks_p) * BLOCK_P + tl.arange(0, BLOCK_P)
+    b, p = block_of(N, BLOCK_P)
     top = tl.full([BLOCK_C, BLOCK_P], float("-inf"), tl.float32)
     for start in range(0, C, BLOCK_C):
         c = start + tl.arange(0, BLOCK_C)
@@ -120,10 +117,7 @@ def pool_channels_backward_kernel(
 ):
     """dX = d_mean / C + [X is the maximum] · share; dx = scale ⊙ dX and d_scale = Σ over pixels of x ⊙ dX."""
     N = N_units * UNIT
-    blocks_c, parts = tl.cdiv(C, BLOCK_C), tl.cdiv(N, pixels)
-    c = (tl.program_id(0) % blocks_c) * BLOCK_C + tl.arange(0, BLOCK_C)
-    part = (tl.program_id(0) // blocks_c) % parts
-    b = (tl.program_id(0) // (blocks_c * parts)).to(tl.int64)
+    b, c, part = channels_of(C, N, pixels, BLOCK_C)
     d_s = tl.zeros([BLOCK_C, BLOCK_P], tl.float32)
     last = tl.minimum(part * pixels + pixels, N)
     for start in range(part * pixels, last, BLOCK_P):
@@ -137,7 +131,7 @@ def pool_channels_backward_kernel(
         if HAS_SCALE:
             d_s += tile * d_X
     if HAS_SCALE:
-        tl.store(d_scale + (b * parts + part) * C + c, tl.sum(d_s, 1), c < C)
+        tl.store(d_scale + (b * tl.cdiv(N, pixels) + part) * C + c, tl.sum(d_s, 1), c < C)
 
 
 @triton.jit
@@ -161,13 +155,11 @@ def pool_pixels_kernel(
     BLOCK_C: tl.constexpr,
 ):
     """Compute sum and maximum of the channels, a pixel at a time."""
-    parts = tl.cdiv(N, pixels)
-    b = (tl.program_id(0) // parts).to(tl.int64)
-    first = (tl.program_id(0) % parts) * pixels
+    b, first, end = pixels_of(N, pixels)
     c = tl.arange(0, BLOCK_C)
     s = tl.load(scale + b * C + c, c < C, 0.0).to(tl.float32)
     pooled += b * (2 * N)
-    for p in range(first, tl.minimum(first + pixels, N)):
+    for p in range(first, end):
         _, X = load_pixel(x, s, (b * N + p) * C, c, C, HAS_SCALE)
         tl.store(pooled + p, tl.sum(X, 0) / C)
         tl.store(pooled + N + p, greatest(tl.where(c < C, X, float("-inf")), 0))
@@ -187,14 +179,12 @@ def pool_pixels_backward_kernel(
     BLOCK_C: tl.constexpr,
 ):
     """Compute the gradients a pixel at a time: its maximum, the channels that share it, then dx."""
-    parts = tl.cdiv(N, pixels)
-    b = (tl.program_id(0) // parts).to(tl.int64)
-    first = (tl.program_id(0) % parts) * pixels
+    b, first, end = pixels_of(N, pixels)
     c = tl.arange(0, BLOCK_C)
     s = tl.load(scale + b * C + c, c < C, 0.0).to(tl.float32)
     d_pooled += b * (2 * N)
     d_s = tl.zeros([BLOCK_C], tl.float32)
-    for p in range(first, tl.minimum(first + pixels, N)):
+    for p in range(first, end):
         at = (b * N + p) * C
         tile, X = load_pixel(x, s, at, c, C, HAS_SCALE)
         hit = (c < C) & (greatest(tl.where(c < C, X, float("-inf")), 0) == X)

@@ -15,6 +15,7 @@ from foveate.kernels.triton import fuse_pixels
 from foveate.kernels.triton import map as maps
 from foveate.kernels.triton.channels import load_scaled, offsets
 from foveate.kernels.triton.fuse_pixels import Arguments, load_weights, mix
+from foveate.kernels.triton.places import block_of
 from foveate.kernels.triton.sigmoid import arithmetic, sigmoid
 
 __all__ = ["arguments", "fuse", "load_gate"]
@@ -63,9 +64,7 @@ def fuse_kernel(
 ):
     """Accumulate a pixel block's sums over tiles of channels; write the last tile, then the others."""
     N = N_units * UNIT
-    blocks_p = tl.cdiv(N, BLOCK_P)
-    b = (tl.program_id(0) // blocks_p).to(tl.int64)
-    p = (tl.program_id(0) % blocks_p) * BLOCK_P + tl.arange(0, BLOCK_P)
+    b, p = block_of(N, BLOCK_P)
     F = tl.load(multi + b * N + p, p < N, 0.0).to(tl.float32)
     product += b * (M * N)
     p_safe = tl.minimum(p, N - 1)

@@ -14,7 +14,8 @@ from foveate.kernels.triton import fuse_pixels
 from foveate.kernels.triton import map as maps
 from foveate.kernels.triton.channels import load_scaled
 from foveate.kernels.triton.fuse import arguments, load_gate
-from foveate.kernels.triton.fuse_pixels import Arguments, Gradients, load_weights, mix
+from foveate.kernels.triton.fuse_pixels import Arguments, Gradients, allocate_gradients, load_weights, mix
+from foveate.kernels.triton.places import block_of
 from foveate.kernels.triton.sigmoid import arithmetic
 
 __all__ = ["fuse_backward"]
@@ -49,8 +50,7 @@ def over_channels_kernel(
 ):
     """Per pixel: recompute the products, add two with dy, then the gradients of multi and product."""
     N = N_units * UNIT
-    b = (tl.program_id(0) // tl.cdiv(N, BLOCK_P)).to(tl.int64)
-    p = (tl.program_id(0) % tl.cdiv(N, BLOCK_P)) * BLOCK_P + tl.arange(0, BLOCK_P)
+    b, p = block_of(N, BLOCK_P)
     p_safe = tl.minimum(p, N - 1)
     F = tl.load(multi + b * N + p, p < N, 0.0).to(tl.float32)
     product += b * (M * N)
@@ -191,11 +191,8 @@ def by_tiles(x: Tensor, given: Arguments, dy: Tensor, channels_last: bool) -> Gr
     """Return the gradients of `fuse` for every layout and number of channels."""
     B, C, H, W = x.shape
     N, M, unit = H * W, given.mid, maps.unit(H * W)
-    dx = maps.empty(x.shape, x, x.dtype, channels_last)
-    block_m = maps.power(M)
-    pixel, d_multi = maps.empty((B, 5, N), x), maps.empty(given.multi.shape, x, given.multi.dtype)
-    by_place = given.step_m == 1 and given.step_p == M
-    d_product = maps.empty(given.product.shape, x, given.product.dtype, by_place)
+    dx, d_multi, d_product = allocate_gradients(x, given, channels_last)
+    block_m, pixel = maps.power(M), maps.empty((B, 5, N), x)
     flags = (given.step_m, given.step_p, M, unit, channels_last, arithmetic(x))
     maps_and_project = given.scale, given.multi, given.product, given.project
     with maps.device_of(x):

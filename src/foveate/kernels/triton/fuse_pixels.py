@@ -20,9 +20,10 @@ import triton.language as tl
 from torch import Tensor
 
 from foveate.kernels.triton import map as maps
+from foveate.kernels.triton.places import pixels_of
 from foveate.kernels.triton.sigmoid import arithmetic, sigmoid
 
-__all__ = ["Arguments", "Gradients", "fuse", "fuse_backward", "load_weights", "mix"]
+__all__ = ["Arguments", "Gradients", "allocate_gradients", "fuse", "fuse_backward", "load_weights", "mix"]
 
 
 @triton.jit
@@ -83,9 +84,7 @@ def fuse_kernel(
     BLOCK_M: tl.constexpr,
 ):
     """Compute y = α (w₀ + w₁ g) X."""
-    parts = tl.cdiv(N, pixels)
-    b = (tl.program_id(0) // parts).to(tl.int64)
-    first = (tl.program_id(0) % parts) * pixels
+    b, first, end = pixels_of(N, pixels)
     c, m = tl.arange(0, BLOCK_C), tl.arange(0, BLOCK_M)
     in_c, in_m = c < C, m < M
     s = tl.load(scale + b * C + c, in_c, 0.0).to(tl.float32)
@@ -95,7 +94,7 @@ def fuse_kernel(
     y += b * (N * C) + c
     multi += b * N
     product += b * (M * N) + m * step_m
-    for p in range(first, tl.minimum(first + pixels, N)):
+    for p in range(first, end):
         X = s * tl.load(x + p * C, in_c, 0.0).to(tl.float32)
         F = tl.load(multi + p).to(tl.float32)
         of_pixel = tl.load(product + p * step_p, in_m, 0.0).to(tl.float32)
@@ -270,6 +269,16 @@ def fuse(x: Tensor, given: Arguments) -> Tensor:
     return y
 
 
+def allocate_gradients(x: Tensor, given: Arguments, channels_last: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Allocate the gradients of x, multi and product, which kernels write whole."""
+    by_place = given.step_m == 1 and given.step_p == given.mid
+    return (
+        maps.empty(x.shape, x, x.dtype, channels_last),
+        maps.empty(given.multi.shape, x, given.multi.dtype),
+        maps.empty(given.product.shape, x, given.product.dtype, by_place),
+    )
+
+
 def fuse_backward(x: Tensor, given: Arguments, dy: Tensor) -> Gradients:
     """Return the gradients of `fuse` for x and dy in channels_last."""
     B, C, H, W = x.shape
@@ -277,10 +286,7 @@ def fuse_backward(x: Tensor, given: Arguments, dy: Tensor) -> Gradients:
     pixels, num_warps = maps.pixels_of_program(x.shape, 128, least=16)
     parts = maps.blocks(H * W, pixels)
     programs = min(B * parts, maps.blocks(8 * maps.FEW, num_warps))
-    dx = maps.empty(x.shape, x, x.dtype, True)
-    d_multi = maps.empty(given.multi.shape, x, given.multi.dtype)
-    by_place = given.step_m == 1 and given.step_p == M
-    d_product = maps.empty(given.product.shape, x, given.product.dtype, by_place)
+    dx, d_multi, d_product = allocate_gradients(x, given, True)
     d_scale, d_weights = maps.empty((B, parts, C), x), maps.empty((programs, 3, C), x)
     d_project, d_biases = maps.empty((programs, M, C), x), maps.empty((programs, 2), x)
     with maps.device_of(x):

@@ -8,18 +8,9 @@ from torch import Tensor
 
 from foveate.kernels.triton import map as maps
 from foveate.kernels.triton.channels import offsets
+from foveate.kernels.triton.places import channels_of
 
 __all__ = ["simam", "simam_backward"]
-
-
-@triton.jit
-def place(C, N, pixels, BLOCK_C: tl.constexpr):
-    """Return this program's image, its channels, and the number of its part of the pixels."""
-    blocks_c, parts = tl.cdiv(C, BLOCK_C), tl.cdiv(N, pixels)
-    c = (tl.program_id(0) % blocks_c) * BLOCK_C + tl.arange(0, BLOCK_C)
-    part = (tl.program_id(0) // blocks_c) % parts
-    b = (tl.program_id(0) // (blocks_c * parts)).to(tl.int64)
-    return b, c, part
 
 
 @triton.jit
@@ -46,7 +37,7 @@ def moments_kernel(
 ):
     """Merge the moments of one block of pixels after another."""
     N = N_units * UNIT
-    b, c, part = place(C, N, pixels, BLOCK_C)
+    b, c, part = channels_of(C, N, pixels, BLOCK_C)
     last = tl.minimum(part * pixels + pixels, N)
     n = 0.0
     mean = tl.zeros([BLOCK_C], tl.float32)
@@ -95,7 +86,7 @@ def simam_kernel(
 ):
     """Compute y = x ⊙ σ(k (x - μ)² + ½), k = 1 / (4 (σ² + λ))."""
     N = N_units * UNIT
-    b, c, part = place(C, N, pixels, BLOCK_C)
+    b, c, part = channels_of(C, N, pixels, BLOCK_C)
     mean, variance = all_moments(moments, b, c, C, N, pixels, BLOCK_C)
     k = 1 / (4 * (variance + e_lambda))
     last = tl.minimum(part * pixels + pixels, N)
@@ -125,7 +116,7 @@ def simam_sums_kernel(
 ):
     """Sum de = dy ⊙ x ⊙ σ', the gradient before the sigmoid, for the gradients of mean and variance."""
     N = N_units * UNIT
-    b, c, part = place(C, N, pixels, BLOCK_C)
+    b, c, part = channels_of(C, N, pixels, BLOCK_C)
     mean, variance = all_moments(moments, b, c, C, N, pixels, BLOCK_C)
     k = 1 / (4 * (variance + e_lambda))
     last = tl.minimum(part * pixels + pixels, N)
@@ -164,7 +155,7 @@ def simam_backward_kernel(
 ):
     """Compute dx = dy ⊙ σ + 2 k (x - μ) ⊙ de + (dμ + 2 (x - μ) dσ²) / N, dμ = -2 k Σ₁, dσ² = -4 k² Σ₂."""
     N = N_units * UNIT
-    b, c, part = place(C, N, pixels, BLOCK_C)
+    b, c, part = channels_of(C, N, pixels, BLOCK_C)
     mean, variance = all_moments(moments, b, c, C, N, pixels, BLOCK_C)
     k = 1 / (4 * (variance + e_lambda))
     d_mean = -2 * k * tl.load(sums + b * (2 * C) + c, c < C, 0.0) / N
