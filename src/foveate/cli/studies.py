@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -22,6 +22,12 @@ from foveate.studies.spec.request import (
     Subject,
     read_request,
 )
+
+if TYPE_CHECKING:
+    from foveate.data import Data
+    from foveate.studies.engine.run import Machine
+    from foveate.studies.engine.watch import Watch
+    from foveate.studies.spec.study import StudySpec
 
 __all__ = ["ablate", "compare", "plan", "report", "sweep"]
 
@@ -144,14 +150,11 @@ def plan(
     with loading():
         from foveate.cli.progress import ProgressWatch
         from foveate.report.plan.console import plan_table
-        from foveate.studies.engine.joining import choose_folder
         from foveate.studies.plan import plan as plan_study
 
     machine = flags.machine.machine()
     with ProgressWatch(console) as watch:
-        out, data = flags.out, None
-        if out is None:
-            out, data = choose_folder(study, Path("studies") / study.name, machine, watch)
+        out, data = _folder(study, flags, machine, watch)
         planned = plan_study(
             study,
             out,
@@ -206,6 +209,17 @@ def report(
     return int(any(summary.missing for summary in joined.studies))
 
 
+def _folder(
+    study: "StudySpec", flags: StudyFlags, machine: "Machine", watch: "Watch", *, searches: bool = False
+) -> "tuple[Path, Data | None]":
+    """Return the folder of a study, and its images if they were opened to choose it."""
+    from foveate.studies.engine.joining import choose_folder
+
+    if flags.out is not None:
+        return flags.out, None
+    return choose_folder(study, Path("studies") / study.name, machine, watch, searches=searches)
+
+
 def _train(
     file: Path | None, subject: Compared, flags: StudyFlags, search: SearchSettings = SearchSettings()
 ) -> int:
@@ -230,15 +244,11 @@ def _train(
         from foveate.cli.progress import ProgressWatch
         from foveate.report.study.build import build_report
         from foveate.studies.compare import compare as run_study
-        from foveate.studies.engine.joining import choose_folder
         from foveate.studies.search import search as search_options
 
     machine, jobs = flags.machine.machine(), flags.machine.jobs
     with ProgressWatch(console) as watch:
-        out, data = flags.out, None
-        if out is None:
-            default = Path("studies") / study.name
-            out, data = choose_folder(study, default, machine, watch, searches=searches)
+        out, data = _folder(study, flags, machine, watch, searches=searches)
         if searches:
             study, data = search_options(study, search, out, machine, jobs, watch, data)
         run_study(study, out, machine, jobs=jobs, command=command_line(), watch=watch, data=data)

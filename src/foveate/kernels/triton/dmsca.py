@@ -1,4 +1,4 @@
-"""DMSCA's inference in Triton: seven launches, where the operators between the passes are some forty.
+"""DMSCA's inference in Triton: seven launches, where the passes and the operations between them are 33.
 
 Beside the three passes there are four kernels of small maps (small_maps.py). Two compute A_c from the means
 and maxima of the channels, one F_h and F_w, and one F_multi and F_inter ⊙ (F_h + F_w). The batch norms are

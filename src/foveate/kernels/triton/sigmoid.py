@@ -1,7 +1,7 @@
-"""σ in Triton: three or four instructions on an NVIDIA GPU, where `tl.sigmoid` takes some twenty.
+"""σ in Triton: three or four instructions on an NVIDIA GPU, where `tl.sigmoid` takes twelve.
 
-The kernels are bound by their arithmetic as soon as each element is read once, and the two sigmoids of DMSCA
-were most of it. `arithmetic` tells a kernel which form it may take.
+The kernels are bound by their arithmetic as soon as each element is read once, and DMSCA has two sigmoids an
+element. `arithmetic` tells a kernel which form it may take.
 """
 
 # mypy: disable-error-code="no-untyped-def, import-untyped, import-not-found"
