@@ -1,6 +1,7 @@
 import io
 import json
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,16 @@ import pytest
 import torch
 from rich.console import Console
 
-from foveate.errors import RequestError
+from foveate.errors import RequestError, WorkError
 from foveate.evaluation.statistics import detectable_difference
 from foveate.report.plan.console import duration, plan_table
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
+from foveate.studies.engine import cost
+from foveate.studies.engine.family import with_family
+from foveate.studies.engine.rehearsal import RunTimes
 from foveate.studies.engine.run import Machine
-from foveate.studies.plan import plan
+from foveate.studies.plan import detectable, plan
 from foveate.studies.spec.study import StudySpec, make_study
 
 CPU = Machine("cpu", threads=1)
@@ -22,8 +26,10 @@ CPU = Machine("cpu", threads=1)
 
 @pytest.fixture(autouse=True)
 def briefly_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time a step as seldom as can be."""
-    monkeypatch.setattr("foveate.studies.plan.SECONDS", 0.0)
+    """Time a step, and a latency, as seldom as can be."""
+    monkeypatch.setattr("foveate.studies.engine.rehearsal.SECONDS", 0.0)
+    measure = cost.time_networks
+    monkeypatch.setattr(cost, "time_networks", partial(measure, seconds=0.0, rounds=(2, 2)))
 
 
 def study(bands: Path, changes: dict[str, Any] | None = None, **settings: Any) -> StudySpec:
@@ -38,18 +44,30 @@ def study(bands: Path, changes: dict[str, Any] | None = None, **settings: Any) -
 
 def test_a_plan_counts_what_the_study_then_does(bands: Path, tmp_path: Path) -> None:
     spec, out = study(bands), tmp_path / "out"
-    before = plan(spec, out, CPU)
+    reported: list[list[str]] = []
+
+    def report(folder: Path) -> None:
+        reported.append([row.attention for row in build_report(folder).rows])
+
+    before = plan(spec, out, CPU, build_report=report)
+    assert reported == [["none", "se"]]
     assert not out.exists()  # nothing is written
     assert (before.runs, before.finished) == (4, 0)
     assert [row.steps for row in before.candidates] == [2 * (54 // 16)] * 2
     assert all(row.step_ms > 0 for row in before.candidates)
     runs = sum(row.runs * row.run_seconds for row in before.candidates)
     assert before.seconds == pytest.approx(runs)
+    other = before.other_seconds
+    assert other is not None
+    assert min(other.start, other.cost, other.report) > 0
+    assert before.total_seconds == pytest.approx(before.seconds + other.total)
     compare(spec, out, CPU)
     weights = sum(path.stat().st_size for path in out.glob("runs/*/weights.safetensors"))
     assert before.disk.weights == pytest.approx(weights, rel=0.05)
     after = plan(spec, out, CPU)
     assert (after.finished, after.seconds) == (4, 0)
+    assert after.other_seconds is not None
+    assert after.other_seconds.processes == 0
     assert [row.left for row in after.candidates] == [0, 0]
 
 
@@ -74,47 +92,51 @@ def test_a_plan_takes_the_spread_that_was_measured(bands: Path, tmp_path: Path) 
 def test_the_level_is_shared_by_the_comparisons_of_the_family(
     bands: Path, tmp_path: Path, family: str | None, comparisons: int
 ) -> None:
-    planned = plan(study(bands, attention="none,se,eca", family=family), tmp_path, CPU, spread=0.01)
-    (row,) = planned.detectable
+    spec = with_family(study(bands, attention="none,se,eca", family=family), tmp_path)
+    (row,) = detectable(spec, None, 0.01)
     assert row.comparisons == comparisons
     assert row.difference == pytest.approx(detectable_difference(0.01, 2, 0.05 / comparisons, 0.8))
-    console = Console(file=io.StringIO(), width=200)
-    console.print(plan_table(planned))
-    words = "3 comparisons (all pairs)." if family == "all" else "2 comparisons with the baseline."
-    assert words in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_spread_can_be_given_and_planned_comparisons_share_the_level(bands: Path, tmp_path: Path) -> None:
+def test_a_spread_can_be_given_and_planned_comparisons_share_the_level(bands: Path) -> None:
     spec = study(bands, attention=None, sweep="se", values=["reduction=4,16"], seeds=5)
-    (row,) = plan(spec, tmp_path, CPU, spread=0.01).detectable
+    (row,) = detectable(spec, None, 0.01)
     assert (row.spread, row.measured, row.comparisons) == (0.01, False, 2)
     assert row.difference == pytest.approx(detectable_difference(0.01, 5, 0.05 / 2, 0.8))
-    assert plan(spec, tmp_path, CPU).tested == "planned"
-    unknown = plan(spec, tmp_path, CPU).detectable
+    unknown = detectable(spec, None, None)
     assert [one.spread for one in unknown] == [0.001, 0.003, 0.01]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_jobs_share_the_time(bands: Path, tmp_path: Path) -> None:
     planned = plan(study(bands), tmp_path, CPU, jobs=2)
-    runs = sum(row.runs * row.run_seconds for row in planned.candidates)
-    assert planned.seconds == pytest.approx(runs / 2)
+    first, second = (row.run_seconds for row in planned.candidates)
+    assert max(first, second) <= planned.seconds <= 2 * max(first, second)
+    assert planned.other_seconds is not None
+    assert planned.other_seconds.processes > 0
 
 
 def test_a_plan_can_be_read_at_80_columns(bands: Path, tmp_path: Path) -> None:
-    planned = plan(study(bands), tmp_path, CPU)
+    planned = plan(study(bands), tmp_path, CPU).model_copy(update={"busy": False})
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(plan_table(planned))
     text = console.export_text()
     assert "4 runs to go: about" in text
     assert "MB of weights" in text
     assert "would likely be detected" in " ".join(text.split())
-    console.print(
-        plan_table(planned.model_copy(update={"disk": planned.disk.model_copy(update={"free": 0})}))
-    )
-    assert "more than is free" in console.export_text()
-    one = plan(study(bands, seeds=1), tmp_path, CPU)
-    console.print(plan_table(one))
-    assert "give --seeds 3 or more" in console.export_text()
+    assert "adjusted for 1 comparison with the baseline." in " ".join(text.split())
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"disk": planned.disk.model_copy(update={"free": 0})}, "more than is free"),
+        ({"detectable": tuple(detectable(study(bands, seeds=1), None, None))}, "give --seeds 3 or more"),
+        ({"tested": "all"}, "1 comparison (all pairs)."),
+        ({"tested": "planned"}, "1 comparison (those planned)."),
+        ({"busy": True}, "Measured under load"),
+        ({"recipe": planned.recipe | {"patience": 2}}, "the recipe's patience"),
+    ]
+    for change, words in changes:
+        assert words not in " ".join(text.split())
+        console.print(plan_table(planned.model_copy(update=change)))
+        assert words in " ".join(console.export_text().split())
     json.dumps(planned.to_json(), allow_nan=False)
 
 
@@ -139,3 +161,14 @@ def test_planning_leaves_the_random_numbers_of_runs_alone(bands: Path, tmp_path:
     compare(spec, tmp_path / "unplanned", CPU)
     first, second = (build_report(tmp_path / name).to_json() for name in ("planned", "unplanned"))
     assert first["rows"][0]["loss"] == second["rows"][0]["loss"]
+
+
+def test_a_run_takes_its_epochs_its_test_and_the_rest() -> None:
+    times = RunTimes(step=0.5, image=0.01, epoch=2.0, rest=7.0, cpu_share=None)
+    assert times.of_epoch(steps=10, validation=100) == pytest.approx(5 + 1 + 2)
+    assert times.of_run(epochs=3, steps=10, validation=100, test=200) == pytest.approx(3 * 8 + 2 + 7)
+
+
+def test_a_loss_that_is_not_finite_is_found_by_the_plan(bands: Path, tmp_path: Path) -> None:
+    with pytest.raises(WorkError, match="loss is not a finite number"):
+        plan(study(bands, {"learning_rate": 1e30, "warmup_ratio": 0.0}), tmp_path, CPU)

@@ -19,6 +19,7 @@ __all__ = ["ProgressWatch"]
 
 READING = "images"
 MEASURING = "measuring, side by side"
+REHEARSING = "training a few steps of each candidate"
 
 
 class ProgressWatch(Watch):
@@ -82,6 +83,12 @@ class ProgressWatch(Watch):
         self._advance(MEASURING, done, total, "")
         if done == total:
             self._remove(MEASURING)
+
+    def rehearsing(self, done: int, total: int) -> None:
+        """A bar for the steps that a plan times."""
+        self._advance(REHEARSING, done, total, "")
+        if done == total:
+            self._remove(REHEARSING)
 
     def planned(self, total: int, finished: int) -> None:
         """The study's own bar."""

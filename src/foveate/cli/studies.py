@@ -1,5 +1,6 @@
 """The commands of studies: compare, ablate and sweep train; plan estimates; report builds the pages."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -137,8 +138,10 @@ def plan(
 ) -> int:
     """Say what a study takes before it starts: runs, time on this machine, disk, and what it could detect.
 
-    Times are estimated from training steps that are measured here. Nothing is trained or written.
+    A few steps of each candidate are trained here, tested and reported, in a temporary folder; the times of
+    the whole study follow from them. The folder of the study stays as it is.
     """
+    began = time.monotonic()
     from foveate.studies.spec.checks import check_study
 
     study = read_request(study_file, subject, flags.keys, flags.recipe)
@@ -150,6 +153,7 @@ def plan(
     with loading():
         from foveate.cli.progress import ProgressWatch
         from foveate.report.plan.console import plan_table
+        from foveate.report.study.build import build_report
         from foveate.studies.plan import plan as plan_study
 
     machine = flags.machine.machine()
@@ -163,6 +167,8 @@ def plan(
             spread=None if spread is None else spread / 100,
             watch=watch,
             data=data,
+            began=began,
+            build_report=build_report,
         )
     console.print(plan_table(planned))
     write_json_to(planned.to_json(), flags.json)

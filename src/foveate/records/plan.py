@@ -4,7 +4,7 @@ from foveate.records.base import Count, Json, Number, Record, Switch, Text
 from foveate.records.design import Tested
 from foveate.records.study import StudyData
 
-__all__ = ["Detectable", "Disk", "Plan", "PlannedCandidate"]
+__all__ = ["Detectable", "Disk", "OtherSeconds", "Plan", "PlannedCandidate"]
 
 
 class PlannedCandidate(Record):
@@ -14,9 +14,9 @@ class PlannedCandidate(Record):
         attention: its label.
         parameters: learned numbers of its network.
         state_bytes: bytes of the network's weights.
-        step_ms: median time of a training step.
+        step_ms: time of a training step.
         steps: training steps of a run.
-        run_seconds: seconds of a whole run.
+        run_seconds: seconds of a whole run, with its evaluation and its records.
         runs: number of runs.
         left: runs that are not finished.
     """
@@ -37,6 +37,27 @@ class Disk(Record):
     weights: Count
     while_training: Count
     free: Count
+
+
+class OtherSeconds(Record):
+    """What a study takes beside its runs, in seconds.
+
+    Attributes:
+        start: until the images are open and the networks are validated.
+        cost: the measurement of latencies, 0 if the study has it.
+        processes: until a process can train; with several jobs the processes start first.
+        report: the page is built.
+    """
+
+    start: Number
+    cost: Number
+    processes: Number
+    report: Number
+
+    @property
+    def total(self) -> float:
+        """The sum."""
+        return self.start + self.cost + self.processes + self.report
 
 
 class Detectable(Record):
@@ -67,7 +88,11 @@ class Plan(Record):
         runs: number of all runs.
         finished: number of finished runs.
         jobs: runs at a time.
-        seconds: of the unfinished runs, on `jobs` processes that do not slow each other.
+        seconds: of the unfinished runs, on `jobs` processes.
+        other_seconds: what the study takes beside them; None if nothing is left to do.
+        total_seconds: of the whole command.
+        busy: whether the machine was also busy with something else while it was measured; None if that is
+            unknown.
         disk: bytes on disk.
         detectable: one for each spread that is known or assumed.
     """
@@ -81,5 +106,8 @@ class Plan(Record):
     finished: Count
     jobs: Count
     seconds: Number
+    other_seconds: OtherSeconds | None = None
+    total_seconds: Number = 0
+    busy: Switch | None = None
     disk: Disk
     detectable: tuple[Detectable, ...]

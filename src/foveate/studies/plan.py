@@ -1,43 +1,42 @@
-"""`foveate plan`: estimate what a study takes before it starts, from steps measured on this machine."""
+"""`foveate plan`: estimate what a study takes before it starts, from a few steps of each of its networks."""
 
-import itertools
 import shutil
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import torch
-from torch import Tensor
 
-from foveate.data import Data, make_loader
+from foveate.data import Data
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.comparisons import compare_candidates
 from foveate.evaluation.cost import count_parameters
+from foveate.evaluation.noise import BUSY, noise_of_cost
 from foveate.evaluation.significance import ALPHA, POWER
 from foveate.evaluation.statistics import detectable_difference, pooled_std
-from foveate.records.files import RESULT, RUNS
-from foveate.records.plan import Detectable, Disk, Plan, PlannedCandidate
+from foveate.records.cost import CostRecord
+from foveate.records.files import COST, RESULT, RUNS, read_record
+from foveate.records.plan import Detectable, Disk, OtherSeconds, Plan, PlannedCandidate
 from foveate.records.study import read_study
+from foveate.studies.compare import begin_study
 from foveate.studies.engine.controls import with_controls
+from foveate.studies.engine.cost import is_measured
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.joining import join, refuse_other_study
 from foveate.studies.engine.network import build_candidate
+from foveate.studies.engine.rehearsal import RunTimes, rehearse, shortened
 from foveate.studies.engine.remaining import seconds_together
-from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
+from foveate.studies.engine.run import Machine, parts_of
 from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
-from foveate.studies.spec.study import StudySpec
-from foveate.tasks import find_task
-from foveate.training.schedule import make_optimizer
+from foveate.studies.spec.study import RunSpec, StudySpec
 
-__all__ = ["plan"]
+__all__ = ["detectable", "plan"]
 
-WARM_UP, FEWEST, SECONDS = 2, 3, 1.0
-"""Steps before any is timed, the fewest that are timed, and the seconds for which they are timed."""
 SPREADS = (0.001, 0.003, 0.01)
 """Standard deviations of paired differences that are assumed where no runs have finished."""
 STATES_WHILE_TRAINING = 4
@@ -53,32 +52,46 @@ def plan(
     spread: float | None = None,
     watch: Watch | None = None,
     data: Data | None = None,
+    began: float | None = None,
+    build_report: Callable[[Path], object] | None = None,
 ) -> Plan:
-    """Measure a step of each candidate, and estimate runs, time, disk and the detectable differences.
+    """Train a few steps of each candidate, and estimate runs, time, disk and the detectable differences.
 
     Args:
         spread: standard deviation of the paired differences between seeds, in the unit of the metric; None
-            takes it from the finished runs in `out`, or else assumes three values.
+            takes it from the finished runs of this study in `out`, or else assumes three values.
         data: the study's images, if they are already open.
+        began: when the command began (`time.monotonic`), by default now.
+        build_report: builds the report of the study in a folder.
 
     Raises:
         RequestError: the study cannot be started, or `out` holds another one.
+        WorkError: the training of a candidate fails.
     """
+    began = time.monotonic() if began is None else began
     watch = watch or Watch()
     study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     there = refuse_other_study(study, out, data)
     study = with_family(with_controls(study, data, out, machine), out)
     whole = join(study, there, data.fingerprint).study
-    torch.set_num_threads(machine.threads)
+    torch.set_num_threads(machine.threads * jobs)
     runs = study.runs(data.fingerprint)
     finished = {run.id for run in runs if (out / RUNS / run.id / RESULT).is_file()}
-    rows = []
-    for number, candidate in enumerate(study.attention):
-        watch.measuring(number, len(study.attention))
-        left = [run for run in runs if run.attention.label == candidate.label and run.id not in finished]
-        rows.append(_measure(study, candidate, data, machine, len(left)))
-    watch.measuring(len(study.attention), len(study.attention))
+    start = time.monotonic() - began
+    measured = _measure(study, data, machine, jobs, watch, build_report)
+    rows = [
+        _candidate(study, candidate, data, measured.times[candidate.label], runs, finished)
+        for candidate in study.attention
+    ]
+    left = [row.run_seconds for row in rows for _ in range(row.left)]
+    training = seconds_together(left, jobs)
+    other = OtherSeconds(
+        start=start,
+        cost=0.0 if is_measured(study, data, out, machine) else measured.cost,
+        processes=measured.processes if left else 0.0,
+        report=measured.report,
+    )
     return Plan(
         study=study.name,
         data=describe_data(study, data),
@@ -88,78 +101,78 @@ def plan(
         runs=len(runs),
         finished=len(finished),
         jobs=jobs,
-        seconds=seconds_together([row.run_seconds for row in rows for _ in range(row.left)], jobs),
+        seconds=training,
+        other_seconds=other,
+        total_seconds=training + other.total,
+        busy=measured.busy,
         disk=_disk(rows, out, jobs),
-        detectable=tuple(_detectable(whole, out if finished else None, spread)),
+        detectable=tuple(detectable(whole, out if finished else None, spread)),
     )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The times of the runs of each candidate, and of what a study does beside them, in seconds."""
+
+    times: dict[str, RunTimes]
+    processes: float
+    cost: float
+    report: float
+    busy: bool
 
 
 def _measure(
-    study: StudySpec, candidate: Candidate, data: Data, machine: Machine, left: int
+    study: StudySpec,
+    data: Data,
+    machine: Machine,
+    jobs: int,
+    watch: Watch,
+    build_report: Callable[[Path], object] | None,
+) -> _Measured:
+    """Carry out a short version of `study` in a temporary folder, from its cost to its report."""
+    short = shortened(study, jobs)
+    with tempfile.TemporaryDirectory(prefix="foveate-plan-") as name:
+        folder, stops = Path(name), [time.monotonic()]
+        begun = begin_study(short, data, folder, machine, "", watch)
+        stops.append(time.monotonic())
+        rehearsal = rehearse(begun.runs, data, folder, machine, jobs, watch)
+        stops.append(time.monotonic())
+        if build_report is not None:
+            build_report(folder)
+        stops.append(time.monotonic())
+        cost = read_record(folder / COST, CostRecord)
+    return _Measured(
+        times=rehearsal.times,
+        processes=rehearsal.once,
+        cost=stops[1] - stops[0],
+        report=stops[3] - stops[2],
+        busy=bool(noise_of_cost(cost)) or rehearsal.slowdown > BUSY,
+    )
+
+
+def _candidate(
+    study: StudySpec,
+    candidate: Candidate,
+    data: Data,
+    times: RunTimes,
+    runs: Sequence[RunSpec],
+    finished: Collection[str],
 ) -> PlannedCandidate:
-    """Time a training step and the evaluation of a batch, and estimate a whole run from them."""
-    recipe, device, task = study.recipe, machine.torch_device, find_task(study.task)
-    network = build_candidate(study, candidate, data)
-    prepare = make_augmentation(recipe, data).to(device)
-    network = network.to(device)
-    if recipe.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-    training, validation = data.split(study.seeds[0], recipe.validation_fraction, study.data.train_fraction)
-    loader = make_loader(
-        data.train, training, recipe.batch_size, shuffle_seed=0, drop_last=True, workers=machine.workers
-    )
-    generator = torch.Generator(device).manual_seed(0)
-    optimizer = make_optimizer(network, recipe)
-    autocast = torch.autocast(
-        device.type, AUTOCAST[recipe.precision], enabled=AUTOCAST[recipe.precision] is not None
-    )
-
-    def train(images: Tensor, labels: Tensor) -> None:
-        with autocast:
-            loss = task.loss(network(prepare(images, generator)), labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-
-    @torch.inference_mode()
-    def judge(images: Tensor, labels: Tensor) -> None:
-        with autocast:
-            network(prepare.unaugmented(images))
-
-    step = _time(train, loader, device)
-    network.eval()
-    judged = _time(judge, loader, device)
-    steps = len(training) // recipe.batch_size
-    images = recipe.epochs * len(validation) + len(data.test)
+    """Estimate the runs of a candidate from the times of its rehearsal."""
+    network, recipe = build_candidate(study, candidate, data), study.recipe
+    own = [run for run in runs if run.attention.label == candidate.label]
+    parts = parts_of(own[0], data)
+    steps = len(parts.training) // recipe.batch_size
     return PlannedCandidate(
         attention=candidate.label,
         parameters=count_parameters(network),
         state_bytes=sum(value.nbytes for value in network.state_dict().values()),
-        step_ms=1000 * step,
+        step_ms=1000 * times.step,
         steps=recipe.epochs * steps,
-        run_seconds=recipe.epochs * steps * step + images / recipe.batch_size * judged,
-        runs=len(study.seeds),
-        left=left,
+        run_seconds=times.of_run(recipe.epochs, steps, len(parts.validation), len(parts.test)),
+        runs=len(own),
+        left=sum(run.id not in finished for run in own),
     )
-
-
-def _time(work: Callable[[Tensor, Tensor], None], loader: Iterable[Any], device: torch.device) -> float:
-    """Return the median seconds from one batch to the next, including the reading of the batch."""
-    times: list[float] = []
-    start = before = time.perf_counter()
-    for number, (images, labels) in enumerate(itertools.chain.from_iterable(itertools.repeat(loader))):
-        work(images.to(device), labels.to(device))
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        now = time.perf_counter()
-        if number == WARM_UP - 1:
-            start = now
-        elif number >= WARM_UP:
-            times.append(now - before)
-            if len(times) >= FEWEST and now - start > SECONDS:
-                break
-        before = now
-    return median(times)
 
 
 def _disk(rows: list[PlannedCandidate], out: Path, jobs: int) -> Disk:
@@ -171,8 +184,11 @@ def _disk(rows: list[PlannedCandidate], out: Path, jobs: int) -> Disk:
     )
 
 
-def _detectable(study: StudySpec, out: Path | None, spread: float | None) -> list[Detectable]:
-    """Compute what the study's seeds can detect, for the spread that is given, measured or assumed."""
+def detectable(study: StudySpec, out: Path | None, spread: float | None) -> list[Detectable]:
+    """Compute what the seeds of `study` can detect, for the spread that is given, measured or assumed.
+
+    It is measured in the finished runs of the study in `out`, if there are any.
+    """
     labels = [candidate.label for candidate in study.attention]
     comparisons = len(study.design.pairs(labels))
     alpha = ALPHA / max(comparisons, 1)

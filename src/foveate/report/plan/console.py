@@ -5,7 +5,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from foveate.notation import count, decimals, magnitude
+from foveate.notation import count, decimals, listing, magnitude
 from foveate.records.labels import display_name
 from foveate.records.plan import Detectable, Disk, Plan
 
@@ -34,11 +34,36 @@ def plan_table(planned: Plan) -> Group:
     left = planned.runs - planned.finished
     at_a_time = f", {planned.jobs} at a time" if planned.jobs > 1 else ""
     lines = [
-        Text(f"{count(left, 'run')} to go{at_a_time}: about {duration(planned.seconds)}.", style="bold"),
+        Text(
+            f"{count(left, 'run')} to go{at_a_time}: about {duration(planned.total_seconds)}.", style="bold"
+        ),
+        *map(Text, _shares(planned)),
         *map(Text, _disk(planned.disk)),
         *map(Text, _detectable(planned.detectable, COMPARED[planned.tested])),
     ]
     return Group(Padding(table, (1, 0)), *lines)
+
+
+def _shares(planned: Plan) -> list[str]:
+    """Say what the time consists of, and what it does not know."""
+    lines = []
+    if planned.other_seconds is not None:
+        other = planned.other_seconds
+        parts = {
+            "to start": other.start + other.processes,
+            "to measure latencies": other.cost,
+            "to train and test": planned.seconds,
+            "to build the report": other.report,
+        }
+        words = [f"{duration(seconds)} {what}" for what, seconds in parts.items() if seconds]
+        lines.append(f"That is {listing(words)}.")
+    if planned.recipe.get("patience") is not None:
+        lines.append("Runs that the recipe's patience ends early take less.")
+    if planned.busy:
+        lines.append(
+            "Measured under load: other programs were running, so the study may be faster than that."
+        )
+    return lines
 
 
 def duration(seconds: float) -> str:
@@ -62,7 +87,7 @@ def _detectable(rows: tuple[Detectable, ...], compared: str) -> list[str]:
     for row in rows:
         if row.difference is None:
             return ["One seed can detect nothing: give --seeds 3 or more."]
-        source = "measured in the finished runs" if row.measured else "assumed"
+        source = "measured in the finished runs of this study" if row.measured else "assumed"
         limit = (
             f"a difference of {100 * row.difference:.2f} points"
             if row.difference < 1

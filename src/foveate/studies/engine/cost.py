@@ -17,7 +17,7 @@ from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import StudySpec
 
-__all__ = ["measure_cost"]
+__all__ = ["is_measured", "measure_cost"]
 
 
 def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watch: Watch) -> None:
@@ -27,17 +27,10 @@ def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watc
     a noisy measurement, and the less noisy one is kept. In an ablation every candidate is timed on the
     reference path, because only the whole mechanism has faster ones.
     """
-    shape = (1, data.channels, data.image_size, data.image_size)
-    conditions = CostConditions(
-        backbone=study.backbone,
-        input=shape,
-        classes=len(data.classes),
-        device=str(machine.torch_device),
-        path="reference" if study.design.kind == "ablate" else "auto",
-    )
-    path = out / COST
+    conditions = _conditions(study, data, machine)
+    path, shape = out / COST, conditions.input
     known = _known(path, study, conditions)
-    if known is not None and not noise_of_cost(known):
+    if is_measured(study, data, out, machine):
         return
     networks = _networks(study, data, conditions.path)
     reference = BASELINE if BASELINE in networks else next(iter(networks))
@@ -63,6 +56,22 @@ def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watc
     )
     if known is None or worst_factor(noise_of_cost(measured)) <= worst_factor(noise_of_cost(known)):
         write_record(path, measured)
+
+
+def is_measured(study: StudySpec, data: Data, out: Path, machine: Machine) -> bool:
+    """Return whether `out` has costs of all candidates that `measure_cost` would keep."""
+    known = _known(out / COST, study, _conditions(study, data, machine))
+    return known is not None and not noise_of_cost(known)
+
+
+def _conditions(study: StudySpec, data: Data, machine: Machine) -> CostConditions:
+    return CostConditions(
+        backbone=study.backbone,
+        input=(1, data.channels, data.image_size, data.image_size),
+        classes=len(data.classes),
+        device=str(machine.torch_device),
+        path="reference" if study.design.kind == "ablate" else "auto",
+    )
 
 
 def _known(path: Path, study: StudySpec, conditions: CostConditions) -> CostRecord | None:

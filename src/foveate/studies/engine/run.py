@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from foveate.training.machine import Logs
 from foveate.training.recipe import Recipe
 from foveate.version import __version__
 
-__all__ = ["AUTOCAST", "Machine", "execute", "make_augmentation", "train"]
+__all__ = ["AUTOCAST", "Machine", "Parts", "execute", "make_augmentation", "parts_of", "train"]
 
 AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -64,6 +65,20 @@ def make_augmentation(recipe: Recipe, data: Data) -> Augmentation:
     return Augmentation(recipe.augmentation, data.image_size, data.padding, data.mean, data.std)
 
 
+class Parts(NamedTuple):
+    """The images of a run by their positions, int64: training and validation part, and test part."""
+
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def parts_of(spec: RunSpec, data: Data) -> Parts:
+    """Return the parts into which a run's seed splits its images."""
+    training, validation = data.split(spec.seed, spec.recipe.validation_fraction, spec.data.train_fraction)
+    return Parts(training, validation, np.arange(len(data.test)))
+
+
 def execute(
     spec: RunSpec,
     data: Data,
@@ -71,18 +86,23 @@ def execute(
     machine: Machine,
     on_step: OnStep | None = None,
     start: Callable[[], nn.Module] | None = None,
+    *,
+    on_epoch: OnEpoch | None = None,
+    parts: Parts | None = None,
 ) -> RunRecord:
     """Train, test and record one run, and return its record; of a finished run, only read the record.
 
     `start` builds the network to start from; by default the spec's network, with random weights or with those
-    that the spec names.
+    that the spec names. `parts` are the images of the run, by default those of `parts_of`.
 
     Raises:
         WorkError: the run failed; error.txt has the traceback of an unexpected error.
     """
     with hold_run_folder(folder, machine.torch_device):
         known = find_result(folder, spec.id, find_task(spec.task).record)
-        return known or _execute(spec, data, folder, machine, on_step, start)
+        return known or _execute(
+            spec, data, folder, machine, on_step, start, on_epoch, parts or parts_of(spec, data)
+        )
 
 
 def train(
@@ -93,10 +113,11 @@ def train(
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
     start: Callable[[], nn.Module] | None = None,
+    parts: Parts | None = None,
 ) -> tuple[nn.Module, Fitted]:
     """Build a run's network and train it; the weights are chosen on the validation part alone.
 
-    `start` is that of `execute`.
+    `start` and `parts` are those of `execute`.
     """
     torch.set_num_threads(machine.threads)
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
@@ -113,15 +134,15 @@ def train(
         seed=spec.seed,
     )
     network = build().train()  # Lightning keeps the mode, and a trained network is in eval mode
-    training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
+    parts = parts or parts_of(spec, data)
     load = _loading(spec, machine)
     fitted = fit(
         network,
         find_task(spec.task),
         recipe,
         make_augmentation(recipe, data),
-        load(data.train, training, shuffle_seed=spec.seed, drop_last=True),
-        load(data.validation_store, validation, shuffle_seed=None),
+        load(data.train, parts.training, shuffle_seed=spec.seed, drop_last=True),
+        load(data.validation_store, parts.validation, shuffle_seed=None),
         folder=folder,
         seed=spec.seed,
         device=machine.device,
@@ -148,22 +169,23 @@ def _execute(
     machine: Machine,
     on_step: OnStep | None,
     start: Callable[[], nn.Module] | None,
+    on_epoch: OnEpoch | None,
+    parts: Parts,
 ) -> RunRecord:
     task = find_task(spec.task)
     data = as_weights_expect(data, spec.weights)
-    network, fitted = train(spec, data, folder, machine, on_step, start=start)
+    network, fitted = train(spec, data, folder, machine, on_step, on_epoch, start, parts)
     recipe, device = spec.recipe, machine.torch_device
-    training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)
     outputs, targets = predict(
         network,
-        _loading(spec, machine)(data.test, np.arange(len(data.test)), shuffle_seed=None),
+        _loading(spec, machine)(data.test, parts.test, shuffle_seed=None),
         make_augmentation(recipe, data).to(device).unaugmented,
         device=device,
         autocast=AUTOCAST[recipe.precision],
     )
     _write_weights(folder, network, data)
     write_scores(folder, task.image_scores(spec.id, outputs, targets))
-    images = RunData(train=len(training), validation=len(validation), test=len(targets))
+    images = RunData(train=len(parts.training), validation=len(parts.validation), test=len(targets))
     record = RunRecord(
         format=FORMAT,
         foveate=__version__,

@@ -50,6 +50,9 @@ class Watch:
     def measuring(self, done: int, total: int) -> None:
         """Report the progress of the measurement of latencies."""
 
+    def rehearsing(self, done: int, total: int) -> None:
+        """Report the progress of the rehearsal of runs, a few steps of each."""
+
     def step(self, run: str, epoch: int, epochs: int, step: int, steps: int, value: float | None) -> None:
         """Report the step of a run; `value` is the latest primary metric on the validation part."""
 
