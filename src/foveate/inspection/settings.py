@@ -17,11 +17,14 @@ class ExaminationSettings:
         out: Folder for the record and its report; by default the folder of the study.
         device: Device to run on: auto, cpu, cuda, cuda:N or mps.
         threads: Number of CPU threads; by default the available cores.
+        trust_code: Run the source code of mechanisms of your own, which the runs and files hold; by default
+            they are refused.
     """
 
     out: Path | None = None
     device: Device = "auto"
     threads: int | None = None
+    trust_code: bool = False
 
 
 def check_port(port: int) -> None:

@@ -21,6 +21,7 @@ from foveate.records.start import Start
 
 __all__ = [
     "FailedRun",
+    "OwnSource",
     "PlannedRun",
     "Statistics",
     "StudyData",
@@ -74,11 +75,27 @@ class Statistics(Record):
     power: Share
 
 
+class OwnSource(Record):
+    """The source code of a mechanism that is a person's own.
+
+    Attributes:
+        mechanism: its name, such as mine.py:MyAttention.
+        digest: the SHA-256 of the files (see `foveate.references.Sources`).
+        main: the file that has the class.
+        files: the text of each file by its path.
+    """
+
+    mechanism: Text
+    digest: Text
+    main: Text
+    files: dict[Text, str]
+
+
 class StudyDescription(Record):
     """What a study compares, on which images, with which recipe, and where.
 
-    `task` is absent if it is classification, and `start` without pretrained weights; the earliest records
-    lack `pretrained` and `design`.
+    `task` is absent if it is classification, `start` without pretrained weights, and `sources` without
+    mechanisms of a person's own; the earliest records lack `pretrained` and `design`.
     """
 
     format: Count
@@ -96,6 +113,12 @@ class StudyDescription(Record):
     environment: Environment
     task: TaskRecord = CLASSIFICATION
     start: Start | None = None
+    sources: tuple[OwnSource, ...] = ()
+
+    def source_of(self, label: str) -> OwnSource | None:
+        """Return the source code of a candidate's mechanism, if it is a person's own."""
+        name = label.partition("(")[0]
+        return next((one for one in self.sources if one.mechanism == name), None)
 
     @property
     def weights_sha256(self) -> tuple[str, ...]:

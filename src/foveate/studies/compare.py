@@ -26,6 +26,7 @@ from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
 from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
+from foveate.studies.engine.own_sources import own_sources
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
@@ -169,6 +170,8 @@ def _describe(
     )
     if study.pretrained:
         record = record.model_copy(update={"start": describe_start(study)})
+    if sources := own_sources(study):
+        record = record.model_copy(update={"sources": sources})
     task = find_task(study.task).record
     return record if task == CLASSIFICATION else record.model_copy(update={"task": task})
 

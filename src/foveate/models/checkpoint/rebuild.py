@@ -1,12 +1,13 @@
 """A network built again from its description, without opening or fetching any other file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import timm
 import torch
 from torch import nn
 
+from foveate.attention.custom import OwnMechanism
 from foveate.errors import RequestError, unknown_name
 from foveate.models.backbones.call import BackboneCall, record_call
 from foveate.models.backbones.names import TORCHVISION, torchvision_names
@@ -22,8 +23,16 @@ REACHING_OUT = ("pretrained", "weights", "checkpoint", "state_dict", "cache_dir"
 """How arguments begin that fetch or open other files: a file from elsewhere has no business there."""
 
 
-def rebuild(call: BackboneCall, attention: Sequence[AttentionGroup], *, device: str = "cpu") -> nn.Module:
+def rebuild(
+    call: BackboneCall,
+    attention: Sequence[AttentionGroup],
+    own: Mapping[str, OwnMechanism],
+    *,
+    device: str = "cpu",
+) -> nn.Module:
     """Build the backbone by `call`, and `attention` in it, with weights drawn anew; on "meta", shapes alone.
+
+    `own` are the mechanisms that are not foveate's.
 
     Raises RequestError where timm or torchvision cannot build it, or would open other files for it.
     """
@@ -39,7 +48,7 @@ def rebuild(call: BackboneCall, attention: Sequence[AttentionGroup], *, device: 
         record_call(network, call)
         if attached(network):  # a registered name brings its own, at the default place
             detach(network)
-        return put_attention(network, attention, device=device)
+        return put_attention(network, attention, own, device=device)
 
 
 def _builder(call: BackboneCall) -> Callable[[], nn.Module]:

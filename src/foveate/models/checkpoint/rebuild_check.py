@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.models.backbones.call import BackboneCall
+from foveate.models.checkpoint.attention_groups import own_mechanisms
 from foveate.models.checkpoint.description import Description
 from foveate.models.checkpoint.rebuild import rebuild
 from foveate.models.checkpoint.state_dicts import fill, misfits, tensors_of
@@ -35,7 +36,7 @@ def check_rebuild(
     """
     what = f"{call} does not build this network again"
     cure = f"Pass backbone_args= as it was built with; if it was changed afterwards, save it {OWN}"
-    rebuilt = rebuild(call, description.attention)
+    rebuilt = rebuild(call, description.attention, own_mechanisms(model))
     if type(model) is not type(rebuilt):
         kinds = f"it gives a {type(rebuilt).__name__}, this is a {type(model).__name__}"
         raise RequestError(f"{what}: {kinds}. Save it {OWN}")

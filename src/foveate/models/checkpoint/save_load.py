@@ -9,15 +9,22 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.custom import OwnMechanism
 from foveate.errors import RequestError, first_line, remedy
 from foveate.files import write_bytes
 from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, call_of
 from foveate.models.backbones.head import timm_outputs
 from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
-from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention, put_attention
+from foveate.models.checkpoint.attention_groups import (
+    AttentionGroup,
+    describe_attention,
+    own_mechanisms,
+    put_attention,
+)
 from foveate.models.checkpoint.description import KEY, Description, check_classes, read_description
 from foveate.models.checkpoint.file_names import WEIGHTS, find_weights
+from foveate.models.checkpoint.own_code import OwnClass, find_own_code
 from foveate.models.checkpoint.rebuild import rebuild
 from foveate.models.checkpoint.rebuild_check import check_rebuild
 from foveate.models.checkpoint.size_limits import TooLargeError, built_within
@@ -72,7 +79,10 @@ def save(
         if preprocessing is None
         else read_preprocessing(preprocessing, _known_channels(model))
     )
-    text = Description(type(model).__name__, call, describe_attention(model), classes, images).to_json()
+    sources = {name: own.sources for name, own in own_mechanisms(model).items() if own.sources}
+    text = Description(
+        type(model).__name__, call, describe_attention(model), classes, images, sources
+    ).to_json()
     description = Description.from_json(json.loads(text))  # as whoever loads the file reads it
     tensors = _tensors(model)
     if description.backbone:
@@ -81,7 +91,12 @@ def save(
 
 
 def load(
-    path: str | Path, model: nn.Module | None = None, *, device: str | torch.device = "cpu"
+    path: str | Path,
+    model: nn.Module | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    attention: OwnClass | Sequence[OwnClass] | None = None,
+    trust_code: bool = False,
 ) -> nn.Module:
     """Rebuild the network in `path` with its attention and its weights, in eval mode, on `device`.
 
@@ -89,6 +104,10 @@ def load(
     result has the classes (`label_names`) and the preprocessing in its `pretrained_cfg`, where
     `timm.data.resolve_model_data_config` reads them. `model` is the network without attention, for one that
     foveate cannot build; it is filled and returned. The caller's random generators are not used.
+
+    Attention that is not foveate's needs its code: `attention` is the class, or its place, as it was attached
+    (mine.py:MyAttention), or several of them. The file holds the source of such classes; it runs only with
+    `trust_code`.
 
     Raises RequestError for a file that `save` did not write or that is of another network, and for an unknown
     device.
@@ -111,14 +130,16 @@ def load(
             f"model={type(model).__name__}(…) is compiled, parallel, or has attention already: pass the "
             "network without attention, to which that of the file is attached"
         )
+    names = [group.name for group in description.attention]
+    own = find_own_code(path, names, description.sources, given=attention, trust_code=trust_code)
     try:
         with built_within(tensors):
             if model is not None:
-                network = put_attention(model, description.attention)
+                network = put_attention(model, description.attention, own)
             else:
                 assert call is not None
-                _compare_shapes(call, description.attention, tensors)
-                network = rebuild(call, description.attention)
+                _compare_shapes(call, description.attention, own, tensors)
+                network = rebuild(call, description.attention, own)
         if check_weights(network, tensors):
             raise RequestError("it describes attention whose weights it does not hold: save it again")
         fill(network, tensors)
@@ -131,14 +152,17 @@ def load(
 
 
 def _compare_shapes(
-    call: BackboneCall, attention: Sequence[AttentionGroup], tensors: Mapping[str, Tensor]
+    call: BackboneCall,
+    attention: Sequence[AttentionGroup],
+    own: Mapping[str, OwnMechanism],
+    tensors: Mapping[str, Tensor],
 ) -> None:
     """Raise RequestError where the described network is not that of `tensors`, before it takes memory.
 
     A network that cannot be built on the meta device is compared once it is built.
     """
     try:
-        shapes = rebuild(call, attention, device="meta")
+        shapes = rebuild(call, attention, own, device="meta")
     except TooLargeError:
         raise
     except RequestError:

@@ -5,16 +5,19 @@ insertion.py). The state-dict keys of the network itself do not change: its weig
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from foveate.attention import create_attention, find_mechanism, mechanism_name
+from foveate.attention import create_attention
+from foveate.attention.custom import OwnMechanism
 from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
+from foveate.models.sites.given import MechanismLike, read_given
 from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
 from foveate.models.sites.selection import check_free, choose_sites
 from foveate.models.sites.wrappers import refuse_parallel
@@ -43,7 +46,10 @@ class IdentityGate(nn.Module):
 
 @dataclass(frozen=True)
 class Placement:
-    """One mechanism at one place, with everything that is needed to put it there again."""
+    """One mechanism at one place, with everything that is needed to put it there again.
+
+    `own` is a mechanism that is not one of foveate's; its name is `name`.
+    """
 
     name: str
     path: str
@@ -51,11 +57,12 @@ class Placement:
     channels: int
     identity_init: bool
     options: Options
+    own: OwnMechanism | None = field(default=None, compare=False)
 
 
 def attach(
     model: nn.Module,
-    name: str,
+    name: MechanismLike,
     where: str | None = None,
     stages: int | Collection[int] | None = None,
     identity_init: bool = False,
@@ -65,6 +72,12 @@ def attach(
     **options: Any,
 ) -> nn.Module:
     """Put the mechanism called `name` into `model`, in place, and return the model.
+
+    In place of a name it can be a class of one's own: by its place, `mine.py:MyAttention` or
+    `package.module:MyAttention`, or itself. Its constructor takes the channels, found by the parameter's name
+    (channels, in_channels, dim, inplanes …) or as the first that has no default. It can be a function that
+    takes the channels and the options and returns a module, and it can be modules, one for each site in the
+    order of the sites; a single module is for a single site. What is not foveate's goes to the blocks.
 
     In a network that `sites` knows, `where` is "block" or "stage"; None is the place that the paper gives.
     `stages` are counted from 1; None is those of the paper at the paper's place, and all of them elsewhere.
@@ -85,13 +98,15 @@ def attach(
     """
     if not isinstance(identity_init, bool):
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
-    name = mechanism_name(name)
-    mechanism = find_mechanism(name)
     options = with_tuples(options)
-    sites = choose_sites(model, mechanism, where, stages, at, example_input)
+    given = read_given(name)
+    sites = choose_sites(model, given.mechanism, where, stages, at, example_input)
     return place(
         model,
-        [Placement(name, site.path, site.position, site.channels, identity_init, options) for site in sites],
+        [
+            Placement(name, site.path, site.position, site.channels, identity_init, options, own)
+            for site, (name, own) in zip(sites, given.for_sites(len(sites), options), strict=True)
+        ],
     )
 
 
@@ -163,7 +178,8 @@ def _owner(model: nn.Module, placement: Placement) -> nn.Module:
 def _build(model: nn.Module, placement: Placement) -> nn.Module:
     path = placement.path
     try:
-        module = create_attention(placement.name, placement.channels, **placement.options)
+        build = placement.own.build if placement.own else partial(create_attention, placement.name)
+        module = build(placement.channels, **placement.options)
     except ValueError as error:
         raise RequestError(
             f"{placement.name} does not fit {path!r} with its {placement.channels} channels: {error}"

@@ -5,12 +5,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from foveate.attention import find_own_mechanism
 from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.models import attach, attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
 from foveate.models.checkpoint.pretrained import create_pretrained
+from foveate.models.sites.map_checks import WrongMapError, check_maps
 from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
@@ -75,10 +77,12 @@ def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> n
     """
     if candidate.name == BASELINE:
         return network
+    if candidate.is_own:
+        _check_source(candidate)
     try:
         attach(
             network,
-            candidate.name,
+            candidate.mechanism,
             where=candidate.where,
             stages=candidate.stages,
             at=candidate.at,
@@ -96,8 +100,21 @@ def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> n
     return network
 
 
+def _check_source(candidate: Candidate) -> None:
+    """Refuse a class whose source code is not the one that the candidate was read with."""
+    own = find_own_mechanism(candidate.mechanism)
+    if own is None or own.sources is None or own.sources.digest != candidate.source:
+        raise RequestError(
+            f"the source of {candidate.name} was changed after the command began, or after the run was "
+            "recorded: give the command again, and it is a new mechanism"
+        )
+
+
 def check_networks(study: StudySpec) -> None:
-    """Build every candidate on the meta device, so that an invalid one is refused before any work."""
+    """Build every candidate, so that an invalid one is refused before any work.
+
+    It is built on the meta device, apart from classes of one's own, which may need real numbers.
+    """
     if study.control is not None:
         _check_control(study)
     for candidate in study.attention:
@@ -112,8 +129,12 @@ def check_networks(study: StudySpec) -> None:
             raise RequestError(
                 f"{backbone} has no pretrained weights: leave out --pretrained, or give --weights FILE"
             )
-        with torch.device("meta"):
+        with torch.device(_checking_device(candidate)):
             build_network(backbone, candidate, classes=10, channels=3)
+
+
+def _checking_device(candidate: Candidate) -> str:
+    return "cpu" if candidate.is_own else "meta"
 
 
 def _check_control(study: StudySpec) -> None:
@@ -129,17 +150,21 @@ def _check_control(study: StudySpec) -> None:
 
 @torch.inference_mode()
 def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Run every candidate on two images (C, H, W) on the meta device: some accept one size only."""
+    """Run every candidate on two images (C, H, W), as `check_networks` does: some accept one size only."""
     channels, size, _ = image_shape
-    with torch.device("meta"):
-        for candidate in study.attention:
-            backbone = study.backbone_of(candidate)
+    for candidate in study.attention:
+        backbone = study.backbone_of(candidate)
+        with torch.device(_checking_device(candidate)):
             if candidate.name == BASELINE:
                 check_image_size(backbone, size, classes=classes, channels=channels)
                 continue
             network = build_network(backbone, candidate, classes=classes, channels=channels, image_size=size)
+            if candidate.is_own:
+                check_maps(network, candidate.label)
             try:
-                network(torch.empty(2, *image_shape))
+                network(torch.zeros(2, *image_shape))
+            except WrongMapError:
+                raise
             except Exception as error:  # networks raise errors of any type
                 raise RequestError(
                     f"{candidate.label} on {backbone} cannot take images of {size} pixels "
