@@ -1,5 +1,6 @@
 """A person's own class as a mechanism: it is loaded from its file, and its constructor gets the channels."""
 
+import hashlib
 import importlib.util
 import inspect
 import sys
@@ -223,7 +224,9 @@ def _import_sources(root: Path, sources: Sources) -> ModuleType:
     if "." in dotted:
         with _importing_from(root, sources, is_kept=False):
             return importlib.import_module(dotted)
-    name = f"{dotted}_{sources.digest[:12]}"
+    name = f"{dotted}_{hashlib.sha256(f'{root} {sources.digest}'.encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, root / sources.main)
     assert spec is not None
     assert spec.loader is not None

@@ -13,7 +13,7 @@ from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
 from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.base import FORMAT
-from foveate.records.files import RUNS, STUDY, write_record
+from foveate.records.files import COST, RUNS, STUDY, write_record
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import RunRecord, waiting_share
@@ -114,6 +114,8 @@ def begin_study(
     _say_what_is_joined(joined, there, study, out, watch)
     record = _describe(joined, data, machine, runs, command, there.failed if there else ())
     write_record(out / STUDY, record)
+    if joined.changed:
+        (out / COST).unlink(missing_ok=True)  # of the code of before
     measure_cost(joined.study, data, out, machine, watch)
     return Begun(joined.study, runs, record)
 

@@ -47,12 +47,14 @@ class Joined:
         earlier: runs of the study in the folder that were not asked for again; they stay in the study.
         is_changed: whether the report will be another than that of the study in the folder.
         note: what is joined, in a sentence; "" where the same study is asked for again.
+        changed: candidates of a person's own whose source code is another than in the folder.
     """
 
     study: StudySpec
     earlier: tuple[PlannedRun, ...] = ()
     is_changed: bool = False
     note: str = ""
+    changed: tuple[str, ...] = ()
 
 
 def begun_study(out: Path) -> StudyRecord | None:
@@ -134,8 +136,8 @@ def difference(
     unnamed = [label for label in _others(study, record) if record.source_of(label)]
     if not changes and unnamed:
         changes.append(
-            f"it has {listing(unnamed)}, code of your own, which runs only if the command names it: add it to "
-            "--attention to join the study"
+            f"it has {listing(unnamed)}, code of your own, which runs only if the command names it: add it "
+            "to --attention to join the study"
         )
     if not changes and any(_candidate(record, label) is None for label in _others(study, record)):
         changes.append("it has other candidates, which cannot be built from their names")
@@ -236,11 +238,9 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
     is_changed = (labels, seeds, design, study.adjust) != as_it_was
     note = _describe(record, labels, seeds, earlier)
     if changed:
-        was = (
-            f"{listing(changed)} was changed since: its runs of before leave the study, and are kept in runs/"
-        )
+        was = f"{listing(changed)} was changed since: its earlier runs leave the study, and stay in runs/"
         note = f"{note}; {was}" if note else f"goes on with the study in this folder; {was}"
-    return Joined(whole, earlier, is_changed or bool(changed), note)
+    return Joined(whole, earlier, is_changed or bool(changed), note, tuple(changed))
 
 
 def _without_changed(record: StudyRecord, study: StudySpec) -> tuple[StudyRecord, list[str]]:
