@@ -20,6 +20,7 @@ FREE = {
     "modes",
     "names",
     "notation",
+    "references",
     "torch_private",
     "version",
     "yaml_text",

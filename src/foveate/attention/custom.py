@@ -1,12 +1,8 @@
 """A person's own class as a mechanism: it is loaded from its file, and its constructor gets the channels."""
 
-import hashlib
-import importlib.util
 import inspect
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +10,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from foveate.attention.importing import import_reference, import_sources, in_own_lines
 from foveate.errors import RequestError, unknown_name
 from foveate.notation import listing
 from foveate.references import Reference, Sources, find_file, read_reference, read_sources
@@ -39,8 +36,6 @@ CHANNELS = (
 """The names by which constructors take the number of channels, the usual ones first."""
 
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-NOT_OWN = {"foveate", "site-packages", "dist-packages", "importlib"}
-"""Folders whose files are not a person's own."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ class OwnMechanism:
             raise
         except Exception as error:  # a class of one's own raises what it likes
             raise RequestError(
-                f"{self.name} cannot be built for {channels} channels: {_in_lines(error)}"
+                f"{self.name} cannot be built for {channels} channels: {in_own_lines(error)}"
             ) from error
         if not isinstance(module, nn.Module):
             raise RequestError(
@@ -165,31 +160,9 @@ def find_own(text: str) -> OwnMechanism:
     file = find_file(reference)
     key = f"{file}:{reference.name}", sources.digest
     if key not in _loaded:
-        made = _find_class(_import(reference, file, sources), reference)
+        made = _find_class(import_reference(reference, file, sources), reference)
         _loaded[key] = OwnMechanism(reference.short, made, sources)
     return _loaded[key]
-
-
-def _import(reference: Reference, file: Path, sources: Sources) -> ModuleType:
-    try:
-        if not reference.is_file:
-            return _import_module(reference.place, sources)
-        return _import_sources(file.parent, sources)
-    except RequestError:
-        raise
-    except (Exception, SystemExit) as error:  # code of one's own raises what it likes
-        raise RequestError(f"{reference} cannot be imported: {_in_lines(error)}") from error
-
-
-_digests: dict[str, str] = {}
-"""The digests of modules of packages when they were imported."""
-
-
-def _import_module(name: str, sources: Sources) -> ModuleType:
-    module = importlib.import_module(name)
-    if _digests.setdefault(name, sources.digest) != sources.digest:
-        raise RequestError(f"{name} was changed after this process imported it: start a new process")
-    return module
 
 
 def load_sources(name: str, sources: Sources, folder: Path) -> OwnMechanism:
@@ -197,11 +170,8 @@ def load_sources(name: str, sources: Sources, folder: Path) -> OwnMechanism:
 
     Raises RequestError as `find_own` does.
     """
+    module = import_sources(name, folder, sources)
     reference = Reference(str(folder / sources.main), name.rpartition(":")[2])
-    try:
-        module = _import_sources(folder, sources)
-    except (Exception, SystemExit) as error:
-        raise RequestError(f"{name} cannot be imported: {_in_lines(error)}") from error
     return OwnMechanism(name, _find_class(module, reference), sources)
 
 
@@ -213,58 +183,6 @@ def _find_class(module: ModuleType, reference: Reference) -> Callable[..., nn.Mo
         )
     _refuse_other_class(made)
     return cast(Callable[..., nn.Module], made)
-
-
-def _import_sources(root: Path, sources: Sources) -> ModuleType:
-    """Import the main file of `sources` under `root`, whatever else has the names of its files.
-
-    A file gets a name of its own, so that files of the same name can be loaded side by side.
-    """
-    dotted = _dotted(sources.main)
-    if "." in dotted:
-        with _importing_from(root, sources, is_kept=False):
-            return importlib.import_module(dotted)
-    name = f"{dotted}_{hashlib.sha256(f'{root} {sources.digest}'.encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, root / sources.main)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pickle and dataclasses look for it there
-    try:
-        with _importing_from(root, sources, is_kept=True):
-            spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _dotted(file: str) -> str:
-    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-@contextmanager
-def _importing_from(root: Path, sources: Sources, *, is_kept: bool) -> Iterator[None]:
-    """Let the files of `sources` be imported from `root`, as they are now.
-
-    Modules of the same names that were imported before are hidden meanwhile. The new ones stay where they
-    hide none, and if they are to be kept.
-    """
-    dotted = [_dotted(file).split(".") for file in sources.files]
-    names = {".".join(parts[:count]) for parts in dotted for count in range(1, len(parts) + 1)}
-    hidden = {name: sys.modules.pop(name) for name in names & sys.modules.keys()}
-    sys.path.insert(0, str(root))
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(str(root))
-        if not is_kept:
-            for name in names:
-                sys.modules.pop(name, None)
-        sys.modules.update(hidden)
 
 
 def _parameters(own: OwnMechanism) -> Mapping[str, inspect.Parameter]:
@@ -318,18 +236,3 @@ def _wrapper(own: OwnMechanism, missing: list[str]) -> str:
 def _is_output(name: str) -> bool:
     """Return whether a parameter is the number of channels of the output, which is that of the input."""
     return "out" in name or name in ("oup", "c2")
-
-
-def _in_lines(error: BaseException) -> str:
-    """Return an error with the lines of a person's own files that led to it, the last ones only."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and not set(Path(frame.filename).parts) & NOT_OWN
-    ]
-    lines = [f"    {Path(one.filename).name}, line {one.lineno}: {one.line}" for one in frames[-3:]]
-    if isinstance(error, SyntaxError):
-        lines.append(
-            f"    {Path(error.filename or '').name}, line {error.lineno}: {(error.text or '').strip()}"
-        )
-    return "\n".join([f"{type(error).__name__}: {error}", *lines])
