@@ -32,7 +32,7 @@ from foveate.records.explain import (
     ExplainRow,
     ExplainSettingsRecord,
 )
-from foveate.records.labels import display_name, name_in_sentence
+from foveate.records.labels import display_name, name_with_seed
 from foveate.training.learned import learned_numbers
 from foveate.version import __version__
 
@@ -159,7 +159,7 @@ def _score(
     )
     if record.find(key) is not None:
         return
-    title = name_in_sentence(one.label) + (f", seed {one.seed}" if one.seed is not None else "")
+    title = name_with_seed(one.label, one.seed)
 
     def on_progress(done: int) -> None:
         work.on_progress("maps", number + done / len(subjects), len(work.trained), title)

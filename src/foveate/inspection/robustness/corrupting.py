@@ -17,6 +17,7 @@ from foveate.inspection.assessment import Assessment
 from foveate.inspection.robustness.failures import one_network
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained
+from foveate.records.labels import display_name
 from foveate.records.robustness import CLEAN, CorruptionKey, CorruptionRow, RobustnessRow
 
 __all__ = ["Corrupting"]
@@ -120,7 +121,7 @@ class Corrupting:
         """Exclude the network from this condition and from all that come after it."""
         self.trained.remove(one)
         self.networks.pop(one.name, None)
-        self.record.exclude(f"{one.name} ({one.label}), from {condition} on: {why}.")
+        self.record.exclude(f"{one.name} ({display_name(one.label)}), from {condition} on: {why}.")
 
     def _batches(
         self, name: str, severity: int | None, unreadable: list[str]

@@ -19,6 +19,7 @@ from foveate.inspection.robustness.corrupting import Corrupting
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained, assumed_order, open_images
 from foveate.records.base import FORMAT
+from foveate.records.labels import name_with_seed
 from foveate.records.robustness import (
     CLEAN,
     ROBUSTNESS,
@@ -103,7 +104,7 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
                 corrupting.measure(name, severity, on_share)
             on_progress("corruptions", len(steps), len(steps))
             for done, one in enumerate(trained if settings.attacks else ()):
-                title = one.label if one.seed is None else f"{one.label}, seed {one.seed}"
+                title = name_with_seed(one.label, one.seed)
                 on_step = partial(_report_attack, on_progress, done, len(trained), title)
                 attack_network(one, data, settings, work.device, record, on_step)
             if settings.attacks:

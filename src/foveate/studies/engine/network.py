@@ -11,7 +11,7 @@ from foveate.models import attach, attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
 from foveate.models.checkpoint.pretrained import create_pretrained
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, display_name
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
 
@@ -105,8 +105,8 @@ def check_networks(study: StudySpec) -> None:
         scaled = candidate.width != 1 or candidate.extra_blocks
         if study.pretrained and scaled:
             raise RequestError(
-                f"{candidate.label} is another network than the {backbone} that there are pretrained weights "
-                "for: leave it out, or start without pretrained weights"
+                f"{display_name(candidate.label)} is another network than the {backbone} that there are "
+                "pretrained weights for: leave it out, or start without pretrained weights"
             )
         if study.pretrained and study.weights is None and not has_pretrained_weights(backbone):
             raise RequestError(
