@@ -22,6 +22,7 @@ from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.sheets import Tile, draw_sheet, outlined
 from foveate.inspection.explain.subjects import find_subjects
 from foveate.inspection.find_trained import find_trained
+from foveate.inspection.settings import OtherImages
 from foveate.records.environment import Environment
 
 pytest.importorskip("pytorch_grad_cam")
@@ -72,7 +73,7 @@ class Run:
     """One request, its record, and its progress."""
 
     def __init__(
-        self, sources: list[str], folder: Path, source: Path | None = None, **settings: object
+        self, sources: list[str], folder: Path, source: Path | OtherImages | None = None, **settings: object
     ) -> None:
         self.progress: list[tuple[str, float, int, str]] = []
         work = Work(
@@ -84,7 +85,8 @@ class Run:
             lambda *progress: self.progress.append(progress),
         )
         settings = {"show": 2, "road": 2, "batch_size": 5} | settings
-        path = explain(work, ExplainSettings(**settings), source and str(source))
+        others = source if isinstance(source, OtherImages) else OtherImages(data=source and str(source))
+        path = explain(work, ExplainSettings(**settings), others)
         self.record = json.loads(path.read_text())
 
 

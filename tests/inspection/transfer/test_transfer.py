@@ -309,7 +309,7 @@ def test_streamed_images_are_recoloured_too(colours: Path, bands: Path) -> None:
     ("settings", "said"),
     [
         ({"how": ("guess",)}, "unknown way to transfer 'guess'"),
-        ({"images": 0}, "--images must be a whole number of at least 1"),
+        ({"limit": 0}, "--limit must be a whole number of at least 1"),
         ({"train_fraction": 0.0}, "--train-fraction must lie in"),
         ({"attach": "se"}, "--attach is for fine-tuning"),
         ({"how": ("finetune",), "attach": "none"}, "--attach names mechanisms"),

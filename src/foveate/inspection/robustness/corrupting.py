@@ -87,7 +87,7 @@ class Corrupting:
             severity=severity,
             name=one.name,
             digest=one.digest,
-            images=self.settings.images,
+            images=self.settings.limit,
             device=self.device.type,
         )
         if self.prepared is not None and name in self.prepared.corruptions:
@@ -150,7 +150,7 @@ class Corrupting:
         return self._chunks(self.data.test.labels)
 
     def _chunks(self, labels: np.ndarray) -> list[np.ndarray]:
-        cap, size = self.settings.images, self.settings.batch_size
+        cap, size = self.settings.limit, self.settings.batch_size
         chosen = np.arange(len(labels)) if cap is None else spread(labels, cap)
         return [chosen[start : start + size] for start in range(0, len(chosen), size)]
 

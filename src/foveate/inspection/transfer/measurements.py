@@ -85,7 +85,7 @@ class Measurements:
             data = open_target(
                 self.settings.to,
                 trained.input_size,
-                self.settings.images,
+                self.settings.limit,
                 image_column=self.settings.image_column,
                 label_column=self.settings.label_column,
             )
