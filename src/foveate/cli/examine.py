@@ -39,6 +39,9 @@ def explain(
     The report has Grad-CAM++ of each network on the same images, the mechanisms' own maps, and scores: how
     well the maps match the object, how stable they are, and how much the answers rest on what they mark. The
     same command, given again, resumes.
+
+    In Python, foveate.capture records a network's own maps. foveate.explain is another thing, the former name
+    of foveate.kernel_paths, which says by which kernels attention is computed.
     """
     from foveate.inspection.sources import check_examination
 
