@@ -74,4 +74,5 @@ def epilogue(command: str) -> str:
 
 def _recipe_keys() -> str:
     rows = "".join(f"| {key}={one.default} | {one.meaning} |\n" for key, one in RECIPE_KEYS.items())
-    return f"| Key of --set, default | Meaning |\n|:--|:--|\n{rows}"
+    heading = "**Keys of --set**, each with its value where the recipe gives none"
+    return f"{heading}\n\n| Key | Meaning |\n|:--|:--|\n{rows}"
