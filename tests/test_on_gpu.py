@@ -193,7 +193,7 @@ def test_what_was_measured_is_not_measured_again(
     assert done.out.splitlines()[-1] == ALL_DONE
     assert not list(again.rglob("weights.safetensors"))
     assert len(list(again.rglob("scores.safetensors"))) == 6
-    assert "### Beside torch.compile, over plain as it is" in page.read_text()
+    assert "### Beside torch.compile, over the baseline as it is" in page.read_text()
 
 
 @pytest.mark.slow

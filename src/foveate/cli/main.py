@@ -6,6 +6,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
 from foveate.cli.completion import make_completion
+from foveate.cli.epilogues import epilogue
 from foveate.cli.examine import explain, look, robustness, transfer
 from foveate.cli.flags import FLAG
 from foveate.cli.networks import export, list_mechanisms, profile
@@ -59,7 +60,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "completion": make_completion(app),
 }
 for place, (name, command) in enumerate(COMMANDS.items()):
-    app.command(command, name=name, sort_key=place, help_format="markdown")
+    app.command(command, name=name, sort_key=place, help_format="markdown", help_epilogue=epilogue(name))
 
 
 def main() -> None:

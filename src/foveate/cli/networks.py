@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from foveate.cli.flags import OUTPUT, SETTINGS, Json
+from foveate.cli.flags import SETTINGS, Json
 from foveate.cli.output import console_beside, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
@@ -13,6 +13,7 @@ from foveate.files import find_obstacle
 from foveate.models.export.formats import FORMATS, check_export
 from foveate.profiling.settings import ProfileSettings
 from foveate.studies.spec.completers import one_of
+from foveate.studies.spec.flag_groups import OUTPUT
 
 __all__ = ["export", "list_mechanisms", "profile"]
 
@@ -21,7 +22,10 @@ def profile(
     *,
     settings: Annotated[ProfileSettings, SETTINGS],
     out: Annotated[
-        Path | None, Parameter(group=OUTPUT, help="Folder for a page with JSON, CSV and figures.")
+        Path | None,
+        Parameter(
+            group=OUTPUT, help="Folder for a page with JSON, CSV and figures; by default none is written."
+        ),
     ] = None,
     json: Json = None,
 ) -> int:
@@ -46,7 +50,7 @@ def profile(
         record = measure(spec, on_progress)
     console.print(profile_console(record))
     if out:
-        console.print(f"Report: {write_profile(record, out)}", soft_wrap=True, markup=False)
+        console.print(f"Report: {write_profile(record, out)}", soft_wrap=True)
     write_json_to(record.to_json(), json)
     return 0
 
@@ -82,10 +86,10 @@ def export(
         format,
         out,
         image_size=image_size,
-        on_step=lambda step: console.print(f"{step} …", soft_wrap=True, markup=False),
+        on_step=lambda step: console.print(f"{step} …", soft_wrap=True),
     )
     for line in in_lines(done):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     write_json_to(done._asdict(), json)
     return 0
 

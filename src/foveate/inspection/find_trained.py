@@ -33,7 +33,7 @@ from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
 from foveate.records.base import reading
 from foveate.records.files import RESULT, RUNS, STUDY, read_record
-from foveate.records.labels import BASELINE, name_in_sentence
+from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord
 from foveate.studies.engine.folder import find_result
@@ -134,7 +134,7 @@ def _run(folder: Path, trust_code: bool) -> Trained:
 def _check_weights(weights: Trained, spec: RunSpec, result: RunRecord, label: str) -> None:
     """Refuse weights that are not those of the run; records of 0.1.0 have no checksum of them."""
     assert weights.path is not None
-    run = f"run {result.id} ({label}, seed {spec.seed})"
+    run = f"run {result.id} ({display_name(label)}, seed {spec.seed})"
     remedy = "Put the run's own file there, or delete the run's folder and give the study's command again"
     # A registered name such as resnet50_dmsca brings attention of its own.
     own = {name for name in list_attention() if spec.backbone.partition(".")[0].endswith(f"_{name}")}

@@ -48,18 +48,19 @@ def legend() -> str:
 
 
 def _card(view: View, shown: str, truth: str | None) -> str:
+    name = escaped(display_name(view.label))
     if view.heat is None:
         over = f"<p class='fv-none'>{escaped(view.fault)}</p>"
     else:
-        over = f"<img class='fv-heat' alt='heat map of {escaped(view.label)}' src='{_png(_heat(view.heat))}'>"
+        over = f"<img class='fv-heat' alt='heat map of {name}' src='{_png(_heat(view.heat))}'>"
     rows = "".join(
-        f"<li class='{_verdict(name, truth) if place == 0 else ''}'><b>{escaped(name)}</b>"
+        f"<li class='{_verdict(answer, truth) if place == 0 else ''}'><b>{escaped(answer)}</b>"
         f"<i style='width:{100 * value:.1f}%'></i><span>{100 * value:.1f}\N{NO-BREAK SPACE}%</span></li>"
-        for place, (name, value) in enumerate(view.answers)
+        for place, (answer, value) in enumerate(view.answers)
     )
     own = "".join(map(_own, view.own))
     return (
-        f"<figure class='fv-card'><figcaption>{escaped(display_name(view.label))}</figcaption>"
+        f"<figure class='fv-card'><figcaption>{name}</figcaption>"
         f"<div class='fv-picture'><img alt='' src='{shown}'>{over}</div>"
         f"<ol class='fv-answers'>{rows}</ol>"
         f"{f'<div class=fv-own>{own}</div>' if own else ''}</figure>"

@@ -17,6 +17,7 @@ from foveate.profiling.rows import Measured, make_row
 from foveate.profiling.spec import ProfileSpec
 from foveate.profiling.warnings import ROOM, warnings_of
 from foveate.records.base import FORMAT
+from foveate.records.labels import display_name
 from foveate.records.profile import MeasuredBounds, MemoryAccount, ProfileRecord, ProfileRow, ProfileTiming
 from foveate.studies.engine.environment import command_line, describe_environment
 from foveate.studies.engine.watch import OnProgress
@@ -118,9 +119,11 @@ def _first_calls(spec: ProfileSpec, on_progress: OnProgress) -> tuple[dict[str, 
     seconds: dict[str, float] = {}
     for done, candidate in enumerate(spec.attention):
         on_progress(
-            f"{'compiling' if spec.compile else 'building'} {candidate.label}", done, len(spec.attention)
+            f"{'compiling' if spec.compile else 'building'} {display_name(candidate.label)}",
+            done,
+            len(spec.attention),
         )
-        with refusals(spec, candidate.label):
+        with refusals(spec, display_name(candidate.label)):
             ready[candidate.label] = made = make_ready(spec, candidate)
             if spec.compile:
                 seconds[candidate.label] = time_first_call(made.step)
@@ -136,7 +139,7 @@ def _measure_memory(
     measured = {}
     for done, (label, made) in enumerate(ready.items()):
         on_progress("measuring memory", done, len(ready))
-        with refusals(spec, label):
+        with refusals(spec, display_name(label)):
             measured[label] = made.measure_memory()
     return measured
 
@@ -166,9 +169,9 @@ def _time_parts(
             for module in attached(made.network).values()
         ]
         if modules:
-            on_progress(f"timing the parts of {label}", done, len(ready))
+            on_progress(f"timing the parts of {display_name(label)}", done, len(ready))
             step = inference_step(made.network, made.images)
-            with refusals(spec, label), only_reference():
+            with refusals(spec, display_name(label)), only_reference():
                 times = time_parts(step, modules, spec.device, seconds=DETAIL_SECONDS, rounds=DETAIL_ROUNDS)
             parts[label] = times.as_record()
     return parts

@@ -13,7 +13,7 @@ from foveate.records.cost import CostRecord
 from foveate.records.design import Design
 from foveate.records.environment import Environment
 from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
@@ -195,7 +195,9 @@ def read_study(folder: Path) -> StudyRecords:
                 )
             results[run.attention][run.seed] = record
     if not any(results.values()):
-        reasons = "".join(f" {run.attention}, seed {run.seed}: {run.error}." for run in study.failed)
+        reasons = "".join(
+            f" {display_name(run.attention)}, seed {run.seed}: {run.error}." for run in study.failed
+        )
         raise WorkError(
             f"no run of the study in {folder} has finished, so there is nothing to report.{reasons} "
             "Start the study again: it resumes."
@@ -211,8 +213,8 @@ def _missing(study: StudyRecord, results: dict[str, dict[int, RunRecord]], cost:
     for run in study.runs:
         if run.seed not in results[run.attention]:
             fate = f"failed: {errors[run.id]}" if run.id in errors else "has not finished."
-            sentences.append(f"The run of {run.attention} with seed {run.seed} {fate}")
-    unmeasured = [label for label in study.attention if label not in cost.rows]
+            sentences.append(f"The run of {name_in_sentence(run.attention)} with seed {run.seed} {fate}")
+    unmeasured = [name_in_sentence(label) for label in study.attention if label not in cost.rows]
     if unmeasured:
         sentences.append(f"No cost was measured for {', '.join(unmeasured)}.")
     return sentences

@@ -14,7 +14,7 @@ from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLost
 from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.base import FORMAT
 from foveate.records.files import COST, RUNS, STUDY, write_record
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, name_with_seed
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import RunRecord, waiting_share
 from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyRecord
@@ -221,4 +221,4 @@ def _make_runner(
 
 
 def _title(run: RunSpec) -> str:
-    return f"{run.attention.label}, seed {run.seed}"
+    return name_with_seed(run.attention.label, run.seed)

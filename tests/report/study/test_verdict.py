@@ -176,6 +176,6 @@ def test_the_best_mean_of_networks_may_be_the_worse_one_on_common_seeds(tmp_path
     summary = summarise(replace(records, results=records.results | {"se": lifted}))
     assert summary.rows[0].scores["accuracy"].mean > summary.rows[1].scores["accuracy"].mean
     assert summary.verdict[0] == (
-        "none has the highest mean, but not on the seeds that others share with it."
+        "baseline has the highest mean, but not on the seeds that others share with it."
     )
-    assert summary.verdict[1].startswith("se is better than none by ")
+    assert summary.verdict[1].startswith("se is better than baseline by ")

@@ -1,6 +1,7 @@
 """Render the self-contained page of a profile."""
 
 from foveate.notation import magnitude
+from foveate.records.labels import display_name
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.frame import render
 from foveate.report.core.theme import Figure
@@ -21,6 +22,7 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         drawings,
         record=record,
         settings=record.settings,
+        asked=record.settings.to_json() | {"attention": [*map(display_name, record.settings.attention)]},
         headline=headline(record),
         conditions=conditions(record),
         latency=latency_table(record),

@@ -53,8 +53,8 @@ def headline(record: ProfileRecord) -> str:
     if not shown:
         return "No mechanism was shown to differ from the baseline in latency."
     said = [
-        f"{row.attention} {'about ' * row.is_rough}{signed_percent(100 * (row.latency_ratio - 1))}"
-        f"{' latency' * (not index)}"
+        f"{display_name(row.attention)} {'about ' * row.is_rough}"
+        f"{signed_percent(100 * (row.latency_ratio - 1))}{' latency' * (not index)}"
         for index, row in enumerate(shown)
     ]
     return f"Over the baseline: {listing(said)}."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.notation import count, listing
-from foveate.records.labels import name_in_sentence
+from foveate.records.labels import display_name, name_in_sentence
 from foveate.records.metric import Metric
 from foveate.report.core.notation import NO_SPREAD, contrast_name, p_equation
 from foveate.report.study.summary import Price, Summary
@@ -55,7 +55,11 @@ def limits(summary: Summary, open_tests: Sequence[Comparison], which: str) -> li
 def largest(metric: Metric, tests: Sequence[Comparison], which: str) -> tuple[Comparison, str]:
     """Return the comparison with the largest difference, and a sentence that states it."""
     test = max(tests, key=lambda test: abs(test.test.difference or 0.0))
-    name = f"{test.b} against {name_in_sentence(test.a)}" if test.title is None else contrast_name(test)
+    name = (
+        f"{display_name(test.b)} against {name_in_sentence(test.a)}"
+        if test.title is None
+        else contrast_name(test)
+    )
     return test, f"The largest difference {which} is {_signed(metric, test)} ({name})."
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from foveate.errors import RequestError
 from foveate.evaluation.cost import count_multiply_adds, count_parameters, measure_latencies
 from foveate.records.design import Control, Growth, Measure
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, display_name
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
 
@@ -114,8 +114,9 @@ def _match_count(cost: Callable[[int], int], asked: int, grow: Growth) -> int:
     while cost(high) < asked:
         if high == MOST[grow]:
             raise RequestError(
-                f"a baseline that costs {asked:,} is more than {_enlarged(grow, high).label}: omit "
-                "--control, or give the other of width and depth to --grow"
+                f"a baseline that costs {asked:,} is more than "
+                f"{display_name(_enlarged(grow, high).label)}: omit --control, or give the "
+                "other of width and depth to --grow"
             )
         low, high = high, min(START[grow] + 2 * (high - START[grow]), MOST[grow])
     while high - low > 1:

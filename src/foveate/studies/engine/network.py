@@ -13,7 +13,7 @@ from foveate.models.backbones.create import check_image_size, create_backbone, h
 from foveate.models.backbones.scaling import scaled_arguments
 from foveate.models.checkpoint.pretrained import create_pretrained
 from foveate.models.sites.map_checks import WrongMapError, check_maps
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, display_name
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
 
@@ -122,8 +122,8 @@ def check_networks(study: StudySpec) -> None:
         scaled = candidate.width != 1 or candidate.extra_blocks
         if study.pretrained and scaled:
             raise RequestError(
-                f"{candidate.label} is another network than the {backbone} that there are pretrained weights "
-                "for: leave it out, or start without pretrained weights"
+                f"{display_name(candidate.label)} is another network than the {backbone} that there are "
+                "pretrained weights for: leave it out, or start without pretrained weights"
             )
         if study.pretrained and study.weights is None and not has_pretrained_weights(backbone):
             raise RequestError(

@@ -167,7 +167,7 @@ def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
     kept = SIZE if name == BASELINE else PLACEMENT
     placement = {key: options.pop(key) for key in kept if key in options}
     if name == BASELINE and options:
-        raise RequestError(f"attention none takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
+        raise RequestError(f"the baseline takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
     if identity_init and name != BASELINE:
         placement = {"identity_init": True, "usual_identity_init": True} | placement
     return make_candidate(f"attention {item!r}", name=name, options=options, **own, **placement)

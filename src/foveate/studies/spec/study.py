@@ -212,6 +212,11 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     except ValidationError as error:
         raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
     _check_family(study)
+    if study.control is None and "grow" in settings:
+        raise RequestError(
+            f"grow = {study.grow} says how control enlarges the baseline, and the study has no control: give "
+            "--control parameters, macs or latency, too"
+        )
     return study
 
 
