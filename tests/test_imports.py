@@ -14,6 +14,7 @@ import foveate
 ROOT = Path(foveate.__file__).parent
 FREE = {
     "errors",
+    "extras",
     "files",
     "known_names",
     "lazy",

@@ -23,6 +23,7 @@ from foveate.cli.process import (
 )
 from foveate.cli.studies import ablate, compare, plan, report, sweep
 from foveate.errors import RequestError, WorkError, answering_a_command
+from foveate.extras import without_bench
 from foveate.version import __version__
 
 __all__ = ["app", "main"]
@@ -90,6 +91,11 @@ def _run() -> int:
     except WorkError as error:
         print_error(error)
         return 1
+    except ModuleNotFoundError as error:
+        if (sentence := without_bench(error)) is None:
+            raise
+        print_error(sentence)
+        return 2
     except BrokenPipeError:  # the reader has gone: flush_streams deals with it
         return 1
     except OSError as error:  # a path that no file system takes, a folder that may not be read
