@@ -13,6 +13,7 @@ from markupsafe import Markup
 from foveate.notation import count
 from foveate.records.labels import display_name
 from foveate.report.core.notation import p_equation
+from foveate.report.core.pairs import readable_pairs
 from foveate.report.core.theme import Figure, theme
 
 __all__ = ["contents", "render", "unbroken", "vega_script"]
@@ -53,6 +54,7 @@ def render(template: str, drawings: list[tuple[Figure, str]], **content: object)
         "count": count,
         "display": display_name,
         "p_equation": p_equation,
+        "readable": readable_pairs,
         "unbroken": unbroken,
     }
     groups: dict[str, list[_Chart]] = {}

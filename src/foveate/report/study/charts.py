@@ -56,7 +56,7 @@ LATENCY = Cost(
 LATENCY_RATIO = Cost(
     "latency",
     "latency of one pass",
-    "Latency of one pass, times the baseline's in the same round",
+    "Latency of one pass, × the baseline's",
     1,
     lambda price: price.latency_ratio,
 )
@@ -80,8 +80,7 @@ def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
 def _costs(summary: Summary) -> list[Cost]:
     """Return the costs that were measured; where all latencies have a ratio to the baseline's, the ratios."""
     prices = [row.price for row in summary.rows]
-    has_ratios = all(price.latency_ratio for price in prices)
-    costs = (LATENCY_RATIO if has_ratios else LATENCY, PARAMETERS, MACS)
+    costs = (LATENCY_RATIO if summary.has_latency_ratios else LATENCY, PARAMETERS, MACS)
     return [cost for cost in costs if any(cost.of(price) for price in prices)]
 
 
