@@ -1,7 +1,8 @@
 """The 15 common corruptions of Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261), for whole batches.
 
 A new corruption is a function, a line in `CORRUPTIONS`, and a line in each table of
-`foveate.records.severities`. Docstrings say where the published programs are ambiguous or differ from the paper.
+`foveate.records.severities`. Docstrings say where the published programs are ambiguous or differ from the
+paper.
 
 Known differences to the published sets: values are rounded to 8 bits here and truncated there, frost is drawn
 (see `frost`), and the random numbers are different.

@@ -80,7 +80,10 @@ def conditions_table(record: RobustnessRecord) -> Table | None:
         Column("What is done to an image", is_text=True),
         *[Column("Strengths", "What the numbers of the severities are, in their order.", is_text=True)]
         * bool(severities),
-        *(Column(f"Severity {level}", _note(level, severities, record, strengths)) for level in severities),
+        *(
+            Column(f"Severity {level}", _note(level, severities, record, strengths), is_text=True)
+            for level in severities
+        ),
     ]
     return Table("robustness_conditions", "The conditions and their strengths", columns, rows)
 

@@ -16,7 +16,7 @@ from foveate.report.study.contrast_charts import contrast_figures, differences_f
 from foveate.report.study.dynamics_charts import learned_figures
 from foveate.report.study.summary import Price, Summary
 
-__all__ = ["MACS", "PARAMETERS", "Cost", "cost_points", "figures"]
+__all__ = ["MACS", "PARAMETERS", "Cost", "cost_figures", "cost_points", "figures"]
 
 LOSS = Metric(name="loss", title="Loss", unit="number", higher_is_better=False, high=None, digits=3)
 """Every training has curves of it, beside those of the primary metric."""
@@ -66,7 +66,7 @@ MACS = Cost("macs", "multiply-adds", "Multiply-adds, millions", 1e-6, lambda pri
 
 def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     """Make every figure for which the records have data."""
-    made = [_against_cost(summary, cost) for cost in _costs(summary)]
+    made = cost_figures(summary)
     if summary.study.design.contrasts:
         made += contrast_figures(summary, records)
     elif any(test.test.n for test in summary.against_baseline.values()):
@@ -75,6 +75,11 @@ def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
         made.append(_curve(records, metric, "train", "Training", Epoch.training))
         made.append(_curve(records, metric, "validation", "Validation", Epoch.validation))
     return made + learned_figures(records) + class_figures(summary, records)
+
+
+def cost_figures(summary: Summary) -> list[Figure]:
+    """Make the figures of the metric against each cost that was measured; they need no curves."""
+    return [_against_cost(summary, cost) for cost in _costs(summary)]
 
 
 def _costs(summary: Summary) -> list[Cost]:
