@@ -1,10 +1,10 @@
 """What the conditions are that a robustness record names by short keys: words, strengths and their units."""
 
-from collections.abc import Sequence
 from pathlib import PurePath
 
 from foveate.notation import NOTHING, listing
 from foveate.records.robustness import CLEAN, COMMON, UNATTACKED, RobustnessRecord, stated_sigma
+from foveate.records.robustness import SEVERITIES as ALL_SEVERITIES
 from foveate.records.severities import DEFINITIONS, SEVERITIES, published_set
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.robustness.names import attack_name, corruption_name
@@ -69,23 +69,28 @@ def conditions_table(record: RobustnessRecord) -> Table | None:
         if row.key.attack != UNATTACKED and row.key.eps is not None:
             values = attacks.setdefault(row.key.attack, [])
             values += [row.key.eps] * (row.key.eps not in values)
-    severities = sorted({level for levels in asked.values() for level in levels})
     strengths = _strengths(record)
-    rows = [_corruption(name, asked[name], severities, strengths, record) for name in _in_order(asked)]
-    rows += [_attack(name, sorted(eps), severities) for name, eps in attacks.items()]
-    if not rows:
-        return None
+    severities = sorted({level for levels in asked.values() for level in levels}) if strengths else []
     columns = [
         Column("Condition", "Below, its key in the record and in the CSV files."),
         Column("What is done to an image", is_text=True),
-        *[Column("Strengths", "What the numbers of the severities are, in their order.", is_text=True)]
-        * bool(severities),
-        *(
-            Column(f"Severity {level}", _note(level, severities, record, strengths), is_text=True)
-            for level in severities
-        ),
     ]
-    return Table("robustness_conditions", "The conditions and their strengths", columns, rows)
+    if strengths is not None and severities:
+        side = record.data.image_size
+        note = (
+            "The numbers of the severities, in their order. Severity 1 is the weakest and 5 the strongest; "
+            f"strengths are those that {SETS[strengths]} was made with, for images of {side} px a side."
+        )
+        columns.append(Column("Strengths", note, is_text=True))
+        columns += [Column(f"Severity {level}", is_text=True) for level in severities]
+    rows = [_corruption(name, asked[name], severities, strengths, record) for name in _in_order(asked)]
+    rows += [_attack(name, sorted(eps)) for name, eps in attacks.items()]
+    padded = [row + [Cell(NOTHING)] * (len(columns) - len(row)) for row in rows]
+    return (
+        Table("robustness_conditions", "The conditions and their strengths", columns, padded)
+        if rows
+        else None
+    )
 
 
 def _in_order(names: dict[str, list[int]]) -> list[str]:
@@ -102,56 +107,32 @@ def _strengths(record: RobustnessRecord) -> str | None:
     return published_set(side, side)
 
 
-def _note(level: int, severities: list[int], record: RobustnessRecord, strengths: str | None) -> str:
-    """Say on the first severity what a severity is; the others need no note."""
-    if level != severities[0]:
-        return ""
-    side = record.data.image_size
-    of = f"; those that {SETS[strengths]} was made with, for images of {side} px a side" if strengths else ""
-    return f"From 1, the weakest, to 5{of}. 0 in the charts stands for clean images."
-
-
 def _corruption(
     name: str, levels: list[int], severities: list[int], strengths: str | None, record: RobustnessRecord
 ) -> list[Cell]:
     named = Cell(corruption_name(name), name)
     if name == CLEAN:
-        return [named, Cell("Nothing."), *_blank(severities)]
+        return [named, Cell("Nothing.")]
     if (sigma := stated_sigma(name)) is not None and sigma.replace(".", "", 1).isdecimal():
         grey = f"Gaussian noise is added to every value, of σ = {sigma} grey levels of 255"
-        return [
-            named,
-            Cell(f"{grey}, {float(sigma) / 255:.3f} of the range. It has no severity."),
-            *_blank(severities),
-        ]
+        return [named, Cell(f"{grey}, {float(sigma) / 255:.3f} of the range. It has no severity.")]
     if record.settings.prepared is not None:
         folder = PurePath(record.settings.prepared).name
         words = f"Corrupted elsewhere: read from the prepared set {folder}, whose makers chose the strengths."
-        return [named, Cell(words), *_blank(severities)]
+        return [named, Cell(words)]
     what, parts = CORRUPTION_WORDS.get(name, (NOTHING, ()))
     if strengths is None or name not in COMMON:
-        return [named, Cell(what), *_blank(severities)]
-    values = SEVERITIES[strengths][name]
-    return [
-        named,
-        Cell(what),
-        Cell("; ".join(parts)),
-        *(
-            Cell("; ".join(f"{one:.3g}" for one in values[level - 1]) if level in levels else NOTHING)
-            for level in severities
-        ),
-    ]
+        return [named, Cell(what)]
+    by_severity = dict(zip(ALL_SEVERITIES, SEVERITIES[strengths][name], strict=True))
+    values = [by_severity.get(level, ()) if level in levels else () for level in severities]
+    written = ["; ".join(f"{one:.3g}" for one in some) or NOTHING for some in values]
+    return [named, Cell(what), Cell("; ".join(parts)), *map(Cell, written)]
 
 
-def _attack(name: str, eps: list[float], severities: Sequence[int]) -> list[Cell]:
+def _attack(name: str, eps: list[float]) -> list[Cell]:
     bounds = listing([f"{one:g}/255" for one in eps])
     words = (
         f"{ATTACK_WORDS.get(name, NOTHING)} ε is the most by which any value of a pixel may change (L∞), of "
         f"a range of 1: here {bounds}, that is {listing([f'{one:g}' for one in eps])} grey levels of 255."
     )
-    return [Cell(f"{attack_name(name)}, an attack", name), Cell(words), *_blank(severities)]
-
-
-def _blank(severities: Sequence[int]) -> list[Cell]:
-    """Return the cells of a condition without severities: its strengths, and one for each of them."""
-    return [Cell(NOTHING)] * (len(severities) + 1) if severities else []
+    return [Cell(f"{attack_name(name)}, an attack", name), Cell(words)]
