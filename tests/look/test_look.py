@@ -232,7 +232,7 @@ def test_a_map_that_hardly_varies_is_words_and_no_picture() -> None:
     for values in (noise, noise[0]):
         figure = drawn(OwnMap("layer.0", "gate", values))
         assert "<div class='fv-number'>0.5 everywhere</div>" in figure
-        assert "0.498 to 0.501" in figure
+        assert "0.498 to 0.502" in figure
         assert "<img" not in figure
         assert "fv-bars" not in figure
     assert "<img" in drawn(OwnMap("layer.0", "gate", 2 * noise + np.float32([[0.1, 0], [0, 0]])))
