@@ -14,10 +14,12 @@ from PIL import Image
 from torch import nn
 
 import foveate
+from foveate.attention.explanations import EXPLANATIONS
 from foveate.errors import RequestError
 from foveate.inspection.examine import Work
 from foveate.inspection.explain import scores as explain_scores
 from foveate.inspection.explain.engine import explain
+from foveate.inspection.explain.pictures import draw_tile
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.sheets import Tile, draw_sheet, outlined
 from foveate.inspection.explain.subjects import find_subjects
@@ -122,11 +124,25 @@ def test_every_network_is_scored_and_drawn(networks, images, tmp_path):
     files = [picture["file"] for picture in record["pictures"]]
     assert files == [f"explain/{name}.png" for name in ("grid", "maps_se", "maps_dmsca", "maps_triplet")]
     assert "A_c, F_multi, F_h, F_w, A_dir, w₀, w₁, α" in record["pictures"][2]["description"]
+    assert "meanings" not in record["pictures"][0]
+    meanings = record["pictures"][2]["meanings"]
+    assert [*meanings] == ["τ", "A_c", "F_multi", "F_h", "F_w", "A_dir", "w₀", "w₁", "α"]
+    assert meanings["A_dir"] == EXPLANATIONS["dmsca"]["A_dir"]
     for file in files:
         with Image.open(tmp_path / file) as picture:
             assert picture.width > 300
     assert run.progress[0] == ("maps", 0, 4, "baseline")
     assert run.progress[-1] == ("maps", 4, 4, "triplet")
+
+
+def test_a_map_that_hardly_varies_is_grey_with_its_value_in_words():
+    noise = torch.tensor([[[[0.4985, 0.5015], [0.5, 0.5]]]])
+    tile = draw_tile(noise, 90)
+    assert tile.lines == ("0.5 everywhere",)
+    assert len(np.unique(tile.picture.reshape(-1, 3), axis=0)) == 1
+    varied = draw_tile(noise * torch.tensor([[1.0, 1.1], [1.0, 1.0]]), 90)
+    assert len(np.unique(varied.picture.reshape(-1, 3), axis=0)) > 1
+    assert draw_tile(noise.flatten().reshape(1, 4, 1, 1), 90).lines == ("0.5 everywhere",)
 
 
 def test_it_goes_on_where_it_stopped_and_measures_anew_what_is_other(networks, images, tmp_path):

@@ -4,9 +4,17 @@ from foveate.notation import magnitude
 from foveate.records.labels import display_name
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.frame import render
+from foveate.report.core.paired import paired_sentence
 from foveate.report.core.theme import Figure
 from foveate.report.profile.tables import latency_table, parts_table, work_table
-from foveate.report.profile.words import byte_size, conditions, headline, kernel_path_line, roofline_lines
+from foveate.report.profile.words import (
+    byte_size,
+    conditions,
+    headline,
+    kernel_path_line,
+    paired_latencies,
+    roofline_lines,
+)
 
 __all__ = ["render_profile"]
 
@@ -26,6 +34,7 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         headline=headline(record),
         conditions=conditions(record),
         latency=latency_table(record),
+        paired=paired_sentence(paired_latencies(record)),
         work=work_table(record),
         parts=parts_table(record),
         paths=kernel_path_line(record),

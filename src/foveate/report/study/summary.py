@@ -143,6 +143,11 @@ class Summary:
         del cost["rows"]
         return cost | {"noise": list(self.noise)}
 
+    @property
+    def has_latency_ratios(self) -> bool:
+        """Whether the latency of every candidate has a ratio to the baseline's."""
+        return all(row.price.latency_ratio for row in self.rows)
+
     def with_verdict(self, sentences: list[str]) -> "Summary":
         """Return the summary with its verdict."""
         return replace(self, verdict=tuple(sentences))
