@@ -97,11 +97,9 @@ def leaves_by_path(tree: Any) -> list[tuple[tuple[str | int, ...], Any]]:
 
 
 def _step(key: Any) -> str | int:
-    for attribute in ("idx", "key", "name"):  # of a sequence, a mapping, a named tuple or a dataclass
-        if hasattr(key, attribute):
-            step = getattr(key, attribute)
-            return step if isinstance(step, int) else str(step)
-    return str(key)
+    if hasattr(key, "idx"):  # of a sequence
+        return int(key.idx)
+    return str(getattr(key, "key", getattr(key, "name", key)))  # of a mapping; of a named tuple
 
 
 # Compiling.

@@ -65,8 +65,8 @@ def export(
     output_names: Annotated[
         tuple[str, ...],
         Parameter(
-            help="Names of the outputs, separated by commas, in the network's order; by default logits, or the "
-            "keys of what it returns."
+            help="Names of the outputs, separated by commas, in the network's order; by default logits, or "
+            "the keys of what it returns."
         ),
     ] = (),
     out: Annotated[

@@ -58,10 +58,13 @@ def _builder(call: BackboneCall) -> Callable[[], nn.Module]:
     import torchvision
 
     if plain not in torchvision_names():
+        if plain in torchvision.models.list_models(module=torchvision.models.segmentation):
+            return partial(create_torchvision, plain, weights_backbone=None, **call.args)
         if plain in torchvision.models.list_models():  # detection, for one, fetches backbones by itself
             raise RequestError(
-                f"{name} is no classifier, and reaches for other files: of torchvision, only what is in "
-                "torchvision.models itself is built. Pass backbone=None, and load with model="
+                f"{name} is neither a classifier nor a segmenter, and reaches for other files: of "
+                "torchvision, only what is in torchvision.models itself and in its segmentation is built. "
+                "Pass backbone=None, and load with model="
             )
         raise RequestError(f"cannot build {name}: {unknown_name('backbone', plain, torchvision_names())}")
     return partial(create_torchvision, plain, **call.args)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_
 from foveate.models.checkpoint.description import KEY, Description, check_classes, read_description
 from foveate.models.checkpoint.file_names import WEIGHTS, find_weights
 from foveate.models.checkpoint.rebuild import rebuild
-from foveate.models.checkpoint.rebuild_check import check_rebuild
+from foveate.models.checkpoint.rebuild_check import OtherNetworkError, check_rebuild
 from foveate.models.checkpoint.size_limits import TooLargeError, built_within
 from foveate.models.checkpoint.state_dicts import check_weights, fill
 from foveate.models.checkpoint.weight_files import read_safetensors
@@ -47,11 +48,12 @@ def save(
     (input_size as (C, H, W) in pixels, mean and std in 0..1, interpolation, crop_pct, crop_mode). None takes
     what the model declares in its `pretrained_cfg`; an empty list of classes names none.
 
-    `backbone` is a timm name, or "torchvision/NAME" of a classifier; "auto" takes the name that timm recorded
-    in the model, or None without one. With None, `load` needs the network without attention. `backbone_args`
-    are arguments of the backbone's constructor, beside the classes and channels that are read from the model.
-    The network is built once from the description; it must have the modules of `model`, with their settings
-    (rates of dropout and stochastic depth too), and give the same output. A tensor that has two names is
+    `backbone` is a timm name, or "torchvision/NAME" of a classifier or a segmenter; "auto" takes the name
+    that timm recorded in the model, or None where there is none, or where it is that of a network of another
+    class. With None, any network is saved, and `load` needs it without attention. `backbone_args` are
+    arguments of the backbone's constructor, beside the classes and channels that are read from the model. The
+    network is built once from the description; it must have the modules of `model`, with their settings
+    (rates of dropout and stochastic depth too), and give the same outputs. A tensor that has two names is
     written under both.
 
     Raises RequestError where it does not, or for arguments of any other form, and DiskError where `path`
@@ -59,7 +61,8 @@ def save(
     """
     model = unwrap(model)
     declared = timm_config(model)
-    if backbone == AUTO:
+    guessed = backbone == AUTO
+    if guessed:
         backbone = declared.get("architecture")
     call = call_of(model, backbone, backbone_args or {}) if backbone else None
     classes = declared.get("label_names") if classes is None else classes
@@ -72,11 +75,17 @@ def save(
         if preprocessing is None
         else read_preprocessing(preprocessing, _known_channels(model))
     )
-    text = Description(type(model).__name__, call, describe_attention(model), classes, images).to_json()
+    about = Description(type(model).__name__, call, describe_attention(model), classes, images)
+    text = about.to_json()
     description = Description.from_json(json.loads(text))  # as whoever loads the file reads it
     tensors = _tensors(model)
     if description.backbone:
-        check_rebuild(model, description.backbone, description, tensors)
+        try:
+            check_rebuild(model, description.backbone, description, tensors)
+        except OtherNetworkError:
+            if not guessed:
+                raise
+            text = replace(about, backbone=None).to_json()
     write_bytes(Path(path), safetensors.torch.save(tensors, {KEY: text}))
 
 

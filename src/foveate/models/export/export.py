@@ -91,7 +91,9 @@ def export_file(
     """
     path = check_export(source, format, path)
     on_step(f"reading {source}")
-    return export(load(source), path, format, image_size=image_size, output_names=output_names, on_step=on_step)
+    return export(
+        load(source), path, format, image_size=image_size, output_names=output_names, on_step=on_step
+    )
 
 
 def export(
@@ -192,7 +194,7 @@ def _names(answer: Any, given: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _depends_on_values(network: nn.Module, what: str, error: Exception) -> str:
-    """Say where the network decides by values, which torch.export cannot follow, and what to export instead."""
+    """Say where the network decides by values, which torch.export cannot follow, and what to do instead."""
     own = Path(torch.__file__).parent
     frames = [
         frame
@@ -238,7 +240,11 @@ def _serialised(
     bounds, symbols = size_bounds(program)
     if format == "onnx":
         content = onnx_bytes(program, symbols, metadata)
-        return content, onnx_runner(content, metadata.outputs), bounds | dict.fromkeys(symbols.values(), (1, None))
+        return (
+            content,
+            onnx_runner(content, metadata.outputs),
+            bounds | dict.fromkeys(symbols.values(), (1, None)),
+        )
     file = io.BytesIO()
     torch.export.save(program, file, extra_files={"foveate.json": json.dumps(metadata.to_json())})
     content = file.getvalue()

@@ -30,7 +30,7 @@ class Metadata:
 
 
 def metadata_of(network: nn.Module, shape: tuple[int, int, int], outputs: Sequence[str]) -> Metadata:
-    """Return what `network`, exported for images of `shape` (C, H, W), declares to timm, and its `outputs`."""
+    """Return what `network`, exported for images of `shape` (C, H, W), declares, and its `outputs`."""
     config = timm_config(network)
     known = {key: config[key] for key in PREPARED_BY if config.get(key) is not None}
     names = config.get("label_names")

@@ -72,6 +72,8 @@ def onnx_runner(content: bytes, outputs: Sequence[str]) -> Run:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors alone
     options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that wait in a loop take time from torch, which runs in between.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def run(images: Tensor) -> list[Tensor]:

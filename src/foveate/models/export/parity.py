@@ -70,8 +70,8 @@ def compare(
             continue
         if len(found) != len(names) or len(expected) != len(names):
             raise WorkError(
-                f"{what} gives {len(found)} outputs and the network {len(expected)} at images of shape {shape}, "
-                f"expected {len(names)} ({', '.join(names)}): nothing was written"
+                f"{what} gives {len(found)} outputs and the network {len(expected)} at images of shape "
+                f"{shape}, expected {len(names)} ({', '.join(names)}): nothing was written"
             )
         for number, (name, ours, theirs) in enumerate(zip(names, expected, found, strict=True)):
             difference, value = _differ(ours, theirs, f"{what}, at images of shape {shape}, {name}")
@@ -93,7 +93,7 @@ def compare(
 
 
 def _differ(expected: Tensor, found: Tensor, where: str) -> tuple[float, float]:
-    """Return the largest difference, and the largest finite value of `expected`; WorkError beyond tolerance."""
+    """Return the largest difference and the largest finite value; WorkError beyond the tolerance."""
     if expected.shape != found.shape:
         raise WorkError(
             f"{where}: it has the shape {tuple(found.shape)}, that of the network {tuple(expected.shape)}: "

@@ -1,9 +1,11 @@
 """A network traced by torch.export, for as many image sizes as the network and torch allow."""
 
+import io
+from contextlib import redirect_stderr
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from foveate.errors import RequestError, first_line
@@ -45,8 +47,9 @@ def trace(
     the second value is the reason. With `one_image` the batch is one image of that shape.
     """
     if one_image:
-        program = torch.export.export(network, (torch.zeros(1, *shape),), strict=False)
-        return program, "the network returns a list with an entry for each image"
+        return _export(
+            network, torch.zeros(1, *shape), {}
+        ), "the network returns a list with an entry for each image"
     channels, height, width = shape
     if fault := _fault_at(network, (1, channels, 2 * height, 2 * width)):
         why = f"the network takes no other: {first_line(fault)}"
@@ -54,12 +57,16 @@ def trace(
         images = torch.zeros(2, channels, max(height, at_least), max(width, at_least))
         axes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
         try:
-            return torch.export.export(network, (images,), dynamic_shapes=(axes,), strict=False), None
+            return _export(network, images, axes), None
         except Exception as error:  # and so does torch.export
             why = f"torch.export holds them: {first_line(error)}"
-    images = torch.zeros(2, *shape)
-    fixed = torch.export.export(network, (images,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
-    return fixed, why
+    return _export(network, torch.zeros(2, *shape), {0: Dim.DYNAMIC}), why
+
+
+def _export(network: nn.Module, images: Tensor, axes: dict[int, Any]) -> ExportedProgram:
+    """Trace `network` on `images`, of which `axes` are dynamic; torch prints its whole graph if it fails."""
+    with redirect_stderr(io.StringIO()):
+        return torch.export.export(network, (images,), dynamic_shapes=(axes,), strict=False)
 
 
 def _fault_at(network: nn.Module, shape: tuple[int, ...]) -> Exception | None:

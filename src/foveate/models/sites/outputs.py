@@ -76,8 +76,8 @@ def _tensors_by_path(answer: Any) -> list[tuple[Path, Tensor]]:
         if not isinstance(leaf, Tensor):
             place = f" at {'.'.join(map(str, path))}" if path else ""
             raise RequestError(
-                f"the network returns a {type(leaf).__name__}{place}: expected a tensor, or tensors in lists, "
-                "tuples and dicts"
+                f"the network returns a {type(leaf).__name__}{place}: expected a tensor, or tensors in "
+                "lists, tuples and dicts"
             )
     if not leaves:
         raise RequestError(f"the network returns no tensor ({type(answer).__name__})")
