@@ -15,6 +15,7 @@ from foveate.records.environment import Environment
 from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, TaskRecord
+from foveate.records.own_attention import OwnAttentionRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
 from foveate.records.start import Start
@@ -77,8 +78,8 @@ class Statistics(Record):
 class StudyDescription(Record):
     """What a study compares, on which images, with which recipe, and where.
 
-    `task` is absent if it is classification, and `start` without pretrained weights; the earliest records
-    lack `pretrained` and `design`.
+    `task` is absent if it is classification, `start` without pretrained weights, and `own_attention` if the
+    backbones have none; the earliest records lack `pretrained` and `design`.
     """
 
     format: Count
@@ -96,6 +97,7 @@ class StudyDescription(Record):
     environment: Environment
     task: TaskRecord = CLASSIFICATION
     start: Start | None = None
+    own_attention: tuple[OwnAttentionRecord, ...] = ()
 
     @property
     def weights_sha256(self) -> tuple[str, ...]:

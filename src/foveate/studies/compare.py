@@ -26,6 +26,7 @@ from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
 from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
+from foveate.studies.engine.network import find_own_attention
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
@@ -112,6 +113,8 @@ def begin_study(
     joined = join(study, there, data.fingerprint)
     _say_what_is_joined(joined, there, study, out, watch)
     record = _describe(joined, data, machine, runs, command, there.failed if there else ())
+    for own in record.own_attention:
+        watch.note(own.sentence)
     write_record(out / STUDY, record)
     measure_cost(joined.study, data, out, machine, watch)
     return Begun(joined.study, runs, record)
@@ -169,6 +172,8 @@ def _describe(
     )
     if study.pretrained:
         record = record.model_copy(update={"start": describe_start(study)})
+    if own := find_own_attention(study):
+        record = record.model_copy(update={"own_attention": own})
     task = find_task(study.task).record
     return record if task == CLASSIFICATION else record.model_copy(update={"task": task})
 

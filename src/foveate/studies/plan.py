@@ -24,7 +24,7 @@ from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.joining import join, refuse_other_study
-from foveate.studies.engine.network import build_candidate
+from foveate.studies.engine.network import build_candidate, find_own_attention
 from foveate.studies.engine.remaining import seconds_together
 from foveate.studies.engine.run import AUTOCAST, Machine, make_augmentation
 from foveate.studies.engine.start import with_weights
@@ -69,6 +69,8 @@ def plan(
     data = data or open_study(study, out, machine, watch)
     there = refuse_other_study(study, out, data)
     study = with_family(with_controls(study, data, out, machine), out)
+    for own in find_own_attention(study):
+        watch.note(own.sentence)
     whole = join(study, there, data.fingerprint).study
     torch.set_num_threads(machine.threads)
     runs = study.runs(data.fingerprint)

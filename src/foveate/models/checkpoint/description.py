@@ -30,7 +30,8 @@ FEWEST_BOUNDED = 100_000
 class Description:
     """How a network is built, the names of its outputs, and how its images are prepared.
 
-    The fields are the keys in the file, beside the number of the format and the version of foveate.
+    The fields are the keys in the file, beside the number of the format and the version of foveate;
+    `own_removed` is there only if it names any place.
     """
 
     network: str  # its class
@@ -38,11 +39,15 @@ class Description:
     attention: Sequence[AttentionGroup]
     classes: Sequence[str] | None
     preprocessing: Preprocessing | None
+    own_removed: Sequence[str] = ()  # the places of attention of the network's own that was taken out
 
     def to_json(self) -> str:
         """Write the description as a file keeps it; RequestError for values that JSON has not."""
+        content = asdict(self)
+        if not self.own_removed:
+            del content["own_removed"]
         try:
-            return json.dumps({"format": FORMAT, "foveate": __version__, **asdict(self)}, allow_nan=False)
+            return json.dumps({"format": FORMAT, "foveate": __version__, **content}, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise RequestError(f"what describes the network must be JSON: {error}") from error
 
@@ -50,7 +55,7 @@ class Description:
     def from_json(cls, about: Mapping[str, Any]) -> "Description":
         """Read what `to_json` wrote, parsed; RequestError unless each part is there, in its type."""
         for part in cls.__annotations__:
-            if part not in about:
+            if part not in about and part != "own_removed":
                 raise RequestError(f"{part!r} is missing")
         expect(isinstance(about["network"], str), "network", about["network"], "the name of a class")
         backbone = None if about["backbone"] is None else _read_backbone(about["backbone"])
@@ -63,7 +68,10 @@ class Description:
             check_classes(about["classes"], None if backbone is None else backbone.outputs)
         images = about["preprocessing"]
         preprocessing = None if images is None else read_preprocessing(images, None)
-        return cls(about["network"], backbone, attention, about["classes"], preprocessing)
+        removed = about.get("own_removed", [])
+        paths = isinstance(removed, list) and all(isinstance(path, str) for path in removed)
+        expect(paths, "own_removed", removed, "a list of paths")
+        return cls(about["network"], backbone, attention, about["classes"], preprocessing, removed)
 
 
 def read_description(metadata: Mapping[str, str], path: Path, tensors: Mapping[str, Tensor]) -> Description:

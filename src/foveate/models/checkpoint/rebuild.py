@@ -15,6 +15,7 @@ from foveate.models.backbones.torchvision import create_torchvision
 from foveate.models.checkpoint.attention_groups import AttentionGroup, put_attention
 from foveate.models.checkpoint.size_limits import TooLargeError
 from foveate.models.sites.attach import attached, detach
+from foveate.models.sites.own import remove_own
 
 __all__ = ["rebuild"]
 
@@ -22,8 +23,16 @@ REACHING_OUT = ("pretrained", "weights", "checkpoint", "state_dict", "cache_dir"
 """How arguments begin that fetch or open other files: a file from elsewhere has no business there."""
 
 
-def rebuild(call: BackboneCall, attention: Sequence[AttentionGroup], *, device: str = "cpu") -> nn.Module:
+def rebuild(
+    call: BackboneCall,
+    attention: Sequence[AttentionGroup],
+    own_removed: Sequence[str] = (),
+    *,
+    device: str = "cpu",
+) -> nn.Module:
     """Build the backbone by `call`, and `attention` in it, with weights drawn anew; on "meta", shapes alone.
+
+    The network's own attention is taken out at the paths `own_removed`.
 
     Raises RequestError where timm or torchvision cannot build it, or would open other files for it.
     """
@@ -39,6 +48,8 @@ def rebuild(call: BackboneCall, attention: Sequence[AttentionGroup], *, device: 
         record_call(network, call)
         if attached(network):  # a registered name brings its own, at the default place
             detach(network)
+        if own_removed:
+            remove_own(network, own_removed)
         return put_attention(network, attention, device=device)
 
 

@@ -16,6 +16,7 @@ from foveate.models.checkpoint.state_dicts import fill, misfits, tensors_of
 from foveate.models.sites.forward_pass import input_channels
 from foveate.models.sites.insertion import original_class
 from foveate.models.sites.outputs import tensors_in
+from foveate.models.sites.own import remove_own
 from foveate.modes import evaluating
 
 __all__ = ["OtherNetworkError", "check_rebuild", "first_difference"]
@@ -46,6 +47,8 @@ def check_rebuild(
     if original_class(model) is not type(rebuilt):
         kinds = f"it gives a {type(rebuilt).__name__}, this is a {type(model).__name__}"
         raise OtherNetworkError(f"{what}: {kinds}. Save it {OWN}")
+    if description.own_removed:
+        remove_own(rebuilt, description.own_removed)
     put_attention(rebuilt, description.attention)
     if difference := first_difference(model, rebuilt) or misfits(rebuilt, tensors).in_words():
         raise RequestError(f"{what}: {difference}. {cure}")

@@ -16,7 +16,7 @@ from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, call_of
 from foveate.models.backbones.head import timm_outputs
 from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
-from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention, put_attention
+from foveate.models.checkpoint.attention_groups import describe_attention, put_attention
 from foveate.models.checkpoint.description import KEY, Description, check_classes, read_description
 from foveate.models.checkpoint.file_names import WEIGHTS, find_weights
 from foveate.models.checkpoint.rebuild import rebuild
@@ -26,6 +26,7 @@ from foveate.models.checkpoint.state_dicts import check_weights, fill
 from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.models.sites.attach import attached, detach
 from foveate.models.sites.forward_pass import input_channels, timm_config
+from foveate.models.sites.own import forget_own, remove_own, removed_own
 from foveate.models.sites.wrappers import unwrap
 
 __all__ = ["AUTO", "WEIGHTS", "load", "save"]
@@ -75,7 +76,8 @@ def save(
         if preprocessing is None
         else read_preprocessing(preprocessing, _known_channels(model))
     )
-    about = Description(type(model).__name__, call, describe_attention(model), classes, images)
+    kind, attention = type(model).__name__, describe_attention(model)
+    about = Description(kind, call, attention, classes, images, removed_own(model))
     text = about.to_json()
     description = Description.from_json(json.loads(text))  # as whoever loads the file reads it
     tensors = _tensors(model)
@@ -123,31 +125,32 @@ def load(
     try:
         with built_within(tensors):
             if model is not None:
+                if description.own_removed:
+                    remove_own(model, description.own_removed)
                 network = put_attention(model, description.attention)
             else:
                 assert call is not None
-                _compare_shapes(call, description.attention, tensors)
-                network = rebuild(call, description.attention)
+                _compare_shapes(call, description, tensors)
+                network = rebuild(call, description.attention, description.own_removed)
         if check_weights(network, tensors):
             raise RequestError("it describes attention whose weights it does not hold: save it again")
         fill(network, tensors)
     except Exception as error:  # modules of one's own raise what they like
-        if model is not None and attached(model):
+        if model is not None and (attached(model) or removed_own(model)):
             detach(model)
         raise RequestError(f"{path}: {error}") from error
+    forget_own(network)  # the file has no weights for it
     _declare(network, description)
     return network.to(device).eval()
 
 
-def _compare_shapes(
-    call: BackboneCall, attention: Sequence[AttentionGroup], tensors: Mapping[str, Tensor]
-) -> None:
+def _compare_shapes(call: BackboneCall, description: Description, tensors: Mapping[str, Tensor]) -> None:
     """Raise RequestError where the described network is not that of `tensors`, before it takes memory.
 
     A network that cannot be built on the meta device is compared once it is built.
     """
     try:
-        shapes = rebuild(call, attention, device="meta")
+        shapes = rebuild(call, description.attention, description.own_removed, device="meta")
     except TooLargeError:
         raise
     except RequestError:

@@ -16,6 +16,7 @@ from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
 from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
+from foveate.models.sites.own import own_sites, remove_own, removed_own, restore_own
 from foveate.models.sites.selection import check_free, choose_sites
 from foveate.models.sites.wrappers import refuse_parallel
 
@@ -62,6 +63,7 @@ def attach(
     *,
     at: str | Collection[str | Site] | Callable[[Site], bool] | None = None,
     example_input: Any = None,
+    replace_own: bool = False,
     **options: Any,
 ) -> nn.Module:
     """Put the mechanism called `name` into `model`, in place, and return the model.
@@ -75,24 +77,38 @@ def attach(
     is found by one forward pass on `example_input` (see `measure_channels`). `at` also takes sites that
     `sites` returned.
 
+    With `replace_own` the attention that the network has of its own, such as the squeeze-and-excitation of
+    MobileNetV3, EfficientNet and RegNetY, is taken out, and the mechanism goes to its places; or to others,
+    if `where`, `stages` or `at` name them. `detach` puts the network's own attention back.
+
     With `identity_init` the output of the network does not change at the start, and attention learns from
     the first step (see IdentityGate). `options` are the mechanism's. Its modules take the device, dtype and
     mode (train or eval) of the module at the site, and draw their weights from torch's global generator.
 
     Raises RequestError for an unknown mechanism, network, module or stage, a value that does not fit a site,
-    a site that has attention already, a model that is compiled, scripted or wrapped for parallel training,
-    and TypeError for an unknown option; the model is then unchanged.
+    a site that has attention already, `replace_own` where there is none, a model that is compiled, scripted
+    or wrapped for parallel training, and TypeError for an unknown option; the model is then unchanged.
     """
     if not isinstance(identity_init, bool):
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
     name = mechanism_name(name)
     mechanism = find_mechanism(name)
     options = with_tuples(options)
-    sites = choose_sites(model, mechanism, where, stages, at, example_input)
-    return place(
-        model,
-        [Placement(name, site.path, site.position, site.channels, identity_init, options) for site in sites],
-    )
+    if replace_own and where is None and stages is None and at is None:
+        sites = own_sites(model, example_input)
+    else:
+        sites = choose_sites(model, mechanism, where, stages, at, example_input)
+    wanted = [
+        Placement(name, site.path, site.position, site.channels, identity_init, options) for site in sites
+    ]
+    if not replace_own:
+        return place(model, wanted)
+    remove_own(model)
+    try:
+        return place(model, wanted)
+    except Exception:
+        restore_own(model)
+        raise
 
 
 def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
@@ -117,14 +133,18 @@ def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
 def detach(model: nn.Module) -> nn.Module:
     """Remove all that `attach` put into `model`, in place, and return the model.
 
+    Attention of the network's own that was replaced is put back. In a network that was loaded from a file,
+    which does not hold it, its places stay empty.
+
     Raises RequestError if there is nothing to remove: the caller believes that there is.
     """
     refuse_parallel(model)
-    if not attached(model):
+    if not attached(model) and not removed_own(model):
         raise RequestError(
             f"{type(model).__name__} has no attention that foveate.attach put in: nothing to detach"
         )
     remove(model)
+    restore_own(model)
     return model
 
 

@@ -142,6 +142,7 @@ def _settings(study: StudySpec, record: StudyRecord) -> list[tuple[str, object, 
         ("kind", record.design.kind, study.design.kind),
         ("task", record.task.name, find_task(study.task).record.name),
         ("pretrained", record.pretrained, study.pretrained),
+        ("replace_own", any(one.replaced for one in record.own_attention), study.replace_own),
         ("subject", record.design.subject, study.design.subject),
     ]
     if study.backbone is not None and record.design.kind != "networks":

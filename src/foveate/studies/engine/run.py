@@ -111,6 +111,7 @@ def train(
         image_size=data.image_size,
         weights=unchanged_file(spec.weights),
         seed=spec.seed,
+        replace_own=spec.replace_own,
     )
     network = build().train()  # Lightning keeps the mode, and a trained network is in eval mode
     training, validation = data.split(spec.seed, recipe.validation_fraction, spec.data.train_fraction)

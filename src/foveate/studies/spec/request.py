@@ -71,6 +71,8 @@ class StudyKeys:
             it learns, by the recipe fine_tuning.
         weights: File of pretrained weights of the backbone, a safetensors or torch's .pth file, to start from
             instead of the published ones.
+        replace_own: Put mechanisms in the place of the attention that the backbone has of its own, and
+            compare with the backbone without it; by default they are added on top of it.
         image_size: Side of the images in pixels; by default found from the data.
         upscale: Enlarge images that are smaller than the image size instead of refusing them.
         skip_broken: Skip images that cannot be read instead of refusing them.
@@ -91,6 +93,7 @@ class StudyKeys:
     seeds: Annotated[int | None, Parameter(show_default=str(SEEDS))] = None
     pretrained: bool = False
     weights: str | None = None
+    replace_own: bool = False
     image_size: int | None = None
     upscale: bool = False
     skip_broken: bool = False
