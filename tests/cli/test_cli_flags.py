@@ -30,8 +30,8 @@ from foveate.studies.spec.request import (
 
 EXAMINATION = "--out --device --threads --json"
 STUDY = (
-    "--data --backbone --seeds --pretrained --weights --image-size --upscale --skip-broken --train-fraction "
-    "--image-column --label-column --adjust --family --control --grow --recipe --epochs --batch-size "
+    "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
+    "--train-fraction --image-column --label-column --adjust --family --control --grow --recipe --epochs --batch-size "
     "--learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
     "--against --out --json"
 )
@@ -47,10 +47,10 @@ FLAGS = {
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --images --seeds "
     f"{EXAMINATION}",
     "look": "--host --port --data --device",
-    "profile": "--backbone --attention --image-size --batch-size --device --dtype --memory-format --mode "
-    "--compile --graph --path --threads --detail --seconds --out --json",
+    "profile": "--backbone --attention --replace-own --image-size --batch-size --device --dtype --memory-format "
+    "--mode --compile --graph --path --threads --detail --seconds --out --json",
     "report": "--against --out --json",
-    "export": "--format --out --image-size --json",
+    "export": "--format --out --image-size --output-names --json",
     "list": "--json",
     "completion": "--out",
 }
