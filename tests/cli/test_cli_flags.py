@@ -31,8 +31,8 @@ from foveate.studies.spec.request import (
 EXAMINATION = "--out --device --threads --json"
 STUDY = (
     "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
-    "--train-fraction --image-column --label-column --adjust --family --control --grow --recipe --epochs --batch-size "
-    "--learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
+    "--train-fraction --image-column --label-column --adjust --family --control --grow --recipe --epochs "
+    "--batch-size --learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
     "--against --out --json"
 )
 FLAGS = {
@@ -47,8 +47,8 @@ FLAGS = {
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --images --seeds "
     f"{EXAMINATION}",
     "look": "--host --port --data --device",
-    "profile": "--backbone --attention --replace-own --image-size --batch-size --device --dtype --memory-format "
-    "--mode --compile --graph --path --threads --detail --seconds --out --json",
+    "profile": "--backbone --attention --replace-own --image-size --batch-size --device --dtype "
+    "--memory-format --mode --compile --graph --path --threads --detail --seconds --out --json",
     "report": "--against --out --json",
     "export": "--format --out --image-size --output-names --json",
     "list": "--json",

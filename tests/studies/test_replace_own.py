@@ -1,5 +1,6 @@
 """Studies on a backbone that has attention of its own: it is said, and replaced where that is asked for."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from foveate.models import attached
 from foveate.models.sites.own import own_attention, removed_own
 from foveate.records.own_attention import OwnAttentionRecord
 from foveate.records.study import read_study
+from foveate.report.joined.differences import find_differences
 from foveate.report.study.build import build_report
 from foveate.report.study.start import start_sentences
 from foveate.studies.compare import compare
@@ -89,7 +91,8 @@ def test_a_study_replaces_it_in_every_network_and_the_report_says_so(bands: Path
     spec, watch, out = study(str(bands), replace_own=True), Notes(), tmp_path / "out"
     compare(spec, out, CPU, watch=watch)
     page = build_report(out)
-    record = read_study(out).study
+    records = read_study(out)
+    record = records.study
     (own,) = record.own_attention
     assert own.replaced
     assert own.sentence in watch.notes
@@ -104,6 +107,11 @@ def test_a_study_replaces_it_in_every_network_and_the_report_says_so(bands: Path
     # The same study with the network's own attention in is another one.
     assert "replace_own True instead of False" in str(difference(study(str(bands)), record))
     assert difference(spec, record) is None
+    usual = replace(records, study=record.model_copy(update={"own_attention": ()}))
+    assert [(one.key, one.values) for one in find_differences([records, usual])] == [
+        ("replace_own", (True, False))
+    ]
+    assert page.to_json()["study"]["own_attention"] == [own.to_json()]
 
 
 def test_plan_says_it_too(bands: Path, tmp_path: Path) -> None:

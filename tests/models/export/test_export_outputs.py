@@ -34,9 +34,9 @@ def deeplab() -> nn.Module:
     return foveate.attach(network, "cbam")
 
 
-def detector() -> nn.Module:
-    network = torchvision.models.detection.fasterrcnn_resnet50_fpn(
-        weights=None, weights_backbone=None, num_classes=4, min_size=64, max_size=96
+def detector(name: str = "fasterrcnn_resnet50_fpn") -> nn.Module:
+    network = torchvision.models.get_model(
+        name, weights=None, weights_backbone=None, num_classes=4, min_size=64, max_size=96
     )
     return foveate.attach(network, "se")
 
@@ -109,15 +109,19 @@ def test_a_program_returns_the_structure_of_the_network(tmp_path: Path) -> None:
         torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("format", ["onnx", "exported-program"])
+@pytest.mark.parametrize(
+    ("name", "format"), [("fasterrcnn_resnet50_fpn", "onnx"), ("retinanet_resnet50_fpn", "exported-program")]
+)
 def test_a_detector_is_refused_with_the_place_and_what_to_export_instead(
-    format: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    name: str, format: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """torchvision's detectors ask how many boxes there are, which torch.export cannot follow."""
     with pytest.raises(WorkError) as raised:
-        export(detector(), tmp_path / "x", format, image_size=64)
+        export(network := detector(name), tmp_path / "x", format, image_size=64)
     message = str(raised.value)
-    assert message.startswith(f"cannot export FasterRCNN as {format}: how it goes on depends on the values")
+    assert message.startswith(
+        f"cannot export {type(network).__name__} as {format}: how it goes on depends on the values"
+    )
     assert "boxes.py, line " in message
     assert "foveate.export(model.backbone, …)" in message
     assert list(tmp_path.iterdir()) == []
