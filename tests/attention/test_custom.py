@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from custom_modules import write_mine
 from foveate import create_attention, known_names, list_attention
-from foveate.attention import find_own_mechanism
-from foveate.attention.custom import own_mechanism
+from foveate.attention import find_custom
+from foveate.attention.custom import custom_mechanism
 from foveate.errors import RequestError
-from own_modules import write_mine
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +101,10 @@ def test_files_of_one_name_and_what_they_import_do_not_mix(tmp_path: Path) -> No
 
 def test_a_changed_file_is_loaded_again(tmp_path: Path) -> None:
     name = f"{write_mine(tmp_path, 1.0)}:Mine"
-    before = find_own_mechanism(name)
-    assert find_own_mechanism(name) is before
+    before = find_custom(name)
+    assert find_custom(name) is before
     write_mine(tmp_path, 0.0)
-    after = find_own_mechanism(name)
+    after = find_custom(name)
     assert before is not None
     assert after is not None
     assert before.sources is not None
@@ -138,13 +138,13 @@ def test_a_module_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_class_itself_and_a_function(mine: Path) -> None:
     cls = type(create_attention(f"{mine}:Mine", 8))
-    own = own_mechanism(cls)
+    own = custom_mechanism(cls)
     assert own.name == "mine.py:Mine"
     assert own.sources is not None
     assert set(own.sources.files) == {"mine.py", "helper.py"}
     assert list(own.options) == ["reduction", "bias", "spatial"]
     assert pickle.loads(pickle.dumps(own)).make is cls
-    nameless = own_mechanism(lambda channels: nn.Identity())
+    nameless = custom_mechanism(lambda channels: nn.Identity())
     assert nameless.sources is None
     lost = pickle.loads(pickle.dumps(nameless))
     with pytest.raises(RequestError, match="lost when the network was pickled"):
@@ -172,7 +172,7 @@ def test_packages_register_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     register(theirs="registered_package:Bare")
     assert "theirs" in list_attention()
     assert type(create_attention("theirs", 8)).__name__ == "Bare"
-    own = find_own_mechanism("theirs")
+    own = find_custom("theirs")
     assert own is not None
     assert own.name == "theirs"
 

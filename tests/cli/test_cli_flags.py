@@ -37,9 +37,9 @@ from foveate.training.recipe_keys import RECIPE_KEYS
 
 EXAMINATION = "--out --device --threads --json"
 STUDY = (
-    "--data --backbone --seeds --pretrained --weights --image-size --upscale --skip-broken --train-fraction "
-    "--image-column --label-column --adjust --family --control --grow --recipe --epochs --batch-size "
-    "--learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
+    "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
+    "--train-fraction --image-column --label-column --adjust --family --control --grow --recipe --epochs "
+    "--batch-size --learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
     "--against --out --json"
 )
 FLAGS = {
@@ -54,10 +54,10 @@ FLAGS = {
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --limit --seeds "
     f"--image-column --label-column {EXAMINATION}",
     "look": "--host --port --data --device",
-    "profile": "--backbone --attention --image-size --batch-size --device --dtype --memory-format --mode "
-    "--compile --graph --path --threads --detail --seconds --out --json",
+    "profile": "--backbone --attention --replace-own --image-size --batch-size --device --dtype "
+    "--memory-format --mode --compile --graph --path --threads --detail --seconds --out --json",
     "report": "--against --out --json",
-    "export": "--format --out --image-size --json",
+    "export": "--format --out --image-size --output-names --json",
     "list": "--json",
     "completion": "--out",
 }

@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from driven import CHROMIUM, opened
 from PIL import Image
 
+from driven import CHROMIUM, opened
 from foveate.attention.explanations import EXPLANATIONS
 from foveate.data import load_data
 from foveate.errors import RequestError

@@ -13,7 +13,7 @@ from foveate.attention.a2 import DoubleAttention
 from foveate.attention.bam import BAM
 from foveate.attention.cbam import CBAM
 from foveate.attention.coordinate import CoordinateAttention
-from foveate.attention.custom import OwnMechanism, find_own
+from foveate.attention.custom import CustomMechanism, load_custom
 from foveate.attention.dmsca import DMSCA
 from foveate.attention.eca import ECA
 from foveate.attention.gam import GAM
@@ -32,8 +32,8 @@ __all__ = [
     "MECHANISMS",
     "Mechanism",
     "create_attention",
+    "find_custom",
     "find_mechanism",
-    "find_own_mechanism",
     "list_attention",
     "mechanism_name",
 ]
@@ -82,16 +82,16 @@ def find_mechanism(name: str) -> Mechanism:
     return MECHANISMS[mechanism_name(name)]
 
 
-def find_own_mechanism(name: str) -> OwnMechanism | None:
+def find_custom(name: str) -> CustomMechanism | None:
     """Return the class that `name` refers to, which is imported for that; None for any other name.
 
     It is mine.py:MyAttention, package.module:MyAttention, or a name that an installed package registers.
     Raises RequestError where the class cannot be imported (see `foveate.attention.custom`).
     """
     if is_reference(name):
-        return find_own(name)
+        return load_custom(name)
     registered = registered_names()
-    return replace(find_own(registered[name]), name=name) if name in registered else None
+    return replace(load_custom(registered[name]), name=name) if name in registered else None
 
 
 def mechanism_name(name: str) -> str:
@@ -108,9 +108,9 @@ def create_attention(name: str, channels: int, **options: Any) -> nn.Module:
     go to the mechanism's constructor. Raises RequestError (a ValueError) for an unknown name or an invalid
     value, and TypeError for an option that the mechanism does not have.
     """
-    own = find_own_mechanism(name) if isinstance(name, str) else None
-    if own is not None:
-        return own.build(check_count("channels", channels), **options)
+    custom = find_custom(name) if isinstance(name, str) else None
+    if custom is not None:
+        return custom.build(check_count("channels", channels), **options)
     module = find_mechanism(name).module
     accepted = [option for option in inspect.signature(module).parameters if option != "channels"]
     for option in options:

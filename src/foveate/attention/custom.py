@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from torch import nn
 
-from foveate.attention.importing import import_reference, import_sources, in_own_lines
+from foveate.attention.importing import import_reference, import_sources, in_its_lines
 from foveate.errors import RequestError, unknown_name
 from foveate.notation import listing
 from foveate.references import Reference, Sources, find_file, read_reference, read_sources
 
-__all__ = ["CHANNELS", "OwnMechanism", "find_own", "load_sources", "own_mechanism"]
+__all__ = ["CHANNELS", "CustomMechanism", "custom_mechanism", "load_custom", "load_sources"]
 
 CHANNELS = (
     "channels",
@@ -39,7 +39,7 @@ NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 
 @dataclass(frozen=True)
-class OwnMechanism:
+class CustomMechanism:
     """A mechanism that is not one of foveate's.
 
     Attributes:
@@ -78,7 +78,7 @@ class OwnMechanism:
             raise
         except Exception as error:  # a class of one's own raises what it likes
             raise RequestError(
-                f"{self.name} cannot be built for {channels} channels: {in_own_lines(error)}"
+                f"{self.name} cannot be built for {channels} channels: {in_its_lines(error)}"
             ) from error
         if not isinstance(module, nn.Module):
             raise RequestError(
@@ -87,12 +87,16 @@ class OwnMechanism:
             )
         return module
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "OwnMechanism":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CustomMechanism":
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let networks be pickled whose attention came from a function that has no name, such as a lambda."""
-        return OwnMechanism, (self.name, self.make if _has_name(self.make) else _unknown_maker, self.sources)
+        return CustomMechanism, (
+            self.name,
+            self.make if _has_name(self.make) else _unknown_maker,
+            self.sources,
+        )
 
     def _check(self, options: Mapping[str, Any]) -> None:
         known = self.options
@@ -112,7 +116,7 @@ class OwnMechanism:
             )
 
 
-def own_mechanism(made: Callable[..., nn.Module]) -> OwnMechanism:
+def custom_mechanism(made: Callable[..., nn.Module]) -> CustomMechanism:
     """Return a class, or a function that returns a module, as a mechanism.
 
     Raises RequestError for a class that is no torch.nn.Module.
@@ -120,8 +124,8 @@ def own_mechanism(made: Callable[..., nn.Module]) -> OwnMechanism:
     _refuse_other_class(made)
     reference = _reference_of(made)
     if reference is None:
-        return OwnMechanism(getattr(made, "__name__", type(made).__name__), made)
-    return OwnMechanism(reference.short, made, read_sources(reference))
+        return CustomMechanism(getattr(made, "__name__", type(made).__name__), made)
+    return CustomMechanism(reference.short, made, read_sources(reference))
 
 
 def _refuse_other_class(made: object) -> None:
@@ -145,11 +149,11 @@ def _reference_of(made: Callable[..., nn.Module]) -> Reference | None:
     return Reference(str(file), name) if found else None
 
 
-_loaded: dict[tuple[str, str], OwnMechanism] = {}
+_loaded: dict[tuple[str, str], CustomMechanism] = {}
 """What was loaded, by its reference and the digest of its sources."""
 
 
-def find_own(text: str) -> OwnMechanism:
+def load_custom(text: str) -> CustomMechanism:
     """Return the class of mine.py:MyAttention, or package.module:MyAttention; this imports its file.
 
     Raises RequestError where there is no such file or class, where it cannot be imported, or where it is no
@@ -161,18 +165,18 @@ def find_own(text: str) -> OwnMechanism:
     key = f"{file}:{reference.name}", sources.digest
     if key not in _loaded:
         made = _find_class(import_reference(reference, file, sources), reference)
-        _loaded[key] = OwnMechanism(reference.short, made, sources)
+        _loaded[key] = CustomMechanism(reference.short, made, sources)
     return _loaded[key]
 
 
-def load_sources(name: str, sources: Sources, folder: Path) -> OwnMechanism:
+def load_sources(name: str, sources: Sources, folder: Path) -> CustomMechanism:
     """Return the class of mechanism `name` from `sources`, whose files are in `folder`; it is imported.
 
-    Raises RequestError as `find_own` does.
+    Raises RequestError as `load_custom` does.
     """
     module = import_sources(name, folder, sources)
     reference = Reference(str(folder / sources.main), name.rpartition(":")[2])
-    return OwnMechanism(name, _find_class(module, reference), sources)
+    return CustomMechanism(name, _find_class(module, reference), sources)
 
 
 def _find_class(module: ModuleType, reference: Reference) -> Callable[..., nn.Module]:
@@ -185,7 +189,7 @@ def _find_class(module: ModuleType, reference: Reference) -> Callable[..., nn.Mo
     return cast(Callable[..., nn.Module], made)
 
 
-def _parameters(own: OwnMechanism) -> Mapping[str, inspect.Parameter]:
+def _parameters(own: CustomMechanism) -> Mapping[str, inspect.Parameter]:
     if getattr(own.make, "__init__", None) is nn.Module.__init__:
         return {}
     try:
@@ -222,7 +226,7 @@ def _unknown_maker(channels: int, **options: Any) -> nn.Module:
     )
 
 
-def _wrapper(own: OwnMechanism, missing: list[str]) -> str:
+def _wrapper(own: CustomMechanism, missing: list[str]) -> str:
     """Write a function that gives the constructor all that it needs."""
     name = getattr(own.make, "__name__", "Module")
     channels = _find_channels(_parameters(own))

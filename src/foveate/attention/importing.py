@@ -12,7 +12,7 @@ from types import ModuleType
 from foveate.errors import RequestError
 from foveate.references import Reference, Sources
 
-__all__ = ["import_reference", "import_sources", "in_own_lines"]
+__all__ = ["import_reference", "import_sources", "in_its_lines"]
 
 NOT_OWN = {"foveate", "site-packages", "dist-packages", "importlib"}
 """Folders whose files are not a person's own."""
@@ -37,7 +37,7 @@ def _refusing(called: str) -> Iterator[None]:
     except RequestError:
         raise
     except (Exception, SystemExit) as error:
-        raise RequestError(f"{called} cannot be imported: {in_own_lines(error)}") from error
+        raise RequestError(f"{called} cannot be imported: {in_its_lines(error)}") from error
 
 
 _digests: dict[str, str] = {}
@@ -109,7 +109,7 @@ def _importing_from(root: Path, sources: Sources, *, is_kept: bool) -> Iterator[
         sys.modules.update(hidden)
 
 
-def in_own_lines(error: BaseException) -> str:
+def in_its_lines(error: BaseException) -> str:
     """Return an error with the lines of a person's own files that led to it, the last ones only."""
     frames = [
         frame

@@ -66,6 +66,13 @@ def export(
         int | None,
         Parameter(help="Side of the images to check with, in pixels; by default the network's own."),
     ] = None,
+    output_names: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Names of the outputs, separated by commas, in the network's order; by default logits, or "
+            "the keys of what it returns."
+        ),
+    ] = (),
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="File to write; by default beside the weights.")
     ] = None,
@@ -86,11 +93,12 @@ def export(
         format,
         out,
         image_size=image_size,
+        output_names=output_names or None,
         on_step=lambda step: console.print(f"{step} …", soft_wrap=True),
     )
     for line in in_lines(done):
         console.print(line, soft_wrap=True)
-    write_json_to(done._asdict(), json)
+    write_json_to(done.to_json(), json)
     return 0
 
 

@@ -23,9 +23,9 @@ from foveate.models.backbones.create import create_backbone
 from foveate.models.backbones.fetch import fetch_weights
 from foveate.models.backbones.head import declared_head
 from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention
+from foveate.models.checkpoint.custom_code import find_custom_code
 from foveate.models.checkpoint.description import read_description
 from foveate.models.checkpoint.file_names import WEIGHTS
-from foveate.models.checkpoint.own_code import find_own_code
 from foveate.models.checkpoint.pretrained import create_pretrained
 from foveate.models.checkpoint.size_limits import built_within
 from foveate.models.checkpoint.state_dicts import check_weights, without_wrappers
@@ -160,7 +160,9 @@ def _file(path: Path, trust_code: bool) -> Trained:
             "with backbone= and preprocessing="
         )
     mechanisms = _mechanisms(description.attention)
-    find_own_code(path, mechanisms, description.sources, given=None, trust_code=trust_code)  # or it refuses
+    find_custom_code(
+        path, mechanisms, description.sources, given=None, trust_code=trust_code
+    )  # or it refuses
     return Trained(
         name=path.stem if path.name not in WEIGHTS else path.resolve().parent.name,
         label=_label(mechanisms),

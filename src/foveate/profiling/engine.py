@@ -18,8 +18,16 @@ from foveate.profiling.spec import ProfileSpec
 from foveate.profiling.warnings import ROOM, warnings_of
 from foveate.records.base import FORMAT
 from foveate.records.labels import display_name
-from foveate.records.profile import MeasuredBounds, MemoryAccount, ProfileRecord, ProfileRow, ProfileTiming
+from foveate.records.profile import (
+    MeasuredBounds,
+    MemoryAccount,
+    ProfileRecord,
+    ProfileRow,
+    ProfileTiming,
+    ProfileWarning,
+)
 from foveate.studies.engine.environment import command_line, describe_environment
+from foveate.studies.engine.network import describe_own_attention
 from foveate.studies.engine.watch import OnProgress
 from foveate.version import __version__
 
@@ -91,7 +99,12 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
     one_thread = _one_thread(spec, ready, record)
     timing = record.timing.model_copy(update={"plain_one_thread_ms": one_thread})
     record = record.model_copy(update={"timing": timing})
-    return record.model_copy(update={"warnings": tuple(warnings_of(record))})
+    return record.model_copy(update={"warnings": (*_own_attention(spec), *warnings_of(record))})
+
+
+def _own_attention(spec: ProfileSpec) -> list[ProfileWarning]:
+    own = describe_own_attention(spec.backbone, replaced=spec.replace_own)
+    return [ProfileWarning(attention=None, text=own.sentence.rstrip("."))] if own else []
 
 
 def _one_thread(spec: ProfileSpec, ready: dict[str, Ready], record: ProfileRecord) -> float | None:

@@ -122,7 +122,13 @@ def fill_zero_scales(network: nn.Module) -> None:
 
 
 def _build(spec: ProfileSpec, candidate: Candidate) -> nn.Module:
-    network = build_network(spec.backbone, candidate, classes=spec.classes, channels=spec.channels)
+    network = build_network(
+        spec.backbone,
+        candidate,
+        classes=spec.classes,
+        channels=spec.channels,
+        replace_own=spec.replace_own,
+    )
     fill_zero_scales(network)
     network.train(spec.mode == "training")
     return network.to(spec.torch_dtype).to(memory_format=spec.torch_memory_format)

@@ -35,6 +35,8 @@ class ProfileSettings:
     Attributes:
         backbone: Network that attention is added to: a timm name such as resnet50, or torchvision/NAME.
         attention: Attention mechanisms to profile, separated by commas: se,'dmsca(reduction=8)'.
+        replace_own: Put mechanisms in the place of the attention that the backbone has of its own, and
+            compare with the backbone without it; by default they are added on top of it.
         image_size: Side of the images in pixels; by default the backbone's own.
         batch_size: Images per step.
         device: Device to measure on: auto, cpu, cuda, cuda:N or mps.
@@ -51,6 +53,7 @@ class ProfileSettings:
 
     backbone: Annotated[str, Parameter(group=NETWORK, completer=completers.backbone_names)]
     attention: Annotated[str, Parameter(group=NETWORK, completer=completers.mechanisms)]
+    replace_own: Annotated[bool, Parameter(group=NETWORK)] = False
     image_size: Annotated[int | None, Parameter(group=STEP)] = None
     batch_size: Annotated[int, Parameter(group=STEP)] = 1
     device: Annotated[completers.Device, Parameter(group=MACHINE)] = "auto"

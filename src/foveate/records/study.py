@@ -15,13 +15,14 @@ from foveate.records.environment import Environment
 from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record
 from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.metric import CLASSIFICATION, TaskRecord
+from foveate.records.own_attention import OwnAttentionRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
 from foveate.records.start import Start
 
 __all__ = [
+    "CustomSource",
     "FailedRun",
-    "OwnSource",
     "PlannedRun",
     "Statistics",
     "StudyData",
@@ -75,7 +76,7 @@ class Statistics(Record):
     power: Share
 
 
-class OwnSource(Record):
+class CustomSource(Record):
     """The source code of a mechanism that is a person's own.
 
     Attributes:
@@ -94,8 +95,9 @@ class OwnSource(Record):
 class StudyDescription(Record):
     """What a study compares, on which images, with which recipe, and where.
 
-    `task` is absent if it is classification, `start` without pretrained weights, and `sources` without
-    mechanisms of a person's own; the earliest records lack `pretrained` and `design`.
+    `task` is absent if it is classification, `start` without pretrained weights, `own_attention` if the
+    backbones have none, and `sources` without mechanisms of a person's own; the earliest records lack
+    `pretrained` and `design`.
     """
 
     format: Count
@@ -113,9 +115,10 @@ class StudyDescription(Record):
     environment: Environment
     task: TaskRecord = CLASSIFICATION
     start: Start | None = None
-    sources: tuple[OwnSource, ...] = ()
+    own_attention: tuple[OwnAttentionRecord, ...] = ()
+    sources: tuple[CustomSource, ...] = ()
 
-    def source_of(self, label: str) -> OwnSource | None:
+    def source_of(self, label: str) -> CustomSource | None:
         """Return the source code of a candidate's mechanism, if it is a person's own."""
         name = label.partition("(")[0]
         return next((one for one in self.sources if one.mechanism == name), None)

@@ -20,13 +20,14 @@ from foveate.records.run import RunRecord, waiting_share
 from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyRecord
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
+from foveate.studies.engine.custom_sources import custom_sources
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
 from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
-from foveate.studies.engine.own_sources import own_sources
+from foveate.studies.engine.network import find_own_attention
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
@@ -113,6 +114,8 @@ def begin_study(
     joined = join(study, there, data.fingerprint)
     _say_what_is_joined(joined, there, study, out, watch)
     record = _describe(joined, data, machine, runs, command, there.failed if there else ())
+    for own in record.own_attention:
+        watch.note(own.sentence)
     write_record(out / STUDY, record)
     if joined.changed:
         (out / COST).unlink(missing_ok=True)  # of the code of before
@@ -172,8 +175,10 @@ def _describe(
     )
     if study.pretrained:
         record = record.model_copy(update={"start": describe_start(study)})
-    if sources := own_sources(study):
+    if sources := custom_sources(study):
         record = record.model_copy(update={"sources": sources})
+    if own := find_own_attention(study):
+        record = record.model_copy(update={"own_attention": own})
     task = find_task(study.task).record
     return record if task == CLASSIFICATION else record.model_copy(update={"task": task})
 

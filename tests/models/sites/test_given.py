@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 import foveate
-from foveate.attention import find_own_mechanism
+from custom_modules import write_mine
+from foveate.attention import find_custom
 from foveate.errors import RequestError
 from foveate.models.sites.attach import placements
-from own_modules import write_mine
 
 X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 WIDTHS = (64, 64, 128, 128, 256, 256, 512, 512)
@@ -33,7 +33,7 @@ def network() -> nn.Module:
 
 
 def made(mine: Path) -> Callable[..., nn.Module]:
-    own = find_own_mechanism(f"{mine}:Mine")
+    own = find_custom(f"{mine}:Mine")
     assert own is not None
     return own.make
 

@@ -8,14 +8,14 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from foveate.attention.custom import OwnMechanism
+from foveate.attention.custom import CustomMechanism
 from foveate.attention.options import Options
 from foveate.errors import RequestError, shortened
 from foveate.models.backbones.preprocessing import expect
 from foveate.models.sites.attach import Placement, place, placements, with_tuples
 from foveate.references import is_reference
 
-__all__ = ["AttentionGroup", "describe_attention", "own_mechanisms", "put_attention"]
+__all__ = ["AttentionGroup", "custom_mechanisms", "describe_attention", "put_attention"]
 
 
 @dataclass(frozen=True)
@@ -63,21 +63,21 @@ def _key(group: AttentionGroup) -> tuple[object, ...]:
     return group.name, group.position, group.identity_init, group.options
 
 
-def own_mechanisms(model: nn.Module) -> dict[str, OwnMechanism]:
+def custom_mechanisms(model: nn.Module) -> dict[str, CustomMechanism]:
     """Return the attention in `model` that is not foveate's, by its name."""
-    return {one.name: one.own for one in placements(model) if one.own}
+    return {one.name: one.custom for one in placements(model) if one.custom}
 
 
 def put_attention(
     model: nn.Module,
     groups: Sequence[AttentionGroup],
-    own: Mapping[str, OwnMechanism],
+    custom: Mapping[str, CustomMechanism],
     *,
     device: str = "cpu",
 ) -> nn.Module:
     """Do to `model` what `describe_attention` returned, all or none of it, and return the model.
 
-    `own` are the mechanisms that are not foveate's. The attention is built on `device`. The caller's random
+    `custom` are the mechanisms that are not foveate's. The attention is built on `device`. The caller's random
     numbers stay as they are. Raises RequestError for attention that this foveate does not know, or that does
     not fit.
     """
@@ -86,16 +86,18 @@ def put_attention(
         raise RequestError(f"it has attention more than once at {shortened(twice)}: a module has one at most")
     with torch.random.fork_rng(devices=[]), torch.device(device):
         try:
-            return place(model, _placements(groups, own))
+            return place(model, _placements(groups, custom))
         except RequestError:
             raise
         except Exception as error:  # options of a newer foveate, or of other types
             raise RequestError(f"cannot build the attention: {error}") from error
 
 
-def _placements(groups: Sequence[AttentionGroup], own: Mapping[str, OwnMechanism]) -> Iterator[Placement]:
+def _placements(
+    groups: Sequence[AttentionGroup], custom: Mapping[str, CustomMechanism]
+) -> Iterator[Placement]:
     for group in groups:
-        options, maker = with_tuples(group.options), own.get(group.name)
+        options, maker = with_tuples(group.options), custom.get(group.name)
         if maker is None and is_reference(group.name):  # its code would be imported unasked
             raise RequestError(f"it has attention {group.name}, whose code was not given")
         for path, channels in group.at.items():

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from foveate.attention import create_attention
-from foveate.attention.custom import OwnMechanism
+from foveate.attention.custom import CustomMechanism
 from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
 from foveate.models.sites.given import MechanismLike, read_given
 from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
+from foveate.models.sites.own import own_sites, remove_own, removed_own, restore_own
 from foveate.models.sites.selection import check_free, choose_sites
 from foveate.models.sites.wrappers import refuse_parallel
 
@@ -48,7 +49,7 @@ class IdentityGate(nn.Module):
 class Placement:
     """One mechanism at one place, with everything that is needed to put it there again.
 
-    `own` is a mechanism that is not one of foveate's; its name is `name`.
+    `custom` is a mechanism that is not one of foveate's; its name is `name`.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Placement:
     channels: int
     identity_init: bool
     options: Options
-    own: OwnMechanism | None = field(default=None, compare=False)
+    custom: CustomMechanism | None = field(default=None, compare=False)
 
 
 def attach(
@@ -69,6 +70,7 @@ def attach(
     *,
     at: str | Collection[str | Site] | Callable[[Site], bool] | None = None,
     example_input: Any = None,
+    replace_own: bool = False,
     **options: Any,
 ) -> nn.Module:
     """Put the mechanism called `name` into `model`, in place, and return the model.
@@ -88,26 +90,38 @@ def attach(
     is found by one forward pass on `example_input` (see `measure_channels`). `at` also takes sites that
     `sites` returned.
 
+    With `replace_own` the attention that the network has of its own, such as the squeeze-and-excitation of
+    MobileNetV3, EfficientNet and RegNetY, is taken out, and the mechanism goes to its places; or to others,
+    if `where`, `stages` or `at` name them. `detach` puts the network's own attention back.
+
     With `identity_init` the output of the network does not change at the start, and attention learns from
     the first step (see IdentityGate). `options` are the mechanism's. Its modules take the device, dtype and
     mode (train or eval) of the module at the site, and draw their weights from torch's global generator.
 
     Raises RequestError for an unknown mechanism, network, module or stage, a value that does not fit a site,
-    a site that has attention already, a model that is compiled, scripted or wrapped for parallel training,
-    and TypeError for an unknown option; the model is then unchanged.
+    a site that has attention already, `replace_own` where there is none, a model that is compiled, scripted
+    or wrapped for parallel training, and TypeError for an unknown option; the model is then unchanged.
     """
     if not isinstance(identity_init, bool):
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
     options = with_tuples(options)
     given = read_given(name)
-    sites = choose_sites(model, given.mechanism, where, stages, at, example_input)
-    return place(
-        model,
-        [
-            Placement(name, site.path, site.position, site.channels, identity_init, options, own)
-            for site, (name, own) in zip(sites, given.for_sites(len(sites), options), strict=True)
-        ],
-    )
+    if replace_own and where is None and stages is None and at is None:
+        sites = own_sites(model, example_input)
+    else:
+        sites = choose_sites(model, given.mechanism, where, stages, at, example_input)
+    wanted = [
+        Placement(name, site.path, site.position, site.channels, identity_init, options, custom)
+        for site, (name, custom) in zip(sites, given.for_sites(len(sites), options), strict=True)
+    ]
+    if not replace_own:
+        return place(model, wanted)
+    remove_own(model)
+    try:
+        return place(model, wanted)
+    except Exception:
+        restore_own(model)
+        raise
 
 
 def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
@@ -132,14 +146,18 @@ def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
 def detach(model: nn.Module) -> nn.Module:
     """Remove all that `attach` put into `model`, in place, and return the model.
 
+    Attention of the network's own that was replaced is put back. In a network that was loaded from a file,
+    which does not hold it, its places stay empty.
+
     Raises RequestError if there is nothing to remove: the caller believes that there is.
     """
     refuse_parallel(model)
-    if not attached(model):
+    if not attached(model) and not removed_own(model):
         raise RequestError(
             f"{type(model).__name__} has no attention that foveate.attach put in: nothing to detach"
         )
     remove(model)
+    restore_own(model)
     return model
 
 
@@ -178,7 +196,7 @@ def _owner(model: nn.Module, placement: Placement) -> nn.Module:
 def _build(model: nn.Module, placement: Placement) -> nn.Module:
     path = placement.path
     try:
-        build = placement.own.build if placement.own else partial(create_attention, placement.name)
+        build = placement.custom.build if placement.custom else partial(create_attention, placement.name)
         module = build(placement.channels, **placement.options)
     except ValueError as error:
         raise RequestError(

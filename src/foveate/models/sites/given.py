@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from torch import nn
 
-from foveate.attention import Mechanism, find_mechanism, find_own_mechanism, mechanism_name
-from foveate.attention.custom import OwnMechanism, own_mechanism
+from foveate.attention import Mechanism, find_custom, find_mechanism, mechanism_name
+from foveate.attention.custom import CustomMechanism, custom_mechanism
 from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.notation import count
@@ -17,7 +17,7 @@ __all__ = ["Given", "MechanismLike", "read_given"]
 MechanismLike = str | type[nn.Module] | Callable[..., nn.Module] | Sequence[nn.Module]
 """A name, or the place of a class; a class; a function of the channels; a module for each site."""
 
-OWN_PLACE = Mechanism(nn.Module, "", "block")
+CUSTOM_PLACE = Mechanism(nn.Module, "", "block")
 """Where attention goes that is not one of foveate's: no paper gives it a place."""
 
 
@@ -28,31 +28,31 @@ class Given:
     Attributes:
         mechanism: its usual place.
         name: of a mechanism of foveate; "" for any other.
-        own: a class or a function of one's own.
+        custom: a class or a function of one's own.
         modules: modules that are built already, one for each site.
     """
 
     mechanism: Mechanism
     name: str = ""
-    own: OwnMechanism | None = None
+    custom: CustomMechanism | None = None
     modules: tuple[nn.Module, ...] = ()
 
-    def for_sites(self, sites: int, options: Options) -> list[tuple[str, OwnMechanism | None]]:
+    def for_sites(self, sites: int, options: Options) -> list[tuple[str, CustomMechanism | None]]:
         """Return the name and the maker at each of the sites; raises RequestError if modules do not fit."""
         if self.modules:
             makers = _one_each(self.modules, sites, options)
             return [(maker.name, maker) for maker in makers]
-        return [(self.own.name if self.own else self.name, self.own)] * sites
+        return [(self.custom.name if self.custom else self.name, self.custom)] * sites
 
 
 def read_given(given: MechanismLike) -> Given:
     """Return what `given` means; raises RequestError for an unknown name, or what builds no modules."""
     if isinstance(given, nn.Module) or (isinstance(given, Sequence) and not isinstance(given, str)):
-        return Given(OWN_PLACE, modules=_modules(given))
+        return Given(CUSTOM_PLACE, modules=_modules(given))
     if callable(given):
-        return Given(OWN_PLACE, own=own_mechanism(given))
-    if isinstance(given, str) and (own := find_own_mechanism(given)):
-        return Given(OWN_PLACE, own=own)
+        return Given(CUSTOM_PLACE, custom=custom_mechanism(given))
+    if isinstance(given, str) and (custom := find_custom(given)):
+        return Given(CUSTOM_PLACE, custom=custom)
     name = mechanism_name(given)
     return Given(find_mechanism(name), name)
 
@@ -66,7 +66,7 @@ def _modules(given: nn.Module | Sequence[Any]) -> tuple[nn.Module, ...]:
     return several
 
 
-def _one_each(modules: Sequence[nn.Module], sites: int, options: Options) -> list[OwnMechanism]:
+def _one_each(modules: Sequence[nn.Module], sites: int, options: Options) -> list[CustomMechanism]:
     if options:
         raise RequestError(f"{', '.join(options)} cannot be given to modules that are built already")
     if len(modules) != sites:
@@ -76,7 +76,7 @@ def _one_each(modules: Sequence[nn.Module], sites: int, options: Options) -> lis
         )
     if len({id(module) for module in modules}) < len(modules):
         raise RequestError("a module was given for more than one site: give each site a module of its own")
-    return [OwnMechanism(type(module).__name__, _giving(module)) for module in modules]
+    return [CustomMechanism(type(module).__name__, _giving(module)) for module in modules]
 
 
 def _giving(module: nn.Module) -> Callable[[int], nn.Module]:

@@ -15,11 +15,12 @@ RATES = (("the backbone", "backbone_rate"), ("attention", "attention_rate"), ("t
 
 
 def start_sentences(study: StudyDescription) -> list[str]:
-    """Say from which weights the candidates start, which of them as the baseline does, and their rates.
+    """Say what attention the backbones have of their own, and from what candidates start at which rates.
 
-    Without pretrained weights, and with one rate for the whole network, there is nothing to say.
+    Without own attention, pretrained weights and several rates there is nothing to say.
     """
-    sentences = [] if study.start is None else _weights(study.start)
+    sentences = [own.sentence for own in study.own_attention]
+    sentences += [] if study.start is None else _weights(study.start)
     shares = [_number(study.recipe.get(key, 1.0)) for _, key in RATES]
     if study.start is not None or len(set(shares)) > 1:
         sentences.append(_rates(study, shares))

@@ -171,6 +171,7 @@ class Summary:
                     "family": self.study.design.tested,
                 },
                 **({"start": study["start"]} if self.study.start else {}),
+                **({"own_attention": study["own_attention"]} if self.study.own_attention else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],

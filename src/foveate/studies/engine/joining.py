@@ -150,6 +150,7 @@ def _settings(study: StudySpec, record: StudyRecord) -> list[tuple[str, object, 
         ("kind", record.design.kind, study.design.kind),
         ("task", record.task.name, find_task(study.task).record.name),
         ("pretrained", record.pretrained, study.pretrained),
+        ("replace_own", any(one.replaced for one in record.own_attention), study.replace_own),
         ("subject", record.design.subject, study.design.subject),
     ]
     if study.backbone is not None and record.design.kind != "networks":
@@ -245,7 +246,7 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
 
 def _without_changed(record: StudyRecord, study: StudySpec) -> tuple[StudyRecord, list[str]]:
     """Return the record without the runs of classes whose source code is another now, and their labels."""
-    sources = {one.label: one.source for one in study.attention if one.is_own}
+    sources = {one.label: one.source for one in study.attention if one.is_custom}
     changed = [
         label
         for label in record.attention

@@ -46,6 +46,7 @@ def match_controls(
     image_size: int,
     device: torch.device,
     grow: Growth = "width",
+    replace_own: bool = False,
 ) -> list[Control]:
     """Find a control for each candidate with attention: the enlarged baseline whose cost is nearest.
 
@@ -58,7 +59,14 @@ def match_controls(
             times its width or 512 added blocks.
     """
     shape = (1, channels, image_size, image_size)
-    build = partial(build_network, backbone, classes=classes, channels=channels, image_size=image_size)
+    build = partial(
+        build_network,
+        backbone,
+        classes=classes,
+        channels=channels,
+        image_size=image_size,
+        replace_own=replace_own,
+    )
     enlarged = partial(_enlarged, grow)
     labels: dict[Shapes, str] = {_shapes(build, enlarged(START[grow])): BASELINE}
     cost_of_size = cache(lambda size: _count(build, enlarged(size), by, shape))

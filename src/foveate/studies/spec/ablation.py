@@ -107,7 +107,7 @@ ABLATIONS: dict[str, Callable[[Candidate], tuple[list[Candidate], list[Contrast]
 }
 
 
-def _own(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
+def _custom(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
     """Change each boolean option of a person's own class: one that is on is a part, which is left out."""
     values = {**option_defaults(given), **given.options}
     switches = {name: value for name, value in values.items() if isinstance(value, bool)}
@@ -135,10 +135,10 @@ def plan_ablation(given: Candidate) -> tuple[tuple[Candidate, ...], Design]:
     Raises:
         RequestError: the mechanism has no parts that can be removed, or its options already remove one.
     """
-    if given.name not in ABLATIONS and not given.is_own:
+    if given.name not in ABLATIONS and not given.is_custom:
         raise RequestError(
             f"{given.name} has no parts that can be removed: ablate takes {', '.join(ABLATIONS)}, or a class "
             f"of your own with boolean options, such as {EXAMPLE}"
         )
-    candidates, contrasts = ABLATIONS.get(given.name, _own)(given)
+    candidates, contrasts = ABLATIONS.get(given.name, _custom)(given)
     return tuple(candidates), Design(kind="ablate", subject=given.name, contrasts=tuple(contrasts))

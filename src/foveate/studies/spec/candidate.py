@@ -39,7 +39,7 @@ OptionValue = bool | int | float | str | list[Any] | tuple[Any, ...] | None
 
 ALSO_BASELINE = (BASELINE, "baseline", "plain")
 """What the network without attention may be called where candidates are named; records have the first."""
-OWN = ("path", "source")
+CUSTOM = ("path", "source")
 """The fields of a mechanism of a person's own."""
 PLACEMENT = ("where", "stages", "at", "identity_init")
 SIZE = ("width", "extra_blocks")
@@ -85,7 +85,7 @@ class Candidate(BaseModel):
     def _without_missing_source(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write `path` and `source` only of a mechanism of a person's own: earlier specs had neither."""
         content: dict[str, Any] = serialise(self)
-        return {key: value for key, value in content.items() if key not in OWN or value is not None}
+        return {key: value for key, value in content.items() if key not in CUSTOM or value is not None}
 
     @property
     def mechanism(self) -> str:
@@ -93,7 +93,7 @@ class Candidate(BaseModel):
         return self.name if self.path is None else f"{self.path}:{self.name.rpartition(':')[2]}"
 
     @property
-    def is_own(self) -> bool:
+    def is_custom(self) -> bool:
         """Whether the mechanism is a person's own class."""
         return self.source is not None
 
@@ -163,14 +163,14 @@ def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
                 f"attention {_cut(item)}: {option} is {_cut(value)}; expected a finite number, a word, true, "
                 "false, or a list of these"
             )
-    name, own = _read_name(str(name))
+    name, custom = _read_name(str(name))
     kept = SIZE if name == BASELINE else PLACEMENT
     placement = {key: options.pop(key) for key in kept if key in options}
     if name == BASELINE and options:
         raise RequestError(f"the baseline takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
     if identity_init and name != BASELINE:
         placement = {"identity_init": True, "usual_identity_init": True} | placement
-    return make_candidate(f"attention {item!r}", name=name, options=options, **own, **placement)
+    return make_candidate(f"attention {item!r}", name=name, options=options, **custom, **placement)
 
 
 def _read_name(name: str) -> tuple[str, dict[str, str | None]]:

@@ -16,7 +16,7 @@ def check_study(study: StudySpec) -> None:
     The options of a class of a person's own are not known without importing it.
     """
     for candidate in study.attention:
-        if candidate.name != BASELINE and not candidate.is_own:
+        if candidate.name != BASELINE and not candidate.is_custom:
             known = mechanism_options(candidate.name)
             for option in candidate.options:
                 if option not in known:

@@ -15,11 +15,11 @@ def option_defaults(candidate: Candidate) -> Mapping[str, OptionDefault]:
 
     A class of a person's own is imported for that, and torch with it. Raises RequestError if that fails.
     """
-    if not candidate.is_own:
+    if not candidate.is_custom:
         return mechanism_options(candidate.name)
-    from foveate.attention import find_own_mechanism
+    from foveate.attention import find_custom
 
-    own = find_own_mechanism(candidate.mechanism)
+    own = find_custom(candidate.mechanism)
     if own is None:
         raise RequestError(f"{candidate.name} is no class of your own")
     return {

@@ -78,6 +78,8 @@ class StudyKeys:
             it learns, by the recipe fine_tuning.
         weights: File of pretrained weights of the backbone, a safetensors or torch's .pth file, to start
             from; by default the published ones with --pretrained, and none without it.
+        replace_own: Put mechanisms in the place of the attention that the backbone has of its own, and
+            compare with the backbone without it; by default they are added on top of it.
         image_size: Side of the images in pixels; by default found from the data.
         upscale: Enlarge images that are smaller than the image size instead of refusing them.
         skip_broken: Skip images that cannot be read instead of refusing them.
@@ -100,6 +102,7 @@ class StudyKeys:
     seeds: Annotated[int | None, Parameter(show_default=str(SEEDS))] = None
     pretrained: bool = False
     weights: str | None = None
+    replace_own: bool = False
     image_size: Annotated[int | None, Parameter(group=IMAGES)] = None
     upscale: Annotated[bool, Parameter(group=IMAGES)] = False
     skip_broken: Annotated[bool, Parameter(group=IMAGES)] = False

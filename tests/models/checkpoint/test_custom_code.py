@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 import foveate
-from foveate.attention import find_own_mechanism
+from custom_modules import write_mine
+from foveate.attention import find_custom
 from foveate.errors import RequestError
 from foveate.models.checkpoint.description import KEY
-from own_modules import write_mine
 
 X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -59,7 +59,7 @@ def test_a_class_of_the_callers_is_used_for_its_name(
 ) -> None:
     path, expected = saved
     place = f"{write_mine(tmp_path / 'new', 0.5)}:Mine"
-    own = find_own_mechanism(place)
+    own = find_custom(place)
     assert own is not None
     for given in (place, own.make, [own.make]):
         assert torch.equal(foveate.load(path, attention=given)(X), expected)

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from foveate.attention import MECHANISMS, find_own_mechanism
-from foveate.attention.custom import OwnMechanism, find_own, load_sources, own_mechanism
+from foveate.attention import MECHANISMS, find_custom
+from foveate.attention.custom import CustomMechanism, custom_mechanism, load_custom, load_sources
 from foveate.errors import RequestError, remedy
 from foveate.files import write_text
 from foveate.known_names import registered_names
@@ -20,20 +20,20 @@ from foveate.models.backbones.preprocessing import expect
 from foveate.notation import listing
 from foveate.references import Sources
 
-__all__ = ["OwnClass", "find_own_code", "read_kept_sources"]
+__all__ = ["CustomClass", "find_custom_code", "read_kept_sources"]
 
-OwnClass = str | type[nn.Module] | Callable[..., nn.Module]
+CustomClass = str | type[nn.Module] | Callable[..., nn.Module]
 """A reference such as mine.py:MyAttention, or the class itself."""
 
 
-def find_own_code(
+def find_custom_code(
     path: Path,
     names: Sequence[str],
     kept: Mapping[str, Sources],
     *,
-    given: OwnClass | Sequence[OwnClass] | None,
+    given: CustomClass | Sequence[CustomClass] | None,
     trust_code: bool,
-) -> dict[str, OwnMechanism]:
+) -> dict[str, CustomMechanism]:
     """Return the classes of those mechanisms in a file that are not foveate's, by name.
 
     Args:
@@ -48,13 +48,13 @@ def find_own_code(
     """
     own = [name for name in names if name not in MECHANISMS]
     classes = _by_name(given)
-    found: dict[str, OwnMechanism] = {}
+    found: dict[str, CustomMechanism] = {}
     refused = []
     for name in own:
         if _class_name(name) in classes:
             found[name] = replace(classes[_class_name(name)], name=name)
         elif name in registered_names():
-            registered = find_own_mechanism(name)
+            registered = find_custom(name)
             assert registered is not None
             found[name] = registered
         elif trust_code and name in kept:
@@ -66,9 +66,9 @@ def find_own_code(
     return found
 
 
-def _by_name(given: OwnClass | Sequence[OwnClass] | None) -> dict[str, OwnMechanism]:
+def _by_name(given: CustomClass | Sequence[CustomClass] | None) -> dict[str, CustomMechanism]:
     several: list[Any] = [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
-    found = [find_own(one) if isinstance(one, str) else own_mechanism(one) for one in several]
+    found = [load_custom(one) if isinstance(one, str) else custom_mechanism(one) for one in several]
     return {_class_name(one.name): one for one in found}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from custom_modules import MINE, write_mine
 from foveate import attached
 from foveate.errors import RequestError
 from foveate.inspection.find_trained import find_trained
@@ -18,7 +19,6 @@ from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import read_candidate
 from foveate.studies.spec.study import StudySpec, make_study
-from own_modules import MINE, write_mine
 
 CPU = Machine("cpu", threads=1)
 
@@ -169,7 +169,7 @@ def test_options_are_swept(bands: Path, tmp_path: Path) -> None:
         "mine.py:Mine(reduction=2)",
         "mine.py:Mine(reduction=8)",
     ]
-    assert {one.source for one in spec.attention if one.is_own} == {spec.attention[1].source}
+    assert {one.source for one in spec.attention if one.is_custom} == {spec.attention[1].source}
     with pytest.raises(RequestError, match="unknown option of mine.py:Mine 'reductoin'"):
         study(bands, None, sweep=name, values=["reductoin=2,4"])
 
