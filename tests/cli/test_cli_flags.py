@@ -35,7 +35,7 @@ from foveate.studies.spec.request import (
 )
 from foveate.training.recipe_keys import RECIPE_KEYS
 
-EXAMINATION = "--out --device --threads --json"
+EXAMINATION = "--out --device --threads --trust-code --json"
 STUDY = (
     "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
     "--train-fraction --image-column --label-column --adjust --family --control --grow --recipe --epochs "
@@ -53,11 +53,11 @@ FLAGS = {
     f"--attack-images --limit --seed --image-column --label-column {EXAMINATION}",
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --limit --seeds "
     f"--image-column --label-column {EXAMINATION}",
-    "look": "--host --port --data --device",
+    "look": "--host --port --data --device --trust-code",
     "profile": "--backbone --attention --replace-own --image-size --batch-size --device --dtype "
     "--memory-format --mode --compile --graph --path --threads --detail --seconds --out --json",
     "report": "--against --out --json",
-    "export": "--format --out --image-size --output-names --json",
+    "export": "--format --out --image-size --output-names --trust-code --json",
     "list": "--json",
     "completion": "--out",
 }

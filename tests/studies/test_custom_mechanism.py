@@ -51,7 +51,7 @@ def test_a_changed_source_is_a_new_run_and_only_that(bands: Path, tmp_path: Path
     name, out = f"{write_mine(tmp_path)}:Mine", tmp_path / "out"
     watch = Notes()
     compare(study(bands, f"none,{name}"), out, CPU, watch=watch)
-    assert watch.done == ["none, seed 0", "mine.py:Mine, seed 0"]
+    assert watch.done == ["baseline, seed 0", "mine.py:Mine, seed 0"]
     first = read_record(out / STUDY, StudyRecord)
     source = first.source_of("mine.py:Mine(reduction=8)")
     assert source is not None
@@ -103,7 +103,7 @@ def test_runs_hold_the_code_and_are_examined_where_it_is_trusted(bands: Path, tm
 def test_worker_processes_load_the_class_themselves(bands: Path, tmp_path: Path) -> None:
     name, watch = f"{write_mine(tmp_path)}:Mine", Notes()
     compare(study(bands, f"none,{name}(spatial=True)"), tmp_path / "out", CPU, jobs=2, watch=watch)
-    assert sorted(watch.done) == ["mine.py:Mine(spatial=True), seed 0", "none, seed 0"]
+    assert sorted(watch.done) == ["baseline, seed 0", "mine.py:Mine(spatial=True), seed 0"]
 
 
 @pytest.mark.parametrize(

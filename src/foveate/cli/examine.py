@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from foveate.cli.flags import SETTINGS, Json, Runs
+from foveate.cli.flags import SETTINGS, Json, Runs, TrustCode
 from foveate.cli.output import console_beside, write_json_to
 from foveate.cli.process import loading, print_error
 from foveate.data.source import check_source
@@ -124,6 +124,7 @@ def look(
     device: Annotated[
         Device, Parameter(group=MACHINE, help="Device to run on: auto, cpu, cuda, cuda:N or mps.")
     ] = "auto",
+    trust_code: TrustCode = False,
 ) -> int:
     """Open a local page: drop an image, and see what every mechanism answers and where it looks.
 
@@ -138,7 +139,7 @@ def look(
     with loading():
         from foveate.look import serve
 
-    serve(study, host, port, device=device, data=data)
+    serve(study, host, port, device=device, data=data, trust_code=trust_code)
     return 0
 
 

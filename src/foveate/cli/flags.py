@@ -9,9 +9,9 @@ from cyclopts import Parameter, Token, convert
 
 from foveate.report.study.article_names import ARTICLES
 from foveate.studies.spec.completers import one_of, trained
-from foveate.studies.spec.flag_groups import OUTPUT
+from foveate.studies.spec.flag_groups import NETWORK, OUTPUT
 
-__all__ = ["FLAG", "SETTINGS", "Against", "Json", "Runs"]
+__all__ = ["FLAG", "SETTINGS", "Against", "Json", "Runs", "TrustCode"]
 
 EXPECTED = {int: "a whole number", float: "a number"}
 
@@ -84,5 +84,14 @@ Runs = Annotated[
         completer=trained,
         help="Trained networks: the folder of a study or a run, a safetensors file, BACKBONE=FILE, or a timm "
         "name.",
+    ),
+]
+
+TrustCode = Annotated[
+    bool,
+    Parameter(
+        group=NETWORK,
+        help="Run the source code of mechanisms of your own, which the runs and files hold; by default they "
+        "are refused.",
     ),
 ]

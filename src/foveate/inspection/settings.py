@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from foveate.data.source import check_source
 from foveate.errors import RequestError
 from foveate.studies.spec.completers import Device, data_sets
-from foveate.studies.spec.flag_groups import IMAGES, MACHINE, OUTPUT
+from foveate.studies.spec.flag_groups import IMAGES, MACHINE, NETWORK, OUTPUT
 
 __all__ = ["Columns", "ExaminationSettings", "OtherImages", "check_port"]
 
@@ -71,7 +71,7 @@ class ExaminationSettings:
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None
     device: Annotated[Device, Parameter(group=MACHINE)] = "auto"
     threads: Annotated[int | None, Parameter(group=MACHINE)] = None
-    trust_code: bool = False
+    trust_code: Annotated[bool, Parameter(group=NETWORK)] = False
 
 
 def check_port(port: int) -> None:

@@ -77,9 +77,9 @@ def put_attention(
 ) -> nn.Module:
     """Do to `model` what `describe_attention` returned, all or none of it, and return the model.
 
-    `custom` are the mechanisms that are not foveate's. The attention is built on `device`. The caller's random
-    numbers stay as they are. Raises RequestError for attention that this foveate does not know, or that does
-    not fit.
+    `custom` are the mechanisms that are not foveate's. The attention is built on `device`. The caller's
+    random numbers stay as they are. Raises RequestError for attention that this foveate does not know, or
+    that does not fit.
     """
     paths = Counter(path for group in groups for path in group.at)
     if twice := [path for path, times in paths.items() if times > 1]:

@@ -11,14 +11,14 @@ from typing import Any
 
 from torch import nn
 
-from foveate.attention import MECHANISMS, find_custom
+from foveate.attention import MECHANISMS, find_custom, list_attention
 from foveate.attention.custom import CustomMechanism, custom_mechanism, load_custom, load_sources
-from foveate.errors import RequestError, remedy
+from foveate.errors import RequestError, remedy, unknown_name
 from foveate.files import write_text
 from foveate.known_names import registered_names
 from foveate.models.backbones.preprocessing import expect
 from foveate.notation import listing
-from foveate.references import Sources
+from foveate.references import Sources, is_reference
 
 __all__ = ["CustomClass", "find_custom_code", "read_kept_sources"]
 
@@ -59,8 +59,10 @@ def find_custom_code(
             found[name] = registered
         elif trust_code and name in kept:
             found[name] = load_sources(name, kept[name], _unpacked(kept[name]))
-        else:
+        elif is_reference(name) or name in kept:
             refused.append(name)
+        else:
+            raise RequestError(f"{path}: {_unknown(name)}")
     if refused:
         raise RequestError(_refusal(path, refused, kept, trust_code=trust_code))
     return found
@@ -74,6 +76,14 @@ def _by_name(given: CustomClass | Sequence[CustomClass] | None) -> dict[str, Cus
 
 def _class_name(mechanism: str) -> str:
     return mechanism.rpartition(":")[2]
+
+
+def _unknown(name: str) -> str:
+    """Say that a name is of no mechanism of foveate, and may be of a function or a class without a file."""
+    return f"{unknown_name('attention mechanism', name, list_attention())} " + remedy(
+        python="Pass a class or function of your own as it was attached, as attention=",
+        command="A network with a class that is in no file is loaded in Python, with attention=",
+    )
 
 
 def _refusal(path: Path, names: Sequence[str], kept: Mapping[str, Sources], *, trust_code: bool) -> str:

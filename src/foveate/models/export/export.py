@@ -82,6 +82,7 @@ def export_file(
     *,
     image_size: int | None = None,
     output_names: Sequence[str] | None = None,
+    trust_code: bool = False,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Exported:
     """Load what `foveate.save` wrote to `source`, a file or a run's folder, and `export` it.
@@ -91,9 +92,8 @@ def export_file(
     """
     path = check_export(source, format, path)
     on_step(f"reading {source}")
-    return export(
-        load(source), path, format, image_size=image_size, output_names=output_names, on_step=on_step
-    )
+    model = load(source, trust_code=trust_code)
+    return export(model, path, format, image_size=image_size, output_names=output_names, on_step=on_step)
 
 
 def export(
