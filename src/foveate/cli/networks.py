@@ -14,12 +14,12 @@ from foveate.files import find_obstacle
 from foveate.models.export.formats import FORMATS, check_export
 from foveate.profiling.settings import ProfileSettings
 from foveate.studies.spec import completers
-from foveate.studies.spec.candidate import Candidate, parse_candidates
 from foveate.studies.spec.completers import one_of
 from foveate.studies.spec.flag_groups import OUTPUT
 
 if TYPE_CHECKING:
     from foveate.records.catalogue import Catalogue
+    from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["export", "list_mechanisms", "profile"]
 
@@ -124,6 +124,7 @@ def list_mechanisms(
     """Show every mechanism: paper, default place, options, and what it adds to a ResNet-50 at 224×224."""
     from foveate.records.catalogue import read_catalogue
     from foveate.report.catalogue.console import catalogue_table
+    from foveate.studies.spec.candidate import parse_candidates
 
     candidates = parse_candidates(mechanisms) if mechanisms else ()
     console = console_beside(json)
@@ -135,7 +136,7 @@ def list_mechanisms(
     return 0
 
 
-def _listed(all_known: "Catalogue", candidates: Sequence[Candidate]) -> "Catalogue":
+def _listed(all_known: "Catalogue", candidates: "Sequence[Candidate]") -> "Catalogue":
     """Return the catalogue of these mechanisms; classes of a person's own are measured."""
     known = {one.name: one for one in all_known.mechanisms}
     if not all(candidate.name in known for candidate in candidates):
