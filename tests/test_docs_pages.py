@@ -1,8 +1,8 @@
-"""docs/tutorial.md: its commands and its code are run in order, and print what it shows.
+"""Pages of docs/ with what is to be typed: it is run in order, and prints what the page shows.
 
 Numbers may differ, as accuracies do between processors and latencies on every run; the words may not. A line
 that is only "…" stands for any lines, which depend on the machine.
-`FOVEATE_WRITE_DOCS=1 python -m pytest tests/test_docs_tutorial.py` writes what is printed into the page, but
+`FOVEATE_WRITE_DOCS=1 python -m pytest tests/test_docs_pages.py` writes what is printed into the page, but
 leaves blocks with such a line alone.
 """
 
@@ -19,8 +19,8 @@ import pytest
 import foveate.studies  # noqa: F401  (then conftest.py lets studies time their networks briefly)
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "tutorial.md"
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+PAGES = ("tutorial.md", "own-mechanism.md")
+BLOCK = re.compile(r'^```(\w+)(?: title="([\w.]+)")?\n(.*?)^```$', flags=re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(?:[<=] ?)?[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: \?)?")
 ANYTHING = re.compile(r"^…$", flags=re.MULTILINE)
 # Said only on a busy machine.
@@ -31,18 +31,19 @@ PASSING = re.compile(
 
 
 class Step(NamedTuple):
-    """A block that is run, and the block of text after it with what it prints."""
+    """A block that is run, or the `file` that it is, and the block of text after it with what it prints."""
 
     language: str
+    file: str
     code: str
     shown: str | None
 
 
-def steps() -> Iterator[Step]:
-    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    for (language, code), after in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+def steps(page: Path) -> Iterator[Step]:
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    for (language, file, code), after in zip(blocks, [*blocks[1:], ("", "", "")], strict=True):
         if language != "text":
-            yield Step(language, code, after[1] if after[0] == "text" else None)
+            yield Step(language, file, code, after[2] if after[0] == "text" else None)
 
 
 def words(text: str) -> str:
@@ -63,7 +64,9 @@ def printed_by(step: Step, run: Callable[[list[str]], str]) -> str:
 
 
 @pytest.mark.slow
-def test_the_tutorial_prints_what_it_shows(
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_prints_what_it_shows(
+    name: str,
     tmp_path: Path,
     in_process: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
@@ -89,9 +92,13 @@ def test_the_tutorial_prints_what_it_shows(
             assert in_process(*arguments[1:], folder=tmp_path) == 0, capsys.readouterr().err
         return PASSING.sub("", capsys.readouterr().out).replace(str(tmp_path), "/home/you")
 
-    page = PAGE.read_text(encoding="utf-8")
+    path = ROOT / "docs" / name
+    page = path.read_text(encoding="utf-8")
     wrong = []
-    for step in steps():
+    for step in steps(path):
+        if step.file:
+            (tmp_path / step.file).write_text(step.code)
+            continue
         printed = "\n".join(line.rstrip() for line in printed_by(step, run).splitlines()).strip("\n")
         if step.shown is None or matches(step.shown, printed):
             continue
@@ -100,7 +107,7 @@ def test_the_tutorial_prints_what_it_shows(
             before = f"```{step.language}\n{step.code}```\n\n```text\n"
             page = page.replace(f"{before}{step.shown}```", f"{before}{printed}\n```")
     if os.environ.get("FOVEATE_WRITE_DOCS"):
-        PAGE.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8")
         wrong = [one for one in wrong if ANYTHING.search(one[1])]
     assert wrong == []
 
