@@ -15,6 +15,7 @@ from foveate.attention import create_attention, find_mechanism, mechanism_name
 from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
+from foveate.models.sites.frozen import warn_of_frozen_stages
 from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
 from foveate.models.sites.selection import check_free, choose_sites
 from foveate.models.sites.wrappers import refuse_parallel
@@ -79,6 +80,8 @@ def attach(
     the first step (see IdentityGate). `options` are the mechanism's. Its modules take the device, dtype and
     mode (train or eval) of the module at the site, and draw their weights from torch's global generator.
 
+    Attention that is added to a part that is frozen (requires_grad=False) learns, and a warning says where.
+
     Raises RequestError for an unknown mechanism, network, module or stage, a value that does not fit a site,
     a site that has attention already, a model that is compiled, scripted or wrapped for parallel training,
     and TypeError for an unknown option; the model is then unchanged.
@@ -89,6 +92,7 @@ def attach(
     mechanism = find_mechanism(name)
     options = with_tuples(options)
     sites = choose_sites(model, mechanism, where, stages, at, example_input)
+    warn_of_frozen_stages(model, [site.path for site in sites])
     return place(
         model,
         [Placement(name, site.path, site.position, site.channels, identity_init, options) for site in sites],

@@ -44,7 +44,8 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
     detector or a feature extractor has taken apart; a model without a known network has no sites.
 
     Raises RequestError for an unknown `where`, and where the constructor of a detector has frozen attention
-    that was attached before, so that it could never learn.
+    that was attached before, so that it could never learn. A network that torch.fx has traced has no sites:
+    its forward is code that torch.fx wrote.
     """
     if where not in (None, "block", "stage"):
         raise RequestError(unknown_name("place", str(where), ("block", "stage")))
@@ -60,7 +61,8 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
             end, last = blocks[-1]
             width = found[-1].channels * _known(last).widening
             found.append(Site(name, width, number, "stage", "after", end))
-        for number, (name, joint) in enumerate(_find(JOINTS, network, {}).items(), start=1):
+        inside = _present(_find(JOINTS, network, {}), network)
+        for number, (name, joint) in enumerate(inside.items(), start=1):
             width = _attribute(network, joint, "num_features")
             found.append(Site(prefix + name, width, number, "stage", "before", prefix + joint))
     return [site for site in found if where in (None, site.where)]
@@ -117,7 +119,7 @@ def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
             yield prefix + stage, blocks
     for whole in _find(RUNS, network, ()):
         yield from _runs(_blocks(modules[whole], prefix + whole))
-    if _find(TAKEN_APART, network, False):
+    if _find(TAKEN_APART, network, False) and not any(map(is_known, list(network.modules())[1:])):
         blocks = _blocks(network, prefix.rstrip("."))
         if any(original_class(block).__module__ in GROUPED_BY_SIZE for _, block in blocks):
             yield from _runs(blocks)
@@ -125,6 +127,14 @@ def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
         for name, child in network.named_children():
             if blocks := _blocks(child, prefix + name):
                 yield prefix + name, blocks
+
+
+def _present(joints: Mapping[str, str], network: nn.Module) -> dict[str, str]:
+    """Return the joints that `network` has: detectors keep only the first stages."""
+    if not joints:
+        return {}
+    modules = dict(network.named_modules())
+    return {stage: joint for stage, joint in joints.items() if stage in modules and joint in modules}
 
 
 def _runs(blocks: Blocks) -> Iterator[tuple[str, Blocks]]:
@@ -155,7 +165,8 @@ def _refuse_frozen_attention(network: nn.Module, prefix: str) -> None:
 def _shrinks(block: nn.Module) -> bool:
     """Return whether any layer of the block has a stride, those of attention excluded."""
     layers = (module for path, module in block.named_modules() if CHILD not in path.split("."))
-    return any(getattr(layer, "stride", 1) not in (1, (1, 1)) for layer in layers)
+    strides = (getattr(layer, "stride", 1) for layer in layers)
+    return any(set(stride) != {1} if isinstance(stride, tuple | list) else stride != 1 for stride in strides)
 
 
 def _block_site(block: nn.Module, stage: int, path: str) -> Site:

@@ -194,7 +194,10 @@ def _refuse_other_forward(module: Any, forward: Any) -> None:
 def _check(module: Any) -> bool:
     for inner, path in vars(module).get(SITES, {}).items():
         _check_site(path, _find(module, inner))
-    if module.training and torch.is_grad_enabled() and has_attention(module) and is_frozen(module.attention):
+    if not (module.training and torch.is_grad_enabled() and has_attention(module)):
+        return True
+    _refuse_stuck_gate(module)
+    if is_frozen(module.attention):
         warnings.warn(  # the same text at every site, so that Python shows it once
             "attention runs in training, and its parameters are frozen (requires_grad=False), as in the "
             "stages that a detector's constructor freezes: it will not learn. To let it learn: for module in "
@@ -202,6 +205,18 @@ def _check(module: Any) -> bool:
             stacklevel=2,
         )
     return True
+
+
+def _refuse_stuck_gate(module: Any) -> None:
+    """Raise RequestError where the gate of `identity_init` is 0 and frozen: it can never move."""
+    gate = getattr(module.attention, "gate", None) if module.attention.placement.identity_init else None
+    if gate is None or gate.requires_grad or bool(gate != 0):  # the last is a wait on a GPU: it is rare
+        return
+    raise RequestError(
+        f"the gate of the attention at {module.attention.placement.path!r} is 0 (identity_init) and frozen "
+        "(requires_grad=False): the attention can never change anything. Let it learn: for module in "
+        "foveate.attached(model).values(): module.requires_grad_(True). Or take it out: foveate.detach(model)"
+    )
 
 
 def _check_site(path: str, owner: nn.Module | None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn
 
+import torch
 from torch import nn
 
 from foveate.attention import Mechanism
@@ -17,6 +18,13 @@ from foveate.torch_private import children_of
 __all__ = ["check_free", "choose_sites"]
 
 PAPERS_STAGES = 4
+LIBRARIES = {
+    "timm": "timm",
+    "torchvision": "torchvision",
+    "segmentation_models_pytorch": "segmentation-models-pytorch",
+    "transformers": "transformers",
+}
+"""How the libraries whose networks are known are called, by the first name of their modules."""
 
 
 def choose_sites(
@@ -120,10 +128,16 @@ def _refuse_unknown(model: nn.Module, where: str) -> NoReturn:
         )
     if any(is_known(module) for module in model.modules()):
         raise RequestError(f"this {name} is made of blocks that are not known: {cure}")
+    if any(isinstance(module, torch.fx.GraphModule) for module in model.modules()):
+        raise RequestError(
+            f"{name} was traced by torch.fx, and its forward is code that torch.fx wrote: attach to the "
+            "network that it was traced from, and trace that. timm's features_only takes "
+            'feature_cls="getter", which keeps the network whole'
+        )
     classes = [known.split(".") for known in sorted({**STAGES, **RUNS, **JOINTS})]
     known = "; ".join(
-        f"{library}'s {', '.join(parts[-1] for parts in classes if parts[0] == library)}"
-        for library in ("timm", "torchvision")
+        f"{LIBRARIES[library]}'s {', '.join(sorted({parts[-1] for parts in classes if parts[0] == library}))}"
+        for library in LIBRARIES
     )
     raise RequestError(f"the {where}s of {name} are not known (known are {known}): {cure}")
 
