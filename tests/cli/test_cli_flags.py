@@ -52,6 +52,7 @@ FLAGS = {
     "report": "--against --out --json",
     "export": "--format --out --image-size --json",
     "list": "--json",
+    "sites": "--image-size --json",
     "completion": "--out",
 }
 SHARED = (StudyKeys, RecipeKeys, MachineSettings)

@@ -8,7 +8,7 @@ from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 from foveate.cli.completion import make_completion
 from foveate.cli.examine import explain, look, robustness, transfer
 from foveate.cli.flags import FLAG
-from foveate.cli.networks import export, list_mechanisms, profile
+from foveate.cli.networks import export, list_mechanisms, list_sites, profile
 from foveate.cli.process import (
     INTERRUPTED,
     TERMINATED,
@@ -56,6 +56,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "report": report,
     "export": export,
     "list": list_mechanisms,
+    "sites": list_sites,
     "completion": make_completion(app),
 }
 for place, (name, command) in enumerate(COMMANDS.items()):

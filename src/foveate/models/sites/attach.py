@@ -62,6 +62,7 @@ def attach(
     identity_init: bool = False,
     *,
     at: str | Collection[str | Site] | Callable[[Site], bool] | None = None,
+    exclude: str | Collection[str] | None = None,
     example_input: Any = None,
     **options: Any,
 ) -> nn.Module:
@@ -72,9 +73,11 @@ def attach(
     Papers count four stages; in a network with five (MobileNets, EfficientNets) the first, at half the image
     size, comes before theirs. `at` can be a callable that keeps or drops each site.
 
-    In any other network, `at` names modules, such as "features.3"; attention is put after each. Their width
-    is found by one forward pass on `example_input` (see `measure_channels`). `at` also takes sites that
-    `sites` returned.
+    In any network, `at` names modules, such as "features.3"; attention is put after each. A string, or each
+    of several, is a path, or else an ending of paths ("conv3" is the conv3 of all blocks), or else a regular
+    expression that matches whole paths. `exclude` takes the same: no attention goes to these modules, nor
+    inside of them; it also narrows the known sites. The width of named modules is found by one forward pass
+    on `example_input` (see `measure_channels`). `at` also takes sites that `sites` returned.
 
     With `identity_init` the output of the network does not change at the start, and attention learns from
     the first step (see IdentityGate). `options` are the mechanism's. Its modules take the device, dtype and
@@ -91,7 +94,7 @@ def attach(
     name = mechanism_name(name)
     mechanism = find_mechanism(name)
     options = with_tuples(options)
-    sites = choose_sites(model, mechanism, where, stages, at, example_input)
+    sites = choose_sites(model, mechanism, where, stages, at, example_input, exclude)
     warn_of_frozen_stages(model, [site.path for site in sites])
     return place(
         model,

@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from foveate.attention import Mechanism
-from foveate.errors import RequestError, remedy, unknown_name
+from foveate.errors import RequestError, remedy
 from foveate.models.sites.architectures import JOINTS, RUNS, STAGES
 from foveate.models.sites.dry_run import NotRunError, measure_channels
 from foveate.models.sites.find import Site, check_model, is_known, sites
 from foveate.models.sites.insertion import CHILD, check_class, original_class
+from foveate.models.sites.patterns import expand, inside, paths_of
 from foveate.models.sites.wrappers import refuse_wrapped
 from foveate.torch_private import children_of
 
@@ -34,15 +35,19 @@ def choose_sites(
     stages: int | Collection[int] | None,
     at: str | Collection[str | Site] | Callable[[Site], bool] | None,
     example_input: Any = None,
+    exclude: str | Collection[str] | None = None,
 ) -> list[Site]:
     """Return the sites that the arguments of `attach` select, at least one.
+
+    Patterns of `at` and `exclude` are those of `patterns.expand`.
 
     Raises RequestError where they select none, or where `model` would not run what is attached to it.
     """
     check_model(model)
     refuse_wrapped(model)
+    excluded = _excluded(model, exclude)
     if at is None or callable(at):
-        found = _known_sites(model, mechanism, where, stages)
+        found = _kept(_known_sites(model, mechanism, where, stages), excluded, exclude)
         if at is not None and not (found := [site for site in found if at(site)]):
             raise RequestError(
                 f"at= keeps none of the sites of {type(model).__name__}: see foveate.sites(model)"
@@ -52,13 +57,42 @@ def choose_sites(
         raise RequestError("at= names modules, so that where= and stages= have no meaning: leave them out")
     given: list[Any] = [at] if isinstance(at, str) or not isinstance(at, Iterable) else list(at)
     if given and all(isinstance(one, Site) for one in given):
-        return given
+        return _kept(given, excluded, exclude)
     if not given or not all(isinstance(one, str) for one in given):
         raise RequestError(
-            f'at={at!r}: expected paths of modules such as ["features.3"], sites from foveate.sites(model), '
-            "or a callable that takes a site"
+            f'at={at!r}: expected paths of modules such as ["features.3"], endings of them, a regular '
+            "expression, sites from foveate.sites(model), or a callable that takes a site"
         )
-    return _named_sites(model, given, example_input)
+    named = expand(given, paths_of(model), type(model).__name__)
+    if excluded and not (named := [path for path in named if not inside(path, excluded)]):
+        raise _nothing_left(exclude)
+    return _named_sites(model, named, example_input)
+
+
+def _excluded(model: nn.Module, exclude: str | Collection[str] | None) -> list[str]:
+    """Return the paths of the modules in which no attention goes."""
+    if exclude is None:
+        return []
+    given: list[Any] = [exclude] if isinstance(exclude, str) else list(exclude)
+    if not all(isinstance(one, str) for one in given):
+        raise RequestError(
+            f'exclude={exclude!r}: expected paths of modules such as ["layer4"], endings of them, or a '
+            "regular expression"
+        )
+    return expand(given, paths_of(model), type(model).__name__)
+
+
+def _kept(found: list[Site], excluded: list[str], exclude: object) -> list[Site]:
+    kept = [site for site in found if not (inside(site.path, excluded) or inside(site.name, excluded))]
+    if not kept:
+        raise _nothing_left(exclude)
+    return kept
+
+
+def _nothing_left(exclude: object) -> RequestError:
+    return RequestError(
+        f"exclude={exclude!r} leaves none of the chosen sites: exclude less, or choose others"
+    )
 
 
 def check_free(path: str, owner: nn.Module) -> None:
@@ -150,8 +184,6 @@ def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list
     modules = dict(model.named_modules(remove_duplicate=False))
     ends = []
     for path in paths:
-        if path not in modules:
-            raise RequestError(unknown_name(f"module of {type(model).__name__}", path, filter(None, modules)))
         while original_class(modules[path]).forward is nn.Sequential.forward and len(
             children_of(modules[path])
         ):

@@ -82,6 +82,7 @@ def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> n
             where=candidate.where,
             stages=candidate.stages,
             at=candidate.at,
+            exclude=candidate.exclude,
             identity_init=candidate.identity_init,
             **candidate.options,
         )

@@ -7,7 +7,15 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from foveate.errors import RequestError, unknown_name
 from foveate.known_names import mechanism_names
@@ -30,7 +38,7 @@ OptionValue = bool | int | float | str | list[Any] | tuple[Any, ...] | None
 
 ALSO_BASELINE = (BASELINE, "baseline", "plain")
 """What the network without attention may be called where candidates are named; records have the first."""
-PLACEMENT = ("where", "stages", "at", "identity_init")
+PLACEMENT = ("where", "stages", "at", "exclude", "identity_init")
 SIZE = ("width", "extra_blocks")
 LONGEST_SHOWN = 200
 """An error quotes at most this many characters of a value."""
@@ -53,6 +61,7 @@ class Candidate(BaseModel):
     where: Literal["block", "stage"] | None = None
     stages: tuple[Whole, ...] | None = None
     at: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
     identity_init: bool = False
     width: Number = Field(default=1.0, gt=0)
     extra_blocks: Whole = Field(default=0, ge=0)
@@ -60,10 +69,18 @@ class Candidate(BaseModel):
     alias: str | None = None
     usual_identity_init: bool = Field(default=False, exclude=True)
 
-    @field_validator("stages", "at", mode="before")
+    @field_validator("stages", "at", "exclude", mode="before")
     @classmethod
     def _several(cls, given: Any) -> Any:
         return (given,) if isinstance(given, int | str) else given
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `exclude` where it is not given: the hashes of runs come from this."""
+        content: dict[str, Any] = handler(self)
+        if self.exclude is None:
+            content.pop("exclude", None)
+        return content
 
     @property
     def label(self) -> str:
