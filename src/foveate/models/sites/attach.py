@@ -16,11 +16,23 @@ from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
 from foveate.models.sites.frozen import warn_of_frozen_stages
-from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
+from foveate.models.sites.insertion import CHILD, has_attention, insert, record_grid, remove
+from foveate.models.sites.layouts import Spot, spots
 from foveate.models.sites.selection import check_free, choose_sites
+from foveate.models.sites.token_grids import Layout
 from foveate.models.sites.wrappers import refuse_parallel
 
-__all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements", "with_tuples"]
+__all__ = [
+    "IdentityGate",
+    "Placement",
+    "attach",
+    "attached",
+    "detach",
+    "insert_built",
+    "place",
+    "placements",
+    "with_tuples",
+]
 
 
 class IdentityGate(nn.Module):
@@ -116,9 +128,22 @@ def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
     except Exception:
         torch.set_rng_state(random)
         raise
-    for placement, module in zip(placements, built, strict=True):
-        insert(model, placement.path, module)
+    insert_built(model, built)
     return model
+
+
+def insert_built(model: nn.Module, built: Iterable[nn.Module]) -> None:
+    """Insert modules that carry their `placement`, each in the layout of the maps at its site."""
+    others = spots(model)
+    for module in built:
+        path = module.placement.path  # type: ignore[union-attr]
+        spot = others.get(path)  # type: ignore[arg-type]
+        insert(model, path, module, None if spot is None else _layout(model, spot))  # type: ignore[arg-type]
+
+
+def _layout(model: nn.Module, spot: Spot) -> Layout:
+    grid = record_grid(model, spot.source, spot.side) if spot.kind == "tokens" else None
+    return Layout(spot.kind, grid, spot.prefix)
 
 
 def detach(model: nn.Module) -> nn.Module:

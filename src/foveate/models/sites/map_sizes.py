@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError, first_line
+from foveate.models.sites.attach import Placement, attached, detach, insert_built
 from foveate.models.sites.find import Site
 from foveate.models.sites.forward_pass import input_channels
 from foveate.models.sites.patterns import paths_of
@@ -32,21 +33,27 @@ def map_sizes(model: nn.Module, sites: Iterable[Site], size: tuple[int, int]) ->
     images.
     """
     sites, seen = list(sites), dict[Site, MapSize]()
-
-    def see(site: Site, x: Any) -> None:
-        if isinstance(x, Tensor) and x.ndim == 4:
-            seen[site] = MapSize(*x.shape[1:])
+    if attached(model):
+        model = detach(copy.deepcopy(model))
 
     def watch(dry: nn.Module) -> None:
-        for site in sites:
-            module = dry.get_submodule(site.path)
-            if site.position == "after":
-                module.register_forward_hook(lambda module, args, y, site=site: see(site, y))
-            else:
-                module.register_forward_pre_hook(lambda module, args, site=site: see(site, args[0]))
+        # In place of attention, which gets (B, C, H, W) in every layout.
+        probes = {site: _probe(site) for site in sites}
+        insert_built(dry, probes.values())
+        for site, module in probes.items():
+            module.register_forward_hook(
+                lambda module, args, y, site=site: seen.update({site: MapSize(*y.shape[1:])})
+            )
 
     _run(model, size, watch)
-    return seen
+    return {site: seen[site] for site in sites if site in seen}
+
+
+def _probe(site: Site) -> nn.Module:
+    probe = nn.Identity()
+    placement = Placement("", site.path, site.position, site.channels, False, {})
+    probe.placement = placement  # type: ignore[assignment]
+    return probe
 
 
 def map_modules(model: nn.Module, size: tuple[int, int]) -> dict[str, MapSize]:

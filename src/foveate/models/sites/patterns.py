@@ -41,7 +41,7 @@ def expand(patterns: Iterable[str], paths: Collection[str], model: str) -> list[
 def inside(path: str, around: Collection[str]) -> bool:
     """Return whether `path` is one of `around`, or lies in one of them."""
     steps = path.split(".")
-    return any(".".join(steps[:count]) in around for count in range(1, len(steps) + 1))
+    return "" in around or any(".".join(steps[:count]) in around for count in range(1, len(steps) + 1))
 
 
 def _matching(pattern: str, paths: Collection[str], model: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Which sites of a network `attach` takes, and every reason to refuse."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 import torch
@@ -8,10 +8,11 @@ from torch import nn
 
 from foveate.attention import Mechanism
 from foveate.errors import RequestError, remedy
-from foveate.models.sites.architectures import JOINTS, RUNS, STAGES
+from foveate.models.sites.architectures import CHANNELS_LAST, JOINTS, RUNS, STAGES
 from foveate.models.sites.dry_run import NotRunError, measure_channels
-from foveate.models.sites.find import Site, check_model, is_known, sites
+from foveate.models.sites.find import Site, check_model, is_known, known_block, look_up, sites
 from foveate.models.sites.insertion import CHILD, check_class, original_class
+from foveate.models.sites.layouts import Spot, spots
 from foveate.models.sites.patterns import expand, inside, paths_of
 from foveate.models.sites.wrappers import refuse_wrapped
 from foveate.torch_private import children_of
@@ -118,9 +119,10 @@ def _known_sites(
     if stages is None:
         if not mechanism.stages or place != mechanism.where:
             return found
-        return [
+        papers = [
             site for network in _by_network(found) for site in _at_papers_stages(network, mechanism.stages)
         ]
+        return papers or found  # a ViT has one stage
     numbers = sorted({site.stage for site in found})
     chosen = [stages] if isinstance(stages, int) else list(stages) if isinstance(stages, Iterable) else []
     if not chosen or any(isinstance(stage, bool) or stage not in numbers for stage in chosen):
@@ -141,7 +143,7 @@ def _by_network(found: list[Site]) -> list[list[Site]]:
 
 
 def _at_papers_stages(found: list[Site], stages: tuple[int, ...]) -> list[Site]:
-    shift = max(found[-1].stage - PAPERS_STAGES, 0)
+    shift = 1 if found[-1].stage == PAPERS_STAGES + 1 else 0
     return [site for site in found if site.stage - shift in stages]
 
 
@@ -177,10 +179,7 @@ def _refuse_unknown(model: nn.Module, where: str) -> NoReturn:
 
 
 def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list[Site]:
-    if str(getattr(model, "output_fmt", "")).upper().endswith("NHWC"):
-        raise RequestError(
-            f"{type(model).__name__} keeps its maps as (B, H, W, C); attention weighs maps (B, C, H, W)"
-        )
+    known = spots(model)
     modules = dict(model.named_modules(remove_duplicate=False))
     ends = []
     for path in paths:
@@ -199,17 +198,44 @@ def _named_sites(model: nn.Module, paths: list[str], example_input: Any) -> list
         raise RequestError(
             f"at= comes to {', '.join(sorted(twice))} more than once: attention goes there once"
         )
+    plain = [path for path in ends if path not in known]
+    _refuse_other_layouts(model, plain, known)
+    channels: dict[str, int] = {}
     try:
-        channels = measure_channels(model, ends, example_input)
+        channels = measure_channels(model, plain, example_input) if plain else {}
     except NotRunError:
-        read = {path: _width(modules[path]) for path in ends}
+        read = {path: _width(modules[path]) for path in plain}
         channels = {path: width for path, width in read.items() if width is not None}
-        if len(channels) < len(ends) or example_input is not None:
+        if len(channels) < len(plain) or example_input is not None:
             raise
     return [
-        Site(path, channels[path], number, "block", "after", path)
+        Site(path, known[path].channels, number, "block", known[path].position, path, known[path].kind)
+        if path in known
+        else Site(path, channels[path], number, "block", "after", path)
         for number, path in enumerate(ends, start=1)
     ]
+
+
+def _refuse_other_layouts(model: nn.Module, paths: list[str], known: Mapping[str, Spot]) -> None:
+    """Raise RequestError for modules whose output is no map (B, C, H, W), although it may look like one."""
+    blocks = [path for path, module in model.named_modules() if known_block(module).layout != "map"]
+    for path in paths:
+        for block in blocks:
+            places = [place for place in known if inside(place, [block])]
+            if places and inside(path, [block]):
+                raise RequestError(
+                    f"{path!r} lies in a block that works on tokens or with channels last; attention goes to "
+                    f"{' or '.join(map(repr, places))} there"
+                )
+        last = str(getattr(model, "output_fmt", "")).upper().endswith("NHWC") or any(
+            look_up(CHANNELS_LAST, module, False) for module in model.modules()
+        )
+        if last and _width(model.get_submodule(path)) is None:
+            raise RequestError(
+                f"{type(model).__name__} keeps its maps as (B, H, W, C); attention weighs maps (B, C, H, W)"
+                + f": {path!r} is none of its blocks, of which foveate.sites(model) lists the places"
+                * bool(known)
+            )
 
 
 def _width(module: nn.Module) -> int | None:

@@ -17,6 +17,7 @@ __all__ = ["default_layer", "find_layer"]
 # Networks of tokens, and those that keep channels last. A ViT classifies by the class token alone, which the
 # other tokens no longer reach after the last attention: the layer is the input of that attention.
 LAYERS = {
+    "timm.models.maxxvit.MaxxVit": "stages.-1.blocks.-1",
     "timm.models.swin_transformer.SwinTransformer": "norm",
     "timm.models.swin_transformer_v2.SwinTransformerV2": "norm",
     "timm.models.vision_transformer.VisionTransformer": "blocks.-1.norm1",
@@ -40,6 +41,7 @@ def default_layer(model: nn.Module, images: Tensor | None = None) -> str:
     for cls in type(model).__mro__:
         if path := LAYERS.get(f"{cls.__module__}.{cls.__qualname__}"):
             return resolve_path(model, path)
+    of_tokens = {site.path for site in sites(model, "stage") if site.layout == "tokens"}
     ends = [site.path for site in sites(model, "stage")]
     if ends and images is None:
         return ends[-1]
@@ -47,6 +49,8 @@ def default_layer(model: nn.Module, images: Tensor | None = None) -> str:
     ends = ends or [path for path in shapes if path]
     for path in reversed(ends):
         shape = shapes.get(path, ())
+        if path in of_tokens and len(shape) == 3 and shape[1] > 1:
+            return path
         if len(shape) == 4 and shape[2] * shape[3] > 1 and not _inside_attention(model, path):
             return path
     named = [path for path, shape in shapes.items() if path and len(shape) in (3, 4)][-8:]
