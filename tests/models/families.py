@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import timm
@@ -53,7 +55,7 @@ class Images(NamedTuple):
 
     side: int = 32
     odd: tuple[int, int] | None = (45, 37)  # None: the network takes no other size
-    arguments: dict[str, Any] = {}
+    arguments: Mapping[str, Any] = MappingProxyType({})
 
 
 IMAGES: dict[tuple[str, str], Images] = {

@@ -84,7 +84,8 @@ def _entrypoint(backbone: str, mechanism: str) -> Callable[..., nn.Module]:
         one_stage = len({info["reduction"] for info in model.feature_info}) == 1
         defaults = {
             "out_indices": LAST_OF_A_VIT if one_stage else tuple(range(len(modules))),
-            "feature_cls": "getter",
+            # Swin's maps have channels last, and timm's features of it too: the getter would turn them.
+            "feature_cls": "list" if str(getattr(model, "output_fmt", "")) == "NHWC" else "getter",
             "flatten_sequential": any("." in module for module in modules),
         }
         # The attention is in before timm's wrapper takes the network apart.
