@@ -152,7 +152,7 @@ def refused(model: nn.Module, message: str, **arguments) -> None:
         ({"at": ["stem"], "where": "block"}, "at= names modules, so that where= and stages="),
         ({"at": ["stem"], "stages": (1,)}, "at= names modules, so that where= and stages="),
         ({"at": ["stem"]}, "se does not fit 'stem' with its 6 channels: reduction=16 .*pass reduction <= 6"),
-        ({}, r"the blocks of Tower are not known \(known are timm's ConvNeXt, .*; torchvision's .*at=\["),
+        ({}, r"the blocks of Tower are not known \(known are timm's ByobNet, .*; torchvision's .*at=\["),
         ({"where": "stage"}, "the stages of Tower are not known"),
     ],
 )

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 __all__ = [
     "BLOCKS",
     "CHANNELS_LAST",
+    "CSP_BLOCKS",
+    "CSP_CHILDREN",
     "GRIDS",
     "GROUPED_BY_SIZE",
     "JOINTS",
@@ -115,6 +117,11 @@ BLOCKS: dict[str, Block] = {
     "transformers.models.resnet.modeling_resnet.ResNetBasicLayer": _HF_RESNET,
     "transformers.models.resnet.modeling_resnet.ResNetBottleNeckLayer": _HF_RESNET,
 }
+
+CSP_BLOCKS = ("A2C2f", "C2", "C2f", "C2PSA", "C3", "SPP", "SPPF")
+"""Classes of blocks of YOLO networks, whatever module defines them: their code is often copied."""
+CSP_CHILDREN = ("cv1", "cv2", "m")
+"""What such a block consists of at least; its last convolution is the `conv` of the last `cv`."""
 
 # The stages of a network in order. Stages that a shorter network of the class lacks are skipped.
 _FOUR = ("stages.0", "stages.1", "stages.2", "stages.3")

@@ -9,6 +9,8 @@ from torch import nn
 from foveate.errors import RequestError, unknown_name
 from foveate.models.sites.architectures import (
     BLOCKS,
+    CSP_BLOCKS,
+    CSP_CHILDREN,
     GRIDS,
     GROUPED_BY_SIZE,
     JOINTS,
@@ -21,6 +23,7 @@ from foveate.models.sites.architectures import (
     MapLayout,
 )
 from foveate.models.sites.insertion import CHILD, has_attention, is_frozen, original_class
+from foveate.torch_private import children_of
 
 __all__ = ["Site", "check_model", "is_known", "known_block", "look_up", "resolve_path", "sites"]
 
@@ -47,7 +50,8 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
 
     "block": at the end of each residual branch, after its last norm and before the addition; in ConvNeXt
     after the layer scale and before stochastic depth; in transformers and hybrids at the same place of the
-    MLP's branch. Blocks whose stride leaves no shortcut count too.
+    MLP's branch; in YOLOs after each C2f, C3, C3k2 and SPPF. Blocks whose stride leaves no shortcut count
+    too.
     "stage": at the end of each stage, before the next downsampling; in MobileNets and EfficientNets a stage
     is all that runs at one map size. Networks inside of other modules are found too, as are those that a
     detector or a feature extractor has taken apart; a model without a known network has no sites.
@@ -60,7 +64,12 @@ def sites(model: nn.Module, where: str | None = None) -> list[Site]:
         raise RequestError(unknown_name("place", str(where), ("block", "stage")))
     check_model(model)
     found: list[Site] = []
+    csp: list[str] = []  # blocks of a YOLO, which may hold others in a row
     for prefix, network in model.named_modules():
+        if _is_csp(network):
+            csp.append(prefix)
+        if any(prefix.startswith(f"{block}.") for block in csp):
+            continue
         prefix = f"{prefix}." if prefix else ""
         if look_up(TAKEN_APART, network, False):
             _refuse_frozen_attention(network, prefix)
@@ -108,8 +117,19 @@ def look_up(table: Mapping[str, Entry], module: nn.Module, default: Entry) -> En
 
 
 def known_block(block: nn.Module) -> Block:
-    """Return the entry of `BLOCKS` for the class of `block`, or `NO_BLOCK`."""
+    """Return the entry of `BLOCKS` for the class of `block`, that of a block of a YOLO, or `NO_BLOCK`."""
+    if _is_csp(block):
+        return Block("after", "", "cv3.conv" if "cv3" in children_of(block) else "cv2.conv")
     return look_up(BLOCKS, block, NO_BLOCK)
+
+
+def _is_csp(module: nn.Module) -> bool:
+    """Return whether `module` has the name and the structure of a block of a YOLO (C2f, C3k2, C3, SPPF)."""
+    names = {cls.__name__ for cls in type(module).__mro__}
+    children = children_of(module)
+    if names.isdisjoint(CSP_BLOCKS) or not all(name in children for name in CSP_CHILDREN):
+        return False
+    return hasattr(children["cv3" if "cv3" in children else "cv2"], "conv")
 
 
 def _blocks(module: nn.Module, path: str) -> Blocks:
@@ -131,6 +151,9 @@ def _blocks(module: nn.Module, path: str) -> Blocks:
 
 def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
     """Yield the name and the blocks, at least one, of each stage of `network`."""
+    if isinstance(network, nn.Sequential):
+        yield from _csp_stages(network, prefix)
+        return
     if not is_known(network):
         return
     modules = dict(network.named_modules())
@@ -150,6 +173,19 @@ def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
         for name, child in network.named_children():
             if blocks := _blocks(child, prefix + name):
                 yield prefix + name, blocks
+
+
+def _csp_stages(network: nn.Sequential, prefix: str) -> Iterator[tuple[str, Blocks]]:
+    """Yield the stages of a YOLO, backbone and neck: its blocks in a row, with nothing else between them."""
+    run: Blocks = []
+    for name, child in network.named_children():
+        if _is_csp(child):
+            run.append((prefix + name, child))
+        elif run:
+            yield run[-1][0], run
+            run = []
+    if run:
+        yield run[-1][0], run
 
 
 def _classifies_by_class_token(network: nn.Module) -> bool:
@@ -203,7 +239,7 @@ def _block_site(block: nn.Module, stage: int, path: str) -> Site:
     inside = resolve_path(block, known.module)
     last = block.get_submodule(resolve_path(block, known.channels))
     width = last.out_features if isinstance(last, nn.Linear) else last.out_channels
-    return Site(path, width, stage, "block", known.position, f"{path}.{inside}", known.layout)  # type: ignore[arg-type]
+    return Site(path, width, stage, "block", known.position, f"{path}.{inside}".rstrip("."), known.layout)  # type: ignore[arg-type]
 
 
 def _attribute(module: nn.Module, path: str, name: str) -> Any:

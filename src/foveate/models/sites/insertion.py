@@ -81,9 +81,14 @@ class Guarded(NamedTuple):
 def _guard(model: nn.Module, path: str, *, grid: bool) -> None:
     """Let the module around `path` check at each forward that what was done to that module is still there."""
     steps = path.split(".") if path else []
+    # YOLO's networks run the children of their Sequential themselves, each on what its `f` names.
+    in_a_yolo = hasattr(model.get_submodule(path), "f")
     for count in reversed(range(len(steps))):
         around = model.get_submodule(".".join(steps[:count]))
-        if original_class(around).forward is not nn.Module.forward:  # a list of modules does not run
+        runs = original_class(around).forward
+        if in_a_yolo and runs is nn.Sequential.forward:
+            continue
+        if runs is not nn.Module.forward:  # a list of modules does not run
             setattr(
                 around, SITES, {**getattr(around, SITES, {}), ".".join(steps[count:]): Guarded(path, grid)}
             )

@@ -32,21 +32,21 @@ def map_sizes(model: nn.Module, sites: Iterable[Site], size: tuple[int, int]) ->
     A site that does not run is not in the dict. Raises RequestError where the network does not take such
     images.
     """
-    sites, seen = list(sites), dict[Site, MapSize]()
+    sites, seen = list(sites), dict[str, MapSize]()
     if attached(model):
         model = detach(copy.deepcopy(model))
 
     def watch(dry: nn.Module) -> None:
-        # In place of attention, which gets (B, C, H, W) in every layout.
-        probes = {site: _probe(site) for site in sites}
+        # In place of attention, which gets (B, C, H, W) in every layout. Two sites can be at one module.
+        probes = {site.path: _probe(site) for site in sites}
         insert_built(dry, probes.values())
-        for site, module in probes.items():
+        for path, module in probes.items():
             module.register_forward_hook(
-                lambda module, args, y, site=site: seen.update({site: MapSize(*y.shape[1:])})
+                lambda module, args, y, path=path: seen.update({path: MapSize(*y.shape[1:])})
             )
 
     _run(model, size, watch)
-    return {site: seen[site] for site in sites if site in seen}
+    return {site: seen[site.path] for site in sites if site.path in seen}
 
 
 def _probe(site: Site) -> nn.Module:

@@ -58,7 +58,8 @@ def choose_sites(
         raise RequestError("at= names modules, so that where= and stages= have no meaning: leave them out")
     given: list[Any] = [at] if isinstance(at, str) or not isinstance(at, Iterable) else list(at)
     if given and all(isinstance(one, Site) for one in given):
-        return _kept(given, excluded, exclude)
+        # In a YOLO, a block is the end of its stage: both sites are at one module.
+        return _kept(list({site.path: site for site in reversed(given)}.values())[::-1], excluded, exclude)
     if not given or not all(isinstance(one, str) for one in given):
         raise RequestError(
             f'at={at!r}: expected paths of modules such as ["features.3"], endings of them, a regular '
