@@ -172,6 +172,15 @@ def test_compiled_and_exported_networks_take_other_proportions():
             torch.testing.assert_close(program.module()(x), model(x))
 
 
+def test_onnx_takes_images_of_any_proportions(tmp_path):
+    pytest.importorskip("onnxruntime")
+    model = foveate.attach(vit(dynamic_img_size=True), "cbam", where="block", reduction=4)
+    done = foveate.export(model, tmp_path / "model.onnx", "onnx")
+    assert done.axes == {"batch": "any", "height": "any", "width": "any"}
+    assert any(shape[2] != shape[3] for shape in done.checked)
+    assert done.logits_difference < 1e-4
+
+
 @pytest.mark.parametrize("name", ["vit", "swin"])
 def test_checkpointed_blocks_have_the_same_gradients(name):
     model, x = with_attention(name)
