@@ -237,6 +237,18 @@ def test_every_form_of_timms_features_runs_attention(name, kind, feature_cls):
     assert calls == list(attached(model).values())
 
 
+@pytest.mark.parametrize("name", ["efficientvit_b0", "swin_tiny_patch4_window7_224", "coatnet_pico_rw_224"])
+def test_features_of_transformers_have_the_stages_of_the_network(name):
+    whole, features = (timm.create_model(name, features_only=only) for only in (False, True))
+    assert [(site.where, site.stage, site.channels, site.layout) for site in sites(features)] == [
+        (site.where, site.stage, site.channels, site.layout) for site in sites(whole)
+    ]
+
+
+def test_features_of_a_vit_read_all_tokens_so_that_its_last_block_has_a_place():
+    assert len(sites(timm.create_model("vit_tiny_patch16_224", features_only=True), "block")) == 12
+
+
 def test_a_traced_network_says_to_attach_before():
     model = timm.create_model("cifar_resnet8", features_only=True, feature_cls="fx")
     with pytest.raises(RequestError, match=r"traced by torch\.fx.*attach to the network that it was traced"):

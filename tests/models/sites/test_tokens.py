@@ -231,6 +231,14 @@ def test_the_last_block_of_a_network_that_reads_the_class_token_has_no_place():
     assert len(sites(torchvision_vit(), "block")) == 2
 
 
+def test_a_vit_whose_grid_is_not_known_has_no_sites():
+    model = vit()
+    model.patch_embed = nn.Sequential(nn.Conv2d(3, 48, 16, 16), nn.Flatten(2))
+    assert sites(model) == []
+    with pytest.raises(RequestError, match="are not known|not known"):
+        foveate.attach(model, "se")
+
+
 def test_mobilevits_place_is_the_whole_map_behind_its_transformer():
     model = timm.create_model("mobilevit_xxs")
     assert "stages.2.1.conv_proj" in {site.path for site in sites(model, "block")}

@@ -22,10 +22,11 @@ from foveate.models.sites.architectures import (
     Block,
     MapLayout,
 )
-from foveate.models.sites.insertion import CHILD, has_attention, is_frozen, original_class
+from foveate.models.sites.frozen import is_frozen
+from foveate.models.sites.insertion import CHILD, has_attention, original_class
 from foveate.torch_private import children_of
 
-__all__ = ["Site", "check_model", "is_known", "known_block", "look_up", "resolve_path", "sites"]
+__all__ = ["Site", "check_model", "has_grid", "is_known", "known_block", "look_up", "resolve_path", "sites"]
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
     modules = dict(network.named_modules())
     for stage in look_up(STAGES, network, ()):
         if stage in modules and (blocks := _blocks(modules[stage], prefix + stage)):
-            if look_up(GRIDS, network, NO_GRID) is not NO_GRID and _classifies_by_class_token(network):
+            if look_up(GRIDS, network, NO_GRID) is NO_GRID or not has_grid(network):
+                blocks = _of_known_grid(blocks)
+            elif _classifies_by_class_token(network):
                 blocks = blocks[:-1]
             if blocks:
                 yield prefix + stage, blocks
@@ -171,7 +174,9 @@ def _stages(network: nn.Module, prefix: str) -> Iterator[tuple[str, Blocks]]:
             yield from _runs(blocks)
             return
         for name, child in network.named_children():
-            if blocks := _blocks(child, prefix + name):
+            if name.startswith("stem"):  # EfficientViT has a residual block there
+                continue
+            if blocks := _of_known_grid(_blocks(child, prefix + name)):
                 yield prefix + name, blocks
 
 
@@ -186,6 +191,24 @@ def _csp_stages(network: nn.Sequential, prefix: str) -> Iterator[tuple[str, Bloc
             run = []
     if run:
         yield run[-1][0], run
+
+
+def has_grid(network: nn.Module) -> bool:
+    """Return whether `network`, which is in `GRIDS`, has the module that knows the grid of its tokens."""
+    try:
+        network.get_submodule(resolve_path(network, look_up(GRIDS, network, NO_GRID).source))
+    except AttributeError:
+        return False
+    return True
+
+
+def _of_known_grid(blocks: Blocks) -> Blocks:
+    """Return the blocks that need no module around them to know the grid of their tokens."""
+    return [
+        (path, block)
+        for path, block in blocks
+        if known_block(block).layout != "tokens" or known_block(block).reads_input
+    ]
 
 
 def _classifies_by_class_token(network: nn.Module) -> bool:

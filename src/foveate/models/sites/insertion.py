@@ -15,7 +15,6 @@ forward: attention that was kept as a child is inserted again; if it is gone, Re
 
 import functools
 import types
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +22,7 @@ import torch
 from torch import nn
 
 from foveate.errors import RequestError
+from foveate.models.sites.frozen import check_learning
 from foveate.models.sites.token_grids import Grid, Layout, Side, from_map, to_map
 from foveate.torch_private import children_of
 
@@ -31,7 +31,6 @@ __all__ = [
     "check_class",
     "has_attention",
     "insert",
-    "is_frozen",
     "original_class",
     "record_grid",
     "remove",
@@ -115,16 +114,6 @@ def remove(model: nn.Module) -> None:
 def has_attention(module: nn.Module) -> bool:
     """Whether `insert` put attention into `module`."""
     return hasattr(children_of(module).get(CHILD), "placement")
-
-
-def is_frozen(module: nn.Module) -> bool:
-    """Return whether `module` has parameters and none of them can learn."""
-    found = False
-    for parameter in module.parameters():  # it runs at every training step: the first one mostly learns
-        if parameter.requires_grad:
-            return False
-        found = True
-    return found
 
 
 def original_class(module: nn.Module) -> Any:
@@ -267,29 +256,9 @@ def _refuse_other_forward(module: Any, forward: Any) -> None:
 def _check(module: Any) -> bool:
     for inner, guarded in vars(module).get(SITES, {}).items():
         _check_site(guarded, _find(module, inner))
-    if not (module.training and torch.is_grad_enabled() and has_attention(module)):
-        return True
-    _refuse_stuck_gate(module)
-    if is_frozen(module.attention):
-        warnings.warn(  # the same text at every site, so that Python shows it once
-            "attention runs in training, and its parameters are frozen (requires_grad=False), as in the "
-            "stages that a detector's constructor freezes: it will not learn. To let it learn: for module in "
-            "foveate.attached(model).values(): module.requires_grad_(True)",
-            stacklevel=2,
-        )
+    if module.training and torch.is_grad_enabled() and has_attention(module):
+        check_learning(module.attention)
     return True
-
-
-def _refuse_stuck_gate(module: Any) -> None:
-    """Raise RequestError where the gate of `identity_init` is 0 and frozen: it can never move."""
-    gate = getattr(module.attention, "gate", None) if module.attention.placement.identity_init else None
-    if gate is None or gate.requires_grad or bool(gate != 0):  # the last is a wait on a GPU: it is rare
-        return
-    raise RequestError(
-        f"the gate of the attention at {module.attention.placement.path!r} is 0 (identity_init) and frozen "
-        "(requires_grad=False): the attention can never change anything. Let it learn: for module in "
-        "foveate.attached(model).values(): module.requires_grad_(True). Or take it out: foveate.detach(model)"
-    )
 
 
 def _check_site(guarded: Guarded, owner: nn.Module | None) -> None:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from torch import nn
 
 from foveate.models.sites.architectures import GRIDS, NO_GRID
-from foveate.models.sites.find import known_block, look_up, resolve_path
+from foveate.models.sites.find import has_grid, known_block, look_up, resolve_path
 from foveate.models.sites.patterns import inside
 from foveate.models.sites.token_grids import Side
 
@@ -32,7 +32,7 @@ def spots(model: nn.Module) -> dict[str, Spot]:
     network, source, prefix = None, "", 0
     for path, module in model.named_modules():
         grid = look_up(GRIDS, module, NO_GRID)
-        if grid is not NO_GRID:
+        if grid is not NO_GRID and has_grid(module):
             network, source = path, f"{path}.{resolve_path(module, grid.source)}".lstrip(".")
             prefix = grid.prefix if isinstance(grid.prefix, int) else getattr(module, grid.prefix)
         known = known_block(module)
