@@ -91,6 +91,18 @@ def test_a_stage_of_one_pixel_is_passed_over():
     assert default_layer(model, torch.zeros(1, 3, 32, 32)) == "layer3.1"
 
 
+@pytest.mark.parametrize(
+    ("family", "library", "layer"),
+    [("Swin", "timm", "layers.2.blocks.5"), ("Swin", "torchvision", "features.5.5")],
+)
+def test_a_stage_of_one_pixel_is_passed_over_with_channels_last_too(family, library, layer):
+    model = build(family, library)
+    images = torch.zeros(1, 3, 32, 32)
+    assert default_layer(model, images) == layer
+    assert feature_map(model, layer, torch.zeros(1, 2, 2, 384), (32, 32)).shape == (1, 384, 2, 2)
+    assert default_layer(model, torch.zeros(1, 3, 64, 64)) == ENDS[family, library]
+
+
 def test_attention_at_the_end_of_a_stage_does_not_move_it():
     model = foveate.attach(timm.create_model("resnet18").eval(), "sgfa", where="stage")
     assert default_layer(model) == default_layer(model, torch.zeros(1, 3, 64, 64)) == "layer4.1"
