@@ -59,6 +59,7 @@ FLAGS = {
     "report": "--against --out --json",
     "export": "--format --out --image-size --output-names --trust-code --json",
     "list": "--json",
+    "sites": "--image-size --json",
     "completion": "--out",
 }
 SHARED = (StudyKeys, RecipeKeys, MachineSettings)

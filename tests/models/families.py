@@ -2,7 +2,9 @@
 
 import functools
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -33,12 +35,50 @@ FAMILIES: dict[tuple[str, str], str] = {
     ("ShuffleNetV2", "torchvision"): "shufflenet_v2_x0_5",
     ("DenseNet", "timm"): "densenet121",
     ("DenseNet", "torchvision"): "densenet121",
+    ("ViT", "timm"): "vit_small_patch16_224",
+    ("ViT", "torchvision"): "vit_b_16",
+    ("Swin", "timm"): "swin_tiny_patch4_window7_224",
+    ("Swin", "torchvision"): "swin_t",
+    ("MaxViT", "timm"): "maxvit_rmlp_pico_rw_256",
+    ("CoAtNet", "timm"): "coatnet_pico_rw_224",
+    ("EfficientFormer", "timm"): "efficientformer_l1",
+    ("EfficientFormerV2", "timm"): "efficientformerv2_s0",
+    ("EfficientViT (MIT)", "timm"): "efficientvit_b0",
+    ("EfficientViT (MSRA)", "timm"): "efficientvit_m0",
+    ("FastViT", "timm"): "fastvit_t8",
+    ("MobileViT", "timm"): "mobilevit_xxs",
 }
 
 
-def create(family: str, library: str) -> nn.Module:
+class Images(NamedTuple):
+    """What the tests run a family on, and the arguments that it is built with for that."""
+
+    side: int = 32
+    odd: tuple[int, int] | None = (45, 37)  # None: the network takes no other size
+    arguments: Mapping[str, Any] = MappingProxyType({})
+
+
+IMAGES: dict[tuple[str, str], Images] = {
+    ("ViT", "timm"): Images(
+        odd=(45, 37), arguments={"img_size": 32, "dynamic_img_size": True, "dynamic_img_pad": True}
+    ),
+    ("ViT", "torchvision"): Images(odd=None, arguments={"image_size": 32}),
+    ("Swin", "timm"): Images(odd=(44, 36), arguments={"img_size": 32, "strict_img_size": False}),
+    ("MaxViT", "timm"): Images(64, None, {"img_size": 64}),
+    ("CoAtNet", "timm"): Images(64, None, {"img_size": 64}),
+    ("EfficientFormer", "timm"): Images(224, None),
+    ("EfficientFormerV2", "timm"): Images(64, None, {"img_size": 64}),
+    ("EfficientViT (MSRA)", "timm"): Images(64, None, {"img_size": 64}),
+}
+
+
+def images_of(family: str, library: str) -> Images:
+    return IMAGES.get((family, library), Images())
+
+
+def create(family: str, library: str, **arguments: Any) -> nn.Module:
     return (timm.create_model if library == "timm" else torchvision.models.get_model)(
-        FAMILIES[family, library]
+        FAMILIES[family, library], **arguments
     )
 
 
@@ -54,18 +94,26 @@ def without_memory(family: str, library: str) -> nn.Module:
 def build(family: str, library: str) -> nn.Module:
     """The network in eval, with running statistics that are not those of the start.
 
-    Of the two widest families, one block a stage is kept.
+    Of the two widest families, one block a stage is kept, and of ViTs three blocks.
     """
     torch.manual_seed(0)
-    model = create(family, library)
+    images = images_of(family, library)
+    model = create(family, library, **images.arguments)
     if family in ("ResNeXt", "Wide-ResNet"):
         for stage in ("layer1", "layer2", "layer3", "layer4"):
             setattr(model, stage, getattr(model, stage)[:1])
+    if family == "ViT":
+        stack = model.blocks if library == "timm" else model.encoder.layers
+        del stack[3:]
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):  # timm's zero_init_last would hide what stands behind it
+        # What starts at 0 would hide what stands before it: timm's zero_init_last, the head of a ViT.
+        if isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
+        elif isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.xavier_uniform_(module.weight)
+    side = max(images.side, 64) if images.odd else images.side
     with torch.no_grad():
-        model.train()(torch.rand(4, 3, 64, 64))
+        model.train()(torch.rand(4, 3, side, side))
     return model.eval()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from families import FAMILIES, attach, build, place, without_memory
+from families import FAMILIES, attach, build, images_of, place, without_memory
 from torch import Tensor, nn
 
 import foveate
@@ -30,27 +30,33 @@ def network(family, library) -> nn.Module:
     return copy.deepcopy(build(family, library))
 
 
-def images(n: int = 2, height: int = 32, width: int = 32) -> Tensor:
+def images(n: int, height: int, width: int) -> Tensor:
     return torch.rand(n, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
-def run(model: nn.Module, x: Tensor | None = None) -> Tensor:
+@pytest.fixture
+def batch(family, library) -> Tensor:
+    side = images_of(family, library).side
+    return images(2, side, side)
+
+
+def run(model: nn.Module, x: Tensor) -> Tensor:
     with torch.no_grad():
-        return model(images() if x is None else x)
+        return model(x)
 
 
 @pytest.mark.parametrize(("family", "library", "mechanism"), cover(CELLS, (0, 1), (2,)))
-def test_contract(network, mechanism):
-    plain, state = run(network), copy.deepcopy(network.state_dict())
+def test_contract(network, batch, family, library, mechanism):
+    plain, state = run(network, batch), copy.deepcopy(network.state_dict())
 
     # The output is bit-equal at the start with identity_init, in eval and with the batch's statistics.
     reference = copy.deepcopy(network).train()
     attach(network, mechanism, identity_init=True)
-    assert torch.equal(run(network), plain)
+    assert torch.equal(run(network, batch), plain)
     torch.manual_seed(3)
-    expected = run(reference)
+    expected = run(reference, batch)
     torch.manual_seed(3)  # stochastic depth, dropout
-    assert torch.equal(run(copy.deepcopy(network).train()), expected)
+    assert torch.equal(run(copy.deepcopy(network).train(), batch), expected)
     foveate.detach(network)
 
     # Every key of the backbone is kept; the others are the attention's; it runs at every site, once.
@@ -61,31 +67,32 @@ def test_contract(network, mechanism):
     calls = []
     for module in attached(network).values():
         module.register_forward_hook(lambda module, args, y: calls.append(module))
-    attended = run(network)
+    attended = run(network, batch)
     assert calls == list(attached(network).values())
     assert attended.isfinite().all()
     assert not torch.equal(attended, plain)
 
     # A copy, channels-last, odd sizes and half precision.
-    assert torch.equal(run(copy.deepcopy(network)), attended)
+    assert torch.equal(run(copy.deepcopy(network), batch), attended)
     last = copy.deepcopy(network).to(memory_format=torch.channels_last)
     torch.testing.assert_close(
-        run(last, images().to(memory_format=torch.channels_last)), attended, rtol=1e-3, atol=1e-3
+        run(last, batch.to(memory_format=torch.channels_last)), attended, rtol=1e-3, atol=1e-3
     )
-    assert run(network, images(1, 45, 37)).isfinite().all()
+    if odd := images_of(family, library).odd:
+        assert run(network, images(1, *odd)).isfinite().all()
     with torch.autocast("cpu", torch.bfloat16):
-        assert run(network).isfinite().all()
+        assert run(network, batch).isfinite().all()
 
     # Every parameter learns.
     learning = copy.deepcopy(network).train()
-    learning(images()).square().sum().backward()
+    learning(batch).square().sum().backward()
     assert [name for name, parameter in learning.named_parameters() if parameter.grad is None] == []
     assert all(parameter.grad.isfinite().all() for parameter in learning.parameters())
 
     # Detaching gives the network back, bit for bit.
     foveate.detach(network)
     assert list(network.state_dict()) == list(state)
-    assert torch.equal(run(network), plain)
+    assert torch.equal(run(network, batch), plain)
 
 
 @pytest.mark.slow
@@ -93,10 +100,10 @@ def test_contract(network, mechanism):
     ("family", "library"),
     [pytest.param(*of, marks=[] if of in EXPORTED else [pytest.mark.full]) for of in FAMILIES],
 )
-def test_exports_whole(network):
+def test_exports_whole(network, batch):
     attach(network, "dmsca")
-    program = torch.export.export(network, (images(),), strict=False)
-    torch.testing.assert_close(program.module()(images()), run(network), rtol=1e-4, atol=1e-4)
+    program = torch.export.export(network, (batch,), strict=False)
+    torch.testing.assert_close(program.module()(batch), run(network, batch), rtol=1e-4, atol=1e-4)
 
 
 HEAD = """\
@@ -110,7 +117,7 @@ family and asserts
 - that each key of the backbone is kept, and that its weights load after attaching;
 - that attention runs once at each site;
 - the same output from a copy and in channels-last;
-- finite maps of odd sizes and under bfloat16 autocast;
+- finite maps of odd sizes, in families that take several sizes, and under bfloat16 autocast;
 - a finite gradient for each parameter;
 - the original network, bit for bit, after `detach`.
 
@@ -120,7 +127,8 @@ What a mechanism guarantees by itself, on any map and in any precision, compiled
 in `tests/attention`.
 
 A cell gives the number of sites at which the paper of the mechanism places it (in DenseNets, which have no
-residual blocks: at the ends of the stages), and the parameters that it adds with the options of the paper. A
+residual blocks: at the ends of the stages; in ViTs, which have one stage, a mechanism for the ends of stages
+is there once), and the parameters that it adds with the options of the paper. A
 dash means that the paper's `reduction` leaves no channel at the narrowest site; the test uses a smaller one.
 """
 

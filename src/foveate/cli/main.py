@@ -9,7 +9,7 @@ from foveate.cli.completion import make_completion
 from foveate.cli.epilogues import epilogue
 from foveate.cli.examine import explain, look, robustness, transfer
 from foveate.cli.flags import FLAG
-from foveate.cli.networks import export, list_mechanisms, profile
+from foveate.cli.networks import export, list_mechanisms, list_sites, profile
 from foveate.cli.process import (
     INTERRUPTED,
     TERMINATED,
@@ -58,6 +58,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "report": report,
     "export": export,
     "list": list_mechanisms,
+    "sites": list_sites,
     "completion": make_completion(app),
 }
 for place, (name, command) in enumerate(COMMANDS.items()):

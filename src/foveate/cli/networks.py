@@ -1,4 +1,4 @@
-"""The commands on networks and mechanisms themselves: profile, export and list."""
+"""The commands on networks and mechanisms themselves: profile, export, list and sites."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from foveate.cli.output import console_beside, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
 from foveate.files import find_obstacle
+from foveate.models.backbones.names import check_backbone
 from foveate.models.export.formats import FORMATS, check_export
 from foveate.profiling.settings import ProfileSettings
 from foveate.studies.spec import completers
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from foveate.records.catalogue import Catalogue
     from foveate.studies.spec.candidate import Candidate
 
-__all__ = ["export", "list_mechanisms", "profile"]
+__all__ = ["export", "list_mechanisms", "list_sites", "profile"]
 
 
 def profile(
@@ -145,3 +146,35 @@ def _listed(all_known: "Catalogue", candidates: "Sequence[Candidate]") -> "Catal
 
         known |= {one.name: describe_custom(one) for one in candidates if one.is_custom}
     return all_known.model_copy(update={"mechanisms": tuple(known[one.name] for one in candidates)})
+
+
+def list_sites(
+    model: Annotated[
+        str,
+        Parameter(
+            completer=completers.backbone_names, help="Network: a name of timm's, or torchvision/NAME."
+        ),
+    ],
+    /,
+    *,
+    image_size: Annotated[
+        int | None, Parameter(help="Side of the images in pixels; by default the network's own.")
+    ] = None,
+    json: Json = None,
+) -> int:
+    """Show where attention can go in a network: place, stage, channels, map size, and the path of the module.
+
+    A candidate takes such a path, an ending of paths, or a regular expression: se(at="layer3.*bn2").
+    """
+    check_backbone(model)
+    if image_size is not None and image_size < 1:
+        raise RequestError(f"--image-size {image_size}: expected a whole number of at least 1")
+    console = console_beside(json, wide=True)
+    with loading():
+        from foveate.inspection.sites import list_sites as find_sites
+        from foveate.report.sites.console import sites_table
+
+    listed = find_sites(model, image_size)
+    console.print(sites_table(listed))
+    write_json_to(listed.to_json(), json)
+    return 0

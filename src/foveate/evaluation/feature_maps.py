@@ -11,6 +11,11 @@ __all__ = ["feature_map", "is_channels_last"]
 
 CHANNELS_LAST = {"torchvision.models.swin_transformer.SwinTransformer": ("permute", "avgpool")}
 """Networks with maps (B, H, W, C) that do not declare it, and their modules that are exceptions."""
+CHANNELS_LAST_BLOCKS = (
+    "timm.models.maxxvit.ParallelPartitionAttention",
+    "timm.models.maxxvit.PartitionAttentionCl",
+)
+"""Blocks with maps (B, H, W, C), inside and out, in networks that have others too."""
 
 
 def is_channels_last(network: nn.Module, layer: str) -> bool:
@@ -21,6 +26,12 @@ def is_channels_last(network: nn.Module, layer: str) -> bool:
     """
     if type(network.get_submodule(layer)) in (nn.Linear, nn.LayerNorm):
         return True
+    steps = layer.split(".")
+    around = (network.get_submodule(".".join(steps[:count])) for count in range(1, len(steps) + 1))
+    for module in around:
+        names = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__}
+        if not names.isdisjoint(CHANNELS_LAST_BLOCKS):
+            return "attention" not in steps  # foveate's attention gets (B, C, H, W) everywhere
     if str(getattr(network, "output_fmt", "")).upper().endswith("NHWC"):
         return True
     for cls in type(network).__mro__:

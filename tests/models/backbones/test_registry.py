@@ -11,9 +11,11 @@ import torch
 import foveate
 from foveate.errors import RequestError
 from foveate.models import attached
-from foveate.models.backbones.names import BACKBONES
+from foveate.models.backbones.names import BACKBONES, TOKEN_BACKBONES, registered_names
 
-NAMES = [f"{backbone}_{mechanism}" for backbone in BACKBONES for mechanism in foveate.list_attention()]
+PAIRS = [(backbone, mechanism) for backbone in BACKBONES for mechanism in foveate.list_attention()]
+PAIRS += [(backbone, name) for backbone in TOKEN_BACKBONES for name in ("dmsca", "se", "cbam", "ca")]
+NAMES = [f"{backbone}_{mechanism}" for backbone, mechanism in PAIRS]
 
 
 def attention_of(model):
@@ -35,6 +37,7 @@ def assert_equal(state, expected):
 
 
 def test_every_mechanism_in_every_backbone_has_a_name():
+    assert set(NAMES) == set(registered_names())
     assert set(NAMES) <= set(timm.list_models())
     assert set(NAMES) == set(timm.list_models(module="registry"))
     assert timm.list_models("resnet50_*", module="registry") == fnmatch.filter(sorted(NAMES), "resnet50_*")
@@ -58,14 +61,13 @@ def test_named_network_is_the_backbone_with_the_mechanism(backbone, mechanism):
 
 
 def test_pretrained_tags_are_the_backbones():
-    for backbone in BACKBONES:
+    for backbone, mechanism in PAIRS:
         plain = timm.models.get_arch_pretrained_cfgs(backbone)
-        for mechanism in foveate.list_attention():
-            name = f"{backbone}_{mechanism}"
-            ours = timm.models.get_arch_pretrained_cfgs(name)
-            assert [key.removeprefix(name) for key in ours] == [key.removeprefix(backbone) for key in plain]
-            for cfg, own in zip(plain.values(), ours.values(), strict=True):
-                assert {**cfg.to_dict(), "architecture": name} == own.to_dict()
+        name = f"{backbone}_{mechanism}"
+        ours = timm.models.get_arch_pretrained_cfgs(name)
+        assert [key.removeprefix(name) for key in ours] == [key.removeprefix(backbone) for key in plain]
+        for cfg, own in zip(plain.values(), ours.values(), strict=True):
+            assert {**cfg.to_dict(), "architecture": name} == own.to_dict()
     assert timm.list_models("cifar_resnet18_se", pretrained=True) == []
     assert "resnet50_dmsca.a1_in1k" in timm.list_pretrained()
 
@@ -100,6 +102,36 @@ def test_pretrained_leaves_the_attention_as_it_was_drawn(tmp_path):
     torch.manual_seed(3)
     loaded = timm.create_model("cifar_resnet20_dmsca", pretrained=True, pretrained_cfg_overlay=overlay)
     assert_equal(attention_of(loaded), attention_of(drawn))
+
+
+@pytest.mark.parametrize("backbone", TOKEN_BACKBONES)
+def test_a_network_of_tokens_loads_its_backbones_weights_and_keeps_timms_contract(backbone, tmp_path):
+    plain = distinct(timm.create_model(backbone))
+    weights = plain.state_dict()
+    if backbone.startswith("deit3"):  # published with its layer scales under other names
+        weights = {
+            key.replace("ls1.gamma", "gamma_1").replace("ls2.gamma", "gamma_2"): value
+            for key, value in weights.items()
+        }
+    torch.save(weights, tmp_path / "plain.pth")
+    overlay = {"file": str(tmp_path / "plain.pth")}
+    name = f"{backbone}_se"
+    side = 224 if backbone.startswith("swin") else 64  # timm's resizing of Swin's tables warns in new torch
+    model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, img_size=side)
+    state = model.state_dict()
+    resized = ("pos_embed", "relative_position_bias_table")
+    for key, value in plain.state_dict().items():
+        if not key.endswith(resized):
+            assert torch.equal(state[key], value), key
+    assert state.keys() - attention_of(model).keys() == plain.state_dict().keys()
+    images = torch.rand(1, 3, side, side)
+    with torch.no_grad():
+        features = timm.create_model(name, features_only=True, img_size=side).eval()
+        shapes = [tuple(one.shape) for one in features(images)]
+        expected = timm.create_model(backbone, features_only=True, img_size=side).eval()(images)
+        assert shapes == [tuple(one.shape) for one in expected]
+        assert attention_of(features)
+        assert model.eval().forward_intermediates(images, intermediates_only=True)[-1].isfinite().all()
 
 
 def test_a_convnext_in_its_authors_layout_loads_as_into_the_backbone(tmp_path):

@@ -89,7 +89,8 @@ def test_freezing_first_works():
     model = timm.create_model("resnet18")
     timm.utils.freeze(model, ["layer1"])
     plain = run(model.eval())
-    foveate.attach(model, "se", identity_init=True)
+    with pytest.warns(UserWarning, match="2 of the 8 sites lie in frozen parts of ResNet"):
+        foveate.attach(model, "se", identity_init=True)
     assert len(attached(model)) == 8
     assert torch.equal(run(model), plain)
 

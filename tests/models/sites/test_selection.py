@@ -139,7 +139,7 @@ def refused(model: nn.Module, message: str, **arguments) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"at": ["bodies"]}, "unknown module of Tower 'bodies'. Did you mean 'body'"),
+        ({"at": ["bodies"]}, "unknown module of Tower 'bodies'.* Did you mean 'body'"),
         ({"at": []}, r"at=\[\]: expected paths of modules"),
         ({"at": 5}, "at=5: expected paths of modules"),
         ({"at": ["stem", 5]}, "expected paths of modules"),
@@ -152,7 +152,7 @@ def refused(model: nn.Module, message: str, **arguments) -> None:
         ({"at": ["stem"], "where": "block"}, "at= names modules, so that where= and stages="),
         ({"at": ["stem"], "stages": (1,)}, "at= names modules, so that where= and stages="),
         ({"at": ["stem"]}, "se does not fit 'stem' with its 6 channels: reduction=16 .*pass reduction <= 6"),
-        ({}, r"the blocks of Tower are not known \(known are timm's ConvNeXt, .*; torchvision's .*at=\["),
+        ({}, r"the blocks of Tower are not known \(known are timm's ByobNet, .*; torchvision's .*at=\["),
         ({"where": "stage"}, "the stages of Tower are not known"),
     ],
 )
@@ -333,7 +333,7 @@ def test_network_without_convolutions():
 
 def test_transformer_gives_tokens():
     model = timm.create_model("vit_tiny_patch16_224")
-    refused(model, r"'blocks.3' gives shape \(1, 197, 192\)", at=["blocks.3"])
+    refused(model, r"'norm' gives shape \(1, 197, 192\)", at=["norm"])
 
 
 @pytest.mark.parametrize("create", [timm.create_model, torchvision.models.get_model])

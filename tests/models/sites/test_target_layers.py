@@ -9,6 +9,8 @@ from torch import nn
 
 import foveate
 from foveate.errors import RequestError
+from foveate.evaluation.cam import cam_maps
+from foveate.evaluation.feature_maps import feature_map
 from foveate.models.sites.target_layers import default_layer, find_layer
 
 ENDS = {
@@ -31,7 +33,51 @@ ENDS = {
     ("ShuffleNetV2", "torchvision"): "stage4.3",
     ("DenseNet", "timm"): "features.norm5",
     ("DenseNet", "torchvision"): "features.norm5",
+    ("ViT", "timm"): "blocks.11.norm1",
+    ("ViT", "torchvision"): "encoder.layers.encoder_layer_11.ln_1",
+    ("Swin", "timm"): "norm",
+    ("Swin", "torchvision"): "permute",
+    ("MaxViT", "timm"): "stages.3.blocks.1",
+    ("CoAtNet", "timm"): "stages.3.blocks.1",
+    ("EfficientFormer", "timm"): "stages.3.blocks.4",
+    ("EfficientFormerV2", "timm"): "stages.3.blocks.3",
+    ("EfficientViT (MIT)", "timm"): "stages.3.blocks.2.local_module",
+    ("EfficientViT (MSRA)", "timm"): "stages.2.blocks.2",
+    ("FastViT", "timm"): "stages.3.blocks.1",
+    ("MobileViT", "timm"): "stages.4.1",
 }
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("maxvit_rmlp_pico_rw_256", {"img_size": 64}),
+        ("coatnet_pico_rw_224", {"img_size": 64}),
+        ("efficientformer_l1", {}),
+        ("mobilevit_xxs", {}),
+    ],
+)
+def test_heat_maps_of_hybrids_have_the_grid_of_the_layer(name, arguments):
+    pytest.importorskip("pytorch_grad_cam")
+    torch.manual_seed(0)
+    side = arguments.get("img_size", 224)
+    model = foveate.attach(timm.create_model(name, **arguments).eval(), "eca", where="block")
+    images = torch.rand(1, 3, side, side)
+    maps, _ = cam_maps(model, default_layer(model, images), images)
+    assert maps.shape == (1, side, side)
+    assert maps.isfinite().all()
+
+
+def test_maps_inside_of_maxvits_transformers_have_channels_last():
+    model = timm.create_model("maxvit_rmlp_pico_rw_256", img_size=64).eval()
+    for layer in ("stages.0.blocks.0.attn_grid", "stages.0.blocks.0.attn_grid.drop_path2"):
+        assert feature_map(model, layer, torch.zeros(1, 16, 8, 32), (64, 64)).shape == (1, 32, 16, 8)
+    assert feature_map(model, "stages.0.blocks.0", torch.zeros(1, 32, 16, 8), (64, 64)).shape == (
+        1,
+        32,
+        16,
+        8,
+    )
 
 
 @pytest.mark.parametrize(("family", "library"), FAMILIES)
@@ -43,6 +89,18 @@ def test_a_stage_of_one_pixel_is_passed_over():
     model = build("ResNet", "timm")
     assert default_layer(model, torch.zeros(1, 3, 64, 64)) == "layer4.1"
     assert default_layer(model, torch.zeros(1, 3, 32, 32)) == "layer3.1"
+
+
+@pytest.mark.parametrize(
+    ("family", "library", "layer"),
+    [("Swin", "timm", "layers.2.blocks.5"), ("Swin", "torchvision", "features.5.5")],
+)
+def test_a_stage_of_one_pixel_is_passed_over_with_channels_last_too(family, library, layer):
+    model = build(family, library)
+    images = torch.zeros(1, 3, 32, 32)
+    assert default_layer(model, images) == layer
+    assert feature_map(model, layer, torch.zeros(1, 2, 2, 384), (32, 32)).shape == (1, 384, 2, 2)
+    assert default_layer(model, torch.zeros(1, 3, 64, 64)) == ENDS[family, library]
 
 
 def test_attention_at_the_end_of_a_stage_does_not_move_it():

@@ -17,6 +17,7 @@ def test_names_and_calls() -> None:
         "dmsca(reduction=8)",
         "dmsca(kernel_sizes=[3,5],where=stage,stages=[1,2],identity_init=True)",
         'se(reduction=8,at=["features.3","features.8"])',
+        'se(at=["layer[23].*bn2"],exclude=["layer2.0"])',
     ],
 )
 def test_a_label_reads_back_as_itself(label: str) -> None:
@@ -27,6 +28,13 @@ def test_a_label_reads_back_as_itself(label: str) -> None:
 
 def test_one_module_needs_no_list() -> None:
     assert parse_candidates("se(at='features.3')") == parse_candidates("se(at=['features.3'])")
+
+
+def test_what_is_not_excluded_is_not_written_so_that_hashes_of_earlier_runs_stay() -> None:
+    given, without = parse_candidates("se(exclude=layer4), se")
+    assert given.model_dump(mode="json")["exclude"] == ["layer4"]
+    assert "exclude" not in without.model_dump(mode="json")
+    assert Candidate.model_validate(without.model_dump()) == without
 
 
 def test_yaml_lists_with_options() -> None:

@@ -27,7 +27,16 @@ BACKBONES = (
     "mobilenetv3_small_100",
     "mobilenetv3_large_100",
 )
-"""The backbones that foveate registers with each mechanism."""
+"""The backbones of maps, which foveate registers with each mechanism."""
+
+
+TOKEN_BACKBONES = (
+    "vit_small_patch16_224",
+    "deit3_small_patch16_224",
+    "swin_tiny_patch4_window7_224",
+)
+TOKEN_MECHANISMS = ("ca", "cbam", "dmsca", "se")
+"""The backbones of tokens, and the mechanisms that foveate registers them with."""
 
 
 class Registered(NamedTuple):
@@ -39,7 +48,10 @@ class Registered(NamedTuple):
 
 def registered_names() -> dict[str, Registered]:
     """Return the names BACKBONE_MECHANISM that foveate registers with timm."""
-    pairs = (Registered(backbone, mechanism) for backbone in BACKBONES for mechanism in mechanism_names())
+    pairs = [Registered(backbone, mechanism) for backbone in BACKBONES for mechanism in mechanism_names()]
+    pairs += [
+        Registered(backbone, mechanism) for backbone in TOKEN_BACKBONES for mechanism in TOKEN_MECHANISMS
+    ]
     return {f"{one.backbone}_{one.mechanism}": one for one in pairs}
 
 

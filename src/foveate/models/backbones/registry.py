@@ -8,6 +8,7 @@ The names are those of the table of mechanisms, and what attaches these is impor
 because the registration is part of every import of timm.
 """
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -37,11 +38,21 @@ default_cfgs = generate_default_cfgs(
 )
 
 
+FILTER_ARGUMENTS = {"timm.models.deit": {"adapt_layer_scale": True}}
+"""What timm's modules pass to the function that converts checkpoints, where they pass something."""
+
+
+LAST_OF_A_VIT = 3
+"""How many feature maps timm's ViTs give, the last ones, where none are chosen."""
+
+
 def _entrypoint(backbone: str, mechanism: str) -> Callable[..., nn.Module]:
     name = f"{backbone}_{mechanism}"
     plain = model_entrypoint(backbone)
     # The function by this name in timm's modules converts older and foreign layouts of checkpoints.
     rename = getattr(sys.modules[plain.__module__], "checkpoint_filter_fn", None)
+    if rename and plain.__module__ in FILTER_ARGUMENTS:
+        rename = functools.partial(rename, **FILTER_ARGUMENTS[plain.__module__])
 
     def build(**kwargs: Any) -> nn.Module:
         from foveate.models.sites.attach import attach
@@ -70,9 +81,11 @@ def _entrypoint(backbone: str, mechanism: str) -> Callable[..., nn.Module]:
         chosen = kwargs.pop("feature_cfg", {})
         model: Any = create(pretrained, **{**kwargs, "num_classes": 0})
         modules = [info["module"] for info in model.feature_info]
+        one_stage = len({info["reduction"] for info in model.feature_info}) == 1
         defaults = {
-            "out_indices": tuple(range(len(modules))),
-            "feature_cls": "getter",
+            "out_indices": LAST_OF_A_VIT if one_stage else tuple(range(len(modules))),
+            # Swin's maps have channels last, and timm's features of it too: the getter would turn them.
+            "feature_cls": "list" if str(getattr(model, "output_fmt", "")) == "NHWC" else "getter",
             "flatten_sequential": any("." in module for module in modules),
         }
         # The attention is in before timm's wrapper takes the network apart.

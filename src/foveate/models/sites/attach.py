@@ -17,13 +17,26 @@ from foveate.attention.custom import CustomMechanism
 from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
+from foveate.models.sites.frozen import warn_of_frozen_stages
 from foveate.models.sites.given import MechanismLike, read_given
-from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
+from foveate.models.sites.insertion import CHILD, has_attention, insert, record_grid, remove
+from foveate.models.sites.layouts import Spot, spots
 from foveate.models.sites.own import own_sites, remove_own, removed_own, restore_own
 from foveate.models.sites.selection import check_free, choose_sites
+from foveate.models.sites.token_grids import Layout
 from foveate.models.sites.wrappers import refuse_parallel
 
-__all__ = ["IdentityGate", "Placement", "attach", "attached", "detach", "place", "placements", "with_tuples"]
+__all__ = [
+    "IdentityGate",
+    "Placement",
+    "attach",
+    "attached",
+    "detach",
+    "insert_built",
+    "place",
+    "placements",
+    "with_tuples",
+]
 
 
 class IdentityGate(nn.Module):
@@ -69,6 +82,7 @@ def attach(
     identity_init: bool = False,
     *,
     at: str | Collection[str | Site] | Callable[[Site], bool] | None = None,
+    exclude: str | Collection[str] | None = None,
     example_input: Any = None,
     replace_own: bool = False,
     **options: Any,
@@ -86,17 +100,21 @@ def attach(
     Papers count four stages; in a network with five (MobileNets, EfficientNets) the first, at half the image
     size, comes before theirs. `at` can be a callable that keeps or drops each site.
 
-    In any other network, `at` names modules, such as "features.3"; attention is put after each. Their width
-    is found by one forward pass on `example_input` (see `measure_channels`). `at` also takes sites that
-    `sites` returned.
+    In any network, `at` names modules, such as "features.3"; attention is put after each. A string, or each
+    of several, is a path, or else an ending of paths ("conv3" is the conv3 of all blocks), or else a regular
+    expression that matches whole paths. `exclude` takes the same: no attention goes to these modules, nor
+    inside of them; it also narrows the known sites. The width of named modules is found by one forward pass
+    on `example_input` (see `measure_channels`). `at` also takes sites that `sites` returned.
 
     With `replace_own` the attention that the network has of its own, such as the squeeze-and-excitation of
     MobileNetV3, EfficientNet and RegNetY, is taken out, and the mechanism goes to its places; or to others,
-    if `where`, `stages` or `at` name them. `detach` puts the network's own attention back.
+    if `where`, `stages`, `at` or `exclude` name them. `detach` puts the network's own attention back.
 
     With `identity_init` the output of the network does not change at the start, and attention learns from
     the first step (see IdentityGate). `options` are the mechanism's. Its modules take the device, dtype and
     mode (train or eval) of the module at the site, and draw their weights from torch's global generator.
+
+    Attention that is added to a part that is frozen (requires_grad=False) learns, and a warning says where.
 
     Raises RequestError for an unknown mechanism, network, module or stage, a value that does not fit a site,
     a site that has attention already, `replace_own` where there is none, a model that is compiled, scripted
@@ -106,10 +124,11 @@ def attach(
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
     options = with_tuples(options)
     given = read_given(name)
-    if replace_own and where is None and stages is None and at is None:
+    if replace_own and where is None and stages is None and at is None and exclude is None:
         sites = own_sites(model, example_input)
     else:
-        sites = choose_sites(model, given.mechanism, where, stages, at, example_input)
+        sites = choose_sites(model, given.mechanism, where, stages, at, example_input, exclude)
+    warn_of_frozen_stages(model, [site.path for site in sites])
     wanted = [
         Placement(name, site.path, site.position, site.channels, identity_init, options, custom)
         for site, (name, custom) in zip(sites, given.for_sites(len(sites), options), strict=True)
@@ -138,9 +157,22 @@ def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
     except Exception:
         torch.set_rng_state(random)
         raise
-    for placement, module in zip(placements, built, strict=True):
-        insert(model, placement.path, module)
+    insert_built(model, built)
     return model
+
+
+def insert_built(model: nn.Module, built: Iterable[nn.Module]) -> None:
+    """Insert modules that carry their `placement`, each in the layout of the maps at its site."""
+    others = spots(model)
+    for module in built:
+        path = module.placement.path  # type: ignore[union-attr]
+        spot = others.get(path)  # type: ignore[arg-type]
+        insert(model, path, module, None if spot is None else _layout(model, spot))  # type: ignore[arg-type]
+
+
+def _layout(model: nn.Module, spot: Spot) -> Layout:
+    grid = record_grid(model, spot.source, spot.side) if spot.kind == "tokens" else None
+    return Layout(spot.kind, grid, spot.prefix)
 
 
 def detach(model: nn.Module) -> nn.Module:

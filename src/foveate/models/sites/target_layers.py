@@ -1,5 +1,6 @@
 """The layer for class activation maps: the end of the last stage, or the nearest equivalent."""
 
+import math
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = ["default_layer", "find_layer"]
 # Networks of tokens, and those that keep channels last. A ViT classifies by the class token alone, which the
 # other tokens no longer reach after the last attention: the layer is the input of that attention.
 LAYERS = {
+    "timm.models.maxxvit.MaxxVit": "stages.-1.blocks.-1",
     "timm.models.swin_transformer.SwinTransformer": "norm",
     "timm.models.swin_transformer_v2.SwinTransformerV2": "norm",
     "timm.models.vision_transformer.VisionTransformer": "blocks.-1.norm1",
@@ -37,16 +39,21 @@ def default_layer(model: nn.Module, images: Tensor | None = None) -> str:
     """
     check_model(model)
     model = unwrap(model)
+    ends = {site.path: site.channels for site in sites(model, "stage")}
     for cls in type(model).__mro__:
         if path := LAYERS.get(f"{cls.__module__}.{cls.__qualname__}"):
-            return resolve_path(model, path)
-    ends = [site.path for site in sites(model, "stage")]
+            path = resolve_path(model, path)
+            if len(ends) < 2:  # a ViT has one grid
+                return path
+            ends[path] = list(ends.values())[-1]
     if ends and images is None:
-        return ends[-1]
+        return list(ends)[-1]
     shapes = _shapes(model, images)
-    ends = ends or [path for path in shapes if path]
-    for path in reversed(ends):
-        shape = shapes.get(path, ())
+    for path, channels in reversed(ends.items()):
+        if path in shapes and math.prod(shapes[path][1:]) > channels:  # in each layout, tokens included
+            return path
+    for path in reversed([] if ends else [path for path in shapes if path]):
+        shape = shapes[path]
         if len(shape) == 4 and shape[2] * shape[3] > 1 and not _inside_attention(model, path):
             return path
     named = [path for path, shape in shapes.items() if path and len(shape) in (3, 4)][-8:]

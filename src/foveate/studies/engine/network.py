@@ -106,6 +106,7 @@ def attach_candidate(
             where=candidate.where,
             stages=candidate.stages,
             at=candidate.at,
+            exclude=candidate.exclude,
             identity_init=candidate.identity_init,
             replace_own=replace_own,
             **candidate.options,

@@ -39,9 +39,9 @@ OptionValue = bool | int | float | str | list[Any] | tuple[Any, ...] | None
 
 ALSO_BASELINE = (BASELINE, "baseline", "plain")
 """What the network without attention may be called where candidates are named; records have the first."""
-CUSTOM = ("path", "source")
-"""The fields of a mechanism of a person's own."""
-PLACEMENT = ("where", "stages", "at", "identity_init")
+LATER = ("exclude", "path", "source")
+"""Fields that are written only where they are given: the hashes of earlier runs have none of them."""
+PLACEMENT = ("where", "stages", "at", "exclude", "identity_init")
 SIZE = ("width", "extra_blocks")
 LONGEST_SHOWN = 200
 """An error quotes at most this many characters of a value."""
@@ -67,6 +67,7 @@ class Candidate(BaseModel):
     where: Literal["block", "stage"] | None = None
     stages: tuple[Whole, ...] | None = None
     at: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
     identity_init: bool = False
     width: Number = Field(default=1.0, gt=0)
     extra_blocks: Whole = Field(default=0, ge=0)
@@ -76,16 +77,15 @@ class Candidate(BaseModel):
     source: str | None = None
     usual_identity_init: bool = Field(default=False, exclude=True)
 
-    @field_validator("stages", "at", mode="before")
+    @field_validator("stages", "at", "exclude", mode="before")
     @classmethod
     def _several(cls, given: Any) -> Any:
         return (given,) if isinstance(given, int | str) else given
 
     @model_serializer(mode="wrap")
-    def _without_missing_source(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write `path` and `source` only of a mechanism of a person's own: earlier specs had neither."""
+    def _without_missing(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialise(self)
-        return {key: value for key, value in content.items() if key not in CUSTOM or value is not None}
+        return {key: value for key, value in content.items() if key not in LATER or value is not None}
 
     @property
     def mechanism(self) -> str:

@@ -1,0 +1,1 @@
+"""Where attention can go in a network, for a terminal."""
