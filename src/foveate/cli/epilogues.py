@@ -53,7 +53,8 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "foveate export studies/photos-resnet18/runs/0123456789abcdef",
         "foveate export dmsca.safetensors --format exported-program",
     ),
-    "list": ("foveate list", "foveate list --json mechanisms.json"),
+    "list": ("foveate list --json mechanisms.json", "foveate list se mine.py:MyAttention"),
+    "sites": ("foveate sites resnet50", "foveate sites swin_tiny_patch4_window7_224 --json sites.json"),
     "completion": (
         "foveate completion bash --out ~/.local/share/bash-completion/completions/foveate",
         "foveate completion fish --out ~/.config/fish/completions/foveate.fish",

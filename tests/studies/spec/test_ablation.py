@@ -95,7 +95,7 @@ def test_the_options_of_sgfa_reach_its_parts() -> None:
 @pytest.mark.parametrize(
     ("mechanism", "message"),
     [
-        ("se", "se has no parts that can be removed: ablate takes dmsca or sgfa"),
+        ("se", "se has no parts that can be removed: ablate takes dmsca, sgfa, or a class of your own"),
         ("dmsca(aa=False)", "the ablation itself sets aa"),
         ("dmsca(temperature=2)", "the ablation itself sets temperature"),
         ("none", "ablate takes a mechanism"),
