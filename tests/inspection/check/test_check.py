@@ -1,0 +1,158 @@
+"""`foveate check` on built-ins, on modules of other people, and on modules that are broken on purpose."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from check_modules import BROKEN, RIGHT
+from cover import cover
+from foveate import create_attention, list_attention
+from foveate.errors import RequestError
+from foveate.inspection.check.engine import JUDGES, check, judge
+from foveate.inspection.check.promises import PROMISES
+from foveate.inspection.check.subject import Broken, NotApplicable, Subject, factory_of
+from foveate.inspection.check.watch import watched
+
+FAST = [name for name, promise in PROMISES.items() if not promise.is_slow]
+SLOW = [name for name in PROMISES if name not in FAST]
+
+
+def test_every_promise_has_its_judge() -> None:
+    assert list(JUDGES) == list(PROMISES)
+
+
+@pytest.mark.parametrize("name", list_attention())
+def test_builtins_keep_every_promise_that_is_checked_in_a_moment(name: str) -> None:
+    record = check(factory_of(name), name, [16], only=FAST)
+    assert [(row.promise, row.input, row.found) for row in record.broken] == []
+    assert {row.promise for row in record.promises if row.verdict == "not applicable"} <= {"gradients"}
+
+
+@pytest.mark.parametrize(("promise", "name"), cover((p, n) for p in SLOW for n in list_attention()))
+def test_builtins_keep_every_slow_promise(promise: str, name: str) -> None:
+    assert judge(promise, Subject(factory_of(name), 16)) is None
+
+
+@pytest.mark.parametrize("style", RIGHT)
+def test_right_modules_of_others_break_nothing(style: str) -> None:
+    record = check(RIGHT[style], style, [16, 24], only=FAST)
+    assert [(row.promise, row.input, row.found) for row in record.broken] == []
+
+
+@pytest.mark.parametrize(("promise", "style"), cover((p, s) for p in SLOW for s in RIGHT))
+def test_right_modules_of_others_keep_the_slow_promises(promise: str, style: str) -> None:
+    outcome = judge(promise, Subject(RIGHT[style], 16))
+    assert outcome is None or (promise == "parallel" and isinstance(outcome, NotApplicable))
+
+
+@pytest.mark.parametrize("cause", BROKEN)
+def test_a_module_that_is_broken_on_purpose_is_caught_and_named(cause: str) -> None:
+    module, promise = BROKEN[cause]
+    record = check(module, module.__name__, [64], only=FAST)
+    rows = {row.promise: row for row in record.broken}
+    assert rows[promise].cause == cause
+    assert rows[promise].found
+    if cause not in ("gate without a bound", "parameter without a gradient"):  # of no line of the forward
+        assert rows[promise].place is not None
+        assert rows[promise].place.startswith("check_modules.py:")
+    assert bool(record.fatal) == (promise != "bounded" or len(rows) > 1)
+
+
+@pytest.mark.parametrize(
+    ("cause", "smallest"),
+    [
+        ("softmax over the batch", "(3, 64, 1, 1) float64 in eval"),
+        (
+            "pooling of a fixed size",
+            "(2, 64, 1, 1) float32 in eval, of the sizes tried it takes 7×7, 8×8 alone",
+        ),
+        ("tensor of a fixed dtype", "(2, 64, 1, 1) bfloat16 in eval"),
+        ("BatchNorm of one value", "(1, 64, 1, 1) float32 in training"),
+    ],
+)
+def test_the_smallest_input_that_breaks_a_promise_is_named(cause: str, smallest: str) -> None:
+    module, promise = BROKEN[cause]
+    outcome = judge(promise, Subject(module, 64))
+    assert isinstance(outcome, Broken)
+    assert outcome.given == smallest
+
+
+class SmallOnly(nn.Module):
+    """Right up to 5 columns; wider maps lose a column."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.shape[3] <= 5 else x[..., 1:]
+
+
+class FewChannels(nn.Module):
+    """Right for 64 channels alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.channels == 64 else x.sum()
+
+
+class TwoOutputs(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x
+
+
+def test_smallest_means_the_first_that_breaks_from_small_to_large() -> None:
+    odd, even = (judge(name, Subject(SmallOnly, 8)) for name in ("odd_maps", "shape"))
+    assert isinstance(odd, Broken)
+    assert isinstance(even, Broken)
+    assert (odd.given[:12], even.given[:12]) == ("(2, 8, 7, 7)", "(2, 8, 8, 8)")
+    record = check(FewChannels, "few", [96, 64], only=["shape"])
+    assert record.promises[0].input is not None
+    assert record.promises[0].input.startswith("(2, 96, 2, 2)")
+
+
+def test_what_returns_no_map_is_said_once_and_leaves_the_rest_not_applicable() -> None:
+    record = check(TwoOutputs, "two", [8], only=["shape", "gradcheck", "onnx"])
+    first, *others = record.promises
+    assert first.found == "the output is a tuple, expected a map"
+    assert [row.verdict for row in others] == ["not applicable"] * 2
+
+
+@pytest.mark.parametrize(("cause", "promise"), [("numpy inside", "compile"), ("numpy inside", "export")])
+def test_programs_name_what_they_cannot_follow(cause: str, promise: str) -> None:
+    outcome = judge(promise, Subject(BROKEN[cause][0], 16))
+    assert isinstance(outcome, Broken)
+    assert outcome.mistake is not None
+    assert outcome.mistake.cause == cause
+
+
+def test_costs_stand_beside_those_of_se_and_dmsca() -> None:
+    record = check(factory_of("eca"), "mine", [16], only=[])
+    assert record.fatal == []
+    assert [row.module for row in record.figures] == ["se", "dmsca", "mine"]
+    se, _, eca = record.figures
+    assert (se.latency_ratio, eca.parameters) == (1.0, 3)
+    assert record.figures_input == (8, 16, 14, 14)
+    assert eca.element_wise is not None
+    assert eca.element_wise > 16 * 14 * 14
+
+
+def test_unknown_promises_and_refused_channels_are_wrong_requests() -> None:
+    with pytest.raises(RequestError, match="Did you mean 'dtype'"):
+        check(factory_of("se"), "se", only=["dtypes"])
+    with pytest.raises(RequestError, match="reduction"):
+        check(factory_of("se"), "se", [4], only=["shape"])
+
+
+def test_a_watched_forward_of_a_builtin_shows_no_mistake() -> None:
+    allowed = {"tensor on a fixed device", "BatchNorm of one value"}
+    for name in list_attention():
+        module, x = create_attention(name, 16).eval(), torch.randn(3, 16, 5, 4)
+        assert {mistake.cause for mistake in watched(partial(module, x), x).mistakes} <= allowed, name
