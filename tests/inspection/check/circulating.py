@@ -67,11 +67,8 @@ class MyCBAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for part in self.order:
-            if part == "s":
-                gate = self.sa(x)
-            else:
-                gate = self.ca(x) if self.sigmoid else self.ca.scores(x)
-            x = gate * x
+            gate = self.sa if part == "s" else self.ca if self.sigmoid else self.ca.scores
+            x = gate(x) * x
         return x
 
 

@@ -8,9 +8,14 @@ from torch import Tensor, nn
 
 from foveate.inspection.check.subject import Broken, Outcome, Subject, written_input
 from foveate.inspection.check.watch import watched
+from foveate.records.check import Cause
 from foveate.torch_private import version_of
 
 __all__ = ["batch_independent", "deterministic", "in_torch", "independence_fault", "input_unchanged"]
+
+
+MANY = 11
+"""A size of the batch that no other dimension of a small map has."""
 
 
 def independence_fault(module: nn.Module, x: Tensor) -> str:
@@ -29,7 +34,10 @@ def batch_independent(subject: Subject) -> Outcome:
     for size in subject.sizes:
         x = subject.map(3, size, subject.precise)
         if fault := independence_fault(subject.build(dtype=subject.precise), x):
-            return subject.broken(x, fault, "softmax over the batch", "statistic over the batch")
+            # More images: where a dimension of 3 is reduced, it need not be the batch.
+            causes: tuple[Cause, ...] = ("softmax over the batch", "statistic over the batch")
+            mistake = subject.mistake(subject.map(MANY, size, subject.precise), *causes)
+            return Broken(written_input(x, training=False), fault, mistake)
     return None
 
 

@@ -112,7 +112,7 @@ def gradcheck_fault(module: nn.Module, x: Tensor) -> str:
             found = (gradient * direction).sum().item()
             if not abs(found - expected) <= 1e-5 + 1e-3 * abs(expected):
                 faults.append(
-                    f"the gradient by {key} is {found:.4g} along a line where the values rise by {expected:.4g}"
+                    f"the gradient by {key} is {found:.4g} along a line, the differences {expected:.4g}"
                 )
         if len(faults) == len(DIRECTIONS):
             return faults[0]

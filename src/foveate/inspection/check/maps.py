@@ -30,7 +30,7 @@ MODES = (False, True)
 def map_fault(module: nn.Module, x: Tensor, *, memory_format: torch.memory_format | None = None) -> str:
     """Return what is wrong with the output of `module` on x: "" if nothing is.
 
-    Its shape, dtype and device must be those of x, and its memory format, if one is given.
+    Its shape, dtype and device must be those of x, and its memory format, if one is given. It must be finite.
     """
     try:
         y = module(x)
@@ -44,6 +44,8 @@ def map_fault(module: nn.Module, x: Tensor, *, memory_format: torch.memory_forma
         return f"the output is {_name(y.dtype)}"
     if y.device != x.device:
         return f"the output is on {y.device}"
+    if not y.isfinite().all():
+        return f"the output has {int((~y.isfinite()).sum())} of {y.numel()} values that are not finite"
     if memory_format is not None and not y.is_contiguous(memory_format=memory_format):
         return f"the output is not {_name(memory_format)}: its strides are {y.stride()}"
     return ""

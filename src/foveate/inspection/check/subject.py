@@ -125,7 +125,7 @@ class Subject:
                 y = self.build()(x)
             except Exception:
                 continue
-            if isinstance(y, Tensor) and y.shape == x.shape:
+            if isinstance(y, Tensor) and y.shape == x.shape and y.isfinite().all():
                 taken.append(size)
         return tuple(taken)
 

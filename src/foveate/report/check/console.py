@@ -33,7 +33,7 @@ def check_console(record: CheckRecord) -> Group:
     lines: list[RenderableType] = [
         Text(check_headline(record), style="bold"),
         Text(
-            f"Maps of {channels} channels on {record.device}; of a broken promise the smallest input is named."
+            f"Maps of {channels} channels on {record.device}; with the smallest input that breaks a promise."
         ),
         Padding(
             terminal_table(

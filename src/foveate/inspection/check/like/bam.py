@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
-from foveate.inspection.check.like.equation import GATE_TEXTS, GATES, Equation, choice, pooled
+from foveate.inspection.check.like.equation import GATES, Equation, choice, gate_texts, pooled
 from foveate.inspection.check.like.weights import Role, Weights, norm_roles
 
 __all__ = ["BAMEquation"]
@@ -37,7 +37,7 @@ class BAMEquation(Equation):
         ("pool", "max"): "the channel branch is pooled only by maximum, not by mean",
         ("gate", "one for each branch"): "each branch has a sigmoid of its own",
         ("residual", "none"): "the output is the gated x alone, without x added to it",
-        **{("gate", value): text.format("the gate") for value, text in GATE_TEXTS.items()},
+        **gate_texts("gate", "the gate", "none", "hard sigmoid"),
     }
     SIZES: ClassVar = {"h": "reduction: the bottleneck has {found} channels in place of {own}"}
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from foveate.inspection.check.like.equation import GATE_TEXTS, GATES, Equation, choice, pooled
+from foveate.inspection.check.like.equation import GATES, Equation, choice, gate_texts, pooled
 from foveate.inspection.check.like.weights import Role, Weights, norm_roles
 
 __all__ = ["CBAMEquation"]
@@ -51,8 +51,8 @@ class CBAMEquation(Equation):
             "parallel",
         ): "other order of the gates: both weight x itself, neither sees the other's output",
         ("residual", "added"): "the output is x plus the gated x",
-        **{("channel_gate", value): text.format("the channel gate") for value, text in GATE_TEXTS.items()},
-        **{("spatial_gate", value): text.format("the spatial gate") for value, text in GATE_TEXTS.items()},
+        **gate_texts("channel_gate", "the channel gate", "none", "hard sigmoid"),
+        **gate_texts("spatial_gate", "the spatial gate", "none", "hard sigmoid"),
     }
     SIZES: ClassVar = {
         "h": "reduction: the bottleneck has {found} channels in place of {own}",

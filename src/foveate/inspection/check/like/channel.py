@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import conv1d
 
-from foveate.inspection.check.like.equation import ACTIVATIONS, GATE_TEXTS, GATES, Equation, choice, pooled
+from foveate.inspection.check.like.equation import ACTIVATIONS, GATES, Equation, choice, gate_texts, pooled
 from foveate.inspection.check.like.weights import Role, Weights, norm_roles
 
 __all__ = ["ECAEquation", "SEEquation"]
@@ -35,7 +35,7 @@ class SEEquation(Equation):
         ("activation", "none"): "no ReLU between the two layers",
         **POOLS,
         **RESIDUAL,
-        **{("gate", value): text.format("the gate") for value, text in GATE_TEXTS.items()},
+        **gate_texts("gate", "the gate", "none", "hard sigmoid", "tanh"),
     }
     SIZES: ClassVar = {"h": "reduction: the bottleneck has {found} channels in place of {own}"}
 
@@ -67,7 +67,7 @@ class ECAEquation(Equation):
         ("bias", "present"): "the convolution has a bias",
         **POOLS,
         **RESIDUAL,
-        **{("gate", value): text.format("the gate") for value, text in GATE_TEXTS.items()},
+        **gate_texts("gate", "the gate", "none", "hard sigmoid", "tanh"),
     }
     SIZES: ClassVar = {"k": "kernel: {found} weights over the channels in place of {own}"}
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from foveate.inspection.check.like.equation import ACTIVATIONS, GATE_TEXTS, GATES, Equation, choice
+from foveate.inspection.check.like.equation import ACTIVATIONS, GATES, Equation, choice, gate_texts
 from foveate.inspection.check.like.weights import Role, Weights, norm_roles
 
 __all__ = ["CoordinateEquation"]
@@ -42,7 +42,7 @@ class CoordinateEquation(Equation):
         ("pool", "both"): "rows and columns are pooled by mean and maximum, which are added",
         ("gates", "added"): "the gates of rows and columns are added in place of multiplied",
         ("residual", "added"): "the output is x plus the gated x",
-        **{("gate", value): text.format("each gate") for value, text in GATE_TEXTS.items()},
+        **gate_texts("gate", "each gate", "none", "hard sigmoid", "tanh"),
     }
     SIZES: ClassVar = {"h": "reduction: the bottleneck has {found} channels in place of {own}"}
 

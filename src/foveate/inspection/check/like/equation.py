@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from foveate.inspection.check.like.weights import Role, Weights
 
-__all__ = ["ACTIVATIONS", "GATES", "GATE_TEXTS", "Equation", "choice", "pooled", "variants"]
+__all__ = ["ACTIVATIONS", "GATES", "Equation", "choice", "gate_texts", "pooled", "variants"]
 
 GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -27,11 +27,16 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": functional.silu,
     "none": lambda x: x,
 }
-GATE_TEXTS = {
+_GATE_TEXTS = {
     "none": "missing sigmoid: {} multiplies by an unbounded number",
     "hard sigmoid": "{} ends in a hard sigmoid in place of the sigmoid",
     "tanh": "{} ends in a tanh in place of the sigmoid",
 }
+
+
+def gate_texts(part: str, name: str, *values: str) -> dict[tuple[str, Any], str]:
+    """Return the sentences on the other values of a gate, which they call `name`."""
+    return {(part, value): _GATE_TEXTS[value].format(name) for value in values}
 
 
 def choice(*values: Any) -> Any:

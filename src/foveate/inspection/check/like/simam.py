@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from foveate.inspection.check.like.equation import GATE_TEXTS, GATES, Equation, choice
+from foveate.inspection.check.like.equation import GATES, Equation, choice, gate_texts
 from foveate.inspection.check.like.weights import Role, Weights
 
 __all__ = ["SimAMEquation"]
@@ -23,7 +23,7 @@ class SimAMEquation(Equation):
     TEXTS: ClassVar = {
         ("variance", "M - 1"): "the variance is divided by M - 1 in place of M, so that a 1×1 map gives NaN",
         ("half", "none"): "the ½ is not added before the sigmoid",
-        **{("gate", value): text.format("the gate") for value, text in GATE_TEXTS.items()},
+        **gate_texts("gate", "the gate", "none", "hard sigmoid", "tanh"),
     }
 
     def of(self, builtin: nn.Module) -> "SimAMEquation":

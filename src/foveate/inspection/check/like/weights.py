@@ -31,7 +31,7 @@ class Role:
 
 
 def norm_roles(name: str, *channels: int | str) -> list[Role]:
-    """Return the roles of a batch norm over `channels`, or over one channel: its scale, shift and statistics."""
+    """Return the roles of a batch norm over `channels`, or over one channel: scale, shift, statistics."""
     return [Role(f"{name}.{kind.partition('.')[2]}", channels, kind) for kind in NORM]
 
 
