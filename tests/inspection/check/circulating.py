@@ -1,5 +1,6 @@
 """Built-ins as they circulate: code in the style of others, with the mistakes that it is known for."""
 
+import itertools
 import math
 
 import torch
@@ -115,15 +116,21 @@ class MyBAM(nn.Module):
     """The authors' layers: norms between them, biases everywhere."""
 
     def __init__(
-        self, channels: int, reduction: int = 16, dilation: int = 4, multiplied: bool = False
+        self,
+        channels: int,
+        reduction: int = 16,
+        dilation: int = 4,
+        multiplied: bool = False,
+        depth: tuple[int, int] = (1, 2),
     ) -> None:
         super().__init__()
         hidden = channels // reduction
-        self.channel = nn.Sequential(
-            nn.Linear(channels, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, channels)
-        )
+        mlp: list[nn.Module] = []
+        for before, after in itertools.pairwise([channels, *[hidden] * depth[0]]):
+            mlp += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]
+        self.channel = nn.Sequential(*mlp, nn.Linear(hidden, channels))
         layers: list[nn.Module] = [nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden), nn.ReLU()]
-        for _ in range(2):
+        for _ in range(depth[1]):
             layers += [
                 nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation),
                 nn.BatchNorm2d(hidden),

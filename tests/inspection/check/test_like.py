@@ -62,6 +62,18 @@ CASES: dict[str, Case] = {
         {"dilation": 2},
         {("norms", "between the layers"), ("biases", "all"), ("branches", "multiplied")},
     ),
+    "deeper bam": (
+        "bam",
+        partial(copies.MyBAM, dilation=2, depth=(3, 3)),
+        {},
+        {
+            ("norms", "between the layers"),
+            ("biases", "all"),
+            ("dilation", "2"),
+            ("hidden_layers", "3"),
+            ("dilated_layers", "3"),
+        },
+    ),
     "ca": ("ca", partial(copies.MyCA, bias=False), {}, set()),
     "authors' ca": ("ca", copies.MyCA, {}, {("embed_bias", "present")}),
     "ca with ReLU": ("ca", partial(copies.MyCA, bias=False, act=nn.ReLU), {}, {("activation", "relu")}),

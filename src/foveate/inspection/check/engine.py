@@ -2,7 +2,9 @@
 
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 import torch
 
@@ -59,7 +61,7 @@ JUDGES: dict[str, Judge] = {
     "onnx": programs.onnx,
     "parallel": parallel.parallel,
 }
-WITHOUT_A_MAP = ("shape", "odd_maps", "device")
+WITHOUT_A_MAP = ("shape", "device")
 """These say what is wrong with a module that takes no map at all; the others have nothing to run on."""
 
 
@@ -107,14 +109,14 @@ def check(
     )
     if only or _unfit(subjects[0]):
         return record
-    measured = figures(subjects[0], label, lambda done, total: on_progress("timing, in turns", done, total))
+    with _quietly():
+        measured = figures(subjects[0], label, partial(on_progress, "timing, in turns"))
     return record.model_copy(update={"figures": measured, "figures_input": figures_shape(subjects[0])})
 
 
 def judge(name: str, subject: Subject) -> Outcome:
     """Return the outcome of one promise; an error in it is what broke it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quietly():
         try:
             if name not in WITHOUT_A_MAP and (why := _unfit(subject)):
                 return NotApplicable(why)
@@ -123,16 +125,21 @@ def judge(name: str, subject: Subject) -> Outcome:
             raise
         except Exception as error:
             made = watched(subject.build)
-            return Broken(
-                "constructing it" if made.error else "a forward pass",
-                short(error),
-                made.first("CUDA call inside"),
-            )
+            given = "constructing it" if made.error else "a forward pass"
+            return Broken(given, short(error), made.first("CUDA call inside"))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Ignore warnings within the block: the module gives the same ones at each of many calls."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _unfit(subject: Subject) -> str:
     """Return why nothing can be run; "" if the module takes a map of any size."""
-    return "" if subject.sizes else "it took no map of the sizes tried (see the first rows)"
+    return "" if subject.sizes else "it took no map of the sizes tried (see the first row)"
 
 
 def _row(name: str, subjects: Sequence[Subject]) -> PromiseRow:

@@ -129,14 +129,9 @@ def gradcheck(subject: Subject) -> Outcome:
     if subject.precise != torch.float64:
         return NotApplicable("it does not run in float64, which finite differences need")
     size = next((size for size in subject.sizes if size[0] * size[1] >= 6), subject.sizes[-1])
-    for training in (False, True):
+    for training in (False,) if subject.draws else (False, True):
         x = subject.map(2, size, torch.float64)
         module = subject.build(training=training, dtype=torch.float64)
-        with seeded(0):
-            first = copy.deepcopy(module)(x.clone())
-        with seeded(1):
-            if not torch.equal(copy.deepcopy(module)(x.clone()), first):
-                return NotApplicable("it draws random numbers")
         try:
             fault = gradcheck_fault(module, x)
         except Exception as error:

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from foveate.inspection.check.subject import Broken, NotApplicable, Outcome, Subject, short, written_input
+from foveate.inspection.check.subject import (
+    Broken,
+    NotApplicable,
+    Outcome,
+    Subject,
+    seeded,
+    short,
+    written_input,
+)
 from foveate.inspection.check.watch import watched
 
 __all__ = [
@@ -108,7 +116,11 @@ def device(subject: Subject) -> Outcome:
     given = written_input(x, training=False, note="on the meta device")
     made = watched(subject.build)
     if made.error is not None:
-        return Broken("constructing it", short(made.error), made.first("CUDA call inside"))
+        cuda = made.first("CUDA call inside")
+        error = short(made.error)
+        return (
+            Broken("constructing it", error, cuda) if cuda else NotApplicable(f"it cannot be built: {error}")
+        )
     x, module = x.to("meta"), made.result.to("meta")
     seen = watched(lambda: module(x), x)
     mistake = made.first("CUDA call inside") or seen.first("CUDA call inside")
@@ -137,9 +149,12 @@ def channels_last(subject: Subject) -> Outcome:
     """A channels_last map gives the values that the contiguous one gives."""
     for size, training in itertools.product(subject.sizes, MODES):
         x, last = subject.map(2, size), torch.channels_last
-        expected = subject.build(training=training)(x.clone())
+        module, other = (subject.build(training=training) for _ in range(2))
         try:
-            y = subject.build(training=training).to(memory_format=last)(x.to(memory_format=last))
+            with seeded(0):
+                expected = module(x.clone())
+            with seeded(0):
+                y = other.to(memory_format=last)(x.to(memory_format=last))
             assert_close(y, expected)
         except Exception as error:
             return subject.broken(x, error, training=training, note="channels_last")

@@ -45,6 +45,8 @@ def parallel(subject: Subject) -> Outcome:
         pickle.dumps(subject.factory)
     except Exception as error:
         return NotApplicable(f"another process cannot build it: {short(error)}")
+    if subject.draws:
+        return NotApplicable("it draws random numbers in training, other ones in each process")
     x = subject.map(2, subject.ordinary_size)
     images = [torch.randn((2, 3, *subject.ordinary_size), generator=_generator(seed)) for seed in (0, 1)]
     network = _network(subject.factory, subject.channels)

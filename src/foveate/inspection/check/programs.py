@@ -40,9 +40,9 @@ def compile_fault(module: nn.Module, x: Tensor) -> str:
 
 def compiled(subject: Subject) -> Outcome:
     """torch.compile(fullgraph=True) gives the output and the gradients of the module."""
-    x = subject.map(2, subject.ordinary_size).requires_grad_()
-    if fault := compile_fault(subject.build(training=True), x):
-        return subject.broken(x, fault, *CAUSES, training=True)
+    x, training = subject.map(2, subject.ordinary_size).requires_grad_(), not subject.draws
+    if fault := compile_fault(subject.build(training=training), x):
+        return subject.broken(x, fault, *CAUSES, training=training)
     return None
 
 

@@ -1,8 +1,10 @@
-"""The promises of the contract: their names, what they say, and what needs them. Imports no torch."""
+"""The promises of the contract: what they say and what needs them. Imports neither torch nor pydantic."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from foveate.records.check import NeededFor
+if TYPE_CHECKING:
+    from foveate.records.check import NeededFor
 
 __all__ = ["PROMISES", "Promise"]
 
@@ -12,7 +14,7 @@ class Promise:
     """What is promised, and what fails without it; a slow promise takes seconds."""
 
     title: str
-    needed_for: NeededFor
+    needed_for: "NeededFor"
     is_slow: bool = False
 
 

@@ -28,7 +28,7 @@ class CheckSettings:
     """On which maps a module is checked, and for what.
 
     Attributes:
-        channels: Channels of the maps, separated by commas; slow promises are checked for the first alone.
+        channels: Channels of the maps, separated by commas; slow promises are checked for the fewest alone.
         only: Promises to check, separated by commas; by default all of them, and the costs.
         device: Device to check on: auto, cpu, cuda, cuda:N or mps.
     """

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from foveate.attention import create_attention
 from foveate.errors import first_line
-from foveate.inspection.check.watch import Mistake, watched
+from foveate.inspection.check.watch import Mistake, place_of, watched
 from foveate.models.sites.attach import with_tuples
 from foveate.records.check import Cause
 
@@ -85,9 +85,13 @@ def written_input(x: Tensor, *, training: bool, note: str = "") -> str:
 
 
 def short(error: object) -> str:
-    """Return the first line of an error, with its type, shortened."""
-    text = f"{type(error).__name__}: {first_line(error)}" if isinstance(error, Exception) else str(error)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    """Return the first line of an error, shortened, with its type and the line of the module that raised it."""
+    if not isinstance(error, Exception):
+        return str(error)
+    kind, line, place = type(error).__name__, first_line(error), place_of(error)
+    text = kind if line == kind else f"{kind}: {line}"
+    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return f"{text} ({place})" if place else text
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,16 @@ class Subject:
         except Exception:
             return torch.float32
         return torch.float64 if y.dtype == torch.float64 else torch.float32
+
+    @functools.cached_property
+    def draws(self) -> bool:
+        """Whether its output in training depends on random numbers, as with dropout."""
+        outputs = []
+        for seed in (0, 1):
+            module = self.build(training=True)
+            with seeded(seed):
+                outputs.append(module(self.map(2, self.ordinary_size)))
+        return not torch.equal(*outputs)
 
     def mistake(self, x: Tensor, *causes: Cause, training: bool = False) -> Mistake | None:
         """Run a forward pass of a new module on x, watched; return the first mistake of one of `causes`."""

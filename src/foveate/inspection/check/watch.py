@@ -1,6 +1,7 @@
 """Watch a forward pass operator by operator, and name the known mistakes in it with their file and line."""
 
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from foveate.records.check import Cause
 from foveate.torch_private import TorchDispatchMode, arguments_of, operator_of, storage_id, tree_leaves
 
-__all__ = ["Mistake", "watched"]
+__all__ = ["Mistake", "place_of", "watched"]
 
 TORCH, HERE = str(Path(torch.__file__).parent), str(Path(__file__).parent)
 HALVES = (torch.float16, torch.bfloat16)
@@ -75,6 +76,16 @@ def watched(call: Callable[[], Any], x: Tensor | None = None) -> Watched:
         except Exception as error:
             seen.error = error
     return seen
+
+
+def place_of(error: BaseException) -> str:
+    """Return file and line where an error left the code of the module; "" if it was never in any."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        name = frame.f_code.co_filename
+        if not name.startswith((TORCH, HERE, "<")):
+            place = f"{Path(name).name}:{line}"
+    return place
 
 
 def _place() -> str:

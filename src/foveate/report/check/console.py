@@ -32,9 +32,7 @@ def check_console(record: CheckRecord) -> Group:
     channels = listing([str(number) for number in record.channels])
     lines: list[RenderableType] = [
         Text(check_headline(record), style="bold"),
-        Text(
-            f"Maps of {channels} channels on {record.device}; with the smallest input that breaks a promise."
-        ),
+        Text(f"Maps of {channels} channels on {record.device}, from 1×1 up."),
         Padding(
             terminal_table(
                 ("promise", "needed for", ""),
@@ -46,6 +44,8 @@ def check_console(record: CheckRecord) -> Group:
             (1, 0),
         ),
     ]
+    if record.broken:
+        lines.append(Text("The smallest input found that breaks a promise, and what came out:"))
     for row in record.broken:
         lines += _finding(row)
     reasons: dict[str, list[str]] = {}

@@ -24,6 +24,8 @@ class BAMEquation(Equation):
     gate: str = choice("sigmoid", "none", "hard sigmoid", "one for each branch")
     residual: str = choice("added", "none")
     dilation: int = choice(4, 1, 2, 3)
+    hidden_layers: int = choice(1, 2, 3)
+    dilated_layers: int = choice(2, 1, 3, 4)
 
     TEXTS: ClassVar = {
         (
@@ -50,31 +52,39 @@ class BAMEquation(Equation):
         """Return the two layers of the channel branch and the four of the spatial one, with their norms."""
         layers: list[tuple[str, tuple[int | str, ...], tuple[int | str, ...]]] = [
             ("mlp0", ("h", channels), ("h",)),
-            ("mlp1", (channels, "h"), (channels,)),
+            *[(name, ("h", "h"), ("h",)) for name in self._hidden()],
+            ("last mlp", (channels, "h"), (channels,)),
             ("conv0", ("h", channels), ("h",)),
-            ("conv1", ("h", "h", 3, 3), ("h",)),
-            ("conv2", ("h", "h", 3, 3), ("h",)),
-            ("conv3", ("h",), ()),
+            *[(name, ("h", "h", 3, 3), ("h",)) for name in self._dilated()],
+            ("last conv", ("h",), ()),
         ]
         roles = []
         for name, weight, bias in layers:
-            is_last = name in ("mlp1", "conv3")
+            is_last = name.startswith("last")
             has_bias = self.biases == "all" or (self.biases == "all but the last" and not is_last)
             roles += [Role(name, weight), *[Role(f"{name}.bias", bias)] * has_bias]
             if self.norms == ("at the end" if is_last else "between the layers"):
                 roles += norm_roles(f"{name}.norm", *bias)
         return roles
 
+    def _hidden(self) -> list[str]:
+        return [f"mlp{index}" for index in range(1, self.hidden_layers)]
+
+    def _dilated(self) -> list[str]:
+        return [f"conv{index}" for index in range(1, self.dilated_layers + 1)]
+
     def __call__(self, x: Tensor, w: Weights) -> Tensor:
         """Add to x the product of x and the gate of both branches."""
-        channel = torch.relu(w.normalise("mlp0.norm", w.layer("mlp0", pooled(x, self.pool))))
-        channel = w.normalise("mlp1.norm", w.layer("mlp1", channel))
+        channel = pooled(x, self.pool)
+        for name in ("mlp0", *self._hidden()):
+            channel = torch.relu(w.normalise(f"{name}.norm", w.layer(name, channel)))
+        channel = w.normalise("last mlp.norm", w.layer("last mlp", channel))
         spatial = torch.relu(w.normalise("conv0.norm", w.layer("conv0", x)))
-        for name in ("conv1", "conv2"):
+        for name in self._dilated():
             kernel, d = w.tensors[name], self.dilation
             spatial = conv2d(spatial, kernel, w.get(f"{name}.bias"), padding=d, dilation=d)
             spatial = torch.relu(w.normalise(f"{name}.norm", spatial))
-        spatial = w.normalise("conv3.norm", w.layer("conv3", spatial))
+        spatial = w.normalise("last conv.norm", w.layer("last conv", spatial))
         if self.gate == "one for each branch":
             channel, spatial = torch.sigmoid(channel), torch.sigmoid(spatial)
         joined = channel * spatial if self.branches == "multiplied" else channel + spatial
