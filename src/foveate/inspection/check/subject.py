@@ -85,7 +85,7 @@ def written_input(x: Tensor, *, training: bool, note: str = "") -> str:
 
 
 def short(error: object) -> str:
-    """Return the first line of an error, shortened, with its type and the line of the module that raised it."""
+    """Return the first line of an error, shortened, with its type and the line of code that raised it."""
     if not isinstance(error, Exception):
         return str(error)
     kind, line, place = type(error).__name__, first_line(error), place_of(error)
