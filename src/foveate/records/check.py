@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from foveate.records.base import Count, Number, Record, Text
+from foveate.records.base import Count, Number, Record, Text, WholeRecord
 from foveate.records.environment import Environment
 
 __all__ = [
@@ -40,7 +40,7 @@ Cause = Literal[
 """The known reasons for which a promise is broken."""
 
 
-class PromiseRow(Record):
+class PromiseRow(WholeRecord):
     """One promise, and whether the module keeps it.
 
     Attributes:
@@ -93,7 +93,7 @@ class FigureRow(Record):
     latency_ratio: Number
 
 
-class CheckRecord(Record):
+class CheckRecord(WholeRecord):
     """What `foveate check` found; `figures` are on maps of `figures_input`, empty if nothing could run."""
 
     format: Count
@@ -126,7 +126,7 @@ class DifferenceRow(Record):
     text: Text
 
 
-class LikeRecord(Record):
+class LikeRecord(WholeRecord):
     """What `foveate check MODULE --like BUILTIN` found.
 
     Attributes:

@@ -145,6 +145,37 @@ def test_what_returns_no_map_is_said_once_and_leaves_the_rest_not_applicable() -
     assert [row.verdict for row in others] == ["not applicable"] * 2
 
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class OwnDevice(nn.Module):
+    """A device of its own, as scripts have one at their top."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.full((x.shape[1], 1, 1), 0.5).to(DEVICE)
+
+
+class PlainTensor(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = torch.ones(channels, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+def test_a_device_of_its_own_is_found_on_any_machine() -> None:
+    for module in (OwnDevice, PlainTensor):
+        outcome = judge("device", Subject(module, 8))
+        assert isinstance(outcome, Broken)
+        assert outcome.mistake is not None
+        assert outcome.mistake.cause in ("tensor on a fixed device", "CUDA call inside")
+    assert "scale is neither a parameter nor a buffer" in outcome.found
+
+
 class ReadsValues(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()

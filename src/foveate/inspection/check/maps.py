@@ -16,7 +16,7 @@ from foveate.inspection.check.subject import (
     short,
     written_input,
 )
-from foveate.inspection.check.watch import watched
+from foveate.inspection.check.watch import Mistake, watched
 
 __all__ = [
     "batch_of_one",
@@ -26,6 +26,7 @@ __all__ = [
     "map_fault",
     "memory_format",
     "odd_maps",
+    "plain_tensors",
     "shape",
 ]
 
@@ -131,7 +132,20 @@ def device(subject: Subject) -> Outcome:
         return None if is_kept else Broken(given, f"the output is on {seen.result.device}")
     if seen.first("numpy inside", "values read inside") or not subject.sizes:
         return NotApplicable("its forward reads values, which only a real device has")
-    return Broken(given, short(seen.error), seen.first("tensor on a fixed device"))
+    plain = plain_tensors(module)
+    found = f"; {plain[0]} is neither a parameter nor a buffer, so .to() leaves it behind" if plain else ""
+    mistake = Mistake("tensor on a fixed device", "") if plain else seen.first("tensor on a fixed device")
+    return Broken(given, f"{short(seen.error)}{found}", mistake)
+
+
+def plain_tensors(module: nn.Module) -> list[str]:
+    """Return the names of tensors that a module holds as plain attributes, which .to() does not move."""
+    return [
+        f"{path}.{name}" if path else name
+        for path, part in module.named_modules()
+        for name, value in vars(part).items()
+        if isinstance(value, Tensor)
+    ]
 
 
 def memory_format(subject: Subject) -> Outcome:

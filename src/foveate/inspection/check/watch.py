@@ -70,7 +70,7 @@ class Watched:
 def watched(call: Callable[[], Any], x: Tensor | None = None) -> Watched:
     """Carry out `call`, a forward pass of `x` or a construction, and note the known mistakes in it."""
     seen = Watched()
-    with _Functions(seen), _Operators(seen, x):
+    with _Functions(seen, x), _Operators(seen, x):
         try:
             seen.result = call()
         except Exception as error:
@@ -104,22 +104,25 @@ def _place() -> str:
 class _Functions(TorchFunctionMode):
     """Sees what never reaches an operator: calls of .cuda() and .numpy(), values that Python reads."""
 
-    def __init__(self, seen: Watched) -> None:
+    def __init__(self, seen: Watched, x: Tensor | None) -> None:
         super().__init__()
         self.seen = seen
+        self.device = "" if x is None else x.device.type
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        cause = _cause_of_call(func, args, kwargs)
+        cause = _cause_of_call(func, args, kwargs, self.device)
         if cause is not None:
             self.seen.mistakes.append(Mistake(cause, _place()))
         return func(*args, **kwargs)
 
 
-def _cause_of_call(func: Any, args: Any, kwargs: Any) -> Cause | None:
+def _cause_of_call(func: Any, args: Any, kwargs: Any, device: str) -> Cause | None:
+    """Return the mistake in a call of torch, if any; `device` is the type of the input's device."""
     name = getattr(func, "__name__", "")
     devices = [value for value in (*args[1:], kwargs.get("device")) if isinstance(value, str | torch.device)]
-    if name == "cuda" or any(str(device).startswith("cuda") for device in devices if _is_literal(device)):
+    kinds = {str(value).partition(":")[0] for value in devices} & {"cpu", "cuda", "mps", "xpu", "meta"}
+    if name == "cuda" or ("cuda" in kinds and (device != "cuda" or "cuda" in devices)):
         return "CUDA call inside"
     if name in ("numpy", "__array__"):
         return "numpy inside"
@@ -127,22 +130,15 @@ def _cause_of_call(func: Any, args: Any, kwargs: Any) -> Cause | None:
         return "values read inside"
     if name == "detach" or (name == "__get__" and getattr(func, "__self__", None) is Tensor.data):
         return "gradient cut by detach"
-    if name in CREATIONS and not kwargs.get("device") and torch.get_default_device().type == "cpu":
+    if name in CREATIONS and not kinds and device not in ("", "cpu"):
         return "tensor on a fixed device"
-    if name == "cpu" or any(_is_literal(device) for device in devices):
+    if name == "cpu" or (device and kinds - {device}):
         return "tensor on a fixed device"
     if name == "batch_norm" and _is_one_value(args, kwargs):
         return "BatchNorm of one value"
     if name in ("avg_pool2d", "max_pool2d"):
         return "pooling of a fixed size"
     return None
-
-
-def _is_literal(device: str | torch.device) -> bool:
-    """Return whether a device was written as text; one that was taken from a tensor is a torch.device."""
-    if not isinstance(device, str):
-        return False
-    return device.partition(":")[0] in ("cpu", "cuda", "mps", "xpu")
 
 
 def _is_one_value(args: Any, kwargs: Any) -> bool:

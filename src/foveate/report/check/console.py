@@ -19,12 +19,12 @@ def check_headline(record: CheckRecord) -> str:
     broken, fatal = record.broken, record.fatal
     if not broken:
         return f"{record.module} keeps {'its promise' if kept == 1 else f'all {kept} promises that apply'}"
-    needs = listing(sorted({row.needed_for for row in fatal}, reverse=True))
-    needed = (
-        f"; {len(fatal)} of them {'is' if len(fatal) == 1 else 'are'} needed for {needs}" if fatal else ""
-    )
-    end = needed or "; none of them is needed for training or shipping"
-    return f"{record.module} breaks {len(broken)} of {count(len(broken) + kept, 'promise')} that apply{end}"
+    if fatal:
+        needs = listing(sorted({row.needed_for for row in fatal}, reverse=True))
+        end = f"{len(fatal)} of them {'is' if len(fatal) == 1 else 'are'} needed for {needs}"
+    else:
+        end = "none of them is needed for training or shipping"
+    return f"{record.module} breaks {len(broken)} of {len(broken) + kept} promises that apply; {end}"
 
 
 def check_console(record: CheckRecord) -> Group:
