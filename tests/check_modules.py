@@ -1,11 +1,14 @@
 """Modules as people write them outside of foveate: three that are right, ten broken in known ways."""
 
+import threading
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["BROKEN", "RIGHT"]
+__all__ = ["ALSO_BROKEN", "BROKEN", "RIGHT"]
 
 
 class GlobalContext(nn.Module):
@@ -176,3 +179,89 @@ BROKEN = {
     "BatchNorm of one value": (SmallBatchNorm, "batch_of_one"),
 }
 """By its cause: the module, and the promise that it breaks."""
+
+
+class Without(nn.Module):
+    """A module without parameters; `f` is its forward."""
+
+    def __init__(self, f: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.f = f
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.f(x)
+
+
+def channels_first_strides(x: Tensor) -> Tensor:
+    """Take the memory of x for a contiguous map's."""
+    C, H, W = x.shape[1:]
+    return x * torch.sigmoid(x.as_strided(x.shape, (C * H * W, H * W, W, 1)))
+
+
+class Alternating(nn.Module):
+    """The second forward, as under checkpointing, is another function."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels, 1, 1))
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * torch.sigmoid(self.calls * self.scale)
+
+
+class Locked(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def forward(self, x: Tensor) -> Tensor:
+        with self.lock:
+            return x * torch.sigmoid(x)
+
+
+class Forgetful(nn.Module):
+    """What it learns in training lies in no state dict."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mean = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.mean = float(x.mean())
+        return x * torch.sigmoid(x - self.mean)
+
+
+class ReadsValues(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x) if x.mean().item() > 0 else x
+
+
+ALSO_BROKEN = {
+    "shape": lambda channels: Without(lambda x: x[..., 1:]),
+    "memory_format": lambda channels: Without(
+        lambda x: x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    ),
+    "channels_last": lambda channels: Without(channels_first_strides),
+    "deterministic": lambda channels: Without(lambda x: x * F.dropout(torch.ones_like(x))),
+    "gradcheck": lambda channels: Without(lambda x: x * torch.sigmoid(x.detach())),
+    "finite_full": lambda channels: Without(lambda x: x * torch.exp(x)),
+    "finite_bfloat16": lambda channels: Without(lambda x: x * torch.exp(x)),
+    "finite_float16": lambda channels: Without(lambda x: x * x.square().mean((1, 2, 3), keepdim=True)),
+    "finite_autocast": NoSigmoid,
+    "identity": InPlace,
+    "checkpointing": Alternating,
+    "deepcopy": Locked,
+    "pickle": Locked,
+    "state_dict": Forgetful,
+    "compile": ReadsValues,
+    "export": NumpyInside,
+    "onnx": NumpyInside,
+    "parallel": IdleParameter,
+}
+"""By the promise that a module breaks: those of which none of the ten above is made."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from check_modules import BROKEN, RIGHT
+from check_modules import ALSO_BROKEN, BROKEN, RIGHT
 from cover import cover
 from foveate import create_attention, list_attention
 from foveate.errors import RequestError
@@ -78,6 +78,26 @@ def test_a_module_that_is_broken_on_purpose_is_caught_and_named(cause: str) -> N
         assert rows[promise].place is not None
         assert rows[promise].place.startswith("check_modules.py:")
     assert bool(record.fatal) == (promise != "bounded" or len(rows) > 1)
+
+
+def test_each_promise_can_be_broken() -> None:
+    assert {promise for _, promise in BROKEN.values()} | set(ALSO_BROKEN) == set(PROMISES)
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [pytest.param(p, marks=[pytest.mark.full] * (p in ("parallel", "onnx"))) for p in ALSO_BROKEN],
+)
+def test_a_module_that_breaks_a_promise_is_caught(promise: str) -> None:
+    outcome = judge(promise, Subject(ALSO_BROKEN[promise], 16))
+    assert isinstance(outcome, Broken)
+    assert outcome.given.startswith("(2, 16, ")
+    assert outcome.found
+
+
+def test_what_cannot_be_copied_is_blamed_on_copies_alone() -> None:
+    record = check(ALSO_BROKEN["deepcopy"], "locked", [8], only=[*FAST, "export"])
+    assert [row.promise for row in record.broken] == ["deepcopy", "pickle"]
 
 
 @pytest.mark.parametrize(
@@ -176,14 +196,6 @@ def test_a_device_of_its_own_is_found_on_any_machine() -> None:
     assert "scale is neither a parameter nor a buffer" in outcome.found
 
 
-class ReadsValues(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(x) if x.mean().item() > 0 else x
-
-
 class NotANumber(nn.Module):
     """As SimAM's listing: a variance over M - 1 positions, of which a 1×1 map has none."""
 
@@ -197,7 +209,7 @@ class NotANumber(nn.Module):
 def test_programs_name_what_they_cannot_follow() -> None:
     for promise, module, cause in (
         ("export", BROKEN["numpy inside"][0], "numpy inside"),
-        ("compile", ReadsValues, "values read inside"),
+        ("compile", ALSO_BROKEN["compile"], "values read inside"),
     ):
         outcome = judge(promise, Subject(module, 16))
         assert isinstance(outcome, Broken)

@@ -167,9 +167,12 @@ def identity(subject: Subject) -> Outcome:
     return None
 
 
-def checkpoint_fault(module: nn.Module, x: Tensor) -> str:
-    """Return how output and gradients differ under activation checkpointing: "" if they do not."""
-    other = copy.deepcopy(module)
+def checkpoint_fault(module: nn.Module, x: Tensor, other: nn.Module | None = None) -> str:
+    """Return how output and gradients differ under activation checkpointing: "" if they do not.
+
+    `other` is the equal module that is checkpointed, by default a copy.
+    """
+    other = copy.deepcopy(module) if other is None else other
     try:
         with seeded(0):
             y = checkpoint(other, x.clone(), use_reentrant=False)
@@ -187,6 +190,7 @@ def checkpointing(subject: Subject) -> Outcome:
     """Activation checkpointing, which runs the forward a second time, gives the same gradients."""
     for size in subject.sizes:
         x = subject.map(2, size).requires_grad_()
-        if fault := checkpoint_fault(subject.build(training=True), x):
+        module, other = (subject.build(training=True) for _ in range(2))
+        if fault := checkpoint_fault(module, x, other):
             return subject.broken(x, fault, "input changed in place", "numpy inside", training=True)
     return None

@@ -21,14 +21,14 @@ TOLERANCE = 1e-4
 OTHER_SIZES = ((9, 4), (2, 11), (1, 1))
 
 
-def compile_fault(module: nn.Module, x: Tensor) -> str:
+def compile_fault(module: nn.Module, x: Tensor, other: nn.Module | None = None) -> str:
     """Return how the compiled `module` differs from it, in its output or a gradient: "" if it does not.
 
-    It is compiled as one graph by torch's own backend "aot_eager", which traces forward and backward and
-    generates no code.
+    `other` is the equal module that is compiled, by default a copy. It becomes one graph, by torch's own backend
+    "aot_eager", which traces forward and backward and generates no code.
     """
     torch.compiler.reset()
-    other = copy.deepcopy(module)
+    other = copy.deepcopy(module) if other is None else other
     try:
         y, expected = compile_whole(other, "aot_eager")(x), module(x)
         assert_close(y, expected)
@@ -41,7 +41,8 @@ def compile_fault(module: nn.Module, x: Tensor) -> str:
 def compiled(subject: Subject) -> Outcome:
     """torch.compile(fullgraph=True) gives the output and the gradients of the module."""
     x, training = subject.map(2, subject.ordinary_size).requires_grad_(), not subject.draws
-    if fault := compile_fault(subject.build(training=training), x):
+    module, other = (subject.build(training=training) for _ in range(2))
+    if fault := compile_fault(module, x, other):
         return subject.broken(x, fault, *CAUSES, training=training)
     return None
 

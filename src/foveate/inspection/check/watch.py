@@ -1,6 +1,7 @@
 """Watch a forward pass operator by operator, and name the known mistakes in it with their file and line."""
 
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from foveate.torch_private import TorchDispatchMode, arguments_of, operator_of, 
 __all__ = ["Mistake", "place_of", "watched"]
 
 TORCH, HERE = str(Path(torch.__file__).parent), str(Path(__file__).parent)
+PYTHON = sysconfig.get_paths()["stdlib"]
 HALVES = (torch.float16, torch.bfloat16)
 FULL = (torch.float32, torch.float64)
 
@@ -83,9 +85,15 @@ def place_of(error: BaseException) -> str:
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         name = frame.f_code.co_filename
-        if not name.startswith((TORCH, HERE, "<")):
+        if _is_of_the_module(name):
             place = f"{Path(name).name}:{line}"
     return place
+
+
+def _is_of_the_module(file: str) -> bool:
+    """Return whether a file is neither Python's own, nor torch's, nor of this package."""
+    is_pythons = file.startswith(PYTHON) and "site-packages" not in file
+    return not (is_pythons or file.startswith((TORCH, HERE, "<")))
 
 
 def _place() -> str:
@@ -93,7 +101,7 @@ def _place() -> str:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith((TORCH, HERE, "<")):
+        if _is_of_the_module(name):
             return f"{Path(name).name}:{frame.f_lineno}"
         if name.startswith(HERE) and frame.f_code is watched.__code__:
             return ""
