@@ -24,7 +24,7 @@ OTHER_SIZES = ((9, 4), (2, 11), (1, 1))
 def compile_fault(module: nn.Module, x: Tensor, other: nn.Module | None = None) -> str:
     """Return how the compiled `module` differs from it, in its output or a gradient: "" if it does not.
 
-    `other` is the equal module that is compiled, by default a copy. It becomes one graph, by torch's own backend
+    `other` is the equal module that is compiled, by default a copy. One graph is made of it, by the backend
     "aot_eager", which traces forward and backward and generates no code.
     """
     torch.compiler.reset()
