@@ -85,13 +85,15 @@ def check(
         on_progress: is told of the progress.
 
     Raises:
-        RequestError: an unknown promise, or `factory` refuses the channels with a RequestError.
+        RequestError: an unknown promise, or `factory` cannot build the module, unless a CUDA call is the reason.
     """
     for name in only:
         if name not in PROMISES:
             raise RequestError(unknown_name("promise", name, PROMISES, show=len(PROMISES)))
     device = torch.device(device)
     subjects = [Subject(factory, count, device) for count in sorted(set(channels))]
+    for subject in subjects:
+        _check_built(subject, label)
     chosen = [name for name in PROMISES if not only or name in only]
     rows = []
     for done, name in enumerate(chosen):
@@ -121,8 +123,6 @@ def judge(name: str, subject: Subject) -> Outcome:
             if name not in WITHOUT_A_MAP and (why := _unfit(subject)):
                 return NotApplicable(why)
             return JUDGES[name](subject)
-        except RequestError:
-            raise
         except Exception as error:
             made = watched(subject.build)
             given = "constructing it" if made.error else "a forward pass"
@@ -135,6 +135,18 @@ def _quietly() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def _check_built(subject: Subject, label: str) -> None:
+    """Raise RequestError for a module that cannot be built; one that calls CUDA meanwhile is judged instead."""
+    with _quietly():
+        made = watched(subject.build)
+    if made.error is None or made.first("CUDA call inside"):
+        return
+    if isinstance(made.error, RequestError):
+        raise made.error
+    what = f"{label} cannot be built for {subject.channels} channels"
+    raise RequestError(f"{what}: {short(made.error)}") from made.error
 
 
 def _unfit(subject: Subject) -> str:
