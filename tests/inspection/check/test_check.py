@@ -235,6 +235,24 @@ def test_costs_stand_beside_those_of_se_and_dmsca() -> None:
     assert eca.element_wise > 16 * 14 * 14
 
 
+class CudaAtTheStart(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fc = nn.Conv2d(channels, channels, 1).cuda()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.fc(x))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU takes it")
+def test_a_constructor_that_calls_cuda_is_judged_and_any_other_failure_refused() -> None:
+    record = check(CudaAtTheStart, "mine", [8], only=["shape", "device"])
+    assert [row.cause for row in record.promises] == ["CUDA call inside"] * 2
+    assert record.promises[0].input == "constructing it"
+    with pytest.raises(RequestError, match=r"mine cannot be built for 8 channels: TypeError.*kernel_size"):
+        check(lambda channels: nn.Conv2d(channels, channels), "mine", [8])
+
+
 def test_unknown_promises_and_refused_channels_are_wrong_requests() -> None:
     with pytest.raises(RequestError, match="Did you mean 'dtype'"):
         check(factory_of("se"), "se", only=["dtypes"])

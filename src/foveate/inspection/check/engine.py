@@ -85,7 +85,7 @@ def check(
         on_progress: is told of the progress.
 
     Raises:
-        RequestError: an unknown promise, or `factory` cannot build the module, unless a CUDA call is the reason.
+        RequestError: an unknown promise, or a module that cannot be built (unless a CUDA call is the reason).
     """
     for name in only:
         if name not in PROMISES:
@@ -138,7 +138,7 @@ def _quietly() -> Iterator[None]:
 
 
 def _check_built(subject: Subject, label: str) -> None:
-    """Raise RequestError for a module that cannot be built; one that calls CUDA meanwhile is judged instead."""
+    """Raise RequestError for a module that cannot be built; one that calls CUDA is judged instead."""
     with _quietly():
         made = watched(subject.build)
     if made.error is None or made.first("CUDA call inside"):

@@ -117,11 +117,7 @@ def device(subject: Subject) -> Outcome:
     given = written_input(x, training=False, note="on the meta device")
     made = watched(subject.build)
     if made.error is not None:
-        cuda = made.first("CUDA call inside")
-        error = short(made.error)
-        return (
-            Broken("constructing it", error, cuda) if cuda else NotApplicable(f"it cannot be built: {error}")
-        )
+        return Broken("constructing it", short(made.error), made.first("CUDA call inside"))
     x, module = x.to("meta"), made.result.to("meta")
     seen = watched(lambda: module(x), x)
     mistake = made.first("CUDA call inside") or seen.first("CUDA call inside")
