@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BROWSER := $(VENV)/.browser
 UV := uv==0.13.8
 
 .PHONY: compare test test-all check format docs lock bench results clean
@@ -12,10 +13,10 @@ compare: $(READY)  ## train four candidates × three seeds on the embedded digit
 
 TEST := $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-test: check  ## format, lint, types and the test suite, with a cover of each large product of cases
+test: check $(BROWSER)  ## format, lint, types and the test suite, with a cover of each large product of cases
 	$(TEST)
 
-test-all: check  ## the same with every case of every product, and more examples of each property
+test-all: check $(BROWSER)  ## the same with every case of every product, and more examples of each property
 	$(TEST) -m "" --hypothesis-profile full
 
 check: $(READY)
@@ -43,11 +44,17 @@ lock: $(READY)  ## resolve pyproject.toml anew
 
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "foveate needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@echo "Setting up $(VENV): 15 s with a warm cache of packages, several minutes on a first download …"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $(READY)
+
+# Chromium for the tests that open pages, where it may be installed. Tried once; without it these tests are skipped.
+$(BROWSER): $(READY)
+	-@$(BIN)/python tests/chromium.py
+	@touch $(BROWSER)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site

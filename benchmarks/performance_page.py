@@ -23,13 +23,13 @@ the gradients of the map and of the weights must be equal as well. The tolerance
 `tests/kernels/pass_cases.py`, or, if rounding in a whole mechanism adds up to more, four times the error of
 the equations in that dtype.
 
-**What is compared.** In each round every network of a row takes one step: the plain network (the baseline),
-the plain network again (which shows the noise), foveate's on the kernel path that `auto` takes, foveate's on
-the reference path ("its equations"), and timm's layer at the same sites with the same number of hidden
-channels (timm has no DMSCA, SGFA and SimAM). Weights are random, and those of the backbone are the same in
-all networks. Nothing is compiled. A training step is forward, cross-entropy, backward and SGD with momentum,
-all in the dtype. Peak memory is what torch's allocator holds for a network at the peak of a step. On a GPU,
-times are between device events, and an inference of one image replays a captured graph.
+**What is compared.** In each round every network of a row takes one step: the baseline, which has
+no attention, the baseline again (which shows the noise), foveate's on the kernel path that `auto` takes,
+foveate's on the reference path ("its equations"), and timm's layer at the same sites with the same number
+of hidden channels (timm has no DMSCA, SGFA and SimAM). Weights are random, and those of the backbone are the
+same in all networks. Nothing is compiled. A training step is forward, cross-entropy, backward and SGD with
+momentum, all in the dtype. Peak memory is what torch's allocator holds for a network at the peak of a step.
+On a GPU, times are between device events, and an inference of one image replays a captured graph.
 
 **How to read it.** `+8.3 % [7.9, 8.8] (7.1 … 9.9)`: the median over the rounds of the ratio of two times in
 the same round, its 95 % interval, and the quartiles of the rounds. A goal is *reached* if the whole interval
@@ -94,14 +94,16 @@ def _facts(record: dict[str, Any]) -> str:
 def _tables(record: dict[str, Any]) -> str:
     comparisons = record["comparisons"]
     tables = {
-        "DMSCA and SGFA, over plain": _price_table([found for found in comparisons if has_price(found)]),
-        "The others, over plain, timm's and their equations": _never_slower_table(
+        "DMSCA and SGFA, over the baseline": _price_table(
+            [found for found in comparisons if has_price(found)]
+        ),
+        "The others, over the baseline, timm's and their equations": _never_slower_table(
             [found for found in comparisons if not has_price(found)]
         ),
-        "Peak memory of a step, over plain": _memory_table(
+        "Peak memory of a step, over the baseline": _memory_table(
             [found for found in comparisons if found["peak_memory_over_plain"]]
         ),
-        "Beside torch.compile, over plain as it is": _compiled_table(comparisons),
+        "Beside torch.compile, over the baseline as it is": _compiled_table(comparisons),
         "Paths that were taken": _paths(comparisons),
         "First use: seconds of one call in a new process, in none of the figures above": _table(
             ["", "nothing was ever compiled", "a later process"],
@@ -119,7 +121,7 @@ def _price_table(comparisons: Sequence[Comparison]) -> str:
     for found in comparisons:
         cells = [change(found["over_plain"][name]) for name in (FOVEATE, EQUATIONS, AGAIN)]
         rows.append([_form(found), f"{found['ms_p50'][BASELINE]:.4g}", *cells, *judge(found)])
-    return _table(["", "plain, ms", "foveate", "its equations", "plain again", "goal", ""], rows)
+    return _table(["", "baseline, ms", "foveate", "its equations", "baseline again", "goal", ""], rows)
 
 
 def _never_slower_table(comparisons: Sequence[Comparison]) -> str:
@@ -128,7 +130,14 @@ def _never_slower_table(comparisons: Sequence[Comparison]) -> str:
         cells = [change(found["over_plain"][name]) for name in (FOVEATE, TIMM, AGAIN)]
         cells += [change(found["over_timm"]), change(found["over_equations"])]
         rows.append([_form(found), f"{found['ms_p50'][BASELINE]:.4g}", *cells, judge(found)[1]])
-    head = ["", "plain, ms", "foveate over plain", "timm's over plain", "plain again", "foveate over timm's"]
+    head = [
+        "",
+        "baseline, ms",
+        "foveate over the baseline",
+        "timm's over the baseline",
+        "baseline again",
+        "foveate over timm's",
+    ]
     return _table([*head, "foveate over its equations", "goal: never slower"], rows)
 
 
@@ -149,7 +158,7 @@ def _compiled_table(comparisons: Sequence[Comparison]) -> str:
         cells = [change((compiled.get(of) or {}).get("over_plain")) for of in (BASELINE, EQUATIONS)]
         if any(cells):
             rows.append([_form(found), *cells, change(found["over_plain"][FOVEATE])])
-    return _table(["", "plain, compiled", "the equations, compiled", "foveate, not compiled"], rows)
+    return _table(["", "baseline, compiled", "the equations, compiled", "foveate, not compiled"], rows)
 
 
 def _paths(comparisons: Sequence[Comparison]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any, NotRequired, TypedDict
 
-from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM
+from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM, printed
 
 LATENCY_GOALS = {
     ("dmsca", "inference"): 10.84,  # the article's figure
@@ -101,13 +101,16 @@ def _reached(ratios: Ratios, goal: float) -> str:
 
 def in_a_line(found: Comparison) -> str:
     """Return the figures of a comparison for a terminal."""
-    over = [f"{name} {change(found['over_plain'][name])}" for name in (FOVEATE, EQUATIONS, TIMM, AGAIN)]
-    said = ["over plain: " + ", ".join(part for part in over if not part.endswith(" "))]
+    over = [
+        f"{printed(name)} {change(found['over_plain'][name])}" for name in (FOVEATE, EQUATIONS, TIMM, AGAIN)
+    ]
+    said = ["over the baseline: " + ", ".join(part for part in over if not part.endswith(" "))]
     bases = [name for name in (TIMM, EQUATIONS) if found[f"over_{name}"]]
     said += [f"foveate over {name}: {change(found[f'over_{name}'])}" for name in bases]
     if memory := found["peak_memory_over_plain"]:
         said.append(
-            "peak memory over plain: " + ", ".join(f"{name} {percent(memory[name])}" for name in memory)
+            "peak memory over the baseline: "
+            + ", ".join(f"{name} {percent(memory[name])}" for name in memory)
         )
     goal, reached = judge(found)
     return "\n  ".join([*said, *([f"goal: {goal}. {reached}"] if goal else [])])

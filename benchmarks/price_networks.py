@@ -18,6 +18,7 @@ from foveate.profiling.spec import ProfileSpec, make_profile
 
 MECHANISMS = ("dmsca", "sgfa", "se", "cbam", "ca", "simam")
 BASELINE, AGAIN, FOVEATE, EQUATIONS, TIMM = "plain", "plain, again", "foveate", "equations", "timm"
+"""The contenders as records name them; `printed` is what a person reads."""
 
 IN_TIMM: dict[str, tuple[str, Callable[[Any], int]]] = {
     "se": ("se", lambda se: se.reduce.out_channels),
@@ -25,6 +26,11 @@ IN_TIMM: dict[str, tuple[str, Callable[[Any], int]]] = {
     "ca": ("coord", lambda ca: ca.embed[0].out_channels),
 }
 """timm's name of a mechanism, and the hidden channels of foveate's module, which timm's layer gets too."""
+
+
+def printed(name: str) -> str:
+    """Return the name of a contender, or the title of a unit, as a person reads it."""
+    return name.replace(BASELINE, "baseline")
 
 
 class Case(NamedTuple):

@@ -1,5 +1,6 @@
 """The pages that are written from the records that are kept: README.md's block and results/README.md."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from foveate.report.study.contrasts import contrasts_table, values_table
 from foveate.report.study.summary import Summary
 from keep import ROOT, Result, read_results
 
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
+    "Repository"
+]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 FEW_EPOCHS, CONVERGED = 30, 0.9
 """With fewer epochs, and a lower accuracy of the baseline than this, networks are not converged."""
@@ -47,8 +51,9 @@ def in_short(results: Mapping[str, Result]) -> str:
     parts = []
     for name, result in results.items():
         summary = result.summary
+        folder = f"[results/{name}]({REPOSITORY}/tree/main/results/{name})"
         parts += [
-            f"**{title(summary)}** ([results/{name}](results/{name})): {setting(summary)}",
+            f"**{title(summary)}** ({folder}): {setting(summary)}",
             summary.verdict[0],
             as_markdown(main_table(summary)).rstrip(),
             *undertrained(summary),

@@ -1,23 +1,36 @@
 """The start of the command `foveate`: Ctrl-C while the command line is being imported prints no traceback.
 
+Nor does a machine without the bench, the extra that the command needs: it prints one sentence.
+
 This module is outside the package, so that it can act before any part of the package is imported. What takes
 seconds to import is imported by the commands themselves (see `foveate.cli.process.loading`).
 """
 
 import os
 import signal
+import sys
 from typing import Any
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line (see foveate.cli.main); Ctrl-C before that exits with status 130."""
+    """Run the command line (see foveate.cli.main).
+
+    Before that, Ctrl-C exits with status 130, and a missing package of the bench with status 2.
+    """
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
-    from foveate.cli.main import main as run
+    try:
+        from foveate.cli.main import main as run
+    except ModuleNotFoundError as error:
+        from foveate.extras import without_bench
 
+        if (sentence := without_bench(error)) is None:
+            raise
+        print(f"foveate: {sentence}", file=sys.stderr)
+        sys.exit(2)
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     run()

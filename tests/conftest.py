@@ -18,6 +18,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from chromium import CHROMIUM, missing
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # more would be processes that import torch
 settings.register_profile("cover", deadline=None, database=None, max_examples=25)
@@ -25,6 +27,12 @@ settings.register_profile("full", deadline=None, database=None, max_examples=300
 settings.load_profile("cover")
 FILES = itertools.count(1)
 """Counts the files whose tests have ended."""
+
+
+def pytest_configure() -> None:
+    """Fail at once where a browser is required and there is none: skipped tests would not be noticed."""
+    if reason := missing(CHROMIUM, os.environ):
+        raise pytest.UsageError(reason)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

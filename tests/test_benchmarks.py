@@ -57,7 +57,7 @@ def test_figures_go_to_the_terminal_the_page_and_the_record(
     files = ["--write", str(tmp_path / "page.md"), "--json", str(tmp_path / "figures.json")]
     assert price.main([*SMALL, "--attention", "dmsca,se", *files]) == 0
     said = capsys.readouterr()
-    assert said.out.count("over plain: foveate ") == 4  # two mechanisms, two layouts
+    assert said.out.count("over the baseline: foveate ") == 4  # two mechanisms, two layouts
     assert (
         "equality: dmsca in cifar_resnet20, inference, batch 1 of 32×32, float32, channels_last" in said.err
     )

@@ -20,7 +20,11 @@ def test_the_site_is_built_strictly_with_every_page(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "not included in the" not in done.stderr  # nav
-    assert "make compare" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    start = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "make compare" in start
+    assert 'src="report.png"' in start
+    assert 'href="plugging-in/"' in start
+    assert "/main/" not in start  # README's links into the repository are links of the site
     names = (tmp_path / "api" / "index.html").read_text(encoding="utf-8")
     assert all(f'id="foveate.{name}"' in names for name in ("attach", "sites", "export", "kernel_paths"))
     assert "http" not in [

@@ -14,12 +14,14 @@ import foveate
 ROOT = Path(foveate.__file__).parent
 FREE = {
     "errors",
+    "extras",
     "files",
     "known_names",
     "lazy",
     "modes",
     "names",
     "notation",
+    "references",
     "torch_private",
     "version",
     "yaml_text",

@@ -25,51 +25,10 @@ from gpu_steps.accuracy import Progress, expected_seconds, progress  # noqa: E40
 from gpu_steps.packing import PACKED  # noqa: E402
 from gpu_steps.settings import dry_run, on_a_gpu  # noqa: E402
 from gpu_steps.units import CUT, DONE, FAILED, Records, Unit, plain  # noqa: E402
+from installed import hide_all_but  # noqa: E402
 
 ALL_DONE = "done: 22 of 22 units; left: 0, and 0 runs of the study of 6"
 SCRIPT = [sys.executable, str(ROOT / "benchmarks" / "on_gpu.py")]
-
-# Stands for the machine: what it does not have cannot be imported.
-BLOCKER = """
-import re, sys
-from importlib import metadata
-from importlib.machinery import PathFinder
-
-def closure(names):
-    known, queue = set(), list(names)
-    while queue:
-        name = re.sub(r"[-_.]+", "-", queue.pop()).lower()
-        if name in known:
-            continue
-        known.add(name)
-        try:
-            required = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        queue += [re.match(r"[\\w.-]+", line)[0] for line in required if "extra ==" not in line]
-    return known
-
-there = closure(THERE) | {name.lower() for name in WHEELS}
-owners = metadata.packages_distributions()
-
-class Bare:
-    finders = list(sys.meta_path)
-
-    def find_distributions(self, context):
-        for found in PathFinder.find_distributions(context):
-            if re.sub(r"[-_.]+", "-", found.metadata["Name"]).lower() in there:
-                yield found
-
-    def find_spec(self, name, path=None, target=None):
-        top = name.partition(".")[0]
-        of = {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners.get(top, [])}
-        if of and not of & there and top != "foveate":
-            return None
-        found = (finder.find_spec(name, path, target) for finder in self.finders)
-        return next((spec for spec in found if spec is not None), None)
-
-sys.meta_path[:] = [Bare()]
-"""
 
 
 def slice_of(out: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -96,9 +55,7 @@ def in_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH that takes away what a bare machine has not."""
     folder = tmp_path_factory.mktemp("bare")
-    names = f"THERE, WHEELS = {THERE!r}, {WHEELS!r}\n"
-    (folder / "sitecustomize.py").write_text(names + BLOCKER)
-    return folder
+    return hide_all_but(folder, THERE, WHEELS)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +150,7 @@ def test_what_was_measured_is_not_measured_again(
     assert done.out.splitlines()[-1] == ALL_DONE
     assert not list(again.rglob("weights.safetensors"))
     assert len(list(again.rglob("scores.safetensors"))) == 6
-    assert "### Beside torch.compile, over plain as it is" in page.read_text()
+    assert "### Beside torch.compile, over the baseline as it is" in page.read_text()
 
 
 @pytest.mark.slow

@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from foveate.errors import RequestError, WorkError
 from foveate.notation import NOTHING
@@ -23,6 +25,7 @@ from synthetic_transfer import write_record  # noqa: E402
 from keep import keep_results, read_results, without_paths  # noqa: E402
 from merge import merge_slices  # noqa: E402
 from pages import BEGIN, END, documents, identity_starts, undertrained  # noqa: E402
+from picture import BROWSERS, COLOURS, HEIGHT, WIDTH, draw_report, kept_page  # noqa: E402
 
 
 def accuracy(row: SummaryRow) -> str:
@@ -245,3 +248,23 @@ def test_wrong_requests(root):
     (root / "README.md").write_text("no marks")
     with pytest.raises(WorkError, match="one <!-- results:begin -->"):
         documents(root)
+
+
+def test_the_picture_is_of_a_study_that_readme_quotes():
+    kept = read_results()["digits"].summary
+    page = kept_page(kept)
+    assert kept.verdict[0] in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert kept.verdict[0] in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert page.count('class="live"') == 3
+    assert 'id="curves"' not in page
+
+
+@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no chromium on PATH")
+def test_the_picture_is_drawn_from_a_record_that_is_kept(tmp_path):
+    shutil.copytree(ROOT / "results" / "digits", tmp_path / "results" / "digits")
+    with Image.open(draw_report("digits", tmp_path)) as drawn, Image.open(ROOT / "docs/report.png") as there:
+        assert drawn.size == there.size == (WIDTH, HEIGHT)
+        assert drawn.mode == there.mode == "P"
+        assert 16 < len(drawn.getcolors()) <= COLOURS
+    with pytest.raises(RequestError, match="no study 'other': it has digits"):
+        draw_report("other", tmp_path)

@@ -55,6 +55,7 @@ NAMES = [
     "torch.nn.modules.module._global_forward_hooks",
     "torch.nn.modules.module._global_forward_pre_hooks",
     "torch.utils._python_dispatch.TorchDispatchMode",
+    "torch.utils._pytree.tree_flatten_with_path",
     "torch.utils._pytree.tree_leaves",
     "torch.utils._pytree.tree_map_only",
 ]

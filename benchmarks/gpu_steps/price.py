@@ -133,8 +133,8 @@ def _check(found: Tensor, eager: Tensor, plain: Tensor | None) -> float:
     away = 1.0 if plain is None else ((plain - eager).norm() / size).item()
     if not off <= max(FAR * away, 1e-4):
         raise WorkError(
-            f"the compiled network is off its uncompiled self by {off:.1e}, and plain is by {away:.1e}: "
-            "it is not timed"
+            f"the compiled network is off its uncompiled self by {off:.1e}, and the baseline is by "
+            f"{away:.1e}: it is not timed"
         )
     return off
 

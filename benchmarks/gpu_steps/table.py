@@ -7,7 +7,7 @@ from foveate.notation import count
 from gpu_steps import accuracy, breakdown, passes, price, proof, speed
 from gpu_steps.units import DONE, NEVER, Records, Unit
 from price_goals import change, percent
-from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM
+from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM, printed
 
 Found = dict[str, Any]
 WIDTH = 100
@@ -22,7 +22,7 @@ def lines(
     for unit in units:
         record = records.read(unit)
         left += record["status"] != DONE
-        rows.append(f"{_state(record):>14}  {unit.step:9}  {unit.title}")
+        rows.append(f"{_state(record):>14}  {unit.step:9}  {printed(unit.title)}")
         gist = _gist(unit.step, record["found"]) if record["status"] == DONE else record.get("error", "")
         if gist:
             rows.append(f"{'':27}{gist[: WIDTH * 2]}")
@@ -76,10 +76,12 @@ def _of_passes(found: Found) -> str:
 
 def _of_price(found: Found) -> str:
     if "what" in found:
-        return f"over plain: {change(found['over_plain'])}; compiled in {found['compile_seconds']} s"
+        return f"over the baseline: {change(found['over_plain'])}; compiled in {found['compile_seconds']} s"
     over = found["over_plain"]
-    said = [f"{name} {change(over[name])}" for name in (FOVEATE, EQUATIONS, TIMM, AGAIN) if over[name]]
-    return "over plain: " + ", ".join(said)
+    said = [
+        f"{printed(name)} {change(over[name])}" for name in (FOVEATE, EQUATIONS, TIMM, AGAIN) if over[name]
+    ]
+    return "over the baseline: " + ", ".join(said)
 
 
 def _of_breakdown(found: Found) -> str:

@@ -74,7 +74,11 @@ __getattr__, __dir__ = lazy_names(
 
 
 def explain(model: "nn.Module", images: "Tensor | None" = None) -> "list[SitePath]":
-    """Return `kernel_paths(model, images)`. Deprecated: `foveate explain` is the command for heat maps."""
+    """Return `kernel_paths(model, images)`, by its former name, which is deprecated.
+
+    The command `foveate explain` is another thing: it makes and scores heat maps of trained networks. What
+    Python has of it is `foveate.capture`, which records the maps that attention itself computes.
+    """
     from foveate.models.sites.kernel_paths import kernel_paths
 
     warnings.warn(

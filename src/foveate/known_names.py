@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
+
+from foveate.errors import RequestError
 
 __all__ = [
+    "GROUP",
     "MECHANISMS_TABLE",
     "NAMES_TABLE",
     "InstalledNames",
@@ -22,7 +26,11 @@ __all__ = [
     "mechanism_names",
     "mechanism_options",
     "names_in_table",
+    "registered_names",
 ]
+
+GROUP = "foveate.attention"
+"""The entry-point group in which a package registers its mechanisms, NAME = "package.module:Class"."""
 
 MECHANISMS_TABLE = Path(__file__).parent / "tables" / "mechanisms.json"
 NAMES_TABLE = MECHANISMS_TABLE.with_name("names.json")
@@ -50,12 +58,35 @@ class InstalledNames:
 
 
 def mechanism_names() -> tuple[str, ...]:
-    """Return the sorted names of all mechanisms."""
+    """Return the sorted names of foveate's mechanisms."""
     return tuple(_options())
 
 
+@lru_cache(maxsize=1)
+def registered_names() -> Mapping[str, str]:
+    """Return the mechanisms that installed packages register in the entry-point group `GROUP`.
+
+    The values are references, package.module:Class. Nothing is imported.
+
+    Raises:
+        RequestError: two packages register one name, or a package registers a name of foveate's.
+    """
+    from importlib import metadata  # which takes a while
+
+    found: dict[str, str] = {}
+    for entry in metadata.entry_points(group=GROUP):
+        if entry.name in mechanism_names() or found.get(entry.name, entry.value) != entry.value:
+            other = found.get(entry.name, "a mechanism of foveate")
+            raise RequestError(
+                f"an installed package registers the attention mechanism {entry.name!r} as {entry.value}, "
+                f"and that name is {other}: uninstall one of the packages"
+            )
+        found[entry.name] = entry.value
+    return MappingProxyType(found)
+
+
 def mechanism_options(name: str) -> Mapping[str, OptionDefault]:
-    """Return the options of the mechanism called `name` with their defaults."""
+    """Return the options of foveate's mechanism called `name` with their defaults."""
     return _options()[name]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.modules import module as module_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_flatten_with_path, tree_leaves, tree_map_only
 
 __all__ = [
     "TorchDispatchMode",
@@ -30,6 +30,7 @@ __all__ = [
     "has_dispatch_mode",
     "is_compiled_in_place",
     "is_transformed",
+    "leaves_by_path",
     "operator_of",
     "parameters_of",
     "recompile_limit",
@@ -85,6 +86,21 @@ def forward_hooks_of(module: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]
 def global_forward_hooks() -> tuple[dict[int, Any], dict[int, Any]]:
     """Return the tables of the forward hooks and the forward pre-hooks that run for all modules."""
     return module_hooks._global_forward_hooks, module_hooks._global_forward_pre_hooks
+
+
+# Nested lists, tuples and dicts.
+
+
+def leaves_by_path(tree: Any) -> list[tuple[tuple[str | int, ...], Any]]:
+    """Return the leaves of a nested structure in torch's order, each with the keys and indices on its way."""
+    leaves, _ = tree_flatten_with_path(tree)
+    return [(tuple(map(_step, path)), leaf) for path, leaf in leaves]
+
+
+def _step(key: Any) -> str | int:
+    if hasattr(key, "idx"):  # of a sequence
+        return int(key.idx)
+    return str(getattr(key, "key", getattr(key, "name", key)))  # of a mapping; of a named tuple
 
 
 # Compiling.

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from foveate import create_attention, list_attention
+from foveate.attention.explanations import EXPLANATIONS, explain_intermediate
 from foveate.attention.intermediates import intermediate, recording
 from foveate.kernels import only_reference
 
@@ -54,6 +55,20 @@ def test_every_mechanism_records_its_maps_by_name(build, name):
     y, recorded = run_recorded(module, x)
     assert {key: tuple(torch.as_tensor(value).shape) for key, value in recorded.items()} == MAPS[name]
     torch.testing.assert_close(y, module(x))
+
+
+@every_mechanism
+def test_every_map_is_explained_and_nothing_else_is(build, name):
+    module = build(name).eval()
+    _, recorded = run_recorded(module, torch.randn(2, 8, 5, 4))
+    assert EXPLANATIONS[name].keys() == recorded.keys()
+    for key in recorded:
+        assert explain_intermediate(module, key) == EXPLANATIONS[name][key]
+        assert EXPLANATIONS[name][key].endswith(".")
+
+
+def test_of_a_class_of_ones_own_only_the_name_is_stated():
+    assert explain_intermediate(torch.nn.ReLU(), "heat") == "Recorded as heat by ReLU."
 
 
 def test_the_maps_are_those_of_the_equations():

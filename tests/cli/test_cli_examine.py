@@ -21,7 +21,7 @@ def study(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 COMMANDS = {
     "robustness": ["--corruptions", "brightness,gaussian_noise", "--severities", "1,5"],
     "explain": ["--show", "2", "--limit", "6"],
-    "transfer": ["--to", "digits", "--how", "probe", "--images", "60", "--train-fraction", "0.1"],
+    "transfer": ["--to", "digits", "--how", "probe", "--limit", "60", "--train-fraction", "0.1"],
 }
 
 
@@ -84,6 +84,10 @@ def test_a_run_by_itself_has_a_page_of_its_own(
         (["robustness", "STUDY", "--corruptions", "fogg"], "fog"),
         (["robustness", "STUDY", "--severities", "6"], "6"),
         (["explain", "STUDY", "--method", "gradcam+"], "gradcam++"),
+        (
+            ["explain", "STUDY", "--layer", "layer9"],
+            "unknown layer of CifarResNet 'layer9'. Did you",
+        ),
         (["transfer", "STUDY", "--to", "digits", "--how", "prob"], "probe"),
         (["transfer", "STUDY", "--to", "digits", "--how", "direct"], "--classes"),
         (["look", "nowhere"], "nowhere"),
@@ -104,8 +108,8 @@ def test_wrong_requests_end_with_2(
 def test_networks_that_were_left_out_end_with_1(
     study: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--layer", "layer9", "--limit", "3"]
+    arguments = ["--layer", "fc", "--limit", "3"]
     assert in_process("explain", str(study), *arguments, folder=study.parent) == 1
     said = capsys.readouterr().err
     assert "nothing could be examined" in said
-    assert "unknown layer of CifarResNet 'layer9'. Did you mean 'layer" in said
+    assert "layer 'fc' of CifarResNet" in said

@@ -1,7 +1,9 @@
 """The flags of every command: their names, their defaults, their help, and what is refused."""
 
+import inspect
 import io
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,16 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import Group
 from rich.console import Console
 
+from foveate.cli.epilogues import EXAMPLES
 from foveate.cli.main import COMMANDS, app
+from foveate.errors import RequestError
 from foveate.inspection.check.settings import CheckSettings
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
-from foveate.inspection.settings import ExaminationSettings
+from foveate.inspection.settings import ExaminationSettings, OtherImages
 from foveate.inspection.transfer.settings import FINE_TUNING, TransferSettings
 from foveate.profiling.settings import ProfileSettings
 from foveate.studies.engine.machine import MachineSettings
+from foveate.studies.spec import flag_groups
 from foveate.studies.spec.defaults import ADJUST, FAMILY, GROW, SEEDS, TRIALS
 from foveate.studies.spec.request import (
     Compared,
@@ -28,12 +34,13 @@ from foveate.studies.spec.request import (
     StudyKeys,
     Subject,
 )
+from foveate.training.recipe_keys import RECIPE_KEYS
 
-EXAMINATION = "--out --device --threads --json"
+EXAMINATION = "--out --device --threads --trust-code --json"
 STUDY = (
-    "--data --backbone --seeds --pretrained --weights --image-size --upscale --skip-broken --train-fraction "
-    "--image-column --label-column --adjust --family --control --grow --recipe --epochs --batch-size "
-    "--learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
+    "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
+    "--train-fraction --image-column --label-column --adjust --family --control --grow --recipe --epochs "
+    "--batch-size --learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
     "--against --out --json"
 )
 FLAGS = {
@@ -42,17 +49,17 @@ FLAGS = {
     "sweep": f"--search --trials --storage --study {STUDY}",
     "plan": f"--attention --backbones --ablate --sweep --values --spread {STUDY}",
     "explain": f"--images --data --method --layer --boxes --masks --mask-object --limit --show --road "
-    f"{EXAMINATION}",
+    f"--image-column --label-column {EXAMINATION}",
     "robustness": "--data --corruptions --severities --noise --prepared --classes --attacks --eps "
-    f"--attack-images --images --seed {EXAMINATION}",
-    "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --images --seeds "
-    f"{EXAMINATION}",
-    "look": "--host --port --data --device",
-    "profile": "--backbone --attention --image-size --batch-size --device --dtype --memory-format --mode "
-    "--compile --graph --path --threads --detail --seconds --out --json",
+    f"--attack-images --limit --seed --image-column --label-column {EXAMINATION}",
+    "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --limit --seeds "
+    f"--image-column --label-column {EXAMINATION}",
+    "look": "--host --port --data --device --trust-code",
+    "profile": "--backbone --attention --replace-own --image-size --batch-size --device --dtype "
+    "--memory-format --mode --compile --graph --path --threads --detail --seconds --out --json",
     "check": "--channels --only --device --like --json",
     "report": "--against --out --json",
-    "export": "--format --out --image-size --json",
+    "export": "--format --out --image-size --output-names --trust-code --json",
     "list": "--json",
     "completion": "--out",
 }
@@ -62,8 +69,8 @@ SETTINGS = {
     "ablate": SHARED,
     "sweep": (SearchSettings, *SHARED),
     "plan": (Subject, *SHARED),
-    "explain": (ExplainSettings, ExaminationSettings),
-    "robustness": (RobustnessSettings, ExaminationSettings),
+    "explain": (ExplainSettings, OtherImages, ExaminationSettings),
+    "robustness": (RobustnessSettings, OtherImages, ExaminationSettings),
     "transfer": (TransferSettings, ExaminationSettings),
     "profile": (ProfileSettings,),
     "check": (CheckSettings,),
@@ -75,8 +82,9 @@ RESOLVED_LATER = {
     (StudyKeys, "grow"): GROW,
     (SearchSettings, "trials"): TRIALS,
     (TransferSettings, "epochs"): FINE_TUNING["epochs"],
+    (TransferSettings, "how"): None,
 }
-"""Defaults of attributes that are None until it is known that nothing else says otherwise."""
+"""Defaults of attributes that are empty until it is known that nothing else says otherwise."""
 
 
 def help_of(command: str, columns: int = 80) -> str:
@@ -96,10 +104,12 @@ def help_by_flag(text: str) -> dict[str, str]:
 
 
 def written(value: Any) -> str | None:
-    """A default as help shows it; None, an empty one and a switch that is off are not shown."""
-    if value is None or value is False or value == ():
+    """A default as help shows it; None is not shown."""
+    if value is None:
         return None
-    values = value if isinstance(value, tuple) else (value,)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    values = (value or ("none",)) if isinstance(value, tuple) else (value,)
     return ",".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)
 
 
@@ -123,6 +133,75 @@ def test_help_fits_80_columns(command: str) -> None:
     text = help_of(command)
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_every_flag_and_argument_says_what_holds_without_it(command: str) -> None:
+    text = help_of(command, columns=400)
+    arguments = re.findall(r"│ [* ]*[A-Z_]{2,} +(.*?) *│", text)
+    for said in [*help_by_flag(text).values(), *arguments]:
+        assert re.search(r"\[default: .+\]|\[required\]|[Bb]y default ", said), said
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_the_flags_stand_in_groups(command: str) -> None:
+    headings = re.findall(r"^╭─ (.*?) ─+╮$", help_of(command), re.MULTILINE)
+    ordered = [group._name for group in vars(flag_groups).values() if isinstance(group, Group)]
+    known = ["Arguments", "Options", *ordered]
+    assert headings == sorted(headings, key=known.index)
+    sizes = [len(re.findall(r"^│ [* ]*--", part, re.M)) for part in help_of(command).split("╭─ ")]
+    assert max(sizes) <= 8
+
+
+def texts_of_help(command: str) -> list[str]:
+    """The description of a command, and the help of its arguments and flags, as they stand in the source."""
+    arguments = [
+        one for one in app[command].assemble_argument_collection() if one.parameter.show is not False
+    ]
+    described = (inspect.getdoc(COMMANDS[command]) or "").split("\n\n")
+    return [" ".join(text.split()) for text in [*described, *(one.parameter.help or "" for one in arguments)]]
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_help_is_printed_as_it_is_written(command: str) -> None:
+    """Brackets, stars and underscores are no markup: [x0, y0, x1, y1] is shown."""
+    shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", help_of(command, columns=400)).split())
+    texts = texts_of_help(command)
+    assert sum(map(bool, texts)) >= 2
+    for text in texts:
+        assert text in shown
+
+
+def test_the_form_of_boxes_is_shown() -> None:
+    assert "[x0, y0, x1, y1]" in help_by_flag(help_of("explain", columns=400))["--boxes"]
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_help_has_two_examples_that_can_be_typed(command: str) -> None:
+    lines = help_of(command).splitlines()
+    for example in EXAMPLES[command]:
+        assert all(len(line) <= 80 and line in map(str.rstrip, lines) for line in example.splitlines())
+        program, *typed = shlex.split(example.replace("\\\n", ""))
+        assert program == "foveate"
+        assert app.parse_args(typed)[0] is COMMANDS[command]
+
+
+def test_help_has_the_keys_of_set_with_defaults_and_meanings() -> None:
+    for command, flags in FLAGS.items():
+        shown = help_of(command, columns=200)
+        for key, (default, meaning) in RECIPE_KEYS.items():
+            assert bool(re.search(rf"^ {key}={default} +{re.escape(meaning)} *$", shown, re.M)) == (
+                "--set" in flags.split()
+            )
+
+
+def test_the_old_name_of_limit_is_taken_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["robustness", "a"], ["transfer", "a", "--to", "digits"]):
+        assert app.parse_args([*command, "--images", "6"])[1].arguments["old_limit"] == 6
+        assert app.parse_args([*command, "--limit", "6"])[1].arguments["settings"].limit == 6
+        with pytest.raises(RequestError, match="--limit must be a whole number of at least 1, got 0"):
+            app([*command, "--images", "0"])
+        assert "--images N is now --limit N" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", SETTINGS)

@@ -7,9 +7,12 @@ import pytest
 from rich.console import Console
 
 from foveate.cli.bar import shown_on
+from foveate.cli.console import PrintableConsole
 from foveate.cli.progress import ProgressWatch
 from foveate.cli.times import Pace, times
 from foveate.records.metric import CLASSIFICATION
+from foveate.report.core.console import terminal_table
+from foveate.report.core.tables import Cell
 from foveate.studies.engine.watch import WaitingRun
 
 RUNS = [WaitingRun(f"{label}, seed 0", label) for label in ("none", "se")]
@@ -31,7 +34,7 @@ def clock() -> Clock:
 
 
 def console(*, terminal: bool) -> Console:
-    return Console(file=io.StringIO(), force_terminal=terminal, width=120, highlight=False, _environ={})
+    return PrintableConsole(file=io.StringIO(), force_terminal=terminal, width=120)
 
 
 def written(console: Console) -> str:
@@ -110,3 +113,28 @@ def test_what_was_done_before_does_not_speed_the_pace(clock: Clock) -> None:
     assert pace.remaining(100) == pytest.approx(40)
     clock.now += 5
     assert pace.remaining(100) == pytest.approx(35)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_names_with_brackets_and_colons_are_printed_as_they_are(terminal: bool) -> None:
+    name, run = "[bold]photos[/bold] :cat: [x0, y0]", "dmsca(kernel_sizes=[3,5]), seed 0"
+    there = console(terminal=terminal)
+    with ProgressWatch(there) as watch:
+        watch.reading(name)
+        watch.note(name)
+        watch.fetching(name)
+        watch.planned(2, 1)
+        watch.waiting([WaitingRun(run, run)], 1)
+        watch.step(run, 1, 10, 1, 100, None)
+        watch.bars.refresh()
+        watch.finished(run, CLASSIFICATION.primary, 0.9, 90.0)
+        watch.failed(run, name)
+    with shown_on(there) as on_progress:
+        on_progress(name, 1, 2, "[x0]")
+    there.print(name)
+    there.print(terminal_table([name], [[name], [Cell(name, "[x1]")]], title=name))
+    said = " ".join(written(there).split())
+    assert said.count(name) >= 8
+    assert said.count(run) >= 2
+    assert "[x1]" in said
+    assert "\\[" not in said

@@ -17,9 +17,9 @@ from foveate.data.corruptions.digital import elastic_transform
 from foveate.data.corruptions.filters import blur, pad_mirrored, smear, zoom_in
 from foveate.data.corruptions.frost import frost, frost_sheets
 from foveate.data.corruptions.noise import impulse_noise, shot_noise
-from foveate.data.corruptions.severities import SEVERITIES, published_set
 from foveate.data.corruptions.weather import plasma
 from foveate.errors import RequestError
+from foveate.records.severities import SEVERITIES, published_set
 
 LEVEL = 1 / 255
 RANDOM = {name for name in CORRUPTIONS if name not in {"defocus_blur", "zoom_blur", "brightness", "contrast"}}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foveate.evaluation.heat import heat, overlay, scale
+from foveate.evaluation.heat import bar_ends, heat, is_flat, overlay, say_flat, scale
 
 
 def lightness(rgb: np.ndarray) -> np.ndarray:
@@ -46,3 +46,30 @@ def test_a_small_map_is_brought_to_the_images_size():
     assert laid.shape == (8, 16, 3)
     assert (np.diff(lightness(laid[4] / 255)) >= -0.5).all()
     assert np.array_equal(laid[:, 0], np.broadcast_to(scale()[0], (8, 3)))
+
+
+@pytest.mark.parametrize(
+    ("values", "flat"),
+    [
+        ([0.4985, 0.5015], True),
+        ([0.49, 0.51], False),
+        ([-0.5, -0.4999], True),
+        ([0.0, 1e-7], True),
+        ([-1e-3, 1e-3], False),
+        ([np.nan, 0.0], True),
+        ([], True),
+    ],
+)
+def test_a_map_is_flat_whose_values_differ_by_no_more_than_noise(values, flat):
+    assert is_flat(np.array(values)) is flat
+
+
+def test_a_flat_map_is_said_in_words():
+    assert say_flat(np.array([[0.4985, 0.5015]])) == "0.5 everywhere"
+    assert say_flat(np.full(3, -0.25)) == "−0.25 everywhere"
+    assert say_flat(np.full(3, -1e-9)) == "0 everywhere"
+
+
+def test_bars_stand_on_a_scale_from_0_to_1_or_beyond():
+    assert bar_ends(np.array([0.4, 0.6])) == (0, 1)
+    assert bar_ends(np.array([-2.0, 3.0])) == (-2, 3)

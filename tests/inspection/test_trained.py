@@ -61,7 +61,7 @@ def copied(trained_bands, tmp_path):
 def test_weights_of_another_mechanism_are_refused_by_name(copied):
     study, runs = copied
     shutil.copy(runs["se", 0] / "weights.safetensors", runs["none", 0])
-    with pytest.raises(RequestError, match=r"holds weights of se, and .* run \w+ \(none, seed 0\)"):
+    with pytest.raises(RequestError, match=r"holds weights of se, and .* run \w+ \(baseline, seed 0\)"):
         find_trained([str(study)])
 
 
@@ -81,7 +81,7 @@ def test_weights_of_another_seed_and_flipped_bits_are_refused(copied):
     study, runs = copied
     own = (runs["none", 0] / "weights.safetensors").read_bytes()
     shutil.copy(runs["none", 1] / "weights.safetensors", runs["none", 0])
-    with pytest.raises(RequestError, match=r"is not the file that run \w+ \(none, seed 0\) wrote"):
+    with pytest.raises(RequestError, match=r"is not the file that run \w+ \(baseline, seed 0\) wrote"):
         find_trained([str(study)])
     flipped = bytearray(own)
     flipped[-3] ^= 1

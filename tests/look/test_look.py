@@ -1,6 +1,7 @@
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,9 +21,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from driven import CHROMIUM, opened
 from PIL import Image
 
+from driven import CHROMIUM, opened
+from foveate.attention.explanations import EXPLANATIONS
 from foveate.data import load_data
 from foveate.errors import RequestError
 from foveate.inspection.find_trained import find_trained
@@ -216,6 +218,44 @@ def test_answers_are_marked_where_the_class_is_known() -> None:
     for truth, mark in (("cat", "fv-right"), ("dog", "fv-wrong")):
         assert mark in cards(Picture("x", torch.zeros(3, 4, 4), pixels, truth), [view], "0")
     assert "fv-right" not in cards(Picture("x", torch.zeros(3, 4, 4), pixels), [view], "0")
+
+
+def drawn(own: OwnMap) -> str:
+    """The page's figure of one intermediate."""
+    picture = Picture("x", torch.zeros(3, 4, 4), np.zeros((4, 4, 3), np.uint8))
+    page = cards(picture, [View("se", [], "layer", None, [own])], "0")
+    return page.partition("<div class=fv-own>")[2].partition("</figure>")[0]
+
+
+def test_a_map_that_hardly_varies_is_words_and_no_picture() -> None:
+    noise = np.float32([[0.4985, 0.5015], [0.5, 0.5]])
+    for values in (noise, noise[0]):
+        figure = drawn(OwnMap("layer.0", "gate", values))
+        assert "<div class='fv-number'>0.5 everywhere</div>" in figure
+        assert "0.498 to 0.502" in figure
+        assert "<img" not in figure
+        assert "fv-bars" not in figure
+    assert "<img" in drawn(OwnMap("layer.0", "gate", 2 * noise + np.float32([[0.1, 0], [0, 0]])))
+
+
+def test_bars_stand_on_a_scale_from_0_to_1() -> None:
+    figure = drawn(OwnMap("layer.0", "channel", np.float32([0.4, 0.6])))
+    assert re.findall(r"height:(\d+)%", figure) == ["40", "60"]
+
+
+def test_every_name_is_explained_in_a_tooltip_and_below(viewer: Viewer, photo: Path) -> None:
+    picture = read_picture(photo, viewer.input_size)
+    page = cards(picture, [viewer.look(picture, "0", 2)[1]], "0")
+    (tip,) = re.findall(r"<figure title='([^']*)'>", page)
+    assert tip.startswith(f"{EXPLANATIONS['se']['channel']} At layer3.0.")
+    assert f"<dt>channel</dt><dd>{EXPLANATIONS['se']['channel']}</dd>" in page
+
+
+def test_a_flat_heat_map_is_said_to_be_one() -> None:
+    view = View("none", [], "layer", np.zeros((2, 2), np.float32), [])
+    page = cards(Picture("x", torch.zeros(3, 4, 4), np.zeros((4, 4, 3), np.uint8)), [view], "0")
+    assert "The heat map is flat" in page
+    assert "fv-heat" not in page
 
 
 def test_serving_refuses_what_cannot_be(

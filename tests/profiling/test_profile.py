@@ -260,3 +260,17 @@ def test_what_torch_raises_is_said_in_a_line(raised, expected, message):
         raise raised
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_own_attention_of_the_backbone_is_said_and_replaced_where_that_is_asked_for():
+    changes = {"backbone": "mobilenetv3_small_050", "attention": "eca", "image_size": 32}
+    on_top, replaced = profile(spec_with(**changes)), profile(spec_with(**changes, replace_own=True))
+    said = [record["warnings"][0]["text"] for record in (on_top, replaced)]
+    assert "mechanisms are added on top of it; --replace-own" in said[0]
+    assert "which is replaced" in said[1]
+    assert "replace_own" not in on_top["settings"]
+    assert replaced["settings"]["replace_own"] is True
+    assert row_of(replaced, "none")["parameters"] < row_of(on_top, "none")["parameters"]
+    assert row_of(replaced, "eca")["sites"] != row_of(on_top, "eca")["sites"]
+    with pytest.raises(RequestError, match="cifar_resnet20 has no attention of its own"):
+        profile(spec_with(replace_own=True))

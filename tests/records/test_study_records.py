@@ -36,7 +36,7 @@ def test_the_baseline_comes_first_wherever_it_was_asked_for(tmp_path):
 def test_a_study_without_cost_is_read(tmp_path):
     folder = write_study(tmp_path, gains={"none": 0.0}, seeds=1)
     (folder / "cost.json").unlink()
-    assert read_study(folder).missing == ("No cost was measured for none.",)
+    assert read_study(folder).missing == ("No cost was measured for the baseline.",)
 
 
 def test_refuses_a_folder_without_study(tmp_path):
@@ -149,5 +149,5 @@ def test_nothing_finished_is_failed_work_and_says_why(tmp_path):
     folder = write_study(tmp_path, gains={"none": 0.0}, seeds=1, failed=("none", 0))
     assert json.loads((folder / "study.json").read_text())["failed"]
     shutil.rmtree(folder / "runs", ignore_errors=True)
-    with pytest.raises(WorkError, match=r"nothing to report\. none, seed 0: the loss is NaN"):
+    with pytest.raises(WorkError, match=r"nothing to report\. baseline, seed 0: the loss is NaN"):
         read_study(folder)

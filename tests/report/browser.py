@@ -1,11 +1,10 @@
 """Opens a page in a real Chromium that reaches nothing."""
 
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from chromium import CHROMIUM
 
 
 def open_page(page: Path, profile: Path, *flags: str, width: int = 1400) -> subprocess.CompletedProcess[str]:

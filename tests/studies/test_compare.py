@@ -187,7 +187,7 @@ def test_jobs_give_the_same_table_and_name_what_failed(
     log = Log()
     study = bands_study(bands, attention=f"none,se,{FAILS}")
     parallel = compare_and_report(study, tmp_path / "out", jobs=2, watch=log)
-    assert sorted(log.done) == ["none, seed 0", "none, seed 1", "se, seed 0", "se, seed 1"]
+    assert sorted(log.done) == ["baseline, seed 0", "baseline, seed 1", "se, seed 0", "se, seed 1"]
     assert [NOT_FINITE in message for _, message in log.failures] == [True, True]
     rows = [row for row in parallel["rows"] if row["attention"] != FAILS]
     for row, alone in zip(rows, summary["rows"], strict=True):
@@ -253,7 +253,7 @@ def test_a_failed_run_leaves_the_others_and_is_named(bands: Path, tmp_path: Path
     log = Log()
     study = bands_study(bands, attention=f"none,{FAILS}", seeds=1)
     summary = compare_and_report(study, tmp_path / "out", watch=log)
-    assert log.done == ["none, seed 0"]
+    assert log.done == ["baseline, seed 0"]
     assert NOT_FINITE in log.failures[0][1]
     assert [row["attention"] for row in summary["rows"] if row["accuracy"]["values"]] == ["none"]
     assert "finite number" in str(summary["missing"])

@@ -1,7 +1,6 @@
 import io
 import json
 import statistics
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from foveate.evaluation.statistics import detectable_difference
 from foveate.report.plan.console import duration, plan_table
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
-from foveate.studies.engine import cost
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.rehearsal import RunTimes
 from foveate.studies.engine.run import Machine
@@ -26,10 +24,8 @@ CPU = Machine("cpu", threads=1)
 
 @pytest.fixture(autouse=True)
 def briefly_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time a step, and a latency, as seldom as can be."""
+    """Time a step as seldom as can be."""
     monkeypatch.setattr("foveate.studies.engine.rehearsal.SECONDS", 0.0)
-    measure = cost.time_networks
-    monkeypatch.setattr(cost, "time_networks", partial(measure, seconds=0.0, rounds=(2, 2)))
 
 
 def study(bands: Path, changes: dict[str, Any] | None = None, **settings: Any) -> StudySpec:

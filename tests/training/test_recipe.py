@@ -1,6 +1,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import timm
@@ -12,6 +13,7 @@ from foveate.errors import RequestError
 from foveate.studies.spec.candidate import parse_candidates
 from foveate.studies.spec.defaults import DEFAULT_RECIPE, FINE_TUNING_RECIPE, RECIPE_OF_DATA
 from foveate.training.recipe import Recipe, make_recipe, named_recipes, parse_setting, read_recipe
+from foveate.training.recipe_keys import RECIPE_KEYS
 from foveate.training.schedule import make_optimizer
 
 
@@ -133,3 +135,12 @@ def test_a_recipe_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("epochs: [1\n")
     with pytest.raises(RequestError, match="is not YAML"):
         read_recipe(str(tmp_path / "broken.yaml"))
+
+
+def test_the_table_of_keys_is_that_of_the_recipe() -> None:
+    assert list(RECIPE_KEYS) == list(Recipe.model_fields)
+    typed = dict(parse_setting(f"{key}={one.default}") for key, one in RECIPE_KEYS.items())
+    assert make_recipe(typed) == Recipe()
+    for key, field in Recipe.model_fields.items():
+        words = [part for part in get_args(field.annotation) if isinstance(part, str)]  # of a Literal
+        assert all(word in RECIPE_KEYS[key].meaning for word in words)

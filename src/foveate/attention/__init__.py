@@ -4,7 +4,7 @@ A new mechanism is one file here, one line in `MECHANISMS` and one golden value 
 """
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from torch import nn
@@ -13,21 +13,26 @@ from foveate.attention.a2 import DoubleAttention
 from foveate.attention.bam import BAM
 from foveate.attention.cbam import CBAM
 from foveate.attention.coordinate import CoordinateAttention
+from foveate.attention.custom import CustomMechanism, load_custom
 from foveate.attention.dmsca import DMSCA
 from foveate.attention.eca import ECA
 from foveate.attention.gam import GAM
 from foveate.attention.nam import NAM
+from foveate.attention.options import check_count
 from foveate.attention.se import SE
 from foveate.attention.sgfa import SCPA, SGFA, SGU, SGFAChannelMask
 from foveate.attention.simam import SimAM
 from foveate.attention.triplet import TripletAttention
 from foveate.errors import RequestError, unknown_name
+from foveate.known_names import registered_names
 from foveate.names import meant
+from foveate.references import is_reference
 
 __all__ = [
     "MECHANISMS",
     "Mechanism",
     "create_attention",
+    "find_custom",
     "find_mechanism",
     "list_attention",
     "mechanism_name",
@@ -68,28 +73,44 @@ MECHANISMS: dict[str, Mechanism] = {
 
 
 def list_attention() -> list[str]:
-    """Return the sorted names of all mechanisms."""
-    return sorted(MECHANISMS)
+    """Return the sorted names of all mechanisms: foveate's, and those that installed packages register."""
+    return sorted([*MECHANISMS, *registered_names()])
 
 
 def find_mechanism(name: str) -> Mechanism:
-    """Return the mechanism called `name`; an unknown name raises RequestError with the nearest names."""
+    """Return foveate's mechanism called `name`; an unknown name raises RequestError with the nearest."""
     return MECHANISMS[mechanism_name(name)]
+
+
+def find_custom(name: str) -> CustomMechanism | None:
+    """Return the class that `name` refers to, which is imported for that; None for any other name.
+
+    It is mine.py:MyAttention, package.module:MyAttention, or a name that an installed package registers.
+    Raises RequestError where the class cannot be imported (see `foveate.attention.custom`).
+    """
+    if is_reference(name):
+        return load_custom(name)
+    registered = registered_names()
+    return replace(load_custom(registered[name]), name=name) if name in registered else None
 
 
 def mechanism_name(name: str) -> str:
     """Return a mechanism's name as foveate writes it: cbam for CBAM; raises as `find_mechanism` does."""
     if not isinstance(name, str) or (found := meant(name, MECHANISMS)) not in MECHANISMS:
-        raise RequestError(unknown_name("attention mechanism", str(name), MECHANISMS))
+        raise RequestError(unknown_name("attention mechanism", str(name), list_attention()))
     return found
 
 
 def create_attention(name: str, channels: int, **options: Any) -> nn.Module:
     """Build the mechanism called `name` for maps of `channels` channels.
 
-    `options` go to the mechanism's constructor. Raises RequestError (a ValueError) for an unknown name or an
-    invalid value, and TypeError for an option that the mechanism does not have.
+    `name` can also be a class of one's own: `mine.py:MyAttention` or `package.module:MyAttention`. `options`
+    go to the mechanism's constructor. Raises RequestError (a ValueError) for an unknown name or an invalid
+    value, and TypeError for an option that the mechanism does not have.
     """
+    custom = find_custom(name) if isinstance(name, str) else None
+    if custom is not None:
+        return custom.build(check_count("channels", channels), **options)
     module = find_mechanism(name).module
     accepted = [option for option in inspect.signature(module).parameters if option != "channels"]
     for option in options:

@@ -1,6 +1,6 @@
 """`python -m foveate.cli`: the command line without an installed script."""
 
-from foveate.cli.main import main
+from foveate_command import main
 
 __all__: list[str] = []
 

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from foveate.cli.times import LineAMinute, Pace, TimesColumn, times
+from foveate.cli.times import LineAMinute, NameColumn, Pace, TimesColumn, times
 from foveate.studies.engine.watch import OnProgress
 
 __all__ = ["shown_on"]
@@ -23,11 +22,11 @@ def shown_on(console: Console, clock: Callable[[], float] = time.monotonic) -> I
     is a line where something new begins, and then a line a minute.
     """
     bars = Progress(
-        TextColumn("{task.description}"),
+        NameColumn(),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimesColumn(),
-        TextColumn("[dim]{task.fields[detail]}"),
+        TextColumn("{task.fields[detail]}", style="dim", markup=False),
         console=console,
         transient=True,
         disable=not console.is_terminal,
@@ -39,7 +38,7 @@ def shown_on(console: Console, clock: Callable[[], float] = time.monotonic) -> I
         if what not in paces:
             paces[what] = Pace(done, clock)
             if not console.is_terminal:
-                console.print(f"{escape(what)} …", soft_wrap=True)
+                console.print(f"{what} …", soft_wrap=True)
         pace = paces[what]
         pace.update(done)
         if what not in shown:
@@ -47,8 +46,8 @@ def shown_on(console: Console, clock: Callable[[], float] = time.monotonic) -> I
                 bars.remove_task(task)
             shown.clear()
             remaining = partial(pace.remaining, total)
-            shown[what] = bars.add_task(escape(what), total=total, remaining=remaining, detail="")
-        bars.update(shown[what], completed=done, total=total, detail=escape(detail))
+            shown[what] = bars.add_task(what, total=total, remaining=remaining, detail="")
+        bars.update(shown[what], completed=done, total=total, detail=detail)
         now = f" ({detail})" if detail else ""
         lines.print(
             lambda: f"{what}: {int(done)} of {total}{now}; {times(pace.elapsed, pace.remaining(total))}"

@@ -50,7 +50,7 @@ def check(
         from foveate.inspection.check.subject import factory_of
         from foveate.report.check.console import check_console, like_console
 
-    factory = factory_of(candidate.name, **candidate.options)
+    factory = factory_of(candidate.mechanism, **candidate.options)
     if builtin is not None:
         compared = compare_with(factory, candidate.label, builtin.name, builtin.options, settings.channels[0])
         console.print(like_console(compared))

@@ -6,10 +6,10 @@ from typing import Annotated, Literal, get_args
 
 from cyclopts import App, Parameter
 
-from foveate.cli.flags import OUTPUT
 from foveate.errors import RequestError, unknown_name
 from foveate.files import write_text
 from foveate.studies.spec.completers import one_of
+from foveate.studies.spec.flag_groups import OUTPUT
 
 __all__ = ["completion_of", "make_completion"]
 

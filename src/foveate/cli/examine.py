@@ -1,30 +1,36 @@
 """The commands that examine trained networks: explain, robustness, transfer and look."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from foveate.cli.flags import SETTINGS, Data, Json, Runs
+from foveate.cli.flags import SETTINGS, Json, Runs, TrustCode
 from foveate.cli.output import console_beside, write_json_to
-from foveate.cli.process import loading
+from foveate.cli.process import loading, print_error
+from foveate.data.source import check_source
 from foveate.errors import WorkError
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
-from foveate.inspection.settings import ExaminationSettings, check_port
+from foveate.inspection.settings import ExaminationSettings, OtherImages, check_port
 from foveate.inspection.transfer.settings import TransferSettings
 from foveate.studies.spec.completers import Device, data_sets
+from foveate.studies.spec.flag_groups import IMAGES, MACHINE, PAGE
 
 __all__ = ["explain", "look", "robustness", "transfer"]
 
 Where = Annotated[ExaminationSettings, SETTINGS]
+Images = Annotated[OtherImages, SETTINGS]
+OldLimit = Annotated[int | None, Parameter("--images", show=False)]
+"""The name that --limit had in foveate 0.1.0, where explain has a folder of images under it."""
 
 
 def explain(
     *runs: Runs,
     settings: Annotated[ExplainSettings, SETTINGS] = ExplainSettings(),
-    data: Data = None,
+    images: Images = OtherImages(),
     where: Where = ExaminationSettings(),
     json: Json = None,
 ) -> int:
@@ -33,23 +39,28 @@ def explain(
     The report has Grad-CAM++ of each network on the same images, the mechanisms' own maps, and scores: how
     well the maps match the object, how stable they are, and how much the answers rest on what they mark. The
     same command, given again, resumes.
+
+    In Python, foveate.capture records a network's own maps. foveate.explain is another thing, the former name
+    of foveate.kernel_paths, which says by which kernels attention is computed.
     """
     from foveate.inspection.sources import check_examination
 
     settings.check()
-    check_examination(runs, where, data)
+    check_examination(runs, where)
+    images.check()
     with loading():
         from foveate.inspection.explain.engine import explain as engine
 
-    return _examine(runs, where, json, lambda work: engine(work, settings, data))
+    return _examine(runs, where, json, lambda work: engine(work, settings, images))
 
 
 def robustness(
     *runs: Runs,
     settings: Annotated[RobustnessSettings, SETTINGS] = RobustnessSettings(),
-    data: Data = None,
+    images: Images = OtherImages(),
     where: Where = ExaminationSettings(),
     json: Json = None,
+    old_limit: OldLimit = None,
 ) -> int:
     """Test every mechanism on the same corrupted images, and under attack.
 
@@ -59,12 +70,14 @@ def robustness(
     from foveate.inspection.robustness.conditions import check_settings
     from foveate.inspection.sources import check_examination
 
+    settings = settings if old_limit is None else replace(settings, limit=_renamed(old_limit))
     check_settings(settings)
-    check_examination(runs, where, data)
+    check_examination(runs, where)
+    images.check()
     with loading():
         from foveate.inspection.robustness.engine import robustness as engine
 
-    return _examine(runs, where, json, lambda work: engine(work, settings, data))
+    return _examine(runs, where, json, lambda work: engine(work, settings, images))
 
 
 def transfer(
@@ -72,6 +85,7 @@ def transfer(
     settings: Annotated[TransferSettings, SETTINGS],
     where: Where = ExaminationSettings(),
     json: Json = None,
+    old_limit: OldLimit = None,
 ) -> int:
     """Transfer networks to another set of images: test them directly, by a linear probe, by fine-tuning.
 
@@ -80,8 +94,10 @@ def transfer(
     """
     from foveate.inspection.sources import check_examination
 
+    settings = settings if old_limit is None else replace(settings, limit=_renamed(old_limit))
     settings.check()
-    check_examination(runs, where, settings.to)
+    check_examination(runs, where)
+    check_source(settings.to)
     with loading():
         from foveate.inspection.transfer.engine import transfer as engine
 
@@ -93,14 +109,22 @@ def look(
     /,
     *,
     host: Annotated[
-        str, Parameter(help="Address to listen on. With any other, other machines can reach the page.")
+        str,
+        Parameter(
+            group=PAGE, help="Address to listen on. With any other, other machines can reach the page."
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="Port to listen on; 0 takes any that is free.")] = 7860,
+    port: Annotated[int, Parameter(group=PAGE, help="Port to listen on; 0 takes any that is free.")] = 7860,
     data: Annotated[
         str | None,
-        Parameter(completer=data_sets, help="Images for the examples; by default those of the study."),
+        Parameter(
+            group=IMAGES, completer=data_sets, help="Images for the examples; by default those of the study."
+        ),
     ] = None,
-    device: Annotated[Device, Parameter(help="Device to run on: auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    device: Annotated[
+        Device, Parameter(group=MACHINE, help="Device to run on: auto, cpu, cuda, cuda:N or mps.")
+    ] = "auto",
+    trust_code: TrustCode = False,
 ) -> int:
     """Open a local page: drop an image, and see what every mechanism answers and where it looks.
 
@@ -110,12 +134,19 @@ def look(
     from foveate.inspection.sources import check_examination
 
     check_port(port)
-    check_examination([str(study)], ExaminationSettings(device=device), data)
+    check_examination([str(study)], ExaminationSettings(device=device))
+    OtherImages(data=data).check()
     with loading():
         from foveate.look import serve
 
-    serve(study, host, port, device=device, data=data)
+    serve(study, host, port, device=device, data=data, trust_code=trust_code)
     return 0
+
+
+def _renamed(limit: int) -> int:
+    """Return `limit`, which was given by the name that the flag had before."""
+    print_error("--images N is now --limit N; the old name will be removed")
+    return limit
 
 
 def _examine(
@@ -140,7 +171,7 @@ def _examine(
     is_study = (folder / STUDY).is_file()
     page = build_report(folder).report if is_study else build_examination(folder)
     console.print(section_console(examined))
-    console.print(f"Report: {page}", soft_wrap=True, markup=False)
+    console.print(f"Report: {page}", soft_wrap=True)
     record = {key: value for key, value in examined.record.to_json().items() if key != "kept"}
     summary = {"sentences": examined.section.sentences, "summary": examined.summary, "report": str(page)}
     write_json_to(record | summary, json)

@@ -5,12 +5,13 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin
 
-from cyclopts import Group, Parameter, Token, convert
+from cyclopts import Parameter, Token, convert
 
 from foveate.report.study.article_names import ARTICLES
-from foveate.studies.spec.completers import data_sets, one_of, trained
+from foveate.studies.spec.completers import one_of, trained
+from foveate.studies.spec.flag_groups import NETWORK, OUTPUT
 
-__all__ = ["FLAG", "MACHINE", "OUTPUT", "RECIPE", "SETTINGS", "STUDY", "Against", "Data", "Json", "Runs"]
+__all__ = ["FLAG", "SETTINGS", "Against", "Json", "Runs", "TrustCode"]
 
 EXPECTED = {int: "a whole number", float: "a number"}
 
@@ -38,21 +39,22 @@ def _read_one(kind: Any, text: str) -> Any:
 
 
 def _show_default(value: Any) -> str | None:
-    """Write a default as it is typed; None, an empty one, and a switch that is off are not shown."""
-    if value is None or value is False or value == () or value == []:
+    """Write a default as it is typed; None is not shown, as the help of its flag says what holds instead."""
+    if value is None:
         return None
+    if value == ():
+        return "none"
     return ",".join(map(_show_one, value)) if isinstance(value, tuple) else _show_one(value)
 
 
 def _show_one(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 FLAG = Parameter(negative=(), allow_repeating=True, converter=_read, show_default=_show_default)
 """What holds for the flags of all commands."""
-
-STUDY, RECIPE, MACHINE, OUTPUT = map(Group.create_ordered, ("Study", "Recipe", "Machine", "Output"))
-"""Headings in the help of a command, in their order."""
 
 SETTINGS = Parameter(name="*")
 """Marks an argument of a command whose attributes are flags, each with its own default and help."""
@@ -63,7 +65,7 @@ Json = Annotated[
         "--json",
         group=OUTPUT,
         allow_leading_hyphen=True,
-        help="File for the summary as JSON; - is standard output.",
+        help="File for the summary as JSON; - is standard output. By default none is written.",
     ),
 ]
 Against = Annotated[
@@ -71,14 +73,8 @@ Against = Annotated[
     Parameter(
         group=OUTPUT,
         completer=one_of(ARTICLES),
-        help="Article whose printed figures are shown beside the results: dmsca-article or sgfa-article.",
-    ),
-]
-Data = Annotated[
-    str | None,
-    Parameter(
-        completer=data_sets,
-        help="Other images of the same classes; by default the test images of the networks' study.",
+        help="Article whose printed figures are shown beside the results: dmsca-article or sgfa-article; "
+        "by default none.",
     ),
 ]
 Runs = Annotated[
@@ -88,5 +84,14 @@ Runs = Annotated[
         completer=trained,
         help="Trained networks: the folder of a study or a run, a safetensors file, BACKBONE=FILE, or a timm "
         "name.",
+    ),
+]
+
+TrustCode = Annotated[
+    bool,
+    Parameter(
+        group=NETWORK,
+        help="Run the source code of mechanisms of your own, which the runs and files hold; by default they "
+        "are refused.",
     ),
 ]

@@ -7,6 +7,7 @@ from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
 from foveate.cli.check import check
 from foveate.cli.completion import make_completion
+from foveate.cli.epilogues import epilogue
 from foveate.cli.examine import explain, look, robustness, transfer
 from foveate.cli.flags import FLAG
 from foveate.cli.networks import export, list_mechanisms, profile
@@ -23,6 +24,7 @@ from foveate.cli.process import (
 )
 from foveate.cli.studies import ablate, compare, plan, report, sweep
 from foveate.errors import RequestError, WorkError, answering_a_command
+from foveate.extras import without_bench
 from foveate.version import __version__
 
 __all__ = ["app", "main"]
@@ -61,7 +63,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "completion": make_completion(app),
 }
 for place, (name, command) in enumerate(COMMANDS.items()):
-    app.command(command, name=name, sort_key=place, help_format="markdown")
+    app.command(command, name=name, sort_key=place, help_format="markdown", help_epilogue=epilogue(name))
 
 
 def main() -> None:
@@ -91,6 +93,11 @@ def _run() -> int:
     except WorkError as error:
         print_error(error)
         return 1
+    except ModuleNotFoundError as error:
+        if (sentence := without_bench(error)) is None:
+            raise
+        print_error(sentence)
+        return 2
     except BrokenPipeError:  # the reader has gone: flush_streams deals with it
         return 1
     except OSError as error:  # a path that no file system takes, a folder that may not be read

@@ -1,18 +1,25 @@
 """The commands on networks and mechanisms themselves: profile, export and list."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from foveate.cli.flags import OUTPUT, SETTINGS, Json
+from foveate.cli.flags import SETTINGS, Json, TrustCode
 from foveate.cli.output import console_beside, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
 from foveate.files import find_obstacle
 from foveate.models.export.formats import FORMATS, check_export
 from foveate.profiling.settings import ProfileSettings
+from foveate.studies.spec import completers
 from foveate.studies.spec.completers import one_of
+from foveate.studies.spec.flag_groups import OUTPUT
+
+if TYPE_CHECKING:
+    from foveate.records.catalogue import Catalogue
+    from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["export", "list_mechanisms", "profile"]
 
@@ -21,7 +28,10 @@ def profile(
     *,
     settings: Annotated[ProfileSettings, SETTINGS],
     out: Annotated[
-        Path | None, Parameter(group=OUTPUT, help="Folder for a page with JSON, CSV and figures.")
+        Path | None,
+        Parameter(
+            group=OUTPUT, help="Folder for a page with JSON, CSV and figures; by default none is written."
+        ),
     ] = None,
     json: Json = None,
 ) -> int:
@@ -46,7 +56,7 @@ def profile(
         record = measure(spec, on_progress)
     console.print(profile_console(record))
     if out:
-        console.print(f"Report: {write_profile(record, out)}", soft_wrap=True, markup=False)
+        console.print(f"Report: {write_profile(record, out)}", soft_wrap=True)
     write_json_to(record.to_json(), json)
     return 0
 
@@ -62,6 +72,14 @@ def export(
         int | None,
         Parameter(help="Side of the images to check with, in pixels; by default the network's own."),
     ] = None,
+    output_names: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Names of the outputs, separated by commas, in the network's order; by default logits, or "
+            "the keys of what it returns."
+        ),
+    ] = (),
+    trust_code: TrustCode = False,
     out: Annotated[
         Path | None, Parameter(group=OUTPUT, help="File to write; by default beside the weights.")
     ] = None,
@@ -82,21 +100,48 @@ def export(
         format,
         out,
         image_size=image_size,
-        on_step=lambda step: console.print(f"{step} …", soft_wrap=True, markup=False),
+        output_names=output_names or None,
+        trust_code=trust_code,
+        on_step=lambda step: console.print(f"{step} …", soft_wrap=True),
     )
     for line in in_lines(done):
-        console.print(line, soft_wrap=True, markup=False)
-    write_json_to(done._asdict(), json)
+        console.print(line, soft_wrap=True)
+    write_json_to(done.to_json(), json)
     return 0
 
 
-def list_mechanisms(*, json: Json = None) -> int:
+def list_mechanisms(
+    *mechanisms: Annotated[
+        str,
+        Parameter(
+            completer=completers.mechanism,
+            help="Mechanisms to show, or classes of your own (mine.py:MyAttention); by default all of "
+            "foveate's.",
+        ),
+    ],
+    json: Json = None,
+) -> int:
     """Show every mechanism: paper, default place, options, and what it adds to a ResNet-50 at 224×224."""
     from foveate.records.catalogue import read_catalogue
     from foveate.report.catalogue.console import catalogue_table
+    from foveate.studies.spec.candidate import parse_candidates
 
+    candidates = parse_candidates(mechanisms) if mechanisms else ()
     console = console_beside(json)
     described = read_catalogue()
+    if candidates:
+        described = _listed(described, candidates)
     console.print(catalogue_table(described))
     write_json_to(described.to_json(), json)
     return 0
+
+
+def _listed(all_known: "Catalogue", candidates: "Sequence[Candidate]") -> "Catalogue":
+    """Return the catalogue of these mechanisms; classes of a person's own are measured."""
+    known = {one.name: one for one in all_known.mechanisms}
+    if not all(candidate.name in known for candidate in candidates):
+        with loading():
+            from foveate.profiling.catalogue import describe_custom
+
+        known |= {one.name: describe_custom(one) for one in candidates if one.is_custom}
+    return all_known.model_copy(update={"mechanisms": tuple(known[one.name] for one in candidates)})

@@ -33,7 +33,7 @@ def console_beside(json_path: Path | None, *, wide: bool = False) -> "Console":
 
     if json_path is not None and json_path != Path("-"):
         _refuse_unwritable(json_path)
-    console = PrintableConsole(stderr=json_path == Path("-"), highlight=False)
+    console = PrintableConsole(stderr=json_path == Path("-"))
     if wide and not console.is_terminal:
         console.width = WIDE
     return console
@@ -52,7 +52,7 @@ def finish(summary: "Summary", json_path: Path | None, console: "Console") -> in
     from foveate.report.study.console import console_table
 
     console.print(console_table(summary))
-    console.print(f"Report: {summary.report}", soft_wrap=True, markup=False)
+    console.print(f"Report: {summary.report}", soft_wrap=True)
     write_json_to(summary.to_json(), json_path)
     return int(bool(summary.missing))
 

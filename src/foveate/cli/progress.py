@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID
+from rich.text import Text
 
-from foveate.cli.times import LineAMinute, TimesColumn, times
+from foveate.cli.times import LineAMinute, NameColumn, TimesColumn, times
 from foveate.notation import count
 from foveate.records.metric import Metric
 from foveate.records.study import StudyData
@@ -37,7 +37,7 @@ class ProgressWatch(Watch):
         self.began = clock()
         self.ended = self.total = 0
         self.bars = Progress(
-            TextColumn("{task.description}"),
+            NameColumn(),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimesColumn(),
@@ -57,26 +57,26 @@ class ProgressWatch(Watch):
 
     def reading(self, source: str) -> None:
         """A bar without an end."""
-        self.runs[READING] = self.bars.add_task(f"{READING} of {escape(source)}", total=None, note="")
+        self.runs[READING] = self.bars.add_task(f"{READING} of {source}", total=None, note="")
 
     def fetching(self, backbone: str) -> None:
         """A line, because a download has no bar of its own."""
-        self.console.print(f"finding the pretrained weights of {escape(backbone)}", style="dim")
+        self.console.print(f"finding the pretrained weights of {backbone}", style="dim")
 
     def opened(self, data: StudyData) -> None:
         """What was found, in a few lines."""
         self._remove(READING)
         self.console.print(
-            f"{escape(data.name)}: {data.train:,} images to train, {data.validation:,} to validate, "
+            f"{data.name}: {data.train:,} images to train, {data.validation:,} to validate, "
             f"{data.test:,} to test; {len(data.classes)} classes, {data.image_size} pixels, "
             f"{'colour' if data.channels == 3 else 'grey'}"
         )
         for note in data.notes:
-            self.console.print(f"  {escape(note)}", style="dim")
+            self.console.print(f"  {note}", style="dim")
 
     def note(self, sentence: str) -> None:
         """A line that stays."""
-        self.console.print(escape(sentence), soft_wrap=True)
+        self.console.print(sentence, soft_wrap=True)
 
     def measuring(self, done: int, total: int) -> None:
         """A bar for the latency measurement."""
@@ -97,7 +97,7 @@ class ProgressWatch(Watch):
         if self.study is not None:  # of the search that came before
             self.bars.remove_task(self.study)
         self.total, self.ended, self.began = total, finished, self.clock()
-        self.study = self.bars.add_task("[bold]runs", total=total, completed=finished, note="")
+        self.study = self.bars.add_task("runs", total=total, completed=finished, note="", style="bold")
 
     def waiting(self, runs: Sequence[WaitingRun], jobs: int) -> None:
         """The remaining time beside the study's bar."""
@@ -127,13 +127,13 @@ class ProgressWatch(Watch):
         """The bar goes, a line stays."""
         self._end(run)
         images = "" if waited is None else f", waited {100 * waited:.0f} % for images"
-        line = f"  {escape(run):<28} {part} {metric.name} {value:.4f} {seconds:8.1f} s{images}"
+        line = f"  {run:<28} {part} {metric.name} {value:.4f} {seconds:8.1f} s{images}"
         self.console.print(line, soft_wrap=True)
 
     def failed(self, run: str, message: str) -> None:
         """The bar goes, the reason stays."""
         self._end(run, failed=True)
-        self.console.print(f"  [red]{escape(run):<28} failed:[/red] {escape(message)}")
+        self.console.print(Text.assemble((f"  {run:<28} failed:", "red"), f" {message}"))
 
     def _line(self, run: str, epoch: int, epochs: int) -> str:
         elapsed = self.clock() - self.began
@@ -151,7 +151,7 @@ class ProgressWatch(Watch):
 
     def _advance(self, name: str, done: float, total: float, note: str) -> None:
         if name not in self.runs:
-            self.runs[name] = self.bars.add_task(escape(name), total=total, note=note)
+            self.runs[name] = self.bars.add_task(name, total=total, note=note)
         self.bars.update(self.runs[name], completed=done, note=note)
 
     def _remove(self, name: str) -> None:

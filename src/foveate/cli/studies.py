@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from foveate.cli.flags import MACHINE, OUTPUT, RECIPE, SETTINGS, STUDY, Against, Json
+from foveate.cli.flags import SETTINGS, Against, Json
 from foveate.cli.output import console_beside, finish, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
@@ -15,6 +15,7 @@ from foveate.studies.engine.machine import MachineSettings
 from foveate.studies.spec import completers
 from foveate.studies.spec.completers import one_of
 from foveate.studies.spec.defaults import ABLATED
+from foveate.studies.spec.flag_groups import MACHINE, OUTPUT, RECIPE, STATISTICS, STUDY
 from foveate.studies.spec.request import (
     Compared,
     RecipeKeys,
@@ -50,11 +51,9 @@ class StudyFlags:
     json: Json = None
 
 
-StudyFile = Annotated[Path | None, Parameter(help="YAML file with keys of the study, which flags override.")]
-StudyFlag = Annotated[
-    Path | None,
-    Parameter("--study", group=STUDY, help="YAML file with keys of the study, which flags override."),
-]
+FILE_HELP = "YAML file with keys of the study, which flags override; by default there is none."
+StudyFile = Annotated[Path | None, Parameter(help=FILE_HELP)]
+StudyFlag = Annotated[Path | None, Parameter("--study", group=STUDY, help=FILE_HELP)]
 Flags = Annotated[StudyFlags, SETTINGS]
 
 
@@ -130,8 +129,9 @@ def plan(
     spread: Annotated[
         float | None,
         Parameter(
+            group=STATISTICS,
             help="Standard deviation of the differences between seeds, in percentage points; by default "
-            "measured on the study's finished runs, if there are any."
+            "measured on the study's finished runs, if there are any.",
         ),
     ] = None,
     flags: Flags = StudyFlags(),
@@ -210,7 +210,7 @@ def report(
         return finish(build_report(folders[0], against), json, console)
     joined = join_reports(list(folders), out, against)
     console.print(joined_console(joined))
-    console.print(f"Report: {joined.report}", soft_wrap=True, markup=False)
+    console.print(f"Report: {joined.report}", soft_wrap=True)
     write_json_to(joined.to_json(), json)
     return int(any(summary.missing for summary in joined.studies))
 

@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
-__all__ = ["LineAMinute", "Pace", "TimesColumn", "times"]
+__all__ = ["LineAMinute", "NameColumn", "Pace", "TimesColumn", "times"]
 
 MINUTE = 60.0
 
@@ -21,6 +20,14 @@ def times(elapsed: float, remaining: float | None) -> str:
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+class NameColumn(ProgressColumn):
+    """The name of a task as it is, in the style of its field `style`."""
+
+    def render(self, task: Task) -> Text:
+        """Render the column, on one line."""
+        return Text(task.description, style=task.fields.get("style", ""), no_wrap=True)
 
 
 class TimesColumn(ProgressColumn):
@@ -45,7 +52,7 @@ class LineAMinute:
         now = self._clock()
         if not self._console.is_terminal and now - self._last >= MINUTE:
             self._last = now
-            self._console.print(escape(line()), soft_wrap=True)
+            self._console.print(line(), soft_wrap=True)
 
 
 class Pace:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from foveate.extras import check_bench
 from foveate.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "seen",
 ]
 
+check_bench(__name__)
 # The command line checks where images come from without importing what reads them.
 __getattr__, __dir__ = lazy_names(
     __name__,

@@ -178,12 +178,16 @@ def _source(
     return Source(root.name, parts, classes, identity, notes, int(stamps[:, 0].sum()), times)
 
 
-def held_out_images(root: Path) -> list[str]:
+def held_out_images(
+    root: Path, image_column: str | None = None, label_column: str | None = None
+) -> list[str]:
     """Return the sorted names, relative to `root`, of the images in its test and validation parts.
+
+    The columns are those of CSV files of labels, as in `read_folder`.
 
     It is empty if no part is called train: such a set is split by fraction, and any image may be trained on.
     """
-    found = _find(scan(root))
+    found = _find(scan(root), image_column, label_column)
     if isinstance(found, Labelled):
         names = {role: files for role, (files, _) in found.parts.items()}
     else:

@@ -1,1 +1,5 @@
 """The commands that examine trained networks: explain, robustness, transfer."""
+
+from foveate.extras import check_bench
+
+check_bench(__name__)

@@ -50,8 +50,8 @@ def examine(
     Raises:
         RequestError: no such network, or the folder cannot be written to.
     """
-    check_examination(sources, settings, data=None)
-    trained = find_trained(sources)
+    check_examination(sources, settings)
+    trained = find_trained(sources, trust_code=settings.trust_code)
     folder = settings.out or study_of(trained) or Path("studies") / trained[0].name
     check_out(folder)
     machine = Machine(settings.device, settings.threads or available_cores())

@@ -23,6 +23,7 @@ from foveate.models.backbones.create import create_backbone
 from foveate.models.backbones.fetch import fetch_weights
 from foveate.models.backbones.head import declared_head
 from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention
+from foveate.models.checkpoint.custom_code import find_custom_code
 from foveate.models.checkpoint.description import read_description
 from foveate.models.checkpoint.file_names import WEIGHTS
 from foveate.models.checkpoint.pretrained import create_pretrained
@@ -32,7 +33,7 @@ from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
 from foveate.records.base import reading
 from foveate.records.files import RESULT, RUNS, STUDY, read_record
-from foveate.records.labels import BASELINE, name_in_sentence
+from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord
 from foveate.studies.engine.folder import find_result
@@ -41,17 +42,19 @@ from foveate.studies.spec.study import RunSpec
 __all__ = ["find_trained"]
 
 
-def find_trained(sources: Sequence[str]) -> list[Trained]:
+def find_trained(sources: Sequence[str], *, trust_code: bool = False) -> list[Trained]:
     """Find the networks that `sources` name, in their order.
 
     Each source is the folder of a study (all its finished runs) or of one run, a file of `foveate.save`,
     BACKBONE=FILE for weights without a description, or a name that timm has pretrained weights for (those of
-    torchvision after `torchvision/`). A source that exists as a path is taken as a path.
+    torchvision after `torchvision/`). A source that exists as a path is taken as a path. With `trust_code`
+    the source code of mechanisms that are not foveate's, which their files hold, is run.
 
     Raises:
-        RequestError: no such network, weights that do not fit, or two networks with the same name.
+        RequestError: no such network, weights that do not fit, two networks with the same name, or code that
+            would have to be trusted.
     """
-    found = _with_unique_names([trained for source in sources for trained in _find(source)])
+    found = _with_unique_names([trained for source in sources for trained in _find(source, trust_code)])
     places = Counter((trained.label, trained.seed) for trained in found)
     if [one for one in found if places[one.label, one.seed] > 1 and one.seed is not None]:
         raise RequestError(
@@ -84,29 +87,29 @@ def _with_unique_names(found: Sequence[Trained]) -> list[Trained]:
     return apart
 
 
-def _find(source: str) -> Iterator[Trained]:
+def _find(source: str, trust_code: bool) -> Iterator[Trained]:
     match find_source(source):
         case Study(folder):
-            yield from _runs(folder)
+            yield from _runs(folder, trust_code)
         case Run(folder):
-            yield _run(folder)
+            yield _run(folder, trust_code)
         case DescribedWeights(file):
-            yield _file(file)
+            yield _file(file, trust_code)
         case Weights(backbone, file):
             yield _weights(backbone, file)
         case Pretrained(name):
             yield _pretrained(name)
 
 
-def _runs(study: Path) -> Iterator[Trained]:
+def _runs(study: Path, trust_code: bool) -> Iterator[Trained]:
     runs = [study / RUNS / run.id for run in read_record(study / STUDY, StudyRecord).runs]
     finished = [run for run in runs if (run / RESULT).is_file()]
     if not finished:
         raise RequestError(f"no run of the study in {study} has finished: give the study's command again")
-    yield from map(_run, finished)
+    yield from (_run(run, trust_code) for run in finished)
 
 
-def _run(folder: Path) -> Trained:
+def _run(folder: Path, trust_code: bool) -> Trained:
     result = find_result(folder)
     assert result is not None
     with reading(folder / RESULT):
@@ -114,7 +117,7 @@ def _run(folder: Path) -> Trained:
         label = str(settings["attention"].pop("label"))
         spec = RunSpec.model_validate(settings)
     study = folder.resolve().parent.parent
-    weights = _file(folder / WEIGHTS[0])
+    weights = _file(folder / WEIGHTS[0], trust_code)
     _check_weights(weights, spec, result, label)
     return replace(
         weights,
@@ -131,7 +134,7 @@ def _run(folder: Path) -> Trained:
 def _check_weights(weights: Trained, spec: RunSpec, result: RunRecord, label: str) -> None:
     """Refuse weights that are not those of the run; records of 0.1.0 have no checksum of them."""
     assert weights.path is not None
-    run = f"run {result.id} ({label}, seed {spec.seed})"
+    run = f"run {result.id} ({display_name(label)}, seed {spec.seed})"
     remedy = "Put the run's own file there, or delete the run's folder and give the study's command again"
     # A registered name such as resnet50_dmsca brings attention of its own.
     own = {name for name in list_attention() if spec.backbone.partition(".")[0].endswith(f"_{name}")}
@@ -147,7 +150,7 @@ def _check_weights(weights: Trained, spec: RunSpec, result: RunRecord, label: st
         )
 
 
-def _file(path: Path) -> Trained:
+def _file(path: Path, trust_code: bool) -> Trained:
     tensors, metadata = read_safetensors(path)
     description = read_description(metadata, path, tensors)
     backbone, images = description.backbone, description.preprocessing
@@ -157,6 +160,9 @@ def _file(path: Path) -> Trained:
             "with backbone= and preprocessing="
         )
     mechanisms = _mechanisms(description.attention)
+    find_custom_code(
+        path, mechanisms, description.sources, given=None, trust_code=trust_code
+    )  # or it refuses
     return Trained(
         name=path.stem if path.name not in WEIGHTS else path.resolve().parent.name,
         label=_label(mechanisms),
@@ -169,7 +175,7 @@ def _file(path: Path) -> Trained:
         input_size=images["input_size"],
         mean=images["mean"],
         std=images["std"],
-        build=partial(load, path),
+        build=partial(load, path, trust_code=trust_code),
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foveate.data.source import check_source
 from foveate.errors import RequestError, check_at_least
 from foveate.files import find_obstacle
 from foveate.inspection.settings import ExaminationSettings
@@ -95,11 +94,11 @@ def find_source(source: str) -> Source:
     return Pretrained(source)
 
 
-def check_examination(sources: Sequence[str], settings: ExaminationSettings, data: str | None) -> None:
+def check_examination(sources: Sequence[str], settings: ExaminationSettings) -> None:
     """Validate what an examination is asked for, before anything is read.
 
     Raises:
-        RequestError: no such network, device, folder or data, or too many threads.
+        RequestError: no such network, device or folder, or too many threads.
     """
     check_at_least(settings, threads=1)
     check_threads("--threads", settings.threads or 1)
@@ -108,8 +107,6 @@ def check_examination(sources: Sequence[str], settings: ExaminationSettings, dat
         find_source(source)
     if settings.out is not None:
         check_out(settings.out)
-    if data is not None:
-        check_source(data)
 
 
 def check_out(folder: Path) -> None:

@@ -106,6 +106,8 @@ def check_alike(trained: Sequence[Trained]) -> Trained:
 def open_images(trained: Sequence[Trained], source: str | None = None, **options: Any) -> Data:
     """Open the images that the runs were trained and tested on, or those of `source`, for the networks.
 
+    `options` are those of `load_data`, such as the columns of `source`.
+
     Raises:
         RequestError: the networks take different images, the images are not those of the runs, or there are
             none.

@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from foveate.evaluation.heat import heat, scale
+from foveate.evaluation.heat import bar_ends, heat, is_flat, say_flat, scale
 from foveate.look.pictures import Picture
 from foveate.look.viewer import OwnMap, View
 from foveate.records.labels import display_name
@@ -48,21 +48,26 @@ def legend() -> str:
 
 
 def _card(view: View, shown: str, truth: str | None) -> str:
-    if view.heat is None:
+    name = escaped(display_name(view.label))
+    if view.heat is not None and is_flat(view.heat):
+        over = "<p class='fv-none'>The heat map is flat: no part spoke more for the answer than another.</p>"
+    elif view.heat is None:
         over = f"<p class='fv-none'>{escaped(view.fault)}</p>"
     else:
-        over = f"<img class='fv-heat' alt='heat map of {escaped(view.label)}' src='{_png(_heat(view.heat))}'>"
+        over = f"<img class='fv-heat' alt='heat map of {name}' src='{_png(_heat(view.heat))}'>"
     rows = "".join(
-        f"<li class='{_verdict(name, truth) if place == 0 else ''}'><b>{escaped(name)}</b>"
+        f"<li class='{_verdict(answer, truth) if place == 0 else ''}'><b>{escaped(answer)}</b>"
         f"<i style='width:{100 * value:.1f}%'></i><span>{100 * value:.1f}\N{NO-BREAK SPACE}%</span></li>"
-        for place, (name, value) in enumerate(view.answers)
+        for place, (answer, value) in enumerate(view.answers)
     )
     own = "".join(map(_own, view.own))
+    meanings = "".join(f"<dt>{escaped(one.name)}</dt><dd>{escaped(one.meaning)}</dd>" for one in view.own)
+    help_ = f"<details class='fv-help'><summary>What these are</summary><dl>{meanings}</dl></details>"
     return (
-        f"<figure class='fv-card'><figcaption>{escaped(display_name(view.label))}</figcaption>"
+        f"<figure class='fv-card'><figcaption>{name}</figcaption>"
         f"<div class='fv-picture'><img alt='' src='{shown}'>{over}</div>"
         f"<ol class='fv-answers'>{rows}</ol>"
-        f"{f'<div class=fv-own>{own}</div>' if own else ''}</figure>"
+        f"{f'<div class=fv-own>{own}</div>{help_}' if own else ''}</figure>"
     )
 
 
@@ -71,20 +76,32 @@ def _verdict(name: str, truth: str | None) -> str:
 
 
 def _own(own: OwnMap) -> str:
-    values = own.values
-    title = f"<span><b>{escaped(own.name)}</b>"
+    """Return an intermediate as a picture, as bars, or in words; the tooltip says what it is."""
+    values, name = own.values, escaped(own.name)
     if values.ndim == 0:
-        return f"<figure><div class='fv-number'>{float(values):.3g}</div>{title}</span></figure>"
-    low, high = float(values.min()), float(values.max())
-    reach = f"{low:.3g} to {high:.3g}".replace("-", "−")
-    where = f"{escaped(own.name)} at {escaped(own.site)}, {reach}"
-    spread = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    if values.ndim == 1:
-        bars = "".join(f"<i style='height:{100 * value:.0f}%'></i>" for value in spread)
-        picture = f"<div class='fv-bars'>{bars}</div>"
+        reach, picture = "", f"<div class='fv-number'>{_number(float(values))}</div>"
     else:
-        picture = f"<img alt='{where}' src='{_png(heat(spread))}'>"
-    return f"<figure title='{where}'>{picture}{title}{reach}</span></figure>"
+        low, high = float(values.min()), float(values.max())
+        reach = f"{_number(low)} to {_number(high)}"
+        if is_flat(values):
+            picture = f"<div class='fv-number'>{say_flat(values)}</div>"
+        elif values.ndim == 1:
+            picture = f"<div class='fv-bars'>{_bars(values)}</div>"
+        else:
+            about = f"{name} at {escaped(own.site)}, {reach}"
+            picture = f"<img alt='{about}' src='{_png(heat((values - low) / (high - low)))}'>"
+    tip = escaped(" ".join(filter(None, [own.meaning, f"At {own.site}{f', {reach}' if reach else ''}."])))
+    return f"<figure title='{tip}'>{picture}<span><b>{name}</b>{reach}</span></figure>"
+
+
+def _bars(weights: np.ndarray) -> str:
+    low, high = bar_ends(weights)
+    shares = (weights - low) / (high - low)
+    return "".join(f"<i style='height:{100 * share:.0f}%'></i>" for share in shares)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _heat(values: np.ndarray) -> np.ndarray:

@@ -43,6 +43,7 @@ def serve(
     *,
     device: str,
     data: str | None = None,
+    trust_code: bool = False,
     tell: Callable[[str], None] = _print,
 ) -> None:
     """Serve the page of the study in `folder` until Ctrl-C.
@@ -54,6 +55,7 @@ def serve(
         port: 0 takes any that is free.
         data: the images for the examples; None takes those that the study was trained on, and shows no
             examples where these are not found.
+        trust_code: run the source code of mechanisms that are not foveate's, which the runs hold.
         tell: is called with each message.
 
     Raises:
@@ -63,7 +65,7 @@ def serve(
     lightning_device(device)
     with _private_folder() as uploads:
         gradio_library()  # creates its folder when it is imported; first, as it may be missing
-        trained = find_trained([str(folder)])
+        trained = find_trained([str(folder)], trust_code=trust_code)
         viewer = Viewer(trained, Machine(device).torch_device)
         tell(f"reading the images of {data or 'the study'} for examples")
         images, note = _examples(trained, data)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.explanations import explain_intermediate
 from foveate.data.greys import GreyRange
 from foveate.errors import RequestError
 from foveate.evaluation.cam import cam_maps
@@ -29,13 +30,18 @@ ANSWERS = 3
 class OwnMap:
     """An intermediate that a mechanism recorded for one image.
 
-    `values` is (H, W) for a map (the mean over its channels), (C,) for the weights of channels, or () for a
-    single number.
+    Attributes:
+        site: the path of the attention.
+        name: under which it was recorded.
+        values: (H, W) for a map (the mean over its channels), (C,) for the weights of channels, or () for a
+            single number.
+        meaning: what it is, in a sentence.
     """
 
     site: str
     name: str
     values: np.ndarray
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,12 +153,13 @@ def _layers(network: nn.Module) -> list[str]:
 @torch.inference_mode()
 def _captured(network: nn.Module, images: Tensor, layer: str) -> tuple[Tensor, list[OwnMap]]:
     """Return logits (1, K), and the intermediates of the attention in or at `layer`."""
-    if not attention_modules(network):
+    modules = attention_modules(network)
+    if not modules:
         return network(images).float().cpu(), []
     with capture(network) as maps:
         logits = network(images).float().cpu()
     return logits, [
-        OwnMap(site, name, _one_image(value))
+        OwnMap(site, name, _one_image(value), explain_intermediate(modules[site], name))
         for site, found in maps.items()
         if site == layer or site.startswith(f"{layer}.")
         for name, value in found.items()

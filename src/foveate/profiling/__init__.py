@@ -1,1 +1,5 @@
 """Measure what attention costs: `foveate profile` and `foveate list`."""
+
+from foveate.extras import check_bench
+
+check_bench(__name__)

@@ -17,8 +17,17 @@ from foveate.profiling.rows import Measured, make_row
 from foveate.profiling.spec import ProfileSpec
 from foveate.profiling.warnings import ROOM, warnings_of
 from foveate.records.base import FORMAT
-from foveate.records.profile import MeasuredBounds, MemoryAccount, ProfileRecord, ProfileRow, ProfileTiming
+from foveate.records.labels import display_name
+from foveate.records.profile import (
+    MeasuredBounds,
+    MemoryAccount,
+    ProfileRecord,
+    ProfileRow,
+    ProfileTiming,
+    ProfileWarning,
+)
 from foveate.studies.engine.environment import command_line, describe_environment
+from foveate.studies.engine.network import describe_own_attention
 from foveate.studies.engine.watch import OnProgress
 from foveate.version import __version__
 
@@ -90,7 +99,12 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
     one_thread = _one_thread(spec, ready, record)
     timing = record.timing.model_copy(update={"plain_one_thread_ms": one_thread})
     record = record.model_copy(update={"timing": timing})
-    return record.model_copy(update={"warnings": tuple(warnings_of(record))})
+    return record.model_copy(update={"warnings": (*_own_attention(spec), *warnings_of(record))})
+
+
+def _own_attention(spec: ProfileSpec) -> list[ProfileWarning]:
+    own = describe_own_attention(spec.backbone, replaced=spec.replace_own)
+    return [ProfileWarning(attention=None, text=own.sentence.rstrip("."))] if own else []
 
 
 def _one_thread(spec: ProfileSpec, ready: dict[str, Ready], record: ProfileRecord) -> float | None:
@@ -118,9 +132,11 @@ def _first_calls(spec: ProfileSpec, on_progress: OnProgress) -> tuple[dict[str, 
     seconds: dict[str, float] = {}
     for done, candidate in enumerate(spec.attention):
         on_progress(
-            f"{'compiling' if spec.compile else 'building'} {candidate.label}", done, len(spec.attention)
+            f"{'compiling' if spec.compile else 'building'} {display_name(candidate.label)}",
+            done,
+            len(spec.attention),
         )
-        with refusals(spec, candidate.label):
+        with refusals(spec, display_name(candidate.label)):
             ready[candidate.label] = made = make_ready(spec, candidate)
             if spec.compile:
                 seconds[candidate.label] = time_first_call(made.step)
@@ -136,7 +152,7 @@ def _measure_memory(
     measured = {}
     for done, (label, made) in enumerate(ready.items()):
         on_progress("measuring memory", done, len(ready))
-        with refusals(spec, label):
+        with refusals(spec, display_name(label)):
             measured[label] = made.measure_memory()
     return measured
 
@@ -166,9 +182,9 @@ def _time_parts(
             for module in attached(made.network).values()
         ]
         if modules:
-            on_progress(f"timing the parts of {label}", done, len(ready))
+            on_progress(f"timing the parts of {display_name(label)}", done, len(ready))
             step = inference_step(made.network, made.images)
-            with refusals(spec, label), only_reference():
+            with refusals(spec, display_name(label)), only_reference():
                 times = time_parts(step, modules, spec.device, seconds=DETAIL_SECONDS, rounds=DETAIL_ROUNDS)
             parts[label] = times.as_record()
     return parts

@@ -19,6 +19,7 @@ from foveate.kernels import only_reference
 from foveate.models.sites.attach import attached
 from foveate.models.sites.kernel_paths import kernel_paths, set_path
 from foveate.profiling.spec import ProfileSpec
+from foveate.records.labels import display_name
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
 
@@ -87,8 +88,9 @@ def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
                 work = count_work(step)
         except Exception as error:  # networks raise errors of any type
             raise RequestError(
-                f"{candidate.label} on {spec.backbone} cannot take {spec.batch_size} × {spec.channels} × "
-                f"{spec.image_size} × {spec.image_size} in {spec.mode} ({first_line(error)}): give another "
+                f"{display_name(candidate.label)} on {spec.backbone} cannot take "
+                f"{spec.batch_size} × {spec.channels} × {spec.image_size} × {spec.image_size} "
+                f"in {spec.mode} ({first_line(error)}): give another "
                 f"--image-size{' or --batch-size' if spec.mode == 'training' else ''}"
             ) from error
         for hook in hooks:
@@ -120,7 +122,13 @@ def fill_zero_scales(network: nn.Module) -> None:
 
 
 def _build(spec: ProfileSpec, candidate: Candidate) -> nn.Module:
-    network = build_network(spec.backbone, candidate, classes=spec.classes, channels=spec.channels)
+    network = build_network(
+        spec.backbone,
+        candidate,
+        classes=spec.classes,
+        channels=spec.channels,
+        replace_own=spec.replace_own,
+    )
     fill_zero_scales(network)
     network.train(spec.mode == "training")
     return network.to(spec.torch_dtype).to(memory_format=spec.torch_memory_format)

@@ -11,6 +11,7 @@ from foveate.models.backbones.names import check_backbone
 from foveate.studies.engine.environment import check_threads
 from foveate.studies.spec import completers
 from foveate.studies.spec.completers import one_of
+from foveate.studies.spec.flag_groups import MACHINE, MEASUREMENT, NETWORK, STEP
 from foveate.training.machine import lightning_device
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class ProfileSettings:
     Attributes:
         backbone: Network that attention is added to: a timm name such as resnet50, or torchvision/NAME.
         attention: Attention mechanisms to profile, separated by commas: se,'dmsca(reduction=8)'.
+        replace_own: Put mechanisms in the place of the attention that the backbone has of its own, and
+            compare with the backbone without it; by default they are added on top of it.
         image_size: Side of the images in pixels; by default the backbone's own.
         batch_size: Images per step.
         device: Device to measure on: auto, cpu, cuda, cuda:N or mps.
@@ -48,20 +51,23 @@ class ProfileSettings:
         seconds: Seconds to measure for, at least 11 rounds.
     """
 
-    backbone: Annotated[str, Parameter(completer=completers.backbone_names)]
-    attention: Annotated[str, Parameter(completer=completers.mechanisms)]
-    image_size: int | None = None
-    batch_size: int = 1
-    device: completers.Device = "auto"
-    dtype: Annotated[str, Parameter(completer=one_of(CHOICES["dtype"]))] = "float32"
-    memory_format: Annotated[str, Parameter(completer=one_of(CHOICES["memory_format"]))] = "contiguous"
-    mode: Annotated[str, Parameter(completer=one_of(CHOICES["mode"]))] = "inference"
-    compile: bool = False
-    graph: bool = False
-    path: Annotated[str, Parameter(completer=one_of(CHOICES["path"]))] = "auto"
-    threads: int | None = None
-    detail: bool = False
-    seconds: float = 30.0
+    backbone: Annotated[str, Parameter(group=NETWORK, completer=completers.backbone_names)]
+    attention: Annotated[str, Parameter(group=NETWORK, completer=completers.mechanisms)]
+    replace_own: Annotated[bool, Parameter(group=NETWORK)] = False
+    image_size: Annotated[int | None, Parameter(group=STEP)] = None
+    batch_size: Annotated[int, Parameter(group=STEP)] = 1
+    device: Annotated[completers.Device, Parameter(group=MACHINE)] = "auto"
+    dtype: Annotated[str, Parameter(group=STEP, completer=one_of(CHOICES["dtype"]))] = "float32"
+    memory_format: Annotated[str, Parameter(group=STEP, completer=one_of(CHOICES["memory_format"]))] = (
+        "contiguous"
+    )
+    mode: Annotated[str, Parameter(group=STEP, completer=one_of(CHOICES["mode"]))] = "inference"
+    compile: Annotated[bool, Parameter(group=NETWORK)] = False
+    graph: Annotated[bool, Parameter(group=MEASUREMENT)] = False
+    path: Annotated[str, Parameter(group=NETWORK, completer=one_of(CHOICES["path"]))] = "auto"
+    threads: Annotated[int | None, Parameter(group=MACHINE)] = None
+    detail: Annotated[bool, Parameter(group=MEASUREMENT)] = False
+    seconds: Annotated[float, Parameter(group=MEASUREMENT)] = 30.0
 
     def check(self) -> None:
         """Raise RequestError for a value that cannot be used, naming it and the choices."""

@@ -29,6 +29,7 @@ class ProfileSpec:
 
     backbone: str
     attention: tuple[Candidate, ...]
+    replace_own: bool
     image_size: int
     channels: int
     classes: int
@@ -62,7 +63,10 @@ class ProfileSpec:
     def as_record(self) -> ProfileSettingsRecord:
         """Return the settings as the record holds them."""
         labels = tuple(candidate.label for candidate in self.attention)
-        return ProfileSettingsRecord(**vars(self) | {"attention": labels, "device": str(self.device)})
+        settings = vars(self) | {"attention": labels, "device": str(self.device)}
+        if not self.replace_own:  # earlier records do not have it
+            del settings["replace_own"]
+        return ProfileSettingsRecord(**settings)
 
 
 def make_profile(settings: ProfileSettings) -> ProfileSpec:

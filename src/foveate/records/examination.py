@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from pydantic import Field
+
 from foveate.records.base import Count, Record, Text
 from foveate.records.environment import Environment
 
@@ -19,11 +21,15 @@ class ExaminedNetwork(Record):
 
 
 class PictureRecord(Record):
-    """A picture beside a record: its title, a description in words, and the name of its file."""
+    """A picture beside a record: its title, a description in words, and the name of its file.
+
+    `meanings` says what each name in the picture stands for; absent where there are none.
+    """
 
     title: Text
     description: Text
     file: Text
+    meanings: dict[Text, Text] = Field(default_factory=dict)
 
 
 class Key(Record):

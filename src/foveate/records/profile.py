@@ -39,6 +39,7 @@ class ProfileSettingsRecord(Record):
     threads: Count
     detail: Switch
     seconds: Number
+    replace_own: Switch = False
 
 
 class ProfileTiming(Record):

@@ -10,6 +10,7 @@ from foveate.errors import RequestError
 from foveate.names import map_strings, printable
 from foveate.records.base import JsonObject, Record, parse_record, refusal
 from foveate.records.files import read_json
+from foveate.records.labels import display_name
 from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 from foveate.records.run import CLASS_SCORES, RunRecord, spec_id
 
@@ -55,8 +56,8 @@ def _check_identity(record: RunRecord, spec: JsonObject, path: Path, run: str | 
         ) from error
     if run is not None and record.id != run:
         raise RequestError(
-            f"{path} is the record of another run: of {label}, seed {seed} (run {record.id}), and run {run} "
-            f"is expected there. {REMEDY}"
+            f"{path} is the record of another run: of {display_name(str(label))}, seed {seed} "
+            f"(run {record.id}), and run {run} is expected there. {REMEDY}"
         )
     if record.id != found:
         raise RequestError(

@@ -29,7 +29,7 @@ CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
 
 UNHASHED = {
     "data": ("source",),
-    "attention": ("alias", "backbone", "label"),
+    "attention": ("alias", "backbone", "label", "path"),
     "weights": ("path", "image_size"),
 }
 """The keys of each part of a run's spec that its hash does not depend on."""

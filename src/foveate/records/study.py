@@ -13,13 +13,15 @@ from foveate.records.cost import CostRecord
 from foveate.records.design import Design
 from foveate.records.environment import Environment
 from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.metric import CLASSIFICATION, TaskRecord
+from foveate.records.own_attention import OwnAttentionRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
 from foveate.records.start import Start
 
 __all__ = [
+    "CustomSource",
     "FailedRun",
     "PlannedRun",
     "Statistics",
@@ -74,11 +76,28 @@ class Statistics(Record):
     power: Share
 
 
+class CustomSource(Record):
+    """The source code of a mechanism that is a person's own.
+
+    Attributes:
+        mechanism: its name, such as mine.py:MyAttention.
+        digest: the SHA-256 of the files (see `foveate.references.Sources`).
+        main: the file that has the class.
+        files: the text of each file by its path.
+    """
+
+    mechanism: Text
+    digest: Text
+    main: Text
+    files: dict[Text, str]
+
+
 class StudyDescription(Record):
     """What a study compares, on which images, with which recipe, and where.
 
-    `task` is absent if it is classification, and `start` without pretrained weights; the earliest records
-    lack `pretrained` and `design`.
+    `task` is absent if it is classification, `start` without pretrained weights, `own_attention` if the
+    backbones have none, and `sources` without mechanisms of a person's own; the earliest records lack
+    `pretrained` and `design`.
     """
 
     format: Count
@@ -96,6 +115,13 @@ class StudyDescription(Record):
     environment: Environment
     task: TaskRecord = CLASSIFICATION
     start: Start | None = None
+    own_attention: tuple[OwnAttentionRecord, ...] = ()
+    sources: tuple[CustomSource, ...] = ()
+
+    def source_of(self, label: str) -> CustomSource | None:
+        """Return the source code of a candidate's mechanism, if it is a person's own."""
+        name = label.partition("(")[0]
+        return next((one for one in self.sources if one.mechanism == name), None)
 
     @property
     def weights_sha256(self) -> tuple[str, ...]:
@@ -172,7 +198,9 @@ def read_study(folder: Path) -> StudyRecords:
                 )
             results[run.attention][run.seed] = record
     if not any(results.values()):
-        reasons = "".join(f" {run.attention}, seed {run.seed}: {run.error}." for run in study.failed)
+        reasons = "".join(
+            f" {display_name(run.attention)}, seed {run.seed}: {run.error}." for run in study.failed
+        )
         raise WorkError(
             f"no run of the study in {folder} has finished, so there is nothing to report.{reasons} "
             "Start the study again: it resumes."
@@ -188,8 +216,8 @@ def _missing(study: StudyRecord, results: dict[str, dict[int, RunRecord]], cost:
     for run in study.runs:
         if run.seed not in results[run.attention]:
             fate = f"failed: {errors[run.id]}" if run.id in errors else "has not finished."
-            sentences.append(f"The run of {run.attention} with seed {run.seed} {fate}")
-    unmeasured = [label for label in study.attention if label not in cost.rows]
+            sentences.append(f"The run of {name_in_sentence(run.attention)} with seed {run.seed} {fate}")
+    unmeasured = [name_in_sentence(label) for label in study.attention if label not in cost.rows]
     if unmeasured:
         sentences.append(f"No cost was measured for {', '.join(unmeasured)}.")
     return sentences

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from foveate.files import write_text
 from foveate.records.examination import ExaminedNetwork
-from foveate.records.labels import display_name
+from foveate.records.labels import name_with_seed
 from foveate.report.core.files import write_figures, write_numbers, write_tables
 from foveate.report.core.frame import render
 from foveate.report.sections import find_examined
@@ -44,4 +44,4 @@ def _name(network: ExaminedNetwork) -> str:
     """Name a run of a study by its mechanism, for its own name is a hash; another network by its name."""
     if network.seed is None:
         return network.name
-    return f"{network.backbone} {display_name(network.label)}, seed {network.seed}"
+    return f"{network.backbone} {name_with_seed(network.label, network.seed)}"

@@ -13,19 +13,21 @@ from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
 from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.base import FORMAT
-from foveate.records.files import RUNS, STUDY, write_record
-from foveate.records.labels import BASELINE
+from foveate.records.files import COST, RUNS, STUDY, write_record
+from foveate.records.labels import BASELINE, name_with_seed
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import RunRecord, waiting_share
 from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyRecord
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
+from foveate.studies.engine.custom_sources import custom_sources
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
 from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
+from foveate.studies.engine.network import find_own_attention
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
@@ -112,7 +114,11 @@ def begin_study(
     joined = join(study, there, data.fingerprint)
     _say_what_is_joined(joined, there, study, out, watch)
     record = _describe(joined, data, machine, runs, command, there.failed if there else ())
+    for own in record.own_attention:
+        watch.note(own.sentence)
     write_record(out / STUDY, record)
+    if joined.changed:
+        (out / COST).unlink(missing_ok=True)  # of the code of before
     measure_cost(joined.study, data, out, machine, watch)
     return Begun(joined.study, runs, record)
 
@@ -169,6 +175,10 @@ def _describe(
     )
     if study.pretrained:
         record = record.model_copy(update={"start": describe_start(study)})
+    if sources := custom_sources(study):
+        record = record.model_copy(update={"sources": sources})
+    if own := find_own_attention(study):
+        record = record.model_copy(update={"own_attention": own})
     task = find_task(study.task).record
     return record if task == CLASSIFICATION else record.model_copy(update={"task": task})
 
@@ -216,4 +226,4 @@ def _make_runner(
 
 
 def _title(run: RunSpec) -> str:
-    return f"{run.attention.label}, seed {run.seed}"
+    return name_with_seed(run.attention.label, run.seed)

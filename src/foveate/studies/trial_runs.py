@@ -15,6 +15,7 @@ from foveate.data import Data
 from foveate.errors import DiskError, WorkError
 from foveate.records.base import reading
 from foveate.records.files import write_record
+from foveate.records.labels import display_name
 from foveate.records.trial import TRIAL, TrialRecord
 from foveate.studies.engine.folder import Cancelled, hold_run_folder
 from foveate.studies.engine.images import open_again, usual_image_size
@@ -86,7 +87,7 @@ def make_searcher(
             return None
         candidate = combine(study.attention[1], {key: values[key][one] for key, one in trial.params.items()})
         spec = study.model_copy(update={"attention": (candidate,)}).runs(data.fingerprint)[0]
-        title = f"{candidate.label}, trial {trial.number}"
+        title = f"{display_name(candidate.label)}, trial {trial.number}"
         try:
             seen = _carry_out(spec, data, out / FOLDER / spec.id, machine, trial, partial(watch.step, title))
         except WorkError as error:

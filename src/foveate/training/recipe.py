@@ -62,7 +62,7 @@ RATES: dict[Part, str] = {"backbone": "backbone_rate", "attention": "attention_r
 
 
 class Recipe(BaseModel):
-    """How a network is trained; the same for every mechanism of a study.
+    """How a network is trained; the same for every mechanism of a study (recipe_keys.py explains the keys).
 
     `backbone_rate`, `attention_rate` and `head_rate` are written only where they are not 1, because earlier
     recipes did not have them.
@@ -70,36 +70,30 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    epochs: Whole = Field(30, ge=1, description="passes over the training part")
-    batch_size: Whole = Field(64, ge=2, description="images per step")
-    optimizer: str = Field(
-        "sgd", description="a name of timm's; 'sgd' uses Nesterov momentum, 'momentum' does not"
-    )
-    learning_rate: Number = Field(0.1, gt=0, description="highest value, at the end of the warm-up")
-    backbone_rate: Number = Field(1.0, gt=0, description="share of learning_rate that the backbone takes")
-    attention_rate: Number = Field(1.0, gt=0, description="share of learning_rate that attention takes")
-    head_rate: Number = Field(1.0, gt=0, description="share of learning_rate that the classifier head takes")
-    momentum: Number = Field(0.9, ge=0, lt=1, description="for optimisers that use it")
+    epochs: Whole = Field(30, ge=1)
+    batch_size: Whole = Field(64, ge=2)
+    optimizer: str = "sgd"
+    learning_rate: Number = Field(0.1, gt=0)
+    backbone_rate: Number = Field(1.0, gt=0)
+    attention_rate: Number = Field(1.0, gt=0)
+    head_rate: Number = Field(1.0, gt=0)
+    momentum: Number = Field(0.9, ge=0, lt=1)
     weight_decay: Number = Field(5e-4, ge=0)
-    decay_norm_and_bias: bool = Field(False, description="apply weight decay to norms and biases too")
+    decay_norm_and_bias: bool = False
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_ratio: Number = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
-    final_learning_rate: Number = Field(0.0, ge=0, description="at the end of cosine and linear")
+    warmup_ratio: Number = Field(0.1, ge=0, lt=1)
+    final_learning_rate: Number = Field(0.0, ge=0)
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     clip_grad_norm: Number | None = Field(None, gt=0)
-    ema_decay: Number | None = Field(
-        None, gt=0, lt=1, description="decay of a moving average of the weights, which is then evaluated"
-    )
-    augmentation: tuple[str, ...] = Field(
-        ("crop", "flip"), description="any of crop or resized_crop, flip, jitter, erase"
-    )
-    validation_fraction: Number = Field(0.1, gt=0, lt=1, description="held out of the training part")
-    choose: Literal["best", "last"] = Field("best", description="the epoch whose weights are tested")
-    monitor: Literal["accuracy", "loss"] = Field("accuracy", description="metric that decides the best epoch")
-    patience: Whole | None = Field(None, ge=1, description="stop after this many epochs without improvement")
+    ema_decay: Number | None = Field(None, gt=0, lt=1)
+    augmentation: tuple[str, ...] = ("crop", "flip")
+    validation_fraction: Number = Field(0.1, gt=0, lt=1)
+    choose: Literal["best", "last"] = "best"
+    monitor: Literal["accuracy", "loss"] = "accuracy"
+    patience: Whole | None = Field(None, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
-    compile: bool = Field(False, description="compile the network with torch.compile")
+    compile: bool = False
 
     def rate(self, part: Part) -> float:
         """Return the share of the learning rate that `part` of the network takes."""

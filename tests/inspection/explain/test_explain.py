@@ -14,14 +14,17 @@ from PIL import Image
 from torch import nn
 
 import foveate
+from foveate.attention.explanations import EXPLANATIONS
 from foveate.errors import RequestError
 from foveate.inspection.examine import Work
 from foveate.inspection.explain import scores as explain_scores
 from foveate.inspection.explain.engine import explain
+from foveate.inspection.explain.pictures import draw_tile
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.sheets import Tile, draw_sheet, outlined
 from foveate.inspection.explain.subjects import find_subjects
 from foveate.inspection.find_trained import find_trained
+from foveate.inspection.settings import OtherImages
 from foveate.records.environment import Environment
 
 pytest.importorskip("pytorch_grad_cam")
@@ -72,7 +75,7 @@ class Run:
     """One request, its record, and its progress."""
 
     def __init__(
-        self, sources: list[str], folder: Path, source: Path | None = None, **settings: object
+        self, sources: list[str], folder: Path, source: Path | OtherImages | None = None, **settings: object
     ) -> None:
         self.progress: list[tuple[str, float, int, str]] = []
         work = Work(
@@ -84,7 +87,8 @@ class Run:
             lambda *progress: self.progress.append(progress),
         )
         settings = {"show": 2, "road": 2, "batch_size": 5} | settings
-        path = explain(work, ExplainSettings(**settings), source and str(source))
+        others = source if isinstance(source, OtherImages) else OtherImages(data=source and str(source))
+        path = explain(work, ExplainSettings(**settings), others)
         self.record = json.loads(path.read_text())
 
 
@@ -120,11 +124,25 @@ def test_every_network_is_scored_and_drawn(networks, images, tmp_path):
     files = [picture["file"] for picture in record["pictures"]]
     assert files == [f"explain/{name}.png" for name in ("grid", "maps_se", "maps_dmsca", "maps_triplet")]
     assert "A_c, F_multi, F_h, F_w, A_dir, w₀, w₁, α" in record["pictures"][2]["description"]
+    assert "meanings" not in record["pictures"][0]
+    meanings = record["pictures"][2]["meanings"]
+    assert [*meanings] == ["τ", "A_c", "F_multi", "F_h", "F_w", "A_dir", "w₀", "w₁", "α"]
+    assert meanings["A_dir"] == EXPLANATIONS["dmsca"]["A_dir"]
     for file in files:
         with Image.open(tmp_path / file) as picture:
             assert picture.width > 300
-    assert run.progress[0] == ("maps", 0, 4, "the baseline")
+    assert run.progress[0] == ("maps", 0, 4, "baseline")
     assert run.progress[-1] == ("maps", 4, 4, "triplet")
+
+
+def test_a_map_that_hardly_varies_is_grey_with_its_value_in_words():
+    noise = torch.tensor([[[[0.4985, 0.5015], [0.5, 0.5]]]])
+    tile = draw_tile(noise, 90)
+    assert tile.lines == ("0.5 everywhere",)
+    assert len(np.unique(tile.picture.reshape(-1, 3), axis=0)) == 1
+    varied = draw_tile(noise * torch.tensor([[1.0, 1.1], [1.0, 1.0]]), 90)
+    assert len(np.unique(varied.picture.reshape(-1, 3), axis=0)) > 1
+    assert draw_tile(noise.flatten().reshape(1, 4, 1, 1), 90).lines == ("0.5 everywhere",)
 
 
 def test_it_goes_on_where_it_stopped_and_measures_anew_what_is_other(networks, images, tmp_path):
@@ -202,6 +220,28 @@ def test_images_and_data_are_not_both_given(networks, images, tmp_path):
         Run([networks["none"]], tmp_path / "out", images, images=images / "test")
 
 
+def test_columns_of_a_table_of_labels_are_those_that_are_given(networks, images, tmp_path):
+    root = tmp_path / "listed"
+    (root / "photos").mkdir(parents=True)
+    rows, boxes = ["path,split,parity,tone"], {}
+    for number, path in enumerate(sorted(images.rglob("*.png"))):
+        part, tone, _ = path.relative_to(images).parts
+        shutil.copy(path, root / "photos" / f"{number}.png")
+        rows.append(f"photos/{number}.png,{part},{number % 2},{tone}")
+        if part == "test":
+            boxes[f"photos/{number}.png"] = [5, 4, 11, 9]
+    (root / "labels.csv").write_text("\n".join(rows))
+    (root / "boxes.json").write_text(json.dumps(boxes))
+    with pytest.raises(RequestError, match="name it with --label-column"):
+        Run([networks["none"]], tmp_path / "out", root, boxes=root / "boxes.json", road=0)
+    others = OtherImages(data=str(root), label_column="tone")
+    for objects in (0, 12):
+        settings = {"boxes": root / "boxes.json"} if objects else {}
+        record = Run([networks["none"]], tmp_path / "out", others, road=0, **settings).record
+        assert record["data"]["images"] == 12
+        assert record["data"]["with_object"] == objects
+
+
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_objects_in_a_set_without_a_part_for_testing_are_refused(networks, images, tmp_path, part):
     """A share of it was trained on, and nobody knows here which."""
@@ -231,7 +271,7 @@ def test_images_that_are_replaced_in_place_are_other_images(networks, tmp_path):
     fingerprints = set()
     for level in (10, 20, 20):
         Image.new("RGB", (16, 16), (level,) * 3).save(tmp_path / "any/0.bmp")
-        fingerprints.add(find_subjects(trained, settings, None).fingerprint)
+        fingerprints.add(find_subjects(trained, settings, OtherImages()).fingerprint)
     assert len(fingerprints) == 2
 
 
@@ -266,6 +306,12 @@ def test_a_network_without_such_a_layer_is_left_out_by_name(networks, images, tm
     assert [row["label"] for row in record["rows"]] == ["se"]
     (said,) = record["left_out"]
     assert said.startswith("none (baseline): unknown layer of CifarResNet 'layer3.0.bn2.attention'")
+
+
+def test_a_layer_that_no_network_has_is_refused_and_leaves_nothing(networks, images, tmp_path):
+    with pytest.raises(RequestError, match="unknown layer of CifarResNet 'layer9'"):
+        Run([networks["none"], networks["se"]], tmp_path, images, layer="layer9")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

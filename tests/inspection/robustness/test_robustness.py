@@ -20,6 +20,7 @@ from foveate.inspection.robustness.attacking import _images, _split_of
 from foveate.inspection.robustness.conditions import asked_conditions, check_settings
 from foveate.inspection.robustness.engine import robustness
 from foveate.inspection.robustness.settings import RobustnessSettings
+from foveate.inspection.settings import OtherImages
 from foveate.inspection.trained import Trained, open_images
 from foveate.records.environment import Environment
 from foveate.records.files import read_record
@@ -30,7 +31,7 @@ from foveate.report.robustness.section import robustness_section
 FEW = {"corruptions": ("contrast", "gaussian_noise"), "severities": (1, 5)}
 GOLDEN = Path(__file__).parents[2] / "records" / "golden" / "robustness.json"
 
-ASKED = ("corruptions", "severities", "noise", "attacks", "eps", "attack_images", "images")
+ASKED = ("corruptions", "severities", "noise", "attacks", "eps", "attack_images")
 """The settings that the golden record was asked for with."""
 
 
@@ -49,7 +50,7 @@ class Measuring:
             Environment(),
             lambda *_: None,
         )
-        path = robustness(work, RobustnessSettings(**(FEW | settings)))
+        path = robustness(work, RobustnessSettings(**(FEW | settings)), OtherImages())
         return read_record(path, RobustnessRecord)
 
 
@@ -143,7 +144,7 @@ def test_what_version_0_1_0_measured_is_not_measured_again(measure, monkeypatch)
     expected = read_record(measure.folder / GOLDEN.name, RobustnessRecord)
     monkeypatch.setattr(Trained, "network", lambda *_: pytest.fail("built again"))
     monkeypatch.setattr("foveate.inspection.robustness.engine.check_toolbox", lambda: None)
-    found = measure(**{name: getattr(old.settings, name) for name in ASKED})
+    found = measure(limit=old.settings.images, **{name: getattr(old.settings, name) for name in ASKED})
     assert (found.rows, found.kept) == (expected.rows, expected.kept)
 
 
@@ -161,7 +162,7 @@ def test_another_seed_is_another_measurement(again, record):
 
 
 def test_the_cap_takes_images_of_every_class(measure):
-    assert image_counts(measure(images=6)) == {6}
+    assert image_counts(measure(limit=6)) == {6}
 
 
 class NoNumber(nn.Module):
@@ -397,7 +398,7 @@ def test_noise_alone_needs_no_severity(measure):
         ({"attacks": ("fgms",)}, "Did you mean 'fgsm'"),
         ({"eps": (0.0,)}, "over 0"),
         ({"attacks": ("pgd",), "eps": ()}, "is empty"),
-        ({"images": 0}, "--images must be a whole number of at least 1"),
+        ({"limit": 0}, "--limit must be a whole number of at least 1"),
         ({"attack_images": 0}, "--attack-images must be a whole number of at least 1"),
         ({"batch_size": 0}, "--batch-size must be a whole number of at least 1"),
     ],

@@ -158,7 +158,7 @@ def test_fine_tuning_is_a_run_of_its_own_from_the_trained_weights(
     record, progress = carry(trained, tmp_path, colours, how=("finetune",), attach="eca", **SHORT)
     rows = [(row["key"]["way"], row["key"]["label"]) for row in record["rows"]]
     assert rows == [("finetune", "none"), ("attached", "eca"), ("finetune", "se")]
-    assert progress.count("none, seed 0, fine-tuning with eca") > 1
+    assert progress.count("baseline, seed 0, fine-tuning with eca") > 1
     assert record["settings"]["recipe"]["learning_rate"] == 0.02
     for row in record["rows"]:
         folder = tmp_path / "transfer" / row["key"]["run"]
@@ -309,7 +309,7 @@ def test_streamed_images_are_recoloured_too(colours: Path, bands: Path) -> None:
     ("settings", "said"),
     [
         ({"how": ("guess",)}, "unknown way to transfer 'guess'"),
-        ({"images": 0}, "--images must be a whole number of at least 1"),
+        ({"limit": 0}, "--limit must be a whole number of at least 1"),
         ({"train_fraction": 0.0}, "--train-fraction must lie in"),
         ({"attach": "se"}, "--attach is for fine-tuning"),
         ({"how": ("finetune",), "attach": "none"}, "--attach names mechanisms"),

@@ -153,7 +153,7 @@ def test_metadata_that_are_no_description(tmp_path, text):
     ("name", "args"),
     [
         ("torchvision/fasterrcnn_resnet50_fpn", {"num_classes": 2}),
-        ("torchvision/deeplabv3_resnet50", {}),
+        ("torchvision/deeplabv3_resnet50", {"weights_backbone": "DEFAULT"}),
         ("torchvision/retinanet_resnet50_fpn", {"weights_backbone": "DEFAULT"}),
         ("torchvision/resnet18", {"weights": "DEFAULT"}),
         ("torchvision/quantized_resnet18", {}),

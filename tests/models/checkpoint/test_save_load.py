@@ -12,6 +12,7 @@ import foveate
 from foveate.errors import DiskError, RequestError
 from foveate.models import attached
 from foveate.models.sites.attach import placements
+from foveate.models.sites.outputs import tensors_in
 
 
 def moved(model: nn.Module, channels: int = 3) -> nn.Module:
@@ -144,9 +145,9 @@ def test_file_of_another_network_is_refused_and_the_model_left_alone(tmp_path):
             r"act1: GELU\(\) here, ReLU\(inplace=True\) there\. Pass backbone_args=",
         ),
         (
-            lambda: timm.create_model("cifar_resnet20", features_only=True),
-            {},
-            r"it gives a CifarResNet, this is a FeatureListNet\. Save it with backbone=None",
+            lambda: nn.Sequential(timm.create_model("cifar_resnet20")),
+            {"backbone": "cifar_resnet20"},
+            r"it gives a CifarResNet, this is a Sequential\. Save it with backbone=None",
         ),
         (small, {"backbone": "resnet19"}, "cannot build resnet19"),
         (small, {"backbone": "hf-hub:someone/net"}, "reaches for other files"),
@@ -159,7 +160,7 @@ def test_file_of_another_network_is_refused_and_the_model_left_alone(tmp_path):
         (
             small,
             {"backbone": "torchvision/fasterrcnn_resnet50_fpn"},
-            "no classifier, and reaches for other files",
+            "neither a classifier nor a segmenter, and reaches for other files",
         ),
         (small, {"backbone": "torchvision/resnet19"}, r"cannot build torchvision/resnet19.*'resnet18'"),
         (
@@ -180,6 +181,70 @@ def test_what_could_not_be_rebuilt_is_not_written(tmp_path, build, arguments, me
     with pytest.raises(RequestError, match=message):
         foveate.save(build(), tmp_path / "a.safetensors", **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+class Wrapped(nn.Module):
+    """A network of one's own around timm's, whose name it declares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = timm.create_model("cifar_resnet8", num_classes=4)
+        self.pretrained_cfg = self.inner.pretrained_cfg
+
+    def forward(self, x):
+        return {"logits": self.inner(x), "features": [self.inner.forward_features(x)]}
+
+
+ANY = {
+    "features": (lambda: timm.create_model("resnet18", features_only=True, out_indices=(1, 3)), {}),
+    "features of a mobilenet": (
+        lambda: timm.create_model("mobilenetv3_small_050", features_only=True, in_chans=1),
+        {},
+    ),
+    "segmenter": (
+        lambda: torchvision.models.segmentation.lraspp_mobilenet_v3_large(
+            weights=None, weights_backbone=None, num_classes=4
+        ),
+        {"backbone": "torchvision/lraspp_mobilenet_v3_large"},
+    ),
+    "segmenter with an auxiliary head": (
+        lambda: torchvision.models.segmentation.fcn_resnet50(
+            weights=None, weights_backbone=None, num_classes=4, aux_loss=True
+        ),
+        {"backbone": "torchvision/fcn_resnet50"},
+    ),
+    "detector": (
+        lambda: torchvision.models.detection.retinanet_resnet50_fpn(
+            weights=None, weights_backbone=None, num_classes=4, min_size=64, max_size=96
+        ),
+        {},
+    ),
+    "own": (Wrapped, {}),
+}
+UNKNOWN = ("detector", "own")
+"""foveate cannot build these."""
+
+
+@pytest.mark.parametrize("kind", ANY)
+def test_networks_that_are_no_classifiers_come_back(tmp_path, kind):
+    torch.manual_seed(0)
+    build, arguments = ANY[kind]
+    model = foveate.attach(build(), "cbam", reduction=4).eval()
+    foveate.save(model, tmp_path / "a.safetensors", **arguments)
+    if kind in UNKNOWN:
+        with pytest.raises(
+            RequestError, match=rf"holds a {type(model).__name__}, which foveate cannot build"
+        ):
+            foveate.load(tmp_path / "a.safetensors")
+    own = build() if kind in UNKNOWN else None
+    loaded = foveate.load(tmp_path / "a.safetensors", model=own)
+    assert placements(loaded) == placements(model) != []
+    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    x = torch.rand(1, first.in_channels, 64, 64)
+    with torch.no_grad():
+        expected, found = tensors_in(model(x)), tensors_in(loaded(x))
+    assert len(found) == len(expected)
+    assert all(map(torch.equal, found, expected))
 
 
 def test_arguments_of_the_backbone_are_kept(tmp_path):

@@ -19,7 +19,7 @@ import foveate
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.models.checkpoint.save_load import save
 from foveate.models.export.export import Exported, export, export_file, in_lines
-from foveate.models.export.parity import hold_against
+from foveate.models.export.parity import compare
 from foveate.version import __version__
 
 CLASSES = ["cat", "dog", "Öre"]
@@ -102,6 +102,7 @@ def check_about(about, decode):
     assert about["foveate"] == __version__
     assert about["network"] == "cifar_resnet20_se"
     assert decode(about["classes"]) == CLASSES
+    assert decode(about["outputs"]) == ["logits"]
     preprocessing = decode(about["preprocessing"])
     assert preprocessing["input_size"] == [1, 20, 24]
     assert preprocessing["mean"] == [0.5]
@@ -161,7 +162,11 @@ def test_torchvisions_networks_leave_as_onnx_for_any_size(build, attention, tmp_
     assert done.axes == {"batch": "any", "height": "any", "width": "any"}
     assert [1, 3, 32, 64] in done.checked
     about = {entry.key: entry.value for entry in onnx.load(tmp_path / "x.onnx").metadata_props}
-    assert about == {"foveate": __version__, "network": type(network).__name__}
+    assert about == {
+        "foveate": __version__,
+        "network": type(network).__name__,
+        "outputs": '["logits"]',
+    }
 
 
 def test_program_of_one_pixel_maps_says_its_bounds(tmp_path):
@@ -223,15 +228,14 @@ class Wrong(nn.Module):
         super().__init__()
         self.fault, self.conv = fault, nn.Conv2d(3, 4, 3)
 
-    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor | str]:
         maps = self.conv(x)
         logits = maps.mean(dim=(2, 3))
         if self.fault == "branch" and logits.sum() > 0:
             return logits.abs()
         answers = {
             "noise": logits + torch.rand_like(logits),
-            "maps": maps,
-            "dict": {"logits": logits},
+            "text": {"logits": logits, "about": "x"},
         }
         return answers.get(self.fault, logits)
 
@@ -242,8 +246,7 @@ class Wrong(nn.Module):
     [
         ("noise", WorkError, "differs from the network by"),
         ("branch", WorkError, "cannot export Wrong as"),
-        ("maps", RequestError, "gives (1, 4, 6, 6), not logits (B, classes)"),
-        ("dict", RequestError, "gives dict, not logits"),
+        ("text", RequestError, "the network returns a str at about: expected a tensor"),
     ],
 )
 def test_what_does_not_agree_leaves_no_file(tmp_path, format, fault, kind, message):
@@ -270,12 +273,13 @@ def test_tolerance_is_absolute_below_logits_of_one_and_relative_above(scale, off
     network = linear(scale)
     shapes = [(4, 3, 1, 1)]
     with torch.no_grad():
-        run = lambda x: network(x) + off  # noqa: E731
+        run = lambda x: [network(x) + off]  # noqa: E731
         if not agrees:
             with pytest.raises(WorkError, match="differs from the network"):
-                hold_against(network, run, (1, 1), shapes, "it")
+                compare(network, run, ["logits"], (1, 1), shapes, "it")
             return
-        parity = hold_against(network, run, (1, 1), shapes, "it")
+        parity = compare(network, run, ["logits"], (1, 1), shapes, "it")
+    assert [output.name for output in parity.outputs] == ["logits"]
     assert parity.logits_difference == pytest.approx(off, rel=0.05)
     assert parity.probabilities_difference < 1e-3
     assert parity.checked == [[4, 3, 1, 1]]
@@ -288,15 +292,15 @@ def test_refusals_are_told_apart():
         assert x.shape[3] != 5
         return x.sum(dim=(2, 3))
 
-    def run(x: Tensor) -> Tensor:
+    def run(x: Tensor) -> list[Tensor]:
         assert x.shape[3] != 7, "seven is too many"
-        return x.sum(dim=(2, 3))
+        return [x.sum(dim=(2, 3))]
 
     shapes = [(2, 3, 1, 4), (1, 3, 1, 5), (1, 3, 1, 7)]
-    parity = hold_against(network, run, (1, 4), shapes, "it")
+    parity = compare(network, run, ["logits"], (1, 4), shapes, "it")
     assert (parity.checked, parity.refused) == ([[2, 3, 1, 4]], [[1, 3, 1, 7]])
     with pytest.raises(WorkError, match="it refuses images .*: seven is too many"):
-        hold_against(network, run, (1, 7), shapes, "it")
+        compare(network, run, ["logits"], (1, 7), shapes, "it")
 
 
 def test_wrong_requests(tmp_path, monkeypatch):

@@ -282,9 +282,16 @@ def test_one_stage():
     assert len(attached(foveate.attach(timm.create_model("resnet18"), "se", stages=2))) == 2
 
 
-@pytest.mark.parametrize("name", [5, ["se"], nn.Conv2d])
-def test_mechanism_that_is_no_name(name):
-    with pytest.raises(RequestError, match="unknown attention mechanism"):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (5, "unknown attention mechanism"),
+        (["se"], "expected a module for each site"),
+        (nn.Conv2d, "needs out_channels and kernel_size"),
+    ],
+)
+def test_mechanism_that_is_no_name(name, words):
+    with pytest.raises(RequestError, match=words):
         foveate.attach(timm.create_model("cifar_resnet20"), name)
 
 

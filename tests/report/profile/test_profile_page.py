@@ -68,7 +68,7 @@ def test_folder_holds_page_record_numbers_tables_and_figures(tmp_path):
     figures = {path.stem for path in (tmp_path / "out" / "figures").glob("*.svg")}
     assert figures == {path.stem for path in (tmp_path / "out" / "figures").glob("*.pdf")}
     assert len(figures) == 6
-    links = re.findall(r'href="([^"]+)"', page.read_text(encoding="utf-8").partition("<script")[0])
+    links = re.findall(r'href="([^#"]+)"', page.read_text(encoding="utf-8").partition("<script")[0])
     assert links
     assert all((page.parent / link).exists() for link in links)
 
@@ -106,6 +106,13 @@ def test_page_tells_everything_and_keeps_names_text(tmp_path):
     ):
         assert said in outline.text
     assert not re.search(r"\b(None|nan|Undefined)\b", outline.text)
+
+
+def test_percentages_of_latency_are_explained_beside_p50s(tmp_path):
+    record = make_record({"se": (1.5, 1.4, 1.6)})
+    record["rows"][1]["latency_ms_p50"] = 50.0
+    text = Outline(Path(write_profile(parse(record), tmp_path)).read_text(encoding="utf-8")).text
+    assert "se: +50.0 % by the ratios, +25.0 % by the p50s." in text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize("case", ["baseline alone", "no memory account", "no interval", "training"])

@@ -1,16 +1,20 @@
 """The robustness section from synthetic records, with numbers worked out by hand."""
 
 import copy
+import inspect
 import json
 from pathlib import Path
 
 import pytest
 
+from foveate.data.corruptions import CORRUPTIONS
 from foveate.evaluation.significance import Outcome
 from foveate.records.files import read_record
-from foveate.records.robustness import COMMON, RobustnessRecord
+from foveate.records.robustness import ATTACKS, COMMON, RobustnessRecord
+from foveate.records.severities import DEFINITIONS, SEVERITIES
 from foveate.report.core.files import as_latex, as_markdown, as_svg
 from foveate.report.core.section import Section
+from foveate.report.robustness.legend import ATTACK_WORDS, CORRUPTION_WORDS, SETS
 from foveate.report.robustness.section import robustness_section
 from foveate.report.robustness.summarise import summarise_robustness
 from foveate.report.robustness.summary import MechanismSummary, RobustnessSummary
@@ -196,7 +200,9 @@ def test_a_single_network_without_a_seed(label):
     record = record_of([("mine", label, None)], [row("mine", "clean", None, 0.8), row("mine", "fog", 3, 0.6)])
     section = section_of(record)
     assert "60.0 %" in section.sentences[0]
-    assert {table.name for table in section.tables} == {"robustness", "robustness_corruptions"}
+    assert {table.name for table in section.tables} == {
+        *("robustness", "robustness_corruptions", "robustness_conditions")
+    }
     for figure in section.figures:
         as_svg(figure)
 
@@ -356,10 +362,59 @@ def test_attacks_have_a_table_and_a_sentence():
             record["rows"].append(attacked(f"{label}{seed}", "pgd", 2.0, 0.25 + 0.1 * (label == "se")))
     section = section_of(record)
     assert section.sentences[-1] == "The attack PGD at ε = 2/255 leaves the baseline 25.0 % and se 35.0 %."
-    table = section.tables[-1]
+    table = next(one for one in section.tables if one.name == "robustness_attacks")
     assert [column.title for column in table.columns] == ["Mechanism", "Clean, %", "PGD, ε = 2/255, %"]
     assert [cell.main for cell in table.rows[1]] == ["se", "80.0 ± 0.0", "35.0 ± 0.0"]
     assert len(section.numbers["robustness_attacks"]) == 8
+
+
+def test_every_condition_has_its_key_its_words_and_its_strengths():
+    record = study(corruptions=("fog", "snow", "noise_15"), severities=(1, 3))
+    record["rows"] = [
+        one
+        for one in record["rows"]
+        if one["key"]["corruption"] != "noise_15" or one["key"].update(severity=None) is None
+    ]
+    record["rows"] += [attacked("se0", "pgd", eps, 0.5) for eps in (None, 8.0, 1.0)]
+    record["data"]["image_size"] = 32
+    table = section_of(record).tables[-1]
+    assert table.name == "robustness_conditions"
+    assert [column.title for column in table.columns[3:]] == ["Severity 1", "Severity 3"]
+    assert "CIFAR-10-C was made with, for images of 32 px" in table.columns[2].note
+    clean, fog, snow, noise, pgd = table.rows
+    assert [row[0].detail for row in table.rows] == ["clean", "fog", "snow", "noise_15", "pgd"]
+    assert [cell.main for cell in fog[2:]] == ["thickness; smoothness of the cloud", "0.2; 3", "0.75; 2.5"]
+    assert snow[4].main == "0.15; 0.3; 1.75; 0.55; 10; 4; 0.9"
+    assert "15 grey levels of 255, 0.059 of the range" in noise[1].main
+    assert "here 1/255 and 8/255" in pgd[1].main
+    assert [cell.main for row in (clean, noise, pgd) for cell in row[2:]] == ["–"] * 9
+
+
+def test_strengths_that_are_not_known_are_not_stated():
+    for change in (
+        {"settings": {"prepared": "sets/cifar-c"}},
+        {"data": {"name": "shapes"}},
+    ):
+        table = section_of(study() | {"data": {"name": "shapes", "image_size": 32}} | change).tables[-1]
+        assert [column.title for column in table.columns] == ["Condition", "What is done to an image"]
+    older = study() | {"data": {"name": "shapes", "image_size": 32}}
+    for one in older["rows"]:
+        one["key"]["definitions"] = DEFINITIONS - 1
+    assert len(section_of(older).tables[-1].columns) == 2
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_the_words_of_a_corruption_name_all_of_its_strengths(name):
+    _, strengths = CORRUPTION_WORDS[name]
+    arguments = [*inspect.signature(CORRUPTIONS[name]).parameters]
+    assert len(strengths) == len(arguments[2:])
+    for published in SEVERITIES:
+        assert {len(values) for values in SEVERITIES[published][name]} == {len(strengths)}
+    assert SETS.keys() == SEVERITIES.keys()
+
+
+def test_every_attack_has_words():
+    assert ATTACK_WORDS.keys() == set(ATTACKS)
 
 
 def test_attacks_alone_are_a_section():
@@ -402,8 +457,9 @@ def test_figures_and_tables_are_drawn_without_a_warning():
         assert figure.group == section.name
         assert "<svg" in as_svg(figure)
     for table in section.tables:
-        assert "dmsca" in as_markdown(table)
-        as_latex(table)
+        written = "elastic" if table.name == "robustness_conditions" else "dmsca"
+        assert written in as_markdown(table)
+        assert written in as_latex(table)
 
 
 def test_the_record_is_read_as_a_section(tmp_path: Path):

@@ -3,7 +3,7 @@ import re
 
 import pytest
 from browser import CHROMIUM, Outline, open_page
-from synthetic_study import write_study
+from synthetic_study import edit_json, write_study
 
 from foveate.records.study import read_study
 from foveate.report.study.build import build_report
@@ -43,6 +43,36 @@ def test_tells_everything_in_order(hostile_report):
     for said in (*summary.verdict, *summary.missing, summary.study.command, *summary.study.recipe):
         assert said in text
     assert f"over {summary.anova.mechanisms} mechanisms and {summary.anova.n} seeds" in text
+
+
+def test_how_the_cost_was_measured_is_keys_and_values(tmp_path):
+    folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.01}, seeds=2)
+    conditions = {"backbone": "cifar_resnet20", "input": [1, 1, 8, 8], "classes": 10, "device": "cpu"}
+    timing = {"reference": "none", "rounds": 40, "cpu_share": 0.97}
+    edit_json(folder / "cost.json", conditions=conditions | {"path": "auto"}, timing=timing)
+    page = build_report(folder).report.read_text(encoding="utf-8").partition("How the cost was measured")[2]
+    found = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert found == {
+        "device": "–",
+        "images in a pass": "1",
+        "size of the input, images × channels × height × width": "1 × 1 × 8 × 8",
+        "classes": "10",
+        "kernel path of the mechanisms": "auto",
+        "ratios of latencies are to": "baseline",
+        "rounds, in each of which all networks take turns": "40",
+        "share of the time in which a core worked for it": "97.0 %",
+        "what speaks against the latencies": "nothing that was found",
+    }
+
+
+def test_percentages_of_latency_are_explained_beside_p50s(tmp_path):
+    folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.01}, seeds=2)
+    cost = json.loads((folder / "cost.json").read_text())
+    cost["rows"]["se"]["latency_ratio"] = 1.5
+    edit_json(folder / "cost.json", rows=cost["rows"])
+    text = Outline(build_report(folder).report.read_text(encoding="utf-8")).text
+    said = text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "se: +50.0 % by the ratios, +17.5 % by the p50s." in said
 
 
 @pytest.mark.parametrize(

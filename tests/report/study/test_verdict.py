@@ -11,7 +11,11 @@ from foveate.report.study.tables import results_table
 
 
 def verdict_of(folder, **options):
-    return summarise(read_study(write_study(folder, **options))).verdict
+    return verdict_of_folder(write_study(folder, **options))
+
+
+def verdict_of_folder(folder):
+    return summarise(read_study(folder)).verdict
 
 
 def test_names_the_best_its_evidence_and_its_price(tmp_path):
@@ -136,6 +140,20 @@ def test_equal_spacing_over_seeds_is_no_evidence(tmp_path):
     )
 
 
+def test_a_larger_difference_that_cannot_be_tested_is_not_denied(tmp_path):
+    folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.03, "eca": 0.01}, noise=0.0)
+    for path in folder.glob("runs/*/result.json"):
+        result = json.loads(path.read_text())
+        if (result["spec"]["attention"]["name"], result["spec"]["seed"]) == ("eca", 0):
+            edit_json(path, test=result["test"] | {"accuracy": result["test"]["accuracy"] - 0.05})
+    sentences = verdict_of_folder(folder)
+    # −4 points in one seed of five, +1 in the others: 0.
+    assert sentences[1].startswith(
+        "The largest difference seen that could be tested is +0.00 points (eca against"
+    )
+    assert "se from the baseline is +3.00 points, the same difference in each seed" in sentences[3]
+
+
 def test_a_single_mechanism_has_nothing_to_be_compared_with(tmp_path):
     assert verdict_of(tmp_path, gains={"none": 0.0})[0].startswith("Only the baseline has finished runs")
 
@@ -176,6 +194,6 @@ def test_the_best_mean_of_networks_may_be_the_worse_one_on_common_seeds(tmp_path
     summary = summarise(replace(records, results=records.results | {"se": lifted}))
     assert summary.rows[0].scores["accuracy"].mean > summary.rows[1].scores["accuracy"].mean
     assert summary.verdict[0] == (
-        "none has the highest mean, but not on the seeds that others share with it."
+        "baseline has the highest mean, but not on the seeds that others share with it."
     )
-    assert summary.verdict[1].startswith("se is better than none by ")
+    assert summary.verdict[1].startswith("se is better than baseline by ")

@@ -83,7 +83,7 @@ def test_another_candidate_and_another_seed_join_and_nothing_is_trained_again(
 
     watch = Notes()
     compare(study(bands, seeds=2), made, CPU, watch=watch)
-    assert watch.done == ["none, seed 1", "se, seed 1"]
+    assert watch.done == ["baseline, seed 1", "se, seed 1"]
     assert "to which it adds seed 1; 1 run" in watch.notes[0]
     assert (made / "report-2" / "index.html").is_file()
     records = read_study(made)

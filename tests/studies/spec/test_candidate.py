@@ -52,7 +52,7 @@ def test_yaml_lists_with_options() -> None:
         ("se(reduction={1})", r"reduction is \{1\}; expected a finite number"),
         ("none(width=True)", "width: .*not true or false"),
         ("se(stages=[True])", "not true or false"),
-        ("none(reduction=8)", "none takes width and extra_blocks alone"),
+        ("none(reduction=8)", "the baseline takes width and extra_blocks alone"),
         ("se(where=everywhere)", "where: Input should be 'block' or 'stage'"),
         ([["se"]], "expected a name"),
         (["none", {"dmsca": 8}], "expected a name, or one name with its options"),

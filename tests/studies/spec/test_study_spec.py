@@ -80,8 +80,16 @@ def test_data_has_its_recipe_and_changes_win() -> None:
         ({"recipe": {"optimizer": False}}, "optimizer = False: .*put it in quotes"),
         ({"train_fraction": True}, "train_fraction = True"),
         ({"data": 7}, "data = 7: .*put the name in quotes"),
+        ({"grow": "depth"}, "grow = depth says how control enlarges .* give --control parameters, macs or"),
     ],
 )
 def test_what_cannot_be_is_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         make_study(DIGITS | settings, {})
+
+
+def test_names_are_understood_as_papers_write_them() -> None:
+    attention = ["plain", "CBAM", {"Se": {"reduction": 8}}, "SGFA-CA", {"Baseline": {"width": 1.5}}]
+    study = make_study(DIGITS | {"attention": attention}, {})
+    labels = [candidate.label for candidate in study.attention]
+    assert labels == ["none", "cbam", "se(reduction=8)", "sgfa_ca", "none(width=1.5)"]

@@ -1,7 +1,8 @@
 """The 15 common corruptions of Hendrycks and Dietterich (ICLR 2019, arXiv:1903.12261), for whole batches.
 
-A new corruption is a function, a line in `CORRUPTIONS`, and a line in each table of `severities`. Docstrings
-say where the published programs are ambiguous or differ from the paper.
+A new corruption is a function, a line in `CORRUPTIONS`, and a line in each table of
+`foveate.records.severities`. Docstrings say where the published programs are ambiguous or differ from the
+paper.
 
 Known differences to the published sets: values are rounded to 8 bits here and truncated there, frost is drawn
 (see `frost`), and the random numbers are different.
@@ -16,9 +17,9 @@ from foveate.data.corruptions.blur import defocus_blur, glass_blur, motion_blur,
 from foveate.data.corruptions.digital import contrast, elastic_transform, jpeg_compression, pixelate
 from foveate.data.corruptions.frost import frost
 from foveate.data.corruptions.noise import gaussian_noise, impulse_noise, shot_noise
-from foveate.data.corruptions.severities import DEFINITIONS, SEVERITIES, published_set
 from foveate.data.corruptions.weather import brightness, fog, snow
 from foveate.errors import RequestError
+from foveate.records.severities import DEFINITIONS, SEVERITIES, published_set
 
 __all__ = [
     "CORRUPTIONS",

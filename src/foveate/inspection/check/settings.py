@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from foveate.errors import RequestError, unknown_name
 from foveate.inspection.check.promises import PROMISES
-from foveate.known_names import mechanism_names, mechanism_options
+from foveate.known_names import mechanism_options
 from foveate.records.labels import BASELINE
 from foveate.studies.spec import completers
 from foveate.studies.spec.completers import several_of
@@ -68,7 +68,7 @@ def read_module(text: str) -> "Candidate":
     placed = [key for key in PLACEMENT if key in candidate.model_fields_set]
     if placed:
         raise RequestError(f"{text} has {', '.join(placed)}: check looks at a module alone, without a place")
-    if candidate.name in mechanism_names():
+    if not candidate.is_custom:
         known = mechanism_options(candidate.name)
         for option in candidate.options:
             if option not in known:

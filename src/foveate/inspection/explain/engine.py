@@ -21,7 +21,9 @@ from foveate.inspection.explain.pictures import (
 from foveate.inspection.explain.scores import score_maps
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.subjects import Subjects, find_subjects
+from foveate.inspection.settings import OtherImages
 from foveate.inspection.trained import Trained, assumed_order
+from foveate.models.sites.target_layers import find_layer
 from foveate.records.base import FORMAT
 from foveate.records.examination import PictureRecord
 from foveate.records.explain import (
@@ -32,7 +34,7 @@ from foveate.records.explain import (
     ExplainRow,
     ExplainSettingsRecord,
 )
-from foveate.records.labels import display_name, name_in_sentence
+from foveate.records.labels import display_name, name_with_seed
 from foveate.training.learned import learned_numbers
 from foveate.version import __version__
 
@@ -42,18 +44,20 @@ DEFINITIONS = 2
 """The version of the definitions of the scores: rows of another version are measured again."""
 
 
-def explain(work: Work, settings: ExplainSettings, source: str | None = None) -> Path:
+def explain(work: Work, settings: ExplainSettings, others: OtherImages) -> Path:
     """Score the maps of every network on the same images, draw them, and return the path of the record.
 
     A network is scored once for the same weights, images and settings. The pictures show the first seed of
-    each mechanism. A network that cannot be explained is excluded, by name. `source` replaces the data of the
-    runs.
+    each mechanism. A network that cannot be explained is excluded, by name. `others` replace the
+    images of the runs.
 
     Raises:
-        RequestError: an invalid setting, or no images.
+        RequestError: an invalid setting, a layer that no network has, or no images.
     """
     settings.check()
-    subjects = find_subjects(work.trained, settings, source)
+    if settings.layer is not None:
+        _check_layer(work, settings.layer)
+    subjects = find_subjects(work.trained, settings, others)
     begun = ExplainRecord(
         format=FORMAT,
         foveate=__version__,
@@ -88,6 +92,20 @@ def explain(work: Work, settings: ExplainSettings, source: str | None = None) ->
         record.change(pictures=tuple(pictures))
         remove_others(work.folder, pictures)
     return record.path
+
+
+def _check_layer(work: Work, layer: str) -> None:
+    """Raise RequestError if no network has the layer; one without it among others is excluded by name."""
+    refused: list[RequestError] = []
+    for one in work.trained:
+        try:
+            find_layer(one.network(work.device), layer)
+        except RequestError as error:
+            refused.append(error)
+        else:
+            return
+    if refused:
+        raise refused[0]
 
 
 def _describe_settings(settings: ExplainSettings, subjects: Subjects) -> ExplainSettingsRecord:
@@ -159,7 +177,7 @@ def _score(
     )
     if record.find(key) is not None:
         return
-    title = name_in_sentence(one.label) + (f", seed {one.seed}" if one.seed is not None else "")
+    title = name_with_seed(one.label, one.seed)
 
     def on_progress(done: int) -> None:
         work.on_progress("maps", number + done / len(subjects), len(work.trained), title)

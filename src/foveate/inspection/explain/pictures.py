@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from foveate.evaluation.heat import heat, overlay
+from foveate.attention.explanations import explain_intermediate
+from foveate.evaluation.heat import bar_ends, heat, is_flat, overlay, say_flat
 from foveate.files import write_bytes
 from foveate.inspection.explain.built import BuiltNetwork
 from foveate.inspection.explain.sheets import Tile, draw_sheet, enlarged, outlined, tile_side
@@ -22,7 +23,7 @@ from foveate.records.examination import PictureRecord
 from foveate.records.explain import EXPLAIN
 from foveate.records.labels import display_name, name_in_sentence
 
-__all__ = ["GridColumn", "draw_grid", "draw_own_maps", "make_column", "remove_others"]
+__all__ = ["GridColumn", "draw_grid", "draw_own_maps", "draw_tile", "make_column", "remove_others"]
 
 SYMBOLS = {"tau": "τ", "alpha": "α", "w_0": "w₀", "w_1": "w₁"}
 """How a picture writes the names of maps; other names are unchanged."""
@@ -115,6 +116,7 @@ def draw_own_maps(folder: Path, built: BuiltNetwork, subjects: Subjects, number:
     images = subjects.images(np.array([number]))
     with capture(built.network) as maps, torch.inference_mode():
         built.network(built.prepare(images))
+    modules = attention_modules(built.network)
     sites = _last_of_each_size(maps)[-MOST_ROWS:]
     names = list(dict.fromkeys(name for site in sites for name in maps[site] if maps[site][name].numel() > 1))
     side = tile_side(1 + len(names))
@@ -122,16 +124,19 @@ def draw_own_maps(folder: Path, built: BuiltNetwork, subjects: Subjects, number:
     rows = []
     for site in sites:
         head = "\n".join([site.removesuffix(".attention") or "attention", *_single_numbers(maps[site])])
-        rows.append((head, [Tile(picture), *(_own_tile(maps[site].get(name), side) for name in names)]))
+        rows.append((head, [Tile(picture), *(draw_tile(maps[site].get(name), side) for name in names)]))
     label, columns = display_name(built.trained.label), [_symbol(name) for name in names]
     description = (
         f"The maps of {label} itself, {', '.join(columns)}, of one image, at {len(sites)} places from the "
-        "first stage to the last. Maps of many channels are their mean, weights of channels are bars; below "
-        "each is its range."
+        "first stage to the last. Maps of many channels are their mean, weights of channels are bars from 0 "
+        "to 1; below each is its range. A map that hardly varies is grey, with its value in words."
     )
+    meanings = {
+        _symbol(name): explain_intermediate(modules[site], name) for site in sites for name in maps[site]
+    }
     file = f"maps_{re.sub(r'[^a-z0-9]+', '_', built.trained.label.lower()).strip('_')}.png"
     sheet = draw_sheet(["image", *columns], rows)
-    return _write_picture(folder, file, sheet, f"The own maps of {label}", description)
+    return _write_picture(folder, file, sheet, f"The own maps of {label}", description, meanings)
 
 
 def _last_of_each_size(maps: Mapping[str, Mapping[str, Tensor]]) -> list[str]:
@@ -150,19 +155,28 @@ def remove_others(folder: Path, pictures: Sequence[PictureRecord]) -> None:
             file.unlink()
 
 
-def _own_tile(value: Tensor | None, side: int) -> Tile:
+def draw_tile(value: Tensor | None, side: int) -> Tile:
+    """Draw a map (1, C, H, W) by its mean, weights (1, C, 1, 1) as bars; flat ones in words."""
     if value is None:
         return Tile(None)
     values = value.float().cpu()
     if values.ndim == 4 and values.shape[2:].numel() == 1:
         weights = values.flatten().numpy()
+        if is_flat(weights):
+            return _flat_tile(weights, side)
         return Tile(_bars(weights, side), (_range(float(weights.min()), float(weights.max())),))
     plane = values[0].mean(dim=0)
+    if is_flat(plane.numpy()):
+        return _flat_tile(plane.numpy(), side)
     low, high = float(plane.min()), float(plane.max())
-    scaled = (plane - low) / (high - low) if high > low else torch.zeros_like(plane)
+    scaled = (plane - low) / (high - low)
     # A box filter: a pixel of the map becomes a square, or a part of a mean where the map is the larger one.
     large = enlarged(scaled.numpy(), side, Image.Resampling.BOX)
     return Tile(heat(large), (_range(low, high),))
+
+
+def _flat_tile(values: np.ndarray, side: int) -> Tile:
+    return Tile(np.full((side, side, 3), EMPTY, np.uint8), (say_flat(values),))
 
 
 def _single_numbers(found: Mapping[str, Tensor]) -> list[str]:
@@ -185,7 +199,7 @@ def _bars(weights: np.ndarray, side: int) -> np.ndarray:
     Channels that share a column of pixels are averaged.
     """
     known = np.nan_to_num(weights)
-    low, high = min(0.0, float(known.min())), max(1.0, float(known.max()))
+    low, high = bar_ends(known)
     parts = np.array_split(known, side) if len(known) > side else known[np.arange(side) * len(known) // side]
     means = np.array([part.mean() for part in parts])
     tall = ((means - low) / (high - low) * (side - 1)).round().astype(int)
@@ -206,9 +220,15 @@ def _readable(name: str) -> str:
 
 
 def _write_picture(
-    folder: Path, file: str, sheet: Image.Image, title: str, description: str
+    folder: Path,
+    file: str,
+    sheet: Image.Image,
+    title: str,
+    description: str,
+    meanings: Mapping[str, str] | None = None,
 ) -> PictureRecord:
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
     write_bytes(folder / EXPLAIN / file, content.getvalue())
-    return PictureRecord(title=title, description=description, file=f"{EXPLAIN}/{file}")
+    named = {} if meanings is None else {"meanings": dict(meanings)}
+    return PictureRecord(title=title, description=description, file=f"{EXPLAIN}/{file}", **named)

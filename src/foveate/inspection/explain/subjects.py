@@ -19,6 +19,7 @@ from foveate.data.survey import digest, spread
 from foveate.data.tables import parquet_files
 from foveate.errors import RequestError
 from foveate.inspection.explain.settings import ExplainSettings
+from foveate.inspection.settings import Columns, OtherImages
 from foveate.inspection.trained import Trained, check_alike, open_images
 
 __all__ = ["Subjects", "find_subjects"]
@@ -81,16 +82,16 @@ class Subjects:
         return as_seen(whole, self.canvas, self.image_size)
 
 
-def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source: str | None) -> Subjects:
-    """Find the images that `settings` ask for; `source` replaces the data of the runs, as in `open_images`.
+def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, others: OtherImages) -> Subjects:
+    """Find the images that `settings` ask for; `others` replace those of the runs.
 
     Raises:
-        RequestError: there are none, `settings` and `source` both say which, or the networks take images of
+        RequestError: there are none, `settings` and `others` both say which, or the networks take images of
             different sizes or know different classes.
     """
-    if settings.images is not None and source is not None:
+    if settings.images is not None and others.data is not None:
         raise RequestError(
-            f"--images {settings.images} and --data {source} both say which images: give one of them"
+            f"--images {settings.images} and --data {others.data} both say which images: give one of them"
         )
     known = check_alike(trained)
     regions = read_regions(settings.boxes, settings.masks, settings.mask_object)
@@ -98,21 +99,31 @@ def find_subjects(trained: Sequence[Trained], settings: ExplainSettings, source:
         root, names = find_pictures(settings.images)
         return _of_files(root, names, regions, settings, known, None)
     if not (settings.boxes or settings.masks):
-        return _of_test_part(open_images(trained, source), settings)
-    given = source or next((one.spec.data.source for one in trained if one.spec), None)
-    kept = _held_out(Path(given).expanduser(), regions) if given else []
-    data = open_images(trained, source)
-    return _of_files(Path(given or "").expanduser(), kept, regions, settings, known, data)
+        return _of_test_part(open_images(trained, others.data, **others.columns), settings)
+    given = others if others.data is not None else _own_images(trained)
+    folder = Path(given.data or "").expanduser()
+    kept = _held_out(folder, given.columns, regions) if given.data else []
+    data = open_images(trained, others.data, **others.columns)
+    return _of_files(folder, kept, regions, settings, known, data)
 
 
-def _held_out(folder: Path, regions: Regions) -> list[str]:
+def _own_images(trained: Sequence[Trained]) -> OtherImages:
+    """Return the images of the runs among `trained`, if there are any."""
+    for one in trained:
+        if one.spec:
+            own = one.spec.data
+            return OtherImages(data=own.source, image_column=own.image_column, label_column=own.label_column)
+    return OtherImages()
+
+
+def _held_out(folder: Path, columns: Columns, regions: Regions) -> list[str]:
     """Return the names of the images that have a region, in the parts of `folder` that are not trained on."""
     way = "give the folder of the images with --images"
     if not folder.is_dir() or parquet_files(folder):
         raise RequestError(
             f"--boxes and --masks name image files, and the images of {folder} are in no folder: {way}"
         )
-    named = held_out_images(folder)
+    named = held_out_images(folder, **columns)
     if not named:
         raise RequestError(
             f"--boxes and --masks are for images that no network was trained on, and {folder} has no part "

@@ -14,6 +14,7 @@ from foveate.inspection.assessment import Assessment
 from foveate.inspection.robustness.failures import one_network
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained
+from foveate.records.labels import display_name
 from foveate.records.robustness import UNATTACKED, AttackKey, AttackRow, RobustnessRow
 from foveate.studies.engine.fingerprints import under
 from foveate.studies.spec.study import RunSpec
@@ -47,7 +48,7 @@ def attack_network(
             missing.append(key)
 
     def exclude(error: str) -> None:
-        record.exclude(f"{one.name} ({one.label}) was not attacked to the end: {error}.")
+        record.exclude(f"{one.name} ({display_name(one.label)}) was not attacked to the end: {error}.")
 
     if missing:
         with one_network(exclude):
@@ -60,8 +61,8 @@ def attack_network(
                 record.add(rows[-1:])
     for sign in _signs(rows):
         record.warn(
-            f"Gradients of {one.name} ({one.label}) may be masked, so that attacks understate what breaks "
-            f"it: {sign}."
+            f"Gradients of {one.name} ({display_name(one.label)}) may be masked, so that attacks understate "
+            f"what breaks it: {sign}."
         )
 
 

@@ -15,7 +15,7 @@ GROUPS = {"common": COMMON, "article": ARTICLE}
 
 def check_settings(settings: RobustnessSettings) -> None:
     """Raise RequestError for a value that cannot be used, naming it and the choices."""
-    check_at_least(settings, images=1, attack_images=1, batch_size=1, seed=0)
+    check_at_least(settings, limit=1, attack_images=1, batch_size=1, seed=0)
     for severity in settings.severities:
         if isinstance(severity, bool) or severity not in SEVERITIES:
             raise RequestError(f"--severities takes whole numbers from 1 to 5, got {severity!r}")

@@ -17,6 +17,7 @@ from foveate.inspection.assessment import Assessment
 from foveate.inspection.robustness.failures import one_network
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained
+from foveate.records.labels import display_name
 from foveate.records.robustness import CLEAN, CorruptionKey, CorruptionRow, RobustnessRow
 
 __all__ = ["Corrupting"]
@@ -86,7 +87,7 @@ class Corrupting:
             severity=severity,
             name=one.name,
             digest=one.digest,
-            images=self.settings.images,
+            images=self.settings.limit,
             device=self.device.type,
         )
         if self.prepared is not None and name in self.prepared.corruptions:
@@ -120,7 +121,7 @@ class Corrupting:
         """Exclude the network from this condition and from all that come after it."""
         self.trained.remove(one)
         self.networks.pop(one.name, None)
-        self.record.exclude(f"{one.name} ({one.label}), from {condition} on: {why}.")
+        self.record.exclude(f"{one.name} ({display_name(one.label)}), from {condition} on: {why}.")
 
     def _batches(
         self, name: str, severity: int | None, unreadable: list[str]
@@ -149,7 +150,7 @@ class Corrupting:
         return self._chunks(self.data.test.labels)
 
     def _chunks(self, labels: np.ndarray) -> list[np.ndarray]:
-        cap, size = self.settings.images, self.settings.batch_size
+        cap, size = self.settings.limit, self.settings.batch_size
         chosen = np.arange(len(labels)) if cap is None else spread(labels, cap)
         return [chosen[start : start + size] for start in range(0, len(chosen), size)]
 

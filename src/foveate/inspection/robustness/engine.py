@@ -17,8 +17,10 @@ from foveate.inspection.robustness.attacking import attack_network
 from foveate.inspection.robustness.conditions import asked_conditions, check_settings, missing_corruptions
 from foveate.inspection.robustness.corrupting import Corrupting
 from foveate.inspection.robustness.settings import RobustnessSettings
+from foveate.inspection.settings import OtherImages
 from foveate.inspection.trained import Trained, assumed_order, open_images
 from foveate.records.base import FORMAT
+from foveate.records.labels import name_with_seed
 from foveate.records.robustness import (
     CLEAN,
     ROBUSTNESS,
@@ -35,10 +37,10 @@ from foveate.version import __version__
 __all__ = ["robustness"]
 
 
-def robustness(work: Work, settings: RobustnessSettings, source: str | None = None) -> Path:
+def robustness(work: Work, settings: RobustnessSettings, others: OtherImages) -> Path:
     """Measure networks on clean and corrupted test images, then attack them; return the record's path.
 
-    The images are those of the runs, or those of `source`.
+    The images are those of the runs, or `others`.
 
     Images are corrupted once for all networks, a batch at a time. The seed, the corruption, the severity and
     the position of the batch decide the random numbers: every network is given the same images, and so is one
@@ -56,7 +58,7 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
     if settings.attacks:
         check_toolbox()
     trained, on_progress = work.trained, work.on_progress
-    data = open_images(trained, source)
+    data = open_images(trained, others.data, **others.columns)
     if data.image_size < LEAST_SIDE and settings.prepared is None and asked_conditions(settings):
         raise RequestError(
             f"corruptions need images of at least {LEAST_SIDE} pixels a side, and the networks take "
@@ -103,7 +105,7 @@ def robustness(work: Work, settings: RobustnessSettings, source: str | None = No
                 corrupting.measure(name, severity, on_share)
             on_progress("corruptions", len(steps), len(steps))
             for done, one in enumerate(trained if settings.attacks else ()):
-                title = one.label if one.seed is None else f"{one.label}, seed {one.seed}"
+                title = name_with_seed(one.label, one.seed)
                 on_step = partial(_report_attack, on_progress, done, len(trained), title)
                 attack_network(one, data, settings, work.device, record, on_step)
             if settings.attacks:

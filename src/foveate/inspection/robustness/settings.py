@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from foveate.studies.spec.completers import Typed, several_of
+from foveate.studies.spec.flag_groups import ATTACKS, CORRUPTIONS, IMAGES
 
 __all__ = ["RobustnessSettings"]
 
@@ -34,33 +35,37 @@ class RobustnessSettings:
         noise: Standard deviations σ of further Gaussian noise, on pixel values up to 255, separated by
             commas: 15,25.
         prepared: Folder of images that were corrupted elsewhere, in the layout of CIFAR-10-C or ImageNet-C,
-            to test on instead.
-        classes: YAML file that gives the class for each label or class folder of the prepared images.
+            to test on; by default the test images are corrupted here.
+        classes: YAML file that gives the class for each label or class folder of the prepared images; by
+            default they are matched by number and by name.
         attacks: Adversarial attacks, separated by commas: fgsm, pgd, ensemble. They are run on each
             network's validation images, or on test images if it has none.
         eps: L∞ bounds of the attacks, on pixel values up to 255, separated by commas.
         attack_images: Number of images to attack for each network, spread over the classes.
-        images: Largest number of test images, spread over the classes; by default all.
+        limit: Largest number of images, spread over the classes; by default all.
         batch_size: Images per forward pass; the random numbers depend on it, too.
         seed: Seed of the random numbers in corruptions and attacks.
     """
 
-    corruptions: Annotated[tuple[str, ...], Parameter(completer=_corruptions)] = ("common",)
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    noise: tuple[float, ...] = ()
-    prepared: Path | None = None
-    classes: Path | None = None
-    attacks: Annotated[tuple[str, ...], Parameter(completer=_attacks)] = ()
-    eps: tuple[float, ...] = (1.0, 8.0)
-    attack_images: int = 200
-    images: int | None = None
+    corruptions: Annotated[tuple[str, ...], Parameter(group=CORRUPTIONS, completer=_corruptions)] = (
+        "common",
+    )
+    severities: Annotated[tuple[int, ...], Parameter(group=CORRUPTIONS)] = (1, 2, 3, 4, 5)
+    noise: Annotated[tuple[float, ...], Parameter(group=CORRUPTIONS)] = ()
+    prepared: Annotated[Path | None, Parameter(group=CORRUPTIONS)] = None
+    classes: Annotated[Path | None, Parameter(group=CORRUPTIONS)] = None
+    attacks: Annotated[tuple[str, ...], Parameter(group=ATTACKS, completer=_attacks)] = ()
+    eps: Annotated[tuple[float, ...], Parameter(group=ATTACKS)] = (1.0, 8.0)
+    attack_images: Annotated[int, Parameter(group=ATTACKS)] = 200
+    limit: Annotated[int | None, Parameter(group=IMAGES)] = None
     batch_size: Annotated[int, Parameter(parse=False)] = 250
-    seed: int = 0
+    seed: Annotated[int, Parameter(group=CORRUPTIONS)] = 0
 
     def described(self) -> dict[str, object]:
-        """Return the settings as plain values, for the record."""
+        """Return the settings as plain values, for the record, where `limit` is called images."""
         values = {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
+        values["images"] = values.pop("limit")
         paths = {"prepared": self.prepared, "classes": self.classes}
         return values | {key: None if path is None else str(path) for key, path in paths.items()}

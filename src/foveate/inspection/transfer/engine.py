@@ -79,7 +79,7 @@ def _describe_settings(settings: TransferSettings) -> TransferSettingsRecord:
         attach=tuple(candidate.label for candidate in settings.mechanisms),
         recipe=settings.read_recipe().model_dump(mode="json") if is_tuned else settings.recipe,
         changes=settings.changes,
-        images=settings.images,
+        images=settings.limit,
         train_fraction=settings.train_fraction,
         seeds=settings.seeds,
         batch_size=settings.batch_size,

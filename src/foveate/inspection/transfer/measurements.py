@@ -19,7 +19,7 @@ from foveate.inspection.transfer.fine_tuning import TUNED, Tuning, fine_tune
 from foveate.inspection.transfer.settings import TransferSettings
 from foveate.inspection.transfer.target import open_target
 from foveate.models.backbones.head import find_head
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, display_name, name_with_seed
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import Scores
 from foveate.records.transfer import (
@@ -85,7 +85,7 @@ class Measurements:
             data = open_target(
                 self.settings.to,
                 trained.input_size,
-                self.settings.images,
+                self.settings.limit,
                 image_column=self.settings.image_column,
                 label_column=self.settings.label_column,
             )
@@ -138,8 +138,8 @@ class Measurements:
         trained, attached = tuning.trained, tuning.attached
         way: Way = "finetune" if attached is None else "attached"
         label = trained.label if attached is None else attached.label
-        how = "fine-tuning" if attached is None else f"fine-tuning with {label}"
-        title = f"{trained.label}, seed {tuning.seed}, {how}"
+        how = "fine-tuning" if attached is None else f"fine-tuning with {display_name(label)}"
+        title = f"{name_with_seed(trained.label, tuning.seed)}, {how}"
         key = self._key(TunedKey, trained, data, way, label=label, seed=tuning.seed, run=tuning.id)
         return Measurement(title, key, partial(self._fine_tune, key, tuning, title))
 
@@ -233,4 +233,4 @@ def _row(kind: type[RowType], key: TransferKey, scores: Scores, **own: float) ->
 
 
 def _name(trained: Trained) -> str:
-    return trained.name if trained.seed is None else f"{trained.label}, seed {trained.seed}"
+    return trained.name if trained.seed is None else name_with_seed(trained.label, trained.seed)

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.studies.spec import completers
+from foveate.studies.spec.flag_groups import IMAGES, RECIPE, TRANSFER
 
 if TYPE_CHECKING:
     from foveate.studies.spec.candidate import Candidate
@@ -30,32 +31,41 @@ class TransferSettings:
             linear layer on their features), finetune; by default direct, where classes match, and probe.
         classes: YAML file that maps the classes of the other set to the networks' own classes; by default
             they are matched by name.
-        attach: Mechanisms to attach to the baseline networks before they are fine-tuned: se,dmsca.
+        attach: Mechanisms to attach to the baseline networks before they are fine-tuned: se,dmsca; by
+            default none.
         recipe: Recipe of fine-tuning, by its name or as a YAML file; by default the default recipe with a
             smaller learning rate.
         epochs: Number of epochs of fine-tuning; with --recipe, by default those of that recipe.
-        set: Any key of the recipe of fine-tuning, as KEY=VALUE; repeat it for further keys.
-        images: Largest number of test images, spread over the classes; by default all.
+        set: Any key of the recipe of fine-tuning, as KEY=VALUE; repeat it for further keys. By default all
+            are the recipe's.
+        limit: Largest number of images, spread over the classes; by default all.
         train_fraction: Share of the other set's training images that probes and fine-tuning learn from.
         seeds: Number of fine-tuning runs of a network that has no seed of its own.
         batch_size: Images per forward pass.
-        image_column: Column that holds the images, for a table with several.
-        label_column: Column that holds the labels, for a table with several.
+        image_column: Column of the images of --to, for a parquet, hub or CSV data set with several; by
+            default the only one.
+        label_column: Column of the labels of --to, for a parquet, hub or CSV data set with several; by
+            default the only one, or the one with a usual name.
     """
 
-    to: Annotated[str, Parameter(completer=completers.data_sets)]
-    how: Annotated[tuple[str, ...], Parameter(completer=completers.several_of(WAYS))] = ()
-    classes: Path | None = None
-    attach: Annotated[str | None, Parameter(completer=completers.mechanisms)] = None
-    recipe: Annotated[str | None, Parameter(completer=completers.recipes)] = None
-    epochs: Annotated[int | None, Parameter(show_default=str(FINE_TUNING["epochs"]))] = None
-    set: Annotated[list[str], Parameter(completer=completers.recipe_keys)] = field(default_factory=list)
-    images: int | None = None
-    train_fraction: float = 1.0
-    seeds: int = 1
+    to: Annotated[str, Parameter(group=IMAGES, completer=completers.data_sets)]
+    how: Annotated[
+        tuple[str, ...],
+        Parameter(group=TRANSFER, show_default=False, completer=completers.several_of(WAYS)),
+    ] = ()
+    classes: Annotated[Path | None, Parameter(group=TRANSFER)] = None
+    attach: Annotated[str | None, Parameter(group=TRANSFER, completer=completers.mechanisms)] = None
+    recipe: Annotated[str | None, Parameter(group=RECIPE, completer=completers.recipes)] = None
+    epochs: Annotated[int | None, Parameter(group=RECIPE, show_default=str(FINE_TUNING["epochs"]))] = None
+    set: Annotated[
+        list[str], Parameter(group=RECIPE, show_default=False, completer=completers.recipe_keys)
+    ] = field(default_factory=list)
+    limit: Annotated[int | None, Parameter(group=IMAGES)] = None
+    train_fraction: Annotated[float, Parameter(group=IMAGES)] = 1.0
+    seeds: Annotated[int, Parameter(group=TRANSFER)] = 1
     batch_size: Annotated[int, Parameter(parse=False)] = 256
-    image_column: Annotated[str | None, Parameter(parse=False)] = None
-    label_column: Annotated[str | None, Parameter(parse=False)] = None
+    image_column: Annotated[str | None, Parameter(group=IMAGES)] = None
+    label_column: Annotated[str | None, Parameter(group=IMAGES)] = None
 
     @property
     def mechanisms(self) -> tuple["Candidate", ...]:
@@ -79,7 +89,7 @@ class TransferSettings:
         for way in self.how:
             if way not in WAYS:
                 raise RequestError(unknown_name("way to transfer", way, WAYS))
-        check_at_least(self, epochs=1, images=1, seeds=1, batch_size=1)
+        check_at_least(self, epochs=1, limit=1, seeds=1, batch_size=1)
         if not 0 < self.train_fraction <= 1:
             raise RequestError(f"--train-fraction must lie in (0, 1], got {self.train_fraction}")
         if self.attach and "finetune" not in self.how:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from timm.models import FeatureInfo
 from torch import nn
 
 from foveate.errors import RequestError
@@ -52,9 +53,13 @@ def call_of(model: nn.Module, name: str, given: Arguments) -> BackboneCall:
 
 def _arguments(model: nn.Module, name: str) -> Arguments:
     channels = input_channels(model)
+    if isinstance(features := getattr(model, "feature_info", None), FeatureInfo):  # timm's features_only
+        return {"features_only": True, "out_indices": list(features.out_indices), "in_chans": channels}
     if name.startswith(TORCHVISION):
         last = last_layer(model)
-        own = {"in_chans": channels} if channels != 3 else {}
+        own: Arguments = {"in_chans": channels} if channels != 3 else {}
+        if hasattr(model, "aux_classifier"):  # a segmenter
+            own["aux_loss"] = model.aux_classifier is not None
         return {"num_classes": width_of(last[1]) if last else 1000} | own
     outputs = timm_outputs(model)
     classes = getattr(model, "num_classes", 1000) if outputs is None else outputs

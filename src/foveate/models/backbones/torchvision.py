@@ -38,7 +38,10 @@ def create_torchvision(name: str, *, in_chans: int = 3, **arguments: Any) -> nn.
     """
     import torchvision
 
-    network: nn.Module = torchvision.models.get_model(name, **arguments)
+    device = torch.get_default_device()
+    # The constructor of RegNets reads the values of tensors, which those on the meta device have not.
+    with torch.device("cpu" if name.startswith("regnet_") else device):
+        network: nn.Module = torchvision.models.get_model(name, **arguments).to(device)
     path, stem = first_convolution(network)
     if in_chans != stem.in_channels:
         network.set_submodule(path, _with_channels(stem, in_chans))

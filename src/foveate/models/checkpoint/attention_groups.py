@@ -1,19 +1,21 @@
 """The attention in a network as a file describes it: mechanisms, their options, and channels by path."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from foveate.attention.custom import CustomMechanism
 from foveate.attention.options import Options
 from foveate.errors import RequestError, shortened
 from foveate.models.backbones.preprocessing import expect
 from foveate.models.sites.attach import Placement, place, placements, with_tuples
+from foveate.references import is_reference
 
-__all__ = ["AttentionGroup", "describe_attention", "put_attention"]
+__all__ = ["AttentionGroup", "custom_mechanisms", "describe_attention", "put_attention"]
 
 
 @dataclass(frozen=True)
@@ -61,26 +63,42 @@ def _key(group: AttentionGroup) -> tuple[object, ...]:
     return group.name, group.position, group.identity_init, group.options
 
 
-def put_attention(model: nn.Module, groups: Sequence[AttentionGroup], *, device: str = "cpu") -> nn.Module:
+def custom_mechanisms(model: nn.Module) -> dict[str, CustomMechanism]:
+    """Return the attention in `model` that is not foveate's, by its name."""
+    return {one.name: one.custom for one in placements(model) if one.custom}
+
+
+def put_attention(
+    model: nn.Module,
+    groups: Sequence[AttentionGroup],
+    custom: Mapping[str, CustomMechanism],
+    *,
+    device: str = "cpu",
+) -> nn.Module:
     """Do to `model` what `describe_attention` returned, all or none of it, and return the model.
 
-    The attention is built on `device`. The caller's random numbers stay as they are. Raises RequestError for
-    attention that this foveate does not know, or that does not fit.
+    `custom` are the mechanisms that are not foveate's. The attention is built on `device`. The caller's
+    random numbers stay as they are. Raises RequestError for attention that this foveate does not know, or
+    that does not fit.
     """
     paths = Counter(path for group in groups for path in group.at)
     if twice := [path for path, times in paths.items() if times > 1]:
         raise RequestError(f"it has attention more than once at {shortened(twice)}: a module has one at most")
     with torch.random.fork_rng(devices=[]), torch.device(device):
         try:
-            return place(model, _placements(groups))
+            return place(model, _placements(groups, custom))
         except RequestError:
             raise
         except Exception as error:  # options of a newer foveate, or of other types
             raise RequestError(f"cannot build the attention: {error}") from error
 
 
-def _placements(groups: Sequence[AttentionGroup]) -> Iterator[Placement]:
+def _placements(
+    groups: Sequence[AttentionGroup], custom: Mapping[str, CustomMechanism]
+) -> Iterator[Placement]:
     for group in groups:
-        options = with_tuples(group.options)
+        options, maker = with_tuples(group.options), custom.get(group.name)
+        if maker is None and is_reference(group.name):  # its code would be imported unasked
+            raise RequestError(f"it has attention {group.name}, whose code was not given")
         for path, channels in group.at.items():
-            yield Placement(group.name, path, group.position, channels, group.identity_init, options)
+            yield Placement(group.name, path, group.position, channels, group.identity_init, options, maker)

@@ -3,7 +3,7 @@
 import json
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from foveate.errors import RequestError, remedy
 from foveate.models.backbones.call import BackboneCall
 from foveate.models.backbones.preprocessing import Preprocessing, expect, read_preprocessing
 from foveate.models.checkpoint.attention_groups import AttentionGroup
+from foveate.models.checkpoint.custom_code import read_kept_sources
+from foveate.references import Sources
 from foveate.version import __version__
 
 __all__ = ["KEY", "Description", "check_classes", "read_description"]
@@ -20,6 +22,8 @@ __all__ = ["KEY", "Description", "check_classes", "read_description"]
 KEY = "foveate"
 """The key of the description in a file's metadata."""
 FORMAT = 1
+LATER = ("own_removed", "sources")
+"""Keys that are written only where they say something: earlier files had none of them."""
 MOST_TEXT = 16 << 20
 """Characters of a description: names of some hundred thousand classes."""
 MOST_NUMBER = 1_000_000
@@ -30,7 +34,8 @@ FEWEST_BOUNDED = 100_000
 class Description:
     """How a network is built, the names of its outputs, and how its images are prepared.
 
-    The fields are the keys in the file, beside the number of the format and the version of foveate.
+    The fields are the keys in the file, beside the number of the format and the version of foveate;
+    `own_removed` is there only if it names any place.
     """
 
     network: str  # its class
@@ -38,11 +43,15 @@ class Description:
     attention: Sequence[AttentionGroup]
     classes: Sequence[str] | None
     preprocessing: Preprocessing | None
+    own_removed: Sequence[str] = ()  # the places of attention of the network's own that was taken out
+    sources: Mapping[str, Sources] = field(default_factory=dict)  # of attention that is not foveate's
 
     def to_json(self) -> str:
         """Write the description as a file keeps it; RequestError for values that JSON has not."""
+        content = asdict(self)
+        parts = {key: value for key, value in content.items() if key not in LATER or value}
         try:
-            return json.dumps({"format": FORMAT, "foveate": __version__, **asdict(self)}, allow_nan=False)
+            return json.dumps({"format": FORMAT, "foveate": __version__, **parts}, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise RequestError(f"what describes the network must be JSON: {error}") from error
 
@@ -50,7 +59,7 @@ class Description:
     def from_json(cls, about: Mapping[str, Any]) -> "Description":
         """Read what `to_json` wrote, parsed; RequestError unless each part is there, in its type."""
         for part in cls.__annotations__:
-            if part not in about:
+            if part not in about and part not in LATER:
                 raise RequestError(f"{part!r} is missing")
         expect(isinstance(about["network"], str), "network", about["network"], "the name of a class")
         backbone = None if about["backbone"] is None else _read_backbone(about["backbone"])
@@ -63,7 +72,11 @@ class Description:
             check_classes(about["classes"], None if backbone is None else backbone.outputs)
         images = about["preprocessing"]
         preprocessing = None if images is None else read_preprocessing(images, None)
-        return cls(about["network"], backbone, attention, about["classes"], preprocessing)
+        removed = about.get("own_removed", [])
+        paths = isinstance(removed, list) and all(isinstance(path, str) for path in removed)
+        expect(paths, "own_removed", removed, "a list of paths")
+        sources = read_kept_sources(about.get("sources", {}))
+        return cls(about["network"], backbone, attention, about["classes"], preprocessing, removed, sources)
 
 
 def read_description(metadata: Mapping[str, str], path: Path, tensors: Mapping[str, Tensor]) -> Description:

@@ -1,12 +1,13 @@
 """A network built again from its description, without opening or fetching any other file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import timm
 import torch
 from torch import nn
 
+from foveate.attention.custom import CustomMechanism
 from foveate.errors import RequestError, unknown_name
 from foveate.models.backbones.call import BackboneCall, record_call
 from foveate.models.backbones.names import TORCHVISION, torchvision_names
@@ -15,6 +16,7 @@ from foveate.models.backbones.torchvision import create_torchvision
 from foveate.models.checkpoint.attention_groups import AttentionGroup, put_attention
 from foveate.models.checkpoint.size_limits import TooLargeError
 from foveate.models.sites.attach import attached, detach
+from foveate.models.sites.own import remove_own
 
 __all__ = ["rebuild"]
 
@@ -22,8 +24,18 @@ REACHING_OUT = ("pretrained", "weights", "checkpoint", "state_dict", "cache_dir"
 """How arguments begin that fetch or open other files: a file from elsewhere has no business there."""
 
 
-def rebuild(call: BackboneCall, attention: Sequence[AttentionGroup], *, device: str = "cpu") -> nn.Module:
+def rebuild(
+    call: BackboneCall,
+    attention: Sequence[AttentionGroup],
+    custom: Mapping[str, CustomMechanism],
+    own_removed: Sequence[str] = (),
+    *,
+    device: str = "cpu",
+) -> nn.Module:
     """Build the backbone by `call`, and `attention` in it, with weights drawn anew; on "meta", shapes alone.
+
+    `custom` are the mechanisms that are not foveate's. The network's own attention is taken out at the paths
+    `own_removed`.
 
     Raises RequestError where timm or torchvision cannot build it, or would open other files for it.
     """
@@ -39,7 +51,9 @@ def rebuild(call: BackboneCall, attention: Sequence[AttentionGroup], *, device: 
         record_call(network, call)
         if attached(network):  # a registered name brings its own, at the default place
             detach(network)
-        return put_attention(network, attention, device=device)
+        if own_removed:
+            remove_own(network, own_removed)
+        return put_attention(network, attention, custom, device=device)
 
 
 def _builder(call: BackboneCall) -> Callable[[], nn.Module]:
@@ -58,10 +72,13 @@ def _builder(call: BackboneCall) -> Callable[[], nn.Module]:
     import torchvision
 
     if plain not in torchvision_names():
+        if plain in torchvision.models.list_models(module=torchvision.models.segmentation):
+            return partial(create_torchvision, plain, weights_backbone=None, **call.args)
         if plain in torchvision.models.list_models():  # detection, for one, fetches backbones by itself
             raise RequestError(
-                f"{name} is no classifier, and reaches for other files: of torchvision, only what is in "
-                "torchvision.models itself is built. Pass backbone=None, and load with model="
+                f"{name} is neither a classifier nor a segmenter, and reaches for other files: of "
+                "torchvision, only what is in torchvision.models itself and in its segmentation is built. "
+                "Pass backbone=None, and load with model="
             )
         raise RequestError(f"cannot build {name}: {unknown_name('backbone', plain, torchvision_names())}")
     return partial(create_torchvision, plain, **call.args)

@@ -9,13 +9,17 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.models.backbones.call import BackboneCall
+from foveate.models.checkpoint.attention_groups import custom_mechanisms, put_attention
 from foveate.models.checkpoint.description import Description
 from foveate.models.checkpoint.rebuild import rebuild
 from foveate.models.checkpoint.state_dicts import fill, misfits, tensors_of
 from foveate.models.sites.forward_pass import input_channels
+from foveate.models.sites.insertion import original_class
+from foveate.models.sites.outputs import tensors_in
+from foveate.models.sites.own import remove_own
 from foveate.modes import evaluating
 
-__all__ = ["check_rebuild", "first_difference"]
+__all__ = ["OtherNetworkError", "check_rebuild", "first_difference"]
 
 TOLERANCE = 1e-3
 """Of outputs that the same weights give on the same machine."""
@@ -24,21 +28,28 @@ HARMLESS = {"training", "inplace", "grad_checkpointing", "memory_efficient", "fu
 OWN = "with backbone=None, and load it with model="
 
 
+class OtherNetworkError(RequestError):
+    """A call builds a network of another class."""
+
+
 @torch.no_grad()
 def check_rebuild(
     model: nn.Module, call: BackboneCall, description: Description, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Raise RequestError unless `call` builds `model` again, compared module by module and by the output.
+    """Raise RequestError unless `call` builds `model` again, compared module by module and by the outputs.
 
     The modules show what outputs in evaluation mode do not: what acts in training only, such as dropout, and
-    what has no visible effect yet.
+    what has no visible effect yet. A network of another class raises OtherNetworkError.
     """
     what = f"{call} does not build this network again"
     cure = f"Pass backbone_args= as it was built with; if it was changed afterwards, save it {OWN}"
-    rebuilt = rebuild(call, description.attention)
-    if type(model) is not type(rebuilt):
+    rebuilt = rebuild(call, (), {})
+    if original_class(model) is not type(rebuilt):
         kinds = f"it gives a {type(rebuilt).__name__}, this is a {type(model).__name__}"
-        raise RequestError(f"{what}: {kinds}. Save it {OWN}")
+        raise OtherNetworkError(f"{what}: {kinds}. Save it {OWN}")
+    if description.own_removed:
+        remove_own(rebuilt, description.own_removed)
+    put_attention(rebuilt, description.attention, custom_mechanisms(model))
     if difference := first_difference(model, rebuilt) or misfits(rebuilt, tensors).in_words():
         raise RequestError(f"{what}: {difference}. {cure}")
     fill(rebuilt, tensors)
@@ -48,19 +59,21 @@ def check_rebuild(
     images = images.to(like.device, like.dtype)
     try:
         with evaluating(model):
-            expected = model(images)
+            expected = tensors_in(model(images))
     except Exception as error:  # each network refuses in its own way
         raise RequestError(
             f"{type(model).__name__} does not take an image (C, H, W) = {tuple(shape)}: {error}. Say what it "
             "takes, as in preprocessing={'input_size': (C, H, W)}"
         ) from error
-    got = rebuilt.to(like.device).eval()(images)
-    if not isinstance(expected, Tensor):
-        raise RequestError(f"{what}: it answers with a {type(expected).__name__}. Save it {OWN}")
-    if got.shape != expected.shape or not torch.allclose(
-        got, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
-    ):
+    got = tensors_in(rebuilt.to(like.device).eval()(images))
+    if len(got) != len(expected) or not all(map(_equal, got, expected)):
         raise RequestError(f"{what}: its modules are the same, and it answers otherwise. {cure}")
+
+
+def _equal(got: Tensor, expected: Tensor) -> bool:
+    return got.shape == expected.shape and torch.allclose(
+        got, expected, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
+    )
 
 
 def first_difference(model: nn.Module, rebuilt: nn.Module) -> str | None:

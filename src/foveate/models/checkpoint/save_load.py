@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,29 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from foveate.attention.custom import CustomMechanism
 from foveate.errors import RequestError, first_line, remedy
 from foveate.files import write_bytes
 from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, call_of
 from foveate.models.backbones.head import timm_outputs
 from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
-from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention, put_attention
+from foveate.models.checkpoint.attention_groups import (
+    custom_mechanisms,
+    describe_attention,
+    put_attention,
+)
+from foveate.models.checkpoint.custom_code import CustomClass, find_custom_code
 from foveate.models.checkpoint.description import KEY, Description, check_classes, read_description
 from foveate.models.checkpoint.file_names import WEIGHTS, find_weights
 from foveate.models.checkpoint.rebuild import rebuild
-from foveate.models.checkpoint.rebuild_check import check_rebuild
+from foveate.models.checkpoint.rebuild_check import OtherNetworkError, check_rebuild
 from foveate.models.checkpoint.size_limits import TooLargeError, built_within
 from foveate.models.checkpoint.state_dicts import check_weights, fill
 from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.models.sites.attach import attached, detach
 from foveate.models.sites.forward_pass import input_channels, timm_config
+from foveate.models.sites.own import forget_own, remove_own, removed_own
 from foveate.models.sites.wrappers import unwrap
 
 __all__ = ["AUTO", "WEIGHTS", "load", "save"]
@@ -47,11 +55,12 @@ def save(
     (input_size as (C, H, W) in pixels, mean and std in 0..1, interpolation, crop_pct, crop_mode). None takes
     what the model declares in its `pretrained_cfg`; an empty list of classes names none.
 
-    `backbone` is a timm name, or "torchvision/NAME" of a classifier; "auto" takes the name that timm recorded
-    in the model, or None without one. With None, `load` needs the network without attention. `backbone_args`
-    are arguments of the backbone's constructor, beside the classes and channels that are read from the model.
-    The network is built once from the description; it must have the modules of `model`, with their settings
-    (rates of dropout and stochastic depth too), and give the same output. A tensor that has two names is
+    `backbone` is a timm name, or "torchvision/NAME" of a classifier or a segmenter; "auto" takes the name
+    that timm recorded in the model, or None where there is none, or where it is that of a network of another
+    class. With None, any network is saved, and `load` needs it without attention. `backbone_args` are
+    arguments of the backbone's constructor, beside the classes and channels that are read from the model. The
+    network is built once from the description; it must have the modules of `model`, with their settings
+    (rates of dropout and stochastic depth too), and give the same outputs. A tensor that has two names is
     written under both.
 
     Raises RequestError where it does not, or for arguments of any other form, and DiskError where `path`
@@ -59,7 +68,8 @@ def save(
     """
     model = unwrap(model)
     declared = timm_config(model)
-    if backbone == AUTO:
+    guessed = backbone == AUTO
+    if guessed:
         backbone = declared.get("architecture")
     call = call_of(model, backbone, backbone_args or {}) if backbone else None
     classes = declared.get("label_names") if classes is None else classes
@@ -72,16 +82,29 @@ def save(
         if preprocessing is None
         else read_preprocessing(preprocessing, _known_channels(model))
     )
-    text = Description(type(model).__name__, call, describe_attention(model), classes, images).to_json()
+    kind, attention = type(model).__name__, describe_attention(model)
+    sources = {name: one.sources for name, one in custom_mechanisms(model).items() if one.sources}
+    about = Description(kind, call, attention, classes, images, removed_own(model), sources)
+    text = about.to_json()
     description = Description.from_json(json.loads(text))  # as whoever loads the file reads it
     tensors = _tensors(model)
     if description.backbone:
-        check_rebuild(model, description.backbone, description, tensors)
+        try:
+            check_rebuild(model, description.backbone, description, tensors)
+        except OtherNetworkError:
+            if not guessed:
+                raise
+            text = replace(about, backbone=None).to_json()
     write_bytes(Path(path), safetensors.torch.save(tensors, {KEY: text}))
 
 
 def load(
-    path: str | Path, model: nn.Module | None = None, *, device: str | torch.device = "cpu"
+    path: str | Path,
+    model: nn.Module | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    attention: CustomClass | Sequence[CustomClass] | None = None,
+    trust_code: bool = False,
 ) -> nn.Module:
     """Rebuild the network in `path` with its attention and its weights, in eval mode, on `device`.
 
@@ -89,6 +112,10 @@ def load(
     result has the classes (`label_names`) and the preprocessing in its `pretrained_cfg`, where
     `timm.data.resolve_model_data_config` reads them. `model` is the network without attention, for one that
     foveate cannot build; it is filled and returned. The caller's random generators are not used.
+
+    Attention that is not foveate's needs its code: `attention` is the class, or its place, as it was attached
+    (mine.py:MyAttention), or several of them. The file holds the source of such classes; it runs only with
+    `trust_code`.
 
     Raises RequestError for a file that `save` did not write or that is of another network, and for an unknown
     device.
@@ -111,34 +138,42 @@ def load(
             f"model={type(model).__name__}(…) is compiled, parallel, or has attention already: pass the "
             "network without attention, to which that of the file is attached"
         )
+    names = [group.name for group in description.attention]
+    custom = find_custom_code(path, names, description.sources, given=attention, trust_code=trust_code)
     try:
         with built_within(tensors):
             if model is not None:
-                network = put_attention(model, description.attention)
+                if description.own_removed:
+                    remove_own(model, description.own_removed)
+                network = put_attention(model, description.attention, custom)
             else:
                 assert call is not None
-                _compare_shapes(call, description.attention, tensors)
-                network = rebuild(call, description.attention)
+                _compare_shapes(call, description, custom, tensors)
+                network = rebuild(call, description.attention, custom, description.own_removed)
         if check_weights(network, tensors):
             raise RequestError("it describes attention whose weights it does not hold: save it again")
         fill(network, tensors)
     except Exception as error:  # modules of one's own raise what they like
-        if model is not None and attached(model):
+        if model is not None and (attached(model) or removed_own(model)):
             detach(model)
         raise RequestError(f"{path}: {error}") from error
+    forget_own(network)  # the file has no weights for it
     _declare(network, description)
     return network.to(device).eval()
 
 
 def _compare_shapes(
-    call: BackboneCall, attention: Sequence[AttentionGroup], tensors: Mapping[str, Tensor]
+    call: BackboneCall,
+    description: Description,
+    custom: Mapping[str, CustomMechanism],
+    tensors: Mapping[str, Tensor],
 ) -> None:
     """Raise RequestError where the described network is not that of `tensors`, before it takes memory.
 
     A network that cannot be built on the meta device is compared once it is built.
     """
     try:
-        shapes = rebuild(call, attention, device="meta")
+        shapes = rebuild(call, description.attention, custom, description.own_removed, device="meta")
     except TooLargeError:
         raise
     except RequestError:

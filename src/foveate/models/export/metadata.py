@@ -1,5 +1,6 @@
 """What an exported file carries beside the network: for whoever runs it without foveate."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from torch import nn
@@ -21,14 +22,15 @@ class Metadata:
     network: str
     classes: list[str] | None
     preprocessing: Preprocessing | None
+    outputs: list[str]  # the names of the tensors that it returns, in their order
 
     def to_json(self) -> dict[str, object]:
         """Return the keys of the file, for what is known, with values of JSON."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-def metadata_of(network: nn.Module, shape: tuple[int, int, int]) -> Metadata:
-    """Return what `network`, exported for images of `shape` (C, H, W), declares to timm."""
+def metadata_of(network: nn.Module, shape: tuple[int, int, int], outputs: Sequence[str]) -> Metadata:
+    """Return what `network`, exported for images of `shape` (C, H, W), declares, and its `outputs`."""
     config = timm_config(network)
     known = {key: config[key] for key in PREPARED_BY if config.get(key) is not None}
     names = config.get("label_names")
@@ -37,6 +39,7 @@ def metadata_of(network: nn.Module, shape: tuple[int, int, int]) -> Metadata:
         network=network_name(network),
         classes=list(names) if names else None,
         preprocessing=Preprocessing(input_size=shape, **known) if known else None,  # type: ignore[typeddict-item]
+        outputs=list(outputs),
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 import torch
@@ -11,6 +11,8 @@ from torch.export import ExportedProgram
 
 from foveate.errors import RequestError
 from foveate.models.export.metadata import Metadata
+from foveate.models.export.parity import Run
+from foveate.models.sites.outputs import INPUT
 
 __all__ = ["OPSET", "onnx_bytes", "onnx_runner", "require_onnx"]
 
@@ -28,7 +30,7 @@ def require_onnx() -> None:
 
 
 def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], metadata: Metadata) -> bytes:
-    """Serialise `program`, weights included, with the input "images" and the output "logits".
+    """Serialise `program`, weights included, with the input "images" and the outputs that `metadata` names.
 
     `symbols` names the axes that torch calls s77 and the like; `metadata` becomes metadata_props, as JSON
     where a value is not a string.
@@ -39,8 +41,8 @@ def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], metadata: M
         program,
         (),
         dynamo=True,
-        input_names=["images"],
-        output_names=["logits"],
+        input_names=[INPUT],
+        output_names=metadata.outputs,
         opset_version=OPSET,
         optimize=True,
         verbose=False,
@@ -63,17 +65,18 @@ def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], metadata: M
     return content
 
 
-def onnx_runner(content: bytes) -> Callable[[Tensor], Tensor]:
-    """Load the bytes of a file into onnxruntime, on the CPU; return the function from images to logits."""
+def onnx_runner(content: bytes, outputs: Sequence[str]) -> Run:
+    """Load the bytes of a file into onnxruntime, on the CPU; return what runs it, and gives `outputs`."""
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors alone
     options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that wait in a loop take time from torch, which runs in between.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
-    def run(images: Tensor) -> Tensor:
-        (logits,) = session.run(["logits"], {"images": images.numpy()})
-        return torch.from_numpy(logits)
+    def run(images: Tensor) -> list[Tensor]:
+        return [torch.from_numpy(output) for output in session.run(outputs, {INPUT: images.numpy()})]
 
     return run

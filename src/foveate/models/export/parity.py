@@ -1,47 +1,64 @@
 """Two ways to run one network, compared on the same random images."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from foveate.errors import WorkError, first_line
+from foveate.models.sites.outputs import tensors_in
 
-__all__ = ["Parity", "Run", "hold_against", "shapes_in_words"]
+__all__ = ["OutputDifference", "Parity", "Run", "compare", "shapes_in_words"]
 
 TOLERANCE = 1e-4
-"""Of a logit, or of the largest one where that is above 1."""
+"""Of a value of an output, or of the largest one of that output where it is above 1."""
 
-Run = Callable[[Tensor], Tensor]
-"""From images (B, C, H, W) to logits (B, classes)."""
+Run = Callable[[Tensor], Sequence[Tensor]]
+"""From images (B, C, H, W) to the tensors of the outputs."""
+
+
+class OutputDifference(NamedTuple):
+    """How closely the two agree in one output, over all shapes."""
+
+    name: str
+    difference: float  # the largest, absolute
+    largest: float  # of the values of the network itself, absolute
 
 
 class Parity(NamedTuple):
-    """At which shapes the two agree, and how closely."""
+    """At which shapes the two agree, and how closely; the last three are those of a classifier, or None."""
 
     checked: list[list[int]]  # shapes (B, C, H, W)
     refused: list[list[int]]  # shapes that the network takes and the other does not
-    logits_difference: float  # the largest, absolute
-    probabilities_difference: float
-    largest_logit: float
+    outputs: list[OutputDifference]
+    logits_difference: float | None
+    probabilities_difference: float | None
+    largest_logit: float | None
 
 
-def hold_against(
-    network: nn.Module, run: Run, size: tuple[int, int], shapes: Iterable[tuple[int, ...]], what: str
+def compare(
+    network: nn.Module,
+    run: Run,
+    names: Sequence[str],
+    size: tuple[int, int],
+    shapes: Iterable[tuple[int, ...]],
+    what: str,
 ) -> Parity:
-    """Compare `run` with `network` at each of `shapes`; those that the network itself refuses are skipped.
+    """Compare each output, of which `names` are the names, of `run` and of `network` at each of `shapes`.
 
-    Raises WorkError if `what`, which `run` runs, differs by more than 1e-4 in a logit (times the largest one,
-    where that is above 1), or refuses images of the network's own `size` (H, W).
+    Shapes that the network itself refuses are skipped. Raises WorkError if `what`, which `run` runs, differs
+    by more than 1e-4 in a value (times the largest of its output, where that is above 1), gives another
+    number of outputs or other shapes, or refuses images of the network's own `size` (H, W).
     """
     generator = torch.Generator().manual_seed(0)
     checked, refused = [], []
-    of_logits = of_probabilities = largest = 0.0
+    differences, largest, of_probabilities = [0.0] * len(names), [0.0] * len(names), 0.0
+    is_classifier = False
     for shape in shapes:
         images = torch.randn(shape, generator=generator)
         try:
-            expected = network(images)
+            expected = tensors_in(network(images))
         except Exception:  # each network refuses in its own way
             continue
         try:
@@ -51,19 +68,49 @@ def hold_against(
                 raise WorkError(f"{what} refuses images of shape {shape}: {first_line(error)}") from error
             refused.append(list(shape))
             continue
-        difference = (found - expected).abs().max().item()
-        logit = expected.abs().max().item()
-        if not difference <= TOLERANCE * max(1.0, logit):  # so that NaN does not pass
+        if len(found) != len(names) or len(expected) != len(names):
             raise WorkError(
-                f"{what} differs from the network by {difference:.2g} in a logit (of logits up to "
-                f"{logit:.3g}) at images of shape {shape}: nothing was written"
+                f"{what} gives {len(found)} outputs and the network {len(expected)} at images of shape "
+                f"{shape}, expected {len(names)} ({', '.join(names)}): nothing was written"
             )
+        for number, (name, ours, theirs) in enumerate(zip(names, expected, found, strict=True)):
+            difference, value = _differ(ours, theirs, f"{what}, at images of shape {shape}, {name}")
+            differences[number] = max(differences[number], difference)
+            largest[number] = max(largest[number], value)
         checked.append(list(shape))
-        largest = max(largest, logit)
-        of_logits = max(of_logits, difference)
-        probability = (found.softmax(dim=1) - expected.softmax(dim=1)).abs().max().item()
-        of_probabilities = max(of_probabilities, probability)
-    return Parity(checked, refused, of_logits, of_probabilities, largest)
+        is_classifier = len(names) == 1 and expected[0].ndim == 2
+        if is_classifier:
+            probability = (found[0].softmax(dim=1) - expected[0].softmax(dim=1)).abs().max().item()
+            of_probabilities = max(of_probabilities, probability)
+    return Parity(
+        checked,
+        refused,
+        [OutputDifference(*one) for one in zip(names, differences, largest, strict=True)],
+        logits_difference=differences[0] if is_classifier else None,
+        probabilities_difference=of_probabilities if is_classifier else None,
+        largest_logit=largest[0] if is_classifier else None,
+    )
+
+
+def _differ(expected: Tensor, found: Tensor, where: str) -> tuple[float, float]:
+    """Return the largest difference and the largest finite value; WorkError beyond the tolerance."""
+    if expected.shape != found.shape:
+        raise WorkError(
+            f"{where}: it has the shape {tuple(found.shape)}, that of the network {tuple(expected.shape)}: "
+            "nothing was written"
+        )
+    if expected.numel() == 0:
+        return 0.0, 0.0
+    ours, theirs = expected.double(), found.double()
+    # Values that are equal differ by 0, infinite ones too.
+    difference = torch.where(ours == theirs, 0.0, (theirs - ours).abs()).max().item()
+    largest = ours[ours.isfinite()].abs().max().item() if ours.isfinite().any() else 0.0
+    if not difference <= TOLERANCE * max(1.0, largest):  # so that NaN does not pass
+        raise WorkError(
+            f"{where}: it differs from the network by {difference:.2g} (of values up to {largest:.3g}): "
+            "nothing was written"
+        )
+    return difference, largest
 
 
 def shapes_in_words(shapes: Iterable[list[int]]) -> str:

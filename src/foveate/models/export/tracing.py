@@ -1,14 +1,18 @@
 """A network traced by torch.export, for as many image sizes as the network and torch allow."""
 
+import io
+from contextlib import redirect_stderr
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from foveate.errors import RequestError, first_line
 from foveate.kernels import only_reference
-from foveate.models.sites.forward_pass import input_channels, timm_config
+from foveate.models.sites.forward_pass import input_channels, on_meta, timm_config
 
-__all__ = ["Bounds", "image_shape", "in_words", "refuse_without_logits", "size_bounds", "trace", "within"]
+__all__ = ["Bounds", "example_answer", "image_shape", "in_words", "size_bounds", "trace", "within"]
 
 Bounds = tuple[int, int | None]
 """The smallest and the largest size of an axis; None: there is no largest."""
@@ -23,43 +27,59 @@ def image_shape(network: nn.Module, image_size: int | None) -> tuple[int, int, i
     return (channels, image_size, image_size) if image_size else (channels, height, width)
 
 
-def refuse_without_logits(network: nn.Module, shape: tuple[int, int, int], name: str) -> None:
-    """Raise RequestError unless `network` takes images of `shape` (C, H, W) and gives logits (B, classes)."""
+def example_answer(network: nn.Module, shape: tuple[int, int, int], name: str) -> Any:
+    """Return what `network` gives for an image of `shape` (C, H, W); RequestError where it takes none."""
     try:
-        logits = network(torch.zeros(1, *shape))
+        return network(torch.zeros(1, *shape))
     except Exception as error:  # each network refuses in its own way
         raise RequestError(
             f"{name} cannot take images of shape {shape} ({first_line(error)}): give another image size"
         ) from error
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise RequestError(f"{name} gives {found}, not logits (B, classes): export a classifier")
 
 
 @only_reference()  # a program carries no kernel of ours with it
 def trace(
-    network: nn.Module, shape: tuple[int, int, int], *, at_least: int = 1
+    network: nn.Module, shape: tuple[int, int, int], *, at_least: int = 1, one_image: bool = False
 ) -> tuple[ExportedProgram, str | None]:
     """Trace on images of `shape` (C, H, W), H and W raised to `at_least`: a dynamic batch, height and width.
 
     Where the network or torch.export refuses those, it is traced at `shape` with a dynamic batch alone, and
-    the second value is the reason.
+    the second value is the reason. With `one_image` the batch is one image of that shape.
     """
+    if one_image:
+        return _export(
+            network, torch.zeros(1, *shape), {}
+        ), "the network returns a list with an entry for each image"
     channels, height, width = shape
-    try:
-        network(torch.zeros(1, channels, 2 * height, 2 * width))
-    except Exception as error:  # each network refuses in its own way
-        why = f"the network takes no other: {first_line(error)}"
+    if fault := _fault_at(network, (1, channels, 2 * height, 2 * width)):
+        why = f"the network takes no other: {first_line(fault)}"
     else:
         images = torch.zeros(2, channels, max(height, at_least), max(width, at_least))
         axes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
         try:
-            return torch.export.export(network, (images,), dynamic_shapes=(axes,), strict=False), None
+            return _export(network, images, axes), None
         except Exception as error:  # and so does torch.export
             why = f"torch.export holds them: {first_line(error)}"
-    images = torch.zeros(2, *shape)
-    fixed = torch.export.export(network, (images,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
-    return fixed, why
+    return _export(network, torch.zeros(2, *shape), {0: Dim.DYNAMIC}), why
+
+
+def _export(network: nn.Module, images: Tensor, axes: dict[int, Any]) -> ExportedProgram:
+    """Trace `network` on `images`, of which `axes` are dynamic; torch prints its whole graph if it fails."""
+    with redirect_stderr(io.StringIO()):
+        return torch.export.export(network, (images,), dynamic_shapes=(axes,), strict=False)
+
+
+def _fault_at(network: nn.Module, shape: tuple[int, ...]) -> Exception | None:
+    """Return what the network raises for images of `shape`; it runs on the meta device where it can."""
+    fault: Exception | None = None
+    for device in ("meta", "cpu"):
+        try:
+            (on_meta(network) if device == "meta" else network)(torch.zeros(shape, device=device))
+        except Exception as error:  # each network refuses in its own way
+            fault = error
+        else:
+            return None
+    return fault
 
 
 def size_bounds(program: ExportedProgram) -> tuple[dict[str, Bounds], dict[str, str]]:

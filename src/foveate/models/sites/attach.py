@@ -5,17 +5,21 @@ insertion.py). The state-dict keys of the network itself do not change: its weig
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from foveate.attention import create_attention, find_mechanism, mechanism_name
+from foveate.attention import create_attention
+from foveate.attention.custom import CustomMechanism
 from foveate.attention.options import Options
 from foveate.errors import RequestError
 from foveate.models.sites.find import Site
+from foveate.models.sites.given import MechanismLike, read_given
 from foveate.models.sites.insertion import CHILD, has_attention, insert, remove
+from foveate.models.sites.own import own_sites, remove_own, removed_own, restore_own
 from foveate.models.sites.selection import check_free, choose_sites
 from foveate.models.sites.wrappers import refuse_parallel
 
@@ -43,7 +47,10 @@ class IdentityGate(nn.Module):
 
 @dataclass(frozen=True)
 class Placement:
-    """One mechanism at one place, with everything that is needed to put it there again."""
+    """One mechanism at one place, with everything that is needed to put it there again.
+
+    `custom` is a mechanism that is not one of foveate's; its name is `name`.
+    """
 
     name: str
     path: str
@@ -51,20 +58,28 @@ class Placement:
     channels: int
     identity_init: bool
     options: Options
+    custom: CustomMechanism | None = field(default=None, compare=False)
 
 
 def attach(
     model: nn.Module,
-    name: str,
+    name: MechanismLike,
     where: str | None = None,
     stages: int | Collection[int] | None = None,
     identity_init: bool = False,
     *,
     at: str | Collection[str | Site] | Callable[[Site], bool] | None = None,
     example_input: Any = None,
+    replace_own: bool = False,
     **options: Any,
 ) -> nn.Module:
     """Put the mechanism called `name` into `model`, in place, and return the model.
+
+    In place of a name it can be a class of one's own: by its place, `mine.py:MyAttention` or
+    `package.module:MyAttention`, or itself. Its constructor takes the channels, found by the parameter's name
+    (channels, in_channels, dim, inplanes …) or as the first that has no default. It can be a function that
+    takes the channels and the options and returns a module, and it can be modules, one for each site in the
+    order of the sites; a single module is for a single site. What is not foveate's goes to the blocks.
 
     In a network that `sites` knows, `where` is "block" or "stage"; None is the place that the paper gives.
     `stages` are counted from 1; None is those of the paper at the paper's place, and all of them elsewhere.
@@ -75,24 +90,38 @@ def attach(
     is found by one forward pass on `example_input` (see `measure_channels`). `at` also takes sites that
     `sites` returned.
 
+    With `replace_own` the attention that the network has of its own, such as the squeeze-and-excitation of
+    MobileNetV3, EfficientNet and RegNetY, is taken out, and the mechanism goes to its places; or to others,
+    if `where`, `stages` or `at` name them. `detach` puts the network's own attention back.
+
     With `identity_init` the output of the network does not change at the start, and attention learns from
     the first step (see IdentityGate). `options` are the mechanism's. Its modules take the device, dtype and
     mode (train or eval) of the module at the site, and draw their weights from torch's global generator.
 
     Raises RequestError for an unknown mechanism, network, module or stage, a value that does not fit a site,
-    a site that has attention already, a model that is compiled, scripted or wrapped for parallel training,
-    and TypeError for an unknown option; the model is then unchanged.
+    a site that has attention already, `replace_own` where there is none, a model that is compiled, scripted
+    or wrapped for parallel training, and TypeError for an unknown option; the model is then unchanged.
     """
     if not isinstance(identity_init, bool):
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
-    name = mechanism_name(name)
-    mechanism = find_mechanism(name)
     options = with_tuples(options)
-    sites = choose_sites(model, mechanism, where, stages, at, example_input)
-    return place(
-        model,
-        [Placement(name, site.path, site.position, site.channels, identity_init, options) for site in sites],
-    )
+    given = read_given(name)
+    if replace_own and where is None and stages is None and at is None:
+        sites = own_sites(model, example_input)
+    else:
+        sites = choose_sites(model, given.mechanism, where, stages, at, example_input)
+    wanted = [
+        Placement(name, site.path, site.position, site.channels, identity_init, options, custom)
+        for site, (name, custom) in zip(sites, given.for_sites(len(sites), options), strict=True)
+    ]
+    if not replace_own:
+        return place(model, wanted)
+    remove_own(model)
+    try:
+        return place(model, wanted)
+    except Exception:
+        restore_own(model)
+        raise
 
 
 def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
@@ -117,14 +146,18 @@ def place(model: nn.Module, placements: Iterable[Placement]) -> nn.Module:
 def detach(model: nn.Module) -> nn.Module:
     """Remove all that `attach` put into `model`, in place, and return the model.
 
+    Attention of the network's own that was replaced is put back. In a network that was loaded from a file,
+    which does not hold it, its places stay empty.
+
     Raises RequestError if there is nothing to remove: the caller believes that there is.
     """
     refuse_parallel(model)
-    if not attached(model):
+    if not attached(model) and not removed_own(model):
         raise RequestError(
             f"{type(model).__name__} has no attention that foveate.attach put in: nothing to detach"
         )
     remove(model)
+    restore_own(model)
     return model
 
 
@@ -163,7 +196,8 @@ def _owner(model: nn.Module, placement: Placement) -> nn.Module:
 def _build(model: nn.Module, placement: Placement) -> nn.Module:
     path = placement.path
     try:
-        module = create_attention(placement.name, placement.channels, **placement.options)
+        build = placement.custom.build if placement.custom else partial(create_attention, placement.name)
+        module = build(placement.channels, **placement.options)
     except ValueError as error:
         raise RequestError(
             f"{placement.name} does not fit {path!r} with its {placement.channels} channels: {error}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
-from foveate.models.sites.forward_pass import example_images
+from foveate.models.sites.forward_pass import example_images, on_meta
 from foveate.models.sites.insertion import CHILD
 from foveate.torch_private import forward_hooks_of, tree_map_only
 
@@ -49,7 +49,7 @@ def measure_channels(model: nn.Module, paths: Collection[str], example_input: An
     """
     faults = []
     for example in [example_input] if example_input is not None else example_images(model):
-        for copied in (_on_meta, copy.deepcopy):
+        for copied in (on_meta, copy.deepcopy):
             try:
                 return _measure(model, paths, example, copied)
             except RequestError:
@@ -60,11 +60,6 @@ def measure_channels(model: nn.Module, paths: Collection[str], example_input: An
         f"{type(model).__name__} could not be run to see how wide its maps are ({'; '.join(faults[-2:])}). "
         "Pass example_input=, a batch of what it takes"
     )
-
-
-def _on_meta(model: nn.Module) -> nn.Module:
-    weights = (*model.parameters(), *model.buffers())
-    return copy.deepcopy(model, {id(tensor): tensor.to("meta") for tensor in weights})
 
 
 def _measure(
@@ -79,7 +74,7 @@ def _measure(
         owner = dry.get_submodule(path)
         owner.add_module(CHILD, probe)
         owner.register_forward_hook(probe.see)
-    like = next(dry.parameters(), torch.empty(0, device="meta" if copied is _on_meta else "cpu"))
+    like = next(dry.parameters(), torch.empty(0, device="meta" if copied is on_meta else "cpu"))
     example = tree_map_only(Tensor, lambda tensor: tensor.to(like.device), example)
     with torch.inference_mode():
         if isinstance(example, Mapping):

@@ -1,12 +1,13 @@
 """What a forward pass that only looks at a network needs: example images, and evaluation mode for a while."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["example_images", "input_channels", "timm_config"]
+__all__ = ["example_images", "input_channels", "on_meta", "timm_config"]
 
 SIZES = (224, 32)
 """Sides in pixels of the images that are tried where a network does not declare a size, in this order."""
@@ -35,3 +36,9 @@ def example_images(model: nn.Module) -> list[Tensor]:
         torch.zeros(1, input_channels(model), *size, dtype=like.dtype, device=like.device)
         for size in (*sizes, *((side, side) for side in SIZES))
     ]
+
+
+def on_meta(model: nn.Module) -> nn.Module:
+    """Return a copy of `model` on the meta device, which takes no memory and computes no values."""
+    weights = (*model.parameters(), *model.buffers())
+    return copy.deepcopy(model, {id(tensor): tensor.to("meta") for tensor in weights})

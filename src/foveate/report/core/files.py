@@ -49,15 +49,16 @@ MARKDOWN = {character: f"\\{character}" for character in r"\`*_[]<>|&$~"}
 
 
 def as_markdown(table: Table) -> str:
-    """Return `table` in Markdown, with right-aligned numbers."""
+    """Return `table` in Markdown, with numbers right-aligned and text left-aligned."""
     head = [_escaped(column.title, MARKDOWN) for column in table.columns]
-    rule = [":--", *["--:"] * (len(head) - 1)]
+    rule = [":--", *(":--" if column.is_text else "--:" for column in table.columns[1:])]
     body = [[_escaped(_one_line(cell), MARKDOWN) for cell in row] for row in table.rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in [head, rule, *body])
 
 
 def as_latex(table: Table) -> str:
     r"""Return `table` as a LaTeX tabular with the rules of booktabs, for \input into a table."""
+    sides = "".join("l" if column.is_text else "r" for column in table.columns[1:])
     lines = [
         [_escaped(text, LATEX) for text in row]
         for row in [
@@ -69,7 +70,7 @@ def as_latex(table: Table) -> str:
     return "\n".join(
         [
             r"% Needs \usepackage{booktabs}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
+            rf"\begin{{tabular}}{{l{sides}}}",
             r"\toprule",
             head,
             r"\midrule",

@@ -13,9 +13,13 @@ from markupsafe import Markup
 from foveate.notation import count
 from foveate.records.labels import display_name
 from foveate.report.core.notation import p_equation
+from foveate.report.core.pairs import readable_pairs
 from foveate.report.core.theme import Figure, theme
 
-__all__ = ["render", "unbroken", "vega_script"]
+__all__ = ["contents", "render", "unbroken", "vega_script"]
+
+HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
+"""The heading of a section as the templates write it; what it holds is escaped already."""
 
 
 class _Chart(NamedTuple):
@@ -46,9 +50,11 @@ def render(template: str, drawings: list[tuple[Figure, str]], **content: object)
     )
     environment.filters |= {
         "base64": lambda file: base64.b64encode(file.read_bytes()).decode("ascii"),
+        "contents": contents,
         "count": count,
         "display": display_name,
         "p_equation": p_equation,
+        "readable": readable_pairs,
         "unbroken": unbroken,
     }
     groups: dict[str, list[_Chart]] = {}
@@ -64,6 +70,11 @@ def render(template: str, drawings: list[tuple[Figure, str]], **content: object)
         },
         vega=vega_script(),
     )
+
+
+def contents(main: Markup) -> list[tuple[Markup, Markup]]:
+    """Return the anchor and the title of each section of a page, from its rendered headings."""
+    return [(Markup(anchor), Markup(title)) for anchor, title in HEADING.findall(main)]
 
 
 def unbroken(sentence: str) -> str:

@@ -1,4 +1,3 @@
-"use strict";
 const charts = JSON.parse(document.getElementById("charts").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const views = new Map();
@@ -27,6 +26,13 @@ drawAll().catch((error) => {
   throw error;
 });
 dark.addEventListener("change", drawAll);
+
+// What is folded is printed too: print.css unfolds it, and this does for browsers that do not know how.
+let unfolded = [];
 addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
+  unfolded = [...document.querySelectorAll("details:not([open])")];
+  for (const details of unfolded) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of unfolded) details.open = false;
 });

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from foveate.records.base import JsonObject
@@ -17,11 +18,12 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Picture(NamedTuple):
-    """A PNG in the study's folder, with its title and a description in words."""
+    """A PNG in the study's folder, with its title, a description in words, and what names in it stand for."""
 
     title: str
     description: str
     file: Path
+    meanings: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def find_pictures(pictures: Sequence[PictureRecord], folder: Path) -> tuple[list
     """
     found, refused = [], []
     for one in pictures:
-        picture = Picture(one.title, one.description, folder / one.file)
+        picture = Picture(one.title, one.description, folder / one.file, one.meanings)
         if not picture.file.resolve().is_relative_to(folder.resolve()):
             refused.append(
                 f"The picture “{picture.title}” is not shown: the record names {one.file}, which lies "

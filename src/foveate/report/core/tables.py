@@ -14,10 +14,11 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """The head of a column, and a note on how to read it, in one line."""
+    """The head of a column, and a note on how to read it, in one line; text is left-aligned and wraps."""
 
     title: str
     note: str = ""
+    is_text: bool = False
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ def theme(tone: Literal["light", "dark"]) -> Spec:
                 "labelPadding": 6,
                 "tickCount": 6,
                 "labelLimit": 130,
+                "labelSeparation": 8,
             },
         },
         "legend": {**text, "labelColor": ink, "title": None, "symbolOpacity": 1, "orient": "top"},

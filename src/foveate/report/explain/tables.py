@@ -101,7 +101,11 @@ def learned_table(summary: ExplainSummary) -> Table:
     columns = [
         Column("Place", "Of the attention, from the first stage to the last."),
         Column("Mechanism"),
-        Column("Number"),
+        Column(
+            "Number",
+            "By its name in the equations of the mechanism. tau is the temperature τ of DMSCA: its channel "
+            "weights are σ(f / τ), and the smaller τ is, the nearer they are to 0 or 1.",
+        ),
         Column("Value", "Mean ± standard deviation over seeds."),
     ]
     rows = [

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from foveate.records.labels import display_name
 from foveate.report.core.charts.axes import Caption, difference_axis, metric_axis
 from foveate.report.core.charts.cost import costs_of_studies_figure
 from foveate.report.core.charts.forest import ROOMY, ForestRow, Heading, forest_figure
@@ -45,9 +46,9 @@ def _differences(joined: JoinedStudies, colours: Mapping[str, str]) -> Figure | 
     for title, summary in joined.titled:
         own = [
             ForestRow(
-                name=test.b,
-                tips={"study": title, "mechanism": test.b},
-                colour=colours[test.b],
+                name=display_name(test.b),
+                tips={"study": title, "mechanism": display_name(test.b)},
+                colour=colours[display_name(test.b)],
                 estimate=test.test.difference,
                 interval=test.test.ci95,
             )

@@ -56,6 +56,7 @@ def _settings(records: StudyRecords) -> Settings:
             "backbone": study["backbone"],
             "pretrained": records.study.pretrained,
             "weights": ", ".join(records.study.weights_sha256) or None,
+            "replace_own": any(own.replaced for own in records.study.own_attention),
         },
         "data": {key: study["data"].get(key) for key in DATA} | {"classes": len(study["data"]["classes"])},
         "recipe": study["recipe"],

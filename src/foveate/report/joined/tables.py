@@ -12,6 +12,7 @@ from foveate.records.base import Json
 from foveate.records.labels import display_name
 from foveate.report.core.console import terminal_table
 from foveate.report.core.notation import score
+from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.joined.studies import JoinedStudies
 from foveate.report.study.claims import article_cell, conditions
@@ -68,7 +69,11 @@ def joined_table(joined: JoinedStudies) -> Table:
         Column("Adjusted p", "Paired t-test, adjusted for the comparisons of its own study alone."),
         Column("Parameters", "Below, the change to the baseline of the same study."),
         Column("Multiply-adds", "Of one image, at its study's image size; below, the change likewise."),
-        Column("Latency p50, ms", "Comparable inside of a study only: each was measured in its own session."),
+        Column(
+            "Latency p50, ms",
+            "Comparable inside of a study only: each was measured in its own session. Below, the change to "
+            f"the baseline of the same study: {RATIO_NOTE}.",
+        ),
     ]
     rows = [row for title, summary in joined.titled for row in _rows(title, summary)]
     return Table("results", "Results of all studies", columns, rows)

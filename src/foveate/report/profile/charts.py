@@ -52,7 +52,7 @@ def _latency(others: Sequence[ProfileRow], colours: Mapping[str, str]) -> Figure
             )
         )
     said = "; ".join(
-        f"{row.attention} {row.latency_ratio:.2f} times ({ratio_range(row.latency_ratio_ci95)})"
+        f"{display_name(row.attention)} {row.latency_ratio:.2f} times ({ratio_range(row.latency_ratio_ci95)})"
         for row in others
     )
     description = f"Latency as a multiple of the baseline's: {said}."

@@ -1,11 +1,20 @@
 """Render the self-contained page of a profile."""
 
 from foveate.notation import magnitude
+from foveate.records.labels import display_name
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.frame import render
+from foveate.report.core.paired import paired_sentence
 from foveate.report.core.theme import Figure
 from foveate.report.profile.tables import latency_table, parts_table, work_table
-from foveate.report.profile.words import byte_size, conditions, headline, kernel_path_line, roofline_lines
+from foveate.report.profile.words import (
+    byte_size,
+    conditions,
+    headline,
+    kernel_path_line,
+    paired_latencies,
+    roofline_lines,
+)
 
 __all__ = ["render_profile"]
 
@@ -21,9 +30,11 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         drawings,
         record=record,
         settings=record.settings,
+        asked=record.settings.to_json() | {"attention": [*map(display_name, record.settings.attention)]},
         headline=headline(record),
         conditions=conditions(record),
         latency=latency_table(record),
+        paired=paired_sentence(paired_latencies(record)),
         work=work_table(record),
         parts=parts_table(record),
         paths=kernel_path_line(record),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from foveate.notation import NOTHING, count, decimals, magnitude, milliseconds, ratio_range
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.profile import ProfileRecord, ProfileRow
+from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.profile.words import byte_size, increase
 
@@ -51,7 +52,7 @@ def latency_table(record: ProfileRecord) -> Table:
         Column("Mechanism", "A ? marks an unreliable difference; the warnings say why."),
         Column("p50, ms", f"{step} of a batch, median over {record.timing.rounds} rounds."),
         Column("p95, ms", "Nineteen of twenty take no longer."),
-        Column("× baseline", "Median of the ratios to the baseline, each taken within a round."),
+        Column("× baseline", f"{RATIO_NOTE[0].upper()}{RATIO_NOTE[1:]}."),
         Column("Quartiles", "Between these lies the middle half of those ratios: their spread."),
         Column("95 % interval", "Of the median ratio, by order statistics."),
         Column("Images/s", "Batch size over p50."),
@@ -99,7 +100,11 @@ def parts_table(record: ProfileRecord) -> Table | None:
             )
     columns = [
         Column("Mechanism"),
-        Column("Part", "A direct child of the mechanism's module; the rest is what its own forward does."),
+        Column(
+            "Part",
+            "A direct child of the mechanism's module; the rest is what its own forward does.",
+            is_text=True,
+        ),
         Column("ms", "Summed over all sites, in one inference of a batch, run eagerly as written."),
         Column("Share", "Of the mechanism's whole time; timing the parts adds some of its own."),
     ]

@@ -3,6 +3,7 @@
 from foveate.notation import count, listing, magnitude, milliseconds, signed_percent
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.profile import ProfileRecord, ProfileRow, Roofline
+from foveate.report.core.paired import PairedLatency
 
 __all__ = [
     "byte_size",
@@ -10,6 +11,7 @@ __all__ = [
     "headline",
     "increase",
     "kernel_path_line",
+    "paired_latencies",
     "roofline_lines",
 ]
 
@@ -53,11 +55,21 @@ def headline(record: ProfileRecord) -> str:
     if not shown:
         return "No mechanism was shown to differ from the baseline in latency."
     said = [
-        f"{row.attention} {'about ' * row.is_rough}{signed_percent(100 * (row.latency_ratio - 1))}"
-        f"{' latency' * (not index)}"
+        f"{display_name(row.attention)} {'about ' * row.is_rough}"
+        f"{signed_percent(100 * (row.latency_ratio - 1))}{' latency' * (not index)}"
         for index, row in enumerate(shown)
     ]
     return f"Over the baseline: {listing(said)}."
+
+
+def paired_latencies(record: ProfileRecord) -> list[PairedLatency]:
+    """Return the latency of each mechanism beside the baseline's."""
+    base = next((row.latency_ms_p50 for row in record.rows if row.attention == BASELINE), None)
+    return [
+        PairedLatency(display_name(row.attention), row.latency_ms_p50, base, row.latency_ratio)
+        for row in record.rows
+        if base and row.attention != BASELINE
+    ]
 
 
 def roofline_lines(record: ProfileRecord) -> list[str]:

@@ -6,6 +6,7 @@ from foveate.records.examination import ExaminedNetwork
 from foveate.records.robustness import RobustnessRecord, ScoredRow
 from foveate.report.core.section import Section
 from foveate.report.robustness.charts import robustness_figures
+from foveate.report.robustness.legend import conditions_table
 from foveate.report.robustness.sentences import robustness_sentences
 from foveate.report.robustness.summarise import summarise_robustness
 from foveate.report.robustness.tables import robustness_tables
@@ -21,7 +22,7 @@ def robustness_section(record: RobustnessRecord, folder: Path | None = None) -> 
         "Robustness",
         robustness_sentences(summary),
         robustness_figures(summary),
-        robustness_tables(summary),
+        [*robustness_tables(summary), *filter(None, [conditions_table(record)])],
         numbers=_numbers(record),
         summary=summary.to_json(),
     )

@@ -16,7 +16,7 @@ from foveate.report.study.contrast_charts import contrast_figures, differences_f
 from foveate.report.study.dynamics_charts import learned_figures
 from foveate.report.study.summary import Price, Summary
 
-__all__ = ["MACS", "PARAMETERS", "Cost", "cost_points", "figures"]
+__all__ = ["MACS", "PARAMETERS", "Cost", "cost_figures", "cost_points", "figures"]
 
 LOSS = Metric(name="loss", title="Loss", unit="number", higher_is_better=False, high=None, digits=3)
 """Every training has curves of it, beside those of the primary metric."""
@@ -56,7 +56,7 @@ LATENCY = Cost(
 LATENCY_RATIO = Cost(
     "latency",
     "latency of one pass",
-    "Latency of one pass, times the baseline's in the same round",
+    "Latency of one pass, × the baseline's",
     1,
     lambda price: price.latency_ratio,
 )
@@ -66,7 +66,7 @@ MACS = Cost("macs", "multiply-adds", "Multiply-adds, millions", 1e-6, lambda pri
 
 def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     """Make every figure for which the records have data."""
-    made = [_against_cost(summary, cost) for cost in _costs(summary)]
+    made = cost_figures(summary)
     if summary.study.design.contrasts:
         made += contrast_figures(summary, records)
     elif any(test.test.n for test in summary.against_baseline.values()):
@@ -77,11 +77,15 @@ def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     return made + learned_figures(records) + class_figures(summary, records)
 
 
+def cost_figures(summary: Summary) -> list[Figure]:
+    """Make the figures of the metric against each cost that was measured; they need no curves."""
+    return [_against_cost(summary, cost) for cost in _costs(summary)]
+
+
 def _costs(summary: Summary) -> list[Cost]:
     """Return the costs that were measured; where all latencies have a ratio to the baseline's, the ratios."""
     prices = [row.price for row in summary.rows]
-    has_ratios = all(price.latency_ratio for price in prices)
-    costs = (LATENCY_RATIO if has_ratios else LATENCY, PARAMETERS, MACS)
+    costs = (LATENCY_RATIO if summary.has_latency_ratios else LATENCY, PARAMETERS, MACS)
     return [cost for cost in costs if any(cost.of(price) for price in prices)]
 
 

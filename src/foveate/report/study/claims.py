@@ -115,7 +115,7 @@ def claims(summary: Summary) -> list[str]:
         printed = _printed_difference(summary, test)
         if printed is None or (test.group is None and test.a != BASELINE):
             continue
-        what = test.b if test.group is None else contrast_name(test)
+        what = display_name(test.b) if test.group is None else contrast_name(test)
         sentences.append(f"{what}: the article's {_signed(printed)} points {_verdict(printed, test)}")
     return sentences
 
@@ -152,7 +152,7 @@ def _prices(cost: PrintedCost, rows: dict[str, PrintedRow]) -> list[str]:
     for label, growth in cost.rows.items():
         if label in rows:
             changes = [f"{name} {getattr(growth, measure):+g} %" for measure, name in GROWTHS.items()]
-            sentences.append(f"Printed price of {label} ({cost.words}): {listing(changes)}.")
+            sentences.append(f"Printed price of {display_name(label)} ({cost.words}): {listing(changes)}.")
     return sentences
 
 

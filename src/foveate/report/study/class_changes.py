@@ -166,7 +166,7 @@ def class_changes_sentences(changes: Sequence[ClassChange], untested: Sequence[s
         return []
     largest = max(changes, key=lambda change: abs(change.difference))
     seen = (
-        f"The largest change seen is that of {largest.name} with {largest.attention}, "
+        f"The largest change seen is that of {largest.name} with {display_name(largest.attention)}, "
         f"{points(largest.difference)} points"
     )
     if not largest.family:

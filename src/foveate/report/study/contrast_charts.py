@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import altair as alt
 
 from foveate.evaluation.comparisons import Comparison
+from foveate.records.labels import display_name
 from foveate.records.metric import Metric
 from foveate.records.study import StudyRecords
 from foveate.report.core.charts.axes import Caption, chart_of, difference_axis, metric_axis
@@ -32,9 +33,9 @@ def differences_figure(summary: Summary, records: StudyRecords) -> Figure:
     colours = mechanism_colours(mechanism_names(row.attention for row in summary.rows))
     rows = [
         ForestRow(
-            name=test.b,
-            tips={"mechanism": test.b},
-            colour=colours[test.b],
+            name=display_name(test.b),
+            tips={"mechanism": display_name(test.b)},
+            colour=colours[display_name(test.b)],
             estimate=test.test.difference,
             interval=test.test.ci95,
             dots=_dots(test, records, metric),

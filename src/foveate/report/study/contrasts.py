@@ -5,6 +5,7 @@ import math
 from foveate.evaluation.comparisons import Comparison
 from foveate.notation import NOTHING, count, decimals, magnitude, p_value, signed_percent
 from foveate.records.design import Trial
+from foveate.records.labels import display_name
 from foveate.report.core.notation import contrast_name, pair_name, score
 from foveate.report.core.outcomes import GAIN_OR_LOSS, outcome_cell
 from foveate.report.core.tables import Cell, Column, Table
@@ -132,7 +133,7 @@ def search_sentences(summary: Summary) -> list[str]:
     sentences = [
         f"{count(len(search.trials), 'combination')} tried on seed {search.seed} by {search.engine}, {early} "
         "of them ended early. The validation part alone judged them; the test part was not read. Best: "
-        f"{search.best}. What is tested below was trained anew, on all seeds."
+        f"{display_name(search.best)}. What is tested below was trained anew, on all seeds."
     ]
     if search.importance:
         shares = ", ".join(f"{option} {100 * share:.0f} %" for option, share in search.importance.items())

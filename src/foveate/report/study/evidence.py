@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.notation import count, listing
-from foveate.records.labels import name_in_sentence
+from foveate.records.labels import display_name, name_in_sentence
 from foveate.records.metric import Metric
 from foveate.report.core.notation import NO_SPREAD, contrast_name, p_equation
 from foveate.report.study.summary import Price, Summary
@@ -26,6 +26,9 @@ def limits(summary: Summary, open_tests: Sequence[Comparison], which: str) -> li
     sentences = []
     testable = [test for test in open_tests if test.detectable_difference is not None]
     if testable:
+        untested = [test for test in open_tests if test.detectable_difference is None]
+        if max(map(_size, untested), default=0.0) > max(map(_size, testable)):
+            which = f"{which} that could be tested"
         test, seen = largest(metric, testable, which)
         shared = f" shared by {summary.family} comparisons" if summary.family > 1 else ""
         limit = test.detectable_difference or 0.0
@@ -54,9 +57,17 @@ def limits(summary: Summary, open_tests: Sequence[Comparison], which: str) -> li
 
 def largest(metric: Metric, tests: Sequence[Comparison], which: str) -> tuple[Comparison, str]:
     """Return the comparison with the largest difference, and a sentence that states it."""
-    test = max(tests, key=lambda test: abs(test.test.difference or 0.0))
-    name = f"{test.b} against {name_in_sentence(test.a)}" if test.title is None else contrast_name(test)
+    test = max(tests, key=_size)
+    name = (
+        f"{display_name(test.b)} against {name_in_sentence(test.a)}"
+        if test.title is None
+        else contrast_name(test)
+    )
     return test, f"The largest difference {which} is {_signed(metric, test)} ({name})."
+
+
+def _size(test: Comparison) -> float:
+    return abs(test.test.difference or 0.0)
 
 
 def evidence(metric: Metric, test: Comparison) -> str:

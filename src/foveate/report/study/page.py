@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from foveate.report.core.frame import render
+from foveate.report.core.paired import paired_sentence
 from foveate.report.core.section import Section
 from foveate.report.core.theme import Figure
 from foveate.report.study.claims import article_table, claims, conditions, with_article, with_points
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
+from foveate.report.study.latency import measured_with, paired_latencies
 from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import family_sentence, results_table, tests_table, training_table
@@ -44,6 +46,8 @@ def render_page(
         search=search_table(summary),
         search_sentences=search_sentences(summary),
         training=training_table(summary),
+        paired=paired_sentence(paired_latencies(summary.rows)),
+        measured=measured_with(summary.cost, summary.noise),
         against=summary.against,
         article=article_table(summary) if summary.against else None,
         conditions=conditions(summary) if summary.against else [],

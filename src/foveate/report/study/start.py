@@ -3,7 +3,7 @@
 from pathlib import PurePath
 
 from foveate.notation import listing
-from foveate.records.labels import BASELINE, name_in_sentence
+from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.start import Start
 from foveate.records.study import StudyDescription
 
@@ -15,11 +15,12 @@ RATES = (("the backbone", "backbone_rate"), ("attention", "attention_rate"), ("t
 
 
 def start_sentences(study: StudyDescription) -> list[str]:
-    """Say from which weights the candidates start, which of them as the baseline does, and their rates.
+    """Say what attention the backbones have of their own, and from what candidates start at which rates.
 
-    Without pretrained weights, and with one rate for the whole network, there is nothing to say.
+    Without own attention, pretrained weights and several rates there is nothing to say.
     """
-    sentences = [] if study.start is None else _weights(study.start)
+    sentences = [own.sentence for own in study.own_attention]
+    sentences += [] if study.start is None else _weights(study.start)
     shares = [_number(study.recipe.get(key, 1.0)) for _, key in RATES]
     if study.start is not None or len(set(shares)) > 1:
         sentences.append(_rates(study, shares))
@@ -35,15 +36,15 @@ def _weights(start: Start) -> list[str]:
     if start.as_baseline:
         one = len(start.as_baseline) == 1
         sentences.append(
-            f"{listing(list(start.as_baseline))} {'starts' if one else 'start'} as "
+            f"{listing([*map(display_name, start.as_baseline)])} {'starts' if one else 'start'} as "
             f"{name_in_sentence(BASELINE)} does: attention has no effect before it has learned."
         )
     if start.from_untrained_gates:
         one = len(start.from_untrained_gates) == 1
+        named = listing([*map(display_name, start.from_untrained_gates)])
         sentences.append(
-            f"{listing(list(start.from_untrained_gates))} {'does' if one else 'do'} not start as "
-            f"{name_in_sentence(BASELINE)} does: untrained attention changes the pretrained network from the "
-            "first step on."
+            f"{named} {'does' if one else 'do'} not start as {name_in_sentence(BASELINE)} does: untrained "
+            "attention changes the pretrained network from the first step on."
         )
     return sentences
 

@@ -143,6 +143,11 @@ class Summary:
         del cost["rows"]
         return cost | {"noise": list(self.noise)}
 
+    @property
+    def has_latency_ratios(self) -> bool:
+        """Whether the latency of every candidate has a ratio to the baseline's."""
+        return all(row.price.latency_ratio for row in self.rows)
+
     def with_verdict(self, sentences: list[str]) -> "Summary":
         """Return the summary with its verdict."""
         return replace(self, verdict=tuple(sentences))
@@ -166,6 +171,7 @@ class Summary:
                     "family": self.study.design.tested,
                 },
                 **({"start": study["start"]} if self.study.start else {}),
+                **({"own_attention": study["own_attention"]} if self.study.own_attention else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],

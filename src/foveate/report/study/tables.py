@@ -6,6 +6,7 @@ from foveate.records.labels import BASELINE, display_name
 from foveate.records.metric import Metric
 from foveate.report.core.notation import pair_name, score, score_deviation, spread
 from foveate.report.core.outcomes import outcome_cell, untested_because
+from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.summary import Summary, SummaryRow
 
@@ -41,9 +42,8 @@ def results_table(summary: Summary) -> Table:
         Column("Multiply-adds", "Of one image; below, the change to the baseline."),
         Column(
             "Latency p50, ms",
-            f"Median time of one pass measured here{batch}{device}; below, the change to the baseline: the "
-            "median of the ratios within rounds, in which all take turns. A ? marks one that is rough, or "
-            "not significant.",
+            f"Median time of one pass measured here{batch}{device}; below, the change to the baseline: "
+            f"{RATIO_NOTE}. A ? marks one that is rough, or not significant.",
         ),
         Column(
             "Efficiency score",

@@ -8,7 +8,7 @@ from scipy import stats
 
 from foveate.evaluation.significance import ALPHA
 from foveate.notation import listing
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, display_name
 from foveate.records.metric import Metric
 from foveate.records.run import Epoch
 from foveate.report.study.summary import Summary, SummaryRow
@@ -111,5 +111,5 @@ def _subject(rows: Sequence[SummaryRow]) -> str:
     return (
         "The baseline is"
         if labels == [BASELINE]
-        else f"{listing(labels)} {'is' if len(rows) == 1 else 'are'}"
+        else f"{listing([display_name(label) for label in labels])} {'is' if len(rows) == 1 else 'are'}"
     )

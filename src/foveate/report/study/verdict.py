@@ -7,7 +7,7 @@ from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.significance import Outcome
 from foveate.notation import count, listing
 from foveate.records.design import Control
-from foveate.records.labels import BASELINE, name_in_sentence
+from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.metric import Metric
 from foveate.report.core.notation import contrast_name
 from foveate.report.study.evidence import evidence, largest, limits, price
@@ -99,16 +99,16 @@ def _against_baseline(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     else:
         headline = "Nobody can tell yet: no mechanism was shown to differ from the baseline."
     sentences = [
-        f"{test.b} is better than the baseline by {evidence(metric, test)}; its price: "
+        f"{display_name(test.b)} is better than the baseline by {evidence(metric, test)}; its price: "
         f"{price(rows[test.b].price)}."
         for test in sorted(better, key=_gain, reverse=True)
     ]
     sentences += [
-        f"{test.b} is worse than the baseline by {evidence(metric, test)}."
+        f"{display_name(test.b)} is worse than the baseline by {evidence(metric, test)}."
         for test in sorted(worse, key=_gain)
     ]
     if open_tests and (better or worse):
-        names = listing([test.b for test in open_tests])
+        names = listing([display_name(test.b) for test in open_tests])
         sentences.append(
             f"For {names} no difference from the baseline was shown, which does not mean that there is none."
         )
@@ -119,12 +119,12 @@ def _without_baseline(summary: Summary, tests: Tests) -> list[str]:
     """Mechanisms against each other alone."""
     sentences = [
         "Whether any mechanism is worth its cost cannot be said: there is no finished run of the baseline "
-        "(none) to compare with, only of the mechanisms with each other."
+        "to compare with, only of the mechanisms with each other."
     ]
     significant = [test for test in tests if test.is_significant]
     for test in significant:
         better, other = (test.b, test.a) if test.outcome is Outcome.BETTER else (test.a, test.b)
-        sentences.append(f"{better} is better than {other} by {evidence(summary.metric, test)}.")
+        sentences.append(_is_better(better, other, summary.metric, test))
     if not significant:
         sentences.append("No mechanism was shown to differ from another.")
     open_tests = [test for test in tests if not test.is_significant]
@@ -138,22 +138,29 @@ def _between_networks(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     against = {test.a if test.b == best else test.b: test for test in tests if best in test.pair}
     tied = [label for label, test in against.items() if not test.is_significant]
     if all(_is_beaten(best, test) for test in against.values()):
-        headline = f"{best} is {metric.best}: it was shown to be better than each of the others."
+        headline = (
+            f"{display_name(best)} is {metric.best}: it was shown to be better than each of the others."
+        )
     elif not tied:
         headline = (
-            f"{best} has the {metric.superlative} mean, but not on the seeds that others share with it."
+            f"{display_name(best)} has the {metric.superlative} mean, but not on the seeds that others share "
+            "with it."
         )
     else:
         headline = (
-            f"{best} has the {metric.superlative} mean; {listing(tied)} could not be told apart from it, "
-            "which does not mean that they are equal."
+            f"{display_name(best)} has the {metric.superlative} mean; {_listed(tied)} could not be told "
+            "apart from it, which does not mean that they are equal."
         )
     decided = [label for label in against if label not in tied]
     sentences = []
     for label in decided:  # on the seeds that both have, where the best of the means may be the worse one
         better, other = (best, label) if _is_beaten(best, against[label]) else (label, best)
-        sentences.append(f"{better} is better than {other} by {evidence(metric, against[label])}.")
+        sentences.append(_is_better(better, other, metric, against[label]))
     return [headline, *sentences, *limits(summary, [against[label] for label in tied], _which(decided))]
+
+
+def _is_better(better: str, other: str, metric: Metric, test: Comparison) -> str:
+    return f"{display_name(better)} is better than {display_name(other)} by {evidence(metric, test)}."
 
 
 def _is_beaten(best: str, test: Comparison) -> bool:
@@ -197,7 +204,7 @@ def _one_seed(metric: Metric, tests: Tests, *, has_baseline: bool) -> list[str]:
 def _control(summary: Summary, control: Control) -> str:
     """Say whether a mechanism differs from its cost-matched control."""
     of, metric = control.of, summary.metric
-    name = f"a baseline {CONTROL_SIZES[control.measure]} (cost-matched control {control.label})"
+    name = f"a baseline {CONTROL_SIZES[control.measure]} (cost-matched control {display_name(control.label)})"
     test = next((test for test in summary.comparisons if test.pair == {of, control.label}), None)
     if test is None or test.gain is None:
         return f"{of} has no finished pair of runs with {name}."
@@ -217,8 +224,9 @@ def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
     If mechanisms were not compared with each other, name both the cheapest and the best of the better ones.
     """
     best = max(better, key=_gain).b
+    take_best = f"Take {display_name(best)} if its price suits you"
     if len(better) == 1:
-        return f"Take {best} if its price suits you: it alone was shown to be better than the baseline."
+        return f"{take_best}: it alone was shown to be better than the baseline."
     pairs = {test.pair: test for test in tests}
     if not any(BASELINE not in pair for pair in pairs):
         return _choice_untested(metric, better, best, rows)
@@ -226,15 +234,15 @@ def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
     tied = [label for label in others if not pairs[frozenset((label, best))].is_significant]
     if not tied:
         return (
-            f"Take {best} if its price suits you: it was shown to be better than the baseline, and than "
-            f"{listing(others)}, which {'was' if len(others) == 1 else 'were'} better than the baseline, too."
+            f"{take_best}: it was shown to be better than the baseline, and than {_listed(others)}, which "
+            f"{'was' if len(others) == 1 else 'were'} better than the baseline, too."
         )
     cheapest = min([best, *tied], key=lambda label: _expense(rows[label].price))
     if cheapest == best:
         return (
-            f"Take {best} if its price suits you: of the {len(better)} mechanisms shown to be better than "
-            f"the baseline it has the {metric.superlative} mean, and {listing(tied)}, which could not be "
-            f"told apart from it, cost{'s' if len(tied) == 1 else ''} no less."
+            f"{take_best}: of the {len(better)} mechanisms shown to be better than the baseline it has the "
+            f"{metric.superlative} mean, and {_listed(tied)}, which could not be told apart from it, "
+            f"cost{'s' if len(tied) == 1 else ''} no less."
         )
     test = pairs[frozenset((cheapest, best))]
     limit = test.detectable_difference
@@ -242,18 +250,19 @@ def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
         f"; under {metric.write_size(limit)} it would likely have gone unseen" if limit is not None else ""
     )
     return (
-        f"Take {cheapest} if its price suits you: it was shown to be better than the baseline, and it is "
-        f"the cheapest of those that could not be told apart from the best, {best} (difference seen: "
-        f"{metric.write_size(test.test.difference or 0.0)}{unseen})."
+        f"Take {display_name(cheapest)} if its price suits you: it was shown to be better than the baseline, "
+        f"and it is the cheapest of those that could not be told apart from the best, {display_name(best)} "
+        f"(difference seen: {metric.write_size(test.test.difference or 0.0)}{unseen})."
     )
 
 
 def _choice_untested(metric: Metric, better: Tests, best: str, rows: Rows) -> str:
     """Choose among the better mechanisms where they were compared with the baseline only."""
     cheapest = min([best, *(test.b for test in better)], key=lambda label: _expense(rows[label].price))
+    best, cheapest, is_cheapest = display_name(best), display_name(cheapest), cheapest == best
     untested = "They were not compared with each other; --family all does that."
     shown = f"the {len(better)} mechanisms shown to be better than the baseline"
-    if cheapest == best:
+    if is_cheapest:
         return (
             f"Take {best} if its price suits you: of {shown} it has the {metric.superlative} mean, and none "
             f"costs less. {untested}"
@@ -272,6 +281,10 @@ def _expense(price: Price) -> tuple[float, ...]:
     """
     measures = (price.latency_ratio, price.macs, price.parameters)
     return tuple(math.inf if measure is None else measure for measure in measures)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return listing([*map(display_name, labels)])
 
 
 def _gain(test: Comparison) -> float:

@@ -36,6 +36,7 @@ def with_controls(study: StudySpec, data: Data, out: Path, machine: Machine) -> 
         image_size=data.image_size,
         device=machine.torch_device,
         grow=study.grow,
+        replace_own=study.replace_own,
     )
     matched = known | {control.of: control for control in found}
     controls = tuple(control for one in study.attention if (control := matched.get(one.label)))

@@ -47,12 +47,14 @@ class Joined:
         earlier: runs of the study in the folder that were not asked for again; they stay in the study.
         is_changed: whether the report will be another than that of the study in the folder.
         note: what is joined, in a sentence; "" where the same study is asked for again.
+        changed: candidates of a person's own whose source code is another than in the folder.
     """
 
     study: StudySpec
     earlier: tuple[PlannedRun, ...] = ()
     is_changed: bool = False
     note: str = ""
+    changed: tuple[str, ...] = ()
 
 
 def begun_study(out: Path) -> StudyRecord | None:
@@ -131,6 +133,12 @@ def difference(
             changes.append(f"images of {found.image_size} instead of {data.image_size} pixels")
     if not changes and not _can_plan_together(study, record.design, searches=searches):
         changes.append("it plans other comparisons")
+    unnamed = [label for label in _others(study, record) if record.source_of(label)]
+    if not changes and unnamed:
+        changes.append(
+            f"it has {listing(unnamed)}, code of your own, which runs only if the command names it: add it "
+            "to --attention to join the study"
+        )
     if not changes and any(_candidate(record, label) is None for label in _others(study, record)):
         changes.append("it has other candidates, which cannot be built from their names")
     return listing(changes) if changes else None
@@ -142,6 +150,7 @@ def _settings(study: StudySpec, record: StudyRecord) -> list[tuple[str, object, 
         ("kind", record.design.kind, study.design.kind),
         ("task", record.task.name, find_task(study.task).record.name),
         ("pretrained", record.pretrained, study.pretrained),
+        ("replace_own", any(one.replaced for one in record.own_attention), study.replace_own),
         ("subject", record.design.subject, study.design.subject),
     ]
     if study.backbone is not None and record.design.kind != "networks":
@@ -198,6 +207,7 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
     """
     if record is None:
         return Joined(study)
+    record, changed = _without_changed(record, study)
     asked = {(run.attention.label, run.seed): run.id for run in study.runs(fingerprint)}
     for run in record.runs:
         if asked.get((run.attention, run.seed), run.id) != run.id:
@@ -227,7 +237,23 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
     earlier = tuple(run for run in record.runs if (run.attention, run.seed) not in asked)
     as_it_was = record.attention, record.seeds, there, record.statistics.adjust
     is_changed = (labels, seeds, design, study.adjust) != as_it_was
-    return Joined(whole, earlier, is_changed, _describe(record, labels, seeds, earlier))
+    note = _describe(record, labels, seeds, earlier)
+    if changed:
+        was = f"{listing(changed)} was changed since: its earlier runs leave the study, and stay in runs/"
+        note = f"{note}; {was}" if note else f"goes on with the study in this folder; {was}"
+    return Joined(whole, earlier, is_changed or bool(changed), note, tuple(changed))
+
+
+def _without_changed(record: StudyRecord, study: StudySpec) -> tuple[StudyRecord, list[str]]:
+    """Return the record without the runs of classes whose source code is another now, and their labels."""
+    sources = {one.label: one.source for one in study.attention if one.is_custom}
+    changed = [
+        label
+        for label in record.attention
+        if label in sources and (there := record.source_of(label)) and there.digest != sources[label]
+    ]
+    runs = tuple(run for run in record.runs if run.attention not in changed)
+    return record.model_copy(update={"runs": runs}), changed
 
 
 def _describe(

@@ -15,7 +15,7 @@ from torch import nn
 from foveate.errors import RequestError
 from foveate.evaluation.cost import count_multiply_adds, count_parameters, measure_latencies
 from foveate.records.design import Control, Growth, Measure
-from foveate.records.labels import BASELINE
+from foveate.records.labels import BASELINE, display_name
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
 
@@ -46,6 +46,7 @@ def match_controls(
     image_size: int,
     device: torch.device,
     grow: Growth = "width",
+    replace_own: bool = False,
 ) -> list[Control]:
     """Find a control for each candidate with attention: the enlarged baseline whose cost is nearest.
 
@@ -58,7 +59,14 @@ def match_controls(
             times its width or 512 added blocks.
     """
     shape = (1, channels, image_size, image_size)
-    build = partial(build_network, backbone, classes=classes, channels=channels, image_size=image_size)
+    build = partial(
+        build_network,
+        backbone,
+        classes=classes,
+        channels=channels,
+        image_size=image_size,
+        replace_own=replace_own,
+    )
     enlarged = partial(_enlarged, grow)
     labels: dict[Shapes, str] = {_shapes(build, enlarged(START[grow])): BASELINE}
     cost_of_size = cache(lambda size: _count(build, enlarged(size), by, shape))
@@ -114,8 +122,9 @@ def _match_count(cost: Callable[[int], int], asked: int, grow: Growth) -> int:
     while cost(high) < asked:
         if high == MOST[grow]:
             raise RequestError(
-                f"a baseline that costs {asked:,} is more than {_enlarged(grow, high).label}: omit "
-                "--control, or give the other of width and depth to --grow"
+                f"a baseline that costs {asked:,} is more than "
+                f"{display_name(_enlarged(grow, high).label)}: omit --control, or give the "
+                "other of width and depth to --grow"
             )
         low, high = high, min(START[grow] + 2 * (high - START[grow]), MOST[grow])
     while high - low > 1:

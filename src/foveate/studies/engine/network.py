@@ -5,18 +5,31 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from foveate.attention import find_custom
 from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.models import attach, attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
 from foveate.models.checkpoint.pretrained import create_pretrained
-from foveate.records.labels import BASELINE
+from foveate.models.sites.map_checks import WrongMapError, check_maps
+from foveate.models.sites.own import own_attention, remove_own
+from foveate.records.labels import BASELINE, display_name
+from foveate.records.own_attention import OwnAttentionRecord
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
 
-__all__ = ["attach_candidate", "build_candidate", "build_network", "check_forward", "check_networks"]
+__all__ = [
+    "attach_candidate",
+    "build_candidate",
+    "build_network",
+    "check_forward",
+    "check_networks",
+    "describe_own_attention",
+    "find_own_attention",
+]
 
+LEAVE_OUT = "leave out --replace-own (the key replace_own)"
 MOST_ADDED = 10**9
 """Parameters that a mechanism may add; options can ask for more than any memory holds."""
 
@@ -30,6 +43,7 @@ def build_network(
     image_size: int | None = None,
     weights: Path | None = None,
     seed: int = 0,
+    replace_own: bool = False,
 ) -> nn.Module:
     """Build the backbone, initialised from `seed` alone, and attach the candidate afterwards.
 
@@ -53,7 +67,7 @@ def build_network(
             width=candidate.width,
             extra_blocks=candidate.extra_blocks,
         )
-    return attach_candidate(network, candidate, backbone)
+    return attach_candidate(network, candidate, backbone, replace_own=replace_own)
 
 
 def build_candidate(study: StudySpec, candidate: Candidate, data: Data) -> nn.Module:
@@ -64,25 +78,36 @@ def build_candidate(study: StudySpec, candidate: Candidate, data: Data) -> nn.Mo
         classes=len(data.classes),
         channels=data.channels,
         image_size=data.image_size,
+        replace_own=study.replace_own,
     )
 
 
-def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> nn.Module:
+def attach_candidate(
+    network: nn.Module, candidate: Candidate, called: str, *, replace_own: bool = False
+) -> nn.Module:
     """Attach the candidate's mechanism, if it has one, to `network`, which errors name as `called`.
 
+    With `replace_own` the network's own attention is taken out, and the mechanism goes to its places.
+
     Raises:
-        RequestError: the mechanism refuses its options, or the network has no site for it.
+        RequestError: the mechanism refuses its options, or the network has no site for it, or no attention of
+            its own.
     """
+    if replace_own and not own_attention(network):
+        raise RequestError(f"{called} has no attention of its own that could be replaced: {LEAVE_OUT}")
     if candidate.name == BASELINE:
-        return network
+        return remove_own(network) if replace_own else network
+    if candidate.is_custom:
+        _check_source(candidate)
     try:
         attach(
             network,
-            candidate.name,
+            candidate.mechanism,
             where=candidate.where,
             stages=candidate.stages,
             at=candidate.at,
             identity_init=candidate.identity_init,
+            replace_own=replace_own,
             **candidate.options,
         )
     except (TypeError, ValueError) as error:
@@ -96,8 +121,21 @@ def attach_candidate(network: nn.Module, candidate: Candidate, called: str) -> n
     return network
 
 
+def _check_source(candidate: Candidate) -> None:
+    """Refuse a class whose source code is not the one that the candidate was read with."""
+    own = find_custom(candidate.mechanism)
+    if own is None or own.sources is None or own.sources.digest != candidate.source:
+        raise RequestError(
+            f"the source of {candidate.name} was changed after the command began, or after the run was "
+            "recorded: give the command again, and it is a new mechanism"
+        )
+
+
 def check_networks(study: StudySpec) -> None:
-    """Build every candidate on the meta device, so that an invalid one is refused before any work."""
+    """Build every candidate, so that an invalid one is refused before any work.
+
+    It is built on the meta device, apart from classes of one's own, which may need real numbers.
+    """
     if study.control is not None:
         _check_control(study)
     for candidate in study.attention:
@@ -105,15 +143,43 @@ def check_networks(study: StudySpec) -> None:
         scaled = candidate.width != 1 or candidate.extra_blocks
         if study.pretrained and scaled:
             raise RequestError(
-                f"{candidate.label} is another network than the {backbone} that there are pretrained weights "
-                "for: leave it out, or start without pretrained weights"
+                f"{display_name(candidate.label)} is another network than the {backbone} that there are "
+                "pretrained weights for: leave it out, or start without pretrained weights"
             )
         if study.pretrained and study.weights is None and not has_pretrained_weights(backbone):
             raise RequestError(
                 f"{backbone} has no pretrained weights: leave out --pretrained, or give --weights FILE"
             )
-        with torch.device("meta"):
-            build_network(backbone, candidate, classes=10, channels=3)
+        with torch.device(_checking_device(candidate)):
+            build_network(backbone, candidate, classes=10, channels=3, replace_own=study.replace_own)
+
+
+def find_own_attention(study: StudySpec) -> tuple[OwnAttentionRecord, ...]:
+    """Describe the attention that the backbones of `study` have of their own.
+
+    It is empty where they have none, and where whole networks are compared as they are.
+    """
+    if not study.replace_own and all(candidate.name == BASELINE for candidate in study.attention):
+        return ()
+    backbones = dict.fromkeys(map(study.backbone_of, study.attention))
+    found = (describe_own_attention(backbone, replaced=study.replace_own) for backbone in backbones)
+    return tuple(one for one in found if one is not None)
+
+
+def describe_own_attention(backbone: str, *, replaced: bool) -> OwnAttentionRecord | None:
+    """Describe the attention that `backbone` has of its own; None where it has none."""
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        own = own_attention(create_backbone(backbone, classes=10))
+    kinds = tuple(dict.fromkeys(one.kind for one in own))
+    return (
+        OwnAttentionRecord(backbone=backbone, kinds=kinds, blocks=len(own), replaced=replaced)
+        if own
+        else None
+    )
+
+
+def _checking_device(candidate: Candidate) -> str:
+    return "cpu" if candidate.is_custom else "meta"
 
 
 def _check_control(study: StudySpec) -> None:
@@ -129,17 +195,28 @@ def _check_control(study: StudySpec) -> None:
 
 @torch.inference_mode()
 def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Run every candidate on two images (C, H, W) on the meta device: some accept one size only."""
+    """Run every candidate on two images (C, H, W), as `check_networks` does: some accept one size only."""
     channels, size, _ = image_shape
-    with torch.device("meta"):
-        for candidate in study.attention:
-            backbone = study.backbone_of(candidate)
+    for candidate in study.attention:
+        backbone = study.backbone_of(candidate)
+        with torch.device(_checking_device(candidate)):
             if candidate.name == BASELINE:
                 check_image_size(backbone, size, classes=classes, channels=channels)
                 continue
-            network = build_network(backbone, candidate, classes=classes, channels=channels, image_size=size)
+            network = build_network(
+                backbone,
+                candidate,
+                classes=classes,
+                channels=channels,
+                image_size=size,
+                replace_own=study.replace_own,
+            )
+            if candidate.is_custom:
+                check_maps(network, candidate.label)
             try:
-                network(torch.empty(2, *image_shape))
+                network(torch.zeros(2, *image_shape))
+            except WrongMapError:
+                raise
             except Exception as error:  # networks raise errors of any type
                 raise RequestError(
                     f"{candidate.label} on {backbone} cannot take images of {size} pixels "

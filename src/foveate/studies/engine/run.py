@@ -132,6 +132,7 @@ def train(
         image_size=data.image_size,
         weights=unchanged_file(spec.weights),
         seed=spec.seed,
+        replace_own=spec.replace_own,
     )
     network = build().train()  # Lightning keeps the mode, and a trained network is in eval mode
     parts = parts or parts_of(spec, data)

@@ -6,7 +6,9 @@ from typing import NamedTuple
 from foveate.errors import RequestError
 from foveate.records.design import Contrast, Design
 from foveate.records.labels import BASELINE
+from foveate.references import EXAMPLE
 from foveate.studies.spec.candidate import Candidate, OptionValue
+from foveate.studies.spec.options import option_defaults
 
 __all__ = ["ABLATIONS", "plan_ablation"]
 
@@ -105,15 +107,38 @@ ABLATIONS: dict[str, Callable[[Candidate], tuple[list[Candidate], list[Contrast]
 }
 
 
+def _custom(given: Candidate) -> tuple[list[Candidate], list[Contrast]]:
+    """Change each boolean option of a person's own class: one that is on is a part, which is left out."""
+    values = {**option_defaults(given), **given.options}
+    switches = {name: value for name, value in values.items() if isinstance(value, bool)}
+    parts = {name: value for name, value in switches.items() if name not in given.options}
+    if not parts:
+        fixed = " that is not fixed" if switches else ""
+        raise RequestError(
+            f"{given.label} has no boolean option{fixed}, such as `spatial: bool = True`: ablate changes "
+            "these, one at a time, to see what each part gains"
+        )
+    candidates, contrasts = [Candidate(name=BASELINE), given], []
+    for name, is_on in parts.items():
+        changed = given.model_copy(update={"options": given.options | {name: not is_on}})
+        candidates.append(changed)
+        with_it, without = (given, changed) if is_on else (changed, given)
+        group = LEFT_OUT if is_on else ADDED
+        contrasts.append(Contrast(a=without.label, b=with_it.label, title=name, group=group))
+    contrasts.append(Contrast(a=BASELINE, b=given.label, title=given.label, group=WHOLE))
+    return candidates, contrasts
+
+
 def plan_ablation(given: Candidate) -> tuple[tuple[Candidate, ...], Design]:
     """Plan the ablation of `given`; its candidates keep the options of `given`.
 
     Raises:
         RequestError: the mechanism has no parts that can be removed, or its options already remove one.
     """
-    if given.name not in ABLATIONS:
+    if given.name not in ABLATIONS and not given.is_custom:
         raise RequestError(
-            f"{given.name} has no parts that can be removed: ablate takes {' or '.join(ABLATIONS)}"
+            f"{given.name} has no parts that can be removed: ablate takes {', '.join(ABLATIONS)}, or a class "
+            f"of your own with boolean options, such as {EXAMPLE}"
         )
-    candidates, contrasts = ABLATIONS[given.name](given)
+    candidates, contrasts = ABLATIONS.get(given.name, _custom)(given)
     return tuple(candidates), Design(kind="ablate", subject=given.name, contrasts=tuple(contrasts))

@@ -7,12 +7,21 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from foveate.errors import RequestError, unknown_name
-from foveate.known_names import mechanism_names
+from foveate.known_names import mechanism_names, registered_names
 from foveate.names import meant
 from foveate.records.labels import BASELINE
+from foveate.references import EXAMPLE, find_file, is_reference, read_reference, read_sources
 from foveate.training.recipe import Number, Whole
 
 __all__ = [
@@ -30,6 +39,8 @@ OptionValue = bool | int | float | str | list[Any] | tuple[Any, ...] | None
 
 ALSO_BASELINE = (BASELINE, "baseline", "plain")
 """What the network without attention may be called where candidates are named; records have the first."""
+CUSTOM = ("path", "source")
+"""The fields of a mechanism of a person's own."""
 PLACEMENT = ("where", "stages", "at", "identity_init")
 SIZE = ("width", "extra_blocks")
 LONGEST_SHOWN = 200
@@ -41,6 +52,9 @@ class Candidate(BaseModel):
 
     Only the baseline can be wider or deeper (`width`, `extra_blocks`), or another network than the study's
     (`backbone`). An `alias` replaces the label that the options would give.
+
+    A mechanism of a person's own is named by its reference without folders, mine.py:MyAttention; `path` is
+    its file, and `source` the digest of its source code, on which the hash of a run depends.
 
     `usual_identity_init` is the value of `identity_init` where none is given, which labels omit: True in a
     study that starts from pretrained weights.
@@ -58,12 +72,30 @@ class Candidate(BaseModel):
     extra_blocks: Whole = Field(default=0, ge=0)
     backbone: str | None = None
     alias: str | None = None
+    path: str | None = None
+    source: str | None = None
     usual_identity_init: bool = Field(default=False, exclude=True)
 
     @field_validator("stages", "at", mode="before")
     @classmethod
     def _several(cls, given: Any) -> Any:
         return (given,) if isinstance(given, int | str) else given
+
+    @model_serializer(mode="wrap")
+    def _without_missing_source(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write `path` and `source` only of a mechanism of a person's own: earlier specs had neither."""
+        content: dict[str, Any] = serialise(self)
+        return {key: value for key, value in content.items() if key not in CUSTOM or value is not None}
+
+    @property
+    def mechanism(self) -> str:
+        """What `foveate.attach` takes: the name, or the reference to the class with the path of its file."""
+        return self.name if self.path is None else f"{self.path}:{self.name.rpartition(':')[2]}"
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether the mechanism is a person's own class."""
+        return self.source is not None
 
     @property
     def label(self) -> str:
@@ -131,16 +163,33 @@ def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
                 f"attention {_cut(item)}: {option} is {_cut(value)}; expected a finite number, a word, true, "
                 "false, or a list of these"
             )
-    name = BASELINE if str(name).lower() in ALSO_BASELINE else meant(str(name), mechanism_names())
-    if name != BASELINE and name not in mechanism_names():
-        raise RequestError(unknown_name("attention", str(name), [BASELINE, *mechanism_names()]))
+    name, custom = _read_name(str(name))
     kept = SIZE if name == BASELINE else PLACEMENT
     placement = {key: options.pop(key) for key in kept if key in options}
     if name == BASELINE and options:
-        raise RequestError(f"attention none takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
+        raise RequestError(f"the baseline takes {' and '.join(SIZE)} alone, given {', '.join(options)}")
     if identity_init and name != BASELINE:
         placement = {"identity_init": True, "usual_identity_init": True} | placement
-    return make_candidate(f"attention {item!r}", name=name, options=options, **placement)
+    return make_candidate(f"attention {item!r}", name=name, options=options, **custom, **placement)
+
+
+def _read_name(name: str) -> tuple[str, dict[str, str | None]]:
+    """Return a mechanism's name, and the fields of one that is a person's own; the file is read for that."""
+    if is_reference(name):
+        reference = read_reference(name)
+        path = str(find_file(reference)) if reference.is_file else None
+        return reference.short, {"path": path, "source": read_sources(reference).digest}
+    if name.lower() in ALSO_BASELINE:
+        return BASELINE, {}
+    name = meant(name, mechanism_names())
+    if name in mechanism_names():
+        return name, {}
+    if name not in registered_names():
+        raise RequestError(
+            unknown_name("attention", name, [BASELINE, *mechanism_names(), *registered_names()])
+            + f" A class of your own is named with its file: {EXAMPLE}"
+        )
+    return name, {"source": read_sources(read_reference(registered_names()[name])).digest}
 
 
 def make_candidate(given: str, **fields: Any) -> Candidate:
@@ -153,13 +202,16 @@ def make_candidate(given: str, **fields: Any) -> Candidate:
 
 
 def _read_call(text: str) -> tuple[str, dict[str, OptionValue]]:
-    """Read `name` or `name(option=value,…)` in Python's syntax; a bare word is a string."""
-    text = text.strip()
-    if "(" not in text:
-        return text, {}
+    """Read `name` or `name(option=value,…)`, options in Python's syntax; a bare word is a string."""
+    name, bracket, options = text.strip().partition("(")
+    name = name.strip()
+    if not bracket:
+        return name, {}
     try:
-        call = ast.parse(text, mode="eval").body
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)) or call.args:
+        if not (name.isidentifier() or is_reference(name)):
+            raise ValueError(text)
+        call = ast.parse(f"mechanism({options}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args:
             raise ValueError(text)
         given = [(keyword.arg, _value(keyword.value)) for keyword in call.keywords]
         if any(option is None for option, _ in given):  # **
@@ -172,7 +224,7 @@ def _read_call(text: str) -> tuple[str, dict[str, OptionValue]]:
     twice = sorted({option for option in names if names.count(option) > 1})
     if twice:
         raise RequestError(f"attention {_cut(text)} gives {', '.join(twice)} more than once: give it once")
-    return call.func.id, {str(option): value for option, value in given}
+    return name, {str(option): value for option, value in given}
 
 
 def _value(node: ast.expr) -> Any:

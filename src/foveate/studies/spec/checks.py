@@ -11,9 +11,12 @@ __all__ = ["check_study"]
 
 
 def check_study(study: StudySpec) -> None:
-    """Raise RequestError for an unknown option of a mechanism, an augmentation, or a set of images."""
+    """Raise RequestError for an unknown option of a mechanism, an augmentation, or a set of images.
+
+    The options of a class of a person's own are not known without importing it.
+    """
     for candidate in study.attention:
-        if candidate.name != BASELINE:
+        if candidate.name != BASELINE and not candidate.is_custom:
             known = mechanism_options(candidate.name)
             for option in candidate.options:
                 if option not in known:

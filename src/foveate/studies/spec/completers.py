@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from foveate.data.source import DIGITS
 from foveate.known_names import mechanism_names, names_in_table
 from foveate.records.labels import BASELINE
+from foveate.training.recipe_keys import RECIPE_KEYS
 
 __all__ = [
     "Completer",
@@ -97,9 +98,7 @@ def recipes(context: Typed) -> list[str]:
 
 def recipe_keys(context: Typed) -> list[str]:
     """Return the keys of a recipe, each with the equals sign that its value follows."""
-    from foveate.training.recipe import Recipe
-
-    return [f"{key}=" for key in Recipe.model_fields]
+    return [f"{key}=" for key in RECIPE_KEYS]
 
 
 def trained(context: Typed) -> list[str]:

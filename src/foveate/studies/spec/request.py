@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.studies.spec import completers
 from foveate.studies.spec.defaults import ABLATED, ADJUST, FAMILY, GROW, SEEDS, TRIALS
+from foveate.studies.spec.flag_groups import CANDIDATES, IMAGES, SEARCH, STATISTICS
 
 if TYPE_CHECKING:
     from foveate.studies.spec.study import StudySpec
@@ -34,13 +35,15 @@ class Compared:
 
     Attributes:
         attention: Attention mechanisms to compare, separated by commas; none is the baseline:
-            none,se,'dmsca(reduction=8)'.
+            none,se,'dmsca(reduction=8)'. By default the study file's.
         backbones: Whole networks to compare instead of mechanisms, separated by commas:
-            resnet50,torchvision/resnet18.
+            resnet50,torchvision/resnet18. By default the study file's.
     """
 
-    attention: Annotated[str | None, Parameter(completer=completers.mechanisms_and_baseline)] = None
-    backbones: Annotated[str | None, Parameter(completer=completers.backbones)] = None
+    attention: Annotated[
+        str | None, Parameter(group=CANDIDATES, completer=completers.mechanisms_and_baseline)
+    ] = None
+    backbones: Annotated[str | None, Parameter(group=CANDIDATES, completer=completers.backbones)] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +51,17 @@ class Subject(Compared):
     """What a study compares; exactly one of attention, backbones, ablate and sweep is given.
 
     Attributes:
-        ablate: Mechanism to take apart, as for foveate ablate.
-        sweep: Mechanism whose options vary, as for foveate sweep.
-        values: Values of one option for --sweep, such as reduction=4,8,16; repeat it for further options.
+        ablate: Mechanism to take apart, as for foveate ablate; by default the study file's.
+        sweep: Mechanism whose options vary, as for foveate sweep; by default the study file's.
+        values: Values of one option for --sweep, such as reduction=4,8,16; repeat it for further options. By
+            default the study file's.
     """
 
-    ablate: Annotated[str | None, Parameter(completer=completers.one_of(ABLATED))] = None
-    sweep: Annotated[str | None, Parameter(completer=completers.mechanism)] = None
-    values: list[str] = field(default_factory=list)
+    ablate: Annotated[str | None, Parameter(group=CANDIDATES, completer=completers.one_of(ABLATED))] = None
+    sweep: Annotated[str | None, Parameter(group=CANDIDATES, completer=completers.mechanism)] = None
+    values: Annotated[list[str], Parameter(group=CANDIDATES, show_default=False)] = field(
+        default_factory=list
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,48 +69,60 @@ class StudyKeys:
     """Keys of a study. A value that is given overrides the study file; None and False are not given.
 
     Attributes:
-        data: Images to train on: digits (embedded), a folder of images or of parquet files, or a hub name.
+        data: Images to train on: digits (embedded), a folder of images or of parquet files, or a hub name; by
+            default the study file's.
         backbone: Network that attention is added to, by its timm name: cifar_resnet20, resnet50,
-            convnext_tiny.
+            convnext_tiny; by default the study file's.
         seeds: Number of training runs of each candidate; their seeds count from 0.
         pretrained: Start from the pretrained weights of the backbone, with attention that has no effect until
             it learns, by the recipe fine_tuning.
-        weights: File of pretrained weights of the backbone, a safetensors or torch's .pth file, to start from
-            instead of the published ones.
+        weights: File of pretrained weights of the backbone, a safetensors or torch's .pth file, to start
+            from; by default the published ones with --pretrained, and none without it.
+        replace_own: Put mechanisms in the place of the attention that the backbone has of its own, and
+            compare with the backbone without it; by default they are added on top of it.
         image_size: Side of the images in pixels; by default found from the data.
         upscale: Enlarge images that are smaller than the image size instead of refusing them.
         skip_broken: Skip images that cannot be read instead of refusing them.
         train_fraction: Share of the training images to use, over 0 and at most 1; by default all.
-        image_column: Column of the images, for a parquet, hub or CSV data set with several.
-        label_column: Column of the labels, for a parquet, hub or CSV data set with several.
+        image_column: Column of the images, for a parquet, hub or CSV data set with several; by default the
+            only one.
+        label_column: Column of the labels, for a parquet, hub or CSV data set with several; by default the
+            only one, or the one with a usual name.
         adjust: How p values are adjusted for the number of tests: holm or bonferroni.
         family: What foveate compare tests: baseline, each mechanism against the baseline; or all, each pair
             of candidates, which takes larger differences to be shown. A study that was begun keeps its own
             unless this flag changes it.
         control: Train beside each mechanism a baseline that is enlarged to the same cost, measured in
-            parameters, macs or latency.
+            parameters, macs or latency; by default there is none.
         grow: How --control enlarges the baseline: width or depth.
     """
 
-    data: Annotated[str | None, Parameter(completer=completers.data_sets)] = None
+    data: Annotated[str | None, Parameter(group=IMAGES, completer=completers.data_sets)] = None
     backbone: Annotated[str | None, Parameter(completer=completers.backbone_names)] = None
     seeds: Annotated[int | None, Parameter(show_default=str(SEEDS))] = None
     pretrained: bool = False
     weights: str | None = None
-    image_size: int | None = None
-    upscale: bool = False
-    skip_broken: bool = False
-    train_fraction: float | None = None
-    image_column: str | None = None
-    label_column: str | None = None
+    replace_own: bool = False
+    image_size: Annotated[int | None, Parameter(group=IMAGES)] = None
+    upscale: Annotated[bool, Parameter(group=IMAGES)] = False
+    skip_broken: Annotated[bool, Parameter(group=IMAGES)] = False
+    train_fraction: Annotated[float | None, Parameter(group=IMAGES)] = None
+    image_column: Annotated[str | None, Parameter(group=IMAGES)] = None
+    label_column: Annotated[str | None, Parameter(group=IMAGES)] = None
     adjust: Annotated[
-        str | None, Parameter(show_default=ADJUST, completer=completers.study_words("adjust"))
+        str | None,
+        Parameter(group=STATISTICS, show_default=ADJUST, completer=completers.study_words("adjust")),
     ] = None
     family: Annotated[
-        str | None, Parameter(show_default=FAMILY, completer=completers.study_words("family"))
+        str | None,
+        Parameter(group=STATISTICS, show_default=FAMILY, completer=completers.study_words("family")),
     ] = None
-    control: Annotated[str | None, Parameter(completer=completers.study_words("control"))] = None
-    grow: Annotated[str | None, Parameter(show_default=GROW, completer=completers.study_words("grow"))] = None
+    control: Annotated[
+        str | None, Parameter(group=CANDIDATES, completer=completers.study_words("control"))
+    ] = None
+    grow: Annotated[
+        str | None, Parameter(group=CANDIDATES, show_default=GROW, completer=completers.study_words("grow"))
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +137,7 @@ class RecipeKeys:
         learning_rate: Peak learning rate; by default the recipe's.
         precision: Floating-point precision of training: 32-true, bf16-mixed or 16-mixed; by default the
             recipe's.
-        set: Any key of the recipe, as KEY=VALUE; repeat it for further keys.
+        set: Any key of the recipe, as KEY=VALUE; repeat it for further keys. By default all are the recipe's.
     """
 
     recipe: Annotated[str | None, Parameter(completer=completers.recipes)] = None
@@ -127,7 +145,9 @@ class RecipeKeys:
     batch_size: int | None = None
     learning_rate: Annotated[float | None, Parameter(alias="--lr")] = None
     precision: Annotated[str | None, Parameter(completer=completers.recipe_words("precision"))] = None
-    set: Annotated[list[str], Parameter(completer=completers.recipe_keys)] = field(default_factory=list)
+    set: Annotated[list[str], Parameter(show_default=False, completer=completers.recipe_keys)] = field(
+        default_factory=list
+    )
 
     def changes(self) -> dict[str, Any]:
         """Return the keys of the recipe that are overridden."""
@@ -148,9 +168,9 @@ class SearchSettings:
         storage: Database that keeps the trials, as an SQLAlchemy URL; by default OUT/search.db.
     """
 
-    search: Annotated[str | None, Parameter(completer=completers.one_of(["optuna"]))] = None
-    trials: Annotated[int | None, Parameter(show_default=str(TRIALS))] = None
-    storage: str | None = None
+    search: Annotated[str | None, Parameter(group=SEARCH, completer=completers.one_of(["optuna"]))] = None
+    trials: Annotated[int | None, Parameter(group=SEARCH, show_default=str(TRIALS))] = None
+    storage: Annotated[str | None, Parameter(group=SEARCH)] = None
 
     def wanted(self) -> bool:
         """Return whether a search is requested.

@@ -43,7 +43,7 @@ from foveate.training.recipe import (
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
 MOST_SEEDS = 1000
-LATER: dict[str, Any] = {"task": CLASSIFICATION.name, "weights": None, "starts": {}}
+LATER: dict[str, Any] = {"task": CLASSIFICATION.name, "weights": None, "starts": {}, "replace_own": False}
 """The fields of specs that the earliest did not have, with their defaults."""
 
 
@@ -84,6 +84,9 @@ class StudySpec(_Spec):
     With `pretrained` the runs start from trained weights: from the file `weights`, which are those of the
     backbone, or else from those that are published for it. `starts` are the files by backbone, once they are
     found (see `with_weights`).
+
+    With `replace_own` the attention that the backbone has of its own is taken out of all networks, and
+    mechanisms go to its places.
     """
 
     data: DataChoice
@@ -91,6 +94,7 @@ class StudySpec(_Spec):
     pretrained: bool = False
     weights: str | None = None
     starts: dict[str, StartWeights] = {}
+    replace_own: bool = False
     attention: tuple[Candidate, ...]
     design: Design = Design()
     control: Measure | None = None
@@ -128,6 +132,7 @@ class StudySpec(_Spec):
                 recipe=self.recipe,
                 seed=seed,
                 task=self.task,
+                replace_own=self.replace_own,
             )
             for seed in self.seeds
             for candidate in self.attention
@@ -142,6 +147,7 @@ class RunSpec(_Spec):
     backbone: str
     pretrained: bool
     weights: StartWeights | None = None
+    replace_own: bool = False
     attention: Candidate
     recipe: Recipe
     seed: int
@@ -171,8 +177,8 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     Args:
         settings: data; the subject: attention, ablate or sweep (with values) on a backbone, or backbones;
             seeds (their number, or a list), recipe (a name, a path, or a mapping that may have a `base`),
-            adjust, family, pretrained, weights (a file, which implies pretrained), control, grow, and the
-            fields of DataChoice.
+            adjust, family, pretrained, weights (a file, which implies pretrained), replace_own, control,
+            grow, and the fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
@@ -198,7 +204,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             'no as numbers and switches: put the name in quotes, "007"'
         )
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
-    kept = ("pretrained", "weights", "adjust", "family", "control", "grow")
+    kept = ("pretrained", "weights", "replace_own", "adjust", "family", "control", "grow")
     try:
         study = StudySpec(
             data=DataChoice(source=source, **choice),
@@ -212,6 +218,11 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     except ValidationError as error:
         raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
     _check_family(study)
+    if study.control is None and "grow" in settings:
+        raise RequestError(
+            f"grow = {study.grow} says how control enlarges the baseline, and the study has no control: give "
+            "--control parameters, macs or latency, too"
+        )
     return study
 
 

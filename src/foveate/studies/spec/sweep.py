@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from foveate.errors import RequestError, unknown_name
-from foveate.known_names import mechanism_options
 from foveate.records.design import Contrast, Design, Value
 from foveate.records.labels import BASELINE
 from foveate.studies.spec.candidate import (
@@ -15,6 +14,7 @@ from foveate.studies.spec.candidate import (
     make_candidate,
     spell,
 )
+from foveate.studies.spec.options import option_defaults
 from foveate.yaml_text import parse_yaml
 
 __all__ = ["SweptValues", "combine", "parse_values", "plan_sweep", "swept_values", "usual_values"]
@@ -138,7 +138,7 @@ def _value_of(given: Candidate, option: str) -> Any:
     """Return the value of `option` in `given`, or else the constructor's default."""
     if option in PLACEMENT:
         return getattr(given, option)
-    defaults = mechanism_options(given.name)
+    defaults = option_defaults(given)
     if option not in defaults:
         raise RequestError(unknown_name(f"option of {given.name}", option, [*defaults, *PLACEMENT]))
     return given.options.get(option, defaults[option])

@@ -2,7 +2,9 @@
 
 Hendrycks and Dietterich made CIFAR-10-C (32×32), Tiny-ImageNet-C (64×64) and ImageNet-C (224×224) with a
 table each; these are the figures of their programs, in the order of the functions' arguments. Lengths are in
-pixels of such images, except in the elastic transform, where they are fractions of the side.
+pixels of such images, except in the elastic transform, where they are fractions of the side. They stand here
+because a record names a corruption and a severity, and its report says what these are; `foveate.data` makes
+the images.
 """
 
 from collections.abc import Sequence
