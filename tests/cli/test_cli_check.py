@@ -47,7 +47,6 @@ class Mine(nn.Module):
 def test_a_broken_promise_that_training_needs_ends_with_1(
     tmp_path: Path, in_process: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("foveate.references")
     (tmp_path / "mine.py").write_text(IN_PLACE, encoding="utf-8")
     arguments = ("check", "mine.py:Mine(power=2.0)", "--channels", "8", "--only", "shape,input_unchanged")
     assert in_process(*arguments, folder=tmp_path) == 1

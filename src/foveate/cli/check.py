@@ -26,7 +26,7 @@ def check(
         str | None,
         Parameter(
             completer=completers.mechanism,
-            help="Built-in to compare with instead: same function, or known differences.",
+            help="Built-in to compare with: the same function, or known differences; by default promises are checked.",
         ),
     ] = None,
     json: Json = None,

@@ -11,13 +11,13 @@ from foveate.errors import RequestError
 from foveate.evaluation.compiling import compile_whole
 from foveate.inspection.check.learning import gradients_of
 from foveate.inspection.check.subject import NotApplicable, Outcome, Subject, short
-from foveate.models.export.onnx_file import OPSET, onnx_runner, require_onnx
+from foveate.models.export.onnx_file import INPUT, OPSET, onnx_runner, require_onnx
 from foveate.records.check import Cause
 
 __all__ = ["compile_fault", "compiled", "export_program", "exported", "onnx", "onnx_run"]
 
 CAUSES: tuple[Cause, ...] = ("numpy inside", "values read inside", "CUDA call inside")
-TOLERANCE = 1e-4
+TOLERANCE, OUTPUT = 1e-4, "map"
 OTHER_SIZES = ((9, 4), (2, 11), (1, 1))
 
 
@@ -61,13 +61,13 @@ def onnx_run(program: ExportedProgram, maps: list[Tensor]) -> list[Tensor]:
         (),
         dynamo=True,
         verbose=False,
-        input_names=["images"],
-        output_names=["logits"],
+        input_names=[INPUT],
+        output_names=[OUTPUT],
         opset_version=OPSET,
     )
     assert written is not None
-    run = onnx_runner(written.model_proto.SerializeToString())
-    return [run(x) for x in maps]
+    run = onnx_runner(written.model_proto.SerializeToString(), [OUTPUT])
+    return [run(x)[0] for x in maps]
 
 
 def exported(subject: Subject) -> Outcome:

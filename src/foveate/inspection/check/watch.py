@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+import foveate
 from foveate.records.check import Cause
 from foveate.torch_private import TorchDispatchMode, arguments_of, operator_of, storage_id, tree_leaves
 
 __all__ = ["Mistake", "place_of", "watched"]
 
-TORCH, HERE = str(Path(torch.__file__).parent), str(Path(__file__).parent)
+TORCH, HERE = (str(Path(str(package.__file__)).parent) for package in (torch, foveate))
 PYTHON = sysconfig.get_paths()["stdlib"]
 HALVES = (torch.float16, torch.bfloat16)
 FULL = (torch.float32, torch.float64)
@@ -91,13 +92,13 @@ def place_of(error: BaseException) -> str:
 
 
 def _is_of_the_module(file: str) -> bool:
-    """Return whether a file is neither Python's own, nor torch's, nor of this package."""
+    """Return whether a file is neither Python's own, nor torch's, nor foveate's."""
     is_pythons = file.startswith(PYTHON) and "site-packages" not in file
     return not (is_pythons or file.startswith((TORCH, HERE, "<")))
 
 
 def _place() -> str:
-    """Return file and line of the innermost frame that is neither torch's nor this package's."""
+    """Return file and line of the innermost frame that is of the module: neither torch's nor foveate's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
