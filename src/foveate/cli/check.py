@@ -7,9 +7,10 @@ from cyclopts import Parameter
 from foveate.cli.flags import SETTINGS, Json
 from foveate.cli.output import console_beside, write_json_to
 from foveate.cli.process import loading
-from foveate.inspection.check.like.builtins import check_builtin
+from foveate.inspection.check.like.builtins import COMPARABLE, check_builtin
 from foveate.inspection.check.settings import CheckSettings, read_module
 from foveate.studies.spec import completers
+from foveate.studies.spec.completers import one_of
 
 __all__ = ["check"]
 
@@ -17,7 +18,11 @@ __all__ = ["check"]
 def check(
     module: Annotated[
         str,
-        Parameter(completer=completers.mechanism, help="Module to check, with its options in parentheses."),
+        Parameter(
+            completer=completers.mechanism,
+            help="Module to check: mine.py:MyAttention, package.module:MyAttention or a mechanism; its options "
+            "in parentheses.",
+        ),
     ],
     /,
     *,
@@ -25,8 +30,9 @@ def check(
     like: Annotated[
         str | None,
         Parameter(
-            completer=completers.mechanism,
-            help="Built-in to compare with: the same function, or known differences; by default promises are checked.",
+            completer=one_of(COMPARABLE),
+            help="Built-in to compare with: the same function, or known differences. By default the promises "
+            "are checked.",
         ),
     ] = None,
     json: Json = None,

@@ -11,7 +11,8 @@ from foveate.errors import RequestError
 from foveate.evaluation.compiling import compile_whole
 from foveate.inspection.check.learning import gradients_of
 from foveate.inspection.check.subject import NotApplicable, Outcome, Subject, short
-from foveate.models.export.onnx_file import INPUT, OPSET, onnx_runner, require_onnx
+from foveate.models.export.onnx_file import OPSET, onnx_runner, require_onnx
+from foveate.models.sites.outputs import INPUT
 from foveate.records.check import Cause
 
 __all__ = ["compile_fault", "compiled", "export_program", "exported", "onnx", "onnx_run"]
