@@ -20,8 +20,8 @@ def check(
         str,
         Parameter(
             completer=completers.mechanism,
-            help="Module to check: mine.py:MyAttention, package.module:MyAttention or a mechanism; its options "
-            "in parentheses.",
+            help="Module to check: mine.py:MyAttention, package.module:MyAttention or a mechanism, its "
+            "options in parentheses.",
         ),
     ],
     /,
