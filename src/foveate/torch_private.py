@@ -38,6 +38,7 @@ __all__ = [
     "storage_id",
     "tree_leaves",
     "tree_map_only",
+    "version_of",
 ]
 
 
@@ -163,6 +164,11 @@ def arguments_of(overload: Any) -> list[Argument]:
 def storage_id(tensor: Tensor) -> int:
     """Return an id that is equal exactly for tensors that share memory, on the meta device too."""
     return tensor.untyped_storage()._cdata
+
+
+def version_of(tensor: Tensor) -> int:
+    """Return how often the memory of a tensor was changed in place."""
+    return tensor._version
 
 
 def allocations(profile: torch.profiler.profile) -> list[tuple[int, int]]:

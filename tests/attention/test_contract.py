@@ -1,4 +1,8 @@
-"""What every mechanism promises, whatever its paper: one test each, over all of them."""
+"""What every mechanism promises, whatever its paper: one test each, over all of them.
+
+What is asked of an output has its one definition in foveate.inspection.check, which `foveate check` tries on
+fixed inputs; here hypothesis draws them.
+"""
 
 import inspect
 
@@ -12,6 +16,9 @@ from torch.func import functional_call
 from foveate import create_attention, list_attention
 from foveate.attention import MECHANISMS
 from foveate.errors import RequestError
+from foveate.inspection.check.independence import independence_fault
+from foveate.inspection.check.magnitudes import PATTERNS, finite_fault, large_map
+from foveate.inspection.check.maps import map_fault
 
 pytestmark = pytest.mark.parametrize("name", list_attention())
 
@@ -25,18 +32,7 @@ shapes = st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, 9), st.
 @st.composite
 def large_maps(draw) -> Tensor:
     """Maps of activations up to 1e4, without structure and with the structures that sums add up on."""
-    shape = draw(shapes)
-    noise = 2 * torch.rand(shape, generator=torch.Generator().manual_seed(draw(st.integers(0, 99)))) - 1
-    pattern = draw(st.sampled_from(["uniform", "all 1e4", "all -1e4", "signs", "opposite channels", "spike"]))
-    if pattern == "uniform":
-        return 1e4 * noise
-    if pattern == "signs":
-        return 1e4 * noise.sign()
-    if pattern == "opposite channels":
-        return (1e4 * noise[:1, :, :1, :1].sign()).expand(shape).clone()
-    if pattern == "spike":
-        return 1e4 * torch.zeros(shape).index_fill(3, torch.tensor(0), 1.0)
-    return torch.full(shape, float(pattern.split()[1]))
+    return large_map(draw(shapes), draw(st.sampled_from(PATTERNS)), draw(st.integers(0, 99)))
 
 
 @given(
@@ -51,10 +47,7 @@ def test_map_keeps_shape_dtype_device_and_memory_format(
 ):
     module = build(name, shape[1]).to(device, dtype, memory_format=memory_format).train(training)
     x = (100 * torch.randn(shape, dtype=dtype, device=device)).to(memory_format=memory_format)
-    y = module(x)
-    assert (y.shape, y.dtype, y.device) == (x.shape, x.dtype, x.device)
-    assert y.is_contiguous(memory_format=memory_format)
-    assert y.isfinite().all()
+    assert map_fault(module, x, memory_format=memory_format) == ""
 
 
 @given(
@@ -71,16 +64,8 @@ def test_large_activations_give_finite_outputs_and_input_gradients(
     if autocast:
         module_dtype = torch.float32
     module = build(name, x.shape[1]).to(device, module_dtype).train(training)
-    x = x.to(device, autocast if autocast and cast_before else module_dtype).requires_grad_()
-    with torch.autocast(device, autocast, enabled=autocast is not None):
-        y = module(x)
-    assert y.dtype == x.dtype
-    assert y.isfinite().all()
-    # Where gates multiply, gradients grow with powers of the activations and leave float16's range: its loss
-    # scale then comes down. What must not be is a NaN that no scale takes away, so it gets the smallest.
-    half = torch.float16 in (x.dtype, module_dtype, autocast)
-    y.backward(torch.full_like(y, 2**-24 if half else 1.0))
-    assert x.grad.isfinite().all()
+    x = x.to(device, autocast if autocast and cast_before else module_dtype)
+    assert finite_fault(module, x, autocast) == ""
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -102,10 +87,7 @@ def test_every_parameter_learns(build, name):
 
 def test_samples_are_independent_in_eval(build, name):
     module = build(name).double().eval()
-    x = torch.randn(3, 8, 6, 5, dtype=torch.float64)
-    alone = module(x[1:2])
-    x[0], x[2] = torch.nan, 1e6
-    torch.testing.assert_close(module(x)[1:2], alone)
+    assert independence_fault(module, torch.randn(3, 8, 6, 5, dtype=torch.float64)) == ""
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -27,7 +27,9 @@ for line in sys.stdin.read().splitlines():
 
 STUDY = "--data digits --backbone cifar_resnet8"
 ANSWERED = ["--help", "-h", "--version", "compare --help", "list", "list --json -", "completion bash"]
-ANSWERED += [f"{command} --help" for command in ("sweep", "explain", "robustness", "transfer", "profile")]
+ANSWERED += [
+    f"{command} --help" for command in ("sweep", "explain", "robustness", "transfer", "profile", "check")
+]
 ANSWERED += ["__complete compare --attention s", "__complete compare --backbone res"]
 REFUSED = {
     "compaer": "Unknown command",
@@ -80,6 +82,13 @@ REFUSED = {
     "profile --backbone resnet18 --attention sse": "unknown attention 'sse'",
     "profile --backbone resnet18 --attention se --dtype float": "unknown dtype 'float'",
     "profile --backbone resnet18 --attention se --mode train": "unknown mode 'train'",
+    "check sse": "unknown attention 'sse'",
+    "check none": "none is the network without one",
+    "check se(reducton=4)": "unknown option of se 'reducton'",
+    "check se(where=stage)": "without a place",
+    "check se --only dtyp": "unknown promise 'dtyp'. Did you mean 'dtype'",
+    "check se --channels 64,0": "--channels 0",
+    "check se --like gam": "--like gam: foveate knows no variants of it",
     "export nowhere": "nowhere is not there",
     "export nowhere --format onxx": "unknown format 'onxx'",
     "completion bsh": "unknown shell 'bsh'",

@@ -45,6 +45,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "foveate profile --backbone resnet50 --attention se,dmsca --batch-size 32 \\\n"
         "--mode training --out profile",
     ),
+    "check": (
+        "foveate check mine.py:MyAttention --channels 64,256",
+        "foveate check mine.py:MyCBAM --like cbam",
+    ),
     "report": (
         "foveate report studies/photos-resnet18",
         "foveate report studies/photos-resnet18 studies/photos-resnet50 --out joined",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
+from foveate.cli.check import check
 from foveate.cli.completion import make_completion
 from foveate.cli.epilogues import epilogue
 from foveate.cli.examine import explain, look, robustness, transfer
@@ -55,6 +56,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "transfer": transfer,
     "look": look,
     "profile": profile,
+    "check": check,
     "report": report,
     "export": export,
     "list": list_mechanisms,

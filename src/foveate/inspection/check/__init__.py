@@ -1,0 +1,1 @@
+"""`foveate check`: the contract of attention modules, checked on a module of any origin."""

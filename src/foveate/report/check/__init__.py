@@ -1,0 +1,1 @@
+"""What `foveate check` prints."""
