@@ -12,6 +12,7 @@ from torch import Tensor
 from foveate.errors import RequestError, remedy
 from foveate.models.backbones.call import BackboneCall
 from foveate.models.backbones.preprocessing import Preprocessing, expect, read_preprocessing
+from foveate.models.checkpoint.adapter import Base
 from foveate.models.checkpoint.attention_groups import AttentionGroup
 from foveate.models.checkpoint.custom_code import read_kept_sources
 from foveate.references import Sources
@@ -22,7 +23,7 @@ __all__ = ["KEY", "Description", "check_classes", "read_description"]
 KEY = "foveate"
 """The key of the description in a file's metadata."""
 FORMAT = 1
-LATER = ("own_removed", "sources")
+LATER = ("own_removed", "sources", "base")
 """Keys that are written only where they say something: earlier files had none of them."""
 MOST_TEXT = 16 << 20
 """Characters of a description: names of some hundred thousand classes."""
@@ -45,6 +46,7 @@ class Description:
     preprocessing: Preprocessing | None
     own_removed: Sequence[str] = ()  # the places of attention of the network's own that was taken out
     sources: Mapping[str, Sources] = field(default_factory=dict)  # of attention that is not foveate's
+    base: Base | None = None  # of an adapter
 
     def to_json(self) -> str:
         """Write the description as a file keeps it; RequestError for values that JSON has not."""
@@ -76,7 +78,10 @@ class Description:
         paths = isinstance(removed, list) and all(isinstance(path, str) for path in removed)
         expect(paths, "own_removed", removed, "a list of paths")
         sources = read_kept_sources(about.get("sources", {}))
-        return cls(about["network"], backbone, attention, about["classes"], preprocessing, removed, sources)
+        base = None if about.get("base") is None else Base.from_json(about["base"])
+        return cls(
+            about["network"], backbone, attention, about["classes"], preprocessing, removed, sources, base
+        )
 
 
 def read_description(metadata: Mapping[str, str], path: Path, tensors: Mapping[str, Tensor]) -> Description:

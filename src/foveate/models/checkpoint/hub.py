@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from huggingface_hub import ModelHubMixin, hf_hub_download
@@ -15,6 +15,7 @@ from torch import nn
 from foveate.errors import unknown_name
 from foveate.files import write_json
 from foveate.models.backbones.arguments import Arguments
+from foveate.models.checkpoint.custom_code import CustomClass
 from foveate.models.checkpoint.description import KEY, Description
 from foveate.models.checkpoint.save_load import AUTO, WEIGHTS, load, save
 
@@ -53,6 +54,8 @@ class Saving:
     preprocessing: Mapping[str, Any] | None = None
     backbone: str | None = AUTO
     backbone_args: Arguments | None = None
+    only: Literal["attention"] | None = None
+    base: nn.Module | str | Path | None = None
 
 
 class HubNetwork(
@@ -78,9 +81,11 @@ class HubNetwork(
         write_json(path.with_name("config.json"), about)
 
     def generate_model_card(self, **kwargs: Any) -> Any:
-        """Return the card, with `model=` where the network without attention has to be passed."""
+        """Return the card, with `model=` or `base=` where the network without attention has to be passed."""
         assert self.description is not None  # the mixin saves first
         own = "" if self.description.backbone else f", model={self.description.network}(…)"
+        if self.description.base is not None:
+            own = f", base={self.description.network}(…)"
         return super().generate_model_card(plain_network=own, **kwargs)
 
     @classmethod
@@ -93,12 +98,11 @@ class HubNetwork(
         force_download: bool,
         local_files_only: bool,
         token: str | bool | None,
-        model: nn.Module | None = None,
-        device: str | torch.device = "cpu",
+        loading: Mapping[str, Any] | None = None,
         **config: Any,  # the mixin adds what it finds in config.json
     ) -> "HubNetwork":
         if Path(model_id).is_dir():
-            return cls(load(model_id, model, device=device))
+            return cls(load(model_id, **(loading or {})))
         path = hf_hub_download(
             model_id,
             WEIGHTS[1],
@@ -108,7 +112,7 @@ class HubNetwork(
             local_files_only=local_files_only,
             token=token,
         )
-        return cls(load(path, model, device=device))
+        return cls(load(path, **(loading or {})))
 
 
 def save_pretrained(
@@ -119,6 +123,8 @@ def save_pretrained(
     preprocessing: Mapping[str, Any] | None = None,
     backbone: str | None = AUTO,
     backbone_args: Arguments | None = None,
+    only: Literal["attention"] | None = None,
+    base: nn.Module | str | Path | None = None,
     **options: Any,
 ) -> None:
     """Write `model` to `folder` as it would be on the hub.
@@ -129,7 +135,7 @@ def save_pretrained(
     """
     uploading = ["repo_id", *UPLOADING] if options.get("push_to_hub") else ["model_card_kwargs"]
     _refuse_unknown("save_pretrained", options, ["push_to_hub", *uploading])
-    saving = Saving(classes, preprocessing, backbone, backbone_args)
+    saving = Saving(classes, preprocessing, backbone, backbone_args, only, base)
     HubNetwork(model, saving).save_pretrained(folder, **options)
 
 
@@ -141,6 +147,8 @@ def push_to_hub(
     preprocessing: Mapping[str, Any] | None = None,
     backbone: str | None = AUTO,
     backbone_args: Arguments | None = None,
+    only: Literal["attention"] | None = None,
+    base: nn.Module | str | Path | None = None,
     **options: Any,
 ) -> str:
     """Upload `model` to `repo_id`, and return the address of the commit.
@@ -150,7 +158,7 @@ def push_to_hub(
     TypeError.
     """
     _refuse_unknown("push_to_hub", options, UPLOADING)
-    saving = Saving(classes, preprocessing, backbone, backbone_args)
+    saving = Saving(classes, preprocessing, backbone, backbone_args, only, base)
     card = {"repo_id": repo_id, **(options.pop("model_card_kwargs", None) or {})}
     return HubNetwork(model, saving).push_to_hub(repo_id, model_card_kwargs=card, **options)
 
@@ -160,6 +168,9 @@ def from_pretrained(
     model: nn.Module | None = None,
     *,
     device: str | torch.device = "cpu",
+    base: nn.Module | None = None,
+    attention: CustomClass | Sequence[CustomClass] | None = None,
+    trust_code: bool = False,
     revision: str | None = None,
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
@@ -168,13 +179,18 @@ def from_pretrained(
 ) -> nn.Module:
     """Rebuild the network in a repository of the hub, or in a folder, with its weights, in eval mode.
 
-    `model` and `device` are those of `foveate.load`, which documents what is returned and raised; the rest
-    are those of the hub's mixin.
+    `model`, `device`, `base`, `attention` and `trust_code` are those of `foveate.load`, which documents what
+    is returned and raised; the rest are those of the hub's mixin.
     """
     fetched = HubNetwork.from_pretrained(
         str(repo_id),
-        model=model,
-        device=device,
+        loading={
+            "model": model,
+            "device": device,
+            "base": base,
+            "attention": attention,
+            "trust_code": trust_code,
+        },
         revision=revision,
         token=token,
         cache_dir=cache_dir,

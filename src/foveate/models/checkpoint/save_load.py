@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
@@ -17,6 +17,7 @@ from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, call_of
 from foveate.models.backbones.head import timm_outputs
 from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
+from foveate.models.checkpoint.adapter import check_base, fill_adapter, split
 from foveate.models.checkpoint.attention_groups import (
     custom_mechanisms,
     describe_attention,
@@ -48,6 +49,8 @@ def save(
     preprocessing: Mapping[str, Any] | None = None,
     backbone: str | None = AUTO,
     backbone_args: Arguments | None = None,
+    only: Literal["attention"] | None = None,
+    base: nn.Module | str | Path | None = None,
 ) -> None:
     """Write `model` to `path` as safetensors whose metadata describe backbone, attention, classes and images.
 
@@ -63,9 +66,16 @@ def save(
     (rates of dropout and stochastic depth too), and give the same outputs. A tensor that has two names is
     written under both.
 
+    With only="attention" the file is an adapter: it has what was added to the network or trained in it, and
+    the name and the digest of the weights of its base, which `load` then needs. That is what differs from
+    `base`, the network without attention that it was made from or a file of its weights; without `base`, the
+    attention, the head, whatever has requires_grad, and the statistics of batch norms.
+
     Raises RequestError where it does not, or for arguments of any other form, and DiskError where `path`
     cannot be written.
     """
+    if only not in (None, "attention") or (base is not None and only is None):
+        raise RequestError(f"only={only!r}: expected 'attention', with base= or without, or neither of them")
     model = unwrap(model)
     declared = timm_config(model)
     guessed = backbone == AUTO
@@ -85,10 +95,13 @@ def save(
     kind, attention = type(model).__name__, describe_attention(model)
     sources = {name: one.sources for name, one in custom_mechanisms(model).items() if one.sources}
     about = Description(kind, call, attention, classes, images, removed_own(model), sources)
+    tensors = _tensors(model)
+    if only:
+        tensors, made_on = split(model, tensors, base)
+        about = replace(about, base=made_on)
     text = about.to_json()
     description = Description.from_json(json.loads(text))  # as whoever loads the file reads it
-    tensors = _tensors(model)
-    if description.backbone:
+    if description.backbone and not only:
         try:
             check_rebuild(model, description.backbone, description, tensors)
         except OtherNetworkError:
@@ -103,6 +116,7 @@ def load(
     model: nn.Module | None = None,
     *,
     device: str | torch.device = "cpu",
+    base: nn.Module | None = None,
     attention: CustomClass | Sequence[CustomClass] | None = None,
     trust_code: bool = False,
 ) -> nn.Module:
@@ -112,6 +126,9 @@ def load(
     result has the classes (`label_names`) and the preprocessing in its `pretrained_cfg`, where
     `timm.data.resolve_model_data_config` reads them. `model` is the network without attention, for one that
     foveate cannot build; it is filled and returned. The caller's random generators are not used.
+
+    An adapter (`save` with only="attention") is put into `base`, the network without attention that it was
+    made on, with its weights, which is returned.
 
     Attention that is not foveate's needs its code: `attention` is the class, or its place, as it was attached
     (mine.py:MyAttention), or several of them. The file holds the source of such classes; it runs only with
@@ -125,6 +142,10 @@ def load(
     tensors, metadata = read_safetensors(path)
     description = read_description(metadata, path, tensors)
     kind, call = description.network, description.backbone
+    if (description.base is None) != (base is None):
+        raise RequestError(_adapter_refusal(path, description))
+    if base is not None:
+        model = base
     if model is None and call is None:
         raise RequestError(
             f"{path} holds a {kind}, which foveate cannot build: "
@@ -135,11 +156,13 @@ def load(
         )
     if model is not None and (unwrap(model) is not model or attached(model)):
         raise RequestError(
-            f"model={type(model).__name__}(…) is compiled, parallel, or has attention already: pass the "
-            "network without attention, to which that of the file is attached"
+            f"{'model' if base is None else 'base'}={type(model).__name__}(…) is compiled, parallel, or has "
+            "attention already: pass the network without attention, to which that of the file is attached"
         )
     names = [group.name for group in description.attention]
     custom = find_custom_code(path, names, description.sources, given=attention, trust_code=trust_code)
+    if base is not None and description.base is not None:
+        check_base(base, description.base, tensors, path)
     try:
         with built_within(tensors):
             if model is not None:
@@ -150,9 +173,12 @@ def load(
                 assert call is not None
                 _compare_shapes(call, description, custom, tensors)
                 network = rebuild(call, description.attention, custom, description.own_removed)
-        if check_weights(network, tensors):
+        if base is not None:
+            fill_adapter(network, tensors)
+        elif check_weights(network, tensors):
             raise RequestError("it describes attention whose weights it does not hold: save it again")
-        fill(network, tensors)
+        else:
+            fill(network, tensors)
     except Exception as error:  # modules of one's own raise what they like
         if model is not None and (attached(model) or removed_own(model)):
             detach(model)
@@ -160,6 +186,16 @@ def load(
     forget_own(network)  # the file has no weights for it
     _declare(network, description)
     return network.to(device).eval()
+
+
+def _adapter_refusal(path: Path, description: Description) -> str:
+    """Say that an adapter needs its base, or that a whole network needs none."""
+    if description.base is None:
+        return f"{path} holds a whole network: leave out base=, or pass model= where foveate cannot build it"
+    return f"{path} is an adapter for {description.base.name}, whose weights it does not hold: " + remedy(
+        python="pass the network without attention, with these weights, as base=",
+        command="load it in Python, with base=, and save the whole network",
+    )
 
 
 def _compare_shapes(
