@@ -13,6 +13,7 @@ import foveate
 
 ROOT = Path(foveate.__file__).parent
 FREE = {
+    "calls",
     "errors",
     "extras",
     "files",

@@ -42,18 +42,31 @@ def test_the_constructor_gets_the_channels(mine: Path, name: str, options: dict,
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("TwoWidths", {}, r"needs oup and groups.*return TwoWidths\(inp=channels, oup=channels, groups=…\)"),
+        (
+            "TwoWidths",
+            {},
+            r"needs oup and groups.*wrap it.*TwoWidths\(inp=channels, oup=channels, groups=…\)",
+        ),
         ("TwoWidths", {"oup": 8}, r"needs groups"),
         ("Failing", {}, r"cannot be built for 8 channels: ValueError.*mine.py, line \d+: self.conv = "),
         ("NoModule", {}, "NoModule is no torch.nn.Module"),
-        ("make_nothing", {}, "gives a str: expected a torch.nn.Module"),
-        ("NUMBER", {}, "is a int: expected a class"),
+        ("make_nothing", {}, "gives a value of type str: expected a torch.nn.Module"),
+        ("NUMBER", {}, "is a value of type int: expected a class"),
         ("Mime", {}, "unknown class 'Mime'. Did you mean 'Mine'"),
     ],
 )
 def test_what_cannot_be_built_is_refused(mine: Path, name: str, options: dict, words: str) -> None:
     with pytest.raises(RequestError, match=f"(?s){words}"):
         create_attention(f"{mine}:{name}", 8, **options)
+
+
+def test_a_class_and_options_behind_a_name_are_built(mine: Path) -> None:
+    made = type(create_attention(f"{mine}:Mine(reduction=2)", 8))
+    assert create_attention(f"{mine}:Mine(reduction=2)", 8).down.out_channels == 4
+    assert create_attention(made, 8, reduction=8).down.out_channels == 1
+    assert create_attention("se(reduction=2)", 8, reduction=4).state_dict().keys()
+    with pytest.raises(RequestError, match="expected for example dmsca"):
+        create_attention("se(reduction=", 8)
 
 
 def test_an_unknown_option_names_the_nearest(mine: Path) -> None:

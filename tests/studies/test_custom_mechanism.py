@@ -111,7 +111,7 @@ def test_worker_processes_load_the_class_themselves(bands: Path, tmp_path: Path)
     [
         (
             "Pair",
-            r"Pair returns a tuple of 2 at layer1.0.bn2, where it takes float32 of shape \(2, 16, 8, 8\)",
+            r"Pair returns a tuple of 2 at layer1.0.bn2, where it takes float32 of shape \(2, 16, 7, 7\)",
         ),
         ("Pooled", r"returns float32 of shape \(2, 16, 1, 1\) at layer1.0.bn2"),
         ("Pair(identity_init=True)", "returns a tuple of 2 at layer1.0.bn2"),

@@ -4,6 +4,7 @@ A new mechanism is one file here, one line in `MECHANISMS` and one golden value 
 """
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from foveate.attention.a2 import DoubleAttention
 from foveate.attention.bam import BAM
 from foveate.attention.cbam import CBAM
 from foveate.attention.coordinate import CoordinateAttention
-from foveate.attention.custom import CustomMechanism, load_custom
+from foveate.attention.custom import CustomMechanism, custom_mechanism, load_custom
 from foveate.attention.dmsca import DMSCA
 from foveate.attention.eca import ECA
 from foveate.attention.gam import GAM
@@ -23,6 +24,7 @@ from foveate.attention.se import SE
 from foveate.attention.sgfa import SCPA, SGFA, SGU, SGFAChannelMask
 from foveate.attention.simam import SimAM
 from foveate.attention.triplet import TripletAttention
+from foveate.calls import read_call
 from foveate.errors import RequestError, unknown_name
 from foveate.known_names import registered_names
 from foveate.names import meant
@@ -101,14 +103,21 @@ def mechanism_name(name: str) -> str:
     return found
 
 
-def create_attention(name: str, channels: int, **options: Any) -> nn.Module:
+def create_attention(
+    name: str | type[nn.Module] | Callable[..., nn.Module], channels: int, **options: Any
+) -> nn.Module:
     """Build the mechanism called `name` for maps of `channels` channels.
 
-    `name` can also be a class of one's own: `mine.py:MyAttention` or `package.module:MyAttention`. `options`
-    go to the mechanism's constructor. Raises RequestError (a ValueError) for an unknown name or an invalid
-    value, and TypeError for an option that the mechanism does not have.
+    `name` can have options, as in `dmsca(reduction=8)`. It can be the place of a class of one's own,
+    `mine.py:MyAttention` or `package.module:MyAttention`, the class itself, or a function that takes the
+    channels and returns a module. `options` go to the constructor. Raises RequestError (a ValueError) for an
+    unknown name or an invalid value, and TypeError for an option that the mechanism does not have.
     """
-    custom = find_custom(name) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        return custom_mechanism(name).build(check_count("channels", channels), **options)
+    name, given = read_call(name)
+    options = given | options
+    custom = find_custom(name)
     if custom is not None:
         return custom.build(check_count("channels", channels), **options)
     module = find_mechanism(name).module

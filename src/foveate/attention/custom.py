@@ -13,7 +13,7 @@ from torch import nn
 from foveate.attention.importing import import_reference, import_sources, in_its_lines
 from foveate.errors import RequestError, unknown_name
 from foveate.notation import listing
-from foveate.references import Reference, Sources, find_file, read_reference, read_sources
+from foveate.references import EXAMPLE, Reference, Sources, find_file, read_reference, read_sources
 
 __all__ = ["CHANNELS", "CustomMechanism", "custom_mechanism", "load_custom", "load_sources"]
 
@@ -82,7 +82,7 @@ class CustomMechanism:
             ) from error
         if not isinstance(module, nn.Module):
             raise RequestError(
-                f"{self.name} gives a {type(module).__name__}: expected a torch.nn.Module, which takes a map "
+                f"{self.name} gives {_kind(module)}: expected a torch.nn.Module, which takes a map "
                 "(B, C, H, W) and returns one of the same shape"
             )
         return module
@@ -111,8 +111,8 @@ class CustomMechanism:
         ]
         if missing:
             raise RequestError(
-                f"{self.name} needs {listing(missing)}, and foveate knows the number of channels alone: give "
-                f"options, as in {self.name}({missing[0]}=…), or wrap it:\n{_wrapper(self, missing)}"
+                f"{self.name} needs {listing(missing)}, and foveate knows the number of channels alone: "
+                f"{_cure(self, missing)}"
             )
 
 
@@ -122,6 +122,11 @@ def custom_mechanism(made: Callable[..., nn.Module]) -> CustomMechanism:
     Raises RequestError for a class that is no torch.nn.Module.
     """
     _refuse_other_class(made)
+    if not callable(made):
+        raise RequestError(
+            f"{made!r} is no attention mechanism: expected a name such as dmsca, a place such as {EXAMPLE}, "
+            "a class, or a function that takes the channels and returns a module"
+        )
     reference = _reference_of(made)
     if reference is None:
         return CustomMechanism(getattr(made, "__name__", type(made).__name__), made)
@@ -183,7 +188,7 @@ def _find_class(module: ModuleType, reference: Reference) -> Callable[..., nn.Mo
     made = getattr(module, reference.name, None)
     if not callable(made):
         raise RequestError(
-            f"{reference} is a {type(made).__name__}: expected a class, or a function that returns a module"
+            f"{reference} is {_kind(made)}: expected a class, or a function that returns a module"
         )
     _refuse_other_class(made)
     return cast(Callable[..., nn.Module], made)
@@ -226,15 +231,22 @@ def _unknown_maker(channels: int, **options: Any) -> nn.Module:
     )
 
 
-def _wrapper(own: CustomMechanism, missing: list[str]) -> str:
-    """Write a function that gives the constructor all that it needs."""
-    name = getattr(own.make, "__name__", "Module")
-    channels = _find_channels(_parameters(own))
+def _cure(custom: CustomMechanism, missing: list[str]) -> str:
+    """Say how a constructor gets all that it needs: by options, or by a function around it."""
+    options = f"give options, as in {custom.name}({missing[0]}=…)"
+    name = getattr(custom.make, "__name__", "")
+    if not name.isidentifier():
+        return "pass a function of the channels alone"
+    channels = _find_channels(_parameters(custom))
     given = [f"{channels.name}=channels"] if channels is not None else []
-    arguments = ", ".join(
-        [*given, *(f"{one}=channels" if _is_output(one) else f"{one}=…" for one in missing)]
-    )
-    return f"    def make_{name.lower()}(channels):\n        return {name}({arguments})"
+    given += [f"{one}=channels" if _is_output(one) else f"{one}=…" for one in missing]
+    wrapper = f"    def make_{name.lower()}(channels):\n        return {name}({', '.join(given)})"
+    words = "wrap it" if any(map(_is_output, missing)) else f"{options}, or wrap it"
+    return f"{words}, and name the function in place of the class:\n{wrapper}"
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a value of type {type(value).__name__}"
 
 
 def _is_output(name: str) -> bool:

@@ -9,7 +9,7 @@ from torch import nn
 
 from foveate.attention import MECHANISMS, find_custom
 from foveate.evaluation.cost import count_multiply_adds, count_parameters
-from foveate.models import attach, detach
+from foveate.models import attach, attached, detach
 from foveate.models.sites.map_checks import check_maps
 from foveate.records.base import Json
 from foveate.records.catalogue import Catalogue, ListedMechanism
@@ -61,7 +61,7 @@ def describe_custom(candidate: Candidate) -> ListedMechanism:
     network = timm.create_model(BACKBONE).eval()
     baseline = _count(network)
     attach_candidate(network, candidate, BACKBONE)
-    check_maps(network, candidate.label)
+    check_maps(attached(network), candidate.label)
     own = find_custom(candidate.mechanism)
     assert own is not None
     defaults = {name: _shown(one.default) for name, one in own.options.items()}

@@ -25,7 +25,9 @@ def trained(*, frozen: bool = True, steps: int = 3) -> nn.Module:
     if frozen:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_("attention" in name or name.startswith("fc."))
-    optimizer = torch.optim.SGD([one for one in model.parameters() if one.requires_grad], lr=0.5 if frozen else 1e-3)
+    optimizer = torch.optim.SGD(
+        [one for one in model.parameters() if one.requires_grad], lr=0.5 if frozen else 1e-3
+    )
     model.train()
     for _ in range(steps):
         optimizer.zero_grad()

@@ -88,9 +88,9 @@ def test_a_single_module_goes_to_a_single_site(network: nn.Module, mine: Path) -
         ([], {}, "expected a module for each site"),
         (["se"] * 8, {}, "expected a module for each site"),
         (dict, {}, "dict is no torch.nn.Module"),
-        (5, {}, "unknown attention mechanism '5'"),
-        (None, {}, "unknown attention mechanism 'None'"),
-        (lambda channels: "nothing", {}, "gives a str: expected a torch.nn.Module"),
+        (5, {}, "5 is no attention mechanism: expected a name"),
+        (None, {}, "None is no attention mechanism"),
+        (lambda channels: "nothing", {}, "gives a value of type str: expected a torch.nn.Module"),
         (lambda: nn.Identity(), {}, None),
     ],
 )
@@ -105,3 +105,25 @@ def test_what_does_not_fit_leaves_the_network_as_it_was(
         foveate.attach(network, given, **options)
     assert torch.equal(network(X), plain)
     assert not foveate.attached(network)
+
+
+def test_options_may_stand_behind_the_name(network: nn.Module, mine: Path) -> None:
+    foveate.attach(network, f"{mine}:Mine(reduction=16,spatial=True)", stages=4, reduction=8)
+    assert network.get_parameter("layer4.0.bn2.attention.down.weight").shape == (64, 512, 1, 1)
+    foveate.detach(network)
+    foveate.attach(network, "se(reduction=4)", stages=4)
+    assert {one.name for one in placements(network)} == {"se"}
+    assert placements(network)[0].options == {"reduction": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("Pair", "mine.py:Pair returns a tuple of 2 at layer1.0.bn2"), ("Pooled", "returns float32 of shape")],
+)
+def test_what_returns_no_map_is_refused_at_its_first_site(
+    network: nn.Module, mine: Path, name: str, words: str
+) -> None:
+    plain = network(X)
+    with pytest.raises(RequestError, match=words):
+        foveate.attach(network, f"{mine}:{name}")
+    assert torch.equal(network(X), plain)

@@ -285,7 +285,7 @@ def test_one_stage():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (5, "unknown attention mechanism"),
+        (5, "5 is no attention mechanism: expected a name"),
         (["se"], "expected a module for each site"),
         (nn.Conv2d, "needs out_channels and kernel_size"),
     ],

@@ -63,6 +63,11 @@ def find_custom_code(
             refused.append(name)
         else:
             raise RequestError(f"{path}: {_unknown(name)}")
+    if refused and classes:
+        raise RequestError(
+            f"attention= is {listing([one.name for one in classes.values()])}, and {path} was saved with "
+            f"{listing(refused)}: pass the class of that name"
+        )
     if refused:
         raise RequestError(_refusal(path, refused, kept, trust_code=trust_code))
     return found
@@ -80,9 +85,12 @@ def _class_name(mechanism: str) -> str:
 
 def _unknown(name: str) -> str:
     """Say that a name is of no mechanism of foveate, and may be of a function or a class without a file."""
-    return f"{unknown_name('attention mechanism', name, list_attention())} " + remedy(
-        python="Pass a class or function of your own as it was attached, as attention=",
-        command="A network with a class that is in no file is loaded in Python, with attention=",
+    return (
+        f"{unknown_name('attention mechanism', name, list_attention())} If it is a class or a function of "
+        "your own, its source was in no file when it was saved: "
+    ) + remedy(
+        python="pass it as it was attached, as attention=",
+        command="load the network in Python, with attention=",
     )
 
 

@@ -1,6 +1,7 @@
 """Save a network in one safetensors file that describes how to build it again, and load it."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from foveate.models.sites.attach import attached, detach
 from foveate.models.sites.forward_pass import input_channels, timm_config
 from foveate.models.sites.own import forget_own, remove_own, removed_own
 from foveate.models.sites.wrappers import unwrap
+from foveate.notation import listing
 
 __all__ = ["AUTO", "WEIGHTS", "load", "save"]
 
@@ -93,7 +95,14 @@ def save(
         else read_preprocessing(preprocessing, _known_channels(model))
     )
     kind, attention = type(model).__name__, describe_attention(model)
-    sources = {name: one.sources for name, one in custom_mechanisms(model).items() if one.sources}
+    custom = custom_mechanisms(model)
+    sources = {name: one.sources for name, one in custom.items() if one.sources}
+    if nameless := custom.keys() - sources.keys():
+        warnings.warn(
+            f"the source of {listing(sorted(nameless))} is in no file that can be kept: to load this "
+            "network, pass the class or the function again, as attention=",
+            stacklevel=2,
+        )
     about = Description(kind, call, attention, classes, images, removed_own(model), sources)
     tensors = _tensors(model)
     if only:

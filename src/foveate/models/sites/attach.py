@@ -6,7 +6,6 @@ insertion.py). The state-dict keys of the network itself do not change: its weig
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -21,6 +20,7 @@ from foveate.models.sites.frozen import warn_of_frozen_stages
 from foveate.models.sites.given import MechanismLike, read_given
 from foveate.models.sites.insertion import CHILD, has_attention, insert, record_grid, remove
 from foveate.models.sites.layouts import Spot, spots
+from foveate.models.sites.map_checks import try_map
 from foveate.models.sites.own import own_sites, remove_own, removed_own, restore_own
 from foveate.models.sites.selection import check_free, choose_sites
 from foveate.models.sites.token_grids import Layout
@@ -122,8 +122,8 @@ def attach(
     """
     if not isinstance(identity_init, bool):
         raise RequestError(f"identity_init must be True or False, got {identity_init!r}")
-    options = with_tuples(options)
     given = read_given(name)
+    options = with_tuples(given.options | options)
     if replace_own and where is None and stages is None and at is None and exclude is None:
         sites = own_sites(model, example_input)
     else:
@@ -226,20 +226,27 @@ def _owner(model: nn.Module, placement: Placement) -> nn.Module:
 
 
 def _build(model: nn.Module, placement: Placement) -> nn.Module:
-    path = placement.path
-    try:
-        build = placement.custom.build if placement.custom else partial(create_attention, placement.name)
-        module = build(placement.channels, **placement.options)
-    except ValueError as error:
-        raise RequestError(
-            f"{placement.name} does not fit {path!r} with its {placement.channels} channels: {error}"
-        ) from error
+    path, module = placement.path, _make(placement)
     if placement.identity_init:
         module = IdentityGate(module)
     module.placement = placement  # type: ignore[assignment]
     like = _nearest_parameter(model, path)
     module = module if like is None else module.to(like.device, like.dtype)
     return module.train(model.get_submodule(path).training)
+
+
+def _make(placement: Placement) -> nn.Module:
+    if placement.custom:  # its errors name it
+        module = placement.custom.build(placement.channels, **placement.options)
+        try_map(module, placement.channels, placement.name, placement.path)
+        return module
+    try:
+        return create_attention(placement.name, placement.channels, **placement.options)
+    except ValueError as error:
+        raise RequestError(
+            f"{placement.name} does not fit {placement.path!r} with its {placement.channels} channels: "
+            f"{error}"
+        ) from error
 
 
 def _nearest_parameter(model: nn.Module, path: str) -> Tensor | None:

@@ -1,7 +1,7 @@
 """What `attach` is given in place of a mechanism's name: a class of one's own, a function, modules."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from torch import nn
@@ -9,6 +9,7 @@ from torch import nn
 from foveate.attention import Mechanism, find_custom, find_mechanism, mechanism_name
 from foveate.attention.custom import CustomMechanism, custom_mechanism
 from foveate.attention.options import Options
+from foveate.calls import read_call
 from foveate.errors import RequestError
 from foveate.notation import count
 
@@ -30,12 +31,14 @@ class Given:
         name: of a mechanism of foveate; "" for any other.
         custom: a class or a function of one's own.
         modules: modules that are built already, one for each site.
+        options: that were written behind the name.
     """
 
     mechanism: Mechanism
     name: str = ""
     custom: CustomMechanism | None = None
     modules: tuple[nn.Module, ...] = ()
+    options: Options = field(default_factory=dict)
 
     def for_sites(self, sites: int, options: Options) -> list[tuple[str, CustomMechanism | None]]:
         """Return the name and the maker at each of the sites; raises RequestError if modules do not fit."""
@@ -49,12 +52,13 @@ def read_given(given: MechanismLike) -> Given:
     """Return what `given` means; raises RequestError for an unknown name, or what builds no modules."""
     if isinstance(given, nn.Module) or (isinstance(given, Sequence) and not isinstance(given, str)):
         return Given(CUSTOM_PLACE, modules=_modules(given))
-    if callable(given):
+    if not isinstance(given, str):
         return Given(CUSTOM_PLACE, custom=custom_mechanism(given))
-    if isinstance(given, str) and (custom := find_custom(given)):
-        return Given(CUSTOM_PLACE, custom=custom)
-    name = mechanism_name(given)
-    return Given(find_mechanism(name), name)
+    written, options = read_call(given)
+    if custom := find_custom(written):
+        return Given(CUSTOM_PLACE, custom=custom, options=options)
+    name = mechanism_name(written)
+    return Given(find_mechanism(name), name, options=options)
 
 
 def _modules(given: nn.Module | Sequence[Any]) -> tuple[nn.Module, ...]:

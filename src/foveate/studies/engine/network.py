@@ -112,7 +112,8 @@ def attach_candidate(
             **candidate.options,
         )
     except (TypeError, ValueError) as error:
-        raise RequestError(f"{candidate.label} on {called}: {error}") from error
+        is_named = candidate.is_custom and str(error).startswith(candidate.name)
+        raise RequestError(str(error) if is_named else f"{candidate.label} on {called}: {error}") from error
     added = sum(weight.numel() for module in attached(network).values() for weight in module.parameters())
     if added > MOST_ADDED:
         raise RequestError(
@@ -213,7 +214,7 @@ def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, i
                 replace_own=study.replace_own,
             )
             if candidate.is_custom:
-                check_maps(network, candidate.label)
+                check_maps(attached(network), candidate.label)
             try:
                 network(torch.zeros(2, *image_shape))
             except WrongMapError:

@@ -1,9 +1,7 @@
 """One candidate of a study: a mechanism with its options and its place, written `dmsca(reduction=8)`."""
 
-import ast
 import json
 import math
-import reprlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -17,6 +15,7 @@ from pydantic import (
     model_serializer,
 )
 
+from foveate.calls import read_call, shown
 from foveate.errors import RequestError, unknown_name
 from foveate.known_names import mechanism_names, registered_names
 from foveate.names import meant
@@ -43,8 +42,6 @@ LATER = ("exclude", "path", "source")
 """Fields that are written only where they are given: the hashes of earlier runs have none of them."""
 PLACEMENT = ("where", "stages", "at", "exclude", "identity_init")
 SIZE = ("width", "extra_blocks")
-LONGEST_SHOWN = 200
-"""An error quotes at most this many characters of a value."""
 
 
 class Candidate(BaseModel):
@@ -151,7 +148,7 @@ def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
     `identity_init` is that of a mechanism that does not give it.
     """
     if isinstance(item, str):
-        name, options = _read_call(item)
+        name, options = read_call(item)
     elif isinstance(item, Mapping) and len(item) == 1 and isinstance(next(iter(item.values())), Mapping):
         ((name, given),) = item.items()
         options = dict(given)
@@ -160,8 +157,8 @@ def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
     for option, value in options.items():
         if not _is_json(value):
             raise RequestError(
-                f"attention {_cut(item)}: {option} is {_cut(value)}; expected a finite number, a word, true, "
-                "false, or a list of these"
+                f"attention {shown(item)}: {option} is {shown(value)}; expected a finite number, a word, "
+                "true, false, or a list of these"
             )
     name, custom = _read_name(str(name))
     kept = SIZE if name == BASELINE else PLACEMENT
@@ -201,36 +198,6 @@ def make_candidate(given: str, **fields: Any) -> Candidate:
         raise RequestError(f"{given}: {faults}") from error
 
 
-def _read_call(text: str) -> tuple[str, dict[str, OptionValue]]:
-    """Read `name` or `name(option=value,…)`, options in Python's syntax; a bare word is a string."""
-    name, bracket, options = text.strip().partition("(")
-    name = name.strip()
-    if not bracket:
-        return name, {}
-    try:
-        if not (name.isidentifier() or is_reference(name)):
-            raise ValueError(text)
-        call = ast.parse(f"mechanism({options}", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
-            raise ValueError(text)
-        given = [(keyword.arg, _value(keyword.value)) for keyword in call.keywords]
-        if any(option is None for option, _ in given):  # **
-            raise ValueError(text)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:  # nested too deeply
-        raise RequestError(
-            f"attention {_cut(text)}: expected for example dmsca(reduction=8,where=stage)"
-        ) from error
-    names = [str(option) for option, _ in given]
-    twice = sorted({option for option in names if names.count(option) > 1})
-    if twice:
-        raise RequestError(f"attention {_cut(text)} gives {', '.join(twice)} more than once: give it once")
-    return name, {str(option): value for option, value in given}
-
-
-def _value(node: ast.expr) -> Any:
-    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
-
-
 def _is_json(value: Any) -> bool:
     """Return whether JSON can hold the value of an option: numbers must be finite."""
     if isinstance(value, list | tuple):
@@ -238,10 +205,6 @@ def _is_json(value: Any) -> bool:
     return (
         value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
     )
-
-
-def _cut(given: object) -> str:
-    return reprlib.repr(given) if len(repr(given)) > LONGEST_SHOWN else repr(given)
 
 
 def _split(text: str) -> list[str]:
