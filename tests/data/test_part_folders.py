@@ -177,3 +177,17 @@ def test_folders_that_repeat_in_many_classes_are_said(folder):
     assert layout(root) == (["ant", "bee", "cow", "dog"], {"train": [2, 2, 2, 2]})
     (note,) = read_folder(root).notes
     assert note.text.startswith("Every class has the same folders (back, front)")
+
+
+@pytest.mark.parametrize("prefix", ["", "train/"])
+def test_images_beside_masks_are_no_classes(folder, prefix):
+    root = folder({f"{prefix}{name}": 3 for name in ("images", "labels")})
+    with pytest.raises(RequestError, match="images, labels are images and their masks or annotations"):
+        read_folder(root)
+
+
+def test_a_folder_of_sets_among_other_folders_names_one_of_them(folder):
+    sets = {f"birds/{part}/{name}": 3 for part in ("train", "val") for name in ("ants", "bees")}
+    root = folder(sets | {"scenes/images/train": 2, "cells/train": 2})
+    with pytest.raises(RequestError, match="birds holds parts with class folders.*such as .*/birds"):
+        read_folder(root)

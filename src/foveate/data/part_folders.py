@@ -12,6 +12,9 @@ from foveate.errors import RequestError, shortened
 
 __all__ = ["Found", "find_parts"]
 
+IMAGES_OF_MASKS = {"images", "image", "imgs", "img", "jpegimages", "leftimg8bit"}
+MASKS = {"labels", "masks", "mask", "annotations", "annots", "segmentationclass", "gtfine", "label"}
+"""Folders that lie side by side in a set for segmentation or detection."""
 MOST_PARTS = 3
 
 
@@ -37,6 +40,7 @@ def find_parts(tree: Tree) -> Found:
     top = _descended(tree.root, notes)
     nested = [folder for folder in top.filled if folder.filled]
     roles = roles_among([folder.title for folder in nested])
+    _refuse_masks(tree.path, top)
     parts = _part_folders(tree.path, nested, roles)
     waiting = [f for f in top.folders if not f.filled and role_of(f.title) == "train"]
     if waiting and parts and "train" not in parts:
@@ -53,6 +57,18 @@ def find_parts(tree: Tree) -> Found:
     if inside := _parts_inside(tree.path, top, notes):
         return Found(inside, notes)
     return Found({"train": _classes_alone(tree.path, top, notes)}, notes)
+
+
+def _refuse_masks(path: Path, top: Folder) -> None:
+    """Refuse images beside masks, as sets for segmentation have them, which could pass for two classes."""
+    for folder in (top, *(one for one in top.filled if role_of(one.title))):
+        titles = {below.title.lower() for below in folder.filled}
+        if len(titles) == 2 and titles & IMAGES_OF_MASKS and titles & MASKS:
+            raise RequestError(
+                f"{path}: {_names(folder.filled)} are images and their masks or annotations by name, as "
+                "sets for segmentation and detection have them: expected a folder for each class. If these "
+                "are classes, rename them"
+            )
 
 
 def _descended(root: Folder, notes: list[Note]) -> Folder:
@@ -158,10 +174,15 @@ def _parts_inside(path: Path, top: Folder, notes: list[Note]) -> dict[str, dict[
     split = [f for f, roles in inner.items() if len(set(roles.values())) > 1]
     if not whole and not split:
         return None
-    if whole and all(below.filled for folder in whole for below in folder.filled):
+    sets = [folder for folder in whole if all(below.filled for below in folder.filled)]
+    if sets:
+        hold = (
+            "holds parts with class folders, as a whole set does"
+            if len(sets) == 1
+            else ("hold parts with class folders, as whole sets do")
+        )
         raise RequestError(
-            f"{path}: {_names(whole)} hold parts with class folders, as whole sets do: give the "
-            f"folder of one set, such as {path / whole[0].name}"
+            f"{path}: {_names(sets)} {hold}: give the folder of one set, such as {path / sets[0].name}"
         )
     if len(whole) < len(top.filled):
         if not split:

@@ -34,8 +34,8 @@ class Compared:
     """What `foveate compare` compares; exactly one is given.
 
     Attributes:
-        attention: Attention mechanisms to compare, separated by commas; none is the baseline:
-            none,se,'dmsca(reduction=8)'. By default the study file's.
+        attention: Attention mechanisms to compare, or classes of your own (mine.py:MyAttention), separated by
+            commas; none is the baseline: none,se,'dmsca(reduction=8)'. By default the study file's.
         backbones: Whole networks to compare instead of mechanisms, separated by commas:
             resnet50,torchvision/resnet18. By default the study file's.
     """
