@@ -6,7 +6,8 @@ from pathlib import Path
 
 from foveate.errors import RequestError
 from foveate.records.base import Record
-from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record, write_record
+from foveate.records.file_names import COST, RESULT, RUNS, STUDY
+from foveate.records.files import read_record, write_record
 from foveate.records.study import StudyRecord
 
 SAME_STUDY = ("data", "backbone", "design", "pretrained", "weights_sha256", "recipe")

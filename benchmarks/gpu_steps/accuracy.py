@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from foveate.errors import RequestError
 from foveate.files import write_json
-from foveate.records.files import RESULT, RUNS, STUDY, read_record
+from foveate.records.file_names import RESULT, RUNS, STUDY
+from foveate.records.files import read_record
 from foveate.records.read_run import read_run
 from foveate.records.study import StudyRecord
 from foveate.studies.compare import begin_study

@@ -400,3 +400,8 @@ def test_a_path_wins_over_a_hub_name(folder, monkeypatch, tmp_path):
     assert load_data("owner/name").name == "name"
     (tmp_path / "owner/name").rename(tmp_path / "digits")
     assert load_data("digits").classes == ("a", "b")
+    (tmp_path / "digits" / "study.json").write_text("{}")  # the study was given --out digits
+    assert load_data("digits").classes == tuple("0123456789")
+    (tmp_path / "digits").rename(tmp_path / "mine")
+    with pytest.raises(RequestError, match="'mine' is the folder of a study, and holds no images"):
+        load_data("mine")

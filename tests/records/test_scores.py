@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from foveate.errors import RequestError
-from foveate.records.files import RUNS
+from foveate.records.file_names import RUNS
 from foveate.records.scores import SCORES, read_scores, write_scores
 from foveate.studies.engine.folder import find_result
 from foveate.tasks.classification import Classification

@@ -10,7 +10,8 @@ from custom_modules import MINE, write_mine
 from foveate import attached
 from foveate.errors import RequestError
 from foveate.inspection.find_trained import find_trained
-from foveate.records.files import COST, RESULT, STUDY, read_record
+from foveate.records.file_names import COST, RESULT, STUDY
+from foveate.records.files import read_record
 from foveate.records.study import StudyRecord
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
@@ -56,7 +57,9 @@ def test_a_changed_source_is_a_new_run_and_only_that(bands: Path, tmp_path: Path
     source = first.source_of("mine.py:Mine(reduction=8)")
     assert source is not None
     assert source.files == {"mine.py": MINE, "helper.py": "SCALE = 1.0\n"}
-    build_report(out)
+    page = build_report(out).report.read_text()
+    assert f"Source of mine.py:Mine, SHA-256 {source.digest[:12]}" in page
+    assert "A gate for each channel, x · σ(s · W mean(x))." in page
 
     watch = Notes()
     (tmp_path / "elsewhere").mkdir()

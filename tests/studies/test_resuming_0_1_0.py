@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from foveate.records.cost import CostRecord
-from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record
+from foveate.records.file_names import COST, RESULT, RUNS, STUDY
+from foveate.records.files import read_record
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord, read_study
 from foveate.report.study.build import build_report

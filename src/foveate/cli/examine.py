@@ -157,7 +157,7 @@ def _examine(
     with loading():
         from foveate.cli.bar import shown_on
         from foveate.inspection.examine import examine
-        from foveate.records.files import STUDY
+        from foveate.records.file_names import STUDY
         from foveate.report.examined import build_examination
         from foveate.report.section_console import section_console
         from foveate.report.sections import read_examined

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from foveate.data.images import Header, broken_images
 from foveate.data.layout import check_sizes, describe_kinds, find_layout
 from foveate.data.notes import Note
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
-from foveate.data.source import DIGITS, SMALLEST_IMAGE, check_source
+from foveate.data.source import DIGITS, SMALLEST_IMAGE, check_source, image_folder
 from foveate.data.store import ImageStore, MemoryStore, StreamedStore
 from foveate.data.survey import decode_all, in_threads, probe_sample, spread
 from foveate.data.tables import parquet_files, read_hub, read_parquet
@@ -263,8 +262,7 @@ def load_data(
 
 def _read_source(source: str, image_column: str | None, label_column: str | None) -> Source:
     check_source(source)
-    root = Path(source).expanduser()
-    if root.is_dir():
+    if root := image_folder(source):
         if parquet_files(root):
             return read_parquet(root.resolve(), image_column, label_column)
         return read_folder(root.resolve(), image_column, label_column)

@@ -32,7 +32,8 @@ from foveate.models.checkpoint.state_dicts import check_weights, without_wrapper
 from foveate.models.checkpoint.weight_files import read_safetensors
 from foveate.names import cleaned
 from foveate.records.base import reading
-from foveate.records.files import RESULT, RUNS, STUDY, read_record
+from foveate.records.file_names import RESULT, RUNS, STUDY
+from foveate.records.files import read_record
 from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord

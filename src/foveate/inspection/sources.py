@@ -9,7 +9,7 @@ from foveate.files import find_obstacle
 from foveate.inspection.settings import ExaminationSettings
 from foveate.models.backbones.names import TORCHVISION, check_backbone
 from foveate.models.checkpoint.file_names import WEIGHTS, check_there
-from foveate.records.files import RESULT, STUDY
+from foveate.records.file_names import RESULT, STUDY
 from foveate.studies.engine.environment import check_threads
 from foveate.training.machine import lightning_device
 

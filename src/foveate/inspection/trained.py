@@ -12,7 +12,8 @@ from foveate.data import Data, load_data
 from foveate.data.greys import GreyRange
 from foveate.data.numbering import are_numbers, number_classes
 from foveate.errors import RequestError, shortened
-from foveate.records.files import STUDY, read_record
+from foveate.records.file_names import STUDY
+from foveate.records.files import read_record
 from foveate.records.study import StudyRecord
 from foveate.studies.engine.fingerprints import under
 from foveate.studies.spec.study import RunSpec

@@ -1,4 +1,4 @@
-"""The names of the files of records; read and write a record, whole or not at all."""
+"""Read and write a record, whole or not at all."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,11 @@ from foveate.errors import RequestError
 from foveate.files import write_json
 from foveate.names import map_strings, printable
 from foveate.records.base import FORMAT, Record, parse_record, refusal
+from foveate.records.file_names import COST
 from foveate.version import __version__
 
-__all__ = ["COST", "PROFILE", "RESULT", "RUNS", "STUDY", "read_json", "read_record", "write_record"]
+__all__ = ["read_json", "read_record", "write_record"]
 
-STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
-PROFILE = "profile.json"
 DEEPEST = 50
 """Records nest ten levels at most; code that walks one may recurse this often."""
 WITHOUT_FORMAT = (COST,)

@@ -12,7 +12,8 @@ from foveate.records.base import Count, FolderName, Json, Number, Record, Share,
 from foveate.records.cost import CostRecord
 from foveate.records.design import Design
 from foveate.records.environment import Environment
-from foveate.records.files import COST, RESULT, RUNS, STUDY, read_record
+from foveate.records.file_names import COST, RESULT, RUNS, STUDY
+from foveate.records.files import read_record
 from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.own_attention import OwnAttentionRecord

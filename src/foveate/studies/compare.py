@@ -13,7 +13,8 @@ from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
 from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.base import FORMAT
-from foveate.records.files import COST, RUNS, STUDY, write_record
+from foveate.records.file_names import COST, RUNS, STUDY
+from foveate.records.files import write_record
 from foveate.records.labels import BASELINE, name_with_seed
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import RunRecord, waiting_share

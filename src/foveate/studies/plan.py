@@ -17,7 +17,8 @@ from foveate.evaluation.noise import BUSY, noise_of_cost
 from foveate.evaluation.significance import ALPHA, POWER
 from foveate.evaluation.statistics import detectable_difference, pooled_std
 from foveate.records.cost import CostRecord
-from foveate.records.files import COST, RESULT, RUNS, read_record
+from foveate.records.file_names import COST, RESULT, RUNS
+from foveate.records.files import read_record
 from foveate.records.plan import Detectable, Disk, OtherSeconds, Plan, PlannedCandidate
 from foveate.records.study import read_study
 from foveate.studies.compare import begin_study

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from foveate.errors import RequestError
-from foveate.records.files import STUDY
+from foveate.records.file_names import STUDY
 from foveate.studies.engine.family import with_family
 from foveate.studies.spec.study import StudySpec, make_study
 

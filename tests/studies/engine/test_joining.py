@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from foveate.errors import RequestError
-from foveate.records.files import RESULT, RUNS, STUDY, read_record
+from foveate.records.file_names import RESULT, RUNS, STUDY
+from foveate.records.files import read_record
 from foveate.records.study import StudyRecord, read_study
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare

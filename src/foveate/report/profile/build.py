@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from foveate.files import write_csv, write_text
-from foveate.records.files import PROFILE, write_record
+from foveate.records.file_names import PROFILE
+from foveate.records.files import write_record
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.files import as_markdown, write_figures
 from foveate.report.profile.charts import profile_figures

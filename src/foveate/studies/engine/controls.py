@@ -4,7 +4,8 @@ from pathlib import Path
 
 from foveate.data import Data
 from foveate.records.design import Contrast, Control, Growth
-from foveate.records.files import STUDY, read_record
+from foveate.records.file_names import STUDY
+from foveate.records.files import read_record
 from foveate.records.study import StudyRecord
 from foveate.studies.engine.matching import match_controls
 from foveate.studies.engine.run import Machine

@@ -10,7 +10,8 @@ from foveate.evaluation.noise import noise_of_cost, worst_factor
 from foveate.evaluation.timing import compare_latencies
 from foveate.models import set_path
 from foveate.records.cost import CostConditions, CostRecord, CostRow, Timing
-from foveate.records.files import COST, read_record, write_record
+from foveate.records.file_names import COST
+from foveate.records.files import read_record, write_record
 from foveate.records.labels import BASELINE
 from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.run import Machine

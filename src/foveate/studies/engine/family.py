@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from foveate.records.design import Family
-from foveate.records.files import STUDY, read_record
+from foveate.records.file_names import STUDY
+from foveate.records.files import read_record
 from foveate.records.labels import BASELINE
 from foveate.records.study import StudyRecord
 from foveate.studies.spec.defaults import FAMILY

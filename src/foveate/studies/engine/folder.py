@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from foveate.errors import RequestError, WorkError
 from foveate.files import find_obstacle, remove_parts, write_text
 from foveate.records.base import FORMAT
-from foveate.records.files import RESULT, RUNS, STUDY
+from foveate.records.file_names import RESULT, RUNS, STUDY
 from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord

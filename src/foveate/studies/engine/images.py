@@ -7,7 +7,7 @@ import numpy as np
 from foveate.data import Data, load_data
 from foveate.errors import ImagesChangedError, RequestError
 from foveate.models.backbones.create import own_image_size
-from foveate.records.files import STUDY
+from foveate.records.file_names import STUDY
 from foveate.records.study import StudyData
 from foveate.studies.engine.fingerprints import as_begun, as_seen_by_parent, describe_fingerprint
 from foveate.studies.engine.network import check_forward, check_networks

@@ -11,7 +11,8 @@ from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.notation import count, listing
 from foveate.records.design import Design
-from foveate.records.files import RESULT, RUNS, STUDY, read_record
+from foveate.records.file_names import RESULT, RUNS, STUDY
+from foveate.records.files import read_record
 from foveate.records.labels import BASELINE
 from foveate.records.study import PlannedRun, StudyRecord
 from foveate.studies.engine.fingerprints import under

@@ -11,7 +11,7 @@ from statistics import fmean, median
 from foveate.data import Data
 from foveate.data.store import MemoryStore
 from foveate.models.checkpoint.save_load import WEIGHTS
-from foveate.records.files import RUNS
+from foveate.records.file_names import RUNS
 from foveate.records.run import Epoch
 from foveate.studies.engine.images import open_again, usual_image_size
 from foveate.studies.engine.pool import Outcome, run_in_processes

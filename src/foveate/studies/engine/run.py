@@ -16,7 +16,8 @@ from foveate.evaluation.classification import predict
 from foveate.files import file_sha256, write_json
 from foveate.models.checkpoint.save_load import WEIGHTS, save
 from foveate.records.base import FORMAT
-from foveate.records.files import RESULT, write_record
+from foveate.records.file_names import RESULT
+from foveate.records.files import write_record
 from foveate.records.run import RunData, RunRecord
 from foveate.records.scores import write_scores
 from foveate.studies.engine.environment import describe_environment

@@ -1,0 +1,6 @@
+"""The names of the files and folders of records; this module imports nothing."""
+
+__all__ = ["COST", "PROFILE", "RESULT", "RUNS", "STUDY"]
+
+STUDY, COST, RUNS, RESULT = "study.json", "cost.json", "runs", "result.json"
+PROFILE = "profile.json"
