@@ -85,7 +85,8 @@ def plan(
         _candidate(study, candidate, data, measured.times[candidate.label], runs, finished)
         for candidate in study.attention
     ]
-    left = [row.run_seconds for row in rows for _ in range(row.left)]
+    seconds = {row.attention: row.run_seconds for row in rows}
+    left = [seconds[run.attention.label] for run in runs if run.id not in finished]  # in their order
     training = seconds_together(left, jobs)
     other = OtherSeconds(
         start=start,
