@@ -7,13 +7,12 @@ that compares them with it: `FOVEATE_WRITE_DOCS=1 python -m pytest tests/test_kn
 
 import json
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-
-from foveate.errors import RequestError
 
 __all__ = [
     "GROUP",
@@ -66,10 +65,8 @@ def mechanism_names() -> tuple[str, ...]:
 def registered_names() -> Mapping[str, str]:
     """Return the mechanisms that installed packages register in the entry-point group `GROUP`.
 
-    The values are references, package.module:Class. Nothing is imported.
-
-    Raises:
-        RequestError: two packages register one name, or a package registers a name of foveate's.
+    The values are references, package.module:Class. Nothing is imported. A name that exists is ignored with a
+    warning, so that a package cannot take the place of another or of foveate.
     """
     from importlib import metadata  # which takes a while
 
@@ -77,11 +74,13 @@ def registered_names() -> Mapping[str, str]:
     for entry in metadata.entry_points(group=GROUP):
         if entry.name in mechanism_names() or found.get(entry.name, entry.value) != entry.value:
             other = found.get(entry.name, "a mechanism of foveate")
-            raise RequestError(
+            warnings.warn(
                 f"an installed package registers the attention mechanism {entry.name!r} as {entry.value}, "
-                f"and that name is {other}: uninstall one of the packages"
+                f"which is ignored, because that name is {other}",
+                stacklevel=2,
             )
-        found[entry.name] = entry.value
+        else:
+            found[entry.name] = entry.value
     return MappingProxyType(found)
 
 

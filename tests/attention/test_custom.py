@@ -192,10 +192,10 @@ def test_packages_register_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_registered_name_that_exists_is_refused(register) -> None:
     register(se="registered_package:Bare")
-    with pytest.raises(
-        RequestError, match="'se' as registered_package:Bare, and that name is a mechanism of foveate"
-    ):
-        list_attention()
+    with pytest.warns(UserWarning, match="'se' as registered_package:Bare, which is ignored"):
+        names = list_attention()
+    assert names.count("se") == 1
+    assert type(create_attention("se", 16)).__name__ == "SE"
 
 
 def test_channels_are_a_count_for_own_classes_too(mine: Path) -> None:

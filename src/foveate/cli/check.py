@@ -1,5 +1,8 @@
 """The command that checks an attention module, whoever wrote it."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -7,6 +10,7 @@ from cyclopts import Parameter
 from foveate.cli.flags import SETTINGS, Json
 from foveate.cli.output import console_beside, write_json_to
 from foveate.cli.process import loading
+from foveate.errors import WorkError
 from foveate.inspection.check.like.builtins import COMPARABLE, check_builtin
 from foveate.inspection.check.settings import CheckSettings, read_module
 from foveate.studies.spec import completers
@@ -58,11 +62,14 @@ def check(
 
     factory = factory_of(candidate.mechanism, **candidate.options)
     if builtin is not None:
-        compared = compare_with(factory, candidate.label, builtin.name, builtin.options, settings.channels[0])
+        with _running(candidate.label):
+            compared = compare_with(
+                factory, candidate.label, builtin.name, builtin.options, settings.channels[0]
+            )
         console.print(like_console(compared))
         write_json_to(compared.to_json(), json)
         return int(not compared.is_same)
-    with shown_on(console) as on_progress:
+    with _running(candidate.label), shown_on(console) as on_progress:
         record = check_promises(
             factory,
             candidate.label,
@@ -74,3 +81,15 @@ def check(
     console.print(check_console(record))
     write_json_to(record.to_json(), json)
     return int(bool(record.fatal))
+
+
+@contextmanager
+def _running(label: str) -> Iterator[None]:
+    """Let a module run: what it prints goes to standard error, and it cannot end the program."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SystemExit as error:
+        raise WorkError(
+            f"{label} ends the program that runs it (SystemExit: {error}): remove that"
+        ) from error

@@ -12,8 +12,8 @@ from torch import Tensor
 from foveate.errors import RequestError, remedy
 from foveate.models.backbones.call import BackboneCall
 from foveate.models.backbones.preprocessing import Preprocessing, expect, read_preprocessing
-from foveate.models.checkpoint.adapter import Base
 from foveate.models.checkpoint.attention_groups import AttentionGroup
+from foveate.models.checkpoint.base import Base
 from foveate.models.checkpoint.custom_code import read_kept_sources
 from foveate.references import Sources
 from foveate.version import __version__

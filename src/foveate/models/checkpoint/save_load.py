@@ -18,7 +18,7 @@ from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.call import BackboneCall, call_of
 from foveate.models.backbones.head import timm_outputs
 from foveate.models.backbones.preprocessing import declared_preprocessing, read_preprocessing
-from foveate.models.checkpoint.adapter import check_base, fill_adapter, split
+from foveate.models.checkpoint.adapter import check_base, check_probe, fill_adapter, split
 from foveate.models.checkpoint.attention_groups import (
     custom_mechanisms,
     describe_attention,
@@ -97,12 +97,6 @@ def save(
     kind, attention = type(model).__name__, describe_attention(model)
     custom = custom_mechanisms(model)
     sources = {name: one.sources for name, one in custom.items() if one.sources}
-    if nameless := custom.keys() - sources.keys():
-        warnings.warn(
-            f"the source of {listing(sorted(nameless))} is in no file that can be kept: to load this "
-            "network, pass the class or the function again, as attention=",
-            stacklevel=2,
-        )
     about = Description(kind, call, attention, classes, images, removed_own(model), sources)
     tensors = _tensors(model)
     if only:
@@ -117,6 +111,12 @@ def save(
             if not guessed:
                 raise
             text = replace(about, backbone=None).to_json()
+    if nameless := custom.keys() - sources.keys():
+        warnings.warn(
+            f"the source of {listing(sorted(nameless))} is in no file that can be kept: to load this "
+            "network, pass the class or the function again, as attention=",
+            stacklevel=2,
+        )
     write_bytes(Path(path), safetensors.torch.save(tensors, {KEY: text}))
 
 
@@ -171,7 +171,7 @@ def load(
     names = [group.name for group in description.attention]
     custom = find_custom_code(path, names, description.sources, given=attention, trust_code=trust_code)
     if base is not None and description.base is not None:
-        check_base(base, description.base, tensors, path)
+        check_base(base, description.base, tensors, description.own_removed, path)
     try:
         with built_within(tensors):
             if model is not None:
@@ -184,6 +184,8 @@ def load(
                 network = rebuild(call, description.attention, custom, description.own_removed)
         if base is not None:
             fill_adapter(network, tensors)
+            assert description.base is not None
+            check_probe(network, description.base, path)
         elif check_weights(network, tensors):
             raise RequestError("it describes attention whose weights it does not hold: save it again")
         else:

@@ -13,7 +13,7 @@ from foveate.calls import read_call
 from foveate.errors import RequestError
 from foveate.notation import count
 
-__all__ = ["Given", "MechanismLike", "read_given"]
+__all__ = ["Built", "Given", "MechanismLike", "read_given"]
 
 MechanismLike = str | type[nn.Module] | Callable[..., nn.Module] | Sequence[nn.Module]
 """A name, or the place of a class; a class; a function of the channels; a module for each site."""
@@ -80,8 +80,15 @@ def _one_each(modules: Sequence[nn.Module], sites: int, options: Options) -> lis
         )
     if len({id(module) for module in modules}) < len(modules):
         raise RequestError("a module was given for more than one site: give each site a module of its own")
-    return [CustomMechanism(type(module).__name__, _giving(module)) for module in modules]
+    return [CustomMechanism(type(module).__name__, Built(module)) for module in modules]
 
 
-def _giving(module: nn.Module) -> Callable[[int], nn.Module]:
-    return lambda channels: module
+@dataclass(frozen=True)
+class Built:
+    """Stands for a class where a module was given that is built already."""
+
+    module: nn.Module
+
+    def __call__(self, channels: int) -> nn.Module:
+        """Return the module; how it was built is not known."""
+        return self.module

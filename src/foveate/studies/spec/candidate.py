@@ -138,7 +138,9 @@ def parse_candidates(
     labels = [candidate.label for candidate in candidates]
     twice = {label for label in labels if labels.count(label) > 1}
     if twice:
-        raise RequestError(f"--attention names {', '.join(sorted(twice))} more than once")
+        files = sorted({one.mechanism for one in candidates if one.label in twice and one.path is not None})
+        places = f", as {' and '.join(files)}: rename one of the classes" if len(files) > 1 else ""
+        raise RequestError(f"--attention names {', '.join(sorted(twice))} more than once{places}")
     return candidates
 
 
