@@ -87,3 +87,28 @@ def test_channels_that_do_not_fit_are_a_wrong_request(
 ) -> None:
     assert in_process("check", "se", "--channels", "4", "--only", "shape", folder=tmp_path) == 2
     assert "pass reduction <= 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "words"),
+    [
+        ("print('hello')", 0, "hello"),
+        ("raise SystemExit(0)", 1, "mine.py:Mine ends the program that runs it"),
+    ],
+)
+def test_what_a_module_prints_or_ends_is_kept_apart(
+    tmp_path: Path,
+    in_process: InProcess,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    status: int,
+    words: str,
+) -> None:
+    text = IN_PLACE.replace("        x *= ", f"        {line}\n        x = x * ")
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    arguments = ("check", "mine.py:Mine", "--channels", "8", "--only", "shape", "--json", "-")
+    assert in_process(*arguments, folder=tmp_path) == status
+    printed = capsys.readouterr()
+    assert words in printed.err
+    if status == 0:
+        assert json.loads(printed.out)["module"] == "mine.py:Mine"

@@ -8,7 +8,7 @@ from typing import Any
 import circulating as copies
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from foveate import create_attention
 from foveate.attention import MECHANISMS
@@ -163,3 +163,32 @@ def test_no_random_numbers_of_the_caller_are_used() -> None:
     torch.manual_seed(0)
     compare_with(copies.MyECA, "mine", "eca", {}, 64)
     assert torch.equal(torch.rand(1), expected)
+
+
+class AlmostSE(nn.Module):
+    """SE, but for one thing that shows on large maps, values or batches, or in gradients alone."""
+
+    def __init__(self, channels: int, twist: str) -> None:
+        super().__init__()
+        self.reduce, self.expand = nn.Linear(channels, channels // 16), nn.Linear(channels // 16, channels)
+        self.twist = twist
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = x[:, :, :9, :9] if self.twist == "window" else x
+        mean = seen.mean((2, 3))
+        if self.twist == "batch" and len(x) > 4:
+            mean = mean.mean(0, keepdim=True)
+        mean = mean.detach() if self.twist == "detached" else mean
+        hidden = torch.relu(self.reduce(mean))
+        logit = self.expand(hidden.clamp(max=6.0) if self.twist == "relu6" else hidden)
+        return x * torch.sigmoid(logit)[..., None, None]
+
+
+@pytest.mark.parametrize("twist", ["none", "window", "batch", "relu6", "detached"])
+def test_what_differs_seldom_is_not_the_same(twist: str) -> None:
+    record = compare_with(partial(AlmostSE, twist=twist), "mine", "se", {}, 64)
+    assert (record.verdict == "same") is (twist == "none"), record
+    if twist == "detached":
+        assert record.notes == (
+            "Their outputs are equal, and their gradients by the map are not: some part is detached.",
+        )
