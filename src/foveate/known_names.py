@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
+from foveate.references import Reference, is_reference, read_reference
+
 __all__ = [
     "GROUP",
     "MECHANISMS_TABLE",
@@ -25,6 +27,7 @@ __all__ = [
     "mechanism_names",
     "mechanism_options",
     "names_in_table",
+    "reference_of",
     "registered_names",
 ]
 
@@ -82,6 +85,18 @@ def registered_names() -> Mapping[str, str]:
         else:
             found[entry.name] = entry.value
     return MappingProxyType(found)
+
+
+def reference_of(name: str) -> Reference | None:
+    """Return where the class of a mechanism is that is not foveate's; None for any other name.
+
+    `name` is a reference itself, or a name that an installed package registers. Raises RequestError for a
+    malformed reference.
+    """
+    if is_reference(name):
+        return read_reference(name)
+    registered = registered_names().get(name)
+    return None if registered is None else read_reference(registered)
 
 
 def mechanism_options(name: str) -> Mapping[str, OptionDefault]:

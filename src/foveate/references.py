@@ -20,6 +20,7 @@ __all__ = [
     "EXAMPLE",
     "Reference",
     "Sources",
+    "class_name",
     "find_file",
     "is_reference",
     "read_reference",
@@ -82,6 +83,11 @@ class Sources:
 def is_reference(name: str) -> bool:
     """Return whether `name` is written as a reference: it has a colon."""
     return ":" in name
+
+
+def class_name(mechanism: str) -> str:
+    """Return the name of the class in the name of a mechanism: MyAttention of mine.py:MyAttention."""
+    return mechanism.rpartition(":")[2]
 
 
 def read_reference(text: str) -> Reference:

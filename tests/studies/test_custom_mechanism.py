@@ -17,25 +17,11 @@ from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.network import attach_candidate, build_network
 from foveate.studies.engine.run import Machine
-from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import read_candidate
 from foveate.studies.spec.study import StudySpec, make_study
+from noting import Notes
 
 CPU = Machine("cpu", threads=1)
-
-
-class Notes(Watch):
-    """Writes down what is said of the folder, and which runs are carried out."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.done: list[str] = []
-
-    def note(self, sentence: str) -> None:
-        self.notes.append(sentence)
-
-    def finished(self, run: str, *_: Any) -> None:
-        self.done.append(run)
 
 
 def study(bands: Path, attention: str | None, **settings: Any) -> StudySpec:

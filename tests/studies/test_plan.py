@@ -14,7 +14,7 @@ from foveate.report.plan.console import duration, plan_table
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.family import with_family
-from foveate.studies.engine.rehearsal import RunTimes
+from foveate.studies.engine.rehearsal import RunTimes, shortened
 from foveate.studies.engine.run import Machine
 from foveate.studies.plan import detectable, plan
 from foveate.studies.spec.study import StudySpec, make_study
@@ -170,3 +170,11 @@ def test_a_run_takes_its_epochs_its_test_and_the_rest() -> None:
 def test_a_loss_that_is_not_finite_is_found_by_the_plan(bands: Path, tmp_path: Path) -> None:
     with pytest.raises(WorkError, match="loss is not a finite number"):
         plan(study(bands, {"learning_rate": 1e30, "warmup_ratio": 0.0}), tmp_path, CPU)
+
+
+def test_controls_that_were_matched_are_not_matched_again(bands: Path, tmp_path: Path) -> None:
+    planned = plan(study(bands, control="parameters", attention="none,se"), tmp_path, CPU)
+    labels = [row.attention for row in planned.candidates]
+    assert labels[:2] == ["none", "se"]
+    assert len(labels) == 3
+    assert shortened(study(bands, control="latency"), jobs=1).control is None

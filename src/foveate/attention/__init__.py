@@ -26,7 +26,7 @@ from foveate.attention.simam import SimAM
 from foveate.attention.triplet import TripletAttention
 from foveate.calls import read_call
 from foveate.errors import RequestError, unknown_name
-from foveate.known_names import registered_names
+from foveate.known_names import reference_of, registered_names
 from foveate.names import meant
 from foveate.references import is_reference
 
@@ -90,10 +90,10 @@ def find_custom(name: str) -> CustomMechanism | None:
     It is mine.py:MyAttention, package.module:MyAttention, or a name that an installed package registers.
     Raises RequestError where the class cannot be imported (see `foveate.attention.custom`).
     """
-    if is_reference(name):
-        return load_custom(name)
-    registered = registered_names()
-    return replace(load_custom(registered[name]), name=name) if name in registered else None
+    if name in MECHANISMS or (reference := reference_of(name)) is None:
+        return None
+    found = load_custom(reference)
+    return found if is_reference(name) else replace(found, name=name)
 
 
 def mechanism_name(name: str) -> str:

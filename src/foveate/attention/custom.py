@@ -13,7 +13,7 @@ from torch import nn
 from foveate.attention.importing import import_reference, import_sources, in_its_lines
 from foveate.errors import RequestError, unknown_name
 from foveate.notation import listing
-from foveate.references import EXAMPLE, Reference, Sources, find_file, read_reference, read_sources
+from foveate.references import EXAMPLE, Reference, Sources, class_name, find_file, read_sources
 
 __all__ = ["CHANNELS", "CustomMechanism", "custom_mechanism", "load_custom", "load_sources"]
 
@@ -158,13 +158,12 @@ _loaded: dict[tuple[str, str], CustomMechanism] = {}
 """What was loaded, by its reference and the digest of its sources."""
 
 
-def load_custom(text: str) -> CustomMechanism:
-    """Return the class of mine.py:MyAttention, or package.module:MyAttention; this imports its file.
+def load_custom(reference: Reference) -> CustomMechanism:
+    """Return the class of `reference`; this imports its file.
 
     Raises RequestError where there is no such file or class, where it cannot be imported, or where it is no
     torch.nn.Module.
     """
-    reference = read_reference(text)
     sources = read_sources(reference)
     file = find_file(reference)
     key = f"{file}:{reference.name}", sources.digest
@@ -180,7 +179,7 @@ def load_sources(name: str, sources: Sources, folder: Path) -> CustomMechanism:
     Raises RequestError as `load_custom` does.
     """
     module = import_sources(name, folder, sources)
-    reference = Reference(str(folder / sources.main), name.rpartition(":")[2])
+    reference = Reference(str(folder / sources.main), class_name(name))
     return CustomMechanism(name, _find_class(module, reference), sources)
 
 

@@ -59,6 +59,7 @@ def check(
         from foveate.inspection.check.like.engine import compare_with
         from foveate.inspection.check.subject import factory_of
         from foveate.report.check.console import check_console, like_console
+        from foveate.studies.engine.run import Machine
 
     factory = factory_of(candidate.mechanism, **candidate.options)
     if builtin is not None:
@@ -75,7 +76,7 @@ def check(
             candidate.label,
             settings.channels,
             only=settings.only,
-            device=settings.torch_device(),
+            device=Machine(settings.device).torch_device,
             on_progress=on_progress,
         )
     console.print(check_console(record))

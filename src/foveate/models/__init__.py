@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from foveate.models.checkpoint.hub import from_pretrained, push_to_hub, save_pretrained
     from foveate.models.checkpoint.save_load import load, save
     from foveate.models.checkpoint.state_dicts import load_weights
-    from foveate.models.sites.attach import IdentityGate, attach, attached, detach
+    from foveate.models.sites.attach import attach, attached, detach
     from foveate.models.sites.capture import capture
     from foveate.models.sites.find import Site
+    from foveate.models.sites.gate import IdentityGate
     from foveate.models.sites.kernel_paths import SitePath, kernel_paths, set_path
 
 __all__ = [
@@ -45,7 +46,7 @@ __getattr__, __dir__ = lazy_names(
         "load": "foveate.models.checkpoint.save_load",
         "save": "foveate.models.checkpoint.save_load",
         "load_weights": "foveate.models.checkpoint.state_dicts",
-        "IdentityGate": "foveate.models.sites.attach",
+        "IdentityGate": "foveate.models.sites.gate",
         "attach": "foveate.models.sites.attach",
         "attached": "foveate.models.sites.attach",
         "detach": "foveate.models.sites.attach",

@@ -11,7 +11,8 @@ from foveate.evaluation.roofline import measure_bounds
 from foveate.evaluation.step import capture_graph, inference_step
 from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, milliseconds, take_turns
 from foveate.kernels import only_reference
-from foveate.models.sites.attach import IdentityGate, attached
+from foveate.models.sites.attach import attached
+from foveate.models.sites.gate import ungated
 from foveate.profiling.networks import Counted, Ready, count_candidate, make_ready, refusals
 from foveate.profiling.rows import Measured, make_row
 from foveate.profiling.spec import ProfileSpec
@@ -177,10 +178,7 @@ def _time_parts(
     """Time the parts of each mechanism on the reference path, run eagerly."""
     parts = {}
     for done, (label, made) in enumerate(ready.items()):
-        modules = [
-            module.mechanism if isinstance(module, IdentityGate) else module
-            for module in attached(made.network).values()
-        ]
+        modules = [ungated(module) for module in attached(made.network).values()]
         if modules:
             on_progress(f"timing the parts of {display_name(label)}", done, len(ready))
             step = inference_step(made.network, made.images)

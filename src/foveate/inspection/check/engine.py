@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from foveate.errors import RequestError, unknown_name
+from foveate.errors import RequestError
 from foveate.inspection.check import (
     copies,
     independence,
@@ -19,7 +19,7 @@ from foveate.inspection.check import (
     programs,
 )
 from foveate.inspection.check.figures import figures, figures_shape
-from foveate.inspection.check.promises import PROMISES
+from foveate.inspection.check.promises import PROMISES, check_names
 from foveate.inspection.check.subject import Broken, Factory, NotApplicable, Outcome, Subject, short
 from foveate.inspection.check.watch import watched
 from foveate.records.base import FORMAT
@@ -87,9 +87,7 @@ def check(
     Raises:
         RequestError: an unknown promise, or a module that cannot be built (unless a CUDA call is the reason).
     """
-    for name in only:
-        if name not in PROMISES:
-            raise RequestError(unknown_name("promise", name, PROMISES, show=len(PROMISES)))
+    check_names(only)
     device = torch.device(device)
     subjects = [Subject(factory, count, device) for count in sorted(set(channels))]
     for subject in subjects:

@@ -18,7 +18,7 @@ from foveate.inspection.check.subject import (
     written_input,
 )
 from foveate.inspection.check.watch import Mistake
-from foveate.models.sites.attach import IdentityGate
+from foveate.models.sites.gate import IdentityGate
 
 __all__ = [
     "checkpoint_fault",

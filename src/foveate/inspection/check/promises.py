@@ -1,12 +1,15 @@
 """The promises of the contract: what they say and what needs them. Imports neither torch nor pydantic."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from foveate.errors import RequestError, unknown_name
 
 if TYPE_CHECKING:
     from foveate.records.check import NeededFor
 
-__all__ = ["PROMISES", "Promise"]
+__all__ = ["PROMISES", "Promise", "check_names"]
 
 
 @dataclass(frozen=True)
@@ -48,3 +51,10 @@ PROMISES: dict[str, Promise] = {
     "parallel": Promise("two processes (DDP) share the mean gradient", "training", is_slow=True),
 }
 """In the order in which they are checked: what is fast and tells most comes first."""
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise RequestError for a name that is of no promise; the nearest, and all of them, are named."""
+    for name in names:
+        if name not in PROMISES:
+            raise RequestError(unknown_name("promise", name, PROMISES, show=len(PROMISES)))

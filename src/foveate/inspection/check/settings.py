@@ -5,17 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from foveate.errors import RequestError, unknown_name
-from foveate.inspection.check.promises import PROMISES
-from foveate.known_names import mechanism_options
+from foveate.errors import RequestError
+from foveate.inspection.check.promises import PROMISES, check_names
 from foveate.records.labels import BASELINE
 from foveate.studies.spec import completers
 from foveate.studies.spec.completers import several_of
 from foveate.training.machine import lightning_device
 
 if TYPE_CHECKING:
-    import torch
-
     from foveate.studies.spec.candidate import Candidate
 
 __all__ = ["CheckSettings", "read_module"]
@@ -44,23 +41,14 @@ class CheckSettings:
         for count in self.channels:
             if not 1 <= count <= MOST_CHANNELS:
                 raise RequestError(f"--channels {count}: expected numbers from 1 to {MOST_CHANNELS}")
-        for name in self.only:
-            if name not in PROMISES:
-                raise RequestError(unknown_name("promise", name, PROMISES, show=len(PROMISES)))
+        check_names(self.only)
         lightning_device(self.device)
-
-    def torch_device(self) -> "torch.device":
-        """Return the device; auto is a GPU where there is one."""
-        import torch
-
-        if self.device != "auto":
-            return torch.device(self.device)
-        return torch.accelerator.current_accelerator() or torch.device("cpu")
 
 
 def read_module(text: str) -> "Candidate":
     """Read the module of a command, a mechanism with its options; RequestError for what is no such."""
     from foveate.studies.spec.candidate import PLACEMENT, read_candidate
+    from foveate.studies.spec.options import unknown_option
 
     candidate = read_candidate(text)
     if candidate.name == BASELINE:
@@ -68,9 +56,6 @@ def read_module(text: str) -> "Candidate":
     placed = [key for key in PLACEMENT if key in candidate.model_fields_set]
     if placed:
         raise RequestError(f"{text} has {', '.join(placed)}: check looks at a module alone, without a place")
-    if not candidate.is_custom:
-        known = mechanism_options(candidate.name)
-        for option in candidate.options:
-            if option not in known:
-                raise RequestError(unknown_name(f"option of {candidate.name}", option, known))
+    if unknown := unknown_option(candidate):
+        raise RequestError(unknown)
     return candidate

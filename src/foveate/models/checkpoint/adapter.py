@@ -15,8 +15,9 @@ from foveate.models.checkpoint.base import Base
 from foveate.models.checkpoint.rebuild_check import first_difference
 from foveate.models.checkpoint.state_dicts import tensors_of
 from foveate.models.checkpoint.weight_files import read_weights
-from foveate.models.sites.attach import IdentityGate, Placement, attached
-from foveate.models.sites.forward_pass import timm_config
+from foveate.models.sites.attach import Placement, attached
+from foveate.models.sites.forward_pass import random_image, timm_config
+from foveate.models.sites.gate import ungated
 from foveate.models.sites.given import Built
 from foveate.models.sites.outputs import tensors_in
 from foveate.models.sites.own import removed_own
@@ -37,8 +38,7 @@ at least so much."""
 def check_settings(model: nn.Module) -> None:
     """Raise RequestError if attention in `model` is not what its class, with its options, builds again."""
     for path, module in attached(model).items():
-        inner = module.mechanism if isinstance(module, IdentityGate) else module
-        assert isinstance(inner, nn.Module)
+        inner = ungated(module)
         with torch.random.fork_rng(devices=[]):
             again = _build_again(_placement(module), inner)
         if difference := first_difference(inner, again):
@@ -108,12 +108,9 @@ def _without(tensors: Mapping[str, Tensor], kept: Iterable[str], removed: Sequen
 @torch.no_grad()
 def probe(model: nn.Module) -> list[float]:
     """Return a few values of the output of `model` for a fixed image; none where it takes no image."""
-    like = next((one for one in model.parameters() if one.is_floating_point()), torch.empty(0))
-    size = timm_config(model).get("input_size") or (3, 224, 224)
-    images = torch.rand(1, *size, generator=torch.Generator().manual_seed(0)).to(like.device, like.dtype)
     try:
         with evaluating(model):
-            values = tensors_in(model(images))[0]
+            values = tensors_in(model(random_image(model, timm_config(model).get("input_size"))))[0]
     except Exception:  # each network takes what it takes
         return []
     picked = values.flatten()[:: max(values.numel() // PROBED, 1)][:PROBED]

@@ -18,7 +18,7 @@ from foveate.files import write_text
 from foveate.known_names import registered_names
 from foveate.models.backbones.preprocessing import expect
 from foveate.notation import listing
-from foveate.references import Sources, is_reference
+from foveate.references import Sources, class_name, is_reference, read_reference
 
 __all__ = ["CustomClass", "find_custom_code", "read_kept_sources"]
 
@@ -51,8 +51,8 @@ def find_custom_code(
     found: dict[str, CustomMechanism] = {}
     refused = []
     for name in own:
-        if _class_name(name) in classes:
-            found[name] = replace(classes[_class_name(name)], name=name)
+        if class_name(name) in classes:
+            found[name] = replace(classes[class_name(name)], name=name)
         elif name in registered_names():
             registered = find_custom(name)
             assert registered is not None
@@ -75,12 +75,10 @@ def find_custom_code(
 
 def _by_name(given: CustomClass | Sequence[CustomClass] | None) -> dict[str, CustomMechanism]:
     several: list[Any] = [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
-    found = [load_custom(one) if isinstance(one, str) else custom_mechanism(one) for one in several]
-    return {_class_name(one.name): one for one in found}
-
-
-def _class_name(mechanism: str) -> str:
-    return mechanism.rpartition(":")[2]
+    found = [
+        load_custom(read_reference(one)) if isinstance(one, str) else custom_mechanism(one) for one in several
+    ]
+    return {class_name(one.name): one for one in found}
 
 
 def _unknown(name: str) -> str:

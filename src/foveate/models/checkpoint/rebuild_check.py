@@ -13,7 +13,7 @@ from foveate.models.checkpoint.attention_groups import custom_mechanisms, put_at
 from foveate.models.checkpoint.description import Description
 from foveate.models.checkpoint.rebuild import rebuild
 from foveate.models.checkpoint.state_dicts import fill, misfits, tensors_of
-from foveate.models.sites.forward_pass import input_channels
+from foveate.models.sites.forward_pass import random_image
 from foveate.models.sites.insertion import original_class
 from foveate.models.sites.outputs import tensors_in
 from foveate.models.sites.own import remove_own
@@ -53,19 +53,16 @@ def check_rebuild(
     if difference := first_difference(model, rebuilt) or misfits(rebuilt, tensors).in_words():
         raise RequestError(f"{what}: {difference}. {cure}")
     fill(rebuilt, tensors)
-    like = next(model.parameters(), torch.empty(0))
-    shape = (description.preprocessing or {}).get("input_size", (input_channels(model), 224, 224))
-    images = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0), device="cpu")
-    images = images.to(like.device, like.dtype)
+    images = random_image(model, (description.preprocessing or {}).get("input_size"))
     try:
         with evaluating(model):
             expected = tensors_in(model(images))
     except Exception as error:  # each network refuses in its own way
         raise RequestError(
-            f"{type(model).__name__} does not take an image (C, H, W) = {tuple(shape)}: {error}. Say what it "
-            "takes, as in preprocessing={'input_size': (C, H, W)}"
+            f"{type(model).__name__} does not take an image (C, H, W) = {tuple(images.shape[1:])}: {error}. "
+            "Say what it takes, as in preprocessing={'input_size': (C, H, W)}"
         ) from error
-    got = tensors_in(rebuilt.to(like.device).eval()(images))
+    got = tensors_in(rebuilt.to(images.device).eval()(images))
     if len(got) != len(expected) or not all(map(_equal, got, expected)):
         raise RequestError(f"{what}: its modules are the same, and it answers otherwise. {cure}")
 

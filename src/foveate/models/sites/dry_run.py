@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
-from foveate.models.sites.forward_pass import example_images, on_meta
+from foveate.models.sites.forward_pass import drop_forward_hooks, example_images, on_meta
 from foveate.models.sites.insertion import CHILD
-from foveate.torch_private import forward_hooks_of, tree_map_only
+from foveate.torch_private import tree_map_only
 
 __all__ = ["NotRunError", "measure_channels"]
 
@@ -66,9 +66,7 @@ def _measure(
     model: nn.Module, paths: Collection[str], example: Any, copied: Callable[[nn.Module], nn.Module]
 ) -> dict[str, int]:
     dry = copied(model).eval()
-    for module in dry.modules():  # whoever listens to the model does not hear of this
-        for hooks in forward_hooks_of(module):
-            hooks.clear()
+    drop_forward_hooks(dry)
     probes = {path: Probe() for path in paths}
     for path, probe in probes.items():
         owner = dry.get_submodule(path)

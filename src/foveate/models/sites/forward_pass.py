@@ -1,13 +1,22 @@
 """What a forward pass that only looks at a network needs: example images, and evaluation mode for a while."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["example_images", "input_channels", "on_meta", "timm_config"]
+from foveate.torch_private import forward_hooks_of
+
+__all__ = [
+    "drop_forward_hooks",
+    "example_images",
+    "input_channels",
+    "on_meta",
+    "random_image",
+    "timm_config",
+]
 
 SIZES = (224, 32)
 """Sides in pixels of the images that are tried where a network does not declare a size, in this order."""
@@ -36,6 +45,24 @@ def example_images(model: nn.Module) -> list[Tensor]:
         torch.zeros(1, input_channels(model), *size, dtype=like.dtype, device=like.device)
         for size in (*sizes, *((side, side) for side in SIZES))
     ]
+
+
+def random_image(model: nn.Module, size: Sequence[int] | None = None) -> Tensor:
+    """Return an image (1, C, H, W) in 0..1, the same each time, with the dtype and device of `model`.
+
+    `size` is (C, H, W), by default as many channels as `model` takes, at 224×224 pixels.
+    """
+    shape = (input_channels(model), 224, 224) if size is None else tuple(size)
+    like = next(model.parameters(), torch.empty(0))
+    image = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0), device="cpu")
+    return image.to(like.device, like.dtype)
+
+
+def drop_forward_hooks(copied: nn.Module) -> None:
+    """Remove the forward hooks of a copy: whoever listens to the network does not hear of it."""
+    for module in copied.modules():
+        for hooks in forward_hooks_of(module):
+            hooks.clear()
 
 
 def on_meta(model: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
+from foveate.models.sites.gate import ungated
 
 __all__ = ["WrongMapError", "check_maps", "try_map"]
 
@@ -37,8 +38,7 @@ def try_map(module: nn.Module, channels: int, called: str, path: str) -> None:
 def check_maps(attention: Mapping[str, nn.Module], called: str) -> None:
     """Let attention, by its path, raise WrongMapError for a wrong output; errors name it as `called`."""
     for path, module in attention.items():
-        mechanism = getattr(module, "mechanism", module)  # of an identity gate
-        mechanism.register_forward_hook(_checking(path.rpartition(".")[0], called))
+        ungated(module).register_forward_hook(_checking(path.rpartition(".")[0], called))
 
 
 def _checking(path: str, called: str) -> Callable[..., None]:

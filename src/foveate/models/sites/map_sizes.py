@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from foveate.errors import RequestError, first_line
 from foveate.models.sites.attach import Placement, attached, detach, insert_built
 from foveate.models.sites.find import Site
-from foveate.models.sites.forward_pass import input_channels
+from foveate.models.sites.forward_pass import drop_forward_hooks, input_channels
 from foveate.models.sites.patterns import paths_of
 from foveate.modes import evaluating
-from foveate.torch_private import forward_hooks_of
 
 __all__ = ["MapSize", "map_modules", "map_sizes"]
 
@@ -75,9 +74,7 @@ def map_modules(model: nn.Module, size: tuple[int, int]) -> dict[str, MapSize]:
 def _run(model: nn.Module, size: tuple[int, int], watch: Callable[[nn.Module], None]) -> None:
     """Run a copy of `model`, with the hooks that `watch` installs, on one image of zeros."""
     dry = copy.deepcopy(model)
-    for module in dry.modules():
-        for hooks in forward_hooks_of(module):
-            hooks.clear()
+    drop_forward_hooks(dry)
     watch(dry)
     like = next(dry.parameters(), torch.empty(0))
     image = torch.zeros(1, input_channels(dry), *size, dtype=like.dtype, device=like.device)

@@ -1,9 +1,9 @@
 """The source code of the mechanisms of a study that are a person's own."""
 
 from foveate.errors import RequestError
-from foveate.known_names import registered_names
+from foveate.known_names import reference_of
 from foveate.records.study import CustomSource
-from foveate.references import read_reference, read_sources
+from foveate.references import read_sources
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
 
@@ -21,8 +21,9 @@ def custom_sources(study: StudySpec) -> tuple[CustomSource, ...]:
 
 
 def _source(candidate: Candidate) -> CustomSource:
-    place = registered_names().get(candidate.name, candidate.mechanism)
-    sources = read_sources(read_reference(place))
+    reference = reference_of(candidate.mechanism)
+    assert reference is not None
+    sources = read_sources(reference)
     if sources.digest != candidate.source:
         raise RequestError(
             f"the source of {candidate.name} was changed while the command started: give it again"

@@ -83,10 +83,13 @@ class _Rehearsed:
 
 
 def shortened(study: StudySpec, jobs: int) -> StudySpec:
-    """Return the study to rehearse in place of `study`: few epochs, and the seeds that `jobs` need."""
+    """Return the study to rehearse in place of `study`: few epochs, and the seeds that `jobs` need.
+
+    Its controls are among its candidates already, and are not matched again.
+    """
     seeds = study.seeds[: -(-jobs // len(study.attention))]
     recipe = study.recipe.model_copy(update={"epochs": EPOCHS, "patience": None})
-    return study.model_copy(update={"seeds": seeds, "recipe": recipe})
+    return study.model_copy(update={"seeds": seeds, "recipe": recipe, "control": None})
 
 
 def rehearse(

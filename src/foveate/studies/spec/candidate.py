@@ -17,10 +17,10 @@ from pydantic import (
 
 from foveate.calls import read_call, shown
 from foveate.errors import RequestError, unknown_name
-from foveate.known_names import mechanism_names, registered_names
+from foveate.known_names import mechanism_names, reference_of, registered_names
 from foveate.names import meant
 from foveate.records.labels import BASELINE
-from foveate.references import EXAMPLE, find_file, is_reference, read_reference, read_sources
+from foveate.references import EXAMPLE, class_name, find_file, is_reference, read_sources
 from foveate.training.recipe import Number, Whole
 
 __all__ = [
@@ -87,7 +87,7 @@ class Candidate(BaseModel):
     @property
     def mechanism(self) -> str:
         """What `foveate.attach` takes: the name, or the reference to the class with the path of its file."""
-        return self.name if self.path is None else f"{self.path}:{self.name.rpartition(':')[2]}"
+        return self.name if self.path is None else f"{self.path}:{class_name(self.name)}"
 
     @property
     def is_custom(self) -> bool:
@@ -174,21 +174,20 @@ def read_candidate(item: Any, *, identity_init: bool = False) -> Candidate:
 
 def _read_name(name: str) -> tuple[str, dict[str, str | None]]:
     """Return a mechanism's name, and the fields of one that is a person's own; the file is read for that."""
-    if is_reference(name):
-        reference = read_reference(name)
-        path = str(find_file(reference)) if reference.is_file else None
-        return reference.short, {"path": path, "source": read_sources(reference).digest}
     if name.lower() in ALSO_BASELINE:
         return BASELINE, {}
     name = meant(name, mechanism_names())
     if name in mechanism_names():
         return name, {}
-    if name not in registered_names():
+    reference = reference_of(name)
+    if reference is None:
         raise RequestError(
             unknown_name("attention", name, [BASELINE, *mechanism_names(), *registered_names()])
             + f" A class of your own is named with its file: {EXAMPLE}"
         )
-    return name, {"source": read_sources(read_reference(registered_names()[name])).digest}
+    path = str(find_file(reference)) if reference.is_file else None
+    own = {"path": path, "source": read_sources(reference).digest}
+    return (reference.short if is_reference(name) else name), own
 
 
 def make_candidate(given: str, **fields: Any) -> Candidate:
