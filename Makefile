@@ -44,7 +44,7 @@ lock: $(READY)  ## resolve pyproject.toml anew
 
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "foveate needs Python 3.11 or newer: make PYTHON=python3.11")'
-	@echo "Setting up $(VENV): 15 s with a warm cache of packages, several minutes on a first download …"
+	@echo "Setting up $(VENV): 15 s with a warm cache of packages; a first download fetches some GB …"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
