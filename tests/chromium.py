@@ -56,7 +56,8 @@ def install(
     if planned is None:
         return f"No Chromium, and it cannot be installed here (apt-get, as root or by sudo): {without}."
     print(
-        "Installing Chromium by apt-get for the tests that open pages: 81 MB, and what it needs (7 s from a near mirror) …",
+        "Installing Chromium by apt-get for the tests that open pages: "
+        "81 MB, and what it needs (7 s from a near mirror) …",
         flush=True,
     )
     for command, seconds in zip(planned, (UPDATE_SECONDS, INSTALL_SECONDS), strict=True):
