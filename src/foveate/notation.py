@@ -46,9 +46,9 @@ def p_value(p: float | None) -> str:
 
 
 def chance(probability: float) -> str:
-    """Write a probability in whole per cent, without the sign: "97", "> 99", "< 1"."""
+    """Write a probability in whole per cent, without the sign: "97", "over 99", "under 1"."""
     percent = 100 * probability
-    return "> 99" if percent > 99.5 else "< 1" if percent < 0.5 else f"{percent:.0f}"
+    return "over 99" if percent > 99.5 else "under 1" if percent < 0.5 else f"{percent:.0f}"
 
 
 def magnitude(value: float | None) -> str:

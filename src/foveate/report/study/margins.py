@@ -75,9 +75,10 @@ def chance_sentence(test: Comparison) -> str:
     if found is None:
         return ""
     low, high = map(chance, found.ci95)
+    interval = f" (95 % interval {low} to {high} %)" if low != high else ""
     return (
         f" With a new seed it would beat {name_in_sentence(test.a)} with an estimated chance of "
-        f"{chance(found.probability)} % (95 % interval {low} to {high} %)."
+        f"{chance(found.probability)} %{interval}."
     )
 
 
