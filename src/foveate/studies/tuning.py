@@ -19,10 +19,10 @@ from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec
 from foveate.studies.spec.tuning import tuned_candidate, tuned_options
-from foveate.studies.tuning_trials import TrialSpec, plan_trials, run_trials
+from foveate.studies.tuning_trials import TrialSpec, find_trial, plan_trials, run_trials
 from foveate.tasks import find_task
 
-__all__ = ["begin_tuning", "tune", "untuned"]
+__all__ = ["begin_tuning", "trials_left", "tune"]
 
 
 def tune(study: StudySpec, data: Data, out: Path, machine: Machine, jobs: int, watch: Watch) -> StudySpec:
@@ -77,17 +77,36 @@ def _recorded(study: StudySpec, there: StudyRecord | None) -> tuple[TunedCandida
     )
 
 
-def untuned(study: StudySpec) -> list[Candidate]:
+def _untuned(study: StudySpec) -> list[Candidate]:
     """Return the candidates that have had no trials."""
     assert study.tuning is not None
     return [one for one in study.attention if study.tuning.of(one.label) is None]
+
+
+def trials_left(study: StudySpec, data: Data, out: Path) -> list[list[TrialSpec]]:
+    """Return the trials that have not ended: those of the mechanisms, and then those of their controls."""
+    if study.tuning is None:
+        return []
+    controls = {control.label for control in study.design.controls}
+    stages: list[list[Candidate]] = [[], []]
+    for one in _untuned(study):
+        stages[one.label in controls].append(one)
+    return [
+        [
+            trial
+            for trial in plan_trials(study, study.tuning, stage, data.fingerprint)
+            if find_trial(trial, out) is None
+        ]
+        for stage in stages
+        if stage
+    ]
 
 
 def _tune_candidates(
     study: StudySpec, data: Data, out: Path, machine: Machine, jobs: int, watch: Watch
 ) -> StudySpec:
     """Carry out the trials of the candidates that have had none, and return the study with their values."""
-    tuning, waiting = study.tuning, untuned(study)
+    tuning, waiting = study.tuning, _untuned(study)
     assert tuning is not None
     assert study.tune is not None
     if not waiting:

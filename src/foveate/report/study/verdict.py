@@ -78,9 +78,10 @@ def _reservations(summary: Summary) -> list[str]:
             f"Latencies were measured on a busy machine, and are rough: {summary.noise[0]}. Give the command "
             "again when nothing else runs: they are measured anew."
         )
+    tuned = ", with learning rate and weight decay tuned for each candidate" if study.tuning else ""
     sentences.append(
-        f"This speaks for {study.backbone} on {study.data.name} under this recipe. The intervals tell of "
-        f"chance between seeds, not of chance in the choice of the {study.data.test} test images."
+        f"This speaks for {study.backbone} on {study.data.name} under this recipe{tuned}. The intervals tell "
+        f"of chance between seeds, not of chance in the choice of the {study.data.test} test images."
     )
     return sentences
 

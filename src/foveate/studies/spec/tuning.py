@@ -124,11 +124,14 @@ def _takers(option: str, candidates: Sequence[Candidate]) -> list[Candidate]:
     having = [one for one in candidates if option in _options_of(one)]
     if not having:
         known = dict.fromkeys(name for one in candidates for name in _options_of(one))
-        raise RequestError(unknown_name("option of the candidates, for tune_option,", option, known))
+        raise RequestError(unknown_name("tune_option", option, known))
     takers = [one for one in having if not _gives(one, option)]
     if not takers:
-        names = listing([one.label for one in having])
-        raise RequestError(f"tune_option {option}: {names} give a value of it, which stays: leave one out")
+        named = listing([one.label for one in having])
+        raise RequestError(
+            f"tune_option {option}: all mechanisms that have it give a value, which stays ({named}): leave "
+            "out the option, or the value"
+        )
     return takers
 
 
