@@ -49,9 +49,7 @@ def trials_on_disk(out: Path) -> list[tuple[str, dict[str, Any], dict[str, Any],
         spec = json.loads((path.parent / "spec.json").read_text())
         assert spec["seed"] == 1000
         attention = spec["attention"]
-        found.append(
-            (attention["name"], attention["options"], spec["recipe"], json.loads(path.read_text()))
-        )
+        found.append((attention["name"], attention["options"], spec["recipe"], json.loads(path.read_text())))
     return found
 
 
@@ -214,7 +212,9 @@ def test_a_plan_counts_the_trials(bands: Path, tmp_path: Path) -> None:
     assert (planned.trials, planned.runs) == (6, 4)
     assert [row.trials_left for row in planned.candidates] == [3, 3]
     assert all(0 < (row.trial_seconds or 0) <= row.run_seconds for row in planned.candidates)
-    assert planned.tuning_seconds == pytest.approx(sum(3 * (row.trial_seconds or 0) for row in planned.candidates))
+    assert planned.tuning_seconds == pytest.approx(
+        sum(3 * (row.trial_seconds or 0) for row in planned.candidates)
+    )
     assert planned.other_seconds is not None
     assert planned.total_seconds == pytest.approx(
         planned.seconds + planned.tuning_seconds + planned.other_seconds.total

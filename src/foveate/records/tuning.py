@@ -22,8 +22,8 @@ class Proposal(WholeRecord):
             proposal has none: it is the recipe's own values, and each mechanism as it was given.
     """
 
-    learning_rate: Number
-    weight_decay: Number
+    learning_rate: Annotated[Number, Field(gt=0)]
+    weight_decay: Annotated[Number, Field(ge=0)]
     options: dict[Text, Text] = Field(default_factory=dict)
 
 

@@ -57,7 +57,7 @@ def tuning_table(summary: Summary) -> Table | None:
 
 def _value_cell(tuning: Tuning, one: TunedCandidate, key: str) -> Cell:
     value, own = (getattr(tuning.proposals[number], key) for number in (one.chosen, 0))
-    factor = OWN if value == own else f"× {decimals(value / own, 2)}"
+    factor = OWN if value == own or not own else f"× {decimals(value / own, 2)}"
     edge = _edge(tuning, one, key)
     return Cell(f"{value:g}", f"{factor}, the {edge} tried" if edge else factor)
 
@@ -131,7 +131,9 @@ def _option_sentences(tuning: Tuning) -> list[str]:
         had = [name_in_sentence(one.label) for one in tuning.candidates if option in one.options]
         others = [name_in_sentence(one.label) for one in tuning.candidates if option not in one.options]
         without = (
-            f"; {listing(others)} did not get it: no such option, or a value of its own" if others else ""
+            f"; {listing(others)} did not get it, having no such option or a given value of it"
+            if others
+            else ""
         )
         sentences.append(
             f"The option {option} was tried as {listing(list(values))}"
