@@ -5,7 +5,7 @@ from pathlib import Path
 
 from foveate.data import Data
 from foveate.errors import WorkError
-from foveate.notation import listing
+from foveate.notation import count, listing
 from foveate.records.labels import display_name
 from foveate.records.metric import Metric
 from foveate.records.study import StudyRecord
@@ -112,6 +112,10 @@ def _tune_candidates(
     if not waiting:
         return study
     trials = plan_trials(study, tuning, waiting, data.fingerprint)
+    watch.note(
+        f"First the trials: {len(tuning.proposals)} for each of {count(len(waiting), 'candidate')}, judged on "
+        f"the validation part of seed {tuning.seed}."
+    )
     ended = run_trials(trials, data, out, machine, jobs, watch)
     if all(_value(one) is None for one in ended.values()):
         first = next(iter(ended.values()))
