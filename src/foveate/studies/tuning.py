@@ -113,8 +113,8 @@ def _tune_candidates(
         return study
     trials = plan_trials(study, tuning, waiting, data.fingerprint)
     watch.note(
-        f"First the trials: {len(tuning.proposals)} for each of {count(len(waiting), 'candidate')}, judged on "
-        f"the validation part of seed {tuning.seed}."
+        f"First the trials: {len(tuning.proposals)} for each of {count(len(waiting), 'candidate')}, judged "
+        f"on the validation part of seed {tuning.seed}."
     )
     ended = run_trials(trials, data, out, machine, jobs, watch)
     if all(_value(one) is None for one in ended.values()):
