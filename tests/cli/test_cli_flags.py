@@ -39,9 +39,9 @@ from foveate.training.recipe_keys import RECIPE_KEYS
 EXAMINATION = "--out --device --threads --trust-code --json"
 STUDY = (
     "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
-    "--train-fraction --image-column --label-column --adjust --family --control --grow --recipe --epochs "
-    "--batch-size --learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
-    "--against --out --json"
+    "--train-fraction --image-column --label-column --adjust --family --control --grow --tune --tune-option "
+    "--recipe --epochs --batch-size --learning-rate --lr --precision --set --jobs -j --device --threads "
+    "--workers --log --against --out --json"
 )
 FLAGS = {
     "compare": f"--attention --backbones {STUDY}",

@@ -33,6 +33,7 @@ from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
+from foveate.studies.tuning import tune
 from foveate.tasks import find_task
 from foveate.version import __version__
 
@@ -68,6 +69,7 @@ def compare(
     data = data or open_study(study, out, machine, watch)
     with sole_user(out):
         torch.set_num_threads(machine.threads * jobs)
+        study = tune(study, data, out, machine, jobs, watch)
         begun = begin_study(study, data, out, machine, command, watch)
         runs, record = begun.runs, begun.record
         task = find_task(study.task).record
@@ -196,6 +198,8 @@ def _describe(
     )
     if study.pretrained:
         record = record.model_copy(update={"start": describe_start(study)})
+    if study.tuning:
+        record = record.model_copy(update={"tuning": study.tuning})
     if sources := custom_sources(study):
         record = record.model_copy(update={"sources": sources})
     if own := find_own_attention(study):

@@ -14,6 +14,7 @@ from foveate.report.study.populations import metrics_table, population_sentences
 from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import family_sentence, results_table, tests_table, training_table
+from foveate.report.study.tuning import tuning_cautions, tuning_sentences, tuning_table
 from foveate.report.study.undertraining import guessing_sentence
 
 __all__ = ["render_page"]
@@ -48,6 +49,8 @@ def render_page(
         values=values_table(summary),
         search=search_table(summary),
         search_sentences=search_sentences(summary),
+        tuning=tuning_table(summary),
+        tuning_sentences=[*tuning_sentences(summary), *tuning_cautions(summary)],
         training=training_table(summary),
         paired=paired_sentence(paired_latencies(summary.rows)),
         measured=measured_with(summary.cost, summary.noise),

@@ -188,6 +188,7 @@ class Summary:
                 },
                 **({"start": study["start"]} if self.study.start else {}),
                 **({"own_attention": study["own_attention"]} if self.study.own_attention else {}),
+                **({"tuning": study["tuning"]} if self.study.tuning else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],

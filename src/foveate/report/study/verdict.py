@@ -85,8 +85,9 @@ def _reservations(summary: Summary) -> list[str]:
             f"Latencies were measured on a busy machine, and are rough: {summary.noise[0]}. Give the command "
             "again when nothing else runs: they are measured anew."
         )
+    tuned = ", with learning rate and weight decay tuned for each candidate" if study.tuning else ""
     sentences.append(
-        f"This speaks for {study.backbone} on {study.data.name} under this recipe. "
+        f"This speaks for {study.backbone} on {study.data.name} under this recipe{tuned}. "
         f"{population_sentence(summary)}"
     )
     return sentences
