@@ -153,7 +153,7 @@ def _test(pairs: Sequence[_Pair], margin: float) -> _Test:
         score = pairs[0].score
         over_images = equivalent_over_images(score.lost, score.gained, images, margin)
         return _Test(accuracy, over_images, _sign_test(score), "images", images)
-    differences = [b - a for a, b in zip(before, after, strict=True)]
+    differences = [(pair.score.gained - pair.score.lost) / pair.images for pair in pairs]
     over_seeds = equivalent_within(differences, margin, resolution=1 / images)
     return _Test(accuracy, over_seeds, paired_test(before, after, SHARE).p, "seeds", len(pairs))
 
