@@ -1,6 +1,5 @@
 """The gates of trained networks are replaced on real images; the record resumes."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from foveate.inspection.settings import OtherImages
 from foveate.models.sites.gates import Gate, recorded_gates
 from foveate.records.environment import Environment
 from foveate.records.files import read_record
-from foveate.records.gates import GateRow, GatesRecord, Replacement
+from foveate.records.gates import GatesRecord, Replacement
 
 test_images.__test__ = False  # type: ignore[attr-defined]
 CLASSES = ("dark", "light")
@@ -237,10 +236,3 @@ def test_settings_without_an_effect_are_refused(gates, maps, said):
     with pytest.raises(RequestError, match=said):
         GateSettings(**gates).check(ExplainSettings(**maps))
     GateSettings(gates=True).check(ExplainSettings(limit=5))
-
-
-def test_a_record_is_written_as_it_was_read(networks, images, tmp_path):
-    Run([networks["se"]], tmp_path, images, limit=4)
-    content = json.loads((tmp_path / "gates.json").read_text())
-    assert GateRow.model_validate(content["rows"][0]).to_json() == content["rows"][0]
-    assert GatesRecord.model_validate(content).to_json() == content

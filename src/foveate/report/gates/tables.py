@@ -155,8 +155,14 @@ def gate_numbers(record: GatesRecord) -> Iterator[dict[str, object]]:
                 **scores,
                 **{kind.value: score and score.accuracy for kind, score in replaced.items()},
             }
-        together = {kind.value: row.together[kind].accuracy for kind in REPLACED if kind in row.together}
         nothing = dict.fromkeys(
             ("factor", "mean", "between_images", "share", "channel_share", "spatial_share")
         )
-        yield {**network, "site": "all", **nothing, **dict.fromkeys(REPLACED), **scores, **together}
+        together = {kind: row.together.get(kind) for kind in REPLACED}
+        yield {
+            **network,
+            "site": "all",
+            **nothing,
+            **scores,
+            **{kind.value: score and score.accuracy for kind, score in together.items()},
+        }
