@@ -85,8 +85,8 @@ def test_the_finding_counts_constant_reacting_and_inconclusive_gates():
         "gate lies between images."
     )
     assert said[1].startswith(
-        "Measured on 2,000 of the 5,000 test images of small; the means are over 102 validation images of a "
-        "network, none of them a test image."
+        "Measured on 2,000 of the 5,000 test images of small; the means are over 102 validation images of "
+        "each network, none of them a test image."
     )
     assert len(said) == 2
 

@@ -10,7 +10,7 @@ from foveate.evaluation.gate_statistics import GateStatistics
 from foveate.inspection.assessment import Assessment, assessment, examined_networks
 from foveate.inspection.examine import Work
 from foveate.inspection.explain.settings import ExplainSettings
-from foveate.inspection.gates.images import ChosenImages, mean_images, test_images
+from foveate.inspection.gates.images import ChosenImages, answered_images, mean_images
 from foveate.inspection.gates.measure import Measured, collect_statistics, measure_replacements
 from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.settings import OtherImages
@@ -58,7 +58,7 @@ def examine_gates(work: Work, settings: GateSettings, maps: ExplainSettings, oth
             "attention, and so no gates: give networks that foveate put attention into"
         )
     data = open_images(work.trained, others.data, **others.columns)
-    images = test_images(data, maps.limit)
+    images = answered_images(data, maps.limit)
     begun = GatesRecord(
         format=FORMAT,
         foveate=__version__,

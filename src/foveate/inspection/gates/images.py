@@ -12,7 +12,7 @@ from foveate.errors import RequestError
 from foveate.inspection.trained import Trained
 from foveate.studies.engine.fingerprints import under
 
-__all__ = ["ChosenImages", "mean_images", "test_images"]
+__all__ = ["ChosenImages", "answered_images", "mean_images"]
 
 ORDER_SEED = 0
 """Of the order of the test images, by which each image gets the gate of another one at random."""
@@ -41,7 +41,7 @@ class ChosenImages:
         return seen(canvases, self.image_size), labels
 
 
-def test_images(data: Data, limit: int) -> ChosenImages:
+def answered_images(data: Data, limit: int) -> ChosenImages:
     """Choose at most `limit` test images, spread over the classes, in a random order that never changes."""
     rows = spread(data.test.labels, limit)
     return ChosenImages(

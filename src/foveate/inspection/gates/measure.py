@@ -1,7 +1,7 @@
 """What one network answers with its gates as they are, with a mean in their place, and with others' gates."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -106,10 +106,10 @@ def measure_replacements(
             right = logits.argmax(dim=1) == labels
             clean.add(right, right)
             for (gate, kind), tally in tallies.items():
-                with _replaced(network, {gate: means[gate]}, kind):
+                with _replaced(network, {gate: means[gate]}, kind, some.device):
                     tally.add(right, network(some).argmax(dim=1) == labels)
             for kind, tally in together.items():
-                with _replaced(network, means, kind):
+                with _replaced(network, means, kind, some.device):
                     tally.add(right, network(some).argmax(dim=1) == labels)
             on_share((done + 1) / len(batches))
     return Measured(
@@ -122,12 +122,16 @@ def measure_replacements(
 
 
 @contextmanager
-def _replaced(network: nn.Module, means: Mapping[Gate, GateMeans], kind: Replacement) -> Iterator[None]:
+def _replaced(
+    network: nn.Module, means: Mapping[Gate, GateMeans], kind: Replacement, device: torch.device
+) -> Iterator[None]:
     if kind is Replacement.SWAPPED:
         change = swapped_gates(network, [*means])
     else:
-        change = constant_gates(network, {gate: _constant(one, kind) for gate, one in means.items()})
-    with change if means else nullcontext():
+        change = constant_gates(
+            network, {gate: _constant(one, kind).to(device) for gate, one in means.items()}
+        )
+    with change:
         yield
 
 

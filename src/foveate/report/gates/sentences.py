@@ -25,10 +25,10 @@ def gates_sentences(summary: GatesSummary) -> list[str]:
     averaged = listing([f"{images:,} {part} images" for part, images in summary.mean_images.items()])
     sentences = [_finding(row, summary.margin) for row in summary.rows]
     sentences.append(
-        f"Measured on {summary.data.about}; the means are over {averaged} of a network, none of them a test "
-        f"image. A gate counts as a constant where accuracy with its mean over images in its place is shown "
-        f"to lie within {margin_in_words(summary.margin)} of that with the gate: there the 90 % interval, "
-        "adjusted for the gates of the mechanism (Holm), lies within that margin."
+        f"Measured on {summary.data.about}; the means are over {averaged} of each network, none of them a "
+        "test image. A gate counts as a constant where accuracy with its mean over images in its place is "
+        f"shown to lie within {margin_in_words(summary.margin)} of that with the gate, by two one-sided "
+        "tests that are adjusted for the gates of the mechanism (Holm). The 90 % intervals are not adjusted."
     )
     if alone := [row.attention for row in summary.rows if row.runs == 1]:
         sentences.append(

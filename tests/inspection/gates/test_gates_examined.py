@@ -16,7 +16,7 @@ from foveate.inspection.examine import Work
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.gates.engine import examine_gates
-from foveate.inspection.gates.images import mean_images, test_images
+from foveate.inspection.gates.images import answered_images, mean_images
 from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.settings import OtherImages
 from foveate.models.sites.gates import Gate, recorded_gates
@@ -24,7 +24,6 @@ from foveate.records.environment import Environment
 from foveate.records.files import read_record
 from foveate.records.gates import GatesRecord, Replacement
 
-test_images.__test__ = False  # type: ignore[attr-defined]
 CLASSES = ("dark", "light")
 
 
@@ -210,13 +209,13 @@ def test_the_means_of_a_run_are_over_the_images_that_it_was_validated_on(trained
 
 def test_test_images_are_in_a_random_order_that_stays_in_batches_of_two_or_more(images):
     data = load_data(str(images))
-    chosen = test_images(data, 1000)
+    chosen = answered_images(data, 1000)
     assert sorted(chosen.rows) == list(range(40))
     assert list(chosen.rows) != list(range(40))
-    assert list(chosen.rows) == list(test_images(data, 1000).rows)
-    assert [len(rows) for rows in test_images(data, 3).batches(2)] == [3]
+    assert list(chosen.rows) == list(answered_images(data, 1000).rows)
+    assert [len(rows) for rows in answered_images(data, 3).batches(2)] == [3]
     assert [len(rows) for rows in chosen.batches(39)] == [20, 20]
-    assert [len(rows) for rows in test_images(data, 1).batches(50)] == [1]
+    assert [len(rows) for rows in answered_images(data, 1).batches(50)] == [1]
 
 
 @pytest.mark.parametrize(
