@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from foveate.evaluation.comparisons import Comparison, make_comparison
 from foveate.evaluation.guessing import Guessing
 from foveate.evaluation.statistics import Anova, Description, PairedTest
+from foveate.evaluation.trajectories import Trajectory
 from foveate.records.base import FORMAT, JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.design import PlannedPair
@@ -25,6 +26,7 @@ ANOVA = TypeAdapter(Anova | None)
 CHANGE = TypeAdapter(ClassChange)
 PRINTED = TypeAdapter(PrintedFigures)
 GUESSING = TypeAdapter(Guessing | None)
+TRAJECTORY = TypeAdapter(Trajectory)
 
 
 def summary_from_json(content: JsonObject) -> Summary:
@@ -47,6 +49,9 @@ def summary_from_json(content: JsonObject) -> Summary:
         missing=tuple(content["missing"]),
         report=Path(content.get("report", "")),
         verdict=tuple(content["verdict"]),
+        trajectories={
+            one["attention"]: TRAJECTORY.validate_python(one) for one in content.get("trajectories", ())
+        },
         guessing=GUESSING.validate_python(content.get("guessing")),
         against=_printed(content["against"]) if "against" in content else None,
     )

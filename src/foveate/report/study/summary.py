@@ -1,11 +1,13 @@
 """The summary of a study: what every table, figure and sentence is made from, and what `--json` gives."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.guessing import Guessing
 from foveate.evaluation.statistics import Anova, Description
+from foveate.evaluation.trajectories import Trajectory
 from foveate.records.base import JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
@@ -106,6 +108,7 @@ class Summary:
         against: the figures of an article that were asked for.
         guessing: what guessing gets on the test part of a classification.
         asked: number of runs that the study asks for.
+        trajectories: the gain over the baseline by epoch, by the label of the candidate.
     """
 
     study: StudyDescription
@@ -125,6 +128,7 @@ class Summary:
     against: PrintedFigures | None = None
     guessing: Guessing | None = None
     asked: int = 0
+    trajectories: Mapping[str, Trajectory] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -181,6 +185,9 @@ class Summary:
             "detectable_difference": self.detectable_difference,
             "class_changes": [change.to_json() for change in self.class_changes],
             "untested_classes": list(self.untested_classes),
+            "trajectories": [
+                {"attention": label, **one.to_json()} for label, one in self.trajectories.items()
+            ],
             "missing": list(self.missing),
             "report": str(self.report),
             "verdict": list(self.verdict),

@@ -11,6 +11,7 @@ from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.metric import Metric
 from foveate.report.core.notation import contrast_name
 from foveate.report.study.evidence import evidence, largest, limits, price
+from foveate.report.study.paying import so_far_sentences
 from foveate.report.study.summary import Price, Summary, SummaryRow
 from foveate.report.study.undertraining import chance_sentences, improvement_sentences
 
@@ -36,8 +37,9 @@ def verdict(summary: Summary) -> list[str]:
     return [
         headline,
         *chance_sentences(summary),
-        *findings,
         *improvement_sentences(summary),
+        *findings,
+        *so_far_sentences(summary),
         *(_control(summary, control) for control in summary.study.design.controls),
         *_reservations(summary),
     ]
