@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from foveate.evaluation.significance import Outcome
-from foveate.evaluation.training_end import Pace
+from foveate.evaluation.training_end import Movement, Pace
 from foveate.evaluation.trajectories import Course, Stretch, Trajectory
 from foveate.notation import NOTHING, count, decimals
 from foveate.records.labels import BASELINE, display_name
@@ -158,6 +158,8 @@ def _sentence(name: str, one: Trajectory, metric: Metric) -> str:
 def _movement(one: Trajectory, metric: Metric) -> str:
     if one.pace is None:
         return ", and with one epoch there is no course"
+    if one.movement is Movement.UNTESTED:
+        return f", and {_over(one.pace, one)} it changes by the same in each seed: no spread to test against"
     if one.course in (Course.GAINING, Course.CATCHING_UP):
         moves = "grows"
     elif one.course in (Course.LOSING, Course.FALLING_BACK):

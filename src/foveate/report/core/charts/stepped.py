@@ -54,13 +54,17 @@ def stepped_figure(
         )
         for step in steps
     ]
-    tips = [alt.Tooltip("epochs:N"), *axis.tips(axis.name, "low", "high")]
+    tips = [alt.Tooltip("epochs:N"), *axis.tips(axis.name)]
     base = chart_of(boxes).encode(x=x, x2="end:Q", tooltip=tips)
     points = [{"epoch": epoch, axis.name: _rounded(axis, value)} for epoch, value in line]
     layers = [
         base.transform_filter("isValid(datum.low)")
         .mark_rect(color=colour, opacity=0.18, clip=True)
-        .encode(y=alt.Y("low:Q", scale=scale, title=axis.title), y2="high:Q"),
+        .encode(
+            y=alt.Y("low:Q", scale=scale, title=axis.title),
+            y2="high:Q",
+            tooltip=[*tips, *axis.tips("low", "high")],
+        ),
         chart_of([{}]).mark_rule(stroke={"expr": "quiet"}).encode(y=alt.datum(0)),
         chart_of(points)
         .mark_line(color=colour, strokeWidth=1, opacity=0.7, clip=True)
