@@ -49,9 +49,7 @@ def summary_from_json(content: JsonObject) -> Summary:
         missing=tuple(content["missing"]),
         report=Path(content.get("report", "")),
         verdict=tuple(content["verdict"]),
-        trajectories={
-            one["attention"]: TRAJECTORY.validate_python(one) for one in content.get("trajectories", ())
-        },
+        trajectories=_trajectories(content["trajectories"]) if "trajectories" in content else None,
         guessing=GUESSING.validate_python(content.get("guessing")),
         against=_printed(content["against"]) if "against" in content else None,
     )
@@ -88,6 +86,10 @@ def _comparison(test: JsonObject, study: StudyDescription) -> Comparison:
 def _class_change(change: JsonObject) -> ClassChange:
     names = {"name": change["class"], "baseline": change["plain"], "is_significant": change["shown"]}
     return CHANGE.validate_python({**change, **names})
+
+
+def _trajectories(given: list[JsonObject]) -> dict[str, Trajectory]:
+    return {one["attention"]: TRAJECTORY.validate_python(one) for one in given}
 
 
 def _printed(against: JsonObject) -> PrintedFigures:

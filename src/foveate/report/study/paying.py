@@ -40,6 +40,8 @@ SO_FAR = {
 
 def paying_sentences(summary: Summary) -> list[str]:
     """Say of each candidate from when it is ahead or behind, and whether it still moves."""
+    if summary.trajectories is None:
+        return []
     if all(row.attention != BASELINE for row in summary.rows):
         return ["There is no finished run of the baseline, so there is no difference to follow."]
     if not summary.trajectories:
@@ -59,7 +61,7 @@ def so_far_sentences(summary: Summary) -> list[str]:
     """Say which significant differences from the baseline are on their way to zero; for the verdict."""
     sentences = []
     for label, test in summary.against_baseline.items():
-        one = summary.trajectories.get(label)
+        one = (summary.trajectories or {}).get(label)
         found = SO_FAR.get((test.outcome, one.course)) if one else None
         if one and one.pace and found:
             state, moves = found
@@ -118,7 +120,7 @@ def paying_table(summary: Summary) -> Table | None:
 
 def paying_numbers(summary: Summary) -> Iterator[dict[str, object]]:
     """Give each epoch of each candidate, with the band of its stretch."""
-    for label, one in summary.trajectories.items():
+    for label, one in (summary.trajectories or {}).items():
         for epoch, gain, error in zip(one.epochs, one.gains, one.standard_errors, strict=True):
             stretch = next(part for part in one.stretches if part.first <= epoch <= part.last)
             low, high = stretch.band or (None, None)

@@ -19,7 +19,7 @@ ROOM = 0.06
 
 def paying_figures(summary: Summary) -> list[Figure]:
     """Draw the gain of each candidate by epoch; of a single epoch there is nothing to draw."""
-    drawn = {label: one for label, one in summary.trajectories.items() if len(one.epochs) > 1}
+    drawn = {label: one for label, one in (summary.trajectories or {}).items() if len(one.epochs) > 1}
     if not drawn:
         return []
     domain = _domain(drawn.values())

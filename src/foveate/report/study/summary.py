@@ -1,7 +1,7 @@
 """The summary of a study: what every table, figure and sentence is made from, and what `--json` gives."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from foveate.evaluation.comparisons import Comparison
@@ -108,7 +108,8 @@ class Summary:
         against: the figures of an article that were asked for.
         guessing: what guessing gets on the test part of a classification.
         asked: number of runs that the study asks for.
-        trajectories: the gain over the baseline by epoch, by the label of the candidate.
+        trajectories: the gain over the baseline by epoch, by the label of the candidate; None in summaries of
+            earlier versions.
     """
 
     study: StudyDescription
@@ -128,7 +129,7 @@ class Summary:
     against: PrintedFigures | None = None
     guessing: Guessing | None = None
     asked: int = 0
-    trajectories: Mapping[str, Trajectory] = field(default_factory=dict)
+    trajectories: Mapping[str, Trajectory] | None = None
 
     @property
     def metric(self) -> Metric:
@@ -185,11 +186,11 @@ class Summary:
             "detectable_difference": self.detectable_difference,
             "class_changes": [change.to_json() for change in self.class_changes],
             "untested_classes": list(self.untested_classes),
-            "trajectories": [
-                {"attention": label, **one.to_json()} for label, one in self.trajectories.items()
-            ],
             "missing": list(self.missing),
             "report": str(self.report),
             "verdict": list(self.verdict),
         }
+        if self.trajectories is not None:
+            followed = self.trajectories.items()
+            content["trajectories"] = [{"attention": label, **one.to_json()} for label, one in followed]
         return content | ({"against": self.against.to_json()} if self.against else {})
