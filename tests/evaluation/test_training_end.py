@@ -33,7 +33,7 @@ def test_each_direction_is_a_false_alarm_in_one_of_twenty_though_epochs_depend_o
     for epoch in range(1, 12):
         noise[..., epoch] += 0.7 * noise[..., epoch - 1]
     found = [measure_pace(of_study, range(1, 13), 0.0).movement for of_study in noise]
-    for movement in (Movement.GROWING, Movement.FALLING):
+    for movement in (Movement.RISING, Movement.FALLING):
         assert 0.03 < found.count(movement) / studies < 0.07  # the error is 0.0056
 
 
@@ -41,7 +41,7 @@ def test_a_movement_counts_if_it_is_sure_and_would_change_the_gain():
     wobble = np.array([[0.0, 0.001, -0.001], [0.001, 0.0, 0.0], [0.0, -0.001, 0.001]])
     rising = wobble + 0.02 * np.arange(3)
     epochs = (1, 2, 3)
-    assert measure_pace(rising, epochs, -0.1).movement is Movement.GROWING
+    assert measure_pace(rising, epochs, -0.1).movement is Movement.RISING
     assert measure_pace(-rising, epochs, -0.1).movement is Movement.FALLING
     # Three epochs again change it by 0.06, which is under a half of this.
     assert measure_pace(rising, epochs, -0.13).movement is Movement.NOT_SHOWN

@@ -21,7 +21,7 @@ WORTH = 0.5
 class Movement(StrEnum):
     """Whether a gain still moves at the end of the training."""
 
-    GROWING = "growing"
+    RISING = "rising"
     FALLING = "falling"
     NOT_SHOWN = "not shown"
     UNTESTED = "untested"
@@ -78,5 +78,5 @@ def measure_pace(
     slope, p = test.difference or 0.0, None if test.p is None else test.p / 2
     movement = Movement.UNTESTED if p is None else Movement.NOT_SHOWN
     if is_significant(p) and abs(slope) * len(epochs) >= WORTH * abs(gain):
-        movement = Movement.GROWING if slope > 0 else Movement.FALLING
+        movement = Movement.RISING if slope > 0 else Movement.FALLING
     return Pace(epochs[-last], slope, p, movement)

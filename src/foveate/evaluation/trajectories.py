@@ -110,7 +110,7 @@ class Trajectory:
     @property
     def course(self) -> Course:
         """Where the candidate stands and is going: a movement counts before the place."""
-        if self.movement is Movement.GROWING:
+        if self.movement is Movement.RISING:
             return Course.CATCHING_UP if self.end.gain < 0 else Course.GAINING
         if self.movement is Movement.FALLING:
             return Course.FALLING_BACK if self.end.gain > 0 else Course.LOSING

@@ -73,7 +73,7 @@ def test_worse_so_far_and_catching_up_is_told_apart_from_worse(summary):
     assert catching_up.startswith(
         "cbam is behind so far and catching up: the whole band lies below zero from epoch 1 to the end (−"
     )
-    assert ", and over the epochs 16 to 20 the gain grows by about 1." in catching_up
+    assert ", and over the epochs 16 to 20 the gain rises by about 1." in catching_up
     assert catching_up.endswith(").")
     assert behind.startswith("dmsca is behind, and was not shown to catch up: the whole band lies below zero")
     assert behind.endswith("and no change that matters was shown over the epochs 16 to 20.")
@@ -88,7 +88,7 @@ def test_the_verdict_says_that_a_worse_mechanism_is_catching_up(summary):
     (sentence,) = so_far_sentences(summary)
     assert sentence.startswith(
         "cbam is worse so far and catching up: over the epochs 16 to 20 its gain in validation accuracy "
-        "still grows by about 1."
+        "still rises by about 1."
     )
     assert sentence in summary.verdict
 

@@ -32,8 +32,8 @@ COURSES = {
     (Course.BEHIND, Outcome.WORSE): "is behind, and was not shown to catch up",
 }
 SO_FAR = {
-    (Outcome.WORSE, Course.CATCHING_UP): ("worse so far and catching up", "still grows"),
-    (Outcome.BETTER, Course.FALLING_BACK): ("better so far and falling back", "still shrinks"),
+    (Outcome.WORSE, Course.CATCHING_UP): ("worse so far and catching up", "still rises"),
+    (Outcome.BETTER, Course.FALLING_BACK): ("better so far and falling back", "still falls"),
 }
 """What the verdict says of a tested difference that is on its way to zero, and how the gain moves."""
 
@@ -163,9 +163,9 @@ def _movement(one: Trajectory, metric: Metric) -> str:
     if one.movement is Movement.UNTESTED:
         return f", and {_over(one.pace, one)} it changes by the same in each seed: no spread to test against"
     if one.course in (Course.GAINING, Course.CATCHING_UP):
-        moves = "grows"
+        moves = "rises"
     elif one.course in (Course.LOSING, Course.FALLING_BACK):
-        moves = "shrinks"
+        moves = "falls"
     else:
         return f", and no change that matters was shown {_over(one.pace, one)}"
     pace = f"{moves} by about {_size(one.pace, metric)} per epoch{_p(one.pace)}"
