@@ -23,6 +23,7 @@ from foveate.report.study.numbers import (
     test_numbers,
 )
 from foveate.report.study.page import render_page
+from foveate.report.study.paying import paying_numbers, paying_table
 from foveate.report.study.populations import metrics_table
 from foveate.report.study.summarise import summarise
 from foveate.report.study.summary import Summary
@@ -73,6 +74,7 @@ def _tables(summary: Summary) -> list[Table]:
         search_table(summary),
         tuning_table(summary),
         class_changes_table(summary.class_changes),
+        paying_table(summary),
     )
     return [table for table in tables if table is not None]
 
@@ -89,6 +91,7 @@ def _numbers(summary: Summary, records: StudyRecords) -> dict[str, Iterable[Mapp
         "confusion": list(confusion_numbers(records)),
         "learned": [row._asdict() for row in learned_numbers(records)],
         "tuning": list(tuning_numbers(summary)),
+        "trajectories": list(paying_numbers(summary)),
         "class_changes": [change.to_json() for change in summary.class_changes],
     }
     return numbers | {name: rows for name, rows in some.items() if rows}

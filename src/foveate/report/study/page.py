@@ -10,6 +10,7 @@ from foveate.report.study.claims import article_table, claims, conditions, with_
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
 from foveate.report.study.latency import measured_with, paired_latencies
+from foveate.report.study.paying import paying_sentences, paying_table
 from foveate.report.study.populations import metrics_table, population_sentences
 from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
@@ -52,6 +53,8 @@ def render_page(
         tuning=tuning_table(summary),
         tuning_sentences=[*tuning_sentences(summary), *tuning_cautions(summary)],
         training=training_table(summary),
+        paying=paying_table(summary),
+        paying_sentences=paying_sentences(summary),
         paired=paired_sentence(paired_latencies(summary.rows)),
         measured=measured_with(summary.cost, summary.noise),
         against=summary.against,

@@ -1,5 +1,6 @@
 """The summary of a study: what every table, figure and sentence is made from, and what `--json` gives."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.guessing import Guessing
 from foveate.evaluation.metric_differences import MetricDifference
 from foveate.evaluation.statistics import Anova, Description
+from foveate.evaluation.trajectories import Trajectory
 from foveate.records.base import JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
@@ -110,6 +112,8 @@ class Summary:
         scores_obstacle: why the scores of single images cannot be used, in a sentence without its full stop;
             None if they can, or in summaries of earlier versions.
         metric_differences: of all metrics, for both populations.
+        trajectories: the gain over the baseline by epoch, by the label of the candidate; None in summaries of
+            earlier versions.
     """
 
     study: StudyDescription
@@ -131,6 +135,7 @@ class Summary:
     asked: int = 0
     scores_obstacle: str | None = None
     metric_differences: tuple[MetricDifference, ...] = ()
+    trajectories: Mapping[str, Trajectory] | None = None
 
     @property
     def metric(self) -> Metric:
@@ -207,4 +212,7 @@ class Summary:
             "report": str(self.report),
             "verdict": list(self.verdict),
         }
+        if self.trajectories is not None:
+            followed = self.trajectories.items()
+            content["trajectories"] = [{"attention": label, **one.to_json()} for label, one in followed]
         return content | ({"against": self.against.to_json()} if self.against else {})

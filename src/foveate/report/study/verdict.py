@@ -18,6 +18,7 @@ from foveate.report.study.margins import (
     population_sentence,
     small_gain,
 )
+from foveate.report.study.paying import so_far_sentences
 from foveate.report.study.summary import Summary, SummaryRow
 from foveate.report.study.undertraining import chance_sentences, improvement_sentences
 
@@ -43,8 +44,9 @@ def verdict(summary: Summary) -> list[str]:
     return [
         headline,
         *chance_sentences(summary),
-        *findings,
         *improvement_sentences(summary),
+        *findings,
+        *so_far_sentences(summary),
         *(_control(summary, control) for control in summary.study.design.controls),
         *_reservations(summary),
     ]
