@@ -1,0 +1,158 @@
+"""Deciding while seeds are added: the boundary of a study's comparisons, and the probable number of seeds.
+
+A comparison is open until the first look at which its p value is under a level of the boundary: it is then
+better or worse (two-sided test of no difference), or equivalent (both one-sided tests of a difference as
+large as the margin). Of m comparisons each errs in at most alpha / m of the studies, so that all of them
+together err in at most alpha (Bonferroni):
+
+* where there is no difference, only "better" or "worse" is wrong: two sides with alpha / 2m each;
+* where the difference is as large as the margin, or larger, only "equivalent" and the wrong direction are
+  wrong. "Equivalent" has one side with alpha / m. The wrong direction adds nothing to it that could be
+  measured: "equivalent" needs a standard error of less than the margin over the critical t, and the wrong
+  direction then lies two critical t away;
+* in between, only the wrong direction is wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from foveate.evaluation.sequential import PATHS, SIMULATION_SEED, Spending, nominal_levels
+
+__all__ = ["OPEN", "Boundary", "Decisions", "Expected", "decide_all", "expect_seeds", "make_boundary"]
+
+OPEN, BETTER, WORSE, EQUIVALENT = range(4)
+"""Codes of `Decisions.outcomes`."""
+STUDIES = 20_000
+"""Simulated to tell the probable number of seeds: shares within 0.7 points (two standard errors)."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The nominal p values under which a comparison is decided, look by look.
+
+    Attributes:
+        looks: pairs of runs at each look.
+        different: levels of the two-sided p value of no difference.
+        equivalent: levels of the larger one of the two one-sided p values of equivalence.
+    """
+
+    looks: tuple[int, ...]
+    different: tuple[float, ...]
+    equivalent: tuple[float, ...]
+
+
+def make_boundary(
+    first: int,
+    largest: int,
+    alpha: float,
+    comparisons: int,
+    spending: Spending,
+    *,
+    paths: int = PATHS,
+    seed: int = SIMULATION_SEED,
+) -> Boundary:
+    """Return the boundary of looks after `first`, `first` + 1, … and `largest` pairs of runs.
+
+    Args:
+        first: pairs at the first look, at least 2.
+        largest: pairs at the last one.
+        alpha: the chance of even one wrong decision.
+        comparisons: among which it is divided equally.
+        spending: how it is spent over the looks.
+        paths: simulated studies, see `nominal_levels`.
+        seed: of the simulation.
+    """
+    looks, own = tuple(range(first, largest + 1)), alpha / comparisons
+    side, whole = (
+        nominal_levels(looks, largest, part, spending, paths=paths, seed=seed) for part in (own / 2, own)
+    )
+    return Boundary(looks, tuple(2 * level for level in side), whole)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What simulated comparisons came to: `outcomes` (OPEN, BETTER, …) and the `pairs` at which they did.
+
+    A comparison that stays open has the pairs of the last look. Both have the shape (studies,).
+    """
+
+    outcomes: NDArray[np.int8]
+    pairs: NDArray[np.int64]
+
+
+def decide_all(differences: Floats, boundary: Boundary, margin: float) -> Decisions:
+    """Decide many comparisons by the paired t-test, look by look; without a spread there is no decision.
+
+    Args:
+        differences: of pairs of runs, (studies, pairs), in the direction in which more is better.
+        boundary: its looks are at most the number of pairs.
+        margin: in the unit of the differences.
+    """
+    outcomes = np.zeros(len(differences), dtype=np.int8)
+    pairs = np.full(len(differences), boundary.looks[-1])
+    for n, different, equivalent in zip(boundary.looks, boundary.different, boundary.equivalent, strict=True):
+        left = np.flatnonzero(outcomes == OPEN)
+        seen = differences[left, :n]
+        mean, error = seen.mean(axis=1), seen.std(axis=1, ddof=1) / np.sqrt(n)
+        known = error > 0
+        apart = known & (np.abs(mean) > stats.t.isf(different / 2, n - 1) * error)
+        near = known & (margin - np.abs(mean) > stats.t.isf(equivalent, n - 1) * error)
+        outcomes[left[near]] = EQUIVALENT
+        outcomes[left[apart]] = np.where(mean[apart] > 0, BETTER, WORSE)
+        pairs[left[apart | near]] = n
+    return Decisions(outcomes, pairs)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The probable number of seeds until a comparison is decided.
+
+    Attributes:
+        difference: the true one that was assumed.
+        median: of the seeds.
+        low: nine studies in ten take at least so many.
+        high: nine in ten take at most so many.
+        decided: share of the studies that are decided by the last look.
+    """
+
+    difference: float
+    median: int
+    low: int
+    high: int
+    decided: float
+
+
+def expect_seeds(
+    spread: float,
+    margin: float,
+    boundary: Boundary,
+    differences: Sequence[float],
+    *,
+    studies: int = STUDIES,
+    seed: int = SIMULATION_SEED,
+) -> tuple[Expected, ...]:
+    """Simulate how many seeds a comparison takes, for each of the true `differences`.
+
+    Args:
+        spread: standard deviation of the differences between pairs of runs.
+        margin: of equivalence, in the same unit.
+        boundary: of the looks.
+        differences: true ones that are assumed, in the same unit.
+        studies: number of simulated studies for each of them.
+        seed: of the simulation.
+    """
+    drawn = spread * np.random.default_rng(seed).standard_normal((studies, boundary.looks[-1]))
+    return tuple(_expected(true, decide_all(drawn + true, boundary, margin)) for true in differences)
+
+
+def _expected(difference: float, found: Decisions) -> Expected:
+    low, median, high = (
+        int(np.quantile(found.pairs, share, method="inverted_cdf")) for share in (0.1, 0.5, 0.9)
+    )
+    return Expected(difference, median, low, high, float((found.outcomes != OPEN).mean()))
