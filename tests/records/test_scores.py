@@ -1,5 +1,6 @@
 """Scores of test images: what is kept, how exactly, and what is no such file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ def test_they_come_back_as_they_were(tmp_path: Path) -> None:
     assert found.run == "abc"
     assert found.predicted.tolist() == [0, 2, 0]
     assert found.correct.tolist() == [True, False, False]
+    assert found.label is not None
+    assert found.label.tolist() == LABELS.tolist()
     e = np.e
     np.testing.assert_allclose(found.confidence, [e**2 / (e**2 + 2), e / (e + 2), 1], rtol=1e-3)
     np.testing.assert_allclose(found.loss, [np.log(1 + 2 / e**2), np.log(e + 2), 65504], rtol=1e-3)
@@ -34,11 +37,20 @@ def test_they_come_back_as_they_were(tmp_path: Path) -> None:
     ]
 
 
-def test_ten_thousand_images_take_seventy_kilobytes(tmp_path: Path) -> None:
+def test_ten_thousand_images_take_ninety_kilobytes(tmp_path: Path) -> None:
     write_scores(
         tmp_path, Classification().image_scores("abc", torch.randn(10_000, 10), torch.zeros(10_000).long())
     )
-    assert (tmp_path / SCORES).stat().st_size < 71_000
+    assert (tmp_path / SCORES).stat().st_size < 91_000
+
+
+def test_a_file_without_classes_is_read(tmp_path: Path) -> None:
+    scores = Classification().image_scores("abc", LOGITS, LABELS)
+    write_scores(tmp_path, replace(scores, label=None))
+    found = read_scores(tmp_path)
+    assert found is not None
+    assert found.label is None
+    assert found.predicted.tolist() == [0, 2, 0]
 
 
 def test_a_run_has_the_scores_of_its_result(trained_bands: Path) -> None:

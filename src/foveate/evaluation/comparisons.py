@@ -1,22 +1,24 @@
 """The paired comparisons of a study's candidates in its primary metric."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
+from foveate.evaluation.estimates import Estimate, over_seeds, over_seeds_and_images
+from foveate.evaluation.improvement import Improvement, chance_of_improvement
+from foveate.evaluation.inference import Inference, infer_family, outcome_word
 from foveate.evaluation.intervals import bounds_of
+from foveate.evaluation.power import detectable_difference, seeds_needed
 from foveate.evaluation.significance import Outcome, outcome
-from foveate.evaluation.statistics import (
-    PairedTest,
-    adjust_family,
-    detectable_difference,
-    paired_test,
-    seeds_needed,
-)
+from foveate.evaluation.statistics import PairedTest, paired_test
+from foveate.evaluation.study_scores import ScoresOfRuns
 from foveate.records.base import JsonObject
 from foveate.records.design import PlannedPair
 from foveate.records.metric import Metric
-from foveate.records.study import StudyRecords
+from foveate.records.study import Population, StudyRecords
 
-__all__ = ["AdjustedTest", "Comparison", "compare_candidates", "make_comparison"]
+__all__ = ["AdjustedTest", "Comparison", "Sampled", "compare_candidates", "make_comparison", "sample_pairs"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,16 @@ class Comparison(AdjustedTest):
         b: label of the second.
         title: what a planned difference is of; None of a comparison that was not planned.
         group: the group of a planned comparison.
-        test: of b - a in the primary metric.
+        test: of b - a in the primary metric; its p and its interval are those of the verdict's population.
         p_adjusted: adjusted for all comparisons of the study.
         detectable_difference: the smallest true difference that these seeds detect.
         seeds_needed: to detect a true difference as large as the one seen.
         outcome: of b against a, by the adjusted p value, in the direction of the metric.
         gain: the difference, positive where b is the better one.
+        margin: what counts as practically the same, in the unit of the metric; None without one.
+        these_images: for new seeds on these images; None in summaries of earlier versions.
+        new_images: for new seeds on new images; None without scores of single images.
+        improvement: the chance that b is better with a new seed.
     """
 
     a: str
@@ -61,11 +67,26 @@ class Comparison(AdjustedTest):
     detectable_difference: float | None
     seeds_needed: int | None
     gain: float | None
+    margin: float | None = None
+    these_images: Inference | None = None
+    new_images: Inference | None = None
+    population: Population = "these-images"
+    improvement: Improvement | None = None
 
     @property
     def pair(self) -> frozenset[str]:
         """Both labels."""
         return frozenset((self.a, self.b))
+
+    @property
+    def basis(self) -> Inference | None:
+        """The inference that the verdict rests on."""
+        return self.new_images if self.population == "new-images" else self.these_images
+
+    @property
+    def is_gain_under_margin(self) -> bool:
+        """Whether b was shown not to be better than a by the margin or more."""
+        return self.basis is not None and self.basis.is_gain_under_margin
 
     def to_json(self) -> JsonObject:
         """Return the comparison as `--json` gives it."""
@@ -77,6 +98,13 @@ class Comparison(AdjustedTest):
             **super().to_json(),
             "detectable_difference": self.detectable_difference,
             "seeds_needed": self.seeds_needed,
+            "outcome": outcome_word(self.outcome),
+            "margin": self.margin,
+            "gain_is_under_margin": self.is_gain_under_margin,
+            "population": self.population,
+            "these_images": self.these_images.to_json() if self.these_images else None,
+            "new_images": self.new_images.to_json() if self.new_images else None,
+            "improvement": asdict(self.improvement) if self.improvement else None,
         }
 
 
@@ -90,7 +118,10 @@ def make_comparison(
     detectable_difference: float | None,
     seeds_needed: int | None,
 ) -> Comparison:
-    """Return the comparison of `pair` with its outcome and its gain in the direction of `metric`."""
+    """Return the comparison of `pair` with its outcome and its gain in the direction of `metric`.
+
+    It has no margin, and speaks of one population only: that is what earlier versions gave.
+    """
     return Comparison(
         **pair._asdict(),
         test=test,
@@ -102,31 +133,107 @@ def make_comparison(
     )
 
 
-def compare_candidates(records: StudyRecords) -> tuple[Comparison, ...]:
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """The paired differences b - a of a comparison, and the estimates of their mean.
+
+    Attributes:
+        values: the difference of each seed that both have finished.
+        test: the paired t-test over the seeds.
+        these_images: the estimate for new seeds on these images; None without a spread.
+        new_images: the estimate for new seeds on new images; None without a spread or without scores.
+        has_images: whether there are scores of single images.
+    """
+
+    values: tuple[float, ...]
+    test: PairedTest
+    these_images: Estimate | None
+    new_images: Estimate | None
+    has_images: bool
+
+
+def sample_pairs(
+    records: StudyRecords, scores: ScoresOfRuns | None = None, seeds: Collection[int] | None = None
+) -> dict[tuple[str, str], Sampled]:
+    """Return the differences of each different pair that the study compares, in the order of the plan.
+
+    Args:
+        scores: of single images; None without them.
+        seeds: the seeds to use, by default all that both have finished.
+    """
+    metric, sampled = records.study.task.primary, {}
+    for pair in records.study.design.pairs(records.finished):
+        if (pair.a, pair.b) in sampled:
+            continue
+        shared = sorted(records.results[pair.a].keys() & records.results[pair.b].keys())
+        used = [seed for seed in shared if seeds is None or seed in seeds]
+        before, after = ([records.results[x][seed].test.value(metric) for seed in used] for x in pair[:2])
+        test = paired_test(before, after, bounds_of(metric))
+        values = tuple(float(y - x) for x, y in zip(before, after, strict=True))
+        by_image = scores.differences(metric, pair.a, pair.b, used) if scores else None
+        sampled[pair.a, pair.b] = Sampled(
+            values,
+            test,
+            over_seeds(values, test.std),
+            over_seeds_and_images(by_image) if by_image is not None and test.std else None,
+            by_image is not None,
+        )
+    return sampled
+
+
+def compare_candidates(records: StudyRecords, scores: ScoresOfRuns | None = None) -> tuple[Comparison, ...]:
     """Make the planned comparisons of a study, of the candidates that have finished runs.
 
     Each different pair is tested once, and the p values are adjusted for their number. What could have been
-    detected is computed at the level that the smallest p value of this family must pass.
+    detected is computed at the level that the smallest p value of this family must pass. The verdict rests on
+    the study's population, and on these images where there are no scores of single images.
     """
     metric, settings = records.study.task.primary, records.study.statistics
-    planned = records.study.design.pairs(records.finished)
-    pairs = list(dict.fromkeys((pair.a, pair.b) for pair in planned))
-    alpha = settings.alpha / max(len(pairs), 1)
-    tests = {}
-    for a, b in pairs:
-        seeds = sorted(records.results[a].keys() & records.results[b].keys())
-        before, after = ([records.results[x][seed].test.value(metric) for seed in seeds] for x in (a, b))
-        tests[a, b] = paired_test(before, after, bounds_of(metric))
-    adjusted = dict(zip(pairs, adjust_family([*tests.values()], settings.adjust), strict=True))
-    return tuple(
-        make_comparison(
-            pair,
-            test := tests[pair.a, pair.b],
-            adjusted[pair.a, pair.b],
-            metric,
-            settings.alpha,
-            detectable_difference=detectable_difference(test.std, test.n, alpha, settings.power),
-            seeds_needed=seeds_needed(test.difference, test.std, alpha, settings.power),
+    margin = settings.margin_for(metric)
+    sampled = sample_pairs(records, scores)
+    alpha = settings.alpha / max(len(sampled), 1)
+    has_images = bool(sampled) and all(one.has_images or not one.values for one in sampled.values())
+    has_images = has_images and any(one.has_images for one in sampled.values())
+    population: Population = settings.rests_on if has_images else "these-images"
+
+    def infer(of: Population) -> dict[tuple[str, str], Inference]:
+        estimates = [
+            (one.test.difference, one.test.n, one.new_images if of == "new-images" else one.these_images)
+            for one in sampled.values()
+        ]
+        found = infer_family(estimates, of, metric, margin, settings.alpha, settings.adjust)
+        return dict(zip(sampled, found, strict=True))
+
+    these = infer("these-images")
+    new = infer("new-images") if has_images else {}
+    comparisons = {}
+    for pair, one in sampled.items():
+        basis = new[pair] if population == "new-images" else these[pair]
+        variance = one.new_images.image_variance if population == "new-images" and one.new_images else 0.0
+        test = replace(one.test, ci95=basis.ci95, p=basis.p)
+        gains = [metric.sign * value for value in one.values]
+        comparisons[pair] = Comparison(
+            test=test,
+            p_adjusted=basis.p_adjusted,
+            outcome=basis.outcome,
+            a=pair[0],
+            b=pair[1],
+            title=None,
+            group=None,
+            detectable_difference=detectable_difference(
+                test.std, test.n, alpha, settings.power, image_variance=variance
+            ),
+            seeds_needed=seeds_needed(
+                test.difference, test.std, alpha, settings.power, image_variance=variance
+            ),
+            gain=float(np.mean(gains)) if gains else None,
+            margin=margin,
+            these_images=these[pair],
+            new_images=new.get(pair),
+            population=population,
+            improvement=chance_of_improvement(gains, one.test.std),
         )
-        for pair in planned
+    return tuple(
+        replace(comparisons[pair.a, pair.b], title=pair.title, group=pair.group)
+        for pair in records.study.design.pairs(records.finished)
     )

@@ -20,7 +20,15 @@ from scipy import stats
 
 from foveate.records.metric import Metric
 
-__all__ = ["AMOUNT", "DIFFERENCE", "SHARE", "Bounds", "bounds_of", "mean_interval"]
+__all__ = [
+    "AMOUNT",
+    "DIFFERENCE",
+    "SHARE",
+    "Bounds",
+    "bounds_of",
+    "mean_interval",
+    "standard_error_interval",
+]
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,25 @@ def mean_interval(
     """
     if not std or n < 2:
         return None
-    half = float(stats.t.isf((1 - level) / 2, n - 1)) * std / math.sqrt(n)
+    return standard_error_interval(
+        mean, std / math.sqrt(n), n - 1, bounds, level=level, tested_against=tested_against
+    )
+
+
+def standard_error_interval(
+    mean: float,
+    standard_error: float,
+    df: float,
+    bounds: Bounds | None = None,
+    *,
+    level: float = 0.95,
+    tested_against: float | None = None,
+) -> tuple[float, float] | None:
+    """Return the interval of a mean with this standard error of `df` degrees of freedom.
+
+    The other arguments are those of `mean_interval`.
+    """
+    half = float(stats.t.isf((1 - level) / 2, df)) * standard_error
     bounds = bounds or Bounds()
     if not bounds.low < mean < bounds.high:
         return None

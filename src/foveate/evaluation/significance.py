@@ -11,10 +11,16 @@ POWER = 0.8
 
 
 class Outcome(StrEnum):
-    """What a comparison of b with a came to."""
+    """What a comparison of b with a came to.
+
+    With a margin, a difference that is not significant is either equivalent (shown to be within the margin)
+    or inconclusive; without one it is not significant.
+    """
 
     BETTER = "better"
     WORSE = "worse"
+    EQUIVALENT = "equivalent"
+    INCONCLUSIVE = "inconclusive"
     NOT_SIGNIFICANT = "not significant"
     UNTESTED = "untested"
 
@@ -30,10 +36,16 @@ def outcome(
     alpha: float = ALPHA,
     *,
     higher_is_better: bool = True,
+    equivalence_p: float | None = None,
 ) -> Outcome:
-    """Return the outcome of a comparison from its `difference` b - a and its adjusted p value."""
+    """Return the outcome of a comparison from its `difference` b - a and its adjusted p value.
+
+    `equivalence_p` is the adjusted p value of the two one-sided tests against the margin; None without one.
+    """
     if difference is None or p_adjusted is None:
         return Outcome.UNTESTED
-    if not is_significant(p_adjusted, alpha):
+    if is_significant(p_adjusted, alpha):
+        return Outcome.BETTER if (difference > 0) == higher_is_better else Outcome.WORSE
+    if equivalence_p is None:
         return Outcome.NOT_SIGNIFICANT
-    return Outcome.BETTER if (difference > 0) == higher_is_better else Outcome.WORSE
+    return Outcome.EQUIVALENT if is_significant(equivalence_p, alpha) else Outcome.INCONCLUSIVE

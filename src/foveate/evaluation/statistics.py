@@ -1,4 +1,4 @@
-"""Statistics over seeds: spread, paired tests and their adjustment, and what could have been detected.
+"""Statistics over seeds: spread, paired tests and their adjustment.
 
 All functions are pure and take plain arrays of one value per seed. Three rules hold everywhere:
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special, stats
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from foveate.errors import RequestError, unknown_name
@@ -30,12 +30,9 @@ __all__ = [
     "adjust_family",
     "adjust_p_values",
     "describe",
-    "detectable_difference",
-    "paired_power",
     "paired_test",
     "pooled_std",
     "repeated_measures_anova",
-    "seeds_needed",
 ]
 
 ADJUSTMENTS = ("holm", "bonferroni")
@@ -45,10 +42,6 @@ ROUNDING = 1e-6
 Scores are computed in float32, whose rounding is 6e-8 of a value. An accuracy that differs by one image is
 taken for equal on more than a million images only.
 """
-
-CHI_QUANTILES = (np.arange(2000) + 0.5) / 2000
-LARGEST_EFFECT = 1e9
-"""In standard deviations; two seeds at an alpha of 1e-6 detect an effect of some 1e6."""
 
 
 @dataclass(frozen=True)
@@ -203,58 +196,6 @@ def repeated_measures_anova(table: ArrayLike) -> Anova | None:
     epsilon = float(np.trace(covariance) ** 2 / ((k - 1) * (covariance**2).sum()))
     p_corrected = float(stats.f.sf(f, df[0] * epsilon, df[1] * epsilon))
     return Anova(f, df, float(stats.f.sf(f, *df)), epsilon, p_corrected, n, k)
-
-
-def paired_power(effect: float, n: int, alpha: float) -> float:
-    """Chance that a two-sided paired t-test of n seeds at `alpha` detects a true effect d_z = `effect`.
-
-    This is the upper and lower tail of the noncentral t distribution with n - 1 degrees of freedom and
-    noncentrality d_z·√n, as E over s of Φ(d_z·√n - t·s) + Φ(-d_z·√n - t·s), s² = χ²_{n-1} / (n - 1), the mean
-    taken over quantiles of s. scipy's `nct` returns NaN at few degrees of freedom and small alpha, where a
-    study of three seeds lives, and statsmodels' `solve_power` then stops at a wrong effect without a word.
-    """
-    df, shift = n - 1, abs(effect) * math.sqrt(n)
-    critical = stats.t.isf(alpha / 2, df)
-    s = np.sqrt(stats.chi2.ppf(CHI_QUANTILES, df) / df)
-    return float((special.ndtr(shift - critical * s) + special.ndtr(-shift - critical * s)).mean())
-
-
-def detectable_difference(
-    std_of_differences: float | None, n: int, alpha: float = 0.05, power: float = 0.8
-) -> float | None:
-    """Smallest true difference that n paired seeds detect with chance `power`, in the unit of the std."""
-    if n < 2 or not std_of_differences or std_of_differences <= ROUNDING:
-        return None
-    # SciPy solves for the logarithm: the effect spans ten orders of magnitude.
-    log_effect = optimize.brentq(
-        lambda log: paired_power(math.exp(log), n, alpha) - power, math.log(1e-6), math.log(LARGEST_EFFECT)
-    )
-    return std_of_differences * math.exp(log_effect)
-
-
-def seeds_needed(
-    difference: float | None, std_of_differences: float | None, alpha: float = 0.05, power: float = 0.8
-) -> int | None:
-    """Fewest paired seeds that detect a true `difference` of this spread with chance `power`; at least 2.
-
-    None where there is no difference to detect (zero, or under a millionth of the spread) or no spread.
-    """
-    if difference is None or not std_of_differences or std_of_differences <= ROUNDING:
-        return None
-    effect = abs(difference) / std_of_differences
-    if effect < 1e-6 or abs(difference) <= ROUNDING:
-        return None
-    enough = 2
-    while paired_power(effect, enough, alpha) < power:
-        enough *= 2
-    too_few = max(enough // 2, 1)
-    while enough - too_few > 1:
-        middle = (enough + too_few) // 2
-        if paired_power(effect, middle, alpha) < power:
-            too_few = middle
-        else:
-            enough = middle
-    return enough
 
 
 def pooled_std(spreads: Sequence[tuple[float | None, int]]) -> float | None:

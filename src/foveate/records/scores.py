@@ -14,6 +14,7 @@ __all__ = ["SCORES", "ImageScores", "read_scores", "write_scores"]
 
 SCORES = "scores.safetensors"
 FORMAT = "1"
+LABEL = "label"
 COLUMNS = {
     "predicted": np.dtype(np.int16),
     "correct": np.dtype(np.bool_),
@@ -32,6 +33,7 @@ class ImageScores:
         correct: whether it is the class of the image, bool (N,).
         confidence: probability of that class, in 0..1, float16 (N,).
         loss: cross-entropy of the image in nats, float16 (N,); at most the largest finite float16, 65504.
+        label: index of the class of the image, int16 (N,); None in files that were written without it.
     """
 
     run: str
@@ -39,11 +41,14 @@ class ImageScores:
     correct: np.ndarray
     confidence: np.ndarray
     loss: np.ndarray
+    label: np.ndarray | None = None
 
 
 def write_scores(folder: Path, scores: ImageScores) -> None:
-    """Write `scores` into the run's `folder`, whole or not at all: about 7 bytes per image."""
+    """Write `scores` into the run's `folder`, whole or not at all: about 9 bytes per image."""
     columns = {name: getattr(scores, name) for name in COLUMNS}
+    if scores.label is not None:
+        columns[LABEL] = scores.label
     write_bytes(folder / SCORES, to_bytes(columns, {"format": FORMAT, "run": scores.run}))
 
 
@@ -59,14 +64,16 @@ def read_scores(folder: Path) -> ImageScores | None:
     try:
         with safe_open(path, "numpy") as file:
             about = file.metadata() or {}
-            columns = {name: file.get_tensor(name) for name in COLUMNS}
+            has_label = LABEL in set(file.keys())
+            types = COLUMNS | ({LABEL: np.dtype(np.int16)} if has_label else {})
+            columns = {name: file.get_tensor(name) for name in types}
     except SafetensorError as error:
         raise RequestError(f"{path} holds no scores of test images ({error}): delete it") from error
     lengths = {len(column) for column in columns.values()}
     if (
         about.get("format") != FORMAT
         or len(lengths) != 1
-        or any(columns[name].dtype != dtype for name, dtype in COLUMNS.items())
+        or any(columns[name].dtype != dtype for name, dtype in types.items())
     ):
         raise RequestError(f"{path} was not written by this version of foveate: delete it")
     return ImageScores(about.get("run", ""), **columns)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,7 +15,7 @@ from foveate.records.environment import Environment
 from foveate.records.file_names import COST, RESULT, RUNS, STUDY
 from foveate.records.files import read_record
 from foveate.records.labels import BASELINE, display_name, name_in_sentence
-from foveate.records.metric import CLASSIFICATION, TaskRecord
+from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 from foveate.records.own_attention import OwnAttentionRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
@@ -25,6 +25,7 @@ __all__ = [
     "CustomSource",
     "FailedRun",
     "PlannedRun",
+    "Population",
     "Statistics",
     "StudyData",
     "StudyDescription",
@@ -33,6 +34,14 @@ __all__ = [
     "check_study_folder",
     "read_study",
 ]
+
+
+Population = Literal["new-images", "these-images"]
+"""What a verdict speaks of: new seeds on new images of the kind of the test part, or on its very images."""
+POPULATION: Population = "new-images"
+"""The cautious one."""
+POINTS = 0.005
+"""The margin of a metric in per cent, by default: half a point."""
 
 
 class PlannedRun(Record):
@@ -70,11 +79,33 @@ class StudyData(Record):
 
 
 class Statistics(Record):
-    """How the differences of a study are tested."""
+    """How the differences of a study are tested; the records of foveate 0.1.0 have the first three only.
+
+    Attributes:
+        adjust: how p values are adjusted for their number.
+        alpha: the level of the tests.
+        power: the chance at which a difference counts as detectable.
+        margin: what counts as practically the same, in the unit of the primary metric; absent if it was not
+            asked for.
+        population: what the verdict speaks of; absent if it was not asked for.
+    """
 
     adjust: Text
     alpha: Share
     power: Share
+    margin: Number | None = None
+    population: Population | None = None
+
+    def margin_for(self, metric: Metric) -> float | None:
+        """Return the margin: by default half a point of a metric in per cent, and none of another metric."""
+        if self.margin is not None:
+            return float(self.margin)
+        return POINTS if metric.unit == "percent" else None
+
+    @property
+    def rests_on(self) -> Population:
+        """What the verdict speaks of where there are scores of single images."""
+        return self.population or POPULATION
 
 
 class CustomSource(Record):

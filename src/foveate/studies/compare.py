@@ -11,7 +11,6 @@ import torch
 
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
-from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.base import FORMAT
 from foveate.records.file_names import COST, RUNS, STUDY
 from foveate.records.files import write_record
@@ -23,7 +22,7 @@ from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.custom_sources import custom_sources
 from foveate.studies.engine.environment import describe_environment
-from foveate.studies.engine.family import with_family
+from foveate.studies.engine.family import statistics_of, with_family
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
@@ -114,7 +113,9 @@ def begin_study(
     runs = study.runs(data.fingerprint)
     joined = join(study, there, data.fingerprint)
     _say_what_is_joined(joined, there, study, out, watch)
-    record = _describe(joined, data, machine, runs, command, there.failed if there else ())
+    statistics = statistics_of(study, out)
+    _say_what_changed(there, statistics, watch)
+    record = _describe(joined, statistics, data, machine, runs, command, there.failed if there else ())
     for own in record.own_attention:
         watch.note(own.sentence)
     write_record(out / STUDY, record)
@@ -142,8 +143,27 @@ def _say_what_is_joined(
         watch.note(f"The report of before is kept: {kept}")
 
 
+def _say_what_changed(there: StudyRecord | None, now: Statistics, watch: Watch) -> None:
+    """Say that the margin or the population is another than the one that the study was begun with."""
+    if there is None:
+        return
+    metric, before = there.task.primary, there.statistics
+    was, is_now = before.margin_for(metric), now.margin_for(metric)
+    if was != is_now:
+        sizes = ["none" if one is None else metric.write_size(one) for one in (was, is_now)]
+        watch.note(
+            f"The margin of this study was {sizes[0]}, and is now {sizes[1]}, after results were seen."
+        )
+    if before.rests_on != now.rests_on:
+        watch.note(
+            f"The verdict of this study spoke of {before.rests_on}, and now speaks of {now.rests_on}, after "
+            "results were seen."
+        )
+
+
 def _describe(
     joined: Joined,
+    statistics: Statistics,
     data: Data,
     machine: Machine,
     runs: list[RunSpec],
@@ -168,7 +188,7 @@ def _describe(
         attention=tuple(candidate.label for candidate in study.attention),
         seeds=study.seeds,
         recipe=study.recipe.model_dump(mode="json"),
-        statistics=Statistics(adjust=study.adjust, alpha=ALPHA, power=POWER),
+        statistics=statistics,
         command=command,
         environment=describe_environment(machine.torch_device, machine.threads),
         runs=tuple(planned),

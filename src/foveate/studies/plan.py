@@ -14,8 +14,9 @@ from foveate.errors import RequestError, WorkError
 from foveate.evaluation.comparisons import compare_candidates
 from foveate.evaluation.cost import count_parameters
 from foveate.evaluation.noise import BUSY, noise_of_cost
+from foveate.evaluation.power import detectable_difference
 from foveate.evaluation.significance import ALPHA, POWER
-from foveate.evaluation.statistics import detectable_difference, pooled_std
+from foveate.evaluation.statistics import pooled_std
 from foveate.records.cost import CostRecord
 from foveate.records.file_names import COST, RESULT, RUNS
 from foveate.records.files import read_record

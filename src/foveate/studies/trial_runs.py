@@ -50,7 +50,9 @@ Searcher = Callable[[int, Watch], TrialEnd | None]
 
 def search_name(study: StudySpec, fingerprint: str) -> str:
     """Return the name of the search in its storage; another recipe or other images give another name."""
-    content = study.model_dump(mode="json", exclude={"design", "attention", "adjust", "family"})
+    content = study.model_dump(
+        mode="json", exclude={"design", "attention", "adjust", "family", "margin", "population"}
+    )
     del content["data"]["source"]
     content.pop("weights", None)
     for weights in content.get("starts", {}).values():

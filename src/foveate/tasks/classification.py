@@ -37,7 +37,7 @@ class Classification:
         return classification_scores(outputs, targets, classes)
 
     def image_scores(self, run: str, outputs: Tensor, targets: Tensor) -> ImageScores:
-        """Return prediction, correctness, confidence and loss of each image."""
+        """Return prediction, correctness, confidence, loss and class of each image."""
         confidence, predicted = outputs.float().softmax(1).max(1)
         loss = F.cross_entropy(outputs.float(), targets, reduction="none").clamp(max=LARGEST_LOSS)
         return ImageScores(
@@ -46,4 +46,5 @@ class Classification:
             correct=(predicted == targets).numpy(),
             confidence=confidence.half().numpy(),
             loss=loss.half().numpy(),
+            label=targets.to(torch.int16).numpy(),
         )

@@ -4,13 +4,9 @@ from foveate.evaluation.comparisons import Comparison, compare_candidates
 from foveate.evaluation.guessing import guessing
 from foveate.evaluation.intervals import AMOUNT, bounds_of
 from foveate.evaluation.noise import describe_noise, noise_of_cost
-from foveate.evaluation.statistics import (
-    Anova,
-    describe,
-    detectable_difference,
-    pooled_std,
-    repeated_measures_anova,
-)
+from foveate.evaluation.power import detectable_difference
+from foveate.evaluation.statistics import Anova, describe, pooled_std, repeated_measures_anova
+from foveate.evaluation.study_scores import read_study_scores
 from foveate.records.cost import CostRecord, CostRow
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
@@ -34,7 +30,8 @@ def summarise(records: StudyRecords) -> Summary:
     (alpha over the number of comparisons), because the verdict rests on adjusted p values.
     """
     study = records.study
-    comparisons = compare_candidates(records)
+    scores = read_study_scores(records)
+    comparisons = compare_candidates(records, scores)
     family = len({(one.a, one.b) for one in comparisons})
     alpha = study.statistics.alpha / max(family, 1)
     against_baseline = {test.b: test for test in comparisons if test.a == BASELINE}

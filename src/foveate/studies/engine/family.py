@@ -1,16 +1,17 @@
-"""The comparisons of a study in which none was planned: with the baseline only, or all pairs."""
+"""What a study tests and by which measure, where its folder was begun with something else."""
 
 from pathlib import Path
 
+from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.design import Family
 from foveate.records.file_names import STUDY
 from foveate.records.files import read_record
 from foveate.records.labels import BASELINE
-from foveate.records.study import StudyRecord
+from foveate.records.study import Statistics, StudyRecord
 from foveate.studies.spec.defaults import FAMILY
 from foveate.studies.spec.study import StudySpec
 
-__all__ = ["with_family"]
+__all__ = ["statistics_of", "with_family"]
 
 
 def with_family(study: StudySpec, out: Path) -> StudySpec:
@@ -22,15 +23,33 @@ def with_family(study: StudySpec, out: Path) -> StudySpec:
     """
     if study.design.kind != "compare":
         return study
-    family = study.family or _begun_with(out) or FAMILY
+    record = _begun_with(out)
+    begun = record.design.family if record and record.design.kind == "compare" else None
+    family: Family = study.family or begun or FAMILY
     if BASELINE not in [candidate.label for candidate in study.attention]:
         family = "all"
     return study.model_copy(update={"design": study.design.model_copy(update={"family": family})})
 
 
-def _begun_with(out: Path) -> Family | None:
+def statistics_of(study: StudySpec, out: Path) -> Statistics:
+    """Return how the differences of `study` are tested, for its record in the folder `out`.
+
+    A study that was begun in `out` keeps its margin and its population, unless others are asked for. What was
+    never asked for is absent, and has its default.
+    """
+    record = _begun_with(out)
+    begun = record.statistics if record else None
+    margin = study.margin_of_metric if study.margin is not None else begun.margin if begun else None
+    population = study.population or (begun.population if begun else None)
+    asked = {"margin": margin, "population": population}
+    return Statistics(
+        adjust=study.adjust,
+        alpha=ALPHA,
+        power=POWER,
+        **{name: value for name, value in asked.items() if value is not None},
+    )
+
+
+def _begun_with(out: Path) -> StudyRecord | None:
     path = out / STUDY
-    if not path.exists():
-        return None
-    design = read_record(path, StudyRecord).design
-    return design.family if design.kind == "compare" else None
+    return read_record(path, StudyRecord) if path.exists() else None

@@ -92,6 +92,11 @@ class StudyKeys:
         family: What foveate compare tests: baseline, each mechanism against the baseline; or all, each pair
             of candidates, which takes larger differences to be shown. A study that was begun keeps its own
             unless this flag changes it.
+        margin: Difference of the primary metric that counts as practically the same, in points: a smaller one
+            can be shown to be equivalent. A study that was begun keeps its own unless this flag changes it.
+        population: What the verdict speaks of: new-images, new seeds on new images of the kind of the test
+            part; or these-images, new seeds on the very images of the test part. The report shows both. A
+            study that was begun keeps its own unless this flag changes it.
         control: Train beside each mechanism a baseline that is enlarged to the same cost, measured in
             parameters, macs or latency; by default there is none.
         grow: How --control enlarges the baseline: width or depth.
@@ -116,6 +121,13 @@ class StudyKeys:
     family: Annotated[
         str | None,
         Parameter(group=STATISTICS, show_default=FAMILY, completer=completers.study_words("family")),
+    ] = None
+    margin: Annotated[float | None, Parameter(group=STATISTICS, show_default="0.5 points")] = None
+    population: Annotated[
+        str | None,
+        Parameter(
+            group=STATISTICS, show_default="new-images", completer=completers.study_words("population")
+        ),
     ] = None
     control: Annotated[
         str | None, Parameter(group=CANDIDATES, completer=completers.study_words("control"))

@@ -20,6 +20,7 @@ from foveate.records.design import Design, Family, Growth, Measure
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
+from foveate.records.study import Population
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.defaults import (
     ADJUST,
@@ -31,6 +32,7 @@ from foveate.studies.spec.defaults import (
 )
 from foveate.studies.spec.subject import SUBJECTS, read_subject
 from foveate.studies.spec.weights import StartWeights
+from foveate.tasks import find_task
 from foveate.training.recipe import (
     Number,
     Recipe,
@@ -43,7 +45,14 @@ from foveate.training.recipe import (
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
 MOST_SEEDS = 1000
-LATER: dict[str, Any] = {"task": CLASSIFICATION.name, "weights": None, "starts": {}, "replace_own": False}
+LATER: dict[str, Any] = {
+    "task": CLASSIFICATION.name,
+    "weights": None,
+    "starts": {},
+    "replace_own": False,
+    "margin": None,
+    "population": None,
+}
 """The fields of specs that the earliest did not have, with their defaults."""
 
 
@@ -80,6 +89,8 @@ class StudySpec(_Spec):
     `backbone` is None if each candidate is a network of its own. `control` asks for cost-matched controls of
     the mechanisms, by that measure; `grow` says how the baseline is enlarged for them. `family` asks what is
     compared; None leaves it to the folder of the study (see `foveate.studies.engine.family.with_family`).
+    `margin`, in points of the primary metric (or its unit), and `population` are as those of
+    `foveate.records.study.Statistics`; None leaves them to the folder, too.
 
     With `pretrained` the runs start from trained weights: from the file `weights`, which are those of the
     backbone, or else from those that are published for it. `starts` are the files by backbone, once they are
@@ -103,6 +114,13 @@ class StudySpec(_Spec):
     recipe: Recipe
     adjust: Literal["holm", "bonferroni"] = ADJUST
     family: Family | None = None
+    margin: Number | None = None
+    population: Population | None = None
+
+    @property
+    def margin_of_metric(self) -> float:
+        """The margin in the unit of the records of the primary metric; 0 if none was given."""
+        return (self.margin or 0.0) / find_task(self.task).record.primary.scale
 
     @property
     def name(self) -> str:
@@ -177,8 +195,8 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     Args:
         settings: data; the subject: attention, ablate or sweep (with values) on a backbone, or backbones;
             seeds (their number, or a list), recipe (a name, a path, or a mapping that may have a `base`),
-            adjust, family, pretrained, weights (a file, which implies pretrained), replace_own, control,
-            grow, and the fields of DataChoice.
+            adjust, family, margin, population, pretrained, weights (a file, which implies pretrained),
+            replace_own, control, grow, and the fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
@@ -204,7 +222,17 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             'no as numbers and switches: put the name in quotes, "007"'
         )
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
-    kept = ("pretrained", "weights", "replace_own", "adjust", "family", "control", "grow")
+    kept = (
+        "pretrained",
+        "weights",
+        "replace_own",
+        "adjust",
+        "family",
+        "margin",
+        "population",
+        "control",
+        "grow",
+    )
     try:
         study = StudySpec(
             data=DataChoice(source=source, **choice),
@@ -218,6 +246,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     except ValidationError as error:
         raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
     _check_family(study)
+    _check_margin(study)
     if study.control is None and "grow" in settings:
         raise RequestError(
             f"grow = {study.grow} says how control enlarges the baseline, and the study has no control: give "
@@ -238,6 +267,22 @@ def _check_family(study: StudySpec) -> None:
         raise RequestError(
             "family = baseline: the study has no baseline to compare with: "
             + ("give all, or leave it out" if kind == "networks" else "add none to attention, or give all")
+        )
+
+
+def _check_margin(study: StudySpec) -> None:
+    """Refuse a margin that no difference of the primary metric can be above, or below."""
+    metric = find_task(study.task).record.primary
+    if study.margin is not None and not (study.margin > 0 and metric.can_differ_by(study.margin_of_metric)):
+        unit = metric.unit_of_differences or "a number"
+        most = (
+            f" and under {metric.scale * (metric.high - metric.low):g}"
+            if metric.high and metric.low is not None
+            else ""
+        )
+        raise RequestError(
+            f"margin = {study.margin:g}: expected {unit} of {metric.noun} over 0{most}: the difference "
+            "that counts as practically the same, such as 0.5"
         )
 
 
