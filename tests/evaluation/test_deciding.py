@@ -73,7 +73,7 @@ def test_a_small_spread_takes_few_seeds_and_a_large_one_the_budget():
 def test_whole_studies_err_in_at_most_one_of_twenty(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     simulate = importlib.import_module("until_decided").simulate
-    (row,) = simulate(20_000, 3, [3], [10], ["obrien-fleming"])
+    (row,) = simulate(20_000, 2, "new-images", [3], [8], ["obrien-fleming"])
     assert row["wrong"] <= 0.05 + 0.0031  # two standard errors of 20,000 studies
     assert row["wrong"] >= 0.03
     assert row["unspent"] > 0.12  # who tests after each seed at the whole level

@@ -26,14 +26,14 @@ def test_all_of_alpha_is_spent_at_the_last_look_and_never_less_later(spending):
 
 def test_levels_of_many_pairs_are_the_published_ones_of_two_looks():
     # Boundaries 2.963 and 1.969 of Lan and DeMets' function at a one-sided 0.025 and two equal steps.
-    levels = nominal_levels([60, 120], 120, 0.025, "obrien-fleming", paths=200_000)
+    (levels,) = nominal_levels([60, 120], 120, [0.025], "obrien-fleming", paths=200_000)
     assert levels == pytest.approx(stats.norm.sf([2.963, 1.969]), rel=0.05)
 
 
 @pytest.mark.parametrize("spending", SPENDING)
 def test_who_rejects_under_the_levels_errs_as_often_as_allowed_at_each_look(spending):
     looks, alpha, studies = [2, 3, 4, 6, 8], 0.05, 200_000
-    levels = nominal_levels(looks, 8, alpha, spending, paths=500_000)
+    (levels,) = nominal_levels(looks, 8, [alpha], spending, paths=500_000)
     differences = np.random.default_rng(7).standard_normal((studies, 8))
     rejected = np.zeros(studies, dtype=bool)
     for n, level in zip(looks, levels, strict=True):
@@ -46,7 +46,7 @@ def test_who_rejects_under_the_levels_errs_as_often_as_allowed_at_each_look(spen
 @pytest.mark.parametrize("looks", [[], [1, 2], [3, 3], [4, 3], [3, 9]])
 def test_looks_that_cannot_be_are_refused(looks):
     with pytest.raises(ValueError, match="expected looks"):
-        nominal_levels(looks, 8, 0.05, "pocock")
+        nominal_levels(looks, 8, [0.05], "pocock")
 
 
 def test_the_best_p_of_several_looks_is_adjusted_for_them():

@@ -13,12 +13,13 @@ together err in at most alpha (Bonferroni):
 * in between, only the wrong direction is wrong.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from foveate.evaluation.sequential import PATHS, SIMULATION_SEED, Spending, nominal_levels
 
@@ -54,6 +55,7 @@ def make_boundary(
     comparisons: int,
     spending: Spending,
     *,
+    image_shares: Sequence[float] = (0.0,),
     paths: int = PATHS,
     seed: int = SIMULATION_SEED,
 ) -> Boundary:
@@ -65,12 +67,13 @@ def make_boundary(
         alpha: the chance of even one wrong decision.
         comparisons: among which it is divided equally.
         spending: how it is spent over the looks.
+        image_shares: see `nominal_levels`; by default for new seeds on the same images.
         paths: simulated studies, see `nominal_levels`.
         seed: of the simulation.
     """
     looks, own = tuple(range(first, largest + 1)), alpha / comparisons
-    side, whole = (
-        nominal_levels(looks, largest, part, spending, paths=paths, seed=seed) for part in (own / 2, own)
+    side, whole = nominal_levels(
+        looks, largest, (own / 2, own), spending, image_shares=image_shares, paths=paths, seed=seed
     )
     return Boundary(looks, tuple(2 * level for level in side), whole)
 
@@ -86,25 +89,40 @@ class Decisions:
     pairs: NDArray[np.int64]
 
 
-def decide_all(differences: Floats, boundary: Boundary, margin: float) -> Decisions:
-    """Decide many comparisons by the paired t-test, look by look; without a spread there is no decision.
+def decide_all(
+    differences: Floats,
+    boundary: Boundary,
+    margin: float,
+    image_variance: Floats | float = 0.0,
+    images: float = math.inf,
+) -> Decisions:
+    """Decide many comparisons look by look, as `foveate.evaluation.estimates` tests them.
+
+    Without an image variance this is the paired t-test. Without a spread there is no decision.
 
     Args:
         differences: of pairs of runs, (studies, pairs), in the direction in which more is better.
         boundary: its looks are at most the number of pairs.
         margin: in the unit of the differences.
+        image_variance: the estimated part of the squared standard error that more seeds do not reduce,
+            (studies,); 0 for new seeds on the same images.
+        images: from so many images.
     """
     outcomes = np.zeros(len(differences), dtype=np.int8)
     pairs = np.full(len(differences), boundary.looks[-1])
+    of_images = np.broadcast_to(np.asarray(image_variance, dtype=float), len(differences))
     for n, different, equivalent in zip(boundary.looks, boundary.different, boundary.equivalent, strict=True):
         left = np.flatnonzero(outcomes == OPEN)
         seen = differences[left, :n]
-        mean, error = seen.mean(axis=1), seen.std(axis=1, ddof=1) / np.sqrt(n)
-        known = error > 0
-        apart = known & (np.abs(mean) > stats.t.isf(different / 2, n - 1) * error)
-        near = known & (margin - np.abs(mean) > stats.t.isf(equivalent, n - 1) * error)
+        spread = seen.std(axis=1, ddof=1)
+        left, seen, of_seeds = (rows[spread > 0] for rows in (left, seen, spread**2 / n))
+        size, variance = np.abs(seen.mean(axis=1)), of_seeds + of_images[left]
+        df = variance / (of_seeds / (n - 1) + of_images[left] / (images - 1))
+        error = np.sqrt(variance)
+        apart = 2 * special.stdtr(df, -size / error) < different
+        near = special.stdtr(df, (size - margin) / error) < equivalent
         outcomes[left[near]] = EQUIVALENT
-        outcomes[left[apart]] = np.where(mean[apart] > 0, BETTER, WORSE)
+        outcomes[left[apart]] = np.where(seen.mean(axis=1)[apart] > 0, BETTER, WORSE)
         pairs[left[apart | near]] = n
     return Decisions(outcomes, pairs)
 
@@ -134,6 +152,7 @@ def expect_seeds(
     boundary: Boundary,
     differences: Sequence[float],
     *,
+    image_variance: float = 0.0,
     studies: int = STUDIES,
     seed: int = SIMULATION_SEED,
 ) -> tuple[Expected, ...]:
@@ -144,11 +163,16 @@ def expect_seeds(
         margin: of equivalence, in the same unit.
         boundary: of the looks.
         differences: true ones that are assumed, in the same unit.
+        image_variance: the part of the squared standard error that more seeds do not reduce.
         studies: number of simulated studies for each of them.
         seed: of the simulation.
     """
-    drawn = spread * np.random.default_rng(seed).standard_normal((studies, boundary.looks[-1]))
-    return tuple(_expected(true, decide_all(drawn + true, boundary, margin)) for true in differences)
+    random = np.random.default_rng(seed)
+    drawn = spread * random.standard_normal((studies, boundary.looks[-1]))
+    drawn += math.sqrt(image_variance) * random.standard_normal((studies, 1))
+    return tuple(
+        _expected(true, decide_all(drawn + true, boundary, margin, image_variance)) for true in differences
+    )
 
 
 def _expected(difference: float, found: Decisions) -> Expected:
