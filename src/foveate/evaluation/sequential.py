@@ -18,11 +18,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
+
+from foveate.records.sequential import Spending
 
 __all__ = [
     "IMAGE_SHARES",
@@ -35,7 +37,6 @@ __all__ = [
     "spent",
 ]
 
-Spending = Literal["obrien-fleming", "pocock"]
 SPENDING: Final[tuple[Spending, ...]] = get_args(Spending)
 
 PATHS = 1_000_000
@@ -143,33 +144,44 @@ def _level(tests: _Tests, crossed: NDArray[np.bool_], may: float, exact: float, 
     return max(float(p[crossing]), exact) if crossing > 0 else exact
 
 
-def p_over_looks(p: float, looks: Sequence[int], *, paths: int = PATHS, seed: int = SIMULATION_SEED) -> float:
-    """Return the chance that the smallest two-sided p value over `looks` is at most `p` without a difference.
+def p_over_looks(
+    p: float, looks: Sequence[int], *, tails: int = 2, paths: int = PATHS, seed: int = SIMULATION_SEED
+) -> float:
+    """Return the chance that the smallest p value over `looks` is at most `p` where there is no difference.
 
     This is the p value of a person who looked at the paired t-tests of the first n pairs, for each n of
     `looks`, and takes the best of them. It is simulated, two standard errors of the simulation to the safe
     side, where enough of `paths` studies have so small a p value; under that it is at most the number of
     looks times p. It never decreases in p.
+
+    Args:
+        p: of a two-sided test, or of a one-sided one.
+        looks: pairs of runs at each look, at least 2 each, increasing.
+        tails: 2 or 1, of that test.
+        paths: number of simulated studies.
+        seed: of the simulation.
     """
     _check_looks(looks, looks[-1] if looks else 0)
     if len(looks) == 1:
         return p
-    smallest = _smallest_p(tuple(looks), paths, seed)
+    if tails == 1 and p >= 0.5:
+        return 1.0
+    smallest = _smallest_p(tuple(looks), tails, paths, seed)
     count = max(int(np.searchsorted(smallest, p, side="right")), FEWEST_CROSSING)
     return min(1.0, len(looks) * p, (count + CAUTION * math.sqrt(count)) / paths)
 
 
 @lru_cache(maxsize=4)
-def _smallest_p(looks: tuple[int, ...], paths: int, seed: int) -> Floats:
-    """Return the smallest two-sided p value of each simulated study over its looks, sorted.
+def _smallest_p(looks: tuple[int, ...], tails: int, paths: int, seed: int) -> Floats:
+    """Return the smallest p value of each simulated study over its looks, sorted; one-sided up to 0.5.
 
     The logarithm of p is interpolated in a table of t; scipy takes a second for a million values.
     """
     smallest = np.zeros(paths)
     for n, at_look in zip(looks, _paths(looks, paths, seed), strict=True):
         table = stats.t.isf(P_TABLE / 2, n - 1)
-        t = np.abs(at_look.mean) / np.sqrt(at_look.variance)
-        np.minimum(smallest, np.interp(t, table, np.log(P_TABLE)), out=smallest)
+        t = (at_look.mean if tails == 1 else np.abs(at_look.mean)) / np.sqrt(at_look.variance)
+        np.minimum(smallest, np.interp(t, table, np.log(P_TABLE * tails / 2)), out=smallest)
     smallest.sort()
     return np.exp(smallest)
 

@@ -18,6 +18,7 @@ from foveate.records.study import PlannedRun, StudyRecord
 from foveate.studies.engine.fingerprints import under
 from foveate.studies.engine.folder import refuse_unusable_folder
 from foveate.studies.engine.images import open_study
+from foveate.studies.engine.looks import plan_conflict
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import Watch
@@ -30,6 +31,7 @@ __all__ = [
     "begun_study",
     "choose_folder",
     "difference",
+    "has_report_of",
     "join",
     "keep_report",
     "refuse_other_study",
@@ -64,7 +66,7 @@ def begun_study(out: Path) -> StudyRecord | None:
     A study of which no run has finished can be replaced: its checkpoints stay where they are.
     """
     path = out / STUDY
-    if not path.is_file() or not (any(out.glob(f"{RUNS}/*/{RESULT}")) or (out / REPORT / PAGE).is_file()):
+    if not path.is_file() or not (any(out.glob(f"{RUNS}/*/{RESULT}")) or has_report_of(out)):
         return None
     return read_record(path, StudyRecord)
 
@@ -132,6 +134,8 @@ def difference(
             changes.append(f"it is of other images ({found.name}), or of these before they were changed")
         elif found.image_size != data.image_size:
             changes.append(f"images of {found.image_size} instead of {data.image_size} pixels")
+    if not changes and (conflict := plan_conflict(study, record)):
+        changes.append(conflict)
     if not changes and not _can_plan_together(study, record.design, searches=searches):
         changes.append("it plans other comparisons")
     unnamed = [label for label in _others(study, record) if record.source_of(label)]
@@ -282,12 +286,17 @@ def _united(there: tuple[Item, ...], own: tuple[Item, ...]) -> tuple[Item, ...]:
     return (*there, *(one for one in own if one not in there))
 
 
+def has_report_of(out: Path) -> bool:
+    """Return whether a report of the study in `out` was built."""
+    return (out / REPORT / PAGE).is_file()
+
+
 def keep_report(out: Path) -> Path | None:
     """Copy the report and the record of the study in `out` to the first free report-1, report-2, …
 
     Returns the page of the copy; None if there is no report.
     """
-    if not (out / REPORT / PAGE).is_file():
+    if not has_report_of(out):
         return None
     free = next(path for number in itertools.count(1) if not (path := out / f"{REPORT}-{number}").exists())
     copy = out / COPY

@@ -20,6 +20,7 @@ from foveate.records.design import Design, Family, Growth, Measure
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
+from foveate.records.sequential import Spending
 from foveate.records.study import Population
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.defaults import (
@@ -27,6 +28,7 @@ from foveate.studies.spec.defaults import (
     DEFAULT_RECIPE,
     FINE_TUNING_RECIPE,
     GROW,
+    MAX_SEEDS,
     RECIPE_OF_DATA,
     SEEDS,
 )
@@ -45,6 +47,8 @@ from foveate.training.recipe import (
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
 MOST_SEEDS = 1000
+MOST_LOOKED_AT = 100
+"""Seeds of a study that is looked at after each of them."""
 LATER: dict[str, Any] = {
     "task": CLASSIFICATION.name,
     "weights": None,
@@ -52,6 +56,10 @@ LATER: dict[str, Any] = {
     "replace_own": False,
     "margin": None,
     "population": None,
+    "until_decided": False,
+    "max_seeds": None,
+    "max_hours": None,
+    "spending": None,
 }
 """The fields of specs that the earliest did not have, with their defaults."""
 
@@ -92,6 +100,10 @@ class StudySpec(_Spec):
     `margin`, in points of the primary metric (or its unit), and `population` are as those of
     `foveate.records.study.Statistics`; None leaves them to the folder, too.
 
+    With `until_decided` seeds are added until each comparison is decided; see `foveate.studies.rounds`.
+    `seeds` are then those of the first look, and `max_seeds`, `max_hours` and `spending` the budget; None
+    leaves all but the hours to the folder, too.
+
     With `pretrained` the runs start from trained weights: from the file `weights`, which are those of the
     backbone, or else from those that are published for it. `starts` are the files by backbone, once they are
     found (see `with_weights`).
@@ -116,6 +128,10 @@ class StudySpec(_Spec):
     family: Family | None = None
     margin: Number | None = None
     population: Population | None = None
+    until_decided: bool = False
+    max_seeds: Whole | None = None
+    max_hours: Number | None = None
+    spending: Spending | None = None
 
     @property
     def margin_of_metric(self) -> float:
@@ -195,8 +211,9 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     Args:
         settings: data; the subject: attention, ablate or sweep (with values) on a backbone, or backbones;
             seeds (their number, or a list), recipe (a name, a path, or a mapping that may have a `base`),
-            adjust, family, margin, population, pretrained, weights (a file, which implies pretrained),
-            replace_own, control, grow, and the fields of DataChoice.
+            adjust, family, margin, population, until_decided, max_seeds, max_hours, spending, pretrained,
+            weights (a file, which implies pretrained), replace_own, control, grow, and the fields of
+            DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
@@ -230,6 +247,10 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
         "family",
         "margin",
         "population",
+        "until_decided",
+        "max_seeds",
+        "max_hours",
+        "spending",
         "control",
         "grow",
     )
@@ -247,6 +268,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
         raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
     _check_family(study)
     _check_margin(study)
+    check_until_decided(study)
     if study.control is None and "grow" in settings:
         raise RequestError(
             f"grow = {study.grow} says how control enlarges the baseline, and the study has no control: give "
@@ -268,6 +290,28 @@ def _check_family(study: StudySpec) -> None:
             "family = baseline: the study has no baseline to compare with: "
             + ("give all, or leave it out" if kind == "networks" else "add none to attention, or give all")
         )
+
+
+def check_until_decided(study: StudySpec) -> None:
+    """Refuse budgets of --until-decided that cannot be kept, or that belong to no such study."""
+    budget = {"max_seeds": study.max_seeds, "max_hours": study.max_hours, "spending": study.spending}
+    alone = [key for key, value in budget.items() if value is not None]
+    if alone and not study.until_decided:
+        raise RequestError(f"{alone[0]} is a budget of until_decided: give --until-decided, too")
+    if not study.until_decided:
+        return
+    first, most = len(study.seeds), study.max_seeds or MAX_SEEDS
+    if first < 2:
+        raise RequestError(f"seeds = {first}: the first look of until_decided takes at least 2 seeds")
+    if not first <= most <= MOST_LOOKED_AT:
+        raise RequestError(
+            f"max_seeds = {most}: expected at least the {first} seeds of the first look, and at most "
+            f"{MOST_LOOKED_AT}"
+        )
+    if study.max_hours is not None and study.max_hours <= 0:
+        raise RequestError(f"max_hours = {study.max_hours:g}: expected a number of hours over 0")
+    if study.design.search is not None:
+        raise RequestError("a search has its own trials: leave until_decided out")
 
 
 def _check_margin(study: StudySpec) -> None:
