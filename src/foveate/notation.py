@@ -2,7 +2,17 @@
 
 from collections.abc import Sequence
 
-__all__ = ["NOTHING", "count", "decimals", "interval", "listing", "magnitude", "p_value", "signed_percent"]
+__all__ = [
+    "NOTHING",
+    "chance",
+    "count",
+    "decimals",
+    "interval",
+    "listing",
+    "magnitude",
+    "p_value",
+    "signed_percent",
+]
 
 NOTHING = "–"
 """Written in place of a missing number."""
@@ -33,6 +43,12 @@ def signed_percent(percent: float | None) -> str:
 def p_value(p: float | None) -> str:
     """Write a p value with three decimals, or as "< 0.001"."""
     return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def chance(probability: float) -> str:
+    """Write a probability in whole per cent, without the sign: "97", "over 99", "under 1"."""
+    percent = 100 * probability
+    return "over 99" if percent > 99.5 else "under 1" if percent < 0.5 else f"{percent:.0f}"
 
 
 def magnitude(value: float | None) -> str:

@@ -97,7 +97,7 @@ def test_a_classification_names_no_task(trained_bands: Path) -> None:
     [
         ([0.21, 0.205, 0.211], Outcome.BETTER),
         ([0.39, 0.405, 0.391], Outcome.WORSE),
-        ([0.1, 0.5, 0.31], Outcome.NOT_SIGNIFICANT),
+        ([0.1, 0.5, 0.31], Outcome.INCONCLUSIVE),
     ],
     ids=str,
 )

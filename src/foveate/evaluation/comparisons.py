@@ -90,18 +90,22 @@ class Comparison(AdjustedTest):
     def to_json(self) -> JsonObject:
         """Return the comparison as `--json` gives it."""
         planned = {"title": self.title, "group": self.group} if self.title is not None else {}
-        return {
+        content = {
             "a": self.a,
             "b": self.b,
             **planned,
             **super().to_json(),
             "detectable_difference": self.detectable_difference,
             "seeds_needed": self.seeds_needed,
+        }
+        if self.these_images is None:  # a summary of an earlier version
+            return content
+        return content | {
             "outcome": outcome_word(self.outcome),
             "margin": self.margin,
             "gain_is_under_margin": self.is_gain_under_margin,
             "population": self.population,
-            "these_images": self.these_images.to_json() if self.these_images else None,
+            "these_images": self.these_images.to_json(),
             "new_images": self.new_images.to_json() if self.new_images else None,
             "improvement": asdict(self.improvement) if self.improvement else None,
         }

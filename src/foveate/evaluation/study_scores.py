@@ -78,7 +78,7 @@ def read_study_scores(records: StudyRecords) -> ScoresOfRuns:
         runs.setdefault(label, {})[seed] = scores
     if missing:
         return ScoresOfRuns(
-            {}, 0, f"{count(missing, 'run')} of an earlier version kept no scores of single images"
+            {}, 0, f"{count(missing, 'run')} without scores of single images, as of earlier versions"
         )
     every = [scores for by_seed in runs.values() for scores in by_seed.values()]
     images = {len(scores.correct) for scores in every}

@@ -69,7 +69,7 @@ def test_what_was_not_shown_is_said_to_be_open(tmp_path: Path) -> None:
         tmp_path, contrasts=[{"a": "none", "b": "se", "title": "SE", "group": "against plain"}]
     )
     summary = summarise(read_study(folder))
-    assert summary.comparisons[0].outcome is Outcome.NOT_SIGNIFICANT
+    assert summary.comparisons[0].outcome is Outcome.INCONCLUSIVE
     assert summary.verdict[0] == "Nobody can tell yet: no part of dmsca was shown to make a difference."
     assert "(SE, against the baseline)" in summary.verdict[1]
 

@@ -71,8 +71,9 @@ def test_makes_every_figure_and_draws_it_without_a_warning(study):
 
 def test_differences_are_those_of_the_tests_and_their_seeds(study):
     records, summary, made = study
-    _, _, dots, diamonds = made["differences"].spec["layer"]
-    found = {row["mechanism"]: row for row in made["differences"].spec["layer"][1]["data"]["values"]}
+    margin, _, intervals, dots, diamonds = made["differences"].spec["layer"]
+    assert margin["data"]["values"] == [{"from": -0.5, "to": 0.5}]
+    found = {row["mechanism"]: row for row in intervals["data"]["values"]}
     assert list(found) == [*summary.against_baseline]
     for label, test in summary.against_baseline.items():
         expected = [100 * test.test.difference, *(100 * bound for bound in test.test.ci95)]

@@ -4,8 +4,9 @@ import math
 import pytest
 from synthetic_study import edit_json, epochs_of, run_record, write_study
 
+from foveate.evaluation.power import detectable_difference
 from foveate.evaluation.significance import Outcome
-from foveate.evaluation.statistics import detectable_difference, pooled_std
+from foveate.evaluation.statistics import pooled_std
 from foveate.records.metric import CLASSIFICATION, Metric
 from foveate.records.study import read_study
 from foveate.report.study.dynamics import epochs_to_95

@@ -27,7 +27,10 @@ def test_names_the_best_its_evidence_and_its_price(tmp_path):
     assert rest[0].startswith(
         "dmsca is better than the baseline by 2.14 points of accuracy (95 % interval 1.98 to 2.30; "
     )
-    assert rest[0].endswith("price: 11.0 % more parameters, 2.9 % more multiply-adds and 135 % more latency.")
+    assert rest[0].endswith(
+        "price: 11.0 % more parameters, 2.9 % more multiply-adds and 135 % more latency. With a new seed it "
+        "would beat the baseline with an estimated chance of over 99 %."
+    )
     assert rest[2].startswith("cbam is worse than the baseline by 1.2")
 
 
@@ -37,8 +40,33 @@ def test_one_better_mechanism_is_taken_alone_and_the_others_left_open(tmp_path):
         sentences[0]
         == "Take dmsca if its price suits you: it alone was shown to be better than the baseline."
     )
+    assert any(
+        sentence.startswith("se is equivalent to the baseline within ±0.50 points of accuracy: −0.")
+        for sentence in sentences
+    )
+
+
+def test_what_is_neither_different_nor_equivalent_is_left_open(tmp_path):
+    gains = {"none": 0.0, "se": 0.0004, "dmsca": 0.03}
+    sentences = verdict_of(tmp_path, gains=gains, seeds=4, noise=0.006)
     assert (
         "For se no difference from the baseline was shown, which does not mean that there is none."
+        in sentences
+    )
+
+
+def test_mechanisms_that_change_nothing_are_the_headline(tmp_path):
+    gains = {"none": 0.0, "se": 0.0003, "dmsca": 0.0002}
+    assert verdict_of(tmp_path, gains=gains, seeds=8, noise=0.002)[0] == (
+        "Nothing here is worth a price: se and dmsca are practically the same as the baseline (within ±0.50 "
+        "points)."
+    )
+
+
+def test_a_gain_under_the_margin_is_enough_to_drop_a_module(tmp_path):
+    sentences = verdict_of(tmp_path, gains={"none": 0.0, "se": -0.004}, seeds=5, noise=0.003)
+    assert (
+        "Whatever se gains over the baseline is under 0.50 points (one-sided test at the same level)."
         in sentences
     )
 
@@ -167,7 +195,8 @@ def test_missing_runs_are_counted(tmp_path, seeds, verb):
 def test_says_how_far_it_reaches(tmp_path):
     assert verdict_of(tmp_path)[-1] == (
         "This speaks for cifar_resnet20 on digits under this recipe. The intervals tell of chance between "
-        "seeds, not of chance in the choice of the 360 test images."
+        "seeds, not of chance in the choice of the 360 test images (20 runs without scores of single images, "
+        "as of earlier versions)."
     )
 
 

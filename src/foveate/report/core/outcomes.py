@@ -9,7 +9,7 @@ from foveate.report.core.tables import Cell
 
 __all__ = ["outcome_cell", "untested_because"]
 
-GAIN_OR_LOSS = {Outcome.BETTER: "gain", Outcome.WORSE: "loss"}
+GAIN_OR_LOSS = {Outcome.BETTER: "gain", Outcome.WORSE: "loss", Outcome.EQUIVALENT: "no gain or loss"}
 """Other words for the outcome of a planned comparison."""
 
 

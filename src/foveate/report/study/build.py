@@ -23,6 +23,7 @@ from foveate.report.study.numbers import (
     test_numbers,
 )
 from foveate.report.study.page import render_page
+from foveate.report.study.populations import metrics_table
 from foveate.report.study.summarise import summarise
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import results_table, tests_table
@@ -65,6 +66,7 @@ def _tables(summary: Summary) -> list[Table]:
     tables = (
         with_article(results_table(summary), summary),
         tests_table(summary),
+        metrics_table(summary),
         with_points(contrasts_table(summary), summary),
         values_table(summary),
         search_table(summary),

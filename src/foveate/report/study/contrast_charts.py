@@ -1,6 +1,6 @@
 """The figures of comparisons: differences to the baseline, planned comparisons, and values of an option."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import altair as alt
 
@@ -37,7 +37,8 @@ def differences_figure(summary: Summary, records: StudyRecords) -> Figure:
             tips={"mechanism": display_name(test.b)},
             colour=colours[display_name(test.b)],
             estimate=test.test.difference,
-            interval=test.test.ci95,
+            interval=_narrow(test),
+            wider=_wide(test),
             dots=_dots(test, records, metric),
         )
         for test in summary.against_baseline.values()
@@ -45,7 +46,8 @@ def differences_figure(summary: Summary, records: StudyRecords) -> Figure:
     ]
     description = f"Paired differences to the baseline: {seen(rows, metric)}."
     caption = Caption("differences", "differences", "Differences to the baseline", description)
-    return forest_figure(caption, rows, difference_axis(metric, "difference", "Difference to the baseline"))
+    axis = difference_axis(metric, "difference", "Difference to the baseline")
+    return forest_figure(caption, rows, axis, margin=_margin(summary.comparisons))
 
 
 def contrast_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
@@ -73,7 +75,8 @@ def _contrasts(summary: Summary, records: StudyRecords) -> Figure:
             tips={"comparison": contrast_name(test)},
             colour=COLOURS[groups.index(test.group) % len(COLOURS)],
             estimate=test.gain,
-            interval=test.test.ci95 and metric.gains(test.test.ci95),
+            interval=_narrow(test, metric.sign),
+            wider=_wide(test, metric.sign),
             dots=_dots(test, records, metric, metric.sign),
         )
         for test in summary.comparisons
@@ -82,7 +85,24 @@ def _contrasts(summary: Summary, records: StudyRecords) -> Figure:
     description = f"Gains of the planned comparisons: {seen(rows, metric)}."
     caption = Caption("contrasts", "contrasts", "Planned comparisons", description)
     axis = difference_axis(metric, "gain", f"Gain in test {metric.noun}")
-    return forest_figure(caption, rows, axis, marks=DENSE, label_limit=LONG_NAMES)
+    margin = _margin(summary.comparisons)
+    return forest_figure(caption, rows, axis, margin=margin, marks=DENSE, label_limit=LONG_NAMES)
+
+
+def _margin(comparisons: Sequence[Comparison]) -> float | None:
+    return next((test.margin for test in comparisons), None)
+
+
+def _narrow(test: Comparison, sign: int = 1) -> Sequence[float] | None:
+    """Return the interval for new seeds on these images, of the difference times `sign`."""
+    bounds = test.these_images.ci95 if test.these_images else test.test.ci95
+    return bounds and sorted(sign * bound for bound in bounds)
+
+
+def _wide(test: Comparison, sign: int = 1) -> Sequence[float] | None:
+    """Return the interval for new seeds on new images, of the difference times `sign`."""
+    bounds = test.new_images.ci95 if test.new_images else None
+    return bounds and sorted(sign * bound for bound in bounds)
 
 
 def _dots(test: Comparison, records: StudyRecords, metric: Metric, sign: int = 1) -> list[Dot]:

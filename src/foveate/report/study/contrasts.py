@@ -33,7 +33,7 @@ def contrasts_table(summary: Summary) -> Table | None:
         ),
         Column(
             "Adjusted p",
-            f"Paired t-test, adjusted for {count(summary.family, 'comparison')} "
+            f"Paired test, adjusted for {count(summary.family, 'comparison')} "
             f"({settings.adjust.capitalize()}); under {settings.alpha:g} it is significant.",
         ),
         *(Column(title, "Change from the first to the second.") for title in MEASURES),

@@ -42,6 +42,11 @@ def limits(summary: Summary, open_tests: Sequence[Comparison], which: str) -> li
             f"{100 * settings.power:g} % chance, at a level of {100 * settings.alpha:g} %{shared}."
         )
         needed = test.seeds_needed
+        if needed is None and test.population == "new-images" and test.test.difference:
+            sentences.append(
+                f"No number of seeds shows a difference as small as the one seen on these "
+                f"{count(summary.study.data.test, 'test image')}: that takes more of them."
+            )
         if needed is not None:
             number = f"more than {MANY_SEEDS}" if needed > MANY_SEEDS else f"about {needed}"
             sentences.append(f"To detect a true difference as large as the one seen takes {number} seeds.")

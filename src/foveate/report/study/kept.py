@@ -1,17 +1,21 @@
 """Reads a summary from the JSON that `foveate report --json` gave."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from foveate.evaluation.comparisons import Comparison, make_comparison
 from foveate.evaluation.guessing import Guessing
+from foveate.evaluation.improvement import Improvement
+from foveate.evaluation.inference import Inference
+from foveate.evaluation.significance import Outcome
 from foveate.evaluation.statistics import Anova, Description, PairedTest
 from foveate.records.base import FORMAT, JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.design import PlannedPair
-from foveate.records.study import StudyDescription
+from foveate.records.study import Population, StudyDescription
 from foveate.report.study.class_changes import ClassChange
 from foveate.report.study.printed import PrintedFigures
 from foveate.report.study.summary import Price, Summary, SummaryRow
@@ -25,6 +29,17 @@ ANOVA = TypeAdapter(Anova | None)
 CHANGE = TypeAdapter(ClassChange)
 PRINTED = TypeAdapter(PrintedFigures)
 GUESSING = TypeAdapter(Guessing | None)
+ADDED = {
+    name: TypeAdapter[Any](kind)
+    for name, kind in (
+        ("margin", float | None),
+        ("population", Population),
+        ("these_images", Inference | None),
+        ("new_images", Inference | None),
+        ("improvement", Improvement | None),
+    )
+}
+"""The keys of comparisons that earlier versions did not give."""
 
 
 def summary_from_json(content: JsonObject) -> Summary:
@@ -69,7 +84,7 @@ def _row(row: JsonObject, study: StudyDescription) -> SummaryRow:
 
 
 def _comparison(test: JsonObject, study: StudyDescription) -> Comparison:
-    return make_comparison(
+    made = make_comparison(
         PlannedPair(test["a"], test["b"], test.get("title"), test.get("group")),
         TEST.validate_python(test),
         test["p_adjusted"],
@@ -78,6 +93,21 @@ def _comparison(test: JsonObject, study: StudyDescription) -> Comparison:
         detectable_difference=test["detectable_difference"],
         seeds_needed=test["seeds_needed"],
     )
+    if "outcome" not in test:
+        return made
+    known = {name: test[name] for name in ("margin", "population", "improvement")}
+    known |= {name: test[name] and _inference(test[name]) for name in ("these_images", "new_images")}
+    is_untested = made.outcome is Outcome.UNTESTED
+    return replace(
+        made,
+        outcome=made.outcome if is_untested else Outcome(test["outcome"]),
+        **{name: ADDED[name].validate_python(value) for name, value in known.items()},
+    )
+
+
+def _inference(content: JsonObject) -> JsonObject:
+    """Return an inference with its outcome; `--json` calls one that could not be tested inconclusive."""
+    return content | ({"outcome": Outcome.UNTESTED} if content["p_adjusted"] is None else {})
 
 
 def _class_change(change: JsonObject) -> ClassChange:

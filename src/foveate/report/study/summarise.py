@@ -3,6 +3,7 @@
 from foveate.evaluation.comparisons import Comparison, compare_candidates
 from foveate.evaluation.guessing import guessing
 from foveate.evaluation.intervals import AMOUNT, bounds_of
+from foveate.evaluation.metric_differences import metric_differences
 from foveate.evaluation.noise import describe_noise, noise_of_cost
 from foveate.evaluation.power import detectable_difference
 from foveate.evaluation.statistics import Anova, describe, pooled_std, repeated_measures_anova
@@ -56,6 +57,10 @@ def summarise(records: StudyRecords) -> Summary:
         missing=records.missing,
         report=records.folder / "report" / "index.html",
         asked=len(study.runs),
+        scores_obstacle=scores.obstacle or None,
+        metric_differences=metric_differences(
+            records, scores, list(dict.fromkeys((one.a, one.b) for one in comparisons))
+        ),
         guessing=guessing(first.test.per_class) if study.task == CLASSIFICATION else None,
     )
     return summary.with_verdict(verdict(summary))

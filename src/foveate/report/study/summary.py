@@ -5,12 +5,13 @@ from pathlib import Path
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.guessing import Guessing
+from foveate.evaluation.metric_differences import MetricDifference
 from foveate.evaluation.statistics import Anova, Description
 from foveate.records.base import JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, Metric
-from foveate.records.study import StudyDescription
+from foveate.records.study import Population, StudyDescription
 from foveate.report.study.class_changes import ClassChange
 from foveate.report.study.printed import PrintedFigures
 
@@ -106,6 +107,9 @@ class Summary:
         against: the figures of an article that were asked for.
         guessing: what guessing gets on the test part of a classification.
         asked: number of runs that the study asks for.
+        scores_obstacle: why the scores of single images cannot be used, in a sentence without its full stop;
+            None if they can, or in summaries of earlier versions.
+        metric_differences: of all metrics, for both populations.
     """
 
     study: StudyDescription
@@ -125,11 +129,23 @@ class Summary:
     against: PrintedFigures | None = None
     guessing: Guessing | None = None
     asked: int = 0
+    scores_obstacle: str | None = None
+    metric_differences: tuple[MetricDifference, ...] = ()
 
     @property
     def metric(self) -> Metric:
         """The primary metric, by which candidates are compared."""
         return self.study.task.primary
+
+    @property
+    def rests_on(self) -> Population:
+        """What the verdict speaks of."""
+        return next((test.population for test in self.comparisons), "these-images")
+
+    @property
+    def margin(self) -> float | None:
+        """The difference that counts as practically the same; None of summaries of earlier versions."""
+        return next((test.margin for test in self.comparisons), None)
 
     @property
     def against_baseline(self) -> dict[str, Comparison]:
@@ -177,6 +193,11 @@ class Summary:
             "rows": [row.to_json() for row in self.rows],
             "guessing": asdict(self.guessing) if self.guessing else None,
             "tests": [test.to_json() for test in self.comparisons],
+            **(
+                {"metric_differences": [one.to_json() for one in self.metric_differences]}
+                if self.metric_differences
+                else {}
+            ),
             "anova": asdict(self.anova) if self.anova else None,
             "detectable_difference": self.detectable_difference,
             "class_changes": [change.to_json() for change in self.class_changes],

@@ -1,10 +1,11 @@
 """The tables of a study that people read, once for the page, Markdown and LaTeX."""
 
 from foveate.evaluation.comparisons import Comparison
-from foveate.notation import NOTHING, count, decimals, magnitude, p_value, signed_percent
+from foveate.evaluation.significance import Outcome
+from foveate.notation import NOTHING, chance, count, decimals, magnitude, p_value, signed_percent
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.metric import Metric
-from foveate.report.core.notation import pair_name, score, score_deviation, spread
+from foveate.report.core.notation import p_equation, pair_name, score, score_deviation, spread
 from foveate.report.core.outcomes import outcome_cell, untested_because
 from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
@@ -52,9 +53,9 @@ def results_table(summary: Summary) -> Table:
         ),
         Column(
             "Adjusted p",
-            f"Paired t-test against the baseline, adjusted for {count(summary.family, 'comparison')} "
-            f"({settings.adjust.capitalize()}); "
-            f"under {settings.alpha:g} a difference is significant.",
+            f"Paired test against the baseline, adjusted for {count(summary.family, 'comparison')} "
+            f"({settings.adjust.capitalize()}); under {settings.alpha:g} a difference is significant. Below, "
+            "what was shown.",
         ),
     ]
     rows = [
@@ -85,32 +86,69 @@ def results_table(summary: Summary) -> Table:
 def tests_table(summary: Summary) -> Table:
     """Return one row per comparison."""
     metric, settings = summary.metric, summary.study.statistics
-    chance = f"{100 * settings.power:g} %"
+    power = f"{100 * settings.power:g} %"
+    has_images = any(test.new_images for test in summary.comparisons)
+    rests = "new images" if summary.rests_on == "new-images" else "these images"
     columns = [
         Column("Pair", "The second minus the first, matched seed by seed."),
         Column(
             metric.heading_of_difference("Difference"),
-            f"Mean difference in test {metric.noun}; below, its own 95 % interval.",
+            f"Mean difference in test {metric.noun}; below, what was shown"
+            + (f" with a margin of {metric.write_size(summary.margin)}." if summary.margin else "."),
         ),
-        Column("p", "Two-sided paired t-test: how often chance alone would make at least this difference."),
+        Column(
+            "On these images",
+            "95 % interval for new seeds on these test images; below, p of the two-sided paired t-test: how "
+            "often chance alone would make at least this difference.",
+        ),
+        *[
+            Column(
+                "On new images",
+                "The same for new seeds on new images of this kind: the chance in the choice of the test "
+                "images is added.",
+            )
+        ]
+        * has_images,
         Column(
             "Adjusted p",
-            f"The same, adjusted for {count(summary.family, 'comparison')} ({settings.adjust.capitalize()}).",
+            f"p on {rests}, adjusted for {count(summary.family, 'comparison')} "
+            f"({settings.adjust.capitalize()}).",
+        ),
+        *[
+            Column(
+                "Equivalence p",
+                f"Two one-sided tests against ±{metric.write_size(summary.margin or 0.0)} on {rests}, adjusted "
+                "in the same way; below, whether a gain of the margin or more was excluded.",
+            )
+        ]
+        * (summary.margin is not None),
+        Column(
+            "Better with a new seed, %",
+            "Estimated chance that the second is better than the first with the same new seed, on these "
+            "images; below, its 95 % interval.",
         ),
         Column("Cohen's d", "Paired (d_z): mean difference over the standard deviation of the differences."),
         Column("Seeds", "Seeds that both have finished."),
         Column(
             metric.heading_of_difference("Detectable"),
-            f"Smallest true difference these seeds detect with {chance} chance.",
+            f"Smallest true difference these seeds detect with {power} chance.",
         ),
-        Column("Seeds needed", f"To detect a true difference as large as the one seen with {chance} chance."),
+        Column("Seeds needed", f"To detect a true difference as large as the one seen with {power} chance."),
     ]
     rows = [
         [
             Cell(pair_name(test)),
-            Cell(metric.write_difference(test.test.difference), metric.write_interval(test.test.ci95)),
-            Cell(p_value(test.test.p)),
+            Cell(
+                metric.write_difference(test.test.difference),
+                "" if test.outcome is Outcome.UNTESTED else test.outcome.value,
+            ),
+            _inferred(metric, test.test.ci95, test.test.p)
+            if test.these_images is None
+            else _inferred(metric, test.these_images.ci95, test.these_images.p),
+            *[_on_new_images(metric, test)] * has_images,
             Cell(p_value(test.p_adjusted), untested_because(test.test)),
+            *[_equivalence(test)] * (summary.margin is not None),
+            _improvement(test),
             Cell(decimals(test.test.cohens_d, 2)),
             Cell(str(test.test.n)),
             Cell(metric.write_detectable(test.detectable_difference)),
@@ -183,6 +221,28 @@ def family_sentence(summary: Summary) -> str:
         f"Family: {compared}. That is {count(summary.family, 'comparison')}, for which p values are adjusted "
         f"({adjust}).{rest}"
     )
+
+
+def _inferred(metric: Metric, bounds: tuple[float, float] | None, p: float | None) -> Cell:
+    return Cell(metric.write_interval(bounds), "" if p is None else p_equation(p))
+
+
+def _on_new_images(metric: Metric, test: Comparison) -> Cell:
+    found = test.new_images
+    return Cell(NOTHING) if found is None else _inferred(metric, found.ci95, found.p)
+
+
+def _equivalence(test: Comparison) -> Cell:
+    p = test.basis.equivalence_p if test.basis else None
+    return Cell(p_value(p), "gain under the margin" if test.is_gain_under_margin else "")
+
+
+def _improvement(test: Comparison) -> Cell:
+    found = test.improvement
+    if found is None:
+        return Cell(NOTHING)
+    low, high = map(chance, found.ci95)
+    return Cell(chance(found.probability), f"{low} to {high}")
 
 
 def _mean_cell(row: SummaryRow, metric: Metric) -> Cell:

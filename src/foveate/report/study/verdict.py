@@ -1,6 +1,5 @@
 """The verdict in sentences that a person can defend: what the tests have shown, and what they could not."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from foveate.evaluation.comparisons import Comparison
@@ -10,8 +9,16 @@ from foveate.records.design import Control
 from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.metric import Metric
 from foveate.report.core.notation import contrast_name
+from foveate.report.study.choice import choose
 from foveate.report.study.evidence import evidence, largest, limits, price
-from foveate.report.study.summary import Price, Summary, SummaryRow
+from foveate.report.study.margins import (
+    chance_sentence,
+    equivalent_headline,
+    margin_sentences,
+    population_sentence,
+    small_gain,
+)
+from foveate.report.study.summary import Summary, SummaryRow
 from foveate.report.study.undertraining import chance_sentences, improvement_sentences
 
 __all__ = ["verdict"]
@@ -79,8 +86,8 @@ def _reservations(summary: Summary) -> list[str]:
             "again when nothing else runs: they are measured anew."
         )
     sentences.append(
-        f"This speaks for {study.backbone} on {study.data.name} under this recipe. The intervals tell of "
-        f"chance between seeds, not of chance in the choice of the {study.data.test} test images."
+        f"This speaks for {study.backbone} on {study.data.name} under this recipe. "
+        f"{population_sentence(summary)}"
     )
     return sentences
 
@@ -91,22 +98,26 @@ def _against_baseline(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     against = [test for test in tests if test.a == BASELINE]
     better = [test for test in against if test.outcome is Outcome.BETTER]
     worse = [test for test in against if test.outcome is Outcome.WORSE]
-    open_tests = [test for test in against if not test.is_significant]
+    same = [test for test in against if test.outcome is Outcome.EQUIVALENT]
+    open_tests = [test for test in against if not test.is_significant and test not in same]
     if better:
-        headline = _choice(metric, better, rows, tests)
+        headline = choose(metric, better, rows, tests)
+    elif same and not worse:
+        headline = equivalent_headline(metric, against)
     elif worse:
         headline = "No mechanism was shown to be better than the baseline."
     else:
         headline = "Nobody can tell yet: no mechanism was shown to differ from the baseline."
     sentences = [
         f"{display_name(test.b)} is better than the baseline by {evidence(metric, test)}; its price: "
-        f"{price(rows[test.b].price)}."
+        f"{price(rows[test.b].price)}.{small_gain(metric, test)}{chance_sentence(test)}"
         for test in sorted(better, key=_gain, reverse=True)
     ]
     sentences += [
         f"{display_name(test.b)} is worse than the baseline by {evidence(metric, test)}."
         for test in sorted(worse, key=_gain)
     ]
+    sentences += margin_sentences(metric, against)
     if open_tests and (better or worse):
         names = listing([display_name(test.b) for test in open_tests])
         sentences.append(
@@ -127,7 +138,10 @@ def _without_baseline(summary: Summary, tests: Tests) -> list[str]:
         sentences.append(_is_better(better, other, summary.metric, test))
     if not significant:
         sentences.append("No mechanism was shown to differ from another.")
-    open_tests = [test for test in tests if not test.is_significant]
+    sentences += margin_sentences(summary.metric, tests)
+    open_tests = [
+        test for test in tests if not test.is_significant and test.outcome is not Outcome.EQUIVALENT
+    ]
     return sentences + limits(summary, open_tests, _which(significant))
 
 
@@ -172,20 +186,28 @@ def _over_contrasts(summary: Summary, tests: Tests) -> list[str]:
     """The comparisons that were planned: which showed a difference, and which did not."""
     metric, design = summary.metric, summary.study.design
     significant = [test for test in tests if test.is_significant]
-    open_tests = [test for test in tests if not test.is_significant]
+    same = [test for test in tests if test.outcome is Outcome.EQUIVALENT]
+    open_tests = [test for test in tests if not test.is_significant and test not in same]
     planned = count(len(tests), "planned comparison")
-    if not significant:
+    if not significant and same:
+        rest = "; of the others nobody can tell yet" if open_tests else ""
+        margin = metric.write_size(summary.margin or 0.0)
+        headline = f"{len(same)} of {planned} made no practical difference (within ±{margin}){rest}."
+    elif not significant:
         of = {"ablate": f"part of {design.subject}", "sweep": f"value of {design.subject}'s options"}
         subject = of.get(design.kind, "comparison")
         headline = f"Nobody can tell yet: no {subject} was shown to make a difference."
-    elif open_tests:
-        headline = f"{len(significant)} of {planned} showed a difference; of the others nobody can tell yet."
+    elif open_tests or same:
+        practical = f", {len(same)} no practical one" if same else ""
+        rest = "; of the others nobody can tell yet" if open_tests else ""
+        headline = f"{len(significant)} of {planned} showed a difference{practical}{rest}."
     else:
         headline = f"All of the {planned} showed a difference."
     sentences = [
         f"{contrast_name(test)}: a {'gain' if _gain(test) > 0 else 'loss'} of {evidence(metric, test)}."
         for test in sorted(significant, key=lambda test: -abs(_gain(test)))
     ]
+    sentences += margin_sentences(metric, tests)
     return [headline, *sentences, *limits(summary, open_tests, _which(significant))]
 
 
@@ -216,71 +238,6 @@ def _control(summary: Summary, control: Control) -> str:
     if gain > 0:
         return f"{of} is better than {name} by {evidence(metric, test)}: its gain is not just size."
     return f"{of} is worse than {name} by {evidence(metric, test)}."
-
-
-def _choice(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
-    """Take the cheapest of the better mechanisms that could not be told apart from the best of them.
-
-    If mechanisms were not compared with each other, name both the cheapest and the best of the better ones.
-    """
-    best = max(better, key=_gain).b
-    take_best = f"Take {display_name(best)} if its price suits you"
-    if len(better) == 1:
-        return f"{take_best}: it alone was shown to be better than the baseline."
-    pairs = {test.pair: test for test in tests}
-    if not any(BASELINE not in pair for pair in pairs):
-        return _choice_untested(metric, better, best, rows)
-    others = [test.b for test in better if test.b != best]
-    tied = [label for label in others if not pairs[frozenset((label, best))].is_significant]
-    if not tied:
-        return (
-            f"{take_best}: it was shown to be better than the baseline, and than {_listed(others)}, which "
-            f"{'was' if len(others) == 1 else 'were'} better than the baseline, too."
-        )
-    cheapest = min([best, *tied], key=lambda label: _expense(rows[label].price))
-    if cheapest == best:
-        return (
-            f"{take_best}: of the {len(better)} mechanisms shown to be better than the baseline it has the "
-            f"{metric.superlative} mean, and {_listed(tied)}, which could not be told apart from it, "
-            f"cost{'s' if len(tied) == 1 else ''} no less."
-        )
-    test = pairs[frozenset((cheapest, best))]
-    limit = test.detectable_difference
-    unseen = (
-        f"; under {metric.write_size(limit)} it would likely have gone unseen" if limit is not None else ""
-    )
-    return (
-        f"Take {display_name(cheapest)} if its price suits you: it was shown to be better than the baseline, "
-        f"and it is the cheapest of those that could not be told apart from the best, {display_name(best)} "
-        f"(difference seen: {metric.write_size(test.test.difference or 0.0)}{unseen})."
-    )
-
-
-def _choice_untested(metric: Metric, better: Tests, best: str, rows: Rows) -> str:
-    """Choose among the better mechanisms where they were compared with the baseline only."""
-    cheapest = min([best, *(test.b for test in better)], key=lambda label: _expense(rows[label].price))
-    best, cheapest, is_cheapest = display_name(best), display_name(cheapest), cheapest == best
-    untested = "They were not compared with each other; --family all does that."
-    shown = f"the {len(better)} mechanisms shown to be better than the baseline"
-    if is_cheapest:
-        return (
-            f"Take {best} if its price suits you: of {shown} it has the {metric.superlative} mean, and none "
-            f"costs less. {untested}"
-        )
-    return (
-        f"Take {cheapest} or {best} if its price suits you: of {shown}, {cheapest} is the cheapest, and "
-        f"{best} has the {metric.superlative} mean. {untested}"
-    )
-
-
-def _expense(price: Price) -> tuple[float, ...]:
-    """Latency first, for it is paid with every image; what was not measured counts as the most expensive.
-
-    Latencies are compared by their ratios to the baseline within rounds: the medians depend on the state of
-    the machine, too.
-    """
-    measures = (price.latency_ratio, price.macs, price.parameters)
-    return tuple(math.inf if measure is None else measure for measure in measures)
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ class ForestRow:
         colour: of the row's marks.
         estimate: the diamond.
         interval: the line through it; None without one.
+        wider: a thinner line behind that one, of an interval that allows for more; None without one.
         dots: single values, below the line.
         quartiles: a wide bar behind the line; all rows have one, or none.
         label: written above the diamond.
@@ -40,6 +41,7 @@ class ForestRow:
     colour: str
     estimate: float
     interval: Sequence[float] | None = None
+    wider: Sequence[float] | None = None
     dots: Sequence[Dot] = ()
     quartiles: Sequence[float] | None = None
     label: str = ""
@@ -73,6 +75,7 @@ def forest_figure(
     axis: Axis,
     *,
     reference: float | None = 0.0,
+    margin: float | None = None,
     marks: Marks = ROOMY,
     label_limit: int = 130,
 ) -> Figure:
@@ -80,6 +83,7 @@ def forest_figure(
 
     Args:
         reference: where to draw a vertical line that estimates are compared with; None draws none.
+        margin: how far about the reference a shaded band reaches; None draws none.
         label_limit: width of the names at the left, in pixels.
     """
     # The number of a line, which the axis cuts off, keeps rows of the same name apart.
@@ -93,6 +97,7 @@ def forest_figure(
     estimates = {line: row for line, row in lines.items() if isinstance(row, ForestRow)}
     forest = _Forest(estimates, axis, marks, y)
     layers = [
+        *_margin(reference, margin, axis),
         *_reference(reference),
         *forest.intervals(),
         *forest.dots(),
@@ -107,6 +112,14 @@ def _reference(value: float | None) -> list[alt.Chart]:
     if value is None:
         return []
     return [chart_of([{}]).mark_rule(stroke={"expr": "quiet"}).encode(x=alt.datum(value))]
+
+
+def _margin(reference: float | None, margin: float | None, axis: Axis) -> list[alt.Chart]:
+    if reference is None or margin is None:
+        return []
+    ends = {"from": axis.factor * (reference - margin), "to": axis.factor * (reference + margin)}
+    base = chart_of([ends]).mark_rect(fill={"expr": "quiet"}, opacity=0.18)
+    return [base.encode(x=alt.X("from:Q", title=axis.title, scale=axis.scale), x2="to:Q")]
 
 
 def _headings(headings: Mapping[str, Heading], y: alt.Y) -> list[alt.Chart]:
@@ -146,11 +159,18 @@ class _Forest:
     def has_quartiles(self) -> bool:
         return any(row.quartiles for row in self.rows.values())
 
+    @property
+    def has_wider(self) -> bool:
+        return any(row.wider for row in self.rows.values())
+
     def intervals(self) -> list[alt.Chart]:
         start, end = (alt.X(f"{end}:Q", scale=self.axis.scale) for end in ("low", "first"))
-        line = self.base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2)
+        line = self.base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3)
         bar = self.base.mark_bar(size=14, opacity=0.22)
+        wide = self.base.transform_filter("isValid(datum.widest_low)").mark_rule(strokeWidth=1)
+        outer = alt.X("widest_low:Q", scale=self.axis.scale)
         return [
+            *[wide.encode(x=outer, x2="widest_high:Q", color=self.colour)] * self.has_wider,
             *[bar.encode(x=end, x2="third:Q", color=self.colour)] * self.has_quartiles,
             line.encode(x=start, x2="high:Q", color=self.colour),
         ]
@@ -191,6 +211,11 @@ def _value(line: str, row: ForestRow, axis: Axis) -> Spec:
     value |= {"label": row.label, "doubtful": row.is_doubtful}
     if row.interval:
         value |= {"low": axis.factor * row.interval[0], "high": axis.factor * row.interval[1]}
+    if row.wider:
+        value |= {
+            "widest_low": axis.factor * row.wider[0],
+            "widest_high": axis.factor * row.wider[1],
+        }
     if row.quartiles:
         value |= {"first": axis.factor * row.quartiles[0], "third": axis.factor * row.quartiles[1]}
     return value

@@ -1,0 +1,88 @@
+"""Differences of all metrics of a study, with intervals for new seeds on these images and on new images."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from foveate.evaluation.estimates import over_draws, over_seeds
+from foveate.evaluation.intervals import bounds_of
+from foveate.evaluation.resampling import DRAWS, drawn_metrics, pigeonhole_interval
+from foveate.evaluation.statistics import paired_test
+from foveate.evaluation.study_scores import ScoresOfRuns
+from foveate.records.base import JsonObject
+from foveate.records.metric import Metric
+from foveate.records.study import StudyRecords
+
+__all__ = ["MetricDifference", "metric_differences"]
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """The mean difference b - a of one metric, and 95 % intervals, each for itself.
+
+    Attributes:
+        metric: the metric.
+        a: label of the first.
+        b: label of the second.
+        difference: mean over the seeds that both have finished.
+        these_images: for new seeds on these images.
+        new_images: for new seeds on new images, with the covariance of the seeds over draws of the images.
+        pigeonhole: the same, by the pigeonhole bootstrap.
+    """
+
+    metric: Metric
+    a: str
+    b: str
+    difference: float
+    these_images: Interval | None
+    new_images: Interval | None
+    pigeonhole: Interval | None
+
+    def to_json(self) -> JsonObject:
+        """Return it as `--json` gives it."""
+        return {**asdict(self), "metric": self.metric.name}
+
+
+def metric_differences(
+    records: StudyRecords, scores: ScoresOfRuns, pairs: Sequence[tuple[str, str]], draws: int = DRAWS
+) -> tuple[MetricDifference, ...]:
+    """Return the difference of each metric in each pair; empty without scores of single images."""
+    if scores.obstacle or not pairs:
+        return ()
+    keys = [(label, seed) for label, by_seed in scores.runs.items() for seed in by_seed]
+    runs = [scores.runs[label][seed] for label, seed in keys]
+    drawn = dict(zip(keys, drawn_metrics(runs, len(records.study.data.classes), draws), strict=True))
+    found = []
+    for metric in records.study.task.metrics:
+        if metric.name not in drawn[keys[0]]:
+            continue
+        bounds = bounds_of(metric).of_differences
+        for a, b in pairs:
+            seeds = sorted(records.results[a].keys() & records.results[b].keys())
+            before, after = ([records.results[x][seed].test.value(metric) for seed in seeds] for x in (a, b))
+            test = paired_test(before, after, bounds_of(metric))
+            if test.difference is None:
+                continue
+            values = list(np.subtract(after, before))
+            these, new, pigeonhole = over_seeds(values, test.std), None, None
+            if these is not None:
+                of_draws = np.stack(
+                    [drawn[b, seed][metric.name] - drawn[a, seed][metric.name] for seed in seeds], axis=1
+                )
+                new = over_draws(values, of_draws)
+                pigeonhole = pigeonhole_interval(of_draws, test.difference)
+            found.append(
+                MetricDifference(
+                    metric,
+                    a,
+                    b,
+                    test.difference,
+                    these_images=these.interval(bounds) if these else None,
+                    new_images=new.interval(bounds) if new else None,
+                    pigeonhole=pigeonhole,
+                )
+            )
+    return tuple(found)
