@@ -5,6 +5,7 @@ from pathlib import Path
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.guessing import Guessing
+from foveate.evaluation.looks import Course
 from foveate.evaluation.metric_differences import MetricDifference
 from foveate.evaluation.statistics import Anova, Description
 from foveate.records.base import JsonObject
@@ -107,6 +108,7 @@ class Summary:
         against: the figures of an article that were asked for.
         guessing: what guessing gets on the test part of a classification.
         asked: number of runs that the study asks for.
+        courses: the comparisons of a study that was planned look by look.
         scores_obstacle: why the scores of single images cannot be used, in a sentence without its full stop;
             None if they can, or in summaries of earlier versions.
         metric_differences: of all metrics, for both populations.
@@ -129,6 +131,7 @@ class Summary:
     against: PrintedFigures | None = None
     guessing: Guessing | None = None
     asked: int = 0
+    courses: tuple[Course, ...] = ()
     scores_obstacle: str | None = None
     metric_differences: tuple[MetricDifference, ...] = ()
 
@@ -188,6 +191,8 @@ class Summary:
                 },
                 **({"start": study["start"]} if self.study.start else {}),
                 **({"own_attention": study["own_attention"]} if self.study.own_attention else {}),
+                **({"sequential": study["sequential"]} if self.study.sequential else {}),
+                **({"looks": study["looks"]} if self.study.looks and self.study.looks.earlier else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],
@@ -206,4 +211,6 @@ class Summary:
             "report": str(self.report),
             "verdict": list(self.verdict),
         }
+        if self.courses:
+            content["sequential"] = [course.to_json() for course in self.courses]
         return content | ({"against": self.against.to_json()} if self.against else {})
