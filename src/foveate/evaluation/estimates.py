@@ -80,7 +80,7 @@ def over_seeds(differences: Sequence[float], std: float | None) -> Estimate | No
     n = len(differences)
     if n < 2 or not std:
         return None
-    return Estimate(float(np.mean(differences)), std / math.sqrt(n), n - 1)
+    return Estimate(float(np.mean(differences)), float(std) / math.sqrt(n), n - 1)
 
 
 def over_seeds_and_images(differences: np.ndarray) -> Estimate | None:

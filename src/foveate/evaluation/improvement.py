@@ -59,7 +59,7 @@ def chance_of_improvement(
     t, df = math.sqrt(n) * effect, n - 1
     tail = (1 - level) / 2
     low, high = (_noncentrality(t, df, below) / math.sqrt(n) for below in (1 - tail, tail))
-    wins, ties = sum(gain > 0 for gain in gains), sum(gain == 0 for gain in gains)
+    wins, ties = sum(bool(gain > 0) for gain in gains), sum(bool(gain == 0) for gain in gains)
     ends = float(special.ndtr(low)), float(special.ndtr(high))
     return Improvement(float(special.ndtr(effect)), ends, wins, ties, n)
 

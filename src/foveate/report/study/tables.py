@@ -118,8 +118,8 @@ def tests_table(summary: Summary) -> Table:
         *[
             Column(
                 "Equivalence p",
-                f"Two one-sided tests against ±{metric.write_size(summary.margin or 0.0)} on {rests}, adjusted "
-                "in the same way; below, whether a gain of the margin or more was excluded.",
+                f"Two one-sided tests against ±{metric.write_size(summary.margin or 0.0)} on {rests}, "
+                "adjusted in the same way; below, whether a gain of the margin or more was excluded.",
             )
         ]
         * (summary.margin is not None),
