@@ -34,7 +34,7 @@ from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
-from foveate.studies.rounds import add_seeds
+from foveate.studies.rounds import Hours, add_seeds
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.tasks import find_task
 from foveate.version import __version__
@@ -76,7 +76,7 @@ def compare(
         torch.set_num_threads(machine.threads * jobs)
         begun = begin_study(study, data, out, machine, command, watch)
         runs, started = begun.runs, time.monotonic()
-        budget = _Hours(study.max_hours, started if began is None else began)
+        budget = Hours(study.max_hours, started if began is None else began)
         training = _Training(data, out, machine, jobs, watch, budget)
         record = training.carry_out(runs, begun.record)
         failed = [run for run in record.failed if run.id in {one.id for one in runs}]
@@ -89,22 +89,6 @@ def compare(
             measure_cost(begun.study, data, out, machine, watch)  # if the machine was busy before
 
 
-class _Hours:
-    """The time that a command may take, and how long a round of runs takes."""
-
-    def __init__(self, hours: float | None, began: float) -> None:
-        self._ends = None if hours is None else began + 3600 * hours
-        self._round = 0.0
-
-    def took(self, seconds: float) -> None:
-        """Take note of how long the latest round took."""
-        self._round = seconds
-
-    def has_time(self) -> bool:
-        """Return whether another round as long as the latest one ends in time."""
-        return self._ends is None or time.monotonic() + self._round < self._ends
-
-
 @dataclass(frozen=True)
 class _Training:
     """Carries out runs of a study in its folder, `jobs` at a time."""
@@ -114,7 +98,7 @@ class _Training:
     machine: Machine
     jobs: int
     watch: Watch
-    hours: _Hours
+    hours: Hours
 
     def carry_out(self, runs: list[RunSpec], record: StudyRecord) -> StudyRecord:
         """Carry out those of `runs` that are not finished; return the record with those that failed."""

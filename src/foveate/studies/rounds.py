@@ -4,6 +4,7 @@ What is decided is replayed from the records of the folder (`foveate.evaluation.
 was killed goes on to the same decision, and one that has ended trains nothing.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,10 +19,26 @@ from foveate.records.study import PlannedRun, StudyRecord, read_study
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 
-__all__ = ["add_seeds"]
+__all__ = ["Hours", "add_seeds"]
 
 Train = Callable[[list[RunSpec], StudyRecord], StudyRecord]
 """Carries out those of the runs that are not finished, and returns the record with those that failed."""
+
+
+class Hours:
+    """The time that a command may take, and how long a round of runs takes."""
+
+    def __init__(self, hours: float | None, began: float) -> None:
+        self._ends = None if hours is None else began + 3600 * hours
+        self._round = 0.0
+
+    def took(self, seconds: float) -> None:
+        """Take note of how long the latest round took."""
+        self._round = seconds
+
+    def has_time(self) -> bool:
+        """Return whether another round as long as the latest one ends in time."""
+        return self._ends is None or time.monotonic() + self._round < self._ends
 
 
 def add_seeds(

@@ -22,13 +22,13 @@ from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
 from foveate.records.sequential import Spending
 from foveate.records.study import Population
+from foveate.studies.spec.budget import check_budget
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.defaults import (
     ADJUST,
     DEFAULT_RECIPE,
     FINE_TUNING_RECIPE,
     GROW,
-    MAX_SEEDS,
     RECIPE_OF_DATA,
     SEEDS,
 )
@@ -47,8 +47,6 @@ from foveate.training.recipe import (
 __all__ = ["DataChoice", "RunSpec", "StudySpec", "make_study"]
 
 MOST_SEEDS = 1000
-MOST_LOOKED_AT = 100
-"""Seeds of a study that is looked at after each of them."""
 LATER: dict[str, Any] = {
     "task": CLASSIFICATION.name,
     "weights": None,
@@ -268,7 +266,13 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
         raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
     _check_family(study)
     _check_margin(study)
-    check_until_decided(study)
+    check_budget(
+        until_decided=study.until_decided,
+        first=len(study.seeds),
+        max_seeds=study.max_seeds,
+        max_hours=study.max_hours,
+        spending=study.spending,
+    )
     if study.control is None and "grow" in settings:
         raise RequestError(
             f"grow = {study.grow} says how control enlarges the baseline, and the study has no control: give "
@@ -290,28 +294,6 @@ def _check_family(study: StudySpec) -> None:
             "family = baseline: the study has no baseline to compare with: "
             + ("give all, or leave it out" if kind == "networks" else "add none to attention, or give all")
         )
-
-
-def check_until_decided(study: StudySpec) -> None:
-    """Refuse budgets of --until-decided that cannot be kept, or that belong to no such study."""
-    budget = {"max_seeds": study.max_seeds, "max_hours": study.max_hours, "spending": study.spending}
-    alone = [key for key, value in budget.items() if value is not None]
-    if alone and not study.until_decided:
-        raise RequestError(f"{alone[0]} is a budget of until_decided: give --until-decided, too")
-    if not study.until_decided:
-        return
-    first, most = len(study.seeds), study.max_seeds or MAX_SEEDS
-    if first < 2:
-        raise RequestError(f"seeds = {first}: the first look of until_decided takes at least 2 seeds")
-    if not first <= most <= MOST_LOOKED_AT:
-        raise RequestError(
-            f"max_seeds = {most}: expected at least the {first} seeds of the first look, and at most "
-            f"{MOST_LOOKED_AT}"
-        )
-    if study.max_hours is not None and study.max_hours <= 0:
-        raise RequestError(f"max_hours = {study.max_hours:g}: expected a number of hours over 0")
-    if study.design.search is not None:
-        raise RequestError("a search has its own trials: leave until_decided out")
 
 
 def _check_margin(study: StudySpec) -> None:
