@@ -22,7 +22,6 @@ BENCH = frozenset(
         "rich",
         "scipy",
         "sklearn",
-        "statsmodels",
         "torchmetrics",
         "torchvision",
         "vl_convert",

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from foveate.errors import RequestError, WorkError
-from foveate.evaluation.statistics import detectable_difference
+from foveate.evaluation.power import detectable_difference
 from foveate.report.plan.console import duration, plan_table
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from foveate.errors import RequestError, unknown_name
 from foveate.evaluation.intervals import Bounds, mean_interval
@@ -156,9 +155,14 @@ def adjust_p_values(p_values: Sequence[float | None], method: str = "holm") -> l
     """
     if method not in ADJUSTMENTS:
         raise RequestError(unknown_name("adjustment of p values", method, ADJUSTMENTS))
-    known = [p for p in p_values if p is not None]
-    adjusted = iter(multipletests(known, method=method)[1] if known else ())
-    return [None if p is None else float(next(adjusted)) for p in p_values]
+    known = np.array([p for p in p_values if p is not None], dtype=float)
+    order, number = np.argsort(known), len(known)
+    # statsmodels' multipletests collects garbage in each call, which takes 0.1 s beside torch.
+    factors = number - np.arange(number) if method == "holm" else np.full(number, number)
+    adjusted = np.empty(number)
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * known[order]), 1.0)
+    left = iter(adjusted)
+    return [None if p is None else float(next(left)) for p in p_values]
 
 
 def adjust_family(tests: Sequence[PairedTest], method: str = "holm") -> list[float | None]:

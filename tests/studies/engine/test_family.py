@@ -9,7 +9,7 @@ import pytest
 
 from foveate.errors import RequestError
 from foveate.records.file_names import STUDY
-from foveate.studies.engine.family import with_family
+from foveate.studies.engine.family import statistics_of, with_family
 from foveate.studies.spec.study import StudySpec, make_study
 
 OF_0_1_0 = Path(__file__).parents[1] / "study_0_1_0"
@@ -75,3 +75,29 @@ def test_planned_comparisons_and_networks_are_left_alone(tmp_path: Path) -> None
 def test_a_family_that_the_study_cannot_have_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         study(**settings)
+
+
+def test_a_study_keeps_its_margin_and_its_population(tmp_path: Path) -> None:
+    assert statistics_of(study(), tmp_path).to_json() == {"adjust": "holm", "alpha": 0.05, "power": 0.8}
+    asked = statistics_of(study(margin=1.5, population="these-images"), tmp_path)
+    assert (asked.margin, asked.population) == (0.015, "these-images")
+    folder = begun(tmp_path / "begun")
+    record = json.loads((folder / STUDY).read_text())
+    record["statistics"] |= asked.to_json()
+    (folder / STUDY).write_text(json.dumps(record))
+    kept, other = statistics_of(study(), folder), statistics_of(study(margin=0.2), folder)
+    assert (kept.margin, kept.population) == (0.015, "these-images")
+    assert (other.margin, other.population) == (0.002, "these-images")
+
+
+@pytest.mark.parametrize("margin", [0, -1, 100, 1e9])
+def test_a_margin_of_nothing_or_of_more_than_can_be_is_refused(margin: float) -> None:
+    with pytest.raises(RequestError, match=r"margin = .*: expected points of accuracy over 0 and under 100"):
+        study(margin=margin)
+
+
+def test_a_margin_and_a_population_do_not_change_runs() -> None:
+    asked = study(margin=1.5, population="these-images")
+    assert [run.id for run in asked.runs("f")] == [run.id for run in study().runs("f")]
+    with pytest.raises(RequestError, match="population"):
+        study(population="all-images")

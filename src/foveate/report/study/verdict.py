@@ -172,7 +172,9 @@ def _between_networks(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     for label in decided:  # on the seeds that both have, where the best of the means may be the worse one
         better, other = (best, label) if _is_beaten(best, against[label]) else (label, best)
         sentences.append(_is_better(better, other, metric, against[label]))
-    return [headline, *sentences, *limits(summary, [against[label] for label in tied], _which(decided))]
+    sentences += margin_sentences(metric, [against[label] for label in tied])
+    unknown = [against[label] for label in tied if against[label].outcome is not Outcome.EQUIVALENT]
+    return [headline, *sentences, *limits(summary, unknown, _which(decided))]
 
 
 def _is_better(better: str, other: str, metric: Metric, test: Comparison) -> str:
@@ -233,6 +235,9 @@ def _control(summary: Summary, control: Control) -> str:
     if test is None or test.gain is None:
         return f"{of} has no finished pair of runs with {name}."
     gain = test.gain if test.b == of else -test.gain
+    if test.outcome is Outcome.EQUIVALENT:
+        margin = metric.write_size(test.margin or 0.0)
+        return f"{of} is equivalent to {name} within ±{margin}: it is no better than its size."
     if not test.is_significant:
         difference = gain if metric.higher_is_better else -gain
         seen = metric.with_unit(metric.write_difference(difference))
