@@ -110,8 +110,7 @@ class _Training:
         ids = {run.id for run in waiting}
         failed = [run for run in record.failed if run.id not in ids]
         record = record.model_copy(update={"failed": tuple(failed)})
-        if waiting:
-            write_record(out / STUDY, record)
+        write_record(out / STUDY, record)
         for run, error in _carry_out(waiting, self.data, out, self.machine, self.jobs, watch):
             failed.append(
                 FailedRun(id=run.id, attention=run.attention.label, seed=run.seed, error=str(error))
