@@ -1,43 +1,21 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
 from scipy import stats
-from synthetic_study import edit_json, run_record, write_study
+from synthetic_study import plan_looks, run_record, write_study
 
 from foveate.evaluation.comparisons import compare_candidates
 from foveate.evaluation.looks import replay
 from foveate.evaluation.significance import Outcome
 from foveate.records.study import read_study
 
-LEVELS = [
-    {"pairs": 3, "different": 0.0, "equivalent": 0.0},
-    {"pairs": 4, "different": 0.001, "equivalent": 0.001},
-    {"pairs": 5, "different": 0.02, "equivalent": 0.02},
-    {"pairs": 6, "different": 0.04, "equivalent": 0.04},
-]
-PLAN: dict[str, Any] = {
-    "first": 3,
-    "seeds": [0, 1, 2, 3, 4, 5],
-    "spending": "pocock",
-    "alpha": 0.05,
-    "comparisons": 3,
-    "image_shares": [0.0],
-    "paths": 1000,
-    "simulation_seed": 1,
-    "levels": LEVELS,
-    "stopped": None,
-}
+LEVELS = {3: 0.0, 4: 0.001, 5: 0.02, 6: 0.04}
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     folder = write_study(tmp_path, gains={"none": 0.0, "se": 0.0, "dmsca": 0.03}, seeds=6, noise=0.001)
-    edit_json(
-        folder / "study.json",
-        sequential=PLAN,
-        statistics={"adjust": "holm", "alpha": 0.05, "power": 0.8, "margin": 0.004},
-    )
+    plan_looks(folder, LEVELS, margin=0.004)
     return folder
 
 

@@ -80,9 +80,11 @@ def _too_few_images(study: StudyDescription, courses: Iterable[Course]) -> list[
             continue
         look, last = course.looks[-1], plan.levels[-1]
         error, size = math.sqrt(look.image_variance), abs(look.difference)
+        if not error:
+            continue
         apart = size > stats.norm.isf(float(last.different) / 2) * error
         near = margin is not None and margin - size > stats.norm.isf(float(last.equivalent)) * error
-        if error and not apart and not near:
+        if not apart and not near:
             hopeless.append(course)
     if not hopeless:
         return []
