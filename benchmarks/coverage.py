@@ -19,7 +19,7 @@ import argparse
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special, stats
@@ -164,7 +164,7 @@ def errors(world: World, n: int, images: int, studies: int) -> dict[str, float]:
 def _p(estimate: Estimate, kind: str, truth: float) -> float:
     """The p value of a claim that is false: a difference from the truth, or one that is under it."""
     if kind == "different":
-        return Estimate(estimate.difference - truth, estimate.standard_error, estimate.df).p_different
+        return replace(estimate, difference=estimate.difference - truth).p_different
     return estimate.p_within(abs(truth)) if kind == "equivalent" else estimate.p_below(truth)
 
 

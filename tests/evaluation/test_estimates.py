@@ -1,5 +1,7 @@
 """Mean paired differences: against a two-way analysis of variance, t-tests, and by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,7 +45,14 @@ def test_over_seeds_and_images_has_the_mean_squares_of_an_analysis_of_variance()
     assert estimate.difference == pytest.approx(d.mean())
     assert estimate.standard_error**2 == pytest.approx((a + b - e) / d.size)
     assert estimate.image_variance == pytest.approx((b - e) / d.size)
-    assert estimate.df == pytest.approx((a + b - e) / (a / (n - 1) + (b - e) / (images - 1)))
+    for p in (0.5, 0.05, 1e-4):
+        reach = estimate.reach(p)
+        squares = [stats.t.isf(p / 2, df) ** 2 * v for df, v in ((n - 1, a), (images - 1, b - e))]
+        assert reach**2 == pytest.approx(sum(squares) / d.size)
+        assert replace(estimate, difference=-reach).p_different == pytest.approx(p)
+        assert replace(estimate, difference=0.3 - reach).p_below(0.3) == pytest.approx(p / 2)
+        assert replace(estimate, difference=0.3 + reach).p_above(0.3) == pytest.approx(p / 2)
+        assert replace(estimate, difference=0.3 + reach).p_below(0.3) == pytest.approx(1 - p / 2)
 
 
 def test_without_a_spread_between_images_it_is_the_paired_t_test():
@@ -51,7 +60,7 @@ def test_without_a_spread_between_images_it_is_the_paired_t_test():
     d -= d.mean(axis=0) - d.mean()  # the same mean for each image
     estimate, over = over_seeds_and_images(d), over_seeds(d.mean(axis=1), d.mean(axis=1).std(ddof=1))
     assert estimate.standard_error == pytest.approx(over.standard_error)
-    assert estimate.df == pytest.approx(over.df)
+    assert estimate.p_different == pytest.approx(over.p_different)
 
 
 def test_draws_of_the_images_give_the_same_estimate_of_a_mean():
@@ -78,3 +87,13 @@ def test_the_interval_excludes_zero_if_and_only_if_p_is_small():
         estimate = over_seeds_and_images(crossed(4, 50, seeds=0.05, of_images=0.2, both=0.3) + shift)
         low, high = estimate.interval(DIFFERENCE)
         assert (low <= 0 <= high) == (estimate.p_different >= 0.05)
+
+
+def test_extreme_differences_have_p_values_too():
+    estimate = over_seeds_and_images(crossed(3, 50, seeds=0.05, of_images=0.4, both=0.5))
+    assert replace(estimate, difference=0.0).p_different == pytest.approx(1)
+    assert 0 <= replace(estimate, difference=1e6).p_different < 1e-9
+    assert replace(estimate, difference=1e6).p_within(0.1) == pytest.approx(1)
+    exact = replace(estimate, seed_df=10**6, image_df=10**6)
+    expected = 2 * stats.norm.sf(abs(exact.difference) / exact.standard_error)
+    assert exact.p_different == pytest.approx(expected, rel=1e-4)

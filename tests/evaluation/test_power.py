@@ -56,10 +56,9 @@ def test_the_chance_in_the_images_counts_as_in_simulated_studies(n):
     random = np.random.default_rng(n)
     images = random.normal(0, image_variance**0.5, size=(20_000, 1))
     simulated = random.normal(difference, std, size=(20_000, n)) + images
-    variance = simulated.var(axis=1, ddof=1) / n
-    df = (n - 1) * (variance + image_variance) / variance
-    t = simulated.mean(axis=1) / np.sqrt(variance + image_variance)
-    assert np.mean(2 * stats.t.sf(abs(t), df) < alpha) == pytest.approx(0.8, abs=0.01)
+    t, z = stats.t.isf(alpha / 2, n - 1), stats.norm.isf(alpha / 2)
+    reach = np.sqrt(t**2 * simulated.var(axis=1, ddof=1) / n + z**2 * image_variance)
+    assert np.mean(abs(simulated.mean(axis=1)) > reach) == pytest.approx(0.8, abs=0.01)
 
 
 def test_no_number_of_seeds_makes_up_for_too_few_images():

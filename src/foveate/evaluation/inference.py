@@ -24,7 +24,7 @@ class Inference:
     Attributes:
         population: what the intervals and tests speak of.
         standard_error: of the mean difference.
-        df: its degrees of freedom.
+        image_share: the share of its square that comes from the choice of the test images.
         ci95: 95 % interval of the difference, for itself.
         p: of the difference.
         p_adjusted: the same, adjusted.
@@ -36,7 +36,7 @@ class Inference:
 
     population: Population
     standard_error: float | None
-    df: float | None
+    image_share: float | None
     ci95: tuple[float, float] | None
     p: float | None
     p_adjusted: float | None
@@ -107,7 +107,7 @@ def infer_family(
         Inference(
             population=population,
             standard_error=one.standard_error if one else None,
-            df=one.df if one else None,
+            image_share=one.image_variance / one.standard_error**2 if one else None,
             ci95=one.interval(bounds) if one else None,
             p=one.p_different if one else None,
             p_adjusted=p[place],

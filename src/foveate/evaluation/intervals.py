@@ -26,8 +26,8 @@ __all__ = [
     "SHARE",
     "Bounds",
     "bounds_of",
+    "interval_of_reach",
     "mean_interval",
-    "standard_error_interval",
 ]
 
 
@@ -80,25 +80,17 @@ def mean_interval(
     """
     if not std or n < 2:
         return None
-    return standard_error_interval(
-        mean, std / math.sqrt(n), n - 1, bounds, level=level, tested_against=tested_against
-    )
+    half = float(stats.t.isf((1 - level) / 2, n - 1)) * std / math.sqrt(n)
+    return interval_of_reach(mean, half, bounds, tested_against=tested_against)
 
 
-def standard_error_interval(
-    mean: float,
-    standard_error: float,
-    df: float,
-    bounds: Bounds | None = None,
-    *,
-    level: float = 0.95,
-    tested_against: float | None = None,
+def interval_of_reach(
+    mean: float, half: float, bounds: Bounds | None = None, *, tested_against: float | None = None
 ) -> tuple[float, float] | None:
-    """Return the interval of a mean with this standard error of `df` degrees of freedom.
+    """Return the interval of a mean that reaches `half` to either side, where bounds are far away.
 
     The other arguments are those of `mean_interval`.
     """
-    half = float(stats.t.isf((1 - level) / 2, df)) * standard_error
     bounds = bounds or Bounds()
     if not bounds.low < mean < bounds.high:
         return None
