@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.evaluation.deciding import BETTER, EQUIVALENT, OPEN, WORSE, Boundary, decide_all, make_boundary
-from foveate.evaluation.sequential import IMAGE_SHARES, SPENDING, Spending
+from foveate.evaluation.sequential import SPENDING, Spending
 from foveate.evaluation.significance import ALPHA
 from foveate.files import write_json
 
@@ -30,8 +30,7 @@ MARGIN = 1.0
 """All scores are in margins."""
 FIRST, LARGEST = (2, 3, 5), (10, 20)
 IMAGES = 1000
-SHARES = {"these-images": (0.0,), "new-images": IMAGE_SHARES}
-"""What levels are computed for, by the population that a verdict speaks of."""
+POPULATIONS = ("these-images", "new-images")
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def simulate(
     cases = [(world, draw(world, studies, max(largest), random)) for world in worlds(mechanisms, population)]
     rows = []
     for spending, most, one in itertools.product(spendings, largest, first):
-        boundary = make_boundary(one, most, ALPHA, mechanisms, spending, image_shares=SHARES[population])
+        boundary = make_boundary(one, most, ALPHA, mechanisms, spending)
         shares = {world.name: wrong_share(world, drawn, boundary) for world, drawn in cases}
         worst = max(shares, key=lambda name: shares[name][0])
         bare = wrong_share(*cases[1], unspent(boundary, mechanisms))  # no difference, a usual spread
@@ -175,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"{'in the world':<50} decided  unspent"
     )
     rows = []
-    for population in SHARES:
+    for population in POPULATIONS:
         for row in simulate(asked.studies, asked.mechanisms, population):
             rows.append(row)
             print(

@@ -103,7 +103,6 @@ def plan_looks(folder: Path, levels: dict[int, float], *, margin: float, stopped
         "spending": "pocock",
         "alpha": 0.05,
         "comparisons": 3,
-        "image_shares": [0.0],
         "paths": 1000,
         "simulation_seed": 1,
         "levels": [

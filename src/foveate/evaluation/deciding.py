@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import stats
 
 from foveate.evaluation.sequential import PATHS, SIMULATION_SEED, Spending, nominal_levels
 
@@ -55,7 +55,6 @@ def make_boundary(
     comparisons: int,
     spending: Spending,
     *,
-    image_shares: Sequence[float] = (0.0,),
     paths: int = PATHS,
     seed: int = SIMULATION_SEED,
 ) -> Boundary:
@@ -67,14 +66,11 @@ def make_boundary(
         alpha: the chance of even one wrong decision.
         comparisons: among which it is divided equally.
         spending: how it is spent over the looks.
-        image_shares: see `nominal_levels`; by default for new seeds on the same images.
         paths: simulated studies, see `nominal_levels`.
         seed: of the simulation.
     """
     looks, own = tuple(range(first, largest + 1)), alpha / comparisons
-    side, whole = nominal_levels(
-        looks, largest, (own / 2, own), spending, image_shares=image_shares, paths=paths, seed=seed
-    )
+    side, whole = nominal_levels(looks, largest, (own / 2, own), spending, paths=paths, seed=seed)
     return Boundary(looks, tuple(2 * level for level in side), whole)
 
 
@@ -116,15 +112,20 @@ def decide_all(
         seen = differences[left, :n]
         spread = seen.std(axis=1, ddof=1)
         left, seen, of_seeds = (rows[spread > 0] for rows in (left, seen, spread**2 / n))
-        size, variance = np.abs(seen.mean(axis=1)), of_seeds + of_images[left]
-        df = variance / (of_seeds / (n - 1) + of_images[left] / (images - 1))
-        error = np.sqrt(variance)
-        apart = 2 * special.stdtr(df, -size / error) < different
-        near = special.stdtr(df, (size - margin) / error) < equivalent
+        size = np.abs(seen.mean(axis=1))
+        apart = size > _reach(different / 2, of_seeds, n - 1, of_images[left], images)
+        near = margin - size > _reach(equivalent, of_seeds, n - 1, of_images[left], images)
         outcomes[left[near]] = EQUIVALENT
         outcomes[left[apart]] = np.where(seen.mean(axis=1)[apart] > 0, BETTER, WORSE)
         pairs[left[apart | near]] = n
     return Decisions(outcomes, pairs)
+
+
+def _reach(level: float, of_seeds: Floats, df: int, of_images: Floats, images: float) -> Floats:
+    """Return how far a mean must lie from a hypothesis to reject it at a one-sided `level`."""
+    t = stats.t.isf(level, df)
+    z = stats.norm.isf(level) if math.isinf(images) else stats.t.isf(level, images - 1)
+    return np.sqrt(t**2 * of_seeds + z**2 * of_images)
 
 
 @dataclass(frozen=True)

@@ -7,27 +7,24 @@ pairs is there (Lan and DeMets, Biometrika 70, 1983), and each look has the nomi
 
 All levels here are of one-sided tests. A two-sided test at alpha is one test at alpha / 2 on each side, as is
 usual for symmetric boundaries. The boundary is a list of p values, not of t statistics, so that it serves
-each estimate of `foveate.evaluation.estimates`: over seeds, and over seeds and images. The latter has a part
-that is the same at each look, so that looks depend on each other more strongly, which is to the safe side;
-but with few seeds its small p values are too small where the images add little. So its levels are those that
-keep to alpha for each of several shares of the images (`IMAGE_SHARES`).
+each test of `foveate.evaluation.estimates`, which all keep each level by themselves: the paired t-test over
+seeds, for which it is computed, and the test over seeds and images. A part of the latter is the same at each
+look, so that its looks depend on each other more strongly, which is to the safe side.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import stats
 
 from foveate.records.sequential import Spending
 
 __all__ = [
-    "IMAGE_SHARES",
     "PATHS",
     "SIMULATION_SEED",
     "SPENDING",
@@ -42,9 +39,6 @@ SPENDING: Final[tuple[Spending, ...]] = get_args(Spending)
 PATHS = 1_000_000
 """Simulated studies without a difference; a one-sided level also counts each with its signs turned."""
 SIMULATION_SEED = 1983
-IMAGE_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3)
-"""Standard errors from the choice of the images, in standard deviations of the differences between seeds, for
-which levels are computed. Larger shares need no smaller levels."""
 FEWEST_CROSSING = 100
 """A level rests on the simulation if so many studies may have crossed so far."""
 CAUTION = 2.0
@@ -79,7 +73,6 @@ def nominal_levels(
     alphas: Sequence[float],
     spending: Spending,
     *,
-    image_shares: Sequence[float] = (0.0,),
     paths: int = PATHS,
     seed: int = SIMULATION_SEED,
 ) -> list[tuple[float, ...]]:
@@ -89,16 +82,14 @@ def nominal_levels(
     level has rejected up to look k with a chance of at most what is `spent` there, and of at most alpha in
     all. Levels are quantiles of `paths` simulated studies, each also with its signs turned, among the studies
     that crossed no earlier level; their shares stay two standard errors of the simulation under what may be
-    spent. Where too few cross, at the first looks, the level of a paired t-test is what is added to the spent
-    part (the union bound); that of other tests is 0, so that they decide nothing yet.
+    spent. Where too few cross, at the first looks, the level is what is added to the spent part (the union
+    bound).
 
     Args:
         looks: at least 2 pairs each, increasing, at most `largest`.
         largest: the pairs at which alpha is spent.
         alphas: of one side.
         spending: how they are spent.
-        image_shares: levels hold for tests whose standard error has a part from the choice of the images, of
-            so many standard deviations of the differences between seeds; 0 is the paired t-test.
         paths: number of simulated studies.
         seed: of the simulation.
 
@@ -106,42 +97,22 @@ def nominal_levels(
         ValueError: `looks` cannot be those of a study.
     """
     _check_looks(looks, largest)
-    crossed = {(alpha, share): np.zeros(2 * paths, dtype=bool) for alpha in alphas for share in image_shares}
+    crossed = {alpha: np.zeros(2 * paths, dtype=bool) for alpha in alphas}
     levels: dict[float, list[float]] = {alpha: [] for alpha in alphas}
     for place, at_look in enumerate(_paths(looks, paths, seed)):
-        tests = {share: at_look.one_sided(share, max(alphas)) for share in image_shares}
+        df, both = looks[place] - 1, np.concatenate([at_look, -at_look])
         for alpha in alphas:
             may = spent(spending, looks[place] / largest, alpha)
-            added = may - (spent(spending, looks[place - 1] / largest, alpha) if place else 0.0)
-            exact = added if not any(image_shares) else 0.0
-            level = min(_level(tests[x], crossed[alpha, x], may, exact, alpha) for x in image_shares)
+            level = may - (spent(spending, looks[place - 1] / largest, alpha) if place else 0.0)
+            target = len(both) * may
+            crossing = int(target - CAUTION * math.sqrt(target)) - int(crossed[alpha].sum())
+            if target >= FEWEST_CROSSING and crossing > 0:
+                left = both[~crossed[alpha]]
+                last = len(left) - crossing - 1
+                level = max(level, float(stats.t.sf(np.partition(left, last)[last], df)))
+            crossed[alpha] |= both > stats.t.isf(level, df)
             levels[alpha].append(level)
-            for share, test in tests.items():
-                crossed[alpha, share][test.studies[test.p < level]] = True
     return [tuple(levels[alpha]) for alpha in alphas]
-
-
-@dataclass(frozen=True)
-class _Tests:
-    """One-sided tests of simulated studies: the places of the studies with small p values, and these."""
-
-    studies: NDArray[np.int64]
-    p: Floats
-
-
-def _level(tests: _Tests, crossed: NDArray[np.bool_], may: float, exact: float, alpha: float) -> float:
-    """Return the level of a look until which a share `may` of all studies may have crossed.
-
-    It is at least `exact`, which keeps to that share by itself.
-    """
-    target = len(crossed) * may
-    crossing = int(target - CAUTION * math.sqrt(target)) - int(crossed.sum())
-    if target < FEWEST_CROSSING:
-        return exact
-    p = np.sort(tests.p[~crossed[tests.studies]])
-    if crossing >= len(p):
-        return alpha
-    return max(float(p[crossing]), exact) if crossing > 0 else exact
 
 
 def p_over_looks(
@@ -180,42 +151,15 @@ def _smallest_p(looks: tuple[int, ...], tails: int, paths: int, seed: int) -> Fl
     smallest = np.zeros(paths)
     for n, at_look in zip(looks, _paths(looks, paths, seed), strict=True):
         table = stats.t.isf(P_TABLE / 2, n - 1)
-        t = (at_look.mean if tails == 1 else np.abs(at_look.mean)) / np.sqrt(at_look.variance)
+        t = at_look if tails == 1 else np.abs(at_look)
         np.minimum(smallest, np.interp(t, table, np.log(P_TABLE * tails / 2)), out=smallest)
     smallest.sort()
     return np.exp(smallest)
 
 
-@dataclass(frozen=True)
-class _Look:
-    """All simulated studies at a look: differences between seeds have a standard deviation of 1.
-
-    Attributes:
-        n: pairs of runs so far.
-        mean: of their differences, (studies,).
-        variance: its estimated variance.
-        of_images: what the choice of the images adds to the mean, in its own standard deviations.
-    """
-
-    n: int
-    mean: Floats
-    variance: Floats
-    of_images: Floats
-
-    def one_sided(self, image_share: float, largest: float) -> _Tests:
-        """Return the tests with p values under `largest`: each study, then each with its signs turned."""
-        variance = self.variance + image_share**2
-        t = (self.mean + image_share * self.of_images) / np.sqrt(variance)
-        near = np.flatnonzero(np.abs(t) > stats.norm.isf(largest))
-        df = (self.n - 1) * variance[near] / self.variance[near]
-        p = special.stdtr(df, -np.abs(t[near]))
-        return _Tests(np.where(t[near] > 0, near, near + len(t)), p)
-
-
-def _paths(looks: Sequence[int], paths: int, seed: int) -> Iterator[_Look]:
-    """Yield all simulated studies at each look."""
+def _paths(looks: Sequence[int], paths: int, seed: int) -> Iterator[Floats]:
+    """Yield the paired t statistics of all simulated studies at each look."""
     random = np.random.default_rng(seed)
-    of_images = random.standard_normal(paths)
     mean, squares, before = np.zeros(paths), np.zeros(paths), 0
     for n in looks:
         for number in range(before + 1, n + 1):  # Welford's update, which cancels nothing
@@ -223,7 +167,7 @@ def _paths(looks: Sequence[int], paths: int, seed: int) -> Iterator[_Look]:
             step = drawn - mean
             mean += step / number
             squares += step * (drawn - mean)
-        yield _Look(n, mean, squares / (n - 1) / n, of_images)
+        yield mean / np.sqrt(squares / (n - 1) / n)
         before = n
 
 

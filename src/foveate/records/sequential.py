@@ -37,10 +37,9 @@ class SequentialPlan(WholeRecord):
         spending: how alpha is spent over the looks.
         alpha: the chance of even one wrong decision.
         comparisons: among which it is divided equally.
-        image_shares: for which the levels hold (see `foveate.evaluation.sequential.nominal_levels`).
         paths: studies that were simulated for the levels.
         simulation_seed: of that simulation.
-        levels: of each look.
+        levels: of each look (see `foveate.evaluation.sequential.nominal_levels`).
         stopped: why no more seeds were added; None while the study goes on.
     """
 
@@ -49,7 +48,6 @@ class SequentialPlan(WholeRecord):
     spending: Spending
     alpha: Share
     comparisons: Count
-    image_shares: tuple[Number, ...]
     paths: Count
     simulation_seed: Count
     levels: tuple[Level, ...]

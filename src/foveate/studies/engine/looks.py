@@ -5,7 +5,7 @@ from pathlib import Path
 
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.deciding import make_boundary
-from foveate.evaluation.sequential import IMAGE_SHARES, PATHS, SIMULATION_SEED
+from foveate.evaluation.sequential import PATHS, SIMULATION_SEED
 from foveate.records.design import Design
 from foveate.records.sequential import Level, LookByHand, LooksByHand, SequentialPlan
 from foveate.records.study import Statistics, StudyRecord, read_study
@@ -32,8 +32,7 @@ def plan_looks(
     if not comparisons:
         raise RequestError("until_decided: the study compares nothing, so that nothing can be decided")
     spending = study.spending or SPENDING
-    shares = IMAGE_SHARES if statistics.rests_on == "new-images" else (0.0,)
-    boundary = make_boundary(first, most, statistics.alpha, comparisons, spending, image_shares=shares)
+    boundary = make_boundary(first, most, statistics.alpha, comparisons, spending)
     rows = zip(boundary.looks, boundary.different, boundary.equivalent, strict=True)
     more = (seed for seed in itertools.count() if seed not in study.seeds)
     return SequentialPlan(
@@ -42,7 +41,6 @@ def plan_looks(
         spending=spending,
         alpha=statistics.alpha,
         comparisons=comparisons,
-        image_shares=shares,
         paths=PATHS,
         simulation_seed=SIMULATION_SEED,
         levels=tuple(Level(pairs=n, different=a, equivalent=b) for n, a, b in rows),
