@@ -102,29 +102,35 @@ def estimates(differences: np.ndarray) -> tuple[Estimate | None, Estimate | None
     return over_seeds(list(means), std), over_seeds_and_images(differences) if std else None
 
 
-def holds(estimate: Estimate | None, truth: float) -> bool:
-    """Whether an interval holds the truth; where no interval can be given, nothing is claimed."""
-    bounds = estimate.interval(level=LEVEL) if estimate else None
-    return bounds is None or bounds[0] <= truth <= bounds[1]
+def holds(estimate: Estimate, truth: float) -> bool:
+    """Whether an interval holds the truth."""
+    low, high = estimate.interval(level=LEVEL)
+    return low <= truth <= high
 
 
 def coverage(world: World, n: int, images: int, studies: int) -> dict[str, float]:
-    """The share of studies whose intervals hold the truth, in per cent."""
+    """The share of studies whose intervals hold the truth, in per cent, among those that have intervals.
+
+    A study in which all seeds have the same difference has none: of so few images, that happens by chance.
+    """
     random = np.random.default_rng([n, images, len(world.name)])
-    found = dict.fromkeys(
-        ("these images", "these, for new", "new images", "pigeonhole", "its percentiles"), 0
-    )
+    found = dict.fromkeys(("these images", "these, for new", "new images", "pigeonhole", "percentiles"), 0)
+    none = 0
     for _ in range(studies):
         made = simulate(world, [0.0, 0.0], n, images, random)
         d = made.differences(1)
         these, new = estimates(d)
+        if these is None or new is None:
+            none += 1
+            continue
         found["these images"] += holds(these, made.on_these[1] - made.on_these[0])
         found["these, for new"] += holds(these, 0.0)
         found["new images"] += holds(new, 0.0)
         error, mean = math.sqrt(pigeonhole_variance(d)), abs(float(d.mean()))
         found["pigeonhole"] += mean <= stats.t.isf((1 - LEVEL) / 2, n - 1) * error
-        found["its percentiles"] += mean <= stats.norm.isf((1 - LEVEL) / 2) * error
-    return {name: 100 * count / studies for name, count in found.items()}
+        found["percentiles"] += mean <= stats.norm.isf((1 - LEVEL) / 2) * error
+    shares = {name: 100 * float(count) / (studies - none) for name, count in found.items()}
+    return shares | {"no interval": 100 * none / studies}
 
 
 def pigeonhole_variance(d: np.ndarray) -> float:
@@ -232,6 +238,27 @@ def _inverse_trigamma(y: np.ndarray) -> np.ndarray:
     return x
 
 
+def worst_error(n: int, level: float) -> dict[str, float]:
+    """How often a test at `level` errs at worst, over ratios of the two variances, in per cent.
+
+    The variance of the seeds is estimated with n - 1 degrees of freedom, that of the images is known. The
+    error is a mean over quantiles of that estimate.
+    """
+    chi = stats.chi2.ppf((np.arange(4_000) + 0.5) / 4_000, n - 1) / (n - 1)
+    t, z = stats.t.isf(level / 2, n - 1), stats.norm.isf(level / 2)
+    found = {"two quantiles": 0.0, "Satterthwaite": 0.0}
+    for images in (0, 0.05, 0.2, 0.5, 1, 3, 10, 40):  # in units of the variance of the seeds
+        both = chi + images
+        reach = {
+            "two quantiles": np.sqrt(t**2 * chi + z**2 * images),
+            "Satterthwaite": stats.t.isf(level / 2, (n - 1) * (both / chi) ** 2) * np.sqrt(both),
+        }
+        for name, size in reach.items():
+            error = 200 * float(special.ndtr(-size / math.sqrt(1 + images)).mean())
+            found[name] = max(found[name], error)
+    return found
+
+
 def tables(studies: int) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     """Give every table: its title, its heads and its rows."""
     rows = []
@@ -265,6 +292,12 @@ def tables(studies: int) -> Iterator[tuple[str, list[str], list[list[str]]]]:
     yield "Power for a true difference of 1 point, %", ["world", "seeds", "images", *found], rows
     rows = [[str(n), f"{improvement(n, studies // 2):.1f}"] for n in SEEDS]
     yield "Coverage of the chance to be better with a new seed, %", ["seeds", "coverage"], rows
+    rows = []
+    for n in SEEDS:
+        for level in (0.05, 0.01, 0.001):
+            found = worst_error(n, level)
+            rows.append([str(n), f"{100 * level:g}", *(f"{value:.2f}" for value in found.values())])
+    yield "The worst error of a test on new images, %", ["seeds", "level", *found], rows
     rows = []
     cases = {
         "equal spreads": [1.0] * 6,

@@ -17,5 +17,5 @@ class Notes(Watch):
     def note(self, sentence: str) -> None:
         self.notes.append(sentence)
 
-    def finished(self, run: str, *_: Any) -> None:
+    def finished(self, run: str, *_: Any, **__: Any) -> None:
         self.done.append(run)

@@ -33,6 +33,14 @@ def test_intervals_for_new_images_hold_the_truth_where_those_for_these_do_not(si
     assert 92.3 < found["these images"] < 97.7
     assert found["these, for new"] < 75
     assert found["pigeonhole"] > found["new images"]
+    assert found["no interval"] < 1
+
+
+def test_two_quantiles_keep_each_level_where_one_number_of_degrees_of_freedom_does_not(simulation):
+    for level in (0.05, 0.01, 0.001):
+        found = simulation.worst_error(3, level)
+        assert found["two quantiles"] <= 100.5 * level
+        assert found["Satterthwaite"] > 140 * level
 
 
 def test_a_family_keeps_its_level(simulation):

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 __all__ = [
     "DiskError",
     "ImagesChangedError",
+    "NotFiniteError",
     "RequestError",
     "WorkError",
     "WorkersLostError",
@@ -30,6 +31,10 @@ class WorkError(RuntimeError):
 
 class DiskError(WorkError):
     """A file could not be written, so no further result can be recorded. Finished work is kept."""
+
+
+class NotFiniteError(WorkError):
+    """A training reached a loss that is not a finite number: with the same recipe it will do so again."""
 
 
 class WorkersLostError(WorkError):

@@ -9,7 +9,7 @@ import torch
 
 from foveate import create_attention, list_attention
 from foveate.attention.explanations import EXPLANATIONS, explain_intermediate
-from foveate.attention.intermediates import intermediate, recording
+from foveate.attention.intermediates import intermediate, recording, replacing
 from foveate.kernels import only_reference
 
 # By name: the shapes for a map (2, 8, 5, 4), C_mid = 8 and bottlenecks of 2 channels.
@@ -144,3 +144,13 @@ def test_copies_and_pickles_record_too(build):
     module, x = build("triplet").eval(), torch.randn(2, 8, 5, 4)
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert set(run_recorded(other, x)[1]) == set(MAPS["triplet"])
+
+
+def test_a_value_is_replaced_in_the_block_and_recorded_as_replaced(build):
+    module, x = build("se").eval(), torch.randn(2, 8, 5, 4)
+    before = module(x)
+    with replacing(lambda name, value: torch.full_like(value, 0.25) if name == "channel" else value):
+        y, recorded = run_recorded(module, x)
+    assert torch.equal(y, 0.25 * x)
+    assert torch.equal(recorded["channel"], torch.full((2, 8, 1, 1), 0.25))
+    assert torch.equal(module(x), before)

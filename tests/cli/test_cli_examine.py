@@ -66,6 +66,20 @@ def test_a_study_is_examined_and_its_page_has_a_section(
     assert json.loads(record.read_text())["rows"] == json.loads(first)["rows"]
 
 
+def test_gates_are_examined_in_place_of_maps(
+    study: Path, in_process: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["explain", str(study), "--gates", "--json", "-"]
+    assert in_process(*arguments, folder=study.parent) == 0
+    out, err = capfd.readouterr()
+    summary = json.loads(out)
+    assert [row["label"] for row in summary["rows"]] == ["se", "se"]
+    assert err.startswith("gates …\nse: at ")
+    assert '<h2 id="gates"' in (study / "report" / "index.html").read_text()
+    assert (study / "report" / "gates_accuracy.tex").is_file()
+    assert (study / "report" / "figures" / "gates_shares.svg").is_file()
+
+
 def test_a_run_by_itself_has_a_page_of_its_own(
     study: Path, tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +102,8 @@ def test_a_run_by_itself_has_a_page_of_its_own(
             ["explain", "STUDY", "--layer", "layer9"],
             "unknown layer of CifarResNet 'layer9'. Did you",
         ),
+        (["explain", "STUDY", "--gates", "--road", "5"], "--road is for heat maps, and --gates makes none"),
+        (["explain", "STUDY", "--margin", "2"], "give --gates, too"),
         (["transfer", "STUDY", "--to", "digits", "--how", "prob"], "probe"),
         (["transfer", "STUDY", "--to", "digits", "--how", "direct"], "--classes"),
         (["look", "nowhere"], "nowhere"),

@@ -20,6 +20,7 @@ from foveate.cli.main import COMMANDS, app
 from foveate.errors import RequestError
 from foveate.inspection.check.settings import CheckSettings
 from foveate.inspection.explain.settings import ExplainSettings
+from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.settings import ExaminationSettings, OtherImages
 from foveate.inspection.transfer.settings import FINE_TUNING, TransferSettings
@@ -39,9 +40,9 @@ from foveate.training.recipe_keys import RECIPE_KEYS
 EXAMINATION = "--out --device --threads --trust-code --json"
 STUDY = (
     "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
-    "--train-fraction --image-column --label-column --adjust --family --control --grow --recipe --epochs "
-    "--batch-size --learning-rate --lr --precision --set --jobs -j --device --threads --workers --log "
-    "--against --out --json"
+    "--train-fraction --image-column --label-column --adjust --family --control --grow --tune --tune-option "
+    "--recipe --epochs --batch-size --learning-rate --lr --precision --set --jobs -j --device --threads "
+    "--workers --log --against --out --json"
 )
 FLAGS = {
     "compare": f"--attention --backbones {STUDY}",
@@ -49,7 +50,7 @@ FLAGS = {
     "sweep": f"--search --trials --storage --study {STUDY}",
     "plan": f"--attention --backbones --ablate --sweep --values --spread {STUDY}",
     "explain": f"--images --data --method --layer --boxes --masks --mask-object --limit --show --road "
-    f"--image-column --label-column {EXAMINATION}",
+    f"--gates --margin --image-column --label-column {EXAMINATION}",
     "robustness": "--data --corruptions --severities --noise --prepared --classes --attacks --eps "
     f"--attack-images --limit --seed --image-column --label-column {EXAMINATION}",
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --limit --seeds "
@@ -70,7 +71,7 @@ SETTINGS = {
     "ablate": SHARED,
     "sweep": (SearchSettings, *SHARED),
     "plan": (Subject, *SHARED),
-    "explain": (ExplainSettings, OtherImages, ExaminationSettings),
+    "explain": (ExplainSettings, GateSettings, OtherImages, ExaminationSettings),
     "robustness": (RobustnessSettings, OtherImages, ExaminationSettings),
     "transfer": (TransferSettings, ExaminationSettings),
     "profile": (ProfileSettings,),

@@ -8,6 +8,7 @@ from foveate.records.base import Record
 from foveate.records.cost import CostRecord
 from foveate.records.explain import ExplainRecord
 from foveate.records.files import read_record, write_record
+from foveate.records.gates import GatesRecord
 from foveate.records.robustness import RobustnessRecord
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord
@@ -19,6 +20,7 @@ KINDS: dict[str, type[Record]] = {
     "cost": CostRecord,
     "result": RunRecord,
     "explain": ExplainRecord,
+    "gates": GatesRecord,
     "robustness": RobustnessRecord,
     "transfer": TransferRecord,
 }

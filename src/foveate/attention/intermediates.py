@@ -1,8 +1,8 @@
-"""Intermediate results of a mechanism, recorded by name for whoever asks for them.
+"""Intermediate results of a mechanism, recorded or replaced by name for whoever asks for them.
 
 A forward marks what a person may want to see, `s = intermediate("channel", torch.sigmoid(...))`, and
-`recording` passes it to a recorder. Without a recorder, and in compiled, exported or scripted programs,
-`intermediate` only returns its value.
+`recording` passes it to a recorder; `replacing` puts another value in its place. Without these, and in
+compiled, exported or scripted programs, `intermediate` only returns its value.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,11 +13,13 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-__all__ = ["intermediate", "recording"]
+__all__ = ["intermediate", "recording", "replacing"]
 
 Recorder = Callable[[str, Any], None]
+Replacer = Callable[[str, Any], Any]
 
 _recorders: ContextVar[tuple[Recorder, ...]] = ContextVar("foveate_recorders", default=())
+_replacers: ContextVar[tuple[Replacer, ...]] = ContextVar("foveate_replacers", default=())
 
 
 @overload
@@ -26,17 +28,20 @@ def intermediate(name: str, value: Tensor) -> Tensor: ...
 def intermediate(name: str, value: float) -> float: ...
 # The value has one type here because TorchScript, which compiles single mechanisms, would return a union.
 def intermediate(name: str, value: Tensor) -> Tensor:  # type: ignore[misc]
-    """Return `value` after it was passed, under `name`, to every active recorder."""
+    """Return `value`, or what replaces it, after it was passed under `name` to every active recorder."""
     if not torch.jit.is_scripting():
-        _record(name, value)
+        value = _pass_on(name, value)
     return value
 
 
 @torch.jit.unused
-def _record(name: str, value: Tensor) -> None:
+def _pass_on(name: str, value: Tensor) -> Tensor:
     if not torch.compiler.is_compiling():
+        for replacer in _replacers.get():
+            value = replacer(name, value)
         for recorder in _recorders.get():
             recorder(name, value)
+    return value
 
 
 @contextmanager
@@ -47,3 +52,13 @@ def recording(recorder: Recorder) -> Iterator[None]:
         yield
     finally:
         _recorders.reset(before)
+
+
+@contextmanager
+def replacing(replacer: Replacer) -> Iterator[None]:
+    """Use `replacer(name, value)` in place of every intermediate in the block, in this thread (or task)."""
+    before = _replacers.set((*_replacers.get(), replacer))
+    try:
+        yield
+    finally:
+        _replacers.reset(before)

@@ -25,7 +25,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "explain": (
         "foveate explain studies/photos-resnet18 --boxes boxes.json",
-        "foveate explain se.safetensors dmsca.safetensors --images holiday \\\n--layer layer3",
+        "foveate explain studies/photos-resnet18 --gates",
     ),
     "robustness": (
         "foveate robustness studies/photos-resnet18 --corruptions fog,snow",

@@ -13,6 +13,7 @@ from foveate.cli.process import loading, print_error
 from foveate.data.source import check_source
 from foveate.errors import WorkError
 from foveate.inspection.explain.settings import ExplainSettings
+from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.settings import ExaminationSettings, OtherImages, check_port
 from foveate.inspection.transfer.settings import TransferSettings
@@ -30,6 +31,7 @@ OldLimit = Annotated[int | None, Parameter("--images", show=False)]
 def explain(
     *runs: Runs,
     settings: Annotated[ExplainSettings, SETTINGS] = ExplainSettings(),
+    gates: Annotated[GateSettings, SETTINGS] = GateSettings(),
     images: Images = OtherImages(),
     where: Where = ExaminationSettings(),
     json: Json = None,
@@ -40,14 +42,23 @@ def explain(
     well the maps match the object, how stable they are, and how much the answers rest on what they mark. The
     same command, given again, resumes.
 
+    With --gates it makes no heat maps, and measures instead whether the gates of the attention react to the
+    image at all: what accuracy loses when a constant, or another image's gate, takes the place of each.
+
     In Python, foveate.capture records a network's own maps. foveate.explain is another thing, the former name
     of foveate.kernel_paths, which says by which kernels attention is computed.
     """
     from foveate.inspection.sources import check_examination
 
     settings.check()
+    gates.check(settings)
     check_examination(runs, where)
     images.check()
+    if gates.gates:
+        with loading():
+            from foveate.inspection.gates.engine import examine_gates
+
+        return _examine(runs, where, json, lambda work: examine_gates(work, gates, settings, images))
     with loading():
         from foveate.inspection.explain.engine import explain as engine
 

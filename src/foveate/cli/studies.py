@@ -67,7 +67,8 @@ def compare(
     """Train attention mechanisms side by side, and say which is worth its cost.
 
     Every mechanism is trained by the same recipe on the same seeds: the same split, the same order of images,
-    the same initial backbone. The same command, given again, resumes an interrupted study.
+    the same initial backbone; with --tune each has its own learning rate and weight decay, chosen before. The
+    same command, given again, resumes an interrupted study.
     """
     return _train(study_file, subject, flags)
 

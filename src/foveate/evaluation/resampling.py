@@ -46,7 +46,11 @@ def drawn_metrics(
     """
     label = next((run.label for run in runs if run.label is not None), None)
     sums = [_Sums(run, label, classes) for run in runs]
-    parts = [[one.metrics(counts) for one in sums] for counts in draw_images(len(runs[0].correct), draws)]
+    of_class = None if label is None else _by_group(label, np.ones(len(label)), classes)
+    parts = []
+    for counts in draw_images(len(runs[0].correct), draws):
+        there = None if of_class is None else of_class @ counts
+        parts.append([one.metrics(counts, there) for one in sums])
     return [
         {name: np.concatenate([part[place][name] for part in parts]) for name in parts[0][place]}
         for place in range(len(runs))
@@ -63,20 +67,18 @@ class _Sums:
         confidence = run.confidence.astype(np.float32)
         bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
         self._gaps = _by_group(bins, confidence - run.correct, CALIBRATION_BINS)
-        self._right = self._answered = self._there = None
         if label is not None:
-            ones = np.ones(images, dtype=np.float32)
-            self._right = _by_group(label, run.correct.astype(np.float32), classes)
-            self._answered = _by_group(run.predicted, ones, classes)
-            self._there = _by_group(label, ones, classes)
+            self._right = _by_group(label, run.correct, classes)
+            self._answered = _by_group(run.predicted, np.ones(images), classes)
 
-    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+    def metrics(self, counts: np.ndarray, there: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Return the metrics on draws; `there` are the images of each class in each draw, if known."""
         accuracy, loss = self._values @ counts / self._images
         found = {"accuracy": accuracy, "loss": loss}
         found["ece"] = np.abs(self._gaps @ counts).sum(axis=0) / self._images
-        if self._there is None:
+        if there is None:
             return found
-        right, answered, there = self._right @ counts, self._answered @ counts, self._there @ counts
+        right, answered = self._right @ counts, self._answered @ counts
         is_there = there > 0
         for name, of in (("precision", answered), ("recall", there), ("f1", (answered + there) / 2)):
             shares = np.divide(right, of, out=np.zeros_like(right), where=is_there & (of > 0))

@@ -32,6 +32,7 @@ __all__ = [
     "paired_test",
     "pooled_std",
     "repeated_measures_anova",
+    "rounding_of",
 ]
 
 ADJUSTMENTS = ("holm", "bonferroni")
@@ -118,7 +119,7 @@ def describe(values: Sequence[float], bounds: Bounds | None = None) -> Descripti
     if not len(values):
         return Description(None, None, None, ())
     mean, n = float(np.mean(values)), len(values)
-    std = _std(values, _rounding(values, bounds)) if n > 1 else None
+    std = _std(values, rounding_of(values, bounds)) if n > 1 else None
     interval = mean_interval(mean, std, n, bounds)
     return Description(mean, std, interval, tuple(float(value) for value in values))
 
@@ -139,7 +140,7 @@ def paired_test(
     mean = float(np.mean(differences))
     if n < 2:
         return PairedTest(mean, None, None, None, None, n)
-    std = _std(differences, _rounding([*a, *b], bounds))
+    std = _std(differences, rounding_of([*a, *b], bounds))
     interval = mean_interval(mean, std, n, bounds and bounds.of_differences, level=level, tested_against=0.0)
     if not std:
         return PairedTest(mean, std, interval, None, None, n)
@@ -191,7 +192,7 @@ def repeated_measures_anova(table: ArrayLike) -> Anova | None:
     effect = x.mean(axis=0) - x.mean()
     residual = x - x.mean(axis=1, keepdims=True) - effect
     between, error = n * float(effect @ effect), float((residual**2).sum())
-    if error <= n * k * _rounding(x.ravel(), None) ** 2:
+    if error <= n * k * rounding_of(x.ravel(), None) ** 2:
         return None
     df = k - 1, (n - 1) * (k - 1)
     f = (between / df[0]) / (error / df[1])
@@ -215,8 +216,11 @@ def _std(values: Sequence[float], rounding: float) -> float:
     return 0.0 if np.ptp(values) <= rounding else float(np.std(values, ddof=1))
 
 
-def _rounding(values: ArrayLike, bounds: Bounds | None) -> float:
-    """How far equal values of this size may lie apart: scores within bounds are computed from larger ones."""
+def rounding_of(values: ArrayLike, bounds: Bounds | None) -> float:
+    """Return how far equal values of this size may lie apart.
+
+    Scores within bounds are computed from larger values, so their size does not matter.
+    """
     if bounds is not None and math.isfinite(bounds.width):
         return ROUNDING * bounds.width
     return ROUNDING * float(np.abs(values).max())

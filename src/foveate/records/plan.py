@@ -19,6 +19,8 @@ class PlannedCandidate(Record):
         run_seconds: seconds of a whole run, with its evaluation and its records.
         runs: number of runs.
         left: runs that are not finished.
+        trials_left: trials of --tune that have not ended; absent in a study that is not tuned.
+        trial_seconds: seconds of one of them; likewise.
     """
 
     attention: Text
@@ -29,6 +31,8 @@ class PlannedCandidate(Record):
     run_seconds: Number
     runs: Count
     left: Count
+    trials_left: Count | None = None
+    trial_seconds: Number | None = None
 
 
 class Disk(Record):
@@ -120,6 +124,8 @@ class Plan(Record):
         finished: number of finished runs.
         jobs: runs at a time.
         seconds: of the unfinished runs, on `jobs` processes.
+        trials: number of all trials of --tune; absent in a study that is not tuned.
+        tuning_seconds: of those that have not ended, on `jobs` processes; likewise.
         other_seconds: what the study takes beside them; None if nothing is left to do.
         total_seconds: of the whole command.
         busy: whether the machine was also busy with something else while it was measured; None if that is
@@ -139,6 +145,8 @@ class Plan(Record):
     finished: Count
     jobs: Count
     seconds: Number
+    trials: Count | None = None
+    tuning_seconds: Number | None = None
     other_seconds: OtherSeconds | None = None
     total_seconds: Number = 0
     busy: Switch | None = None

@@ -1,4 +1,4 @@
-"""Which section of a report is made of which kind of record: explain, robustness, transfer."""
+"""Which section of a report is made of which kind of record: explain, gates, robustness, transfer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,10 +11,12 @@ from foveate.records.base import JsonObject, parse_record, reading
 from foveate.records.examination import ExaminationRecord
 from foveate.records.explain import ExplainRecord
 from foveate.records.files import read_json
+from foveate.records.gates import GatesRecord
 from foveate.records.robustness import RobustnessRecord
 from foveate.records.transfer import TransferRecord
 from foveate.report.core.section import Section
 from foveate.report.explain.section import explain_section
+from foveate.report.gates.section import gates_section
 from foveate.report.robustness.section import robustness_section
 from foveate.report.transfer.section import transfer_section
 
@@ -37,6 +39,7 @@ class SectionKind:
 KINDS = (
     SectionKind("robustness", "robustness.json", RobustnessRecord, robustness_section),
     SectionKind("explain", "explain.json", ExplainRecord, explain_section),
+    SectionKind("gates", "gates.json", GatesRecord, gates_section),
     SectionKind("transfer", "transfer-*.json", TransferRecord, transfer_section),
 )
 """In the order of their sections on a page."""

@@ -36,6 +36,7 @@ from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.rounds import Hours, add_seeds
 from foveate.studies.spec.study import RunSpec, StudySpec
+from foveate.studies.tuning import tune
 from foveate.tasks import find_task
 from foveate.version import __version__
 
@@ -74,6 +75,7 @@ def compare(
     data = data or open_study(study, out, machine, watch)
     with sole_user(out):
         torch.set_num_threads(machine.threads * jobs)
+        study = tune(study, data, out, machine, jobs, watch)
         begun = begin_study(study, data, out, machine, command, watch)
         runs, started = begun.runs, time.monotonic()
         budget = Hours(study.max_hours, started if began is None else began)
@@ -241,6 +243,8 @@ def _describe(
     )
     if study.pretrained:
         record = record.model_copy(update={"start": describe_start(study)})
+    if study.tuning:
+        record = record.model_copy(update={"tuning": study.tuning})
     if sources := custom_sources(study):
         record = record.model_copy(update={"sources": sources})
     if own := find_own_attention(study):

@@ -33,6 +33,8 @@ from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import RunSpec, StudySpec
+from foveate.studies.tuning import begin_tuning, trials_left
+from foveate.studies.tuning_trials import TrialSpec
 
 __all__ = ["detectable", "plan"]
 
@@ -72,24 +74,33 @@ def plan(
     study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     there = refuse_other_study(study, out, data)
+    if study.tune is not None:
+        study = begin_tuning(study, out, data)
     study = with_family(with_controls(study, data, out, machine), out)
+    if study.tune is not None:
+        study = begin_tuning(study, out, data)  # with the controls
     whole = join(study, there, data.fingerprint).study
     torch.set_num_threads(machine.threads * jobs)
     runs = study.runs(data.fingerprint)
     finished = {run.id for run in runs if (out / RUNS / run.id / RESULT).is_file()}
+    stages = trials_left(study, data, out)
     start = time.monotonic() - began
     measured = _measure(study, data, machine, jobs, watch, build_report)
     rows = [
         _candidate(study, candidate, data, measured.times[candidate.label], runs, finished)
         for candidate in study.attention
     ]
+    if study.tune is not None:
+        rows = [_with_trials(row, stages, measured.times[row.attention], runs, data) for row in rows]
     seconds = {row.attention: row.run_seconds for row in rows}
     left = [seconds[run.attention.label] for run in runs if run.id not in finished]  # in their order
     training = seconds_together(left, jobs)
+    of_trial = {row.attention: row.trial_seconds or 0.0 for row in rows}
+    tuning = sum(seconds_together([of_trial[one.label] for one in stage], jobs) for stage in stages)
     other = OtherSeconds(
         start=start,
         cost=0.0 if is_measured(study, data, out, machine) else measured.cost,
-        processes=measured.processes if left else 0.0,
+        processes=measured.processes * sum(map(bool, [*stages, left])),
         report=measured.report,
     )
     spreads = detectable(whole, out if finished else None, spread)
@@ -105,12 +116,17 @@ def plan(
         jobs=jobs,
         seconds=training,
         other_seconds=other,
-        total_seconds=training + other.total,
+        total_seconds=tuning + training + other.total,
         busy=measured.busy,
         disk=_disk(rows, out, jobs),
         detectable=tuple(spreads),
     )
-    return planned.model_copy(update={"until_decided": expected}) if expected else planned
+    if expected:
+        planned = planned.model_copy(update={"until_decided": expected})
+    if study.tune is None:
+        return planned
+    trials = study.tune.trials * len(study.attention)
+    return planned.model_copy(update={"trials": trials, "tuning_seconds": tuning})
 
 
 @dataclass(frozen=True)
@@ -176,6 +192,21 @@ def _candidate(
         runs=len(own),
         left=sum(run.id not in finished for run in own),
     )
+
+
+def _with_trials(
+    row: PlannedCandidate,
+    stages: Sequence[Sequence[TrialSpec]],
+    times: RunTimes,
+    runs: Sequence[RunSpec],
+    data: Data,
+) -> PlannedCandidate:
+    """Return the row of a candidate with the trials that it still gets; a trial is a run without its test."""
+    recipe, parts = runs[0].recipe, parts_of(runs[0], data)
+    steps = len(parts.training) // recipe.batch_size
+    left = sum(trial.label == row.attention for stage in stages for trial in stage)
+    seconds = times.of_run(recipe.epochs, steps, len(parts.validation), 0)
+    return row.model_copy(update={"trials_left": left, "trial_seconds": seconds})
 
 
 def _disk(rows: list[PlannedCandidate], out: Path, jobs: int) -> Disk:

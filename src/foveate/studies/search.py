@@ -56,6 +56,11 @@ def search(
     """
     if study.design.kind != "sweep":
         raise RequestError("--search belongs to sweep: it searches the options that a sweep names")
+    if study.tune is not None:
+        raise RequestError(
+            "--search chooses options and --tune recipe values, each with trials of its own: give one of the "
+            "two"
+        )
     refuse_other_study(study, out, searches=True)
     study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)

@@ -13,10 +13,10 @@ from filelock import FileLock
 
 from foveate.data import Data
 from foveate.errors import DiskError, WorkError
-from foveate.records.base import reading
+from foveate.records.file_names import SEARCH
 from foveate.records.files import write_record
 from foveate.records.labels import display_name
-from foveate.records.trial import TRIAL, TrialRecord
+from foveate.records.trial import TRIAL, TrialRecord, read_trial
 from foveate.studies.engine.folder import Cancelled, hold_run_folder
 from foveate.studies.engine.images import open_again, usual_image_size
 from foveate.studies.engine.run import Machine, train
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     import optuna
 
 __all__ = ["TrialEnd", "make_searcher", "make_searcher_again", "search_name"]
-
-FOLDER = "search"
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def make_searcher(
         spec = study.model_copy(update={"attention": (candidate,)}).runs(data.fingerprint)[0]
         title = f"{display_name(candidate.label)}, trial {trial.number}"
         try:
-            seen = _carry_out(spec, data, out / FOLDER / spec.id, machine, trial, partial(watch.step, title))
+            seen = _carry_out(spec, data, out / SEARCH / spec.id, machine, trial, partial(watch.step, title))
         except WorkError as error:
             trials.tell(trial, state=trial_state("FAIL"))
             if isinstance(error, DiskError):
@@ -117,12 +115,11 @@ def _carry_out(
     """Train one combination and report each epoch; report a recorded one again without training it."""
     path = folder / TRIAL
     with hold_run_folder(folder, machine.torch_device):
-        if path.exists():
-            with reading(path):
-                seen = TrialRecord.model_validate_json(path.read_text(encoding="utf-8"))
-            for epoch, accuracy in enumerate(seen.accuracies, start=1):
+        known = read_trial(path) if path.exists() else None
+        if known is not None and known.error is None:
+            for epoch, accuracy in enumerate(known.accuracies, start=1):
                 trial.report(accuracy, epoch)
-            return seen
+            return known
         accuracies: list[float] = []
 
         def on_epoch(epoch: int, accuracy: float) -> None:

@@ -3,7 +3,7 @@
 from torch import nn
 
 from foveate.models import attached
-from foveate.models.sites.find import sites
+from foveate.models.sites.capture import attention_names
 
 __all__ = ["learned_numbers"]
 
@@ -15,14 +15,12 @@ def learned_numbers(network: nn.Module) -> dict[str, dict[str, float]]:
     any are skipped. Sites are in the network's order, with their names from `foveate.sites`, or with their
     paths if they have no name there or it is taken.
     """
-    names = {site.path: site.name for site in sites(network)}
+    names = attention_names(network)
     by_site: dict[str, dict[str, float]] = {}
     for path, attention in attached(network).items():
         numbers: dict[str, float] = {}
         for part in attention.modules():
             numbers |= getattr(part, "learned_numbers", dict)()
         if numbers:
-            at = path.removesuffix(".attention")
-            name = names.get(at, at)
-            by_site[at if name in by_site else name] = numbers
+            by_site[names[path]] = numbers
     return by_site

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from foveate.errors import WorkError
+from foveate.errors import NotFiniteError
 from foveate.tasks import Task
 from foveate.training.recipe import Recipe
 from foveate.training.schedule import learning_rate_factor, make_optimizer
@@ -125,7 +125,7 @@ class TrainingModule(lightning.LightningModule):
     def _refuse_broken_loss(self, step: int) -> None:
         if step >= 0:
             rate = self.recipe.learning_rate * self._factor(self.current_epoch * self.steps_per_epoch + step)
-            raise WorkError(
+            raise NotFiniteError(
                 f"the loss is not a finite number at epoch {self.current_epoch + 1}, step {step + 1} of "
                 f"{self.steps_per_epoch}, learning rate {rate:.3g}: {CURE}"
             )
@@ -160,7 +160,7 @@ class TrainingModule(lightning.LightningModule):
         sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
         loss, primary, images = sums.tolist()
         if not math.isfinite(loss):
-            raise WorkError(
+            raise NotFiniteError(
                 f"the {part} loss is not a finite number after epoch {self.current_epoch + 1}: {CURE}"
             )
         name = self.task.record.primary.name

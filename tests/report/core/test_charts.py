@@ -10,6 +10,7 @@ from foveate.report.core.charts.axes import Axis, Caption, difference_axis, metr
 from foveate.report.core.charts.band import EPOCHS, BandLine, BandPoint, Steps, band_figure
 from foveate.report.core.charts.cost import CostPoint, cost_figure, costs_of_studies_figure, pareto_front
 from foveate.report.core.charts.forest import DENSE, Dot, ForestRow, Heading, forest_figure
+from foveate.report.core.charts.stepped import Step, stepped_figure
 from foveate.report.core.files import as_svg
 from foveate.report.core.theme import BASELINE_COLOUR, COLOURS, Figure, mechanism_colours, theme
 
@@ -113,6 +114,21 @@ def test_steps_of_a_scale_are_in_their_order():
     x = figure.spec["layer"][0]["encoding"]["x"]
     assert (x["type"], x["sort"]) == ("ordinal", [0, 3, 5])
     assert figure.spec["params"][0]["select"]["fields"] == ["network"]
+
+
+def test_steps_are_boxes_over_their_epochs_and_one_without_an_interval_is_a_bar_alone():
+    axis = difference_axis(ACCURACY, "gain", "Gain")
+    steps = [Step(1, 2, -0.01, None), Step(3, 3, 0.02, (0.01, 0.03))]
+    line = [(1, -0.02), (2, 0.0), (3, 0.02)]
+    figure = stepped_figure(CAPTION, line, steps, axis, SE, domain=(-0.05, 0.05), marked=3)
+    first, second = values_of(figure)
+    assert first == {"epochs": "1 to 2", "start": 0.5, "end": 2.5, "gain": -1.0}
+    assert second == {"epochs": "3", "start": 2.5, "end": 3.5, "gain": 2.0, "low": 1.0, "high": 3.0}
+    assert [one["gain"] for one in values_of(figure, 2)] == [-2.0, 0.0, 2.0]
+    assert values_of(figure, 4) == [{"start": 2.5}]
+    svg = as_svg(figure)
+    assert "NaN" not in svg
+    assert svg.count('aria-roledescription="rect mark container"') == 1
 
 
 def points_of(costs: list[float], means: list[float]) -> list[CostPoint]:

@@ -27,9 +27,10 @@ def test_everything_lies_beside_the_page_and_nothing_temporary(hostile_report):
         *("index.html", "figures", "results.csv", "results.md", "results.tex"),
         *("tests.csv", "tests.md", "tests.tex", "curves.csv", "per_class.csv", "confusion.csv"),
         *("class_changes.csv", "class_changes.md", "class_changes.tex"),
+        *("paying.md", "paying.tex", "trajectories.csv"),
     }
     stems = {path.stem for path in (report / "figures").glob("*.svg")}
-    assert len(stems) == 14
+    assert len(stems) == 17
     assert stems == {path.stem for path in (report / "figures").glob("*.pdf")}
     assert (report / "figures" / "differences.pdf").read_bytes().startswith(b"%PDF")
 

@@ -60,8 +60,8 @@ def test_what_was_planned_is_tested_and_nothing_else(ablation: Path) -> None:
 def test_the_verdict_names_parts(ablation: Path) -> None:
     verdict = summarise(read_study(ablation)).verdict
     assert verdict[0] == "All of the 3 planned comparisons showed a difference."
-    assert verdict[1].startswith("AA, added one at a time: a gain of ")
-    assert "adjusted p" in verdict[1]
+    assert verdict[2].startswith("AA, added one at a time: a gain of ")
+    assert "adjusted p" in verdict[2]
 
 
 def test_what_was_not_shown_is_said_to_be_open(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_what_was_not_shown_is_said_to_be_open(tmp_path: Path) -> None:
     summary = summarise(read_study(folder))
     assert summary.comparisons[0].outcome is Outcome.INCONCLUSIVE
     assert summary.verdict[0] == "Nobody can tell yet: no part of dmsca was shown to make a difference."
-    assert "(SE, against the baseline)" in summary.verdict[1]
+    assert "(SE, against the baseline)" in summary.verdict[2]
 
 
 def test_gains_and_prices_stand_side_by_side(ablation: Path) -> None:

@@ -69,7 +69,7 @@ def test_the_verdict_takes_the_one_with_the_smallest_error(of_accuracy: Summary,
     assert of_error.verdict[0].startswith("Take dmsca")
     said = [
         re.match(r"\w+ is (better|worse) than the baseline by 0\.\d{4} of count error", sentence)
-        for sentence in of_error.verdict[1:4]
+        for sentence in of_error.verdict[2:5]
     ]
     assert [match and match[1] for match in said] == ["better", "better", "worse"]
 
@@ -100,7 +100,7 @@ def test_gains_of_planned_comparisons_are_positive_where_it_is_better(tmp_path: 
     low, high = row[1].detail.split(" to ")
     assert 0 < float(low) < float(row[1].main) < float(high)
     assert row[2].detail == "gain"
-    assert "a gain of" in summary.verdict[1]
+    assert "a gain of" in summary.verdict[2]
 
 
 def test_nothing_that_is_written_calls_it_accuracy(of_error: Summary) -> None:

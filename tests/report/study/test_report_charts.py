@@ -59,6 +59,7 @@ def test_makes_every_figure_and_draws_it_without_a_warning(study):
     assert list(made) == [
         *("accuracy_latency", "accuracy_parameters", "accuracy_macs", "differences"),
         *("curve_train_loss", "curve_validation_loss", "curve_train_accuracy", "curve_validation_accuracy"),
+        *("paying_0", "paying_1", "paying_2"),
         *("per_class", "class_changes", "confusion_0", "confusion_1", "confusion_2", "confusion_3"),
     ]
     for figure in made.values():
@@ -91,6 +92,7 @@ def test_an_error_has_its_own_names_axes_and_direction(study, error_study):
     assert list(made) == [
         *("error_latency", "error_parameters", "error_macs", "differences"),
         *("curve_train_loss", "curve_validation_loss", "curve_train_error", "curve_validation_error"),
+        *("paying_0", "paying_1", "paying_2"),
     ]
     titles = {name: figure.spec["layer"][-1]["encoding"]["y"].get("title") for name, figure in made.items()}
     assert titles["error_latency"] == "Test error"

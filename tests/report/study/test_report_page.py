@@ -34,8 +34,8 @@ def test_tells_everything_in_order(hostile_report):
     page = (hostile_report / "report" / "index.html").read_text(encoding="utf-8")
     heads = re.findall(r"<h2 id[^>]*>([^<]+)</h2>", page)
     assert heads == [
-        *("Verdict", "Results", "Accuracy against cost", "Differences to the baseline", "Training", "Tests"),
-        *("Classes", "Speed of training", "Data", "How it was made"),
+        *("Verdict", "Results", "Accuracy against cost", "Differences to the baseline", "Training"),
+        *("When does it start to pay?", "Tests", "Classes", "Speed of training", "Data", "How it was made"),
     ]
     text = Outline(page).text.replace("\N{NO-BREAK SPACE}", " ")
     summary = summarise(read_study(hostile_report))
@@ -105,8 +105,8 @@ def test_opens_offline_in_a_browser_with_its_charts_drawn(hostile_report, tmp_pa
     )
     assert "CONSOLE" not in browser.stderr
     drawn = re.findall(r'<svg[^>]*class="marks"[^>]*>', browser.stdout)
-    assert len(drawn) == 14
-    assert browser.stdout.count(f'fill="{paper}"') >= 13
+    assert len(drawn) == 17
+    assert browser.stdout.count(f'fill="{paper}"') >= 16
     # What the browser asks for itself has no origin; all else is asked for by a page.
     events = json.loads(requests.read_text(encoding="utf-8"))["events"]
     asked = [event["params"] for event in events if "initiator" in event.get("params", {})]

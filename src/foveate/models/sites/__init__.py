@@ -7,6 +7,7 @@
 - `token_grids`, `layouts`: tokens and maps with channels last, as attention gets them.
 - `frozen`: attention, and parts around it, that do not learn.
 - `patterns`: what `at=` and `exclude=` mean; `map_sizes`: how large the maps at the sites are.
+- `gates`: the gates of attention, recorded, held constant, or taken from another image.
 - `capture`: hooks that record the intermediate maps of attention; `kernel_paths`: which kernels it runs by.
 - `target_layers`: the layer for class activation maps. `forward_pass`, `wrappers`: what all of these use.
 """

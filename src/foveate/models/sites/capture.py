@@ -14,10 +14,11 @@ from foveate.attention.intermediates import recording
 from foveate.errors import RequestError, unknown_name
 from foveate.kernels import only_reference
 from foveate.models.sites.attach import attached
-from foveate.models.sites.find import check_model
+from foveate.models.sites.find import check_model, sites
+from foveate.models.sites.insertion import CHILD
 from foveate.models.sites.wrappers import unwrap
 
-__all__ = ["Maps", "attention_modules", "capture"]
+__all__ = ["Maps", "attention_modules", "attention_names", "capture"]
 
 
 class Maps(dict[str, dict[str, Tensor]]):
@@ -71,8 +72,8 @@ def capture(model: nn.Module) -> Iterator[Maps]:
     Raises RequestError for a model without attention.
     """
     check_model(model)
-    sites = attention_modules(model)
-    if not sites:
+    modules = attention_modules(model)
+    if not modules:
         raise RequestError(
             f"{type(model).__name__} has no attention whose maps could be recorded: put some in with "
             'foveate.attach(model, "dmsca"), or build it with foveate.create_attention'
@@ -85,7 +86,7 @@ def capture(model: nn.Module) -> Iterator[Maps]:
             maps.setdefault(running[-1], {})[name] = found
 
     with ExitStack() as undo:
-        for site, module in sites.items():
+        for site, module in modules.items():
             for handle in _follow(site, module, running):
                 undo.callback(handle.remove)
         undo.enter_context(only_reference())
@@ -132,6 +133,20 @@ def attention_modules(model: nn.Module) -> dict[str, nn.Module]:
             found[path] = module
     order = {path: number for number, (path, _) in enumerate(model.named_modules())}
     return dict(sorted(found.items(), key=lambda item: order[item[0]]))
+
+
+def attention_names(model: nn.Module) -> dict[str, str]:
+    """Return by path the name of all attention in `model`: that of its site, as `foveate.sites` names it.
+
+    Attention at no known site, or at one whose name another attention has, is named by the path of its site.
+    """
+    known = {site.path: site.name for site in sites(unwrap(model))}
+    names: dict[str, str] = {}
+    for path in attention_modules(model):
+        at = path.removesuffix(f".{CHILD}")
+        name = known.get(at, at)
+        names[path] = at if name in names.values() else name
+    return names
 
 
 def _follow(site: str, module: nn.Module, running: list[str]) -> tuple[Any, Any]:

@@ -59,8 +59,17 @@ def _settings(records: StudyRecords) -> Settings:
             "replace_own": any(own.replaced for own in records.study.own_attention),
         },
         "data": {key: study["data"].get(key) for key in DATA} | {"classes": len(study["data"]["classes"])},
-        "recipe": study["recipe"],
+        "recipe": {**study["recipe"], **_tuned(records)},
         "statistics": {"seeds": study["seeds"], **study["statistics"]},
         "environment": study["environment"],
         "cost": {**own, "path": path},
     }
+
+
+def _tuned(records: StudyRecords) -> dict[str, Json]:
+    """Return the trials of each candidate and the options that these vary, if the study was tuned."""
+    tuning = records.study.tuning
+    if tuning is None:
+        return {}
+    options: dict[str, Json] = {f"tune_option {key}": list(one) for key, one in tuning.options.items()}
+    return {"tune": len(tuning.proposals), **options}

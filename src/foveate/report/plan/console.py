@@ -20,23 +20,32 @@ def plan_table(planned: Plan) -> Group:
     """Lay out a plan, to be printed with rich."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("candidate", overflow="fold", min_width=10)
-    for head in ("runs left", "parameters", "step, ms", "steps", "a run"):
+    tuned = planned.trials is not None
+    for head in (
+        *(["trials left"] if tuned else []),
+        "runs left",
+        "parameters",
+        "step, ms",
+        "steps",
+        "a run",
+    ):
         table.add_column(head, justify="right", no_wrap=True)
     for row in planned.candidates:
         table.add_row(
             Text(display_name(row.attention)),
+            *([str(row.trials_left or 0)] if tuned else []),
             f"{row.left} of {row.runs}",
             magnitude(row.parameters),
             decimals(row.step_ms, 1),
             f"{row.steps:,}",
             duration(row.run_seconds),
         )
-    left = planned.runs - planned.finished
+    runs = count(planned.runs - planned.finished, "run")
+    trials = sum(row.trials_left or 0 for row in planned.candidates)
+    left = f"{count(trials, 'trial')} and {runs}" if trials else runs
     at_a_time = f", {planned.jobs} at a time" if planned.jobs > 1 else ""
     lines = [
-        Text(
-            f"{count(left, 'run')} to go{at_a_time}: about {duration(planned.total_seconds)}.", style="bold"
-        ),
+        Text(f"{left} to go{at_a_time}: about {duration(planned.total_seconds)}.", style="bold"),
         *map(Text, _shares(planned)),
         *map(Text, _disk(planned.disk)),
         *map(Text, _until_decided(planned.until_decided)),
@@ -53,6 +62,7 @@ def _shares(planned: Plan) -> list[str]:
         parts = {
             "to start": other.start + other.processes,
             "to measure latencies": other.cost,
+            "for the trials of --tune": planned.tuning_seconds or 0.0,
             "to train and test": planned.seconds,
             "to build the report": other.report,
         }

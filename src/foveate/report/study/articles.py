@@ -27,6 +27,8 @@ DIGITS = 8
 """Decimals to which a fraction is rounded: a division by 100 may add a rounding error."""
 SIZES = {"parameters": 1e6, "macs": 1e9, "loss": 1.0}
 """The units of what is not printed in per cent."""
+TUNED = ("learning_rate", "weight_decay")
+"""The keys of a recipe that each candidate of a tuned study has its own values of."""
 
 Table = Mapping[str, Mapping[str, float]]
 
@@ -103,7 +105,11 @@ class Setting(_Entry):
             differs.append("pretrained weights instead of random ones")
         if data.image_size != self.image_size:
             differs.append(f"images of {data.image_size} pixels instead of {self.image_size}")
+        if study.tuning is not None:
+            differs.append("learning rate and weight decay tuned for each candidate")
         for key, theirs in self.recipe.items():
+            if study.tuning is not None and key in TUNED:
+                continue
             ours = study.recipe.get(key)
             if ours is not None and ours not in theirs:
                 differs.append(f"{key.replace('_', ' ')} {_listed(ours)} instead of {_listed(theirs[0])}")

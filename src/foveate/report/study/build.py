@@ -24,10 +24,12 @@ from foveate.report.study.numbers import (
     test_numbers,
 )
 from foveate.report.study.page import render_page
+from foveate.report.study.paying import paying_numbers, paying_table
 from foveate.report.study.populations import metrics_table
 from foveate.report.study.summarise import summarise
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import results_table, tests_table
+from foveate.report.study.tuning import tuning_numbers, tuning_table
 
 __all__ = ["build_report"]
 
@@ -72,7 +74,9 @@ def _tables(summary: Summary) -> list[Table]:
         with_points(contrasts_table(summary), summary),
         values_table(summary),
         search_table(summary),
+        tuning_table(summary),
         class_changes_table(summary.class_changes),
+        paying_table(summary),
     )
     return [table for table in tables if table is not None]
 
@@ -88,6 +92,8 @@ def _numbers(summary: Summary, records: StudyRecords) -> dict[str, Iterable[Mapp
         "per_class": list(class_numbers(records)),
         "confusion": list(confusion_numbers(records)),
         "learned": [row._asdict() for row in learned_numbers(records)],
+        "tuning": list(tuning_numbers(summary)),
+        "trajectories": list(paying_numbers(summary)),
         "class_changes": [change.to_json() for change in summary.class_changes],
     }
     return numbers | {name: rows for name, rows in some.items() if rows}

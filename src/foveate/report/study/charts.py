@@ -14,6 +14,7 @@ from foveate.report.core.theme import Figure, mechanism_colours, mechanism_names
 from foveate.report.study.class_charts import class_figures
 from foveate.report.study.contrast_charts import contrast_figures, differences_figure
 from foveate.report.study.dynamics_charts import learned_figures
+from foveate.report.study.paying_charts import paying_figures
 from foveate.report.study.summary import Price, Summary
 
 __all__ = ["MACS", "PARAMETERS", "Cost", "cost_figures", "cost_points", "figures"]
@@ -74,7 +75,7 @@ def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     for metric in (LOSS, summary.metric)[summary.metric.name == LOSS.name :]:
         made.append(_curve(records, metric, "train", "Training", Epoch.training))
         made.append(_curve(records, metric, "validation", "Validation", Epoch.validation))
-    return made + learned_figures(records) + class_figures(summary, records)
+    return made + learned_figures(records) + paying_figures(summary) + class_figures(summary, records)
 
 
 def cost_figures(summary: Summary) -> list[Figure]:

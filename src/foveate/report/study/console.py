@@ -16,6 +16,7 @@ from foveate.report.study.contrasts import gain_cell
 from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import family_sentence, latency_change
+from foveate.report.study.tuning import tuning_cautions, tuning_sentences
 from foveate.report.study.undertraining import guessing_sentence
 
 __all__ = ["console_table"]
@@ -25,12 +26,13 @@ def console_table(summary: Summary) -> Group:
     """Lay out the verdict and the table of candidates, to be printed with rich."""
     headline, *rest = summary.verdict
     printed = [*conditions(summary), *claims(summary)] if summary.against else []
+    tuned = [*tuning_sentences(summary), *tuning_cautions(summary)]
     parts: list[RenderableType] = [Padding(_rows(summary), (1, 0))]
     if summary.study.design.contrasts:
         parts.append(Padding(_contrasts(summary), (0, 0, 1, 0)))
     below = [guessing_sentence(summary), family_sentence(summary) if summary.comparisons else ""]
     parts += [Text(sentence, style="dim") for sentence in below if sentence]
-    lines = map(Text, [*rest, *start_sentences(summary.study), *printed, *summary.missing])
+    lines = map(Text, [*rest, *start_sentences(summary.study), *tuned, *printed, *summary.missing])
     return Group(Text(headline, style="bold"), *lines, *parts)
 
 

@@ -12,6 +12,7 @@ from foveate.evaluation.improvement import Improvement
 from foveate.evaluation.inference import Inference
 from foveate.evaluation.significance import Outcome
 from foveate.evaluation.statistics import Anova, Description, PairedTest
+from foveate.evaluation.trajectories import Trajectory
 from foveate.records.base import FORMAT, JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.design import PlannedPair
@@ -29,17 +30,15 @@ ANOVA = TypeAdapter(Anova | None)
 CHANGE = TypeAdapter(ClassChange)
 PRINTED = TypeAdapter(PrintedFigures)
 GUESSING = TypeAdapter(Guessing | None)
-ADDED = {
-    name: TypeAdapter[Any](kind)
-    for name, kind in (
-        ("margin", float | None),
-        ("population", Population),
-        ("these_images", Inference | None),
-        ("new_images", Inference | None),
-        ("improvement", Improvement | None),
-    )
+ADDED: dict[str, TypeAdapter[Any]] = {
+    "margin": TypeAdapter(float | None),
+    "population": TypeAdapter(Population),
+    "these_images": TypeAdapter(Inference | None),
+    "new_images": TypeAdapter(Inference | None),
+    "improvement": TypeAdapter(Improvement | None),
 }
 """The keys of comparisons that earlier versions did not give."""
+TRAJECTORY = TypeAdapter(Trajectory)
 
 
 def summary_from_json(content: JsonObject) -> Summary:
@@ -62,6 +61,7 @@ def summary_from_json(content: JsonObject) -> Summary:
         missing=tuple(content["missing"]),
         report=Path(content.get("report", "")),
         verdict=tuple(content["verdict"]),
+        trajectories=_trajectories(content["trajectories"]) if "trajectories" in content else None,
         guessing=GUESSING.validate_python(content.get("guessing")),
         against=_printed(content["against"]) if "against" in content else None,
     )
@@ -113,6 +113,10 @@ def _inference(content: JsonObject) -> JsonObject:
 def _class_change(change: JsonObject) -> ClassChange:
     names = {"name": change["class"], "baseline": change["plain"], "is_significant": change["shown"]}
     return CHANGE.validate_python({**change, **names})
+
+
+def _trajectories(given: list[JsonObject]) -> dict[str, Trajectory]:
+    return {one["attention"]: TRAJECTORY.validate_python(one) for one in given}
 
 
 def _printed(against: JsonObject) -> PrintedFigures:

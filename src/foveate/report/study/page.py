@@ -11,10 +11,12 @@ from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sente
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
 from foveate.report.study.latency import measured_with, paired_latencies
 from foveate.report.study.looks import looks_table, plan_sentences
+from foveate.report.study.paying import paying_sentences, paying_table
 from foveate.report.study.populations import metrics_table, population_sentences
 from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import family_sentence, results_table, tests_table, training_table
+from foveate.report.study.tuning import tuning_cautions, tuning_sentences, tuning_table
 from foveate.report.study.undertraining import guessing_sentence
 
 __all__ = ["render_page"]
@@ -51,7 +53,11 @@ def render_page(
         values=values_table(summary),
         search=search_table(summary),
         search_sentences=search_sentences(summary),
+        tuning=tuning_table(summary),
+        tuning_sentences=[*tuning_sentences(summary), *tuning_cautions(summary)],
         training=training_table(summary),
+        paying=paying_table(summary),
+        paying_sentences=paying_sentences(summary),
         paired=paired_sentence(paired_latencies(summary.rows)),
         measured=measured_with(summary.cost, summary.noise),
         against=summary.against,

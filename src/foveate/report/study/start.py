@@ -51,11 +51,14 @@ def _weights(start: Start) -> list[str]:
 
 def _rates(study: StudyDescription, shares: list[float]) -> str:
     peak, warmup = _number(study.recipe.get("learning_rate")), _number(study.recipe.get("warmup_ratio", 0))
+    whose = (
+        "The highest learning rate" if study.tuning is None else "Before tuning, the highest learning rate"
+    )
     if len(set(shares)) == 1:
-        said = f"The highest learning rate is {peak * shares[0]:.3g} for all parts of the network"
+        said = f"{whose} is {peak * shares[0]:.3g} for all parts of the network"
     else:
         parts = [f"{peak * share:.3g} for {part}" for (part, _), share in zip(RATES, shares, strict=True)]
-        said = f"The highest learning rates are {listing(parts)}"
+        said = f"{whose}s are {listing(parts)}"
     return said + (f", after a warm-up over {100 * warmup:.3g} % of the steps." if warmup else ".")
 
 

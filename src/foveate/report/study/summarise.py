@@ -17,6 +17,7 @@ from foveate.report.study.class_changes import class_changes, untested_classes
 from foveate.report.study.dynamics import DYNAMICS
 from foveate.report.study.latency import ratio_to_baseline
 from foveate.report.study.summary import Price, Summary, SummaryRow
+from foveate.report.study.trajectories import trajectories_of
 from foveate.report.study.undertraining import is_still_improving
 from foveate.report.study.verdict import verdict
 
@@ -63,6 +64,7 @@ def summarise(records: StudyRecords) -> Summary:
             records, scores, list(dict.fromkeys((one.a, one.b) for one in comparisons))
         ),
         courses=tuple(replay(records, scores).values()) if study.sequential else (),
+        trajectories=trajectories_of(records),
         guessing=guessing(first.test.per_class) if study.task == CLASSIFICATION else None,
     )
     return summary.with_verdict(verdict(summary))

@@ -1,5 +1,6 @@
 """The summary of a study: what every table, figure and sentence is made from, and what `--json` gives."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from foveate.evaluation.guessing import Guessing
 from foveate.evaluation.looks import Course
 from foveate.evaluation.metric_differences import MetricDifference
 from foveate.evaluation.statistics import Anova, Description
+from foveate.evaluation.trajectories import Trajectory
 from foveate.records.base import JsonObject
 from foveate.records.cost import CostRecord
 from foveate.records.labels import BASELINE
@@ -112,6 +114,8 @@ class Summary:
         scores_obstacle: why the scores of single images cannot be used, in a sentence without its full stop;
             None if they can, or in summaries of earlier versions.
         metric_differences: of all metrics, for both populations.
+        trajectories: the gain over the baseline by epoch, by the label of the candidate; None in summaries of
+            earlier versions.
     """
 
     study: StudyDescription
@@ -134,6 +138,7 @@ class Summary:
     courses: tuple[Course, ...] = ()
     scores_obstacle: str | None = None
     metric_differences: tuple[MetricDifference, ...] = ()
+    trajectories: Mapping[str, Trajectory] | None = None
 
     @property
     def metric(self) -> Metric:
@@ -193,6 +198,7 @@ class Summary:
                 **({"own_attention": study["own_attention"]} if self.study.own_attention else {}),
                 **({"sequential": study["sequential"]} if self.study.sequential else {}),
                 **({"looks": study["looks"]} if self.study.looks and self.study.looks.earlier else {}),
+                **({"tuning": study["tuning"]} if self.study.tuning else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
             "rows": [row.to_json() for row in self.rows],
@@ -213,4 +219,7 @@ class Summary:
         }
         if self.courses:
             content["sequential"] = [course.to_json() for course in self.courses]
+        if self.trajectories is not None:
+            followed = self.trajectories.items()
+            content["trajectories"] = [{"attention": label, **one.to_json()} for label, one in followed]
         return content | ({"against": self.against.to_json()} if self.against else {})

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from foveate.evaluation.significance import ALPHA
+from foveate.evaluation.training_end import length_of_end
 from foveate.notation import listing
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.metric import Metric
@@ -15,9 +16,6 @@ from foveate.report.study.summary import Summary, SummaryRow
 
 __all__ = ["chance_sentences", "guessing_sentence", "improvement_sentences", "is_still_improving"]
 
-LAST_SHARE, SOME, FEWEST = 5, 5, 3
-"""The end of a training is the last fifth of its epochs, or the last five, but of under ten only the second
-half; it has three epochs at least."""
 WORTH = 0.03
 """A rise over the end of a training counts from this share of the whole rise since the first epoch."""
 
@@ -25,10 +23,9 @@ WORTH = 0.03
 def is_still_improving(runs: Sequence[Sequence[Epoch]], metric: Metric) -> bool | None:
     """Return whether the validation metric of a candidate still improves at the end of its training.
 
-    `runs` are the epochs of its runs, one sequence for each seed. The end of a training is the last fifth of
-    its epochs, or the last five if these are more; of under ten epochs it is the second half, of three epochs
-    at least. A line is fitted to the values there, with one slope for all seeds and an intercept for each.
-    Values are taken times -1 where lower is better. The metric still improves if both hold:
+    `runs` are the epochs of its runs, one sequence for each seed. A line is fitted to the values at the end
+    of the training (`length_of_end`), with one slope for all seeds and an intercept for each. Values are
+    taken times -1 where lower is better. The metric still improves if both hold:
 
     * the slope is positive: t = slope / standard error, one-sided at 5 %, where the error comes from the
       spread of all seeds about their lines, so that noise from epoch to epoch and seeds that disagree do not
@@ -43,8 +40,7 @@ def is_still_improving(runs: Sequence[Sequence[Epoch]], metric: Metric) -> bool 
     values_used = 0
     for epochs in runs:
         values = metric.sign * np.array([epoch.validation(metric) for epoch in epochs], dtype=float)
-        half = math.ceil(len(values) / 2)
-        end = values[-max(FEWEST, min(SOME, half), math.ceil(len(values) / LAST_SHARE)) :]
+        end = values[-length_of_end(len(values)) :]
         x = np.arange(len(end)) - (len(end) - 1) / 2
         slope_sum += float(x @ end)
         squares += float(x @ x)
@@ -78,9 +74,15 @@ def chance_sentences(summary: Summary) -> list[str]:
 
 
 def improvement_sentences(summary: Summary) -> list[str]:
-    """Say that the baseline is still improving at the end; without a baseline, that candidates are."""
+    """Warn that the baseline is still improving at the end; without a baseline, that candidates are."""
     rows = [row for row in _judged(summary) if row.still_improving]
-    return [f"{_subject(rows)} still improving: train longer before you add seeds."] if rows else []
+    if not rows:
+        return []
+    they_are = "it is" if len(rows) == 1 else "they are"
+    return [
+        f"{_subject(rows)} still improving at the end of the training, so {they_are} undertrained: "
+        "differences may well change with longer training. Train longer before you add seeds."
+    ]
 
 
 def guessing_sentence(summary: Summary) -> str:

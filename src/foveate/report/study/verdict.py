@@ -19,6 +19,7 @@ from foveate.report.study.margins import (
     population_sentence,
     small_gain,
 )
+from foveate.report.study.paying import so_far_sentences
 from foveate.report.study.summary import Summary, SummaryRow
 from foveate.report.study.undertraining import chance_sentences, improvement_sentences
 
@@ -44,9 +45,10 @@ def verdict(summary: Summary) -> list[str]:
     return [
         headline,
         *chance_sentences(summary),
+        *improvement_sentences(summary),
         *findings,
         *looks_sentences(summary),
-        *improvement_sentences(summary),
+        *so_far_sentences(summary),
         *(_control(summary, control) for control in summary.study.design.controls),
         *_reservations(summary),
     ]
@@ -87,8 +89,9 @@ def _reservations(summary: Summary) -> list[str]:
             f"Latencies were measured on a busy machine, and are rough: {summary.noise[0]}. Give the command "
             "again when nothing else runs: they are measured anew."
         )
+    tuned = ", with learning rate and weight decay tuned for each candidate" if study.tuning else ""
     sentences.append(
-        f"This speaks for {study.backbone} on {study.data.name} under this recipe. "
+        f"This speaks for {study.backbone} on {study.data.name} under this recipe{tuned}. "
         f"{population_sentence(summary)}"
     )
     return sentences

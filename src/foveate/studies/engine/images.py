@@ -15,6 +15,7 @@ from foveate.studies.engine.run import Machine, make_augmentation
 from foveate.studies.engine.start import check_starts
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import DataChoice, StudySpec
+from foveate.studies.spec.tuning import with_each_option
 from foveate.studies.spec.weights import StartWeights
 
 __all__ = ["describe_data", "open_again", "open_study", "usual_image_size"]
@@ -29,7 +30,8 @@ def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> D
     Raises:
         RequestError: a network, an option, the recipe or the images do not fit each other or the machine.
     """
-    check_networks(study)
+    whole = _with_each_option(study)
+    check_networks(whole)
     if study.recipe.precision == "16-mixed" and machine.torch_device.type != "cuda":
         raise RequestError(
             f"precision 16-mixed needs a CUDA device: on {machine.torch_device} give bf16-mixed"
@@ -39,10 +41,17 @@ def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> D
     data = _open(study.data, usual_image_size(backbone, study.starts.get(backbone)))
     data = as_begun(data, [out / STUDY], sorted(out.glob("*/*/spec.json")))
     _check_recipe(study, data)
-    check_forward(study, len(data.classes), (data.channels, data.image_size, data.image_size))
+    check_forward(whole, len(data.classes), (data.channels, data.image_size, data.image_size))
     check_starts(study, data)
     watch.opened(describe_data(study, data))
     return data
+
+
+def _with_each_option(study: StudySpec) -> StudySpec:
+    """Return `study` with a candidate for each value of the options that its tuning varies."""
+    if study.tune is None:
+        return study
+    return study.model_copy(update={"attention": with_each_option(study.tune, study.attention)})
 
 
 def usual_image_size(backbone: str, weights: StartWeights | None) -> int:

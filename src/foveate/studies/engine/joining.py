@@ -13,7 +13,6 @@ from foveate.notation import count, listing
 from foveate.records.design import Design
 from foveate.records.file_names import RESULT, RUNS, STUDY
 from foveate.records.files import read_record
-from foveate.records.labels import BASELINE
 from foveate.records.study import PlannedRun, StudyRecord
 from foveate.studies.engine.fingerprints import under
 from foveate.studies.engine.folder import refuse_unusable_folder
@@ -21,8 +20,8 @@ from foveate.studies.engine.images import open_study
 from foveate.studies.engine.looks import plan_conflict
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import with_weights
+from foveate.studies.engine.tunings import join_tunings, recorded_candidate, tune_setting
 from foveate.studies.engine.watch import Watch
-from foveate.studies.spec.candidate import Candidate, read_candidate
 from foveate.studies.spec.study import StudySpec
 from foveate.tasks import find_task
 
@@ -144,7 +143,9 @@ def difference(
             f"it has {listing(unnamed)}, code of your own, which runs only if the command names it: add it "
             "to --attention to join the study"
         )
-    if not changes and any(_candidate(record, label) is None for label in _others(study, record)):
+    if not changes and any(
+        recorded_candidate(record, label, study.tune) is None for label in _others(study, record)
+    ):
         changes.append("it has other candidates, which cannot be built from their names")
     return listing(changes) if changes else None
 
@@ -157,6 +158,7 @@ def _settings(study: StudySpec, record: StudyRecord) -> list[tuple[str, object, 
         ("pretrained", record.pretrained, study.pretrained),
         ("replace_own", any(one.replaced for one in record.own_attention), study.replace_own),
         ("subject", record.design.subject, study.design.subject),
+        tune_setting(study, record),
     ]
     if study.backbone is not None and record.design.kind != "networks":
         settings.append(("backbone", record.backbone, study.backbone))
@@ -191,17 +193,6 @@ def _others(study: StudySpec, record: StudyRecord) -> list[str]:
     return [label for label in record.attention if label not in own]
 
 
-def _candidate(record: StudyRecord, label: str) -> Candidate | None:
-    """Return the candidate of a label; None if the label does not say how to build it."""
-    if record.design.kind == "networks":
-        return Candidate(name=BASELINE, backbone=label)
-    try:
-        found = read_candidate(label, identity_init=record.start is not None)
-    except RequestError:
-        return None
-    return found if found.label == label else None
-
-
 def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Joined:
     """Join `study` with that of `record`, which has no `difference` from it; without one it stays alone.
 
@@ -224,7 +215,11 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
     if found is not None and found_before is not None:
         before = found_before.best, len(found_before.trials), record.seeds
         return Joined(study, is_changed=(found.best, len(found.trials), study.seeds) != before)
-    others = [candidate for label in _others(study, record) if (candidate := _candidate(record, label))]
+    others = [
+        candidate
+        for label in _others(study, record)
+        if (candidate := recorded_candidate(record, label, study.tune))
+    ]
     of_both = {candidate.label: candidate for candidate in (*others, *study.attention)}
     labels = _united(record.attention, tuple(of_both))
     there, own = record.design, study.design
@@ -237,7 +232,12 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
     )
     seeds = _united(record.seeds, study.seeds)
     whole = study.model_copy(
-        update={"attention": tuple(of_both[label] for label in labels), "seeds": seeds, "design": design}
+        update={
+            "attention": tuple(of_both[label] for label in labels),
+            "seeds": seeds,
+            "design": design,
+            "tuning": join_tunings(record.tuning, study.tuning, labels),
+        }
     )
     earlier = tuple(run for run in record.runs if (run.attention, run.seed) not in asked)
     as_it_was = record.attention, record.seeds, there, record.statistics.adjust

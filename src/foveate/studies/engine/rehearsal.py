@@ -85,11 +85,12 @@ class _Rehearsed:
 def shortened(study: StudySpec, jobs: int) -> StudySpec:
     """Return the study to rehearse in place of `study`: few epochs, and the seeds that `jobs` need.
 
-    Its controls are among its candidates already, and are not matched again.
+    Its controls are among its candidates already, and are not matched again; nothing is tuned.
     """
     seeds = study.seeds[: -(-jobs // len(study.attention))]
     recipe = study.recipe.model_copy(update={"epochs": EPOCHS, "patience": None})
-    return study.model_copy(update={"seeds": seeds, "recipe": recipe, "control": None})
+    changes = {"seeds": seeds, "recipe": recipe, "control": None, "tune": None, "tuning": None}
+    return study.model_copy(update=changes)
 
 
 def rehearse(

@@ -108,6 +108,11 @@ class StudyKeys:
         control: Train beside each mechanism a baseline that is enlarged to the same cost, measured in
             parameters, macs or latency; by default there is none.
         grow: How --control enlarges the baseline: width or depth.
+        tune: Number of trials of each candidate, the baseline included, by which its learning rate and weight
+            decay are chosen on the validation part before the seeds begin; by default all candidates take the
+            recipe's.
+        tune_option: Values of an option that --tune chooses from for the mechanisms that have it, such as
+            reduction=4,8,16; repeat it for further options. By default it chooses no options.
     """
 
     data: Annotated[str | None, Parameter(group=IMAGES, completer=completers.data_sets)] = None
@@ -150,6 +155,10 @@ class StudyKeys:
     grow: Annotated[
         str | None, Parameter(group=CANDIDATES, show_default=GROW, completer=completers.study_words("grow"))
     ] = None
+    tune: Annotated[int | None, Parameter(group=SEARCH)] = None
+    tune_option: Annotated[list[str], Parameter(group=SEARCH, show_default=False)] = field(
+        default_factory=list
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
 from foveate.records.sequential import Spending
 from foveate.records.study import Population
+from foveate.records.tuning import Tuning
 from foveate.studies.spec.budget import check_budget
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.defaults import (
@@ -33,7 +34,8 @@ from foveate.studies.spec.defaults import (
     SEEDS,
 )
 from foveate.studies.spec.subject import SUBJECTS, read_subject
-from foveate.studies.spec.weights import StartWeights
+from foveate.studies.spec.tuning import Tune, read_tune, tuned_recipe
+from foveate.studies.spec.weights import StartWeights, read_pretrained
 from foveate.tasks import find_task
 from foveate.training.recipe import (
     Number,
@@ -58,6 +60,8 @@ LATER: dict[str, Any] = {
     "max_seeds": None,
     "max_hours": None,
     "spending": None,
+    "tune": None,
+    "tuning": None,
 }
 """The fields of specs that the earliest did not have, with their defaults."""
 
@@ -108,6 +112,8 @@ class StudySpec(_Spec):
 
     With `replace_own` the attention that the backbone has of its own is taken out of all networks, and
     mechanisms go to its places.
+
+    `tune` asks for trials of each candidate before the seeds begin; `tuning` is what they came to.
     """
 
     data: DataChoice
@@ -130,6 +136,8 @@ class StudySpec(_Spec):
     max_seeds: Whole | None = None
     max_hours: Number | None = None
     spending: Spending | None = None
+    tune: Tune | None = None
+    tuning: Tuning | None = None
 
     @property
     def margin_of_metric(self) -> float:
@@ -161,7 +169,7 @@ class StudySpec(_Spec):
                 pretrained=self.pretrained,
                 weights=self.starts.get(self.backbone_of(candidate)),
                 attention=_labelled(candidate),
-                recipe=self.recipe,
+                recipe=tuned_recipe(self.recipe, self.tuning, candidate.label),
                 seed=seed,
                 task=self.task,
                 replace_own=self.replace_own,
@@ -212,23 +220,26 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             adjust, family, margin, population, until_decided, max_seeds, max_hours, spending, pretrained,
             weights (a file, which implies pretrained), replace_own, control, grow, and the fields of
             DataChoice.
+            adjust, family, margin, population, pretrained, weights (a file, which implies pretrained),
+            replace_own, control, grow, tune, tune_option, and the fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
         RequestError: an unknown name or key (the nearest is named), or an impossible value.
     """
     settings = {key: value for key, value in settings.items() if value is not None}
-    known = (set(StudySpec.model_fields) | set(DataChoice.model_fields) | set(SUBJECTS)) - {
+    known = (set(StudySpec.model_fields) | set(DataChoice.model_fields) | set(SUBJECTS) | {"tune_option"}) - {
         "source",
         "design",
         "starts",
+        "tuning",
     }
     for key in settings:
         if key not in known:
             raise RequestError(unknown_name("study key", str(key), known))
     if not settings.get("data"):
         raise RequestError("the study names no data: give --data or the key data in the study file")
-    settings["pretrained"] = pretrained = _pretrained(settings)
+    settings["pretrained"] = pretrained = read_pretrained(settings)
     backbone, candidates, design = read_subject(settings, identity_init=pretrained)
     source = settings["data"]
     if not isinstance(source, str):
@@ -237,6 +248,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             'no as numbers and switches: put the name in quotes, "007"'
         )
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
+    seeds = _seeds(settings.get("seeds", SEEDS))
     kept = (
         "pretrained",
         "weights",
@@ -258,7 +270,8 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             backbone=backbone,
             attention=candidates,
             design=design,
-            seeds=_seeds(settings.get("seeds", SEEDS)),
+            seeds=seeds,
+            tune=read_tune(settings, candidates, design, seeds),
             recipe=_recipe(settings.get("recipe"), _usual_recipe(source, pretrained), recipe_changes),
             **{key: settings[key] for key in kept if key in settings},
         )
@@ -310,26 +323,6 @@ def _check_margin(study: StudySpec) -> None:
             f"margin = {study.margin:g}: expected {unit} of {metric.noun} over 0{most}: the difference "
             "that counts as practically the same, such as 0.5"
         )
-
-
-def _pretrained(settings: Mapping[str, Any]) -> bool:
-    """Return whether the study starts from trained weights: it says so, or it names a file of them."""
-    said = settings.get("pretrained")
-    if said is not None and not isinstance(said, bool):
-        raise RequestError(
-            f"pretrained = {said!r}: expected true or false; a file of weights goes to weights"
-        )
-    if settings.get("weights") is None:
-        return bool(said)
-    if said is False:
-        raise RequestError(
-            f"the study names weights, {settings['weights']}, and pretrained is false: omit one of the two"
-        )
-    if settings.get("backbones"):
-        raise RequestError(
-            "weights are those of one backbone: leave them out with backbones, and give pretrained instead"
-        )
-    return True
 
 
 def _usual_recipe(source: str, pretrained: bool) -> str:

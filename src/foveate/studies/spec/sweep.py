@@ -17,7 +17,16 @@ from foveate.studies.spec.candidate import (
 from foveate.studies.spec.options import option_defaults
 from foveate.yaml_text import parse_yaml
 
-__all__ = ["SweptValues", "combine", "parse_values", "plan_sweep", "swept_values", "usual_values"]
+__all__ = [
+    "SweptValues",
+    "combine",
+    "parse_values",
+    "plan_sweep",
+    "swept_values",
+    "unset",
+    "usual_values",
+    "write_value",
+]
 
 SweptValues = dict[str, dict[str, OptionValue]]
 """Option -> value as a person writes it -> value as the constructor takes it."""
@@ -50,16 +59,16 @@ def plan_sweep(
             raise RequestError(f"sweep {option} = {of_option!r}: expected a list of values")
         usual = _value_of(given, option)
         seen: list[OptionValue] = []
-        for value in map(_unset, of_option):
+        for value in map(unset, of_option):
             if any(_same(value, other) for other in seen):
-                raise RequestError(f"sweep {option} names {_write(option, value)} more than once")
+                raise RequestError(f"sweep {option} names {write_value(option, value)} more than once")
             seen.append(value)
             varied = given if _same(value, usual) else _with(given, option, value)
-            written = _write(option, value)
+            written = write_value(option, value)
             swept.append(Value(option=option, value=written, label=varied.label))
             if varied is not given:
                 candidates[varied.label] = varied
-                title = f"{option} {written} instead of {_write(option, usual)}"
+                title = f"{option} {written} instead of {write_value(option, usual)}"
                 contrasts.append(Contrast(a=given.label, b=varied.label, title=title, group=option))
     design = Design(kind="sweep", subject=given.name, contrasts=tuple(contrasts), values=tuple(swept))
     return tuple(candidates.values()), design
@@ -84,7 +93,7 @@ def combine(given: Candidate, values: Mapping[str, OptionValue]) -> Candidate:
 
 def usual_values(given: Candidate, options: Iterable[str]) -> dict[str, str]:
     """Return the values of these options in `given`, as a person writes them."""
-    return {option: _write(option, _value_of(given, option)) for option in options}
+    return {option: write_value(option, _value_of(given, option)) for option in options}
 
 
 def _read_mapping(values: Mapping[Any, Any]) -> dict[str, list[OptionValue]]:
@@ -109,20 +118,23 @@ def _read_all(given: Candidate, texts: Sequence[str]) -> dict[str, list[OptionVa
     return by_option
 
 
-def parse_values(given: Candidate, text: str) -> tuple[str, list[OptionValue]]:
-    """Read `option=value,value`; values that are lists are separated by bars: `3|3,5`."""
+def parse_values(given: Candidate, text: str, what: str = "sweep") -> tuple[str, list[OptionValue]]:
+    """Read `option=value,value`; values that are lists are separated by bars: `3|3,5`.
+
+    `given` is a mechanism that has the option; `what` takes the text, for errors.
+    """
     option, equals, written = text.partition("=")
     option = option.strip().replace("-", "_")
     if not equals or not written.strip():
-        raise RequestError(f"sweep takes OPTION=VALUE,VALUE, for example {EXAMPLE}; given {text!r}")
+        raise RequestError(f"{what} takes OPTION=VALUE,VALUE, for example {EXAMPLE}; given {text!r}")
     of_lists = "|" in written or isinstance(_value_of(given, option), list | tuple)
     parts = [part.strip() for part in written.split("|" if of_lists else ",")]
     if not all(parts):
-        raise RequestError(f"sweep {text!r}: a value is empty; expected for example {EXAMPLE}")
+        raise RequestError(f"{what} {text!r}: a value is empty; expected for example {EXAMPLE}")
     try:
         return option, [_read(f"[{part}]" if of_lists else part) for part in parts]
     except RequestError as error:
-        raise RequestError(f"sweep {text!r}: expected for example {EXAMPLE}") from error
+        raise RequestError(f"{what} {text!r}: expected for example {EXAMPLE}") from error
 
 
 def _read(text: str) -> Any:
@@ -144,7 +156,8 @@ def _value_of(given: Candidate, option: str) -> Any:
     return given.options.get(option, defaults[option])
 
 
-def _unset(value: OptionValue) -> OptionValue:
+def unset(value: OptionValue) -> OptionValue:
+    """Return None for a word that stands for it."""
     return None if value in UNSET else value
 
 
@@ -162,7 +175,8 @@ def _with(given: Candidate, option: str, value: OptionValue) -> Candidate:
     return given.model_copy(update={"options": given.options | {option: value}})
 
 
-def _write(option: str, value: OptionValue) -> str:
+def write_value(option: str, value: OptionValue) -> str:
+    """Return the value of an option as a person writes it."""
     if value is None:
         return "learned" if option == "temperature" else "default"
     return ",".join(map(spell, value)) if isinstance(value, list | tuple) else spell(value)

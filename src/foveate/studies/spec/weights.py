@@ -1,8 +1,13 @@
 """The pretrained weights that the runs of a study start from, as their specs hold them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["StartWeights"]
+from foveate.errors import RequestError
+
+__all__ = ["StartWeights", "read_pretrained"]
 
 
 class StartWeights(BaseModel):
@@ -23,3 +28,23 @@ class StartWeights(BaseModel):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     image_size: int
+
+
+def read_pretrained(settings: Mapping[str, Any]) -> bool:
+    """Return whether the study starts from trained weights: it says so, or it names a file of them."""
+    said = settings.get("pretrained")
+    if said is not None and not isinstance(said, bool):
+        raise RequestError(
+            f"pretrained = {said!r}: expected true or false; a file of weights goes to weights"
+        )
+    if settings.get("weights") is None:
+        return bool(said)
+    if said is False:
+        raise RequestError(
+            f"the study names weights, {settings['weights']}, and pretrained is false: omit one of the two"
+        )
+    if settings.get("backbones"):
+        raise RequestError(
+            "weights are those of one backbone: leave them out with backbones, and give pretrained instead"
+        )
+    return True

@@ -1,0 +1,95 @@
+"""Tests that a difference in accuracy lies within a margin, over seeds or over the images of one network.
+
+Equivalence is two one-sided tests (Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987): the difference is shown
+to be above -margin and below +margin, each at the level α. That holds exactly where the interval at 1 - 2α
+lies within the margin. p is the larger one of both.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from foveate.evaluation.intervals import mean_interval
+from foveate.evaluation.statistics import describe
+
+__all__ = ["LEVEL", "Equivalence", "equivalent_over_images", "equivalent_within"]
+
+LEVEL = 0.9
+"""The level of intervals, 1 - 2α."""
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """A difference, and the test that it lies within a margin.
+
+    Attributes:
+        difference: the mean; None without a value.
+        interval: of it, at `LEVEL`.
+        p: chance of a mean as far within the margin where the true one lies outside; None without a spread.
+    """
+
+    difference: float | None
+    interval: tuple[float, float] | None
+    p: float | None
+
+
+def equivalent_within(differences: Sequence[float], margin: float, *, resolution: float = 0.0) -> Equivalence:
+    """Test by t that the mean of paired `differences`, one a seed, lies within ± `margin`.
+
+    Args:
+        resolution: the smallest step of a difference, such as one image of those that accuracy is over. The
+            spread is taken to be at least that of one such step in one of the seeds: without it, no test
+            were possible where replacing something changes nothing in any seed, and one would be where it
+            changes a single answer.
+    """
+    described, n = describe(differences), len(differences)
+    if described.mean is None or described.std is None:
+        return Equivalence(described.mean, None, None)
+    std = max(described.std, resolution / math.sqrt(n))
+    if not std:
+        return Equivalence(described.mean, None, None)
+    p = float(stats.t.sf((margin - abs(described.mean)) * math.sqrt(n) / std, n - 1))
+    return Equivalence(described.mean, mean_interval(described.mean, std, n, level=LEVEL), p)
+
+
+def equivalent_over_images(lost: int, gained: int, images: int, margin: float) -> Equivalence:
+    """Test that one network's accuracy differs by less than `margin` between two ways to run it.
+
+    The images are paired: of `images`, `lost` are right the first way only, `gained` the second way only. The
+    test is Tango's score test (Stat. Med. 17, 1998), whose spread does not vanish where no answer changes:
+    0 of 100 lost images do not prove that none of a million would be. It covers the chance of the images,
+    and not that of another training.
+    """
+    difference = (gained - lost) / images
+
+    def z(assumed: float) -> float:
+        return _tango(lost, gained, images, assumed)
+
+    p = max(stats.norm.sf(z(-margin)), stats.norm.cdf(z(margin)))
+    reach = float(stats.norm.isf((1 - LEVEL) / 2))
+    low = _root(lambda assumed: z(assumed) - reach, -1.0, difference)
+    high = _root(lambda assumed: z(assumed) + reach, difference, 1.0)
+    return Equivalence(difference, (low, high), float(p))
+
+
+def _tango(lost: int, gained: int, images: int, assumed: float) -> float:
+    """Return (difference - assumed) in standard errors, those of the assumed difference."""
+    a = 2 * images
+    b = (2 * images - gained + lost) * assumed - (gained + lost)
+    c = -lost * assumed * (1 - assumed)
+    q = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = images * (2 * q + assumed * (1 - assumed))
+    distance = gained - lost - images * assumed
+    return 0.0 if distance == 0 else distance / math.sqrt(max(variance, np.finfo(float).tiny))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Return where `function`, which decreases, is 0 between `low` and `high`; an end where it is nowhere."""
+    if function(low) <= 0:
+        return low
+    if function(high) >= 0:
+        return high
+    return float(optimize.brentq(function, low, high))
