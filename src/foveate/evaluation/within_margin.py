@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from foveate.evaluation.intervals import mean_interval
+from foveate.evaluation.estimates import over_seeds
 from foveate.evaluation.statistics import describe
 
 __all__ = ["LEVEL", "Equivalence", "equivalent_over_images", "equivalent_within"]
@@ -48,11 +48,10 @@ def equivalent_within(differences: Sequence[float], margin: float, *, resolution
     described, n = describe(differences), len(differences)
     if described.mean is None or described.std is None:
         return Equivalence(described.mean, None, None)
-    std = max(described.std, resolution / math.sqrt(n))
-    if not std:
+    estimate = over_seeds(differences, max(described.std, resolution / math.sqrt(n)))
+    if estimate is None:
         return Equivalence(described.mean, None, None)
-    p = float(stats.t.sf((margin - abs(described.mean)) * math.sqrt(n) / std, n - 1))
-    return Equivalence(described.mean, mean_interval(described.mean, std, n, level=LEVEL), p)
+    return Equivalence(described.mean, estimate.interval(level=LEVEL), estimate.p_within(margin))
 
 
 def equivalent_over_images(lost: int, gained: int, images: int, margin: float) -> Equivalence:

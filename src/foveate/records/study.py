@@ -15,6 +15,7 @@ from foveate.records.environment import Environment
 from foveate.records.file_names import COST, RESULT, RUNS, STUDY
 from foveate.records.files import read_record
 from foveate.records.labels import BASELINE, display_name, name_in_sentence
+from foveate.records.margin import MARGIN_POINTS
 from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 from foveate.records.own_attention import OwnAttentionRecord
 from foveate.records.read_run import read_run
@@ -42,8 +43,6 @@ Population = Literal["new-images", "these-images"]
 """What a verdict speaks of: new seeds on new images of the kind of the test part, or on its very images."""
 POPULATION: Population = "new-images"
 """The cautious one."""
-POINTS = 0.005
-"""The margin of a metric in per cent, by default: half a point."""
 
 
 class PlannedRun(Record):
@@ -102,7 +101,7 @@ class Statistics(Record):
         """Return the margin: by default half a point of a metric in per cent, and none of another metric."""
         if self.margin is not None:
             return float(self.margin)
-        return POINTS if metric.unit == "percent" else None
+        return MARGIN_POINTS / metric.scale if metric.unit == "percent" else None
 
     @property
     def rests_on(self) -> Population:

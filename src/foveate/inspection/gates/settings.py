@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from foveate.errors import RequestError
 from foveate.inspection.explain.settings import ExplainSettings
+from foveate.records.margin import MARGIN_POINTS
 from foveate.studies.spec.flag_groups import GATES
 
 __all__ = ["GateSettings"]
@@ -28,7 +29,7 @@ class GateSettings:
     """
 
     gates: Annotated[bool, Parameter(group=GATES)] = False
-    margin: Annotated[float, Parameter(group=GATES)] = 0.5
+    margin: Annotated[float, Parameter(group=GATES)] = MARGIN_POINTS
 
     @property
     def share(self) -> float:

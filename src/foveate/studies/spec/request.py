@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.records.margin import MARGIN_POINTS
 from foveate.studies.spec import completers
 from foveate.studies.spec.defaults import ABLATED, ADJUST, FAMILY, GROW, MAX_SEEDS, SEEDS, SPENDING, TRIALS
 from foveate.studies.spec.flag_groups import CANDIDATES, IMAGES, SEARCH, STATISTICS
@@ -135,7 +136,9 @@ class StudyKeys:
         str | None,
         Parameter(group=STATISTICS, show_default=FAMILY, completer=completers.study_words("family")),
     ] = None
-    margin: Annotated[float | None, Parameter(group=STATISTICS, show_default="0.5 points")] = None
+    margin: Annotated[float | None, Parameter(group=STATISTICS, show_default=f"{MARGIN_POINTS:g} points")] = (
+        None
+    )
     population: Annotated[
         str | None,
         Parameter(

@@ -29,11 +29,11 @@ class ForestRow:
         colour: of the row's marks.
         estimate: the diamond.
         interval: the line through it; None without one.
-        wider: a thinner line behind that one, of an interval that allows for more; None without one.
         dots: single values, below the line.
         quartiles: a wide bar behind the line; all rows have one, or none.
         label: written above the diamond.
         is_doubtful: draws the diamond hollow.
+        wider: a thinner line behind that of the interval, of one that allows for more; None without one.
     """
 
     name: str
@@ -41,11 +41,11 @@ class ForestRow:
     colour: str
     estimate: float
     interval: Sequence[float] | None = None
-    wider: Sequence[float] | None = None
     dots: Sequence[Dot] = ()
     quartiles: Sequence[float] | None = None
     label: str = ""
     is_doubtful: bool = False
+    wider: Sequence[float] | None = None
 
 
 class Heading(NamedTuple):
