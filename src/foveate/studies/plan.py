@@ -149,7 +149,8 @@ def _measure(
     build_report: Callable[[Path], object] | None,
 ) -> _Measured:
     """Carry out a short version of `study` in a temporary folder, from its cost to its report."""
-    short = shortened(study, jobs)
+    no_added_seeds = {"until_decided": False, "max_seeds": None, "max_hours": None, "spending": None}
+    short = shortened(study, jobs).model_copy(update=no_added_seeds)
     with tempfile.TemporaryDirectory(prefix="foveate-plan-") as name:
         folder, stops = Path(name), [time.monotonic()]
         begun = begin_study(short, data, folder, machine, "", watch)

@@ -14,7 +14,7 @@ from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.records.margin import MARGIN_POINTS
 from foveate.studies.spec import completers
 from foveate.studies.spec.defaults import ABLATED, ADJUST, FAMILY, GROW, MAX_SEEDS, SEEDS, SPENDING, TRIALS
-from foveate.studies.spec.flag_groups import CANDIDATES, IMAGES, SEARCH, STATISTICS
+from foveate.studies.spec.flag_groups import CANDIDATES, IMAGES, SEARCH, STATISTICS, UNTIL_DECIDED
 
 if TYPE_CHECKING:
     from foveate.studies.spec.study import StudySpec
@@ -145,12 +145,12 @@ class StudyKeys:
             group=STATISTICS, show_default="new-images", completer=completers.study_words("population")
         ),
     ] = None
-    until_decided: Annotated[bool, Parameter(group=STATISTICS)] = False
-    max_seeds: Annotated[int | None, Parameter(group=STATISTICS, show_default=str(MAX_SEEDS))] = None
-    max_hours: Annotated[float | None, Parameter(group=STATISTICS)] = None
+    until_decided: Annotated[bool, Parameter(group=UNTIL_DECIDED)] = False
+    max_seeds: Annotated[int | None, Parameter(group=UNTIL_DECIDED, show_default=str(MAX_SEEDS))] = None
+    max_hours: Annotated[float | None, Parameter(group=UNTIL_DECIDED)] = None
     spending: Annotated[
         str | None,
-        Parameter(group=STATISTICS, show_default=SPENDING, completer=completers.study_words("spending")),
+        Parameter(group=UNTIL_DECIDED, show_default=SPENDING, completer=completers.study_words("spending")),
     ] = None
     control: Annotated[
         str | None, Parameter(group=CANDIDATES, completer=completers.study_words("control"))
