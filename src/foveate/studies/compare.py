@@ -25,9 +25,9 @@ from foveate.studies.engine.custom_sources import custom_sources
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.family import statistics_of, with_family
 from foveate.studies.engine.fingerprints import changed_images
-from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
+from foveate.studies.engine.folder import find_result, has_report_of, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
-from foveate.studies.engine.joining import Joined, has_report_of, join, keep_report, refuse_other_study
+from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
 from foveate.studies.engine.looks import looks_by_hand, plan_looks
 from foveate.studies.engine.network import find_own_attention
 from foveate.studies.engine.pool import Outcome, run_in_processes

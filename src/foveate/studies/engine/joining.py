@@ -15,7 +15,7 @@ from foveate.records.file_names import RESULT, RUNS, STUDY
 from foveate.records.files import read_record
 from foveate.records.study import PlannedRun, StudyRecord
 from foveate.studies.engine.fingerprints import under
-from foveate.studies.engine.folder import refuse_unusable_folder
+from foveate.studies.engine.folder import PAGE, REPORT, has_report_of, refuse_unusable_folder
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.looks import plan_conflict
 from foveate.studies.engine.run import Machine
@@ -30,13 +30,12 @@ __all__ = [
     "begun_study",
     "choose_folder",
     "difference",
-    "has_report_of",
     "join",
     "keep_report",
     "refuse_other_study",
 ]
 
-REPORT, PAGE, COPY = "report", "index.html", ".report-copy"
+COPY = ".report-copy"
 Item = TypeVar("Item")
 
 
@@ -284,11 +283,6 @@ def _stay(number: int) -> str:
 
 def _united(there: tuple[Item, ...], own: tuple[Item, ...]) -> tuple[Item, ...]:
     return (*there, *(one for one in own if one not in there))
-
-
-def has_report_of(out: Path) -> bool:
-    """Return whether a report of the study in `out` was built."""
-    return (out / REPORT / PAGE).is_file()
 
 
 def keep_report(out: Path) -> Path | None:
