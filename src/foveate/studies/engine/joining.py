@@ -267,7 +267,8 @@ def _describe(
     added = [label for label in labels if label not in record.attention]
     new_seeds = [str(seed) for seed in seeds if seed not in record.seeds]
     more = [*added, *([f"seed{'s' if len(new_seeds) > 1 else ''} {listing(new_seeds)}"] if new_seeds else [])]
-    stays = f"{count(len(earlier), 'run')} that this command does not name {'stays' if len(earlier) == 1 else 'stay'} in the report"
+    verb = "stays" if len(earlier) == 1 else "stay"
+    stays = f"{count(len(earlier), 'run')} that this command does not name {verb} in the report"
     if more:
         return f"joins the study in this folder, to which it adds {listing(more)}" + (
             f"; {stays}" if earlier else ""
