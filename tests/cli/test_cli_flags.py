@@ -27,7 +27,7 @@ from foveate.inspection.transfer.settings import FINE_TUNING, TransferSettings
 from foveate.profiling.settings import ProfileSettings
 from foveate.studies.engine.machine import MachineSettings
 from foveate.studies.spec import flag_groups
-from foveate.studies.spec.defaults import ADJUST, FAMILY, GROW, SEEDS, TRIALS
+from foveate.studies.spec.defaults import ADJUST, FAMILY, GROW, MAX_SEEDS, SEEDS, SPENDING, TRIALS
 from foveate.studies.spec.request import (
     Compared,
     RecipeKeys,
@@ -40,7 +40,8 @@ from foveate.training.recipe_keys import RECIPE_KEYS
 EXAMINATION = "--out --device --threads --trust-code --json"
 STUDY = (
     "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
-    "--train-fraction --image-column --label-column --adjust --family --control --grow --tune --tune-option "
+    "--train-fraction --image-column --label-column --adjust --family --margin --population "
+    "--until-decided --max-seeds --max-hours --spending --control --grow --tune --tune-option "
     "--recipe --epochs --batch-size --learning-rate --lr --precision --set --jobs -j --device --threads "
     "--workers --log --against --out --json"
 )
@@ -81,6 +82,10 @@ RESOLVED_LATER = {
     (StudyKeys, "seeds"): SEEDS,
     (StudyKeys, "adjust"): ADJUST,
     (StudyKeys, "family"): FAMILY,
+    (StudyKeys, "margin"): "0.5 points",
+    (StudyKeys, "population"): "new-images",
+    (StudyKeys, "max_seeds"): MAX_SEEDS,
+    (StudyKeys, "spending"): SPENDING,
     (StudyKeys, "grow"): GROW,
     (SearchSettings, "trials"): TRIALS,
     (TransferSettings, "epochs"): FINE_TUNING["epochs"],

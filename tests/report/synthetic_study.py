@@ -95,6 +95,25 @@ def edit_json(path: Path, **changes: Any) -> None:
     write_json(path, json.loads(path.read_text(encoding="utf-8")) | changes)
 
 
+def plan_looks(folder: Path, levels: dict[int, float], *, margin: float, stopped: str | None = None) -> None:
+    """Plan the looks at a study; both levels of a look are those of its pairs of runs."""
+    plan = {
+        "first": min(levels),
+        "seeds": list(range(max(levels))),
+        "spending": "pocock",
+        "alpha": 0.05,
+        "comparisons": 3,
+        "paths": 1000,
+        "simulation_seed": 1,
+        "levels": [
+            {"pairs": pairs, "different": level, "equivalent": level} for pairs, level in levels.items()
+        ],
+        "stopped": stopped,
+    }
+    statistics = {"adjust": "holm", "alpha": 0.05, "power": 0.8, "margin": margin}
+    edit_json(folder / "study.json", sequential=plan, statistics=statistics)
+
+
 def run_record(folder: Path, label: str, seed: int) -> Path:
     """The result.json of one run of a study that was written here."""
     return folder / "runs" / spec_id(_spec(label, seed)) / "result.json"

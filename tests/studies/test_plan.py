@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from foveate.errors import RequestError, WorkError
-from foveate.evaluation.statistics import detectable_difference
+from foveate.evaluation.power import detectable_difference
 from foveate.report.plan.console import duration, plan_table
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
@@ -178,3 +178,20 @@ def test_controls_that_were_matched_are_not_matched_again(bands: Path, tmp_path:
     assert labels[:2] == ["none", "se"]
     assert len(labels) == 3
     assert shortened(study(bands, control="latency"), jobs=1).control is None
+
+
+def test_a_plan_says_how_many_seeds_a_decision_takes(bands: Path, tmp_path: Path) -> None:
+    spec = study(bands, until_decided=True, max_seeds=8, seeds=3, margin=20.0, population="these-images")
+    planned = plan(spec, tmp_path, CPU, spread=0.05)
+    none, plain = planned.until_decided
+    assert (none.difference, plain.difference) == (0.0, 0.4)
+    assert (none.spread, none.measured, none.max_seeds, none.margin) == (0.05, False, 8, 0.2)
+    assert 3 <= none.low <= none.median <= none.high <= 8
+    assert none.decided > 0.95
+    assert none.seconds == pytest.approx(none.median * sum(row.run_seconds for row in planned.candidates))
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(plan_table(planned))
+    text = " ".join(console.export_text().split())
+    assert f"probably {none.median} seeds; eight in ten take {none.low} to {none.high}" in text
+    assert "The choice of the test images is not counted" in text
+    assert not tmp_path.joinpath("study.json").exists()

@@ -231,12 +231,17 @@ def _train(
     file: Path | None, subject: Compared, flags: StudyFlags, search: SearchSettings = SearchSettings()
 ) -> int:
     """Run a study and build its report. A request that is refused leaves nothing behind."""
+    began = time.monotonic()
     from foveate.report.study.article_names import check_article
     from foveate.studies.spec.checks import check_study
 
     study = read_request(file, subject, flags.keys, flags.recipe)
     flags.machine.check()
     searches = search.wanted()
+    if searches and study.until_decided:
+        raise RequestError(
+            "--until-decided adds seeds to planned comparisons, and --search chooses them: omit one"
+        )
     if flags.against is not None:
         check_article(flags.against)
     check_study(study)
@@ -258,6 +263,6 @@ def _train(
         out, data = _folder(study, flags, machine, watch, searches=searches)
         if searches:
             study, data = search_options(study, search, out, machine, jobs, watch, data)
-        run_study(study, out, machine, jobs=jobs, command=command_line(), watch=watch, data=data)
+        run_study(study, out, machine, jobs=jobs, command=command_line(), watch=watch, data=data, began=began)
     # After the processes of the runs have ended: drawing takes a lot of memory.
     return finish(build_report(out, flags.against), flags.json, console)

@@ -1,24 +1,23 @@
 """The paired comparisons of a study's candidates in its primary metric."""
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from foveate.evaluation.estimates import Estimate, over_seeds, over_seeds_and_images
 from foveate.evaluation.improvement import Improvement, chance_of_improvement
 from foveate.evaluation.inference import Inference, infer_family, outcome_word
-from foveate.evaluation.intervals import bounds_of
+from foveate.evaluation.looks import repeated_tests, replay
 from foveate.evaluation.power import detectable_difference, seeds_needed
+from foveate.evaluation.sampled import has_image_scores, population_of, sample_pairs
 from foveate.evaluation.significance import Outcome, outcome
-from foveate.evaluation.statistics import PairedTest, paired_test
+from foveate.evaluation.statistics import PairedTest
 from foveate.evaluation.study_scores import ScoresOfRuns
 from foveate.records.base import JsonObject
 from foveate.records.design import PlannedPair
 from foveate.records.metric import Metric
 from foveate.records.study import Population, StudyRecords
 
-__all__ = ["AdjustedTest", "Comparison", "Sampled", "compare_candidates", "make_comparison", "sample_pairs"]
+__all__ = ["AdjustedTest", "Comparison", "compare_candidates", "make_comparison"]
 
 
 @dataclass(frozen=True)
@@ -137,79 +136,36 @@ def make_comparison(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Sampled:
-    """The paired differences b - a of a comparison, and the estimates of their mean.
-
-    Attributes:
-        values: the difference of each seed that both have finished.
-        test: the paired t-test over the seeds.
-        these_images: the estimate for new seeds on these images; None without a spread.
-        new_images: the estimate for new seeds on new images; None without a spread or without scores.
-        has_images: whether there are scores of single images.
-    """
-
-    values: tuple[float, ...]
-    test: PairedTest
-    these_images: Estimate | None
-    new_images: Estimate | None
-    has_images: bool
-
-
-def sample_pairs(
-    records: StudyRecords, scores: ScoresOfRuns | None = None, seeds: Collection[int] | None = None
-) -> dict[tuple[str, str], Sampled]:
-    """Return the differences of each different pair that the study compares, in the order of the plan.
-
-    Args:
-        scores: of single images; None without them.
-        seeds: the seeds to use, by default all that both have finished.
-    """
-    metric, sampled = records.study.task.primary, {}
-    for pair in records.study.design.pairs(records.finished):
-        if (pair.a, pair.b) in sampled:
-            continue
-        shared = sorted(records.results[pair.a].keys() & records.results[pair.b].keys())
-        used = [seed for seed in shared if seeds is None or seed in seeds]
-        before, after = ([records.results[x][seed].test.value(metric) for seed in used] for x in pair[:2])
-        test = paired_test(before, after, bounds_of(metric))
-        values = tuple(float(y - x) for x, y in zip(before, after, strict=True))
-        by_image = scores.differences(metric, pair.a, pair.b, used) if scores else None
-        sampled[pair.a, pair.b] = Sampled(
-            values,
-            test,
-            over_seeds(values, test.std),
-            over_seeds_and_images(by_image) if by_image is not None and test.std else None,
-            by_image is not None,
-        )
-    return sampled
-
-
 def compare_candidates(records: StudyRecords, scores: ScoresOfRuns | None = None) -> tuple[Comparison, ...]:
     """Make the planned comparisons of a study, of the candidates that have finished runs.
 
     Each different pair is tested once, and the p values are adjusted for their number. What could have been
     detected is computed at the level that the smallest p value of this family must pass. The verdict rests on
     the study's population, and on these images where there are no scores of single images.
+
+    In a study that was planned look by look, a comparison has the runs of its last look, that at which it was
+    decided if it is; see `foveate.evaluation.looks`.
     """
     metric, settings = records.study.task.primary, records.study.statistics
     margin = settings.margin_for(metric)
-    sampled = sample_pairs(records, scores)
+    courses = replay(records, scores) if records.study.sequential else {}
+    sampled = sample_pairs(records, scores, {pair: course.seeds for pair, course in courses.items()})
+    repeated = [
+        repeated_tests(records.study, pair, one.test.n, courses.get(pair)) for pair, one in sampled.items()
+    ]
     alpha = settings.alpha / max(len(sampled), 1)
-    has_images = bool(sampled) and all(one.has_images or not one.values for one in sampled.values())
-    has_images = has_images and any(one.has_images for one in sampled.values())
-    population: Population = settings.rests_on if has_images else "these-images"
+    population = population_of(records, sampled)
 
     def infer(of: Population) -> dict[tuple[str, str], Inference]:
         estimates = [
             (one.test.difference, one.test.n, one.new_images if of == "new-images" else one.these_images)
             for one in sampled.values()
         ]
-        found = infer_family(estimates, of, metric, margin, settings.alpha, settings.adjust)
+        found = infer_family(estimates, of, metric, margin, settings.alpha, settings.adjust, repeated)
         return dict(zip(sampled, found, strict=True))
 
     these = infer("these-images")
-    new = infer("new-images") if has_images else {}
+    new = infer("new-images") if has_image_scores(sampled) else {}
     comparisons = {}
     for pair, one in sampled.items():
         basis = new[pair] if population == "new-images" else these[pair]

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from foveate.evaluation.estimates import Estimate
 from foveate.evaluation.intervals import bounds_of
+from foveate.evaluation.repeated import RepeatedTests
 from foveate.evaluation.significance import Outcome, is_significant, outcome
 from foveate.evaluation.statistics import adjust_p_values
 from foveate.records.base import JsonObject
@@ -62,6 +63,7 @@ def infer_family(
     margin: float | None,
     alpha: float,
     adjust: str,
+    repeated: Sequence[RepeatedTests] | None = None,
 ) -> list[Inference]:
     """Test the differences of one family, and whether they are within the margin.
 
@@ -73,9 +75,17 @@ def infer_family(
         estimates: the mean difference, the number of seeds and the estimate of each comparison; a comparison
             of several seeds without a spread has no estimate, but the others are adjusted for it too.
         margin: in the unit of the metric; None tests no equivalence.
+        repeated: the other looks at each comparison, for which its p values are adjusted too.
     """
 
-    def adjusted(values: list[float | None]) -> list[float | None]:
+    def adjusted(values: list[float | None], tails: int = 1) -> list[float | None]:
+        if repeated is not None:
+            values = [
+                None if value is None else own.adjust(value, alpha, tails)
+                for value, own in zip(values, repeated, strict=True)
+            ]
+            if any(own.is_planned for own in repeated):
+                return values  # levels are divided among the comparisons
         family = [
             1.0 if value is None and n > 1 else value
             for value, (_, n, _) in zip(values, estimates, strict=True)
@@ -86,7 +96,7 @@ def infer_family(
         ]
 
     found = [estimate for _, _, estimate in estimates]
-    p = adjusted([None if one is None else one.p_different for one in found])
+    p = adjusted([None if one is None else one.p_different for one in found], tails=2)
     none: list[float | None] = [None] * len(found)
     equivalence = no_gain = none
     if margin is not None:

@@ -4,7 +4,7 @@ from foveate.records.base import Count, Json, Number, Record, Switch, Text
 from foveate.records.design import Tested
 from foveate.records.study import StudyData
 
-__all__ = ["Detectable", "Disk", "OtherSeconds", "Plan", "PlannedCandidate"]
+__all__ = ["Detectable", "Disk", "ExpectedSeeds", "OtherSeconds", "Plan", "PlannedCandidate"]
 
 
 class PlannedCandidate(Record):
@@ -80,6 +80,37 @@ class Detectable(Record):
     difference: Number | None
 
 
+class ExpectedSeeds(Record):
+    """How many seeds a comparison takes until it is decided, by simulation.
+
+    Attributes:
+        spread: standard deviation of paired differences, in the unit of the metric.
+        measured: whether the spread was measured from finished runs.
+        margin: of equivalence, in that unit.
+        image_error: the part of the standard error that comes from the choice of the test images; 0 if it is
+            not known, or does not count.
+        difference: the true difference that was assumed.
+        median: seeds of half of the studies.
+        low: nine in ten take at least so many.
+        high: nine in ten take at most so many.
+        max_seeds: the budget.
+        decided: share of the studies that are decided within it.
+        seconds: of all runs of all candidates with the median of the seeds.
+    """
+
+    spread: Number
+    measured: Switch
+    margin: Number
+    image_error: Number
+    difference: Number
+    median: Count
+    low: Count
+    high: Count
+    max_seeds: Count
+    decided: Number
+    seconds: Number
+
+
 class Plan(Record):
     """What a study takes.
 
@@ -101,6 +132,8 @@ class Plan(Record):
             unknown.
         disk: bytes on disk.
         detectable: one for each spread that is known or assumed.
+        until_decided: two for each of these spreads, without a true difference and with one; absent unless
+            seeds are added until the study is decided.
     """
 
     study: Text
@@ -119,3 +152,4 @@ class Plan(Record):
     busy: Switch | None = None
     disk: Disk
     detectable: tuple[Detectable, ...]
+    until_decided: tuple[ExpectedSeeds, ...] = ()

@@ -20,6 +20,7 @@ from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 from foveate.records.own_attention import OwnAttentionRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
+from foveate.records.sequential import LooksByHand, SequentialPlan
 from foveate.records.start import Start
 from foveate.records.tuning import Tuning
 
@@ -128,8 +129,9 @@ class StudyDescription(Record):
     """What a study compares, on which images, with which recipe, and where.
 
     `task` is absent if it is classification, `start` without pretrained weights, `own_attention` if the
-    backbones have none, `sources` without mechanisms of a person's own, and `tuning` without --tune; the
-    earliest records lack `pretrained` and `design`.
+    backbones have none, `sources` without mechanisms of a person's own, `tuning` without --tune, and
+    `sequential` unless it was planned look by look; `looks` are absent in records of versions that did not
+    count them. The earliest records lack `pretrained` and `design`.
     """
 
     format: Count
@@ -149,6 +151,8 @@ class StudyDescription(Record):
     start: Start | None = None
     own_attention: tuple[OwnAttentionRecord, ...] = ()
     sources: tuple[CustomSource, ...] = ()
+    sequential: SequentialPlan | None = None
+    looks: LooksByHand | None = None
     tuning: Tuning | None = None
 
     def source_of(self, label: str) -> CustomSource | None:

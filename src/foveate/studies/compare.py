@@ -17,6 +17,7 @@ from foveate.records.files import write_record
 from foveate.records.labels import BASELINE, name_with_seed
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import RunRecord, waiting_share
+from foveate.records.sequential import LooksByHand, SequentialPlan
 from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyRecord
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
@@ -24,14 +25,16 @@ from foveate.studies.engine.custom_sources import custom_sources
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.family import statistics_of, with_family
 from foveate.studies.engine.fingerprints import changed_images
-from foveate.studies.engine.folder import find_result, refuse_unusable_folder, sole_user
+from foveate.studies.engine.folder import find_result, has_report_of, refuse_unusable_folder, sole_user
 from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
 from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
+from foveate.studies.engine.looks import looks_by_hand, plan_looks
 from foveate.studies.engine.network import find_own_attention
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
+from foveate.studies.rounds import Hours, add_seeds
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.studies.tuning import tune
 from foveate.tasks import find_task
@@ -53,10 +56,13 @@ def compare(
     command: str = "",
     watch: Watch | None = None,
     data: Data | None = None,
+    began: float | None = None,
 ) -> None:
     """Carry out the runs of `study` that are not finished, in the folder `out`.
 
     `data` are the study's images, if they are already open. The study's record names the runs that failed.
+    `began` is when the command began (`time.monotonic`), by default now; the hours of a study that is to be
+    decided are counted from there.
 
     Raises:
         RequestError: the study cannot be started; nothing was changed.
@@ -71,22 +77,52 @@ def compare(
         torch.set_num_threads(machine.threads * jobs)
         study = tune(study, data, out, machine, jobs, watch)
         begun = begin_study(study, data, out, machine, command, watch)
-        runs, record = begun.runs, begun.record
-        task = find_task(study.task).record
+        runs, started = begun.runs, time.monotonic()
+        budget = Hours(study.max_hours, started if began is None else began)
+        training = _Training(data, out, machine, jobs, watch, budget)
+        record = training.carry_out(runs, begun.record)
+        failed = [run for run in record.failed if run.id in {one.id for one in runs}]
+        if len(failed) == len(runs):
+            raise WorkError(f"no run could be finished. The first error: {failed[0].error}")
+        if record.sequential is not None:
+            whole = begun.study, record, data.fingerprint, out
+            add_seeds(*whole, training.carry_out, watch, budget.has_time)
+        if time.monotonic() - started > MEASURED_AGAIN_AFTER:
+            measure_cost(begun.study, data, out, machine, watch)  # if the machine was busy before
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Carries out runs of a study in its folder, `jobs` at a time."""
+
+    data: Data
+    out: Path
+    machine: Machine
+    jobs: int
+    watch: Watch
+    hours: Hours
+
+    def carry_out(self, runs: list[RunSpec], record: StudyRecord) -> StudyRecord:
+        """Carry out those of `runs` that are not finished; return the record with those that failed."""
+        out, watch, started = self.out, self.watch, time.monotonic()
+        task, seeds = find_task(runs[0].task).record, len({run.seed for run in runs})
         waiting = [run for run in runs if find_result(out / RUNS / run.id, run.id, task) is None]
         watch.planned(len(runs), len(runs) - len(waiting))
-        watch.waiting([WaitingRun(_title(run), run.attention.label) for run in waiting], jobs)
-        failed, started = list(record.failed), time.monotonic()
-        for run, error in _carry_out(waiting, data, out, machine, jobs, watch):
+        watch.waiting([WaitingRun(_title(run), run.attention.label) for run in waiting], self.jobs)
+        ids = {run.id for run in waiting}
+        failed = [run for run in record.failed if run.id not in ids]
+        record = record.model_copy(update={"failed": tuple(failed)})
+        write_record(out / STUDY, record)
+        for run, error in _carry_out(waiting, self.data, out, self.machine, self.jobs, watch):
             failed.append(
                 FailedRun(id=run.id, attention=run.attention.label, seed=run.seed, error=str(error))
             )
             watch.failed(_title(run), str(error))
-            write_record(out / STUDY, record.model_copy(update={"failed": tuple(failed)}))
-        if len(failed) - len(record.failed) == len(runs):
-            raise WorkError(f"no run could be finished. The first error: {failed[len(record.failed)].error}")
-        if time.monotonic() - started > MEASURED_AGAIN_AFTER:
-            measure_cost(begun.study, data, out, machine, watch)  # if the machine was busy before
+            record = record.model_copy(update={"failed": tuple(failed)})
+            write_record(out / STUDY, record)
+        if waiting:
+            self.hours.took((time.monotonic() - started) / seeds)
+        return record
 
 
 @dataclass(frozen=True)
@@ -114,10 +150,13 @@ def begin_study(
     study = with_family(with_controls(study, data, out, machine), out)
     runs = study.runs(data.fingerprint)
     joined = join(study, there, data.fingerprint)
+    statistics, has_report = statistics_of(study, out), has_report_of(out)
+    plan = plan_looks(study, joined.study, statistics, there)
+    looks = looks_by_hand(out, there, joined.study.seeds, has_report)
     _say_what_is_joined(joined, there, study, out, watch)
-    statistics = statistics_of(study, out)
     _say_what_changed(there, statistics, watch)
     record = _describe(joined, statistics, data, machine, runs, command, there.failed if there else ())
+    record = _with_looks(record, plan, looks)
     for own in record.own_attention:
         watch.note(own.sentence)
     write_record(out / STUDY, record)
@@ -161,6 +200,12 @@ def _say_what_changed(there: StudyRecord | None, now: Statistics, watch: Watch) 
             f"The verdict of this study spoke of {before.rests_on}, and now speaks of {now.rests_on}, after "
             "results were seen."
         )
+
+
+def _with_looks(record: StudyRecord, plan: SequentialPlan | None, looks: LooksByHand | None) -> StudyRecord:
+    if plan is not None:
+        record = record.model_copy(update={"sequential": plan})
+    return record if looks is None else record.model_copy(update={"looks": looks})
 
 
 def _describe(

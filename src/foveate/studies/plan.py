@@ -10,21 +10,18 @@ from pathlib import Path
 import torch
 
 from foveate.data import Data
-from foveate.errors import RequestError, WorkError
-from foveate.evaluation.comparisons import compare_candidates
 from foveate.evaluation.cost import count_parameters
 from foveate.evaluation.noise import BUSY, noise_of_cost
 from foveate.evaluation.power import detectable_difference
 from foveate.evaluation.significance import ALPHA, POWER
-from foveate.evaluation.statistics import pooled_std
 from foveate.records.cost import CostRecord
 from foveate.records.file_names import COST, RESULT, RUNS
 from foveate.records.files import read_record
 from foveate.records.plan import Detectable, Disk, OtherSeconds, Plan, PlannedCandidate
-from foveate.records.study import read_study
 from foveate.studies.compare import begin_study
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import is_measured
+from foveate.studies.engine.expected import expected_seeds, measured_spread
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.joining import join, refuse_other_study
@@ -106,6 +103,8 @@ def plan(
         processes=measured.processes * sum(map(bool, [*stages, left])),
         report=measured.report,
     )
+    spreads = detectable(whole, out if finished else None, spread)
+    expected = expected_seeds(study, whole, there, out, spreads, seconds, jobs) if study.until_decided else ()
     planned = Plan(
         study=study.name,
         data=describe_data(study, data),
@@ -120,8 +119,10 @@ def plan(
         total_seconds=tuning + training + other.total,
         busy=measured.busy,
         disk=_disk(rows, out, jobs),
-        detectable=tuple(detectable(whole, out if finished else None, spread)),
+        detectable=tuple(spreads),
     )
+    if expected:
+        planned = planned.model_copy(update={"until_decided": expected})
     if study.tune is None:
         return planned
     trials = study.tune.trials * len(study.attention)
@@ -148,7 +149,8 @@ def _measure(
     build_report: Callable[[Path], object] | None,
 ) -> _Measured:
     """Carry out a short version of `study` in a temporary folder, from its cost to its report."""
-    short = shortened(study, jobs)
+    no_added_seeds = {"until_decided": False, "max_seeds": None, "max_hours": None, "spending": None}
+    short = shortened(study, jobs).model_copy(update=no_added_seeds)
     with tempfile.TemporaryDirectory(prefix="foveate-plan-") as name:
         folder, stops = Path(name), [time.monotonic()]
         begun = begin_study(short, data, folder, machine, "", watch)
@@ -225,7 +227,8 @@ def detectable(study: StudySpec, out: Path | None, spread: float | None) -> list
     labels = [candidate.label for candidate in study.attention]
     comparisons = len(study.design.pairs(labels))
     alpha = ALPHA / max(comparisons, 1)
-    measured = None if spread is not None or out is None else _measured_spread(out)
+    found = None if spread is not None or out is None else measured_spread(out)
+    measured = found.std if found else None
     spreads = [one for one in (spread, measured) if one is not None] or list(SPREADS)
     return [
         Detectable(
@@ -236,13 +239,3 @@ def detectable(study: StudySpec, out: Path | None, spread: float | None) -> list
         )
         for one in spreads
     ]
-
-
-def _measured_spread(out: Path) -> float | None:
-    """Return the pooled standard deviation of the differences between the finished runs in `out`."""
-    try:
-        comparisons = compare_candidates(read_study(out))
-    except (RequestError, WorkError):
-        return None  # no study yet, or no finished run
-    known = [(one.test.std, one.test.n) for one in comparisons if one.test.std]
-    return pooled_std(known) if known else None

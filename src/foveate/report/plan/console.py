@@ -7,7 +7,7 @@ from rich.text import Text
 
 from foveate.notation import count, decimals, listing, magnitude
 from foveate.records.labels import display_name
-from foveate.records.plan import Detectable, Disk, Plan
+from foveate.records.plan import Detectable, Disk, ExpectedSeeds, Plan
 
 __all__ = ["duration", "plan_table"]
 
@@ -48,6 +48,7 @@ def plan_table(planned: Plan) -> Group:
         Text(f"{left} to go{at_a_time}: about {duration(planned.total_seconds)}.", style="bold"),
         *map(Text, _shares(planned)),
         *map(Text, _disk(planned.disk)),
+        *map(Text, _until_decided(planned.until_decided)),
         *map(Text, _detectable(planned.detectable, COMPARED[planned.tested])),
     ]
     return Group(Padding(table, (1, 0)), *lines)
@@ -89,6 +90,28 @@ def _disk(disk: Disk) -> list[str]:
     lines = [f"Disk: {weights:,.0f} MB of weights, and {more:,.0f} MB more while it trains."]
     if weights + more > free:
         lines.append(f"That is more than is free there: {free:,.0f} MB. Give another --out.")
+    return lines
+
+
+def _until_decided(rows: tuple[ExpectedSeeds, ...]) -> list[str]:
+    """Say how many seeds it will probably take, and what that does not count."""
+    lines = []
+    for row in rows:
+        source = "measured in the finished runs of this study" if row.measured else "assumed"
+        true = (
+            f"a true difference of {100 * row.difference:.2f} points" if row.difference else "no difference"
+        )
+        seeds = f"{row.median} seeds" if row.decided >= 0.5 else f"more than {row.max_seeds} seeds"
+        spread = f"; eight in ten take {row.low} to {row.high}" if row.decided >= 0.5 else ""
+        lines.append(
+            f"Until a comparison is decided, with differences that spread by {100 * row.spread:.2f} points "
+            f"({source}) and {true}: probably {seeds}{spread}; {100 * row.decided:.0f} % are decided by "
+            f"{row.max_seeds}. Runs of {row.median} seeds take about {duration(row.seconds)}."
+        )
+    if rows and not any(row.image_error for row in rows):
+        lines.append(
+            "The choice of the test images is not counted there; it is known once runs have finished."
+        )
     return lines
 
 

@@ -15,6 +15,7 @@ from foveate.report.study.claims import with_article, with_points
 from foveate.report.study.class_changes import class_changes_table
 from foveate.report.study.contrasts import contrasts_table, search_table, values_table
 from foveate.report.study.dynamics import learned_numbers
+from foveate.report.study.looks import looks_table
 from foveate.report.study.numbers import (
     class_numbers,
     confusion_numbers,
@@ -69,6 +70,7 @@ def _tables(summary: Summary) -> list[Table]:
         with_article(results_table(summary), summary),
         tests_table(summary),
         metrics_table(summary),
+        looks_table(summary),
         with_points(contrasts_table(summary), summary),
         values_table(summary),
         search_table(summary),

@@ -10,6 +10,7 @@ from foveate.report.study.claims import article_table, claims, conditions, with_
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
 from foveate.report.study.latency import measured_with, paired_latencies
+from foveate.report.study.looks import looks_table, plan_sentences
 from foveate.report.study.paying import paying_sentences, paying_table
 from foveate.report.study.populations import metrics_table, population_sentences
 from foveate.report.study.start import start_sentences
@@ -46,6 +47,8 @@ def render_page(
         tests=tests_table(summary),
         population=population_sentences(summary),
         metrics=metrics_table(summary),
+        looks=looks_table(summary),
+        looks_sentences=plan_sentences(summary),
         contrasts=with_points(contrasts_table(summary), summary),
         values=values_table(summary),
         search=search_table(summary),

@@ -3,6 +3,7 @@
 from foveate.evaluation.comparisons import Comparison, compare_candidates
 from foveate.evaluation.guessing import guessing
 from foveate.evaluation.intervals import AMOUNT, bounds_of
+from foveate.evaluation.looks import replay
 from foveate.evaluation.metric_differences import metric_differences
 from foveate.evaluation.noise import describe_noise, noise_of_cost
 from foveate.evaluation.power import detectable_difference
@@ -62,6 +63,7 @@ def summarise(records: StudyRecords) -> Summary:
         metric_differences=metric_differences(
             records, scores, list(dict.fromkeys((one.a, one.b) for one in comparisons))
         ),
+        courses=tuple(replay(records, scores).values()) if study.sequential else (),
         trajectories=trajectories_of(records),
         guessing=guessing(first.test.per_class) if study.task == CLASSIFICATION else None,
     )

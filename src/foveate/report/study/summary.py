@@ -6,6 +6,7 @@ from pathlib import Path
 
 from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.guessing import Guessing
+from foveate.evaluation.looks import Course
 from foveate.evaluation.metric_differences import MetricDifference
 from foveate.evaluation.statistics import Anova, Description
 from foveate.evaluation.trajectories import Trajectory
@@ -109,6 +110,7 @@ class Summary:
         against: the figures of an article that were asked for.
         guessing: what guessing gets on the test part of a classification.
         asked: number of runs that the study asks for.
+        courses: the comparisons of a study that was planned look by look.
         scores_obstacle: why the scores of single images cannot be used, in a sentence without its full stop;
             None if they can, or in summaries of earlier versions.
         metric_differences: of all metrics, for both populations.
@@ -133,6 +135,7 @@ class Summary:
     against: PrintedFigures | None = None
     guessing: Guessing | None = None
     asked: int = 0
+    courses: tuple[Course, ...] = ()
     scores_obstacle: str | None = None
     metric_differences: tuple[MetricDifference, ...] = ()
     trajectories: Mapping[str, Trajectory] | None = None
@@ -193,6 +196,8 @@ class Summary:
                 },
                 **({"start": study["start"]} if self.study.start else {}),
                 **({"own_attention": study["own_attention"]} if self.study.own_attention else {}),
+                **({"sequential": study["sequential"]} if self.study.sequential else {}),
+                **({"looks": study["looks"]} if self.study.looks and self.study.looks.earlier else {}),
                 **({"tuning": study["tuning"]} if self.study.tuning else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
             },
@@ -212,6 +217,8 @@ class Summary:
             "report": str(self.report),
             "verdict": list(self.verdict),
         }
+        if self.courses:
+            content["sequential"] = [course.to_json() for course in self.courses]
         if self.trajectories is not None:
             followed = self.trajectories.items()
             content["trajectories"] = [{"attention": label, **one.to_json()} for label, one in followed]

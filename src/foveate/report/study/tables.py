@@ -9,6 +9,7 @@ from foveate.report.core.notation import p_equation, pair_name, score, score_dev
 from foveate.report.core.outcomes import outcome_cell, untested_because
 from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
+from foveate.report.study.looks import adjustment
 from foveate.report.study.summary import Summary, SummaryRow
 
 __all__ = [
@@ -211,7 +212,7 @@ def family_sentence(summary: Summary) -> str:
     design = summary.study.design
     if design.controls and design.tested != "planned":
         compared += ", and each cost-matched control with its own mechanism"
-    adjust = summary.study.statistics.adjust.capitalize()
+    adjust = adjustment(summary)
     rest = (
         " Pairs of mechanisms are not tested: that would take power away from these (--family all)."
         if design.tested == "baseline" and len(summary.rows) > 2

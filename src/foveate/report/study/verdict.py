@@ -11,6 +11,7 @@ from foveate.records.metric import Metric
 from foveate.report.core.notation import contrast_name
 from foveate.report.study.choice import choose
 from foveate.report.study.evidence import evidence, largest, limits, price
+from foveate.report.study.looks import looks_sentences
 from foveate.report.study.margins import (
     chance_sentence,
     equivalent_headline,
@@ -46,6 +47,7 @@ def verdict(summary: Summary) -> list[str]:
         *chance_sentences(summary),
         *improvement_sentences(summary),
         *findings,
+        *looks_sentences(summary),
         *so_far_sentences(summary),
         *(_control(summary, control) for control in summary.study.design.controls),
         *_reservations(summary),

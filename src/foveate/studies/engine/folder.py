@@ -21,7 +21,24 @@ from foveate.version import __version__
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Cancelled", "find_result", "hold_run_folder", "refuse_unusable_folder", "sole_user"]
+__all__ = [
+    "PAGE",
+    "REPORT",
+    "Cancelled",
+    "find_result",
+    "has_report_of",
+    "hold_run_folder",
+    "refuse_unusable_folder",
+    "sole_user",
+]
+
+
+REPORT, PAGE = "report", "index.html"
+
+
+def has_report_of(out: Path) -> bool:
+    """Return whether a report of the study in `out` was built."""
+    return (out / REPORT / PAGE).is_file()
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from foveate.records.file_names import RESULT, RUNS, STUDY
 from foveate.records.files import read_record
 from foveate.records.study import PlannedRun, StudyRecord
 from foveate.studies.engine.fingerprints import under
-from foveate.studies.engine.folder import refuse_unusable_folder
+from foveate.studies.engine.folder import PAGE, REPORT, has_report_of, refuse_unusable_folder
 from foveate.studies.engine.images import open_study
+from foveate.studies.engine.looks import plan_conflict
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.tunings import join_tunings, recorded_candidate, tune_setting
@@ -34,7 +35,7 @@ __all__ = [
     "refuse_other_study",
 ]
 
-REPORT, PAGE, COPY = "report", "index.html", ".report-copy"
+COPY = ".report-copy"
 Item = TypeVar("Item")
 
 
@@ -63,7 +64,7 @@ def begun_study(out: Path) -> StudyRecord | None:
     A study of which no run has finished can be replaced: its checkpoints stay where they are.
     """
     path = out / STUDY
-    if not path.is_file() or not (any(out.glob(f"{RUNS}/*/{RESULT}")) or (out / REPORT / PAGE).is_file()):
+    if not path.is_file() or not (any(out.glob(f"{RUNS}/*/{RESULT}")) or has_report_of(out)):
         return None
     return read_record(path, StudyRecord)
 
@@ -131,6 +132,8 @@ def difference(
             changes.append(f"it is of other images ({found.name}), or of these before they were changed")
         elif found.image_size != data.image_size:
             changes.append(f"images of {found.image_size} instead of {data.image_size} pixels")
+    if not changes and (conflict := plan_conflict(study, record)):
+        changes.append(conflict)
     if not changes and not _can_plan_together(study, record.design, searches=searches):
         changes.append("it plans other comparisons")
     unnamed = [label for label in _others(study, record) if record.source_of(label)]
@@ -264,18 +267,13 @@ def _describe(
     added = [label for label in labels if label not in record.attention]
     new_seeds = [str(seed) for seed in seeds if seed not in record.seeds]
     more = [*added, *([f"seed{'s' if len(new_seeds) > 1 else ''} {listing(new_seeds)}"] if new_seeds else [])]
-    stays = (
-        f"{count(len(earlier), 'run')} that this command does not name {_stay(len(earlier))} in the report"
-    )
+    verb = "stays" if len(earlier) == 1 else "stay"
+    stays = f"{count(len(earlier), 'run')} that this command does not name {verb} in the report"
     if more:
         return f"joins the study in this folder, to which it adds {listing(more)}" + (
             f"; {stays}" if earlier else ""
         )
     return f"repeats a part of the study in this folder; {stays}" if earlier else ""
-
-
-def _stay(number: int) -> str:
-    return "stays" if number == 1 else "stay"
 
 
 def _united(there: tuple[Item, ...], own: tuple[Item, ...]) -> tuple[Item, ...]:
@@ -287,7 +285,7 @@ def keep_report(out: Path) -> Path | None:
 
     Returns the page of the copy; None if there is no report.
     """
-    if not (out / REPORT / PAGE).is_file():
+    if not has_report_of(out):
         return None
     free = next(path for number in itertools.count(1) if not (path := out / f"{REPORT}-{number}").exists())
     copy = out / COPY

@@ -9,8 +9,10 @@ __all__ = [
     "FAMILY",
     "FINE_TUNING_RECIPE",
     "GROW",
+    "MAX_SEEDS",
     "RECIPE_OF_DATA",
     "SEEDS",
+    "SPENDING",
     "TRIALS",
 ]
 
@@ -20,6 +22,8 @@ SEEDS: Final = 3
 ADJUST: Final = "holm"
 FAMILY: Final = "baseline"
 GROW: Final = "width"
+MAX_SEEDS: Final = 20
+SPENDING: Final = "obrien-fleming"
 TRIALS: Final = 20
 DEFAULT_RECIPE = "default"
 FINE_TUNING_RECIPE = "fine_tuning"

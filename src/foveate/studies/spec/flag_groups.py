@@ -21,6 +21,7 @@ __all__ = [
     "STEP",
     "STUDY",
     "TRANSFER",
+    "UNTIL_DECIDED",
 ]
 
 (
@@ -38,6 +39,7 @@ __all__ = [
     STEP,
     MEASUREMENT,
     STATISTICS,
+    UNTIL_DECIDED,
     RECIPE,
     PAGE,
     MACHINE,
@@ -59,6 +61,7 @@ __all__ = [
         "Step",
         "Measurement",
         "Statistics",
+        "Until decided",
         "Recipe",
         "Page",
         "Machine",

@@ -13,8 +13,8 @@ from cyclopts import Parameter
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.records.margin import MARGIN_POINTS
 from foveate.studies.spec import completers
-from foveate.studies.spec.defaults import ABLATED, ADJUST, FAMILY, GROW, SEEDS, TRIALS
-from foveate.studies.spec.flag_groups import CANDIDATES, IMAGES, SEARCH, STATISTICS
+from foveate.studies.spec.defaults import ABLATED, ADJUST, FAMILY, GROW, MAX_SEEDS, SEEDS, SPENDING, TRIALS
+from foveate.studies.spec.flag_groups import CANDIDATES, IMAGES, SEARCH, STATISTICS, UNTIL_DECIDED
 
 if TYPE_CHECKING:
     from foveate.studies.spec.study import StudySpec
@@ -98,6 +98,14 @@ class StudyKeys:
         population: What the verdict speaks of: new-images, new seeds on new images of the kind of the test
             part; or these-images, new seeds on the very images of the test part. The report shows both. A
             study that was begun keeps its own unless this flag changes it.
+        until_decided: Add seeds one at a time until each comparison is better, worse or equivalent;
+            mechanisms that are decided stop training. --seeds are those of the first look. By default no
+            seeds are added.
+        max_seeds: Seeds of each candidate at which --until-decided ends at the latest.
+        max_hours: Hours after which --until-decided starts no other round of this command; by default there
+            is no limit.
+        spending: How --until-decided spends its 5 % of wrong decisions over the looks: obrien-fleming, little
+            at first; or pocock, evenly.
         control: Train beside each mechanism a baseline that is enlarged to the same cost, measured in
             parameters, macs or latency; by default there is none.
         grow: How --control enlarges the baseline: width or depth.
@@ -136,6 +144,13 @@ class StudyKeys:
         Parameter(
             group=STATISTICS, show_default="new-images", completer=completers.study_words("population")
         ),
+    ] = None
+    until_decided: Annotated[bool, Parameter(group=UNTIL_DECIDED)] = False
+    max_seeds: Annotated[int | None, Parameter(group=UNTIL_DECIDED, show_default=str(MAX_SEEDS))] = None
+    max_hours: Annotated[float | None, Parameter(group=UNTIL_DECIDED)] = None
+    spending: Annotated[
+        str | None,
+        Parameter(group=UNTIL_DECIDED, show_default=SPENDING, completer=completers.study_words("spending")),
     ] = None
     control: Annotated[
         str | None, Parameter(group=CANDIDATES, completer=completers.study_words("control"))

@@ -20,8 +20,10 @@ from foveate.records.design import Design, Family, Growth, Measure
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import spec_id
+from foveate.records.sequential import Spending
 from foveate.records.study import Population
 from foveate.records.tuning import Tuning
+from foveate.studies.spec.budget import check_budget
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.defaults import (
     ADJUST,
@@ -54,6 +56,10 @@ LATER: dict[str, Any] = {
     "replace_own": False,
     "margin": None,
     "population": None,
+    "until_decided": False,
+    "max_seeds": None,
+    "max_hours": None,
+    "spending": None,
     "tune": None,
     "tuning": None,
 }
@@ -96,6 +102,10 @@ class StudySpec(_Spec):
     `margin`, in points of the primary metric (or its unit), and `population` are as those of
     `foveate.records.study.Statistics`; None leaves them to the folder, too.
 
+    With `until_decided` seeds are added until each comparison is decided; see `foveate.studies.rounds`.
+    `seeds` are then those of the first look, and `max_seeds`, `max_hours` and `spending` the budget; None
+    leaves all but the hours to the folder, too.
+
     With `pretrained` the runs start from trained weights: from the file `weights`, which are those of the
     backbone, or else from those that are published for it. `starts` are the files by backbone, once they are
     found (see `with_weights`).
@@ -122,6 +132,10 @@ class StudySpec(_Spec):
     family: Family | None = None
     margin: Number | None = None
     population: Population | None = None
+    until_decided: bool = False
+    max_seeds: Whole | None = None
+    max_hours: Number | None = None
+    spending: Spending | None = None
     tune: Tune | None = None
     tuning: Tuning | None = None
 
@@ -203,6 +217,9 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
     Args:
         settings: data; the subject: attention, ablate or sweep (with values) on a backbone, or backbones;
             seeds (their number, or a list), recipe (a name, a path, or a mapping that may have a `base`),
+            adjust, family, margin, population, until_decided, max_seeds, max_hours, spending, pretrained,
+            weights (a file, which implies pretrained), replace_own, control, grow, and the fields of
+            DataChoice.
             adjust, family, margin, population, pretrained, weights (a file, which implies pretrained),
             replace_own, control, grow, tune, tune_option, and the fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
@@ -240,6 +257,10 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
         "family",
         "margin",
         "population",
+        "until_decided",
+        "max_seeds",
+        "max_hours",
+        "spending",
         "control",
         "grow",
     )
@@ -258,6 +279,13 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
         raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
     _check_family(study)
     _check_margin(study)
+    check_budget(
+        until_decided=study.until_decided,
+        first=len(study.seeds),
+        max_seeds=study.max_seeds,
+        max_hours=study.max_hours,
+        spending=study.spending,
+    )
     if study.control is None and "grow" in settings:
         raise RequestError(
             f"grow = {study.grow} says how control enlarges the baseline, and the study has no control: give "
