@@ -17,7 +17,8 @@ from foveate.studies.engine.folder import find_result, sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.watch import Watch
-from foveate.studies.spec.study import RunSpec, StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.training.keeping import CHECKPOINT
 from gpu_steps.settings import Settings
 from gpu_steps.units import plain

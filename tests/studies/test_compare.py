@@ -22,7 +22,8 @@ from foveate.studies.engine.network import build_network
 from foveate.studies.engine.pool import run_in_processes
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 
 CPU = Machine("cpu", threads=1)
 CLOCKS = ("latency", "seconds", "efficiency", "input_share")

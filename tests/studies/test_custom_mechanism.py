@@ -18,7 +18,8 @@ from foveate.studies.compare import compare
 from foveate.studies.engine.network import attach_candidate, build_network
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import read_candidate
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 from noting import Notes
 
 CPU = Machine("cpu", threads=1)

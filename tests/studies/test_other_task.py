@@ -18,7 +18,8 @@ from foveate.report.study.build import build_report
 from foveate.report.study.summary import Summary
 from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
-from foveate.studies.spec.study import RunSpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import RunSpec
 from foveate.tasks import TASKS, Task
 from foveate.tasks.classification import Classification
 

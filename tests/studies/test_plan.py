@@ -17,7 +17,8 @@ from foveate.studies.engine.family import with_family
 from foveate.studies.engine.rehearsal import RunTimes, shortened
 from foveate.studies.engine.run import Machine
 from foveate.studies.plan import detectable, plan
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 
 CPU = Machine("cpu", threads=1)
 

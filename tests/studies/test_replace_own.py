@@ -21,7 +21,8 @@ from foveate.studies.engine.network import check_networks, describe_own_attentio
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.plan import plan
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 
 CPU = Machine("cpu", threads=1)
 BACKBONE = "mobilenetv3_small_050"

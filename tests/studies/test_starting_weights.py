@@ -24,7 +24,8 @@ from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.plan import plan
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 from foveate.studies.spec.weights import StartWeights
 from foveate.training.recipe import make_recipe, read_recipe
 

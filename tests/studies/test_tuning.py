@@ -17,8 +17,9 @@ from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
 from foveate.studies.plan import plan
 from foveate.studies.search import search
+from foveate.studies.spec.making import make_study
 from foveate.studies.spec.request import SearchSettings
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.study import StudySpec
 from noting import Notes
 
 CPU = Machine("cpu", threads=1)

@@ -17,7 +17,8 @@ from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 
 CPU = Machine("cpu", threads=1)
 SETTINGS: dict[str, Any] = {
@@ -37,7 +38,7 @@ from pathlib import Path
 from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
-from foveate.studies.spec.study import make_study
+from foveate.studies.spec.making import make_study
 
 class Kills(Watch):
     runs = 0
@@ -228,3 +229,15 @@ def test_seeds_added_by_hand_after_a_report_are_looks(
     record["looks"]["since_first"] = False  # as where an earlier version had begun it
     (out / "study.json").write_text(json.dumps(record))
     assert any("not for looks before these" in sentence for sentence in build_report(out).verdict)
+
+
+def test_a_report_that_was_read_before_the_plan_is_a_look(
+    decided: tuple[Path, Log], bands: Path, tmp_path: Path
+) -> None:
+    out = with_runs_of(decided[0], tmp_path / "out", seeds=2)
+    compare(bands_study(bands, until_decided=False, max_seeds=None, spending=None), out, CPU)
+    build_report(out)
+    compare(bands_study(bands), out, CPU)
+    assert study_json(out)["looks"]["earlier"] == [{"runs": {"none": [0, 1], "se": [0, 1]}}]
+    build_report(out)
+    assert "The report was read before this plan was made" in (out / "report" / "index.html").read_text()

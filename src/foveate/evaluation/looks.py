@@ -4,7 +4,6 @@ A look uses the first seeds of the plan, so that what was decided, when, and wha
 records alone. A study that was killed goes on to the same decision.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from foveate.evaluation.estimates import Estimate
@@ -181,8 +180,3 @@ def repeated_tests(study: StudyDescription, pair: Pair, pairs: int, course: Cour
         )
     earlier = study.looks.of(*pair, now=pairs) if study.looks else ()
     return RepeatedTests(looks=(*earlier, pairs))
-
-
-def decided(courses: Mapping[Pair, Course]) -> bool:
-    """Return whether every comparison is decided."""
-    return bool(courses) and all(course.is_decided for course in courses.values())

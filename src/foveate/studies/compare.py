@@ -152,7 +152,7 @@ def begin_study(
     joined = join(study, there, data.fingerprint)
     statistics, has_report = statistics_of(study, out), has_report_of(out)
     plan = plan_looks(study, joined.study, statistics, there)
-    looks = looks_by_hand(out, there, joined.study.seeds, has_report)
+    looks = looks_by_hand(out, there, joined.study.seeds, has_report=has_report, begins_plan=plan is not None)
     _say_what_is_joined(joined, there, study, out, watch)
     _say_what_changed(there, statistics, watch)
     record = _describe(joined, statistics, data, machine, runs, command, there.failed if there else ())

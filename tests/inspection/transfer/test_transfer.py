@@ -27,7 +27,8 @@ from foveate.records.environment import Environment
 from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import parse_candidates
-from foveate.studies.spec.study import DataChoice, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import DataChoice
 
 CPU = torch.device("cpu")
 SHORT = {"epochs": 2, "set": ["batch_size=8", "augmentation=crop"]}

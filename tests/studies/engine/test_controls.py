@@ -23,7 +23,8 @@ from foveate.studies.engine.images import describe_data
 from foveate.studies.engine.network import check_networks
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import parse_candidates
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 
 CPU = torch.device("cpu")
 IMAGES: dict[str, Any] = {"classes": 10, "channels": 3, "image_size": 32, "device": CPU}

@@ -10,7 +10,8 @@ import pytest
 from foveate.errors import RequestError
 from foveate.records.file_names import STUDY
 from foveate.studies.engine.family import statistics_of, with_family
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 
 OF_0_1_0 = Path(__file__).parents[1] / "study_0_1_0"
 

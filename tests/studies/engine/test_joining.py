@@ -14,7 +14,8 @@ from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.joining import begun_study, choose_folder, difference, keep_report
 from foveate.studies.engine.run import Machine
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 from noting import Notes
 
 CPU = Machine("cpu", threads=1)

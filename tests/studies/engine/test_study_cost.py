@@ -12,7 +12,8 @@ from foveate.records.cost import CostRecord
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 
 CPU = Machine("cpu")
 

@@ -16,7 +16,7 @@ from foveate.look.pictures import read_picture
 from foveate.look.viewer import Viewer
 from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
-from foveate.studies.spec.study import make_study
+from foveate.studies.spec.making import make_study
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.ablation import DMSCA_PARTS, plan_ablation
 from foveate.studies.spec.candidate import Candidate, read_candidate
-from foveate.studies.spec.study import make_study
+from foveate.studies.spec.making import make_study
 
 
 def parts_of(candidate: Candidate) -> set[str]:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from foveate.errors import RequestError
-from foveate.studies.spec.study import make_study
+from foveate.studies.spec.making import make_study
 
 STUDY: dict[str, Any] = {"data": "digits", "backbone": "cifar_resnet8", "attention": "none,se"}
 

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from foveate.errors import RequestError
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 
 DIGITS = {"data": "digits", "backbone": "cifar_resnet20", "attention": "none,se", "seeds": 2}
 

@@ -5,7 +5,8 @@ import pytest
 from foveate.errors import RequestError
 from foveate.studies.engine.network import check_networks
 from foveate.studies.spec.candidate import read_candidate
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.making import make_study
+from foveate.studies.spec.study import StudySpec
 from foveate.studies.spec.sweep import combine, parse_values, swept_values
 
 DIGITS = {"data": "digits", "backbone": "cifar_resnet8"}

@@ -7,8 +7,9 @@ import pytest
 
 from foveate.errors import RequestError
 from foveate.records.tuning import Proposal, TunedCandidate, Tuning, TuningTrial
+from foveate.studies.spec.making import make_study
 from foveate.studies.spec.request import Compared, RecipeKeys, StudyKeys, read_request
-from foveate.studies.spec.study import StudySpec, make_study
+from foveate.studies.spec.study import StudySpec
 from foveate.studies.spec.tuning import proposed_recipe, tuned_candidate, tuned_options, with_each_option
 from foveate.training.recipe import Recipe
 

@@ -91,16 +91,23 @@ def plan_conflict(study: StudySpec, record: StudyRecord) -> str | None:
 
 
 def looks_by_hand(
-    out: Path, there: StudyRecord | None, seeds: tuple[int, ...], has_report: bool
+    out: Path,
+    there: StudyRecord | None,
+    seeds: tuple[int, ...],
+    *,
+    has_report: bool,
+    begins_plan: bool = False,
 ) -> LooksByHand | None:
     """Return the looks at the study in `out` before this one, where it is to have these `seeds`.
 
-    A report that is there when seeds are added was a look; `there` is the record of that study. Candidates
-    that are added are no look at the same comparison.
+    A report that is there when seeds are added was a look, and so was one that is there when the study
+    `begins_plan`, which will add seeds; `there` is the record of that study. Candidates that are added are no
+    look at the same comparison.
     """
     if there is None:
         return LooksByHand(since_first=True, earlier=())
-    if there.sequential is not None or not has_report or not set(seeds) - set(there.seeds):
+    adds_seeds = begins_plan or bool(set(seeds) - set(there.seeds))
+    if there.sequential is not None or not has_report or not adds_seeds:
         return there.looks
     try:
         results = read_study(out).results

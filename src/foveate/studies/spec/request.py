@@ -233,7 +233,7 @@ def read_request(file: Path | None, subject: Compared, keys: StudyKeys, recipe: 
     Raises:
         RequestError: the file cannot be read, or the study is not valid (see `make_study`).
     """
-    from foveate.studies.spec.study import make_study
+    from foveate.studies.spec.making import make_study
     from foveate.training.recipe import read_yaml
 
     settings = read_yaml(file) if file is not None else {}
