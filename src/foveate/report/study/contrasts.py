@@ -9,6 +9,7 @@ from foveate.records.labels import display_name
 from foveate.report.core.notation import contrast_name, pair_name, score
 from foveate.report.core.outcomes import GAIN_OR_LOSS, outcome_cell
 from foveate.report.core.tables import Cell, Column, Table
+from foveate.report.study.looks import adjustment
 from foveate.report.study.summary import Summary
 
 __all__ = ["contrasts_table", "gain_cell", "search_sentences", "search_table", "values_table"]
@@ -34,7 +35,7 @@ def contrasts_table(summary: Summary) -> Table | None:
         Column(
             "Adjusted p",
             f"Paired test, adjusted for {count(summary.family, 'comparison')} "
-            f"({settings.adjust.capitalize()}); under {settings.alpha:g} it is significant.",
+            f"({adjustment(summary)}); under {settings.alpha:g} it is significant.",
         ),
         *(Column(title, "Change from the first to the second.") for title in MEASURES),
         Column(

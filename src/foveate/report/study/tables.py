@@ -55,7 +55,7 @@ def results_table(summary: Summary) -> Table:
         Column(
             "Adjusted p",
             f"Paired test against the baseline, adjusted for {count(summary.family, 'comparison')} "
-            f"({settings.adjust.capitalize()}); under {settings.alpha:g} a difference is significant. Below, "
+            f"({adjustment(summary)}); under {settings.alpha:g} a difference is significant. Below, "
             "what was shown.",
         ),
     ]
@@ -112,8 +112,7 @@ def tests_table(summary: Summary) -> Table:
         * has_images,
         Column(
             "Adjusted p",
-            f"p on {rests}, adjusted for {count(summary.family, 'comparison')} "
-            f"({settings.adjust.capitalize()}).",
+            f"p on {rests}, adjusted for {count(summary.family, 'comparison')} ({adjustment(summary)}).",
         ),
         *[
             Column(
