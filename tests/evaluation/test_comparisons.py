@@ -1,6 +1,7 @@
 """Comparisons of a study whose runs kept the scores of single images: outcomes, populations, what is said."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats
 from synthetic_study import edit_json, write_study
 
 from foveate.evaluation.comparisons import compare_candidates
+from foveate.evaluation.metric_differences import metric_differences
 from foveate.evaluation.significance import Outcome
 from foveate.evaluation.study_scores import ScoresOfRuns, read_study_scores
 from foveate.records.file_names import RESULT, RUNS
@@ -133,7 +135,7 @@ def test_scores_that_cannot_be_used_say_why(tmp_path):
     columns = load_file(places[0] / SCORES)
     about = {"format": "1", "run": places[0].name}
     (places[0] / SCORES).unlink()
-    assert obstacle() == "1 run without scores of single images, as of earlier versions"
+    assert obstacle() == "1 run without scores of single images (runs of foveate 0.1.0 have none)"
     (places[0] / SCORES).write_bytes(whole[:100])
     assert "holds no scores of test images" in obstacle()
     save_file({name: column[:-1] for name, column in columns.items()}, places[0] / SCORES, about)
@@ -142,9 +144,24 @@ def test_scores_that_cannot_be_used_say_why(tmp_path):
     assert "its scores are those of run another" in obstacle()
     save_file(columns | {"correct": ~columns["correct"]}, places[0] / SCORES, about)
     assert "is not the accuracy of its record" in obstacle()
+    beyond = columns["predicted"].copy()
+    beyond[~columns["correct"]] = CLASSES
+    save_file(columns | {"predicted": beyond}, places[0] / SCORES, about)
+    assert "its scores name a class beyond the study's 10" in obstacle()
     turned = {name: np.ascontiguousarray(column[::-1]) for name, column in columns.items()}
     save_file(turned, places[0] / SCORES, about)
     assert obstacle() == "the runs were tested on different images, or in another order"
+
+
+def test_one_kind_of_seeds_is_used_for_the_test_and_for_all_metrics(tmp_path):
+    folder = scored_study(tmp_path, {"none": 0.0, "se": 0.2}, seeds=4)
+    records, scores = read(folder)
+    (test,) = compare_candidates(records, scores)
+    assert test.seeds == (0, 1, 2, 3)
+    fewer = replace(test, seeds=(0, 1, 2))
+    found = {one.metric.name: one for one in metric_differences(records, scores, [fewer], draws=50)}
+    of_seed = [records.results["se"][s].test.f1 - records.results["none"][s].test.f1 for s in (0, 1, 2)]
+    assert found["f1"].difference == pytest.approx(np.mean(of_seed))
 
 
 def test_equal_scores_in_every_run_are_not_tested(tmp_path):

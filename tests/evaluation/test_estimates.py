@@ -66,9 +66,17 @@ def test_without_a_spread_between_images_it_is_the_paired_t_test():
 def test_draws_of_the_images_give_the_same_estimate_of_a_mean():
     d = crossed(5, 400, seeds=0.02, of_images=0.4, both=0.5)
     counts = RANDOM.multinomial(400, np.full(400, 1 / 400), size=4000)
-    found, expected = over_draws(d.mean(axis=1), counts @ d.T / 400), over_seeds_and_images(d)
+    found, expected = over_draws(d.mean(axis=1), counts @ d.T / 400, 400), over_seeds_and_images(d)
     assert found.difference == pytest.approx(expected.difference)
     assert found.standard_error == pytest.approx(expected.standard_error, rel=0.05)
+
+
+def test_draws_of_few_images_are_not_too_sure():
+    d = crossed(5, 12, seeds=0.02, of_images=0.9, both=0.2)
+    counts = RANDOM.multinomial(12, np.full(12, 1 / 12), size=40_000)
+    found, expected = over_draws(d.mean(axis=1), counts @ d.T / 12, 12), over_seeds_and_images(d)
+    assert found.image_variance == pytest.approx(expected.image_variance, rel=0.03)
+    assert found.reach(0.05) == pytest.approx(expected.reach(0.05), rel=0.03)
 
 
 def test_what_has_no_spread_has_no_estimate():
@@ -79,7 +87,8 @@ def test_what_has_no_spread_has_no_estimate():
     assert over_seeds_and_images(np.array([[0.0], [1.0]])) is None
     assert over_seeds([0.1], None) is None
     assert over_seeds([0.1, 0.1], 0.0) is None
-    assert over_draws([0.1, 0.1], np.zeros((10, 2))) is None
+    assert over_draws([0.1, 0.1], np.zeros((10, 2)), 20) is None
+    assert over_draws([0.1, 0.2], np.zeros((10, 2)), 1) is None
 
 
 def test_the_interval_excludes_zero_if_and_only_if_p_is_small():

@@ -66,6 +66,33 @@ def test_a_run_has_the_scores_of_its_result(trained_bands: Path) -> None:
         assert len(scores.correct) == result.data.test
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loss": np.array([0, np.nan, 1], np.float16)},
+        {"confidence": np.array([0.5, np.nan, 1], np.float16)},
+        {"confidence": np.array([0.5, 1.5, 1], np.float16)},
+        {"predicted": np.array([0, -3, 1], np.int16)},
+    ],
+    ids=str,
+)
+def test_impossible_scores_are_refused(tmp_path: Path, changed: dict[str, np.ndarray]) -> None:
+    scores = replace(Classification().image_scores("abc", LOGITS, LABELS), **changed)
+    write_scores(tmp_path, scores)
+    with pytest.raises(RequestError, match="has impossible scores"):
+        read_scores(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 1)])
+def test_scores_of_another_shape_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    scores = Classification().image_scores("abc", LOGITS, LABELS)
+    columns = ("predicted", "correct", "confidence", "loss", "label")
+    reshaped = {name: np.resize(getattr(scores, name), shape) for name in columns}
+    write_scores(tmp_path, replace(scores, **reshaped))
+    with pytest.raises(RequestError, match="not written by this version"):
+        read_scores(tmp_path)
+
+
 def test_no_file_is_none_and_another_file_is_refused(tmp_path: Path) -> None:
     assert read_scores(tmp_path) is None
     (tmp_path / SCORES).write_bytes(b"no tensors")

@@ -241,3 +241,29 @@ def test_a_report_that_was_read_before_the_plan_is_a_look(
     assert study_json(out)["looks"]["earlier"] == [{"runs": {"none": [0, 1], "se": [0, 1]}}]
     build_report(out)
     assert "The report was read before this plan was made" in (out / "report" / "index.html").read_text()
+
+
+def test_a_plan_takes_no_other_comparisons(decided: tuple[Path, Log], bands: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(decided[0], out)
+    before = (out / "study.json").read_text()
+    with pytest.raises(RequestError, match="is for 1 comparison, and this command asks for 2"):
+        compare(bands_study(bands, control="parameters"), out, CPU)
+    with pytest.raises(RequestError, match="adjust holm instead of bonferroni"):
+        compare(bands_study(bands, adjust="bonferroni"), out, CPU)
+    assert (out / "study.json").read_text() == before
+
+
+def test_records_that_were_changed_after_the_decision_are_named(
+    decided: tuple[Path, Log], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(decided[0], out)
+    record = study_json(out)
+    record["statistics"]["margin"] = 0.0001
+    (out / "study.json").write_text(json.dumps(record))
+    verdict = " ".join(build_report(out).verdict)
+    assert (
+        "All was decided when this study ended; by its records of now se against the baseline is" in verdict
+    )
+    assert "All is decided" not in verdict

@@ -57,6 +57,7 @@ class Comparison(AdjustedTest):
         these_images: for new seeds on these images; None in summaries of earlier versions.
         new_images: for new seeds on new images; None without scores of single images.
         improvement: the chance that b is better with a new seed.
+        seeds: those that are compared; empty in summaries that were read from their JSON.
     """
 
     a: str
@@ -71,6 +72,7 @@ class Comparison(AdjustedTest):
     new_images: Inference | None = None
     population: Population = "these-images"
     improvement: Improvement | None = None
+    seeds: tuple[int, ...] = ()
 
     @property
     def pair(self) -> frozenset[str]:
@@ -192,6 +194,7 @@ def compare_candidates(records: StudyRecords, scores: ScoresOfRuns | None = None
             new_images=new.get(pair),
             population=population,
             improvement=chance_of_improvement(gains, one.test.std),
+            seeds=one.seeds,
         )
     return tuple(
         replace(comparisons[pair.a, pair.b], title=pair.title, group=pair.group)

@@ -144,7 +144,7 @@ def over_seeds_and_images(differences: np.ndarray) -> Estimate | None:
     return Estimate(mean, ms_seeds / (n * images), n - 1, variance_of_images, images - 1)
 
 
-def over_draws(differences: Sequence[float], draws: np.ndarray) -> Estimate | None:
+def over_draws(differences: Sequence[float], draws: np.ndarray, images: int) -> Estimate | None:
     """Estimate the mean for new seeds on new images, of a metric that is no mean over images.
 
     σ_b²/N is estimated as the mean covariance, over draws of the images with replacement (bootstrap), of the
@@ -154,13 +154,14 @@ def over_draws(differences: Sequence[float], draws: np.ndarray) -> Estimate | No
     Args:
         differences: one for each of n seeds.
         draws: the differences (D, n) of each seed in each of D draws of the images, the same for all seeds.
+        images: their number N. A draw has the variance of a sample of N, which is short by (N - 1) / N.
 
     None with fewer than two seeds, or where all seeds have the same difference.
     """
     n = len(differences)
-    if n < 2 or np.ptp(differences) <= ROUNDING:
+    if n < 2 or images < 2 or np.ptp(differences) <= ROUNDING:
         return None
     covariance = np.cov(draws, rowvar=False)
-    shared = float(covariance.sum() - np.trace(covariance)) / (n * (n - 1))
+    shared = float(covariance.sum() - np.trace(covariance)) / (n * (n - 1)) * images / (images - 1)
     variance_of_seeds = float(np.var(differences, ddof=1)) / n
-    return Estimate(float(np.mean(differences)), variance_of_seeds, n - 1, max(shared, 0.0), len(draws) - 1)
+    return Estimate(float(np.mean(differences)), variance_of_seeds, n - 1, max(shared, 0.0), images - 1)

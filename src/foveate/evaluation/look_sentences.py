@@ -50,6 +50,12 @@ def stop_sentences(study: StudyDescription, courses: Mapping[Pair, Course]) -> l
     seeds = max((one.looks[-1].pairs for one in courses.values() if one.looks), default=0)
     open_ = [one for one in courses.values() if not one.is_decided]
     untrained = sorted(set(study.attention) - {label for pair in courses for label in pair})
+    if plan.stopped == "decided" and open_:
+        return [
+            f"All was decided when this study ended; by its records of now {listing([*map(_names, open_)])} "
+            f"{'is' if len(open_) == 1 else 'are'} open. Records were changed since, or scores of single "
+            "images are missing."
+        ]
     spent = {
         "decided": f"All is decided: it took {count(seeds, 'seed')}, of at most {plan.max_seeds}.",
         "max-seeds": f"The budget of {plan.max_seeds} seeds is spent.",

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from foveate.evaluation.comparisons import Comparison
 from foveate.evaluation.estimates import over_draws, over_seeds
 from foveate.evaluation.intervals import bounds_of
 from foveate.evaluation.resampling import DRAWS, drawn_metrics, pigeonhole_interval
@@ -47,11 +48,15 @@ class MetricDifference:
 
 
 def metric_differences(
-    records: StudyRecords, scores: ScoresOfRuns, pairs: Sequence[tuple[str, str]], draws: int = DRAWS
+    records: StudyRecords, scores: ScoresOfRuns, comparisons: Sequence[Comparison], draws: int = DRAWS
 ) -> tuple[MetricDifference, ...]:
-    """Return the difference of each metric in each pair; empty without scores of single images."""
-    if scores.obstacle or not pairs:
+    """Return the difference of each metric in each different comparison, over the seeds that it has.
+
+    Empty without scores of single images.
+    """
+    if scores.obstacle or not comparisons:
         return ()
+    pairs = {(one.a, one.b): one.seeds for one in comparisons}
     keys = [(label, seed) for label, by_seed in scores.runs.items() for seed in by_seed]
     runs = [scores.runs[label][seed] for label, seed in keys]
     drawn = dict(zip(keys, drawn_metrics(runs, len(records.study.data.classes), draws), strict=True))
@@ -60,8 +65,7 @@ def metric_differences(
         if metric.name not in drawn[keys[0]]:
             continue
         bounds = bounds_of(metric).of_differences
-        for a, b in pairs:
-            seeds = sorted(records.results[a].keys() & records.results[b].keys())
+        for (a, b), seeds in pairs.items():
             before, after = ([records.results[x][seed].test.value(metric) for seed in seeds] for x in (a, b))
             test = paired_test(before, after, bounds_of(metric))
             if test.difference is None:
@@ -72,7 +76,7 @@ def metric_differences(
                 of_draws = np.stack(
                     [drawn[b, seed][metric.name] - drawn[a, seed][metric.name] for seed in seeds], axis=1
                 )
-                new = over_draws(values, of_draws)
+                new = over_draws(values, of_draws, scores.images)
                 pigeonhole = pigeonhole_interval(of_draws, test.difference)
             found.append(
                 MetricDifference(

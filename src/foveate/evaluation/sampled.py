@@ -20,13 +20,15 @@ class Sampled:
     """The paired differences b - a of a comparison, and the estimates of their mean.
 
     Attributes:
-        values: the difference of each seed that both have finished.
+        seeds: those that are used, of which both have finished runs.
+        values: the difference of each of these seeds.
         test: the paired t-test over the seeds.
         these_images: the estimate for new seeds on these images; None without a spread.
         new_images: the estimate for new seeds on new images; None without a spread or without scores.
         has_images: whether there are scores of single images.
     """
 
+    seeds: tuple[int, ...]
     values: tuple[float, ...]
     test: PairedTest
     these_images: Estimate | None
@@ -49,6 +51,7 @@ def sample_pair(
     values = tuple(float(y - x) for x, y in zip(before, after, strict=True))
     by_image = scores.differences(metric, a, b, used) if scores else None
     return Sampled(
+        tuple(used),
         values,
         test,
         over_seeds(values, test.std),

@@ -73,12 +73,14 @@ def read_study_scores(records: StudyRecords) -> ScoresOfRuns:
         if scores is None:
             missing += 1
             continue
-        if fault := _fault(scores, run):
+        if fault := _fault(scores, run, len(records.study.data.classes)):
             return ScoresOfRuns({}, 0, f"{name_in_sentence(label)}, seed {seed}: {fault}")
         runs.setdefault(label, {})[seed] = scores
     if missing:
         return ScoresOfRuns(
-            {}, 0, f"{count(missing, 'run')} without scores of single images, as of earlier versions"
+            {},
+            0,
+            f"{count(missing, 'run')} without scores of single images (runs of foveate 0.1.0 have none)",
         )
     every = [scores for by_seed in runs.values() for scores in by_seed.values()]
     images = {len(scores.correct) for scores in every}
@@ -93,16 +95,19 @@ def read_study_scores(records: StudyRecords) -> ScoresOfRuns:
     return ScoresOfRuns(runs, number)
 
 
-def _fault(scores: ImageScores, run: RunRecord) -> str:
+def _fault(scores: ImageScores, run: RunRecord, classes: int) -> str:
     """Say how `scores` disagree with the record of their run; "" if they do not."""
     if scores.run != run.id:
         return f"its scores are those of run {scores.run}"
+    named = [one for one in (scores.predicted, scores.label) if one is not None and len(one)]
+    if any(int(one.max()) >= classes for one in named):
+        return f"its scores name a class beyond the study's {classes}"
     for name, of_image in OF_IMAGE.items():
         recorded = getattr(run.test, name, None)
         if recorded is None or not len(scores.correct):
             continue
         mean = float(of_image(scores).astype(np.float64).mean())
-        if abs(mean - recorded) > ROUNDING[name] * (1 + abs(recorded)):
+        if not abs(mean - recorded) <= ROUNDING[name] * (1 + abs(recorded)):
             return f"the mean of its scores, {mean:.6g}, is not the {name} of its record, {recorded:.6g}"
     return ""
 

@@ -69,11 +69,25 @@ def read_scores(folder: Path) -> ImageScores | None:
             columns = {name: file.get_tensor(name) for name in types}
     except SafetensorError as error:
         raise RequestError(f"{path} holds no scores of test images ({error}): delete it") from error
-    lengths = {len(column) for column in columns.values()}
+    shapes = {column.shape for column in columns.values()}
     if (
         about.get("format") != FORMAT
-        or len(lengths) != 1
+        or len(shapes) != 1
+        or len(shapes.pop()) != 1
         or any(columns[name].dtype != dtype for name, dtype in types.items())
     ):
         raise RequestError(f"{path} was not written by this version of foveate: delete it")
+    if not _are_possible(columns):
+        raise RequestError(f"{path} has impossible scores, such as a probability over 1: delete it")
     return ImageScores(about.get("run", ""), **columns)
+
+
+def _are_possible(columns: dict[str, np.ndarray]) -> bool:
+    """Return whether classes are numbers from 0, probabilities lie within 0 and 1, and losses are finite."""
+    classes = (columns["predicted"], columns.get(LABEL, columns["predicted"]))
+    confidence, loss = columns["confidence"], columns["loss"]
+    return bool(
+        all((one >= 0).all() for one in classes)
+        and ((confidence >= 0) & (confidence <= 1)).all()
+        and (np.isfinite(loss) & (loss >= 0)).all()
+    )

@@ -173,6 +173,13 @@ class StudyRecord(StudyDescription):
     failed: tuple[FailedRun, ...]
 
     @model_validator(mode="after")
+    def _check_margin(self) -> "StudyRecord":
+        margin = self.statistics.margin
+        if margin is not None and not (margin > 0 and self.task.primary.can_differ_by(margin)):
+            raise ValueError(f"statistics.margin is {margin}, which no two values of the metric differ by")
+        return self
+
+    @model_validator(mode="after")
     def _check_runs(self) -> "StudyRecord":
         unknown = sorted({run.attention for run in self.runs} - set(self.attention))
         if unknown:

@@ -153,8 +153,11 @@ def begin_study(
     statistics, has_report = statistics_of(study, out), has_report_of(out)
     plan = plan_looks(study, joined.study, statistics, there)
     looks = looks_by_hand(out, there, joined.study.seeds, has_report=has_report, begins_plan=plan is not None)
+    is_changed = joined.is_changed or (there is not None and there.statistics != statistics)
     _say_what_is_joined(joined, there, study, out, watch)
     _say_what_changed(there, statistics, watch)
+    if is_changed and (kept := keep_report(out)):
+        watch.note(f"The report of before is kept: {kept}")
     record = _describe(joined, statistics, data, machine, runs, command, there.failed if there else ())
     record = _with_looks(record, plan, looks)
     for own in record.own_attention:
@@ -179,9 +182,6 @@ def _say_what_is_joined(
         watch.note(
             f"The study in {out} compared {FAMILIES[there.design.family]}, now {FAMILIES[design.family]}."
         )
-    kept = keep_report(out) if joined.is_changed else None
-    if kept:
-        watch.note(f"The report of before is kept: {kept}")
 
 
 def _say_what_changed(there: StudyRecord | None, now: Statistics, watch: Watch) -> None:

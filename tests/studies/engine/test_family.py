@@ -91,9 +91,11 @@ def test_a_study_keeps_its_margin_and_its_population(tmp_path: Path) -> None:
     assert (other.margin, other.population) == (0.002, "these-images")
 
 
-@pytest.mark.parametrize("margin", [0, -1, 100, 1e9])
+@pytest.mark.parametrize("margin", [0, -1, 0.001, 100, 1e9])
 def test_a_margin_of_nothing_or_of_more_than_can_be_is_refused(margin: float) -> None:
-    with pytest.raises(RequestError, match=r"margin = .*: expected points of accuracy over 0 and under 100"):
+    with pytest.raises(
+        RequestError, match=r"margin = .*: expected points of accuracy, at least 0.01 and under 100"
+    ):
         study(margin=margin)
 
 

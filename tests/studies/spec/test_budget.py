@@ -17,7 +17,9 @@ STUDY: dict[str, Any] = {"data": "digits", "backbone": "cifar_resnet8", "attenti
         ({"until_decided": True, "seeds": 1}, "takes at least 2 seeds"),
         ({"until_decided": True, "seeds": 5, "max_seeds": 4}, "at least the 5 seeds of the first look"),
         ({"until_decided": True, "max_seeds": 101}, "at most 100"),
+        ({"until_decided": True, "max_seeds": 0}, "max_seeds = 0: expected at least the 3 seeds"),
         ({"until_decided": True, "max_hours": 0}, "a number of hours over 0"),
+        ({"until_decided": True, "max_hours": float("nan")}, "max_hours"),
         ({"until_decided": True, "spending": "haybittle"}, "obrien-fleming"),
     ],
 )

@@ -60,9 +60,23 @@ def _settings(records: StudyRecords) -> Settings:
         },
         "data": {key: study["data"].get(key) for key in DATA} | {"classes": len(study["data"]["classes"])},
         "recipe": {**study["recipe"], **_tuned(records)},
-        "statistics": {"seeds": study["seeds"], **study["statistics"]},
+        "statistics": _statistics(records),
         "environment": study["environment"],
         "cost": {**own, "path": path},
+    }
+
+
+def _statistics(records: StudyRecords) -> dict[str, Json]:
+    """Return how differences are tested, with what holds where nothing was asked for, in words."""
+    study, metric = records.study, records.study.task.primary
+    margin, plan = study.statistics.margin_for(metric), study.sequential
+    return {
+        "seeds": list(study.seeds),
+        **study.statistics.to_json(),
+        "margin": None if margin is None else metric.write_size(margin),
+        "population": study.statistics.rests_on.replace("-", " "),
+        "until_decided": plan is not None,
+        "max_seeds": plan.max_seeds if plan else None,
     }
 
 

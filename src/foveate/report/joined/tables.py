@@ -12,6 +12,7 @@ from foveate.records.base import Json
 from foveate.records.labels import display_name
 from foveate.report.core.console import terminal_table
 from foveate.report.core.notation import score
+from foveate.report.core.outcomes import outcome_cell
 from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.joined.studies import JoinedStudies
@@ -66,7 +67,11 @@ def joined_table(joined: JoinedStudies) -> Table:
             "Mean difference to the baseline of the same study, matched by seed; below, its own 95 % "
             "interval. A dash where the study did not compare the two.",
         ),
-        Column("Adjusted p", "Paired t-test, adjusted for the comparisons of its own study alone."),
+        Column(
+            "Adjusted p",
+            "Of a paired test, adjusted for the comparisons, and planned looks, of its own study alone; "
+            "below, what was shown.",
+        ),
         Column("Parameters", "Below, the change to the baseline of the same study."),
         Column("Multiply-adds", "Of one image, at its study's image size; below, the change likewise."),
         Column(
@@ -87,7 +92,7 @@ def _rows(title: str, summary: Summary) -> Iterator[list[Cell]]:
             Cell(score(row.scores[summary.metric.name], summary.metric)),
             *[article_cell(summary, row.attention)] * (summary.against is not None),
             gain_cell(summary, test) if test else Cell(NOTHING),
-            Cell(p_value(test.p_adjusted) if test else NOTHING),
+            outcome_cell(test.test, test.p_adjusted, test.outcome) if test else Cell(NOTHING),
             Cell(magnitude(price.parameters), change_from_baseline(row, price.parameters_increase_percent)),
             Cell(magnitude(price.macs), change_from_baseline(row, price.macs_increase_percent)),
             Cell(decimals(price.latency_ms_p50, 2), latency_change(row, summary)),

@@ -106,11 +106,11 @@ def _wide(test: Comparison, sign: int = 1) -> Sequence[float] | None:
 
 
 def _dots(test: Comparison, records: StudyRecords, metric: Metric, sign: int = 1) -> list[Dot]:
-    """Return the difference b - a of each seed that both have, times `sign`."""
+    """Return the difference b - a of each seed that is compared, times `sign`."""
     before, after = records.results[test.a], records.results[test.b]
     return [
         Dot(sign * (after[seed].test.value(metric) - before[seed].test.value(metric)), seed)
-        for seed in sorted(before.keys() & after.keys())
+        for seed in test.seeds
     ]
 
 

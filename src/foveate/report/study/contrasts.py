@@ -72,7 +72,7 @@ def values_table(summary: Summary) -> Table | None:
             metric.heading_of_difference("Gain"),
             "Over the mechanism as it is, matched by seed; below, its own 95 % interval.",
         ),
-        Column("Adjusted p", "Paired t-test against the mechanism as it is, adjusted for all comparisons."),
+        Column("Adjusted p", "Paired test against the mechanism as it is, adjusted for all comparisons."),
         Column("Parameters"),
         Column("Multiply-adds", "Of one image."),
         Column("Latency p50, ms"),

@@ -16,10 +16,20 @@ SPENDING = {
 }
 
 
+READ_BEFORE = (
+    "The report was read before this plan was made: a claim that was made then is not covered by it."
+)
+
+
+def _was_read_before(summary: Summary) -> bool:
+    return bool(summary.study.looks and summary.study.looks.earlier)
+
+
 def looks_sentences(summary: Summary) -> list[str]:
     """Say in the verdict what stopped the study, or for how many looks p values are adjusted."""
     if summary.study.sequential is not None:
-        return stop_sentences(summary.study, {(one.a, one.b): one for one in summary.courses})
+        stopped = stop_sentences(summary.study, {(one.a, one.b): one for one in summary.courses})
+        return [*stopped, *([READ_BEFORE] if _was_read_before(summary) else [])]
     sentence = hand_looks_sentence(summary)
     return [sentence] if sentence else []
 
@@ -58,12 +68,7 @@ def plan_sentences(summary: Summary) -> list[str]:
     plan = summary.study.sequential
     if plan is None:
         return []
-    by_hand = summary.study.looks.earlier if summary.study.looks else ()
-    before = (
-        "The report was read before this plan was made: a claim that was made then is not covered by it. "
-        if by_hand
-        else ""
-    )
+    before = f"{READ_BEFORE} " if _was_read_before(summary) else ""
     return [
         f"Planned before the first look: {count(plan.first, 'seed')} first, then one more at a time, at most "
         f"{plan.max_seeds}. The {100 * plan.alpha:g} % of wrong decisions are divided among "

@@ -85,6 +85,8 @@ def chance_sentence(test: Comparison) -> str:
 def population_sentence(summary: Summary) -> str:
     """Say what intervals and tests speak of: new seeds, and new images if single images were scored."""
     images = count(summary.study.data.test, "test image")
+    if not any(test.test.p is not None for test in summary.comparisons):
+        return ""
     if summary.rests_on == "new-images":
         return (
             "Intervals and tests speak of new seeds on new images of this kind: they hold the chance between "

@@ -60,9 +60,7 @@ def summarise(records: StudyRecords) -> Summary:
         report=records.folder / "report" / "index.html",
         asked=len(study.runs),
         scores_obstacle=scores.obstacle or None,
-        metric_differences=metric_differences(
-            records, scores, list(dict.fromkeys((one.a, one.b) for one in comparisons))
-        ),
+        metric_differences=metric_differences(records, scores, comparisons),
         courses=tuple(replay(records, scores).values()) if study.sequential else (),
         trajectories=trajectories_of(records),
         guessing=guessing(first.test.per_class) if study.task == CLASSIFICATION else None,

@@ -241,7 +241,9 @@ def join(study: StudySpec, record: StudyRecord | None, fingerprint: str) -> Join
     earlier = tuple(run for run in record.runs if (run.attention, run.seed) not in asked)
     as_it_was = record.attention, record.seeds, there, record.statistics.adjust
     is_changed = (labels, seeds, design, study.adjust) != as_it_was
-    note = _describe(record, labels, seeds, earlier)
+    planned = record.sequential.seeds if record.sequential else ()
+    unnamed = tuple(run for run in earlier if run.seed not in planned)
+    note = _describe(record, labels, seeds, unnamed)
     if changed:
         was = f"{listing(changed)} was changed since: its earlier runs leave the study, and stay in runs/"
         note = f"{note}; {was}" if note else f"goes on with the study in this folder; {was}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.deciding import make_boundary
 from foveate.evaluation.sequential import PATHS, SIMULATION_SEED
+from foveate.notation import count
 from foveate.records.design import Design
 from foveate.records.sequential import Level, LookByHand, LooksByHand, SequentialPlan
 from foveate.records.study import Statistics, StudyRecord, read_study
@@ -25,10 +26,18 @@ def plan_looks(
     """
     if not study.until_decided:
         return None
-    if there is not None and there.sequential is not None:
-        return there.sequential
-    first, most = len(study.seeds), study.max_seeds or MAX_SEEDS
     comparisons = count_comparisons(whole.design, [candidate.label for candidate in whole.attention])
+    if there is not None and there.sequential is not None:
+        plan = there.sequential
+        if comparisons != plan.comparisons:
+            raise RequestError(
+                f"the plan of this study (--until-decided) is for {count(plan.comparisons, 'comparison')}, "
+                f"and this command asks for {comparisons}: its alpha was divided among them before the first "
+                "look. Give what it was begun with, or another --out"
+            )
+        return plan
+    first = len(study.seeds)
+    most = MAX_SEEDS if study.max_seeds is None else study.max_seeds
     if not comparisons:
         raise RequestError("until_decided: the study compares nothing, so that nothing can be decided")
     spending = study.spending or SPENDING
@@ -75,7 +84,8 @@ def plan_conflict(study: StudySpec, record: StudyRecord) -> str | None:
 
     settings = (
         ("first look at seeds", first, study.seeds),
-        ("max_seeds", plan.max_seeds, study.max_seeds or plan.max_seeds),
+        ("max_seeds", plan.max_seeds, plan.max_seeds if study.max_seeds is None else study.max_seeds),
+        ("adjust", record.statistics.adjust, study.adjust),
         ("spending", plan.spending, study.spending or plan.spending),
         ("family", record.design.family, study.family or record.design.family),
         ("margin", *map(size, (margin, margin if study.margin is None else study.margin_of_metric))),

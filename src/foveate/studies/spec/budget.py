@@ -29,11 +29,11 @@ def check_budget(
         return
     if first < 2:
         raise RequestError(f"seeds = {first}: the first look of until_decided takes at least 2 seeds")
-    most = max_seeds or MAX_SEEDS
+    most = MAX_SEEDS if max_seeds is None else max_seeds
     if not first <= most <= MOST_LOOKED_AT:
         raise RequestError(
             f"max_seeds = {most}: expected at least the {first} seeds of the first look, and at most "
             f"{MOST_LOOKED_AT}"
         )
-    if max_hours is not None and max_hours <= 0:
+    if max_hours is not None and not max_hours > 0:
         raise RequestError(f"max_hours = {max_hours:g}: expected a number of hours over 0")

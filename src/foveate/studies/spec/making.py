@@ -122,7 +122,10 @@ def _check_family(study: StudySpec) -> None:
 def _check_margin(study: StudySpec) -> None:
     """Refuse a margin that no difference of the primary metric can be above, or below."""
     metric = find_task(study.task).record.primary
-    if study.margin is not None and not (study.margin > 0 and metric.can_differ_by(study.margin_of_metric)):
+    smallest = 10**-metric.digits
+    if study.margin is not None and not (
+        study.margin >= smallest and metric.can_differ_by(study.margin_of_metric)
+    ):
         unit = metric.unit_of_differences or "a number"
         most = (
             f" and under {metric.scale * (metric.high - metric.low):g}"
@@ -130,8 +133,8 @@ def _check_margin(study: StudySpec) -> None:
             else ""
         )
         raise RequestError(
-            f"margin = {study.margin:g}: expected {unit} of {metric.noun} over 0{most}: the difference "
-            "that counts as practically the same, such as 0.5"
+            f"margin = {study.margin:g}: expected {unit} of {metric.noun}, at least {smallest:g}{most}: the "
+            "difference that counts as practically the same, such as 0.5"
         )
 
 
