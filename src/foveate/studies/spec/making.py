@@ -13,7 +13,6 @@ from foveate.studies.spec.study import DataChoice, StudySpec
 from foveate.studies.spec.subject import SUBJECTS, read_subject
 from foveate.studies.spec.tuning import read_tune
 from foveate.studies.spec.weights import read_pretrained
-from foveate.tasks import find_task
 from foveate.training.recipe import Recipe, faults_in_words, make_recipe, read_recipe
 
 __all__ = ["make_study"]
@@ -121,11 +120,13 @@ def _check_family(study: StudySpec) -> None:
 
 def _check_margin(study: StudySpec) -> None:
     """Refuse a margin that no difference of the primary metric can be above, or below."""
+    if study.margin is None:
+        return
+    from foveate.tasks import find_task  # it imports torch, which refusals do without
+
     metric = find_task(study.task).record.primary
     smallest = 10**-metric.digits
-    if study.margin is not None and not (
-        study.margin >= smallest and metric.can_differ_by(study.margin_of_metric)
-    ):
+    if not (study.margin >= smallest and metric.can_differ_by(study.margin_of_metric)):
         unit = metric.unit_of_differences or "a number"
         most = (
             f" and under {metric.scale * (metric.high - metric.low):g}"

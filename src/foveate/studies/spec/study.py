@@ -26,7 +26,6 @@ from foveate.studies.spec.defaults import (
 )
 from foveate.studies.spec.tuning import Tune, tuned_recipe
 from foveate.studies.spec.weights import StartWeights
-from foveate.tasks import find_task
 from foveate.training.recipe import (
     Number,
     Recipe,
@@ -128,6 +127,8 @@ class StudySpec(_Spec):
     @property
     def margin_of_metric(self) -> float:
         """The margin in the unit of the records of the primary metric; 0 if none was given."""
+        from foveate.tasks import find_task  # it imports torch, which refusals do without
+
         return (self.margin or 0.0) / find_task(self.task).record.primary.scale
 
     @property
