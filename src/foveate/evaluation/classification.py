@@ -8,11 +8,9 @@ import torchmetrics.functional.classification as scores
 from torch import Tensor, nn
 
 from foveate.records.run import ClassScores, Scores
+from foveate.records.scores import CALIBRATION_BINS
 
 __all__ = ["classification_scores", "predict"]
-
-CALIBRATION_BINS = 15
-"""Of equal width, in the expected calibration error."""
 
 
 @torch.inference_mode()

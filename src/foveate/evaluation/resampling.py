@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import sparse, stats
 
-from foveate.records.scores import ImageScores
+from foveate.records.scores import CALIBRATION_BINS, ImageScores
 
 __all__ = ["DRAWS", "draw_images", "drawn_metrics", "pigeonhole_interval"]
 
 DRAWS = 2000
-CALIBRATION_BINS = 15
-"""Of equal width, in the expected calibration error."""
 AT_ONCE = 2**19
 """Counts that are held at a time, of four bytes each: what fits a cache is ten times as fast."""
 SEED = 1128

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 import torchmetrics.functional.classification as scores
 from torch import Tensor
 
-from foveate.evaluation.classification import CALIBRATION_BINS
+from foveate.records.scores import CALIBRATION_BINS
 
 __all__ = ["PartScores", "RunningScores"]
 

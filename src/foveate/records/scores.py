@@ -10,9 +10,11 @@ from safetensors.numpy import save as to_bytes
 from foveate.errors import RequestError
 from foveate.files import write_bytes
 
-__all__ = ["SCORES", "ImageScores", "read_scores", "write_scores"]
+__all__ = ["CALIBRATION_BINS", "SCORES", "ImageScores", "read_scores", "write_scores"]
 
 SCORES = "scores.safetensors"
+CALIBRATION_BINS = 15
+"""Of equal width, in the expected calibration error of these scores."""
 FORMAT = "1"
 LABEL = "label"
 COLUMNS = {
