@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.anova import AnovaRM
+from statsmodels.stats.multitest import multipletests
 
 from foveate.errors import RequestError
 from foveate.evaluation.intervals import SHARE
@@ -111,6 +112,11 @@ def test_adjustments_by_hand():
     assert adjust_p_values([None, None]) == [None, None]
     with pytest.raises(RequestError, match=r"unknown adjustment of p values 'bonferoni'.*'bonferroni'"):
         adjust_p_values([0.1], "bonferoni")
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.sampled_from(["holm", "bonferroni"]))
+def test_adjusted_p_values_agree_with_statsmodels(p_values, method):
+    assert adjust_p_values(p_values, method) == pytest.approx(multipletests(p_values, method=method)[1])
 
 
 def test_anova_agrees_with_statsmodels():
