@@ -17,7 +17,7 @@ STUDY = [*DIGITS, "--attention", "none,se", "--seeds", "1", "--epochs", "1", "--
 TUNED = ["compare", *STUDY, "--tune", "2", "--out", "out"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_tuning_that_is_killed_goes_on_with_the_same_result(
     tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

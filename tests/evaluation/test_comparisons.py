@@ -135,7 +135,7 @@ def test_scores_that_cannot_be_used_say_why(tmp_path):
     columns = load_file(places[0] / SCORES)
     about = {"format": "1", "run": places[0].name}
     (places[0] / SCORES).unlink()
-    assert obstacle() == "1 run without scores of single images (runs of foveate 0.1.0 have none)"
+    assert obstacle() == "1 run without scores of single images (runs of foveate 0.1.0 lack them)"
     (places[0] / SCORES).write_bytes(whole[:100])
     assert "holds no scores of test images" in obstacle()
     save_file({name: column[:-1] for name, column in columns.items()}, places[0] / SCORES, about)

@@ -169,7 +169,7 @@ def test_a_spent_budget_is_named_and_a_plan_is_not_changed(
     decided: tuple[Path, Log], bands: Path, tmp_path: Path
 ) -> None:
     out, log = with_runs_of(decided[0], tmp_path / "out", seeds=2), Log()
-    study = bands_study(bands, max_seeds=2, margin=0.001)
+    study = bands_study(bands, max_seeds=2, margin=0.01)
     compare(study, out, CPU, watch=log)
     assert log.done == []
     assert study_json(out)["sequential"]["stopped"] == "max-seeds"
@@ -180,12 +180,12 @@ def test_a_spent_budget_is_named_and_a_plan_is_not_changed(
         ({"max_seeds": 6}, "max_seeds 2 instead of 6"),
         ({"seeds": 3, "max_seeds": None}, r"first look at seeds \(0, 1\)"),
         ({"spending": "obrien-fleming"}, "spending pocock instead of obrien-fleming"),
-        ({"margin": 1.0}, "margin 0.00 points instead of 1.00 points"),
+        ({"margin": 1.0}, "margin 0.01 points instead of 1.00 points"),
         ({"attention": "none,se,eca"}, "for other candidates"),
         ({"until_decided": False, "spending": None, "max_seeds": None}, "--until-decided"),
     ):
         with pytest.raises(RequestError, match=said):
-            compare(bands_study(bands, **({"max_seeds": 2, "margin": 0.001} | changes)), out, CPU)
+            compare(bands_study(bands, **({"max_seeds": 2, "margin": 0.01} | changes)), out, CPU)
 
 
 def test_a_run_that_fails_makes_no_pair_and_the_study_goes_on(

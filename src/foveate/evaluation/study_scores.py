@@ -80,7 +80,7 @@ def read_study_scores(records: StudyRecords) -> ScoresOfRuns:
         return ScoresOfRuns(
             {},
             0,
-            f"{count(missing, 'run')} without scores of single images (runs of foveate 0.1.0 have none)",
+            f"{count(missing, 'run')} without scores of single images (runs of foveate 0.1.0 lack them)",
         )
     every = [scores for by_seed in runs.values() for scores in by_seed.values()]
     images = {len(scores.correct) for scores in every}

@@ -200,7 +200,7 @@ def test_says_how_far_it_reaches(tmp_path):
     assert verdict_of(tmp_path)[-1] == (
         "This speaks for cifar_resnet20 on digits under this recipe. The intervals tell of chance between "
         "seeds, not of chance in the choice of the 360 test images (20 runs without scores of single images "
-        "(runs of foveate 0.1.0 have none))."
+        "(runs of foveate 0.1.0 lack them))."
     )
 
 
