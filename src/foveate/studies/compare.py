@@ -1,16 +1,13 @@
 """`foveate compare`: run a study, every mechanism with every seed, and resume one that was interrupted."""
 
-import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 
 from foveate.data import Data
-from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
+from foveate.errors import WorkError
 from foveate.records.base import FORMAT
 from foveate.records.file_names import COST, RUNS, STUDY
 from foveate.records.files import write_record
@@ -19,18 +16,17 @@ from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import RunRecord, waiting_share
 from foveate.records.sequential import LooksByHand, SequentialPlan
 from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyRecord
+from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.custom_sources import custom_sources
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.family import statistics_of, with_family
-from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import find_result, has_report_of, refuse_unusable_folder, sole_user
-from foveate.studies.engine.images import describe_data, open_again, open_study, usual_image_size
+from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
 from foveate.studies.engine.looks import looks_by_hand, plan_looks
 from foveate.studies.engine.network import find_own_attention
-from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
@@ -113,11 +109,18 @@ class _Training:
         failed = [run for run in record.failed if run.id not in ids]
         record = record.model_copy(update={"failed": tuple(failed)})
         write_record(out / STUDY, record)
-        for run, error in _carry_out(waiting, self.data, out, self.machine, self.jobs, watch):
+        for run, result in carry_out(
+            waiting, _one, lambda run: run, self.data, out, self.machine, self.jobs, watch
+        ):
+            if not isinstance(result, WorkError):
+                waited = waiting_share(result.epochs)
+                value = result.test.value(task.primary)
+                watch.finished(_title(run), task.primary, value, result.seconds, waited)
+                continue
             failed.append(
-                FailedRun(id=run.id, attention=run.attention.label, seed=run.seed, error=str(error))
+                FailedRun(id=run.id, attention=run.attention.label, seed=run.seed, error=str(result))
             )
-            watch.failed(_title(run), str(error))
+            watch.failed(_title(run), str(result))
             record = record.model_copy(update={"failed": tuple(failed)})
             write_record(out / STUDY, record)
         if waiting:
@@ -253,46 +256,11 @@ def _describe(
     return record if task == CLASSIFICATION else record.model_copy(update={"task": task})
 
 
-def _carry_out(
-    runs: list[RunSpec], data: Data, out: Path, machine: Machine, jobs: int, watch: Watch
-) -> Iterator[tuple[RunSpec, WorkError]]:
-    """Carry out `runs`, `jobs` at a time, and yield each run that failed with its error."""
-    outcomes: Generator[tuple[RunSpec, Outcome[RunRecord]]]
-    if jobs == 1 or len(runs) < 2:
-        outcomes = ((run, partial(_one, run, watch, data, out, machine)) for run in runs)
-    else:
-        given = runs[0], data.content_fingerprint, out, machine
-        outcomes = run_in_processes(runs, min(jobs, len(runs)), watch, _make_runner, *given)
-    with contextlib.closing(outcomes):
-        for run, outcome in outcomes:
-            try:
-                result = outcome()
-            except ImagesChangedError as error:
-                raise changed_images(error, data) from error
-            except (DiskError, WorkersLostError):
-                raise
-            except WorkError as error:
-                yield run, error
-            else:
-                metric = find_task(run.task).record.primary
-                waited = waiting_share(result.epochs)
-                watch.finished(_title(run), metric, result.test.value(metric), result.seconds, waited)
-
-
 def _one(run: RunSpec, watch: Watch, data: Data, out: Path, machine: Machine) -> RunRecord:
     def on_step(epoch: int, step: int, steps: int, value: float | None) -> None:
         watch.step(_title(run), epoch, run.recipe.epochs, step, steps, value)
 
     return execute(run, data, out / RUNS / run.id, machine, on_step)
-
-
-def _make_runner(
-    worker: int, run: RunSpec, content: str, out: Path, machine: Machine
-) -> Callable[[RunSpec, Watch], RunRecord]:
-    """Open the images once in a worker process, and return the function that carries out a run there."""
-    size = usual_image_size(run.backbone, run.weights)
-    data = open_again(run.data, size, run.fingerprint, content)
-    return partial(_one, data=data, out=out, machine=machine.of_worker(worker))
 
 
 def _title(run: RunSpec) -> str:

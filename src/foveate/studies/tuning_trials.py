@@ -1,22 +1,18 @@
 """The trials of a tuning, carried out: each trains one candidate by one proposal, and is never tested."""
 
-import contextlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from foveate.data import Data
-from foveate.errors import DiskError, ImagesChangedError, NotFiniteError, WorkError, WorkersLostError
+from foveate.errors import NotFiniteError, WorkError
 from foveate.records.file_names import SEARCH
 from foveate.records.files import write_record
 from foveate.records.labels import display_name
 from foveate.records.trial import TRIAL, TrialRecord, read_trial
 from foveate.records.tuning import Tuning
-from foveate.studies.engine.fingerprints import changed_images
+from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.folder import hold_run_folder
-from foveate.studies.engine.images import open_again, usual_image_size
-from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, train
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.candidate import Candidate
@@ -94,19 +90,12 @@ def run_trials(
         return found
     watch.planned(len(trials), len(trials) - len(waiting))
     watch.waiting([WaitingRun(one.title, one.label) for one in waiting], jobs)
-    for trial, outcome in _outcomes(waiting, data, out, machine, jobs, watch):
-        try:
-            record = outcome()
-        except ImagesChangedError as error:
-            raise changed_images(error, data) from error
-        except (DiskError, WorkersLostError):
-            raise
-        except WorkError as error:
-            found[trial.run.id] = error
-            watch.failed(trial.title, str(error))
+    for trial, ended_as in carry_out(waiting, _one, lambda one: one.run, data, out, machine, jobs, watch):
+        found[trial.run.id] = ended_as
+        if isinstance(ended_as, WorkError):
+            watch.failed(trial.title, str(ended_as))
         else:
-            found[trial.run.id] = record
-            _report(trial, record, watch)
+            _report(trial, ended_as, watch)
     return found
 
 
@@ -116,27 +105,6 @@ def _report(trial: TrialSpec, record: TrialRecord, watch: Watch) -> None:
     else:
         metric = find_task(trial.run.task).record.primary
         watch.finished(trial.title, metric, record.chosen, record.seconds, part="validation")
-
-
-def _outcomes(
-    waiting: list[TrialSpec], data: Data, out: Path, machine: Machine, jobs: int, watch: Watch
-) -> Iterator[tuple[TrialSpec, Outcome[TrialRecord]]]:
-    outcomes: Generator[tuple[TrialSpec, Outcome[TrialRecord]]]
-    if jobs == 1 or len(waiting) < 2:
-        outcomes = ((one, partial(_one, one, watch, data, out, machine)) for one in waiting)
-    else:
-        given = waiting[0].run, data.content_fingerprint, out, machine
-        outcomes = run_in_processes(waiting, min(jobs, len(waiting)), watch, _make_runner, *given)
-    with contextlib.closing(outcomes):
-        yield from outcomes
-
-
-def _make_runner(
-    worker: int, run: RunSpec, content: str, out: Path, machine: Machine
-) -> Callable[[TrialSpec, Watch], TrialRecord]:
-    """Open the images once in a worker process, and return the function that carries out a trial there."""
-    data = open_again(run.data, usual_image_size(run.backbone, run.weights), run.fingerprint, content)
-    return partial(_one, data=data, out=out, machine=machine.of_worker(worker))
 
 
 def _one(trial: TrialSpec, watch: Watch, data: Data, out: Path, machine: Machine) -> TrialRecord:
