@@ -11,6 +11,7 @@ __all__ = [
     "listing",
     "magnitude",
     "p_value",
+    "short_p",
     "signed_percent",
 ]
 
@@ -49,6 +50,11 @@ def chance(probability: float) -> str:
     """Write a probability in whole per cent, without the sign: "97", "over 99", "under 1"."""
     percent = 100 * probability
     return "over 99" if percent > 99.5 else "under 1" if percent < 0.5 else f"{percent:.0f}"
+
+
+def short_p(p: float) -> str:
+    """Write a p value, or a level, with two significant digits, however small it is."""
+    return f"{p:.2g}" if p >= 0.0001 or not p else f"{p:.0e}"
 
 
 def magnitude(value: float | None) -> str:

@@ -1,14 +1,15 @@
 """The paired comparisons of a study's candidates in its primary metric."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from foveate.evaluation.improvement import Improvement, chance_of_improvement
 from foveate.evaluation.inference import Inference, infer_family, outcome_word
-from foveate.evaluation.looks import repeated_tests, replay
+from foveate.evaluation.looks import Course, repeated_tests, replay
 from foveate.evaluation.power import detectable_difference, seeds_needed
-from foveate.evaluation.sampled import has_image_scores, population_of, sample_pairs
+from foveate.evaluation.sampled import Pair, has_image_scores, population_of, sample_pairs
 from foveate.evaluation.significance import Outcome, outcome
 from foveate.evaluation.statistics import PairedTest
 from foveate.evaluation.study_scores import ScoresOfRuns
@@ -31,7 +32,7 @@ class AdjustedTest:
     @property
     def is_significant(self) -> bool:
         """Whether the difference counts as significant."""
-        return self.outcome in (Outcome.BETTER, Outcome.WORSE)
+        return self.outcome.is_difference
 
     def to_json(self) -> JsonObject:
         """Return the test as `--json` gives it."""
@@ -138,7 +139,9 @@ def make_comparison(
     )
 
 
-def compare_candidates(records: StudyRecords, scores: ScoresOfRuns | None = None) -> tuple[Comparison, ...]:
+def compare_candidates(
+    records: StudyRecords, scores: ScoresOfRuns | None = None, courses: Mapping[Pair, Course] | None = None
+) -> tuple[Comparison, ...]:
     """Make the planned comparisons of a study, of the candidates that have finished runs.
 
     Each different pair is tested once, and the p values are adjusted for their number. What could have been
@@ -146,11 +149,13 @@ def compare_candidates(records: StudyRecords, scores: ScoresOfRuns | None = None
     the study's population, and on these images where there are no scores of single images.
 
     In a study that was planned look by look, a comparison has the runs of its last look, that at which it was
-    decided if it is; see `foveate.evaluation.looks`.
+    decided if it is. `courses` are those of such a study, if they are known (see
+    `foveate.evaluation.looks.replay`).
     """
     metric, settings = records.study.task.primary, records.study.statistics
     margin = settings.margin_for(metric)
-    courses = replay(records, scores) if records.study.sequential else {}
+    if courses is None:
+        courses = replay(records, scores) if records.study.sequential else {}
     sampled = sample_pairs(records, scores, {pair: course.seeds for pair, course in courses.items()})
     repeated = [
         repeated_tests(records.study, pair, one.test.n, courses.get(pair)) for pair, one in sampled.items()
@@ -160,8 +165,7 @@ def compare_candidates(records: StudyRecords, scores: ScoresOfRuns | None = None
 
     def infer(of: Population) -> dict[tuple[str, str], Inference]:
         estimates = [
-            (one.test.difference, one.test.n, one.new_images if of == "new-images" else one.these_images)
-            for one in sampled.values()
+            (one.test, one.new_images if of == "new-images" else one.these_images) for one in sampled.values()
         ]
         found = infer_family(estimates, of, metric, margin, settings.alpha, settings.adjust, repeated)
         return dict(zip(sampled, found, strict=True))

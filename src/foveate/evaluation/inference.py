@@ -7,7 +7,7 @@ from foveate.evaluation.estimates import Estimate
 from foveate.evaluation.intervals import bounds_of
 from foveate.evaluation.repeated import RepeatedTests
 from foveate.evaluation.significance import Outcome, is_significant, outcome
-from foveate.evaluation.statistics import adjust_p_values
+from foveate.evaluation.statistics import PairedTest, adjust_family
 from foveate.records.base import JsonObject
 from foveate.records.metric import Metric
 from foveate.records.study import Population
@@ -52,12 +52,11 @@ class Inference:
 
 def outcome_word(found: Outcome) -> str:
     """Return the word of `--json`: better, worse, equivalent or inconclusive."""
-    decided = (Outcome.BETTER, Outcome.WORSE, Outcome.EQUIVALENT)
-    return found.value if found in decided else Outcome.INCONCLUSIVE.value
+    return found.value if found.is_decided else Outcome.INCONCLUSIVE.value
 
 
 def infer_family(
-    estimates: Sequence[tuple[float | None, int, Estimate | None]],
+    tested: Sequence[tuple[PairedTest, Estimate | None]],
     population: Population,
     metric: Metric,
     margin: float | None,
@@ -72,8 +71,8 @@ def infer_family(
     false equivalence. In a single comparison only one of the two can be false.
 
     Args:
-        estimates: the mean difference, the number of seeds and the estimate of each comparison; a comparison
-            of several seeds without a spread has no estimate, but the others are adjusted for it too.
+        tested: of each comparison the test over its seeds, and its estimate for the population; a comparison
+            without a spread has no estimate.
         margin: in the unit of the metric; None tests no equivalence.
         repeated: the other looks at each comparison, for which its p values are adjusted too.
     """
@@ -86,16 +85,9 @@ def infer_family(
             ]
             if any(own.is_planned for own in repeated):
                 return values  # levels are divided among the comparisons
-        family = [
-            1.0 if value is None and n > 1 else value
-            for value, (_, n, _) in zip(values, estimates, strict=True)
-        ]
-        return [
-            None if value is None else p
-            for value, p in zip(values, adjust_p_values(family, adjust), strict=True)
-        ]
+        return adjust_family([test for test, _ in tested], adjust, values)
 
-    found = [estimate for _, _, estimate in estimates]
+    found = [estimate for _, estimate in tested]
     p = adjusted([None if one is None else one.p_different for one in found], tails=2)
     none: list[float | None] = [None] * len(found)
     equivalence = no_gain = none
@@ -114,7 +106,7 @@ def infer_family(
             equivalence_p=equivalence[place],
             no_gain_p=no_gain[place],
             outcome=outcome(
-                estimates[place][0],
+                tested[place][0].difference,
                 p[place],
                 alpha,
                 higher_is_better=metric.higher_is_better,

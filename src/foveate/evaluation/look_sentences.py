@@ -8,7 +8,7 @@ from scipy import stats
 from foveate.evaluation.looks import Course
 from foveate.evaluation.sampled import Pair
 from foveate.evaluation.significance import Outcome
-from foveate.notation import count, listing
+from foveate.notation import count, listing, short_p
 from foveate.records.labels import display_name, name_in_sentence
 from foveate.records.study import StudyDescription
 
@@ -108,8 +108,4 @@ def _names(course: Course) -> str:
 def _against(p: float | None, level: float) -> str:
     if p is None:
         return "no spread between seeds"
-    return f"p {_short(p)}, level {_short(level)}" if level else f"p {_short(p)}, too early to decide"
-
-
-def _short(p: float) -> str:
-    return f"{p:.2g}" if p >= 0.0001 else f"{p:.0e}"
+    return f"p {short_p(p)}, level {short_p(level)}" if level else f"p {short_p(p)}, too early to decide"

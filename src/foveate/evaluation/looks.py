@@ -19,8 +19,6 @@ from foveate.records.study import StudyDescription, StudyRecords
 
 __all__ = ["Course", "PlannedLook", "repeated_tests", "replay"]
 
-DECIDED = (Outcome.BETTER, Outcome.WORSE, Outcome.EQUIVALENT)
-
 
 @dataclass(frozen=True)
 class PlannedLook:
@@ -51,7 +49,7 @@ class PlannedLook:
     @property
     def is_decided(self) -> bool:
         """Whether the comparison is decided at this look."""
-        return self.outcome in DECIDED
+        return self.outcome.is_decided
 
     def to_json(self) -> JsonObject:
         """Return the look as `--json` gives it."""
@@ -88,7 +86,7 @@ class Course:
     @property
     def is_decided(self) -> bool:
         """Whether the last look decided the comparison."""
-        return self.outcome in DECIDED
+        return self.outcome.is_decided
 
     def to_json(self) -> JsonObject:
         """Return the course as `--json` gives it."""
@@ -161,7 +159,7 @@ def _look(study: StudyDescription, sampled: Sampled, on_new_images: bool, level:
 def _infer(study: StudyDescription, sampled: Sampled, estimate: Estimate | None, level: Level) -> Inference:
     settings, metric = study.statistics, study.task.primary
     (found,) = infer_family(
-        [(sampled.test.difference, sampled.test.n, estimate)],
+        [(sampled.test, estimate)],
         settings.rests_on,
         metric,
         settings.margin_for(metric),

@@ -24,6 +24,16 @@ class Outcome(StrEnum):
     NOT_SIGNIFICANT = "not significant"
     UNTESTED = "untested"
 
+    @property
+    def is_difference(self) -> bool:
+        """Whether a difference was shown."""
+        return self in (Outcome.BETTER, Outcome.WORSE)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether a difference was shown, or equivalence."""
+        return self.is_difference or self is Outcome.EQUIVALENT
+
 
 def is_significant(p_adjusted: float | None, alpha: float = ALPHA) -> bool:
     """Return whether a difference counts as significant: by its p value, adjusted for its family."""

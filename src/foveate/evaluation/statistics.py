@@ -166,16 +166,20 @@ def adjust_p_values(p_values: Sequence[float | None], method: str = "holm") -> l
     return [None if p is None else float(next(left)) for p in p_values]
 
 
-def adjust_family(tests: Sequence[PairedTest], method: str = "holm") -> list[float | None]:
+def adjust_family(
+    tests: Sequence[PairedTest], method: str = "holm", p_values: Sequence[float | None] | None = None
+) -> list[float | None]:
     """Return the adjusted p value of each of `tests`, all of which are one family.
 
     A test of several seeds without a spread has no p, but it belongs to what was compared: the others are
-    adjusted for it too.
+    adjusted for it too. `p_values` are those of another hypothesis on the same differences, one for each of
+    `tests`; by default their own.
     """
-    family = [1.0 if test.p is None and test.n > 1 else test.p for test in tests]
+    own = [test.p for test in tests] if p_values is None else p_values
+    family = [1.0 if p is None and test.n > 1 else p for p, test in zip(own, tests, strict=True)]
     return [
-        None if test.p is None else p_adjusted
-        for test, p_adjusted in zip(tests, adjust_p_values(family, method), strict=True)
+        None if p is None else p_adjusted
+        for p, p_adjusted in zip(own, adjust_p_values(family, method), strict=True)
     ]
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from scipy import optimize, stats
 
 from foveate.evaluation.estimates import over_seeds
+from foveate.evaluation.significance import ALPHA
 from foveate.evaluation.statistics import describe
 
 __all__ = ["LEVEL", "Equivalence", "equivalent_over_images", "equivalent_within"]
 
-LEVEL = 0.9
+LEVEL = 1 - 2 * ALPHA
 """The level of intervals, 1 - 2α."""
 
 

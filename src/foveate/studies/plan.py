@@ -17,11 +17,11 @@ from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.cost import CostRecord
 from foveate.records.file_names import COST, RESULT, RUNS
 from foveate.records.files import read_record
-from foveate.records.plan import Detectable, Disk, OtherSeconds, Plan, PlannedCandidate
+from foveate.records.plan import Detectable, Disk, ExpectedSeeds, OtherSeconds, Plan, PlannedCandidate
 from foveate.studies.compare import begin_study
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import is_measured
-from foveate.studies.engine.expected import expected_seeds, measured_spread
+from foveate.studies.engine.expected import MeasuredSpread, expected_seeds, measured_spread
 from foveate.studies.engine.family import with_family
 from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.joining import join, refuse_other_study
@@ -103,8 +103,11 @@ def plan(
         processes=measured.processes * sum(map(bool, [*stages, left])),
         report=measured.report,
     )
-    spreads = detectable(whole, out if finished else None, spread)
-    expected = expected_seeds(study, whole, there, out, spreads, seconds, jobs) if study.until_decided else ()
+    measured_before = measured_spread(out) if finished and spread is None else None
+    spreads = detectable(whole, measured_before, spread)
+    expected: tuple[ExpectedSeeds, ...] = ()
+    if study.until_decided:
+        expected = expected_seeds(study, whole, there, out, measured_before, spreads, seconds, jobs)
     planned = Plan(
         study=study.name,
         data=describe_data(study, data),
@@ -219,21 +222,17 @@ def _disk(rows: list[PlannedCandidate], out: Path, jobs: int) -> Disk:
     )
 
 
-def detectable(study: StudySpec, out: Path | None, spread: float | None) -> list[Detectable]:
-    """Compute what the seeds of `study` can detect, for the spread that is given, measured or assumed.
-
-    It is measured in the finished runs of the study in `out`, if there are any.
-    """
+def detectable(study: StudySpec, measured: MeasuredSpread | None, spread: float | None) -> list[Detectable]:
+    """Compute what the seeds of `study` can detect, for the spread that is given, `measured` or assumed."""
     labels = [candidate.label for candidate in study.attention]
     comparisons = len(study.design.pairs(labels))
     alpha = ALPHA / max(comparisons, 1)
-    found = None if spread is not None or out is None else measured_spread(out)
-    measured = found.std if found else None
-    spreads = [one for one in (spread, measured) if one is not None] or list(SPREADS)
+    known = spread if spread is not None else measured.std if measured else None
+    spreads = SPREADS if known is None else (known,)
     return [
         Detectable(
             spread=one,
-            measured=measured is not None,
+            measured=spread is None and measured is not None,
             comparisons=comparisons,
             difference=detectable_difference(one, len(study.seeds), alpha, POWER),
         )

@@ -67,6 +67,7 @@ def add_seeds(
     plan = record.sequential
     assert plan is not None
     number = plan.first
+    courses: Mapping[Pair, Course] = {}
     stopped: Stopped | None = None
     while stopped is None:
         courses = _look(out, number)
@@ -86,7 +87,7 @@ def add_seeds(
                 record = train(runs, _with_runs(record, runs))
     record = _stopped(record, plan, stopped)
     write_record(out / STUDY, record)
-    for sentence in stop_sentences(record, _look(out, number)):
+    for sentence in stop_sentences(record, courses):
         watch.note(sentence)
     return record
 

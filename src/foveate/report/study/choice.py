@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from foveate.evaluation.comparisons import Comparison
-from foveate.notation import listing
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.metric import Metric
+from foveate.report.study.evidence import gain_of, listed
 from foveate.report.study.summary import Price, SummaryRow
 
 __all__ = ["choose"]
@@ -20,7 +20,7 @@ def choose(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
 
     If mechanisms were not compared with each other, name both the cheapest and the best of the better ones.
     """
-    best = max(better, key=_gain).b
+    best = max(better, key=gain_of).b
     take_best = f"Take {display_name(best)} if its price suits you"
     if len(better) == 1:
         return f"{take_best}: it alone was shown to be better than the baseline."
@@ -31,14 +31,14 @@ def choose(metric: Metric, better: Tests, rows: Rows, tests: Tests) -> str:
     tied = [label for label in others if not pairs[frozenset((label, best))].is_significant]
     if not tied:
         return (
-            f"{take_best}: it was shown to be better than the baseline, and than {_listed(others)}, which "
+            f"{take_best}: it was shown to be better than the baseline, and than {listed(others)}, which "
             f"{'was' if len(others) == 1 else 'were'} better than the baseline, too."
         )
     cheapest = min([best, *tied], key=lambda label: _expense(rows[label].price))
     if cheapest == best:
         return (
             f"{take_best}: of the {len(better)} mechanisms shown to be better than the baseline it has the "
-            f"{metric.superlative} mean, and {_listed(tied)}, which could not be told apart from it, "
+            f"{metric.superlative} mean, and {listed(tied)}, which could not be told apart from it, "
             f"cost{'s' if len(tied) == 1 else ''} no less."
         )
     test = pairs[frozenset((cheapest, best))]
@@ -78,11 +78,3 @@ def _expense(price: Price) -> tuple[float, ...]:
     """
     measures = (price.latency_ratio, price.macs, price.parameters)
     return tuple(math.inf if measure is None else measure for measure in measures)
-
-
-def _listed(labels: Sequence[str]) -> str:
-    return listing([*map(display_name, labels)])
-
-
-def _gain(test: Comparison) -> float:
-    return test.gain or 0.0

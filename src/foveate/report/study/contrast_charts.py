@@ -47,7 +47,7 @@ def differences_figure(summary: Summary, records: StudyRecords) -> Figure:
     description = f"Paired differences to the baseline: {seen(rows, metric)}."
     caption = Caption("differences", "differences", "Differences to the baseline", description)
     axis = difference_axis(metric, "difference", "Difference to the baseline")
-    return forest_figure(caption, rows, axis, margin=_margin(summary.comparisons))
+    return forest_figure(caption, rows, axis, margin=summary.margin)
 
 
 def contrast_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
@@ -85,12 +85,7 @@ def _contrasts(summary: Summary, records: StudyRecords) -> Figure:
     description = f"Gains of the planned comparisons: {seen(rows, metric)}."
     caption = Caption("contrasts", "contrasts", "Planned comparisons", description)
     axis = difference_axis(metric, "gain", f"Gain in test {metric.noun}")
-    margin = _margin(summary.comparisons)
-    return forest_figure(caption, rows, axis, margin=margin, marks=DENSE, label_limit=LONG_NAMES)
-
-
-def _margin(comparisons: Sequence[Comparison]) -> float | None:
-    return next((test.margin for test in comparisons), None)
+    return forest_figure(caption, rows, axis, margin=summary.margin, marks=DENSE, label_limit=LONG_NAMES)
 
 
 def _narrow(test: Comparison, sign: int = 1) -> Sequence[float] | None:

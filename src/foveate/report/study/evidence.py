@@ -9,10 +9,20 @@ from foveate.records.metric import Metric
 from foveate.report.core.notation import NO_SPREAD, contrast_name, p_equation
 from foveate.report.study.summary import Price, Summary
 
-__all__ = ["evidence", "largest", "limits", "price"]
+__all__ = ["evidence", "gain_of", "largest", "limits", "listed", "price"]
 
 MANY_SEEDS = 100
 """A larger number of seeds is not stated: nobody trains that many."""
+
+
+def gain_of(test: Comparison) -> float:
+    """Return the gain of a comparison, by which comparisons are ordered; 0 without one."""
+    return test.gain or 0.0
+
+
+def listed(labels: Sequence[str]) -> str:
+    """List candidates by the names that a person reads."""
+    return listing([*map(display_name, labels)])
 
 
 def limits(summary: Summary, open_tests: Sequence[Comparison], which: str) -> list[str]:

@@ -3,7 +3,7 @@
 from foveate.evaluation.look_sentences import stop_sentences
 from foveate.evaluation.looks import Course, PlannedLook
 from foveate.evaluation.significance import Outcome
-from foveate.notation import NOTHING, count, listing
+from foveate.notation import NOTHING, count, listing, short_p
 from foveate.records.labels import display_name
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.summary import Summary
@@ -114,12 +114,7 @@ def looks_table(summary: Summary) -> Table | None:
 
 
 def _tested(p: float | None, level: float) -> Cell:
-    return Cell(NOTHING if p is None else small(p), f"level {small(level)}")
-
-
-def small(p: float) -> str:
-    """Write a p value or a level with two significant digits, however small it is."""
-    return f"{p:.2g}" if p >= 0.0001 or not p else f"{p:.0e}"
+    return Cell(NOTHING if p is None else short_p(p), f"level {short_p(level)}")
 
 
 def _decision(course: Course, look: PlannedLook) -> str:

@@ -34,7 +34,8 @@ def summarise(records: StudyRecords) -> Summary:
     """
     study = records.study
     scores = read_study_scores(records)
-    comparisons = compare_candidates(records, scores)
+    courses = replay(records, scores) if study.sequential else {}
+    comparisons = compare_candidates(records, scores, courses)
     family = len({(one.a, one.b) for one in comparisons})
     alpha = study.statistics.alpha / max(family, 1)
     against_baseline = {test.b: test for test in comparisons if test.a == BASELINE}
@@ -61,7 +62,7 @@ def summarise(records: StudyRecords) -> Summary:
         asked=len(study.runs),
         scores_obstacle=scores.obstacle or None,
         metric_differences=metric_differences(records, scores, comparisons),
-        courses=tuple(replay(records, scores).values()) if study.sequential else (),
+        courses=tuple(courses.values()),
         trajectories=trajectories_of(records),
         guessing=guessing(first.test.per_class) if study.task == CLASSIFICATION else None,
     )

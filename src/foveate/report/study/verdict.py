@@ -10,7 +10,7 @@ from foveate.records.labels import BASELINE, display_name, name_in_sentence
 from foveate.records.metric import Metric
 from foveate.report.core.notation import contrast_name
 from foveate.report.study.choice import choose
-from foveate.report.study.evidence import evidence, largest, limits, price
+from foveate.report.study.evidence import evidence, gain_of, largest, limits, listed, price
 from foveate.report.study.looks import looks_sentences
 from foveate.report.study.margins import (
     chance_sentence,
@@ -104,7 +104,7 @@ def _against_baseline(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     better = [test for test in against if test.outcome is Outcome.BETTER]
     worse = [test for test in against if test.outcome is Outcome.WORSE]
     same = [test for test in against if test.outcome is Outcome.EQUIVALENT]
-    open_tests = [test for test in against if not test.is_significant and test not in same]
+    open_tests = [test for test in against if not test.outcome.is_decided]
     if better:
         headline = choose(metric, better, rows, tests)
     elif same and not worse:
@@ -116,11 +116,11 @@ def _against_baseline(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
     sentences = [
         f"{display_name(test.b)} is better than the baseline by {evidence(metric, test)}; its price: "
         f"{price(rows[test.b].price)}.{small_gain(metric, test)}{chance_sentence(test)}"
-        for test in sorted(better, key=_gain, reverse=True)
+        for test in sorted(better, key=gain_of, reverse=True)
     ]
     sentences += [
         f"{display_name(test.b)} is worse than the baseline by {evidence(metric, test)}."
-        for test in sorted(worse, key=_gain)
+        for test in sorted(worse, key=gain_of)
     ]
     sentences += margin_sentences(metric, against)
     if open_tests and (better or worse):
@@ -144,9 +144,7 @@ def _without_baseline(summary: Summary, tests: Tests) -> list[str]:
     if not significant:
         sentences.append("No mechanism was shown to differ from another.")
     sentences += margin_sentences(summary.metric, tests)
-    open_tests = [
-        test for test in tests if not test.is_significant and test.outcome is not Outcome.EQUIVALENT
-    ]
+    open_tests = [test for test in tests if not test.outcome.is_decided]
     return sentences + limits(summary, open_tests, _which(significant))
 
 
@@ -167,7 +165,7 @@ def _between_networks(summary: Summary, rows: Rows, tests: Tests) -> list[str]:
         )
     else:
         headline = (
-            f"{display_name(best)} has the {metric.superlative} mean; {_listed(tied)} could not be told "
+            f"{display_name(best)} has the {metric.superlative} mean; {listed(tied)} could not be told "
             "apart from it, which does not mean that they are equal."
         )
     decided = [label for label in against if label not in tied]
@@ -194,7 +192,7 @@ def _over_contrasts(summary: Summary, tests: Tests) -> list[str]:
     metric, design = summary.metric, summary.study.design
     significant = [test for test in tests if test.is_significant]
     same = [test for test in tests if test.outcome is Outcome.EQUIVALENT]
-    open_tests = [test for test in tests if not test.is_significant and test not in same]
+    open_tests = [test for test in tests if not test.outcome.is_decided]
     planned = count(len(tests), "planned comparison")
     if not significant and same:
         rest = "; of the others nobody can tell yet" if open_tests else ""
@@ -211,8 +209,8 @@ def _over_contrasts(summary: Summary, tests: Tests) -> list[str]:
     else:
         headline = f"All of the {planned} showed a difference."
     sentences = [
-        f"{contrast_name(test)}: a {'gain' if _gain(test) > 0 else 'loss'} of {evidence(metric, test)}."
-        for test in sorted(significant, key=lambda test: -abs(_gain(test)))
+        f"{contrast_name(test)}: a {'gain' if gain_of(test) > 0 else 'loss'} of {evidence(metric, test)}."
+        for test in sorted(significant, key=lambda test: -abs(gain_of(test)))
     ]
     sentences += margin_sentences(metric, tests)
     return [headline, *sentences, *limits(summary, open_tests, _which(significant))]
@@ -248,14 +246,6 @@ def _control(summary: Summary, control: Control) -> str:
     if gain > 0:
         return f"{of} is better than {name} by {evidence(metric, test)}: its gain is not just size."
     return f"{of} is worse than {name} by {evidence(metric, test)}."
-
-
-def _listed(labels: Sequence[str]) -> str:
-    return listing([*map(display_name, labels)])
-
-
-def _gain(test: Comparison) -> float:
-    return test.gain or 0.0
 
 
 def _which(significant: Sequence[object]) -> str:

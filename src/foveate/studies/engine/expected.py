@@ -57,6 +57,7 @@ def expected_seeds(
     whole: StudySpec,
     there: StudyRecord | None,
     out: Path,
+    measured: MeasuredSpread | None,
     spreads: Sequence[Detectable],
     seconds: Mapping[str, float],
     jobs: int,
@@ -68,6 +69,7 @@ def expected_seeds(
         whole: together with that of the folder.
         there: the record of the study in the folder.
         out: the folder.
+        measured: what its finished runs tell, if they were asked.
         spreads: between seeds.
         seconds: of a run of each candidate, by label.
         jobs: runs at a time.
@@ -83,7 +85,6 @@ def expected_seeds(
         different=tuple(float(level.different) for level in plan.levels),
         equivalent=tuple(float(level.equivalent) for level in plan.levels),
     )
-    measured = measured_spread(out)
     rows = []
     for row in spreads:
         of_images = measured.image_variance if measured and row.measured else 0.0
