@@ -69,7 +69,7 @@ ALLOWED = {
 }
 # The same within a package, folder by folder; what stands in no folder of it is above all of them.
 WITHIN = {
-    "models": ("sites", "backbones", "checkpoint", "export"),
+    "models": ("sites", "backbones", "dense", "checkpoint", "export"),
     "studies": ("spec", "engine"),
     "report": ("core", "study"),
 }

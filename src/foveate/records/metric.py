@@ -8,7 +8,7 @@ from pydantic import Field
 from foveate.notation import NOTHING, decimals, interval
 from foveate.records.base import Number, Text, WholeRecord
 
-__all__ = ["CLASSIFICATION", "Metric", "TaskRecord"]
+__all__ = ["CLASSIFICATION", "DETECTION", "SEGMENTATION", "Metric", "TaskRecord"]
 
 Unit = Literal["percent", "number"]
 
@@ -123,11 +123,21 @@ class Metric(WholeRecord):
         return f"{heading}, %" if self.unit == "percent" else heading
 
 
+ACCURACY = Metric(name="accuracy", title="Accuracy", best="the most accurate")
+
+
 class TaskRecord(WholeRecord):
-    """The task of the networks of a study: its name, and its metrics, the primary one first."""
+    """The task of the networks of a study: its name, and its metrics, the primary one first.
+
+    Attributes:
+        of_class: the metric of a single class by which classes are compared, a field of `ClassScores`.
+        counted: what the support of a class counts: "images", "boxes" or "pixels".
+    """
 
     name: Text
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
+    of_class: Metric = ACCURACY
+    counted: Text = "images"
 
     @property
     def primary(self) -> Metric:
@@ -138,7 +148,7 @@ class TaskRecord(WholeRecord):
 CLASSIFICATION = TaskRecord(
     name="classification",
     metrics=(
-        Metric(name="accuracy", title="Accuracy", best="the most accurate"),
+        ACCURACY,
         Metric(
             name="loss",
             title="Loss",
@@ -168,3 +178,54 @@ CLASSIFICATION = TaskRecord(
     ),
 )
 """The task of a study whose record names none; records of classification do not name it."""
+
+DETECTION = TaskRecord(
+    name="detection",
+    metrics=(
+        Metric(
+            name="map",
+            title="mAP",
+            note="Average precision of COCO: the mean over classes and ten thresholds of IoU, 0.50 to 0.95.",
+        ),
+        Metric(name="map50", title="mAP50", note="Average precision at an IoU of 0.50."),
+        Metric(name="map75", title="mAP75", note="Average precision at an IoU of 0.75."),
+        Metric(name="map_small", title="mAP small", note="mAP of objects under 32×32 pixels."),
+        Metric(name="map_medium", title="mAP medium", note="mAP of objects from 32×32 to 96×96 pixels."),
+        Metric(name="map_large", title="mAP large", note="mAP of objects over 96×96 pixels."),
+        Metric(
+            name="mar100",
+            title="AR",
+            note="Average recall with at most 100 detections of a class in an image, same thresholds.",
+        ),
+    ),
+    of_class=Metric(name="ap", title="AP"),
+    counted="boxes",
+)
+"""Object detection, evaluated as COCO does (Lin et al. 2014). mAP of a size is None without such objects."""
+
+SEGMENTATION = TaskRecord(
+    name="segmentation",
+    metrics=(
+        Metric(
+            name="miou",
+            title="mIoU",
+            note="Intersection over union of a class over all test images together, averaged over classes.",
+        ),
+        Metric(name="dice", title="Dice", note="The same with the Dice coefficient of each class."),
+        Metric(
+            name="pixel_accuracy", title="Pixel accuracy", note="Share of the labelled pixels that are right."
+        ),
+        Metric(
+            name="loss",
+            title="Loss",
+            unit="number",
+            higher_is_better=False,
+            high=None,
+            digits=3,
+            note="The loss of the recipe on the test part; below, ± standard deviation over seeds.",
+        ),
+    ),
+    of_class=Metric(name="iou", title="IoU"),
+    counted="pixels",
+)
+"""Semantic segmentation; all but the loss come from one confusion matrix over the test part."""

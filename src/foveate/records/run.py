@@ -36,16 +36,22 @@ UNHASHED = {
 
 
 class ClassScores(Record):
-    """The scores of one class; they are None if the test part has no image of it.
+    """The scores of one class; they are None if the test part has none of it, or the task has no such score.
 
-    For such a class foveate 0.1.0 recorded 0; `tested_accuracy` is None for it as well.
+    A detection has `ap` and `ap50`, and `support` counts boxes; a segmentation has `iou`, `dice` and
+    `accuracy`, the share of the class's pixels that are found, and `support` counts pixels; the others are a
+    classification's. For such a class foveate 0.1.0 recorded 0; `tested_accuracy` is None for it as well.
     """
 
     name: Text = Field(alias="class")
-    accuracy: Number | None
-    precision: Number | None
-    recall: Number | None
-    f1: Number | None
+    accuracy: Number | None = None
+    precision: Number | None = None
+    recall: Number | None = None
+    f1: Number | None = None
+    ap: Number | None = None
+    ap50: Number | None = None
+    iou: Number | None = None
+    dice: Number | None = None
     support: Count
 
     @property
@@ -58,8 +64,9 @@ class Scores(Record):
     """The scores of a network on the test part: a number for each metric of the task, by its name.
 
     Attributes:
-        per_class: for a classification, a row for each class.
-        confusion: for a classification, images by true class (row) and predicted class (column).
+        per_class: a row for each class.
+        confusion: images (a classification) or pixels (a segmentation) by true class (row) and predicted
+            class (column); empty for a detection.
     """
 
     accuracy: Number | None = None
@@ -68,6 +75,16 @@ class Scores(Record):
     recall: Number | None = None
     f1: Number | None = None
     ece: Number | None = None
+    map: Number | None = None
+    map50: Number | None = None
+    map75: Number | None = None
+    map_small: Number | None = None
+    map_medium: Number | None = None
+    map_large: Number | None = None
+    mar100: Number | None = None
+    miou: Number | None = None
+    dice: Number | None = None
+    pixel_accuracy: Number | None = None
     per_class: tuple[ClassScores, ...] = ()
     confusion: tuple[tuple[Count, ...], ...] = ()
 
@@ -78,19 +95,28 @@ class Scores(Record):
     @model_validator(mode="after")
     def _check_confusion(self) -> "Scores":
         classes = len(self.per_class)
+        if self.map is not None and not self.confusion:
+            return self
         if {len(self.confusion), *map(len, self.confusion)} - {classes}:
             raise ValueError(f"confusion is not {classes} × {classes}, and there are as many classes")
         return self
 
 
 class Epoch(Record):
-    """One epoch of a training: loss and primary metric on both parts, speed, and learned scalars."""
+    """One epoch of a training: loss and primary metric on both parts, speed, and learned scalars.
+
+    A detector gives no loss in evaluation and no detections in training: `validation_loss` and the primary
+    metric of the training part are None.
+    """
 
     epoch: Count
-    validation_loss: Number
+    validation_loss: Number | None = None
     validation_accuracy: Number | None = None
+    validation_map: Number | None = None
+    validation_miou: Number | None = None
     train_loss: Number
     train_accuracy: Number | None = None
+    train_miou: Number | None = None
     learning_rate: Number | None = None
     seconds: Number | None = None
     images_per_second: Number | None = None

@@ -99,7 +99,7 @@ class RunKeeper(Checkpoint):
         """Return the best epoch, from 1, or 0. Ties go to the smaller loss, then to the earlier epoch."""
 
         def merit(row: Epoch) -> tuple[float, ...]:
-            loss = -row.validation_loss
+            loss = -(row.validation_loss or 0.0)  # None for detectors
             primary = self.metric.sign * row.validation(self.metric)
             return (primary, loss) if self.recipe.monitor == "accuracy" else (loss,)
 
