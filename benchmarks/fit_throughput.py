@@ -23,10 +23,11 @@ from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.run import AUTOCAST, Machine
-from foveate.tasks.classification import Classification
+from foveate.tasks.classification import ClassificationSteps
 from foveate.training.fit import fit
 from foveate.training.recipe import Recipe, make_recipe
 from foveate.training.schedule import make_optimizer
+from foveate.training.settings import task_settings
 
 CLASSES = 10
 
@@ -58,9 +59,8 @@ def foveate_fit(network: nn.Module, store: MemoryStore, size: int, recipe: Recip
     with tempfile.TemporaryDirectory() as folder:
         fitted = fit(
             network,
-            Classification(),
+            ClassificationSteps(task_settings(recipe), prepare, [str(label) for label in range(CLASSES)]),
             recipe,
-            prepare,
             training,
             validation,
             folder=Path(folder),

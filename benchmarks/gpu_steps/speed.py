@@ -15,9 +15,10 @@ from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
-from foveate.tasks.classification import Classification
+from foveate.tasks.classification import ClassificationSteps
 from foveate.training.fit import fit
 from foveate.training.recipe import make_recipe, read_recipe
+from foveate.training.settings import task_settings
 from gpu_steps.settings import Settings
 from gpu_steps.units import Unit
 
@@ -62,9 +63,8 @@ def measure_training(settings: Settings, mechanism: str, compiled: bool, *, seco
     with tempfile.TemporaryDirectory() as folder, _waits_counted(device) as waits:
         fitted = fit(
             network.train(),
-            Classification(),
+            ClassificationSteps(task_settings(recipe), prepare, [str(label) for label in range(CLASSES)]),
             recipe,
-            prepare,
             training,
             validation,
             folder=Path(folder),

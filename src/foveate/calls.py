@@ -9,14 +9,20 @@ from foveate.references import is_reference
 
 __all__ = ["read_call", "shown"]
 
+EXAMPLES = {
+    "attention": "dmsca(reduction=8,where=stage)",
+    "detector": "fasterrcnn(representation_size=512)",
+    "segmenter": "unet",
+}
 LONGEST_SHOWN = 200
 """An error quotes at most this many characters of a value."""
 
 
-def read_call(text: str) -> tuple[str, dict[str, Any]]:
+def read_call(text: str, what: str = "attention") -> tuple[str, dict[str, Any]]:
     """Read `name` or `name(option=value,…)`, options in Python's syntax; a bare word is a string.
 
-    The name can be a reference, mine.py:MyAttention. Raises RequestError for any other form.
+    The name can be a reference, mine.py:MyAttention. Raises RequestError for any other form; `what` says what
+    the text was to be.
     """
     name, bracket, options = text.strip().partition("(")
     name = name.strip()
@@ -33,12 +39,12 @@ def read_call(text: str) -> tuple[str, dict[str, Any]]:
             raise ValueError(text)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:  # nested too deeply
         raise RequestError(
-            f"attention {shown(text)}: expected for example dmsca(reduction=8,where=stage)"
+            f"{what} {shown(text)}: expected for example {EXAMPLES.get(what, EXAMPLES['attention'])}"
         ) from error
     names = [str(option) for option, _ in given]
     twice = sorted({option for option in names if names.count(option) > 1})
     if twice:
-        raise RequestError(f"attention {shown(text)} gives {', '.join(twice)} more than once: give it once")
+        raise RequestError(f"{what} {shown(text)} gives {', '.join(twice)} more than once: give it once")
     return name, {str(option): value for option, value in given}
 
 

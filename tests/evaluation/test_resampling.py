@@ -9,7 +9,7 @@ from scipy import stats
 
 from foveate.evaluation.classification import classification_scores
 from foveate.evaluation.resampling import draw_images, drawn_metrics, pigeonhole_interval
-from foveate.tasks.classification import Classification
+from foveate.tasks.classification import image_scores
 
 CLASSES = ("a", "b", "c")
 TORCH = torch.Generator().manual_seed(3)
@@ -18,7 +18,7 @@ RUNS = [torch.randn(60, 3, generator=TORCH) + 2 * torch.eye(3)[LABELS] for _ in 
 
 
 def test_metrics_of_a_draw_are_those_of_the_task_on_the_images_of_the_draw():
-    scored = [Classification().image_scores("r", logits, LABELS) for logits in RUNS]
+    scored = [image_scores("r", logits, LABELS) for logits in RUNS]
     found = drawn_metrics(scored, 3, draws=12)
     counts = np.concatenate(list(draw_images(60, 12)), axis=1)
     assert counts.shape == (60, 12)

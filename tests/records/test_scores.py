@@ -12,14 +12,14 @@ from foveate.errors import RequestError
 from foveate.records.file_names import RUNS
 from foveate.records.scores import SCORES, read_scores, write_scores
 from foveate.studies.engine.folder import find_result
-from foveate.tasks.classification import Classification
+from foveate.tasks.classification import image_scores
 
 LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 1.0], [1e5, 0.0, 0.0]])
 LABELS = torch.tensor([0, 1, 1])
 
 
 def test_they_come_back_as_they_were(tmp_path: Path) -> None:
-    write_scores(tmp_path, Classification().image_scores("abc", LOGITS, LABELS))
+    write_scores(tmp_path, image_scores("abc", LOGITS, LABELS))
     found = read_scores(tmp_path)
     assert found is not None
     assert found.run == "abc"
@@ -38,14 +38,12 @@ def test_they_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_images_take_ninety_kilobytes(tmp_path: Path) -> None:
-    write_scores(
-        tmp_path, Classification().image_scores("abc", torch.randn(10_000, 10), torch.zeros(10_000).long())
-    )
+    write_scores(tmp_path, image_scores("abc", torch.randn(10_000, 10), torch.zeros(10_000).long()))
     assert (tmp_path / SCORES).stat().st_size < 91_000
 
 
 def test_a_file_without_classes_is_read(tmp_path: Path) -> None:
-    scores = Classification().image_scores("abc", LOGITS, LABELS)
+    scores = image_scores("abc", LOGITS, LABELS)
     write_scores(tmp_path, replace(scores, label=None))
     found = read_scores(tmp_path)
     assert found is not None
@@ -77,7 +75,7 @@ def test_a_run_has_the_scores_of_its_result(trained_bands: Path) -> None:
     ids=str,
 )
 def test_impossible_scores_are_refused(tmp_path: Path, changed: dict[str, np.ndarray]) -> None:
-    scores = replace(Classification().image_scores("abc", LOGITS, LABELS), **changed)
+    scores = replace(image_scores("abc", LOGITS, LABELS), **changed)
     write_scores(tmp_path, scores)
     with pytest.raises(RequestError, match="has impossible scores"):
         read_scores(tmp_path)
@@ -85,7 +83,7 @@ def test_impossible_scores_are_refused(tmp_path: Path, changed: dict[str, np.nda
 
 @pytest.mark.parametrize("shape", [(), (3, 1)])
 def test_scores_of_another_shape_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    scores = Classification().image_scores("abc", LOGITS, LABELS)
+    scores = image_scores("abc", LOGITS, LABELS)
     columns = ("predicted", "correct", "confidence", "loss", "label")
     reshaped = {name: np.resize(getattr(scores, name), shape) for name in columns}
     write_scores(tmp_path, replace(scores, **reshaped))

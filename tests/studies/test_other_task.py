@@ -1,18 +1,19 @@
 """A study of a made-up task whose primary metric is an error: lower is better in every sign and word."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import nn
 
+from foveate.data import Data
 from foveate.evaluation.comparisons import compare_candidates
 from foveate.evaluation.significance import Outcome
 from foveate.records.metric import Metric, TaskRecord
 from foveate.records.run import Scores
-from foveate.records.scores import ImageScores
 from foveate.records.study import StudyRecords, read_study
 from foveate.report.study.build import build_report
 from foveate.report.study.summary import Summary
@@ -20,8 +21,9 @@ from foveate.studies.compare import compare
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import RunSpec
-from foveate.tasks import TASKS, Task
-from foveate.tasks.classification import Classification
+from foveate.tasks import TASKS, Task, TaskSettings
+from foveate.tasks.classification import Classification, ClassificationSteps, CorrectTally
+from foveate.tasks.task import Batch, Reduce, Tested
 
 RECORD = TaskRecord(
     name="made-up",
@@ -32,23 +34,33 @@ RECORD = TaskRecord(
 )
 
 
-class MadeUp:
+class MadeUpSteps(ClassificationSteps):
     """Classification told by its share of wrong answers, and by no score for each class."""
 
+    task = RECORD
+
+    def tally(self) -> "ErrorTally":
+        return ErrorTally()
+
+    def test(self, network: nn.Module, batches: Iterable[Batch], **options: Any) -> Tested:
+        tested = super().test(network, batches, **options)
+        assert tested.scores.accuracy is not None
+        scores = {"error": 1 - tested.scores.accuracy, "loss": tested.scores.loss}
+        return replace(tested, scores=Scores.model_validate(scores))
+
+
+class ErrorTally(CorrectTally):
+    def value(self, reduce: Reduce) -> float | None:
+        accuracy = super().value(reduce)
+        return None if accuracy is None else 1 - accuracy
+
+
+class MadeUp:
     record = RECORD
 
-    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
-
-    def sum_of_primary(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return (outputs.argmax(1) != targets).sum()
-
-    def scores(self, outputs: Tensor, targets: Tensor, classes: Sequence[str]) -> Scores:
-        error = (outputs.argmax(1) != targets).double().mean().item()
-        return Scores.model_validate({"error": error, "loss": self.loss(outputs, targets).item()})
-
-    def image_scores(self, run: str, outputs: Tensor, targets: Tensor) -> ImageScores:
-        return Classification().image_scores(run, outputs, targets)
+    def steps(self, settings: TaskSettings, data: Data) -> MadeUpSteps:
+        made = Classification().steps(settings, data)
+        return MadeUpSteps(settings, made.prepare, made.classes)
 
 
 @pytest.fixture(scope="module")
@@ -137,5 +149,7 @@ def test_a_page_is_built_and_speaks_of_the_error(study: StudyRecords) -> None:
 
 def test_the_task_is_one() -> None:
     made: Task = MadeUp()
-    outputs, targets = torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0])
-    assert made.sum_of_primary(outputs, targets) == 1
+    tally = ErrorTally()
+    tally.add(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
+    assert made.record.primary.name == "error"
+    assert tally.value(lambda sums: sums) == 0.5

@@ -9,9 +9,10 @@ from torch import nn
 
 from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
-from foveate.tasks.classification import Classification
+from foveate.tasks.classification import ClassificationSteps
 from foveate.training.fit import Fitted, fit
 from foveate.training.recipe import Recipe, make_recipe
+from foveate.training.settings import task_settings
 
 CLASSES = 3
 
@@ -53,9 +54,8 @@ def fit_stripes(folder: Path, net: nn.Module, recipe: Recipe, **options: Any) ->
         make_loader(validation, np.arange(30), recipe.batch_size, shuffle_seed=None),
     )
     prepare = Augmentation(recipe.augmentation, image_size=8, padding=1, mean=[0.4], std=[0.2])
-    return fit(
-        net, Classification(), recipe, prepare, *loaders, folder=folder, seed=3, device="cpu", **options
-    )
+    steps = ClassificationSteps(task_settings(recipe), prepare, [str(label) for label in range(CLASSES)])
+    return fit(net, steps, recipe, *loaders, folder=folder, seed=3, device="cpu", **options)
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:

@@ -17,10 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from foveate.data import Augmentation
 from foveate.data.loading import ResidentLoader, make_loader
 from foveate.records.metric import CLASSIFICATION
-from foveate.tasks.classification import Classification
+from foveate.tasks.classification import ClassificationSteps
 from foveate.training import keeping
 from foveate.training.fit import fit
 from foveate.training.recipe import make_recipe
+from foveate.training.settings import task_settings
 
 # Operators whose result, or its shape, must be known on the CPU: on a GPU each of them waits.
 WAITING = {"_local_scalar_dense", "equal", "is_nonzero", "masked_select", "nonzero", "unique_consecutive"}
@@ -118,9 +119,8 @@ def test_ten_steps_wait_for_nothing(
     with reading_counted(watcher, monkeypatch):
         fit(
             network(),
-            Classification(),
+            ClassificationSteps(task_settings(recipe), prepare, ["0", "1", "2"]),
             recipe,
-            prepare,
             training,
             validation,
             folder=tmp_path,

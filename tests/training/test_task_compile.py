@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from foveate.tasks.classification import Classification
+from foveate.tasks import TaskSettings
+from foveate.tasks.classification import ClassificationSteps
 from foveate.training.module import TrainingModule
 from foveate.training.recipe import Recipe
 
@@ -12,8 +13,12 @@ class Untouched(nn.Module):
     def forward(self, images, generator):
         return images
 
-    def plain(self, images):
+    def unaugmented(self, images):
         return images
+
+
+def steps():
+    return ClassificationSteps(TaskSettings(), Untouched(), ["a", "b"])
 
 
 def test_graphs_of_earlier_runs_do_not_count_for_the_limit_of_recompilations():
@@ -28,9 +33,9 @@ def test_graphs_of_earlier_runs_do_not_count_for_the_limit_of_recompilations():
     earlier(x)
     earlier(x)
     assert len(graphs) == 1
-    TrainingModule(nn.Linear(2, 2), Classification(), Recipe(compile=False), Untouched(), 1, 0)
+    TrainingModule(nn.Linear(2, 2), steps(), Recipe(compile=False), 1, 0)
     earlier(x)
     assert len(graphs) == 1
-    TrainingModule(nn.Linear(2, 2), Classification(), Recipe(compile=True), Untouched(), 1, 0)
+    TrainingModule(nn.Linear(2, 2), steps(), Recipe(compile=True), 1, 0)
     earlier(x)
     assert len(graphs) == 2

@@ -79,6 +79,11 @@ class Data:
     greys: GreyRange | None = None
 
     @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image as a network sees it."""
+        return self.channels, self.image_size, self.image_size
+
+    @property
     def validation_store(self) -> ImageStore:
         """The store that the validation indices of `split` refer to."""
         return self.train if self.validation is None else self.validation

@@ -130,12 +130,15 @@ def probe(encoded: Encoded) -> Header:
         return _header(image)
 
 
-def decode(encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own") -> tuple[np.ndarray, Header]:
+def decode(
+    encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own", *, upright: bool = True
+) -> tuple[np.ndarray, Header]:
     """Decode an image to uint8, (H, W) if it is grey and (H, W, 3) RGB if not, and return its header too.
 
-    EXIF orientation is applied, alpha is composited over white, and palettes, CMYK and others become RGB.
-    Integer greys of more than 8 bits are scaled from `greys`, the range of the set that the image belongs to;
-    "own" takes the range of this image, None refuses such an image. Floats are scaled from 0..1.
+    EXIF orientation is applied, unless `upright` is False: boxes and masks are of the pixels as stored. Alpha
+    is composited over white, and palettes, CMYK and others become RGB. Integer greys of more than 8 bits are
+    scaled from `greys`, the range of the set that the image belongs to; "own" takes the range of this image,
+    None refuses such an image. Floats are scaled from 0..1.
 
     Raises:
         UnreadableImageError: the file is missing, empty, truncated, corrupt, no image or too large, or has
@@ -143,7 +146,8 @@ def decode(encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own") -
     """
     with _opened(encoded) as image:
         header = _header(image)
-        ImageOps.exif_transpose(image, in_place=True)
+        if upright:
+            ImageOps.exif_transpose(image, in_place=True)
         if header.mode == "F":
             return _scale_floats(np.asarray(image)), header
         if header.wide:

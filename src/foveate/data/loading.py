@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from foveate.data.store import ImageStore, MemoryStore
@@ -13,8 +12,8 @@ from foveate.errors import RequestError
 
 __all__ = ["Loader", "ResidentLoader", "Selection", "make_loader"]
 
-Batch = tuple[Tensor, Tensor]
-"""Images, uint8 (B, C, S, S), and labels, int64 (B,)."""
+Batch = tuple[Any, Any]
+"""Images, uint8 (B, C, S, S), and labels, int64 (B,); with boxes or masks both are lists."""
 
 
 class Selection(Dataset[Batch]):
@@ -31,7 +30,7 @@ class Selection(Dataset[Batch]):
         return len(self.indices)
 
     def __getitems__(self, positions: Sequence[int]) -> Batch | RequestError:
-        """Return images, uint8 (B, C, S, S), and labels, int64 (B,)."""
+        """Return the batch that the store gives, or the error of an image."""
         try:
             return self.store.__getitems__(self.indices[positions])
         except RequestError as error:
@@ -136,9 +135,9 @@ def make_loader(
         # The sampler adds the epoch to its seed, so consecutive seeds would share orders.
         far = int(np.random.SeedSequence([shuffle_seed]).generate_state(1)[0])
         sampler = DistributedSampler(selection, world_size, rank, shuffle=True, seed=far)
-    if isinstance(store, MemoryStore):
-        if device is not None and on_gpu and store.fits(device):
-            return ResidentLoader(store, selection.indices, batch_size, sampler, drop_last, device)
+    if isinstance(store, MemoryStore) and device is not None and on_gpu and store.fits(device):
+        return ResidentLoader(store, selection.indices, batch_size, sampler, drop_last, device)
+    if store.in_memory:
         workers = 0
     return _BatchLoader(
         selection,

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,20 +16,24 @@ __all__ = ["ImageStore", "MemoryStore", "StreamedStore"]
 
 
 class ImageStore(ABC):
-    """Images of one shape with labels, int64 (N,), fetched by lists of indices as a DataLoader does."""
+    """Images with labels, int64 (N,), fetched by lists of indices as a DataLoader does."""
 
     labels: np.ndarray
+    in_memory = False
+    """Whether the images are decoded already."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @abstractmethod
-    def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, indices: Sequence[int] | np.ndarray) -> tuple[Any, Any]:
         """Return the images, uint8 (B, C, S, S), and labels, int64 (B,), of these indices."""
 
 
 class MemoryStore(ImageStore):
     """Images decoded once and kept, uint8 (N, C, S, S)."""
+
+    in_memory = True
 
     def __init__(self, images: Tensor, labels: np.ndarray) -> None:
         self.images, self.labels = images, labels

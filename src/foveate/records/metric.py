@@ -124,6 +124,9 @@ class Metric(WholeRecord):
 
 
 ACCURACY = Metric(name="accuracy", title="Accuracy", best="the most accurate")
+ACCURACY_OF_CLASS = Metric(
+    name="accuracy", title="Accuracy", note="Share of the class's test images that it gets right."
+)
 
 
 class TaskRecord(WholeRecord):
@@ -136,7 +139,7 @@ class TaskRecord(WholeRecord):
 
     name: Text
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
-    of_class: Metric = ACCURACY
+    of_class: Metric = ACCURACY_OF_CLASS
     counted: Text = "images"
 
     @property
@@ -198,7 +201,9 @@ DETECTION = TaskRecord(
             note="Average recall with at most 100 detections of a class in an image, same thresholds.",
         ),
     ),
-    of_class=Metric(name="ap", title="AP"),
+    of_class=Metric(
+        name="ap", title="AP", note="Average precision of the class, over ten thresholds of IoU."
+    ),
     counted="boxes",
 )
 """Object detection, evaluated as COCO does (Lin et al. 2014). mAP of a size is None without such objects."""
@@ -225,7 +230,7 @@ SEGMENTATION = TaskRecord(
             note="The loss of the recipe on the test part; below, ± standard deviation over seeds.",
         ),
     ),
-    of_class=Metric(name="iou", title="IoU"),
+    of_class=Metric(name="iou", title="IoU", note="Intersection over union of the class's pixels."),
     counted="pixels",
 )
 """Semantic segmentation; all but the loss come from one confusion matrix over the test part."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -40,7 +40,7 @@ class ClassScores(Record):
 
     A detection has `ap` and `ap50`, and `support` counts boxes; a segmentation has `iou`, `dice` and
     `accuracy`, the share of the class's pixels that are found, and `support` counts pixels; the others are a
-    classification's. For such a class foveate 0.1.0 recorded 0; `tested_accuracy` is None for it as well.
+    classification's. For such a class foveate 0.1.0 recorded 0; `score` is None for it as well.
     """
 
     name: Text = Field(alias="class")
@@ -54,10 +54,10 @@ class ClassScores(Record):
     dice: Number | None = None
     support: Count
 
-    @property
-    def tested_accuracy(self) -> float | None:
-        """The accuracy, or None without test images."""
-        return self.accuracy if self.support else None
+    def score(self, metric: Metric) -> float | None:
+        """Return the value of `metric`, or None if the test part has none of the class."""
+        value = getattr(self, metric.name)
+        return float(value) if self.support and value is not None else None
 
 
 class Scores(Record):
@@ -123,9 +123,10 @@ class Epoch(Record):
     input_share: Number | None = None
     learned: dict[Text, dict[Text, Number]] = Field(default_factory=dict)
 
-    def training(self, metric: Metric) -> float:
-        """Return the value of `metric` on the training part."""
-        return float(getattr(self, f"train_{metric.name}"))
+    def value(self, part: Literal["train", "validation"], metric: Metric) -> float | None:
+        """Return the value of `metric` on a part; None if it was not measured there."""
+        value = getattr(self, f"{part}_{metric.name}", None)
+        return None if value is None else float(value)
 
     def validation(self, metric: Metric) -> float:
         """Return the value of `metric` on the validation part."""

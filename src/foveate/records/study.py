@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from foveate.errors import RequestError, WorkError
 from foveate.records.base import Count, FolderName, Json, Number, Record, Share, Switch, Text, refusal
 from foveate.records.cost import CostRecord
+from foveate.records.dense import DenseRecord
 from foveate.records.design import Design
 from foveate.records.environment import Environment
 from foveate.records.file_names import COST, RESULT, RUNS, STUDY
@@ -128,10 +129,10 @@ class CustomSource(Record):
 class StudyDescription(Record):
     """What a study compares, on which images, with which recipe, and where.
 
-    `task` is absent if it is classification, `start` without pretrained weights, `own_attention` if the
-    backbones have none, `sources` without mechanisms of a person's own, `tuning` without --tune, and
-    `sequential` unless it was planned look by look; `looks` are absent in records of versions that did not
-    count them. The earliest records lack `pretrained` and `design`.
+    `task` is absent if it is classification, `dense` without a detector or segmenter, `start` without
+    pretrained weights, `own_attention` if the backbones have none, `sources` without mechanisms of a person's
+    own, `tuning` without --tune, and `sequential` unless it was planned look by look; `looks` are absent in
+    records of versions that did not count them. The earliest records lack `pretrained` and `design`.
     """
 
     format: Count
@@ -148,12 +149,18 @@ class StudyDescription(Record):
     command: Text
     environment: Environment
     task: TaskRecord = CLASSIFICATION
+    dense: DenseRecord | None = None
     start: Start | None = None
     own_attention: tuple[OwnAttentionRecord, ...] = ()
     sources: tuple[CustomSource, ...] = ()
     sequential: SequentialPlan | None = None
     looks: LooksByHand | None = None
     tuning: Tuning | None = None
+
+    @property
+    def network(self) -> str:
+        """The network that candidates are variants of, in words: its backbone, and what stands over it."""
+        return self.backbone if self.dense is None else f"{self.dense.title} over {self.backbone}"
 
     def source_of(self, label: str) -> CustomSource | None:
         """Return the source code of a candidate's mechanism, if it is a person's own."""

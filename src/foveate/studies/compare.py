@@ -22,9 +22,15 @@ from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.custom_sources import custom_sources
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.family import statistics_of, with_family
-from foveate.studies.engine.folder import find_result, has_report_of, refuse_unusable_folder, sole_user
+from foveate.studies.engine.folder import (
+    find_result,
+    has_report_of,
+    keep_report,
+    refuse_unusable_folder,
+    sole_user,
+)
 from foveate.studies.engine.images import describe_data, open_study
-from foveate.studies.engine.joining import Joined, join, keep_report, refuse_other_study
+from foveate.studies.engine.joining import Joined, join, refuse_other_study
 from foveate.studies.engine.looks import looks_by_hand, plan_looks
 from foveate.studies.engine.network import find_own_attention
 from foveate.studies.engine.run import Machine, execute
@@ -252,6 +258,8 @@ def _describe(
         record = record.model_copy(update={"sources": sources})
     if own := find_own_attention(study):
         record = record.model_copy(update={"own_attention": own})
+    if study.dense is not None:
+        record = record.model_copy(update={"dense": study.dense.to_record()})
     task = find_task(study.task).record
     return record if task == CLASSIFICATION else record.model_copy(update={"task": task})
 

@@ -66,7 +66,8 @@ def make_searcher_again(
 ) -> Searcher:
     """Open the images once in a worker process, and return what `make_searcher` returns."""
     backbone = study.backbone_of(study.attention[0])
-    data = open_again(study.data, usual_image_size(backbone, study.starts.get(backbone)), *seen)
+    size = usual_image_size(backbone, study.starts.get(backbone))
+    data = open_again(study.task, study.data, size, *seen)
     return make_searcher(worker, study, url, out, machine, first, data)
 
 

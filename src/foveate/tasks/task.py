@@ -1,35 +1,101 @@
-"""The interface of a task: a loss, the metrics that compare networks, and scores of each image."""
+"""The interface of a task: what a training and a test do with a batch, and its metrics."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
-from torch import Tensor
+import torch
+from torch import Generator, Tensor, nn
 
+from foveate.data import Data
 from foveate.records.metric import TaskRecord
 from foveate.records.run import Scores
-from foveate.records.scores import ImageScores
+from foveate.tasks.settings import TaskSettings
 
-__all__ = ["Task"]
+__all__ = ["Batch", "Step", "Tally", "Task", "TaskSteps", "Tested"]
+
+Batch = tuple[Any, Any]
+"""Images and targets as a store gives them: what they are depends on the task."""
+Reduce = Callable[[Tensor], Tensor]
+"""Sums a tensor over the processes of a training."""
+
+
+class Step(NamedTuple):
+    """What a network made of a batch.
+
+    Attributes:
+        loss: the mean loss over the batch, a scalar; None where the network gives none.
+        outputs: what `Tally.add` takes; None where the network gives none, as detectors in training.
+        targets: the targets of the outputs.
+        images: the number of images.
+    """
+
+    loss: Tensor | None
+    outputs: Any
+    targets: Any
+    images: int
+
+
+class Tally(Protocol):
+    """The primary metric over the images of an epoch, added up batch by batch."""
+
+    def add(self, outputs: Any, targets: Any) -> None:
+        """Add the outputs for a batch."""
+
+    def value(self, reduce: Reduce) -> float | None:
+        """Return the metric over all images of all processes; None if nothing was added."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The result of a test.
+
+    Attributes:
+        scores: every metric of the part.
+        images: the number of images.
+        keep: writes the scores of each image into the folder of the run with this id.
+    """
+
+    scores: Scores
+    images: int
+    keep: Callable[[Path, str], None]
+
+
+class TaskSteps(Protocol):
+    """The steps of a task for one set of images: augmentation, loss and metrics; an nn.Module."""
+
+    task: TaskRecord
+
+    def to(self, device: torch.device) -> "TaskSteps":
+        """Move what the steps hold to `device`, and return them."""
+
+    def training_step(self, network: nn.Module, batch: Batch, generator: Generator) -> Step:
+        """Augment a batch with the generator's random numbers, and return the loss of `network` on it."""
+
+    def evaluation_step(self, network: nn.Module, batch: Batch) -> Step:
+        """Return loss and outputs of a network in evaluation mode, without augmentation."""
+
+    def tally(self) -> Tally:
+        """Return a new, empty tally of the primary metric."""
+
+    def test(
+        self,
+        network: nn.Module,
+        batches: Iterable[Batch],
+        *,
+        device: torch.device,
+        autocast: torch.dtype | None = None,
+    ) -> Tested:
+        """Evaluate `network`, which is put into evaluation mode, on all batches, in their order."""
 
 
 class Task(Protocol):
-    """A task that networks are trained for.
-
-    `outputs` are a network's outputs for B images, and `targets` their true values.
-    """
+    """A task that networks are trained for."""
 
     @property
     def record(self) -> TaskRecord:
         """The name of the task and its metrics, the primary one first."""
 
-    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean loss over the images, a scalar."""
-
-    def sum_of_primary(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the sum of the primary metric over the images, a scalar."""
-
-    def scores(self, outputs: Tensor, targets: Tensor, classes: Sequence[str]) -> Scores:
-        """Return every metric of a part from all its outputs and targets."""
-
-    def image_scores(self, run: str, outputs: Tensor, targets: Tensor) -> ImageScores:
-        """Return the scores of each test image, which are kept for the run with this id."""
+    def steps(self, settings: TaskSettings, data: Data) -> TaskSteps:
+        """Return the steps for these images, or raise RequestError where the settings do not fit them."""

@@ -19,10 +19,10 @@ from foveate.data import Loader
 from foveate.errors import RequestError, WorkError
 from foveate.records.metric import Metric
 from foveate.records.run import Epoch
-from foveate.tasks import Task
+from foveate.tasks import TaskSteps
 from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
 from foveate.training.machine import Logs, lightning_device
-from foveate.training.module import Prepare, TrainingModule
+from foveate.training.module import TrainingModule
 from foveate.training.recipe import Recipe
 
 __all__ = ["Fitted", "OnEpoch", "OnStep", "fit"]
@@ -46,9 +46,8 @@ class Fitted:
 
 def fit(
     network: nn.Module,
-    task: Task,
+    steps: TaskSteps,
     recipe: Recipe,
-    prepare: Prepare,
     training: Loader,
     validation: Loader,
     *,
@@ -59,11 +58,11 @@ def fit(
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Fitted:
-    """Train `network` for `task` by `recipe`, and load the weights that the recipe chooses into it.
+    """Train `network` by the steps of a task, and load the weights that the recipe chooses into it.
 
     Args:
-        prepare: turns uint8 batches into normalised ones, augmented for training.
-        training: batches of (uint8 images (B, C, S, S), labels (B,)); its sampler has `set_epoch`.
+        steps: what a task does with a batch: augmentation, loss, metrics.
+        training: batches of images and targets; its sampler has `set_epoch`.
         validation: the only part that early stopping and the choice of weights use.
         folder: holds the checkpoint. A training resumes from an existing one with the same result: on a CPU
             bit for bit, with the same number of threads.
@@ -73,13 +72,13 @@ def fit(
         WorkError: a loss that is not finite, a checkpoint that cannot be read, a file that cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    metric = task.record.primary
+    metric = steps.task.primary
     keeper = RunKeeper(folder, recipe, metric)
     checkpoint = folder / CHECKPOINT
     is_resumed = checkpoint.exists()
     if is_resumed:
         _read_checkpoint(checkpoint, keeper)
-    module = TrainingModule(network, task, recipe, prepare, len(training), seed)
+    module = TrainingModule(network, steps, recipe, len(training), seed)
     if not keeper.finished:
         callbacks: list[lightning.Callback] = [keeper]
         if on_step is not None:

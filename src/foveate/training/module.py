@@ -1,7 +1,7 @@
-"""A LightningModule that trains a network for a task and averages its metrics over each epoch."""
+"""A LightningModule that trains a network by the steps of a task and averages its metrics over each epoch."""
 
 import math
-from typing import Any, Protocol
+from typing import Any
 
 import lightning.pytorch as lightning
 import numpy as np
@@ -11,53 +11,35 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from foveate.errors import NotFiniteError
-from foveate.tasks import Task
+from foveate.tasks import TaskSteps
+from foveate.tasks.task import Batch, Step
 from foveate.training.recipe import Recipe
 from foveate.training.schedule import learning_rate_factor, make_optimizer
 
-__all__ = ["Prepare", "TrainingModule"]
+__all__ = ["TrainingModule"]
 
 STEPS_BETWEEN_CHECKS = 50
 CURE = "lower learning_rate, raise warmup_ratio, or set clip_grad_norm"
 
 
-class Prepare(Protocol):
-    """A module that converts uint8 images (B, C, S, S) to normalised ones (B, C, s, s)."""
-
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Prepare images for training: augment them with the generator's random numbers."""
-
-    def unaugmented(self, images: Tensor) -> Tensor:
-        """Prepare images for evaluation, without any randomness."""
-
-
 class TrainingModule(lightning.LightningModule):
-    """Trains `network` for `task` on batches of uint8 images (B, C, S, S) and targets, (B,) labels.
+    """Trains `network` by the steps of a task on batches of images and targets.
 
-    Images are augmented and normalised here, whole batches at a time and on the training device, with random
-    numbers that depend only on seed, epoch and rank, so an interrupted training resumes to the same result.
-    The sums of an epoch stay on the device until its end, so a step never waits for the device. A loss that
-    is not finite is found within 2 × STEPS_BETWEEN_CHECKS steps: its flag is copied to the CPU without a
-    wait. On a CPU it is found at once.
+    Images are augmented and normalised by the steps, on the training device, with random numbers that depend
+    only on seed, epoch and rank, so an interrupted training resumes to the same result. The sums of an epoch
+    stay on the device until its end, so a step never waits for the device. A loss that is not finite is found
+    within 2 × STEPS_BETWEEN_CHECKS steps: its flag is copied to the CPU without a wait. On a CPU it is found
+    at once.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        task: Task,
-        recipe: Recipe,
-        prepare: Prepare,
-        steps_per_epoch: int,
-        seed: int,
-    ):
+    def __init__(self, network: nn.Module, steps: TaskSteps, recipe: Recipe, steps_per_epoch: int, seed: int):
         super().__init__()
-        self.task = task
+        self.steps = steps
         self.network = network.to(memory_format=torch.channels_last) if recipe.channels_last else network
         self.average = (
             ModelEmaV3(self.network, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
         )
         self.recipe = recipe
-        self.prepare = prepare
         self.steps_per_epoch = steps_per_epoch
         self.seed = seed
         self.random = torch.Generator()
@@ -85,8 +67,8 @@ class TrainingModule(lightning.LightningModule):
         entropy = np.random.SeedSequence([self.seed, self.current_epoch, self.global_rank])
         state = int(entropy.generate_state(1)[0])
         self.random = torch.Generator(self.device).manual_seed(state)
-        torch.manual_seed(state)  # for dropout and stochastic depth
-        self._sums = self._zeros()
+        torch.manual_seed(state)  # for dropout, stochastic depth and the boxes that a detector samples
+        self._losses, self._tally = self._zeros(), self.steps.tally()
         self._broken = torch.full((), -1, dtype=torch.long, device=self.device)
         self._broken_on_cpu = (
             torch.full((), -1, dtype=torch.long, pin_memory=True)
@@ -95,13 +77,13 @@ class TrainingModule(lightning.LightningModule):
         )
         self._broken_seen = self._broken_on_cpu.numpy()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of the augmented batch."""
-        images, targets = batch
-        outputs = self.network(self._arrange(self.prepare(images, self.random)))
-        loss = self.task.loss(outputs, targets, self.recipe.label_smoothing)
+        step = self.steps.training_step(self.network, batch, self.random)
+        loss = step.loss
+        assert loss is not None
         with torch.no_grad():
-            self._count(loss, outputs, targets)
+            self._count(step)
             first = (self._broken < 0) & ~torch.isfinite(loss)
             self._broken.copy_(torch.where(first, index, self._broken))
         if (index + 1) % STEPS_BETWEEN_CHECKS == 0 and self.device.type != "cpu":
@@ -109,18 +91,16 @@ class TrainingModule(lightning.LightningModule):
         self._refuse_broken_loss(int(self._broken_seen))
         return loss
 
-    def _arrange(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=torch.channels_last) if self.recipe.channels_last else images
-
     def _zeros(self) -> Tensor:
-        """Return zero sums of loss, primary metric and images, in double precision if the device has it."""
-        return torch.zeros(3, dtype=None if self.device.type == "mps" else torch.float64, device=self.device)
+        """Return zero sums of loss and images, in double precision if the device has it."""
+        return torch.zeros(2, dtype=None if self.device.type == "mps" else torch.float64, device=self.device)
 
-    def _count(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        images = len(targets)
-        primary = self.task.sum_of_primary(outputs, targets)
-        sums = torch.stack([loss.detach() * images, primary, torch.full_like(loss, images)])
-        self._sums += sums.to(self._sums)
+    def _count(self, step: Step) -> None:
+        if step.loss is not None:
+            sums = torch.stack([step.loss.detach() * step.images, torch.full_like(step.loss, step.images)])
+            self._losses += sums.to(self._losses)
+        if step.outputs is not None:
+            self._tally.add(step.outputs, step.targets)
 
     def _refuse_broken_loss(self, step: int) -> None:
         if step >= 0:
@@ -143,27 +123,31 @@ class TrainingModule(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Set the sums of the training aside."""
-        self._training_sums, self._sums = self._sums, self._zeros()
+        self._of_training = self._losses, self._tally
+        self._losses, self._tally = self._zeros(), self.steps.tally()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
         """Add the loss, without smoothing, and the primary metric of the evaluated network."""
-        images, targets = batch
-        outputs = self.evaluated(self._arrange(self.prepare.unaugmented(images)))
-        self._count(self.task.loss(outputs, targets), outputs, targets)
+        self._count(self.steps.evaluation_step(self.evaluated, batch))
 
     def on_validation_epoch_end(self) -> None:
         """Log mean loss and primary metric over the validation part."""
         self._log_means("validation")
-        self._sums = self._training_sums
+        self._losses, self._tally = self._of_training
 
     def _log_means(self, part: str) -> None:
-        sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
-        loss, primary, images = sums.tolist()
+        def reduce(sums: Tensor) -> Tensor:
+            reduced: Tensor = self.trainer.strategy.reduce(sums, reduce_op="sum")
+            return reduced
+
+        loss, images = reduce(self._losses).tolist()
         if not math.isfinite(loss):
             raise NotFiniteError(
                 f"the {part} loss is not a finite number after epoch {self.current_epoch + 1}: {CURE}"
             )
-        name = self.task.record.primary.name
-        means = {f"{part}_loss": loss / images, f"{part}_{name}": primary / images}
+        primary = self._tally.value(reduce)
+        means = {f"{part}_loss": loss / images} if images else {}
+        if primary is not None:
+            means[f"{part}_{self.steps.task.primary.name}"] = primary
         self.means |= means
         self.log_dict(means)

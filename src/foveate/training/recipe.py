@@ -59,13 +59,15 @@ Part = Literal["backbone", "attention", "head"]
 """The parts of a network that can learn at different rates."""
 RATES: dict[Part, str] = {"backbone": "backbone_rate", "attention": "attention_rate", "head": "head_rate"}
 """The recipe keys of the rates of the parts."""
+LATER: dict[str, Any] = dict.fromkeys(RATES.values(), 1) | {"loss": "cross_entropy", "class_weights": "none"}
+"""The keys that earlier recipes did not have, with their defaults."""
 
 
 class Recipe(BaseModel):
     """How a network is trained; the same for every mechanism of a study (recipe_keys.py explains the keys).
 
-    `backbone_rate`, `attention_rate` and `head_rate` are written only where they are not 1, because earlier
-    recipes did not have them.
+    The keys in `LATER` are written only where they have not their defaults, because earlier recipes did not
+    have them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -80,10 +82,12 @@ class Recipe(BaseModel):
     momentum: Number = Field(0.9, ge=0, lt=1)
     weight_decay: Number = Field(5e-4, ge=0)
     decay_norm_and_bias: bool = False
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "poly", "step", "constant"] = "cosine"
     warmup_ratio: Number = Field(0.1, ge=0, lt=1)
     final_learning_rate: Number = Field(0.0, ge=0)
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
+    loss: Literal["cross_entropy", "dice", "both"] = "cross_entropy"
+    class_weights: Literal["none", "balanced"] = "none"
     clip_grad_norm: Number | None = Field(None, gt=0)
     ema_decay: Number | None = Field(None, gt=0, lt=1)
     augmentation: tuple[str, ...] = ("crop", "flip")
@@ -105,9 +109,9 @@ class Recipe(BaseModel):
         return any(self.rate(part) != 1 for part in RATES)
 
     @model_serializer(mode="wrap")
-    def _without_usual_rates(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialise(self)
-        return {key: value for key, value in content.items() if key not in RATES.values() or value != 1}
+        return {key: value for key, value in content.items() if key not in LATER or value != LATER[key]}
 
     @field_validator("augmentation", mode="before")
     @classmethod

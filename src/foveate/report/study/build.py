@@ -75,7 +75,7 @@ def _tables(summary: Summary) -> list[Table]:
         values_table(summary),
         search_table(summary),
         tuning_table(summary),
-        class_changes_table(summary.class_changes),
+        class_changes_table(summary.class_changes, summary.study.task.of_class),
         paying_table(summary),
     )
     return [table for table in tables if table is not None]

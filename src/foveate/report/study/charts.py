@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from foveate.records.labels import display_name
 from foveate.records.metric import Metric
-from foveate.records.run import Epoch
 from foveate.records.study import StudyRecords
 from foveate.report.core.charts.axes import Axis, Caption, metric_axis
 from foveate.report.core.charts.band import EPOCHS, BandLine, BandPoint, band_figure
@@ -73,8 +73,8 @@ def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     elif any(test.test.n for test in summary.against_baseline.values()):
         made.append(differences_figure(summary, records))
     for metric in (LOSS, summary.metric)[summary.metric.name == LOSS.name :]:
-        made.append(_curve(records, metric, "train", "Training", Epoch.training))
-        made.append(_curve(records, metric, "validation", "Validation", Epoch.validation))
+        made += _curve(records, metric, "train", "Training")
+        made += _curve(records, metric, "validation", "Validation")
     return made + learned_figures(records) + paying_figures(summary) + class_figures(summary, records)
 
 
@@ -112,8 +112,9 @@ def cost_points(summary: Summary, cost: Cost, colours: Mapping[str, str]) -> lis
 
 
 def _curve(
-    records: StudyRecords, metric: Metric, key: str, part: str, value_of: Callable[[Epoch, Metric], float]
-) -> Figure:
+    records: StudyRecords, metric: Metric, key: Literal["train", "validation"], part: str
+) -> list[Figure]:
+    """Draw the values by epoch; detectors have no loss in evaluation, and no metric in training."""
     names = mechanism_names(records.finished)
     colours = mechanism_colours(names)
     lines = []
@@ -121,10 +122,14 @@ def _curve(
         by_epoch: dict[int, list[float]] = {}
         for run in records.results[label].values():
             for epoch in run.epochs:
-                by_epoch.setdefault(epoch.epoch, []).append(value_of(epoch, metric))
+                if (value := epoch.value(key, metric)) is not None:
+                    by_epoch.setdefault(epoch.epoch, []).append(value)
         points = [BandPoint.over(epoch, values) for epoch, values in sorted(by_epoch.items())]
-        lines.append(BandLine(display_name(label), colours[display_name(label)], points))
+        if points:
+            lines.append(BandLine(display_name(label), colours[display_name(label)], points))
+    if not lines:
+        return []
     heading = f"{part} {metric.noun}"
     description = f"{heading} by epoch, mean and range over seeds, for {', '.join(names)}."
     caption = Caption(f"curve_{key}_{metric.name}", "curves", heading, description)
-    return band_figure(caption, lines, EPOCHS, metric_axis(metric, part))
+    return [band_figure(caption, lines, EPOCHS, metric_axis(metric, part))]

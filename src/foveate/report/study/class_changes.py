@@ -16,6 +16,7 @@ from foveate.evaluation.statistics import ROUNDING
 from foveate.notation import NOTHING, count, interval, listing
 from foveate.records.base import JsonObject
 from foveate.records.labels import BASELINE, display_name
+from foveate.records.metric import Metric
 from foveate.records.run import ClassScores
 from foveate.report.core.notation import NO_SPREAD, points
 from foveate.report.core.tables import Cell, Column, Table
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 MANY_CLASSES = 30
-"""The most classes that a table or a figure has: those with the lowest accuracy, or the largest changes."""
+"""The most classes that a table or a figure has: those with the lowest scores, or the largest changes."""
 NEARLY_ALL = 0.9
 """An interval that reaches further than this to either side excludes next to nothing."""
 EVERYTHING = 1.999
@@ -46,13 +47,13 @@ PerClass = Mapping[str, Mapping[Seed, Sequence[ClassScores]]]
 
 @dataclass(frozen=True)
 class ClassChange:
-    """The change of one class's accuracy from the baseline to one mechanism, paired by seed.
+    """The change of one class's score from the baseline to one mechanism, paired by seed.
 
     Attributes:
         attention: label of the mechanism.
         name: of the class.
-        baseline: mean accuracy of the baseline over the seeds that both have.
-        accuracy: that of the mechanism.
+        baseline: mean score of the baseline over the seeds that both have, such as its accuracy.
+        score: that of the mechanism.
         difference: mean of the differences; 0 where rounding alone makes it.
         low: lower end of the simultaneous 95 % interval; None without one.
         high: its upper end.
@@ -65,7 +66,7 @@ class ClassChange:
     attention: str
     name: str
     baseline: float
-    accuracy: float
+    score: float
     difference: float
     low: float | None
     high: float | None
@@ -85,7 +86,7 @@ class ClassChange:
             "attention": self.attention,
             "class": self.name,
             "plain": self.baseline,
-            "accuracy": self.accuracy,
+            "accuracy": self.score,
             "difference": self.difference,
             "low": self.low,
             "high": self.high,
@@ -96,35 +97,35 @@ class ClassChange:
         }
 
 
-def untested_classes(per_class: PerClass[Seed], classes: Sequence[str]) -> list[str]:
-    """Return the classes of which a run has no test image, so that nothing can be said of them."""
+def untested_classes(per_class: PerClass[Seed], classes: Sequence[str], metric: Metric) -> list[str]:
+    """Return the classes that a run has no score of, so that nothing can be said of them."""
     without = {
         scores.name
         for by_seed in per_class.values()
         for of_run in by_seed.values()
         for scores in of_run
-        if scores.tested_accuracy is None
+        if scores.score(metric) is None
     }
     return [name for name in classes if name in without]
 
 
-def class_changes(per_class: PerClass[Seed], classes: Sequence[str]) -> list[ClassChange]:
-    """Return the change of each class's accuracy from the baseline to each mechanism.
+def class_changes(per_class: PerClass[Seed], classes: Sequence[str], metric: Metric) -> list[ClassChange]:
+    """Return the change of each class's score by `metric` from the baseline to each mechanism.
 
     The family is all of them, classes × mechanisms, without `untested_classes`. There are none without the
     baseline. A change that is the same in each seed has no interval and no p value.
     """
     if BASELINE not in per_class:
         return []
-    accuracies = {
-        label: {seed: _accuracies(of_run) for seed, of_run in by_seed.items()}
+    scores = {
+        label: {seed: _scores(of_run, metric) for seed, of_run in by_seed.items()}
         for label, by_seed in per_class.items()
     }
-    runs = [of_run for by_seed in accuracies.values() for of_run in by_seed.values()]
+    runs = [of_run for by_seed in scores.values() for of_run in by_seed.values()]
     tested = [name for name in classes if all(name in of_run for of_run in runs)]
-    baseline = accuracies.pop(BASELINE)
+    baseline = scores.pop(BASELINE)
     asked, pairs = [], []
-    for label, by_seed in accuracies.items():
+    for label, by_seed in scores.items():
         seeds = [seed for seed in by_seed if seed in baseline]
         for name in tested if seeds else ():
             asked.append((label, name))
@@ -139,7 +140,7 @@ def class_changes(per_class: PerClass[Seed], classes: Sequence[str]) -> list[Cla
                 attention=label,
                 name=name,
                 baseline=fmean(before),
-                accuracy=fmean(after),
+                score=fmean(after),
                 difference=difference if abs(difference) > ROUNDING else 0.0,
                 low=low,
                 high=high,
@@ -152,16 +153,16 @@ def class_changes(per_class: PerClass[Seed], classes: Sequence[str]) -> list[Cla
     return changes
 
 
-def _accuracies(of_run: Sequence[ClassScores]) -> dict[str, float]:
-    """Return the accuracies by class, without the classes that have no test images."""
-    return {scores.name: found for scores in of_run if (found := scores.tested_accuracy) is not None}
+def _scores(of_run: Sequence[ClassScores], metric: Metric) -> dict[str, float]:
+    """Return the scores by class, without the classes that have none."""
+    return {scores.name: found for scores in of_run if (found := scores.score(metric)) is not None}
 
 
 def class_changes_sentences(changes: Sequence[ClassChange], untested: Sequence[str] = ()) -> list[str]:
     """Say which classes gain and lose, or that no change is significant; `untested` are named at the end."""
     if untested:
         named = shortened(untested, MANY_CLASSES)
-        return [*class_changes_sentences(changes), f"Without test images, and not tested: {named}."]
+        return [*class_changes_sentences(changes), f"Not in the test part, and not tested: {named}."]
     if not changes:
         return []
     largest = max(changes, key=lambda change: abs(change.difference))
@@ -201,7 +202,9 @@ def class_changes_sentences(changes: Sequence[ClassChange], untested: Sequence[s
     return sentences
 
 
-def class_changes_table(changes: Sequence[ClassChange], name: str = "class_changes") -> Table | None:
+def class_changes_table(
+    changes: Sequence[ClassChange], metric: Metric, name: str = "class_changes"
+) -> Table | None:
     """Return a table with a row for each class and a column for each mechanism; None without changes."""
     if not changes:
         return None
@@ -212,7 +215,7 @@ def class_changes_table(changes: Sequence[ClassChange], name: str = "class_chang
     )
     columns = [
         Column("Class"),
-        Column("Baseline, %", "Share of the class's test images that it gets right, mean over seeds."),
+        Column("Baseline, %", f"{metric.note} Mean over seeds."),
         *(Column(display_name(label), note if label == labels[0] else "") for label in labels),
     ]
     rows = []
@@ -222,7 +225,7 @@ def class_changes_table(changes: Sequence[ClassChange], name: str = "class_chang
         rows.append([Cell(of_class), Cell(f"{100 * first.baseline:.1f}"), *map(_cell, found)])
     every = len({change.name for change in changes})
     cut = f", the {MANY_CLASSES} of {every} classes that change most" if every > MANY_CLASSES else ""
-    return Table(name, f"Accuracy by class against the baseline{cut} (*: significant)", columns, rows)
+    return Table(name, f"{metric.title} by class against the baseline{cut} (*: significant)", columns, rows)
 
 
 def changed_labels(changes: Sequence[ClassChange]) -> list[str]:

@@ -7,6 +7,7 @@ import altair as alt
 
 from foveate.notation import listing
 from foveate.records.labels import display_name
+from foveate.records.metric import Metric
 from foveate.records.study import StudyRecords
 from foveate.report.core.charts.axes import Caption, chart_of
 from foveate.report.core.theme import (
@@ -36,8 +37,8 @@ GAIN, LOSS = COLOURS[2], COLOURS[1]
 
 def class_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     """Make the figures of the classes of a study; none where its task has no scores by class."""
-    changes = class_changes_figure(summary.class_changes)
-    made = [figure for figure in (_accuracies(records), changes) if figure]
+    changes = class_changes_figure(summary.class_changes, records.study.task.of_class)
+    made = [figure for figure in (_scores(records), changes) if figure]
     if len(records.study.data.classes) <= MANY_CLASSES:
         made += [
             _confusion(label, number, records)
@@ -47,24 +48,25 @@ def class_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     return made
 
 
-def _accuracies(records: StudyRecords) -> Figure | None:
-    """Draw each class's accuracy, mean and range over seeds; of many classes those of the lowest mean.
+def _scores(records: StudyRecords) -> Figure | None:
+    """Draw each class's score, mean and range over seeds; of many classes those of the lowest mean.
 
-    A class without test images has no accuracy, and is not drawn.
+    A class that the test part has not has no score, and is not drawn.
     """
+    metric = records.study.task.of_class
     by_class: dict[str, list[Spec]] = {}
     for label in records.finished:
         found: dict[str, list[float]] = {}
         for run in records.results[label].values():
             for scores in run.test.per_class:
-                if scores.tested_accuracy is not None:
-                    found.setdefault(scores.name, []).append(100 * scores.tested_accuracy)
+                if (score := scores.score(metric)) is not None:
+                    found.setdefault(scores.name, []).append(metric.scale * score)
         for name, values in found.items():
-            value = {"class": name, "mechanism": display_name(label), "accuracy": fmean(values)}
+            value = {"class": name, "mechanism": display_name(label), metric.name: fmean(values)}
             by_class.setdefault(name, []).append(value | {"low": min(values), "high": max(values)})
     if not by_class:
         return None
-    means = {name: fmean(value["accuracy"] for value in values) for name, values in by_class.items()}
+    means = {name: fmean(value[metric.name] for value in values) for name, values in by_class.items()}
     hardest = set(sorted(means, key=means.__getitem__)[:MANY_CLASSES])
     classes = [name for name in records.study.data.classes if name in hardest]
     names = mechanism_names(records.finished)
@@ -75,21 +77,22 @@ def _accuracies(records: StudyRecords) -> Figure | None:
         yOffset=alt.YOffset("mechanism:N", sort=names, scale=alt.Scale(paddingOuter=0.9)),
         color=colour_of("mechanism", mechanism_colours(names), legend=True),
     )
-    accuracy = alt.X("accuracy:Q", title="Accuracy, %", scale=alt.Scale(zero=False))
-    tips = ["class:N", "mechanism:N", *(number_tip(field) for field in ("accuracy", "low", "high"))]
+    at_score = alt.X(f"{metric.name}:Q", title=metric.heading, scale=alt.Scale(zero=False))
+    tips = ["class:N", "mechanism:N", *(number_tip(field) for field in (metric.name, "low", "high"))]
     chart = alt.layer(
         base.mark_rule(strokeWidth=1.5, opacity=0.5).encode(x=alt.X("low:Q"), x2="high:Q"),
-        base.mark_circle(size=44, opacity=1).encode(x=accuracy, tooltip=tips),
+        base.mark_circle(size=44, opacity=1).encode(x=at_score, tooltip=tips),
     )
     description = (
-        f"Accuracy within {len(classes)} classes, mean and range over seeds, for {', '.join(names)}."
+        f"{metric.title} within {len(classes)} classes, mean and range over seeds, for {', '.join(names)}."
     )
-    caption = Caption("per_class", "classes", "Accuracy by class", description)
+    caption = Caption("per_class", "classes", f"{metric.title} by class", description)
     return caption.figure(chart, height=len(classes) * max(22, 8 * len(names) + 8))
 
 
 def class_changes_figure(
     changes: Sequence[ClassChange],
+    metric: Metric,
     group: str = "classes",
     name: str = "class_changes",
     title: str = "Which classes gain, which lose",
@@ -122,7 +125,7 @@ def class_changes_figure(
         base.mark_text(fontSize=11, fill={"expr": "ink"}).encode(text=alt.Text("change:Q", format="+.1f")),
     )
     description = (
-        f"Change of accuracy against the baseline in points by class, for {listing(names)}. "
+        f"Change of {metric.noun} against the baseline in points by class, for {listing(names)}. "
         f"{' '.join(class_changes_sentences(changes))}"
     )
     return Caption(name, group, title, description).figure(chart, height=max(120, 22 * len(classes)))
@@ -136,7 +139,7 @@ def _change(change: ClassChange) -> Spec:
 
 
 def _confusion(label: str, number: int, records: StudyRecords) -> Figure:
-    """Draw where the images of each true class went, in per cent of the class, all seeds together."""
+    """Draw where the images (or pixels) of each true class went, in per cent, all seeds together."""
     classes = records.study.data.classes
     matrices = [run.test.confusion for run in records.results[label].values()]
     values = []

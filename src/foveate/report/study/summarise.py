@@ -55,8 +55,10 @@ def summarise(records: StudyRecords) -> Summary:
         alpha_per_test=alpha,
         anova=_anova(records),
         detectable_difference=_detectable_from_baseline(comparisons, alpha, study.statistics.power),
-        class_changes=tuple(class_changes(per_class, study.data.classes)) if is_unplanned else (),
-        untested_classes=tuple(untested_classes(per_class, study.data.classes)),
+        class_changes=tuple(class_changes(per_class, study.data.classes, study.task.of_class))
+        if is_unplanned
+        else (),
+        untested_classes=tuple(untested_classes(per_class, study.data.classes, study.task.of_class)),
         missing=records.missing,
         report=records.folder / "report" / "index.html",
         asked=len(study.runs),

@@ -91,7 +91,7 @@ def _reservations(summary: Summary) -> list[str]:
         )
     tuned = ", with learning rate and weight decay tuned for each candidate" if study.tuning else ""
     sentences.append(
-        f"This speaks for {study.backbone} on {study.data.name} under this recipe{tuned}. "
+        f"This speaks for {study.network} on {study.data.name} under this recipe{tuned}. "
         f"{population_sentence(summary)}"
     )
     return sentences

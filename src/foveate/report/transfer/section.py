@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from foveate.records.metric import CLASSIFICATION
 from foveate.records.transfer import TransferRecord
 from foveate.report.core.section import Section
 from foveate.report.core.tables import Table
@@ -15,6 +16,9 @@ from foveate.report.transfer.tables import transfer_numbers, transfer_table
 from foveate.report.transfer.words import way_sentences, way_title
 
 __all__ = ["transfer_section"]
+
+
+OF_CLASS = CLASSIFICATION.of_class
 
 
 def transfer_section(record: TransferRecord, folder: Path) -> Section:
@@ -31,10 +35,12 @@ def transfer_section(record: TransferRecord, folder: Path) -> Section:
         title = way_title(way, summary.has_backbones)
         sentences += [*way_sentences(way, title), *class_changes_sentences(way.changes, way.untested)]
         figures.append(accuracy_figure(way, name, record.kind, title))
-        by_class = class_changes_figure(way.changes, record.kind, f"{name}_classes", f"By class, {title}")
+        by_class = class_changes_figure(
+            way.changes, OF_CLASS, record.kind, f"{name}_classes", f"By class, {title}"
+        )
         if by_class:
             figures.append(by_class)
-        if table := class_changes_table(way.changes, f"{name}_classes"):
+        if table := class_changes_table(way.changes, OF_CLASS, f"{name}_classes"):
             tables.append(replace(table, caption=f"{table.caption}, {title}"))
         numbers += transfer_numbers(way)
         head = {"way": way.way, "backbone": way.backbone}

@@ -209,8 +209,8 @@ def _summarise_way(
             MechanismResult(label, len(rows), *_describe(rows), tested[label])
             for label, rows in by_label.items()
         ),
-        changes=tuple(class_changes(per_class, group.choices)),
-        untested=tuple(untested_classes(per_class, group.choices)),
+        changes=tuple(class_changes(per_class, group.choices, CLASSIFICATION.of_class)),
+        untested=tuple(untested_classes(per_class, group.choices, CLASSIFICATION.of_class)),
     )
 
 

@@ -66,6 +66,7 @@ def _make_runner(
     worker: int, execute: Execute[Task, Result], spec: RunSpec, content: str, out: Path, machine: Machine
 ) -> Callable[[Task, Watch], Result]:
     """Open the images once in a worker process, and return the function that carries out a task there."""
-    data = open_again(spec.data, usual_image_size(spec.backbone, spec.weights), spec.fingerprint, content)
+    size = usual_image_size(spec.backbone, spec.weights)
+    data = open_again(spec.task, spec.data, size, spec.fingerprint, content)
     own = machine.of_worker(worker)
     return lambda task, watch: execute(task, watch, data, out, own)

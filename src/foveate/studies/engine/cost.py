@@ -68,7 +68,7 @@ def is_measured(study: StudySpec, data: Data, out: Path, machine: Machine) -> bo
 def _conditions(study: StudySpec, data: Data, machine: Machine) -> CostConditions:
     return CostConditions(
         backbone=study.backbone,
-        input=(1, data.channels, data.image_size, data.image_size),
+        input=(1, *data.input_shape),
         classes=len(data.classes),
         device=str(machine.torch_device),
         path="reference" if study.design.kind == "ablate" else "auto",

@@ -1,6 +1,8 @@
 """The folders of a study and of its runs: their locks, finished results, and which folders are refused."""
 
+import itertools
 import json
+import shutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,17 +30,35 @@ __all__ = [
     "find_result",
     "has_report_of",
     "hold_run_folder",
+    "keep_report",
     "refuse_unusable_folder",
     "sole_user",
 ]
 
 
 REPORT, PAGE = "report", "index.html"
+COPY = ".report-copy"
 
 
 def has_report_of(out: Path) -> bool:
     """Return whether a report of the study in `out` was built."""
     return (out / REPORT / PAGE).is_file()
+
+
+def keep_report(out: Path) -> Path | None:
+    """Copy the report and the record of the study in `out` to the first free report-1, report-2, …
+
+    Returns the page of the copy; None if there is no report.
+    """
+    if not has_report_of(out):
+        return None
+    free = next(path for number in itertools.count(1) if not (path := out / f"{REPORT}-{number}").exists())
+    copy = out / COPY
+    shutil.rmtree(copy, ignore_errors=True)  # of a process that was killed
+    shutil.copytree(out / REPORT, copy)
+    shutil.copyfile(out / STUDY, copy / STUDY)
+    copy.rename(free)
+    return free / PAGE
 
 
 @contextmanager

@@ -5,13 +5,18 @@ from pathlib import Path
 import numpy as np
 
 from foveate.data import Data, load_data
+from foveate.data.dense.boxes import read_boxes
+from foveate.data.dense.dataset import open_boxes, open_masks
+from foveate.data.dense.masks import read_masks
+from foveate.data.source import image_folder
 from foveate.errors import ImagesChangedError, RequestError
 from foveate.models.backbones.create import own_image_size
 from foveate.records.file_names import STUDY
+from foveate.records.metric import CLASSIFICATION, DETECTION
 from foveate.records.study import StudyData
 from foveate.studies.engine.fingerprints import as_begun, as_seen_by_parent, describe_fingerprint
 from foveate.studies.engine.network import check_forward, check_networks
-from foveate.studies.engine.run import Machine, make_augmentation
+from foveate.studies.engine.run import Machine, make_steps
 from foveate.studies.engine.start import check_starts
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import DataChoice, StudySpec
@@ -38,10 +43,10 @@ def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> D
         )
     watch.reading(study.data.source)
     backbone = study.backbone_of(study.attention[0])
-    data = _open(study.data, usual_image_size(backbone, study.starts.get(backbone)))
+    data = _open(study.task, study.data, usual_image_size(backbone, study.starts.get(backbone)))
     data = as_begun(data, [out / STUDY], sorted(out.glob("*/*/spec.json")))
     _check_recipe(study, data)
-    check_forward(whole, len(data.classes), (data.channels, data.image_size, data.image_size))
+    check_forward(whole, data)
     check_starts(study, data)
     watch.opened(describe_data(study, data))
     return data
@@ -59,16 +64,16 @@ def usual_image_size(backbone: str, weights: StartWeights | None) -> int:
     return own_image_size(backbone) if weights is None else weights.image_size
 
 
-def open_again(choice: DataChoice, default_size: int, fingerprint: str, content: str) -> Data:
+def open_again(task: str, choice: DataChoice, default_size: int, fingerprint: str, content: str) -> Data:
     """Open the images in a worker process; `fingerprint` and `content` are those of its parent's images.
 
-    Images of several sizes are resized to `default_size`.
+    Images of several sizes are resized to `default_size` for a classification.
 
     Raises:
         ImagesChangedError: the images have changed since, or can no longer be opened.
     """
     try:
-        data = _open(choice, default_size)
+        data = _open(task, choice, default_size)
     except RequestError as error:
         raise ImagesChangedError(f"the images cannot be opened any more: {error}") from error
     return as_seen_by_parent(data, fingerprint, content)
@@ -92,13 +97,26 @@ def describe_data(study: StudySpec, data: Data) -> StudyData:
     )
 
 
-def _open(choice: DataChoice, default_size: int) -> Data:
-    options = choice.model_dump(exclude={"source", "train_fraction"})
-    return load_data(choice.source, default_size=default_size, **options)
+def _open(task: str, choice: DataChoice, default_size: int) -> Data:
+    if task == CLASSIFICATION.name:
+        shared = ("image_size", "upscale", "skip_broken", "image_column", "label_column")
+        options = {name: getattr(choice, name) for name in shared}
+        return load_data(choice.source, default_size=default_size, **options)
+    options = {"image_size": choice.image_size, "skip_broken": choice.skip_broken}
+    root = image_folder(choice.source)
+    if root is None:
+        raise RequestError(
+            f"{choice.source!r} is no folder: a {task} takes a folder of images with "
+            f"{'boxes' if task == DETECTION.name else 'masks'}"
+        )
+    if task == DETECTION.name:
+        return open_boxes(read_boxes(root.resolve(), refuse_invalid=choice.refuse_invalid), **options)
+    names = None if choice.class_names is None else Path(choice.class_names).expanduser()
+    return open_masks(read_masks(root.resolve(), ignored=choice.ignored_label, class_names=names), **options)
 
 
 def _check_recipe(study: StudySpec, data: Data) -> None:
-    make_augmentation(study.recipe, data)
+    make_steps(study.task, study.recipe, data)
     images = len(_split(study, data)[0])
     if study.recipe.batch_size > images:
         raise RequestError(

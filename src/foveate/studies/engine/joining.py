@@ -1,7 +1,6 @@
 """What a study does in a folder that holds one: it joins it, or it is another study and is told so."""
 
 import itertools
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import TypeVar
 from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.notation import count, listing
+from foveate.records.dense import DenseRecord
 from foveate.records.design import Design
 from foveate.records.file_names import RESULT, RUNS, STUDY
 from foveate.records.files import read_record
 from foveate.records.study import PlannedRun, StudyRecord
 from foveate.studies.engine.fingerprints import under
-from foveate.studies.engine.folder import PAGE, REPORT, has_report_of, refuse_unusable_folder
+from foveate.studies.engine.folder import has_report_of, refuse_unusable_folder
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.looks import plan_conflict
 from foveate.studies.engine.run import Machine
@@ -31,11 +31,9 @@ __all__ = [
     "choose_folder",
     "difference",
     "join",
-    "keep_report",
     "refuse_other_study",
 ]
 
-COPY = ".report-copy"
 Item = TypeVar("Item")
 
 
@@ -154,6 +152,7 @@ def _settings(study: StudySpec, record: StudyRecord) -> list[tuple[str, object, 
     settings: list[tuple[str, object, object]] = [
         ("kind", record.design.kind, study.design.kind),
         ("task", record.task.name, find_task(study.task).record.name),
+        *_dense_settings(record.dense, study.dense.to_record() if study.dense else None),
         ("pretrained", record.pretrained, study.pretrained),
         ("replace_own", any(one.replaced for one in record.own_attention), study.replace_own),
         ("subject", record.design.subject, study.design.subject),
@@ -168,6 +167,11 @@ def _settings(study: StudySpec, record: StudyRecord) -> list[tuple[str, object, 
     if record.data.train_fraction is not None:
         settings.append(("train_fraction", record.data.train_fraction, study.data.train_fraction))
     return settings
+
+
+def _dense_settings(there: DenseRecord | None, own: DenseRecord | None) -> list[tuple[str, object, object]]:
+    names = ("label", "norm", "attention_in")
+    return [(name, getattr(there, name, None), getattr(own, name, None)) for name in names]
 
 
 def _named(weights: Mapping[str, str]) -> str:
@@ -280,19 +284,3 @@ def _describe(
 
 def _united(there: tuple[Item, ...], own: tuple[Item, ...]) -> tuple[Item, ...]:
     return (*there, *(one for one in own if one not in there))
-
-
-def keep_report(out: Path) -> Path | None:
-    """Copy the report and the record of the study in `out` to the first free report-1, report-2, …
-
-    Returns the page of the copy; None if there is no report.
-    """
-    if not has_report_of(out):
-        return None
-    free = next(path for number in itertools.count(1) if not (path := out / f"{REPORT}-{number}").exists())
-    copy = out / COPY
-    shutil.rmtree(copy, ignore_errors=True)  # of a process that was killed
-    shutil.copytree(out / REPORT, copy)
-    shutil.copyfile(out / STUDY, copy / STUDY)
-    copy.rename(free)
-    return free / PAGE

@@ -1,5 +1,6 @@
 """Build the networks of a study: the backbone with each candidate attached."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,20 +9,24 @@ from torch import nn
 from foveate.attention import find_custom
 from foveate.data import Data
 from foveate.errors import RequestError
-from foveate.models import attach, attached
+from foveate.models import attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
 from foveate.models.checkpoint.pretrained import create_pretrained
+from foveate.models.dense import AttentionPart, attach_dense
 from foveate.models.sites.map_checks import WrongMapError, check_maps
 from foveate.models.sites.own import own_attention, remove_own
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.own_attention import OwnAttentionRecord
+from foveate.studies.engine.dense_network import ImagesOfNetwork, build_dense
 from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.dense import DenseNetwork
 from foveate.studies.spec.study import StudySpec
 
 __all__ = [
     "attach_candidate",
     "build_candidate",
+    "build_for_images",
     "build_network",
     "check_forward",
     "check_networks",
@@ -44,8 +49,14 @@ def build_network(
     weights: Path | None = None,
     seed: int = 0,
     replace_own: bool = False,
+    dense: DenseNetwork | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
 ) -> nn.Module:
     """Build the backbone, initialised from `seed` alone, and attach the candidate afterwards.
+
+    With `dense` it is that detector or segmenter over the backbone; detectors normalise images by `mean` and
+    `std` themselves.
 
     All candidates of a seed on one backbone thus start from the same weights, bit for bit, and so does a new
     head where the pretrained `weights` are for another number of classes.
@@ -54,7 +65,10 @@ def build_network(
         RequestError: the mechanism refuses its options, or the backbone has no site for it.
     """
     torch.manual_seed(seed)
-    if weights is not None:
+    if dense is not None:
+        images = ImagesOfNetwork(classes, channels, image_size, tuple(mean), tuple(std))
+        network = build_dense(dense, backbone, candidate, images, weights=weights)
+    elif weights is not None:
         network = create_pretrained(
             backbone, weights, classes=classes, channels=channels, image_size=image_size
         )
@@ -67,25 +81,53 @@ def build_network(
             width=candidate.width,
             extra_blocks=candidate.extra_blocks,
         )
-    return attach_candidate(network, candidate, backbone, replace_own=replace_own)
+    part = "backbone" if dense is None else dense.attention_in
+    return attach_candidate(network, candidate, backbone, replace_own=replace_own, part=part)
 
 
-def build_candidate(study: StudySpec, candidate: Candidate, data: Data) -> nn.Module:
-    """Return the network of a study's candidate for its images, with random weights."""
+def build_for_images(
+    backbone: str,
+    candidate: Candidate,
+    data: Data,
+    *,
+    weights: Path | None = None,
+    seed: int = 0,
+    replace_own: bool = False,
+    dense: DenseNetwork | None = None,
+) -> nn.Module:
+    """Build a network for these images; see `build_network`."""
     return build_network(
-        study.backbone_of(candidate),
+        backbone,
         candidate,
         classes=len(data.classes),
         channels=data.channels,
         image_size=data.image_size,
-        replace_own=study.replace_own,
+        weights=weights,
+        seed=seed,
+        replace_own=replace_own,
+        dense=dense,
+        mean=data.mean,
+        std=data.std,
     )
 
 
+def build_candidate(study: StudySpec, candidate: Candidate, data: Data) -> nn.Module:
+    """Return the network of a study's candidate for its images, with random weights."""
+    backbone = study.backbone_of(candidate)
+    return build_for_images(backbone, candidate, data, replace_own=study.replace_own, dense=study.dense)
+
+
 def attach_candidate(
-    network: nn.Module, candidate: Candidate, called: str, *, replace_own: bool = False
+    network: nn.Module,
+    candidate: Candidate,
+    called: str,
+    *,
+    replace_own: bool = False,
+    part: AttentionPart = "backbone",
 ) -> nn.Module:
     """Attach the candidate's mechanism, if it has one, to `network`, which errors name as `called`.
+
+    `part` is that of a detector or segmenter: its backbone, its neck, or both.
 
     With `replace_own` the network's own attention is taken out, and the mechanism goes to its places.
 
@@ -100,9 +142,10 @@ def attach_candidate(
     if candidate.is_custom:
         _check_source(candidate)
     try:
-        attach(
+        attach_dense(
             network,
             candidate.mechanism,
+            part,
             where=candidate.where,
             stages=candidate.stages,
             at=candidate.at,
@@ -153,7 +196,14 @@ def check_networks(study: StudySpec) -> None:
                 f"{backbone} has no pretrained weights: leave out --pretrained, or give --weights FILE"
             )
         with torch.device(_checking_device(candidate)):
-            build_network(backbone, candidate, classes=10, channels=3, replace_own=study.replace_own)
+            build_network(
+                backbone,
+                candidate,
+                classes=10,
+                channels=3,
+                replace_own=study.replace_own,
+                dense=study.dense,
+            )
 
 
 def find_own_attention(study: StudySpec) -> tuple[OwnAttentionRecord, ...]:
@@ -196,9 +246,12 @@ def _check_control(study: StudySpec) -> None:
 
 
 @torch.inference_mode()
-def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Run every candidate on two images (C, H, W), as `check_networks` does: some accept one size only."""
-    channels, size, _ = image_shape
+def check_forward(study: StudySpec, data: Data) -> None:
+    """Run every candidate on two images of `data`, as `check_networks` does: some accept one size only."""
+    if study.dense is not None:
+        _check_dense(study, data)
+        return
+    classes, (channels, size, _) = len(data.classes), data.input_shape
     for candidate in study.attention:
         backbone = study.backbone_of(candidate)
         with torch.device(_checking_device(candidate)):
@@ -216,7 +269,7 @@ def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, i
             if candidate.is_custom:
                 check_maps(attached(network), candidate.label)
             try:
-                network(torch.zeros(2, *image_shape))
+                network(torch.zeros(2, *data.input_shape))
             except WrongMapError:
                 raise
             except Exception as error:  # networks raise errors of any type
@@ -224,3 +277,21 @@ def check_forward(study: StudySpec, classes: int, image_shape: tuple[int, int, i
                     f"{candidate.label} on {backbone} cannot take images of {size} pixels "
                     f"({error}): give another --image-size"
                 ) from error
+
+
+def _check_dense(study: StudySpec, data: Data) -> None:
+    """Run every detector or segmenter on an image as it is evaluated; detectors run on a CPU only."""
+    for candidate in study.attention:
+        network = build_candidate(study, candidate, data).eval()
+        if candidate.is_custom:
+            check_maps(attached(network), candidate.label)
+        try:
+            network(torch.zeros(1, *data.input_shape))
+        except WrongMapError:
+            raise
+        except Exception as error:  # networks raise errors of any type
+            size = "×".join(map(str, reversed(data.input_shape[1:])))
+            raise RequestError(
+                f"{candidate.label} on {study.backbone_of(candidate)} cannot take images of {size} pixels "
+                f"({error}): give another --image-size"
+            ) from error

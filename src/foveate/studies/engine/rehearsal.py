@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import fmean, median
 
 from foveate.data import Data
-from foveate.data.store import MemoryStore
 from foveate.models.checkpoint.save_load import WEIGHTS
 from foveate.records.file_names import RUNS
 from foveate.records.run import Epoch
@@ -145,7 +144,8 @@ def _make_rehearser_again(
     worker: int, run: RunSpec, content: str, folder: Path, machine: Machine
 ) -> Callable[[RunSpec, Watch], _Rehearsed]:
     """Open the images once in a worker process, and return what `_make_rehearser` returns."""
-    data = open_again(run.data, usual_image_size(run.backbone, run.weights), run.fingerprint, content)
+    size = usual_image_size(run.backbone, run.weights)
+    data = open_again(run.task, run.data, size, run.fingerprint, content)
     return _make_rehearser(run, data, folder / f"worker{worker}", machine.of_worker(worker), folder)
 
 
@@ -210,5 +210,5 @@ def _training_seconds(epoch: Epoch, images: int) -> float:
 
 def _share(worked: float, seconds: float, data: Data, machine: Machine) -> float | None:
     """Return the share of `seconds` for which this thread worked, where it need not wait for anything."""
-    waits = machine.torch_device.type != "cpu" or not isinstance(data.train, MemoryStore)
+    waits = machine.torch_device.type != "cpu" or not data.train.in_memory
     return None if waits else min(worked / seconds, 1.0)

@@ -11,28 +11,27 @@ import numpy as np
 import torch
 from torch import nn
 
-from foveate.data import Augmentation, Data, Loader, make_loader
-from foveate.evaluation.classification import predict
+from foveate.data import Data, Loader, make_loader
 from foveate.files import file_sha256, write_json
 from foveate.models.checkpoint.save_load import WEIGHTS, save
 from foveate.records.base import FORMAT
 from foveate.records.file_names import RESULT
 from foveate.records.files import write_record
 from foveate.records.run import RunData, RunRecord
-from foveate.records.scores import write_scores
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.folder import find_result, hold_run_folder
-from foveate.studies.engine.network import build_network
+from foveate.studies.engine.network import build_for_images
 from foveate.studies.engine.start import as_weights_expect, unchanged_file
 from foveate.studies.spec.study import RunSpec
-from foveate.tasks import find_task
+from foveate.tasks import TaskSteps, find_task
 from foveate.training.fit import Fitted, OnEpoch, OnStep, fit
 from foveate.training.keeping import CHECKPOINT
 from foveate.training.machine import Logs
 from foveate.training.recipe import Recipe
+from foveate.training.settings import task_settings
 from foveate.version import __version__
 
-__all__ = ["AUTOCAST", "Machine", "Parts", "execute", "make_augmentation", "parts_of", "train"]
+__all__ = ["AUTOCAST", "Machine", "Parts", "execute", "make_steps", "parts_of", "train"]
 
 AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -61,9 +60,9 @@ class Machine:
         return self
 
 
-def make_augmentation(recipe: Recipe, data: Data) -> Augmentation:
-    """Return the recipe's augmentation for these images; an unknown name raises RequestError."""
-    return Augmentation(recipe.augmentation, data.image_size, data.padding, data.mean, data.std)
+def make_steps(task: str, recipe: Recipe, data: Data) -> TaskSteps:
+    """Return what `task` does with batches of these images; an unknown augmentation raises RequestError."""
+    return find_task(task).steps(task_settings(recipe), data)
 
 
 class Parts(NamedTuple):
@@ -125,24 +124,22 @@ def train(
     recipe = spec.recipe
     data = as_weights_expect(data, spec.weights)
     build = start or partial(
-        build_network,
+        build_for_images,
         spec.backbone,
         spec.attention,
-        classes=len(data.classes),
-        channels=data.channels,
-        image_size=data.image_size,
+        data,
         weights=unchanged_file(spec.weights),
         seed=spec.seed,
         replace_own=spec.replace_own,
+        dense=spec.dense,
     )
     network = build().train()  # Lightning keeps the mode, and a trained network is in eval mode
     parts = parts or parts_of(spec, data)
     load = _loading(spec, machine)
     fitted = fit(
         network,
-        find_task(spec.task),
+        make_steps(spec.task, recipe, data),
         recipe,
-        make_augmentation(recipe, data),
         load(data.train, parts.training, shuffle_seed=spec.seed, drop_last=True),
         load(data.validation_store, parts.validation, shuffle_seed=None),
         folder=folder,
@@ -174,27 +171,29 @@ def _execute(
     on_epoch: OnEpoch | None,
     parts: Parts,
 ) -> RunRecord:
-    task = find_task(spec.task)
     data = as_weights_expect(data, spec.weights)
     network, fitted = train(spec, data, folder, machine, on_step, on_epoch, start, parts)
     recipe, device = spec.recipe, machine.torch_device
-    outputs, targets = predict(
-        network,
-        _loading(spec, machine)(data.test, parts.test, shuffle_seed=None),
-        make_augmentation(recipe, data).to(device).unaugmented,
-        device=device,
-        autocast=AUTOCAST[recipe.precision],
+    tested = (
+        make_steps(spec.task, recipe, data)
+        .to(device)
+        .test(
+            network,
+            _loading(spec, machine)(data.test, parts.test, shuffle_seed=None),
+            device=device,
+            autocast=AUTOCAST[recipe.precision],
+        )
     )
     _write_weights(folder, network, data)
-    write_scores(folder, task.image_scores(spec.id, outputs, targets))
-    images = RunData(train=len(parts.training), validation=len(parts.validation), test=len(targets))
+    tested.keep(folder, spec.id)
+    images = RunData(train=len(parts.training), validation=len(parts.validation), test=tested.images)
     record = RunRecord(
         format=FORMAT,
         foveate=__version__,
         id=spec.id,
         spec=spec.to_record(),
         data=images.model_copy(update={"greys": data.greys}) if data.greys else images,
-        test=task.scores(outputs, targets, data.classes),
+        test=tested.scores,
         best_epoch=fitted.chosen_epoch,
         stopped_early=fitted.stopped_early,
         seconds=round(sum(epoch.seconds or 0 for epoch in fitted.epochs), 3),
@@ -214,7 +213,7 @@ def _write_weights(folder: Path, network: nn.Module, data: Data) -> None:
         folder / WEIGHTS[0],
         classes=data.classes,
         preprocessing={
-            "input_size": [data.channels, data.image_size, data.image_size],
+            "input_size": list(data.input_shape),
             "mean": list(data.mean),
             "std": list(data.std),
             # timm resizes to floor(size / crop_pct), which must equal the canvas.

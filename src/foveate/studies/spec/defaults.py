@@ -11,6 +11,7 @@ __all__ = [
     "GROW",
     "MAX_SEEDS",
     "RECIPE_OF_DATA",
+    "RECIPE_OF_TASK",
     "SEEDS",
     "SPENDING",
     "TRIALS",
@@ -30,3 +31,5 @@ FINE_TUNING_RECIPE = "fine_tuning"
 """The default recipe of studies that start from pretrained weights."""
 RECIPE_OF_DATA = {"digits": "digits"}
 """The default recipes of data sets that have their own."""
+RECIPE_OF_TASK = {"detection": "detection", "segmentation": "segmentation"}
+"""The default recipes of tasks that have their own."""

@@ -6,6 +6,7 @@ __all__ = [
     "ATTACKS",
     "CANDIDATES",
     "CORRUPTIONS",
+    "DENSE",
     "GATES",
     "HEAT_MAPS",
     "IMAGES",
@@ -27,6 +28,7 @@ __all__ = [
 (
     CANDIDATES,
     NETWORK,
+    DENSE,
     SEARCH,
     STUDY,
     TRANSFER,
@@ -49,6 +51,7 @@ __all__ = [
     (
         "Candidates",
         "Network",
+        "Detection and segmentation",
         "Search",
         "Study",
         "Transfer",

@@ -8,7 +8,14 @@ from pydantic import ValidationError
 from foveate.errors import RequestError, unknown_name
 from foveate.records.labels import BASELINE
 from foveate.studies.spec.budget import check_budget
-from foveate.studies.spec.defaults import DEFAULT_RECIPE, FINE_TUNING_RECIPE, RECIPE_OF_DATA, SEEDS
+from foveate.studies.spec.defaults import (
+    DEFAULT_RECIPE,
+    FINE_TUNING_RECIPE,
+    RECIPE_OF_DATA,
+    RECIPE_OF_TASK,
+    SEEDS,
+)
+from foveate.studies.spec.dense import DENSE_KEYS, read_task
 from foveate.studies.spec.study import DataChoice, StudySpec
 from foveate.studies.spec.subject import SUBJECTS, read_subject
 from foveate.studies.spec.tuning import read_tune
@@ -27,22 +34,22 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
         settings: data; the subject: attention, ablate or sweep (with values) on a backbone, or backbones;
             seeds (their number, or a list), recipe (a name, a path, or a mapping that may have a `base`),
             adjust, family, margin, population, until_decided, max_seeds, max_hours, spending, pretrained,
-            weights (a file, which implies pretrained), replace_own, control, grow, and the fields of
-            DataChoice.
-            adjust, family, margin, population, pretrained, weights (a file, which implies pretrained),
-            replace_own, control, grow, tune, tune_option, and the fields of DataChoice.
+            weights (a file, which implies pretrained), replace_own, control, grow, tune, tune_option; task,
+            detector, segmenter, norm, attention_in; and the fields of DataChoice.
         recipe_changes: recipe keys that override the recipe's own.
 
     Raises:
         RequestError: an unknown name or key (the nearest is named), or an impossible value.
     """
     settings = {key: value for key, value in settings.items() if value is not None}
-    known = (set(StudySpec.model_fields) | set(DataChoice.model_fields) | set(SUBJECTS) | {"tune_option"}) - {
+    fields = {*StudySpec.model_fields, *DataChoice.model_fields} - {
         "source",
         "design",
         "starts",
         "tuning",
+        "dense",
     }
+    known = {*fields, *SUBJECTS, *DENSE_KEYS, "tune_option"}
     for key in settings:
         if key not in known:
             raise RequestError(unknown_name("study key", str(key), known))
@@ -56,6 +63,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             f"data = {source!r}: expected digits, a folder or a hub name. YAML reads names such as 007 and "
             'no as numbers and switches: put the name in quotes, "007"'
         )
+    task, dense = read_task(settings, pretrained=pretrained)
     choice = {key: settings[key] for key in DataChoice.model_fields if key in settings}
     seeds = _seeds(settings.get("seeds", SEEDS))
     kept = (
@@ -81,7 +89,9 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
             design=design,
             seeds=seeds,
             tune=read_tune(settings, candidates, design, seeds),
-            recipe=_recipe(settings.get("recipe"), _usual_recipe(source, pretrained), recipe_changes),
+            recipe=_recipe(settings.get("recipe"), _usual_recipe(source, task, pretrained), recipe_changes),
+            task=task,
+            dense=dense,
             **{key: settings[key] for key in kept if key in settings},
         )
     except ValidationError as error:
@@ -139,7 +149,9 @@ def _check_margin(study: StudySpec) -> None:
         )
 
 
-def _usual_recipe(source: str, pretrained: bool) -> str:
+def _usual_recipe(source: str, task: str, pretrained: bool) -> str:
+    if task in RECIPE_OF_TASK:
+        return RECIPE_OF_TASK[task]
     return FINE_TUNING_RECIPE if pretrained else RECIPE_OF_DATA.get(source, DEFAULT_RECIPE)
 
 

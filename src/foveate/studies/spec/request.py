@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.models.dense.names import DETECTORS, NORMS, PARTS, SEGMENTERS
 from foveate.records.margin import MARGIN_POINTS
 from foveate.studies.spec import completers
 from foveate.studies.spec.defaults import ABLATED, ADJUST, FAMILY, GROW, MAX_SEEDS, SEEDS, SPENDING, TRIALS
-from foveate.studies.spec.flag_groups import CANDIDATES, IMAGES, SEARCH, STATISTICS, UNTIL_DECIDED
+from foveate.studies.spec.flag_groups import CANDIDATES, DENSE, IMAGES, SEARCH, STATISTICS, UNTIL_DECIDED
 
 if TYPE_CHECKING:
     from foveate.studies.spec.study import StudySpec
@@ -28,6 +29,8 @@ __all__ = [
     "given",
     "read_request",
 ]
+
+TASKS = ("classification", "detection", "segmentation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,21 @@ class StudyKeys:
             only one.
         label_column: Column of the labels, for a parquet, hub or CSV data set with several; by default the
             only one, or the one with a usual name.
+        task: classification, detection or segmentation; by default found from the data: images with boxes
+            (COCO, Pascal VOC, YOLO), images with masks, or neither.
+        detector: Detector over the backbone, with its options: fasterrcnn, fcos or retinanet; by default
+            fasterrcnn for images with boxes.
+        segmenter: Segmenter over the backbone, with its options: deeplabv3, deeplabv3plus, fpn or unet; by
+            default deeplabv3plus for images with masks.
+        norm: Batch norms of a detector or segmenter: batch trains them, frozen keeps those of the pretrained
+            backbone, group replaces them by group norms; by default frozen with pretrained weights, else
+            batch.
+        attention_in: Part of a detector or segmenter that attention goes to: backbone; neck, the outputs of
+            its FPN or its decoder; or both. By default the backbone.
+        ignored_label: Value of masks that counts for nothing, beside 255.
+        class_names: Text file with the names of the classes of masks, one a line; by default a file such as
+            classes.txt beside the images, if there is one.
+        refuse_invalid: Refuse boxes without area or outside of their image instead of dropping them.
         adjust: How p values are adjusted for the number of tests: holm or bonferroni.
         family: What foveate compare tests: baseline, each mechanism against the baseline; or all, each pair
             of candidates, which takes larger differences to be shown. A study that was begun keeps its own
@@ -128,6 +146,14 @@ class StudyKeys:
     train_fraction: Annotated[float | None, Parameter(group=IMAGES)] = None
     image_column: Annotated[str | None, Parameter(group=IMAGES)] = None
     label_column: Annotated[str | None, Parameter(group=IMAGES)] = None
+    task: Annotated[str | None, Parameter(group=DENSE, completer=completers.one_of(TASKS))] = None
+    detector: Annotated[str | None, Parameter(group=DENSE, completer=completers.one_of(DETECTORS))] = None
+    segmenter: Annotated[str | None, Parameter(group=DENSE, completer=completers.one_of(SEGMENTERS))] = None
+    norm: Annotated[str | None, Parameter(group=DENSE, completer=completers.one_of(NORMS))] = None
+    attention_in: Annotated[str | None, Parameter(group=DENSE, completer=completers.one_of(PARTS))] = None
+    ignored_label: Annotated[int | None, Parameter(group=DENSE)] = None
+    class_names: Annotated[str | None, Parameter(group=DENSE)] = None
+    refuse_invalid: Annotated[bool, Parameter(group=DENSE)] = False
     adjust: Annotated[
         str | None,
         Parameter(group=STATISTICS, show_default=ADJUST, completer=completers.study_words("adjust")),

@@ -24,6 +24,7 @@ from foveate.studies.spec.defaults import (
     ADJUST,
     GROW,
 )
+from foveate.studies.spec.dense import DenseNetwork
 from foveate.studies.spec.tuning import Tune, tuned_recipe
 from foveate.studies.spec.weights import StartWeights
 from foveate.training.recipe import (
@@ -36,6 +37,7 @@ __all__ = ["DataChoice", "RunSpec", "StudySpec"]
 
 LATER: dict[str, Any] = {
     "task": CLASSIFICATION.name,
+    "dense": None,
     "weights": None,
     "starts": {},
     "replace_own": False,
@@ -51,8 +53,16 @@ LATER: dict[str, Any] = {
 """The fields of specs that the earliest did not have, with their defaults."""
 
 
+DENSE = ("ignored_label", "class_names", "refuse_invalid")
+"""The fields of `DataChoice` that are for images with boxes or masks, written only where they are given."""
+
+
 class DataChoice(BaseModel):
-    """The images of a study, and how they are read."""
+    """The images of a study, and how they are read.
+
+    `ignored_label` is the value of masks that counts for nothing beside 255, `class_names` a file with the
+    names of the classes of masks; `refuse_invalid` refuses invalid boxes instead of dropping them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,14 +73,26 @@ class DataChoice(BaseModel):
     train_fraction: Number = Field(1.0, gt=0, le=1)
     image_column: str | None = None
     label_column: str | None = None
+    ignored_label: Whole | None = Field(None, ge=0, le=255)
+    class_names: str | None = None
+    refuse_invalid: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_dense(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = serialise(self)
+        return {key: value for key, value in content.items() if key not in DENSE or value}
 
 
 class _Spec(BaseModel):
-    """A spec whose later fields are not written where they have their defaults: earlier specs had none."""
+    """A spec whose later fields are not written where they have their defaults: earlier specs had none.
+
+    `dense` is the detector or segmenter over the backbone, which a classification has not.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str = CLASSIFICATION.name
+    dense: DenseNetwork | None = None
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -135,7 +157,7 @@ class StudySpec(_Spec):
     def name(self) -> str:
         """The study's short name: its data, its kind and its backbone."""
         data = self.data.source.rstrip("/").rsplit("/", 1)[-1]
-        parts = [data, self.backbone or "networks"]
+        parts = [data, *([self.dense.name] if self.dense else []), self.backbone or "networks"]
         if self.design.kind in ("ablate", "sweep"):
             parts += [self.design.kind, str(self.design.subject)]
         return re.sub(r"[:/]", "-", "-".join(parts))
@@ -159,6 +181,7 @@ class StudySpec(_Spec):
                 recipe=tuned_recipe(self.recipe, self.tuning, candidate.label),
                 seed=seed,
                 task=self.task,
+                dense=self.dense,
                 replace_own=self.replace_own,
             )
             for seed in self.seeds

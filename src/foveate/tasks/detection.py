@@ -1,0 +1,141 @@
+"""Object detection: the losses of torchvision's detectors, mAP as COCO defines it, kept detections."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from foveate.data import Data
+from foveate.data.dense.augment import DenseAugmentation
+from foveate.data.dense.dataset import DenseData
+from foveate.data.dense.targets import BoxTargets
+from foveate.evaluation.detection import detection_scores, rounded
+from foveate.records.boxes import ImageBoxes, ImageDetections
+from foveate.records.detections import write_detections
+from foveate.records.metric import DETECTION, TaskRecord
+from foveate.tasks.settings import TaskSettings
+from foveate.tasks.task import Batch, Reduce, Step, Tested
+
+__all__ = ["Detection", "DetectionSteps"]
+
+
+class Detection:
+    """Images with boxes around the objects of each class."""
+
+    @property
+    def record(self) -> TaskRecord:
+        """The name of the task and its metrics; mAP is the primary one."""
+        return DETECTION
+
+    def steps(self, settings: TaskSettings, data: Data) -> "DetectionSteps":
+        """Return the steps for these images."""
+        assert isinstance(data, DenseData)
+        prepare = DenseAugmentation(
+            settings.augmentation, data.mean, data.std, image_size=data.image_size, kind="boxes"
+        )
+        return DetectionSteps(prepare, data.classes, data.image_ids, data.categories)
+
+
+class DetectionSteps(nn.Module):
+    """The steps of a detection: batches are lists of uint8 images (C, H, W) and of their `BoxTargets`.
+
+    A detector in training mode gives a dict of losses, which are added up; in evaluation mode it gives boxes
+    of pixels, labels and scores. Its labels count from 1, because 0 is the background.
+    """
+
+    task = DETECTION
+
+    def __init__(
+        self,
+        prepare: DenseAugmentation,
+        classes: tuple[str, ...],
+        image_ids: Sequence[int],
+        categories: Sequence[int],
+    ) -> None:
+        super().__init__()
+        self.prepare, self.classes = prepare, classes
+        self.image_ids, self.categories = image_ids, categories
+
+    def training_step(self, network: nn.Module, batch: Batch, generator: Generator) -> Step:
+        """Return the sum of the losses of the augmented batch; boxes of crowds are not trained on."""
+        images, targets = self.prepare.augmented(*batch, generator)
+        losses = network(images, [_for_network(one) for one in targets])
+        return Step(sum(losses.values(), torch.zeros((), device=images[0].device)), None, None, len(images))
+
+    def evaluation_step(self, network: nn.Module, batch: Batch) -> Step:
+        """Return the detections of a batch; a detector in evaluation gives no loss."""
+        images, targets = self.prepare.plain(*batch)
+        return Step(None, network(images), targets, len(images))
+
+    def tally(self) -> "DetectionTally":
+        """Return a tally of mAP."""
+        return DetectionTally(self.classes)
+
+    @torch.inference_mode()
+    def test(
+        self,
+        network: nn.Module,
+        batches: Iterable[Batch],
+        *,
+        device: torch.device,
+        autocast: torch.dtype | None = None,
+    ) -> Tested:
+        """Return mAP and the other metrics of all batches, of the detections as they are kept in the file."""
+        network.to(device).eval()
+        tally = self.tally()
+        for images, targets in batches:
+            with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+                step = self.evaluation_step(network, ([image.to(device) for image in images], targets))
+            tally.add(step.outputs, targets)
+        found = [rounded(one) for one in tally.detections]
+        truth, ids = tally.truth, self.image_ids[: len(found)]
+
+        def keep(folder: Path, run: str) -> None:
+            write_detections(folder, run, found, truth, ids, self.categories)
+
+        return Tested(detection_scores(found, truth, self.classes), len(found), keep)
+
+
+class DetectionTally:
+    """mAP of the detections of an epoch, which are moved to the CPU batch by batch."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.classes = classes
+        self.detections: list[ImageDetections] = []
+        self.truth: list[ImageBoxes] = []
+
+    def add(self, outputs: Sequence[dict[str, Tensor]], targets: Sequence[BoxTargets]) -> None:
+        """Add the detections for a batch and its boxes."""
+        self.detections += map(_as_detections, outputs)
+        self.truth += map(_as_boxes, targets)
+
+    def value(self, reduce: Reduce) -> float | None:
+        """Return mAP; None if there is no box at all."""
+        if not any(len(one) for one in self.truth):
+            return None
+        return detection_scores(self.detections, self.truth, self.classes).map
+
+
+def _for_network(targets: BoxTargets) -> dict[str, Tensor]:
+    counted = ~targets.crowd
+    return {"boxes": targets.boxes[counted], "labels": targets.labels[counted] + 1}
+
+
+def _as_detections(output: dict[str, Tensor]) -> ImageDetections:
+    scores = output["scores"].float().cpu().numpy()
+    order = np.argsort(-scores, kind="stable")
+    return ImageDetections(
+        boxes=output["boxes"].float().cpu().numpy().reshape(-1, 4)[order],
+        labels=output["labels"].cpu().numpy()[order] - 1,
+        scores=scores[order],
+    )
+
+
+def _as_boxes(targets: BoxTargets) -> ImageBoxes:
+    def array(values: Tensor) -> Any:
+        return values.cpu().numpy()
+
+    return ImageBoxes(array(targets.boxes), array(targets.labels), array(targets.areas), array(targets.crowd))
