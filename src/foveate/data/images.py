@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from foveate.data.greys import GreyRange, GreyValues, find_range, scale_to_8_bits, values_of
 from foveate.errors import RequestError
@@ -22,6 +22,7 @@ __all__ = [
     "decode",
     "place",
     "probe",
+    "probe_orientation",
     "read_values",
 ]
 
@@ -39,6 +40,8 @@ SIXTEEN_BITS_STORED = re.compile(";16[BLN]")
 """In "RGB;16B" and the like; "BGR;16" has 16 bits for all three colours."""
 GREY_VALUES = GREY_MODES - {"1", "LA", "La"}
 ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+ORIENTED = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+"""What Pillow calls the metadata in which it finds an orientation."""
 
 
 class UnreadableImageError(RequestError):
@@ -130,15 +133,27 @@ def probe(encoded: Encoded) -> Header:
         return _header(image)
 
 
-def decode(
-    encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own", *, upright: bool = True
-) -> tuple[np.ndarray, Header]:
+def probe_orientation(encoded: Encoded) -> tuple[Header, int]:
+    """Read the header of an image and its EXIF orientation, 1 (upright) to 8; 5 to 8 lie on their sides.
+
+    The header has width and height as they are stored; `decode` turns the image upright.
+
+    Raises:
+        UnreadableImageError: the header cannot be read.
+    """
+    with _opened(encoded) as image:
+        # Pillow would read the pixels of a PNG without such metadata, and turns a TIFF when it opens it.
+        has = image.format != "TIFF" and ORIENTED & image.info.keys()
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if has else 1
+        return _header(image), orientation if orientation in range(1, 9) else 1
+
+
+def decode(encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own") -> tuple[np.ndarray, Header]:
     """Decode an image to uint8, (H, W) if it is grey and (H, W, 3) RGB if not, and return its header too.
 
-    EXIF orientation is applied, unless `upright` is False: boxes and masks are of the pixels as stored. Alpha
-    is composited over white, and palettes, CMYK and others become RGB. Integer greys of more than 8 bits are
-    scaled from `greys`, the range of the set that the image belongs to; "own" takes the range of this image,
-    None refuses such an image. Floats are scaled from 0..1.
+    EXIF orientation is applied, alpha is composited over white, and palettes, CMYK and others become RGB.
+    Integer greys of more than 8 bits are scaled from `greys`, the range of the set that the image belongs to;
+    "own" takes the range of this image, None refuses such an image. Floats are scaled from 0..1.
 
     Raises:
         UnreadableImageError: the file is missing, empty, truncated, corrupt, no image or too large, or has
@@ -146,8 +161,7 @@ def decode(
     """
     with _opened(encoded) as image:
         header = _header(image)
-        if upright:
-            ImageOps.exif_transpose(image, in_place=True)
+        ImageOps.exif_transpose(image, in_place=True)
         if header.mode == "F":
             return _scale_floats(np.asarray(image)), header
         if header.wide:

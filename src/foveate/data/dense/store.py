@@ -72,12 +72,12 @@ class DenseStore(ImageStore):
 
 
 def decode_image(part: Part, index: int, channels: int) -> Tensor:
-    """Decode an image as it is stored, without its EXIF orientation: uint8 (channels, H, W).
+    """Decode an image upright, as boxes and masks are: uint8 (channels, H, W).
 
     Raises:
         UnreadableImageError: see `foveate.data.images.decode`.
     """
-    pixels, header = decode(part[index], None, upright=False)
+    pixels, header = decode(part[index], None)
     if pixels.ndim == 2:
         planes = np.broadcast_to(pixels, (channels, *pixels.shape))
     elif channels == 3:
