@@ -13,6 +13,7 @@ from foveate.evaluation.statistics import paired_test
 from foveate.evaluation.study_scores import ScoresOfRuns
 from foveate.records.base import JsonObject
 from foveate.records.metric import Metric
+from foveate.records.scores import ImageScores
 from foveate.records.study import StudyRecords
 
 __all__ = ["MetricDifference", "metric_differences"]
@@ -52,17 +53,19 @@ def metric_differences(
 ) -> tuple[MetricDifference, ...]:
     """Return the difference of each metric in each different comparison, over the seeds that it has.
 
-    Empty without scores of single images.
+    Empty without scores of single images. Metrics that these scores do not have are not among them.
+
+    Args:
+        draws: of the images of a classification; other tasks have as many as `draws_for` says.
     """
     if scores.obstacle or not comparisons:
         return ()
     pairs = {(one.a, one.b): one.seeds for one in comparisons}
-    keys = [(label, seed) for label, by_seed in scores.runs.items() for seed in by_seed]
-    runs = [scores.runs[label][seed] for label, seed in keys]
-    drawn = dict(zip(keys, drawn_metrics(runs, len(records.study.data.classes), draws), strict=True))
+    drawn = _drawn(scores, len(records.study.data.classes), draws)
+    names = next(iter(drawn.values())).keys()
     found = []
     for metric in records.study.task.metrics:
-        if metric.name not in drawn[keys[0]]:
+        if metric.name not in names:
             continue
         bounds = bounds_of(metric).of_differences
         for (a, b), seeds in pairs.items():
@@ -90,3 +93,14 @@ def metric_differences(
                 )
             )
     return tuple(found)
+
+
+def _drawn(scores: ScoresOfRuns, classes: int, draws: int) -> dict[tuple[str, int], dict[str, np.ndarray]]:
+    """Return the metrics of each run on the same draws of the images, by label and seed."""
+    keys = [(label, seed) for label, by_seed in scores.runs.items() for seed in by_seed]
+    of_images = {
+        (label, seed): one for label, seed in keys if isinstance(one := scores.runs[label][seed], ImageScores)
+    }
+    if of_images:
+        return dict(zip(of_images, drawn_metrics(list(of_images.values()), classes, draws), strict=True))
+    return {(label, seed): scores.drawn(label, seed) for label, seed in keys}

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from foveate.evaluation.estimates import Estimate, over_seeds, over_seeds_and_images
+from foveate.evaluation.estimates import Estimate, over_draws, over_seeds, over_seeds_and_images
 from foveate.evaluation.intervals import bounds_of
 from foveate.evaluation.statistics import PairedTest, paired_test
 from foveate.evaluation.study_scores import ScoresOfRuns
@@ -41,6 +41,9 @@ def sample_pair(
 ) -> Sampled:
     """Return the differences of a pair on `seeds`, by default on all that both have finished.
 
+    New images are estimated from the differences of single images where the primary metric is their mean,
+    and otherwise (mAP, mIoU) from its differences on draws of the images.
+
     Without `scores` of single images there is no estimate for new images.
     """
     metric, (a, b) = records.study.task.primary, pair
@@ -50,13 +53,19 @@ def sample_pair(
     test = paired_test(before, after, bounds_of(metric))
     values = tuple(float(y - x) for x, y in zip(before, after, strict=True))
     by_image = scores.differences(metric, a, b, used) if scores else None
+    by_draw = scores.drawn_differences(metric, a, b, used) if scores and by_image is None else None
+    new_images = None
+    if test.std and by_image is not None:
+        new_images = over_seeds_and_images(by_image)
+    elif test.std and scores is not None and by_draw is not None:
+        new_images = over_draws(values, by_draw, scores.images)
     return Sampled(
         tuple(used),
         values,
         test,
         over_seeds(values, test.std),
-        over_seeds_and_images(by_image) if by_image is not None and test.std else None,
-        by_image is not None,
+        new_images,
+        by_image is not None or by_draw is not None,
     )
 
 

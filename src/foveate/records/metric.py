@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from foveate.notation import NOTHING, decimals, interval
-from foveate.records.base import Number, Text, WholeRecord
+from foveate.records.base import Number, Switch, Text, WholeRecord
 
 __all__ = ["CLASSIFICATION", "DETECTION", "SEGMENTATION", "Metric", "TaskRecord"]
 
@@ -26,6 +26,7 @@ class Metric(WholeRecord):
         digits: the number of decimals that a person reads.
         note: how to read the value, in one sentence.
         best: the words for the candidate with the best value.
+        may_be_missing: whether a record may lack it, where the test part has nothing to measure it on.
     """
 
     name: Text
@@ -37,6 +38,7 @@ class Metric(WholeRecord):
     digits: Annotated[int, Field(ge=0, le=12)] = 2
     note: Text = ""
     best: Text = "the best"
+    may_be_missing: Switch = False
 
     @property
     def sign(self) -> int:
@@ -135,12 +137,14 @@ class TaskRecord(WholeRecord):
     Attributes:
         of_class: the metric of a single class by which classes are compared, a field of `ClassScores`.
         counted: what the support of a class counts: "images", "boxes" or "pixels".
+        is_measured_in_training: whether each epoch has the primary metric on the training part, too.
     """
 
     name: Text
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
     of_class: Metric = ACCURACY_OF_CLASS
     counted: Text = "images"
+    is_measured_in_training: Switch = True
 
     @property
     def primary(self) -> Metric:
@@ -192,9 +196,24 @@ DETECTION = TaskRecord(
         ),
         Metric(name="map50", title="mAP50", note="Average precision at an IoU of 0.50."),
         Metric(name="map75", title="mAP75", note="Average precision at an IoU of 0.75."),
-        Metric(name="map_small", title="mAP small", note="mAP of objects under 32×32 pixels."),
-        Metric(name="map_medium", title="mAP medium", note="mAP of objects from 32×32 to 96×96 pixels."),
-        Metric(name="map_large", title="mAP large", note="mAP of objects over 96×96 pixels."),
+        Metric(
+            name="map_small",
+            title="mAP small",
+            note="mAP of objects under 32×32 pixels.",
+            may_be_missing=True,
+        ),
+        Metric(
+            name="map_medium",
+            title="mAP medium",
+            note="mAP of objects from 32×32 to 96×96 pixels.",
+            may_be_missing=True,
+        ),
+        Metric(
+            name="map_large",
+            title="mAP large",
+            note="mAP of objects over 96×96 pixels.",
+            may_be_missing=True,
+        ),
         Metric(
             name="mar100",
             title="AR",
@@ -205,6 +224,7 @@ DETECTION = TaskRecord(
         name="ap", title="AP", note="Average precision of the class, over ten thresholds of IoU."
     ),
     counted="boxes",
+    is_measured_in_training=False,
 )
 """Object detection, evaluated as COCO does (Lin et al. 2014). mAP of a size is None without such objects."""
 

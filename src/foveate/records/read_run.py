@@ -12,7 +12,7 @@ from foveate.records.base import JsonObject, Record, parse_record, refusal
 from foveate.records.files import read_json
 from foveate.records.labels import display_name
 from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
-from foveate.records.run import CLASS_SCORES, RunRecord, spec_id
+from foveate.records.run import CLASS_SCORES, DENSE_CLASS_SCORES, RunRecord, spec_id
 
 __all__ = ["read_run"]
 
@@ -67,8 +67,13 @@ def _check_identity(record: RunRecord, spec: JsonObject, path: Path, run: str | 
 
 def _check_metrics(record: RunRecord, path: Path, task: TaskRecord) -> None:
     """Refuse a record that lacks a metric of `task`; the record types require none of them."""
-    epoch_names = [f"{part}_{task.primary.name}" for part in ("train", "validation")]
-    asked: list[tuple[str, Record, str]] = [("test", record.test, metric.name) for metric in task.metrics]
+    parts = ("train", "validation") if task.is_measured_in_training else ("validation",)
+    epoch_names = [f"{part}_{task.primary.name}" for part in parts]
+    asked: list[tuple[str, Record, str]] = [
+        ("test", record.test, metric.name)
+        for metric in task.metrics
+        if not (metric.may_be_missing and getattr(record.test, metric.name, None) is None)
+    ]
     asked += [(f"epochs.{n}", epoch, name) for n, epoch in enumerate(record.epochs) for name in epoch_names]
     for where, part, name in asked:
         value = getattr(part, name, None)
@@ -103,11 +108,13 @@ def _bounded(name: str, given: float, metric: Metric) -> _Value:
 def _values(record: RunRecord, task: TaskRecord) -> Iterator[_Value]:
     """Yield every number that a report uses."""
     for metric in task.metrics:
-        yield _bounded(f"the test {metric.name}", getattr(record.test, metric.name), metric)
+        measured = getattr(record.test, metric.name, None)
+        if measured is not None:
+            yield _bounded(f"the test {metric.name}", measured, metric)
     for of_class in record.test.per_class:
-        for name in CLASS_SCORES:
+        for name in (*CLASS_SCORES, *DENSE_CLASS_SCORES):
             value = getattr(of_class, name)
-            if value is not None:  # a class without test images has no score
+            if value is not None:  # another task's, or of a class that the test part lacks
                 yield _Value(f"the {name} of class {of_class.name!r}", value, 0, 1)
     for counts in record.test.confusion:
         yield _Value("the largest number of the confusion matrix", max(counts), 0, 1e15)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from foveate.records.metric import Metric
 
 __all__ = [
     "CLASS_SCORES",
+    "DENSE_CLASS_SCORES",
     "ClassScores",
     "Epoch",
     "RunData",
@@ -24,7 +25,9 @@ __all__ = [
 ]
 
 CLASS_SCORES = ("accuracy", "precision", "recall", "f1")
-"""The fields of `ClassScores` that are None for a class without test images."""
+"""The fields of `ClassScores` that a classification has; they are None for a class without test images."""
+DENSE_CLASS_SCORES = ("ap", "ap50", "iou", "dice")
+"""Those that a detection or a segmentation has."""
 
 
 UNHASHED = {
@@ -33,6 +36,17 @@ UNHASHED = {
     "weights": ("path", "image_size"),
 }
 """The keys of each part of a run's spec that its hash does not depend on."""
+
+
+def _number_if_any(record: Record, name: str) -> float | None:
+    value = getattr(record, name, None)
+    return None if value is None else float(value)
+
+
+def _required(value: float | None, name: str) -> float:
+    if value is None:
+        raise ValueError(f"the record has no {name}")
+    return value
 
 
 class ClassScores(Record):
@@ -89,8 +103,16 @@ class Scores(Record):
     confusion: tuple[tuple[Count, ...], ...] = ()
 
     def value(self, metric: Metric) -> float:
-        """Return the value of `metric`."""
-        return float(getattr(self, metric.name))
+        """Return the value of `metric`, one that every record of the task has.
+
+        Raises:
+            ValueError: the record lacks it, as it may where `metric.may_be_missing`.
+        """
+        return _required(self.value_if_any(metric), metric.name)
+
+    def value_if_any(self, metric: Metric) -> float | None:
+        """Return the value of `metric`; None where the test part has nothing to measure it on."""
+        return _number_if_any(self, metric.name)
 
     @model_validator(mode="after")
     def _check_confusion(self) -> "Scores":
@@ -123,14 +145,22 @@ class Epoch(Record):
     input_share: Number | None = None
     learned: dict[Text, dict[Text, Number]] = Field(default_factory=dict)
 
-    def value(self, part: Literal["train", "validation"], metric: Metric) -> float | None:
-        """Return the value of `metric` on a part; None if it was not measured there."""
-        value = getattr(self, f"{part}_{metric.name}", None)
-        return None if value is None else float(value)
 
     def validation(self, metric: Metric) -> float:
-        """Return the value of `metric` on the validation part."""
-        return float(getattr(self, f"validation_{metric.name}"))
+        """Return the value of `metric` on the validation part.
+
+        Raises:
+            ValueError: it is not recorded, as a detection's loss.
+        """
+        return _required(self.validation_if_any(metric), f"validation_{metric.name}")
+
+    def training_if_any(self, metric: Metric) -> float | None:
+        """Return the value of `metric` on the training part; None where it is not measured there."""
+        return _number_if_any(self, f"train_{metric.name}")
+
+    def validation_if_any(self, metric: Metric) -> float | None:
+        """Return the value of `metric` on the validation part; None where it is not measured there."""
+        return _number_if_any(self, f"validation_{metric.name}")
 
 
 class RunData(Record):

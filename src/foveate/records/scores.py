@@ -1,28 +1,24 @@
-"""scores.safetensors: the scores of each test image of a run, beside the run's record."""
+"""The scores of a classification: of each test image of a run, kept in scores.safetensors."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
 
-from foveate.errors import RequestError
-from foveate.files import write_bytes
+from foveate.records.metric import CLASSIFICATION
+from foveate.records.score_file import SCORES, Columns, check_possible, read_columns, write_columns
 
 __all__ = ["CALIBRATION_BINS", "SCORES", "ImageScores", "read_scores", "write_scores"]
 
-SCORES = "scores.safetensors"
 CALIBRATION_BINS = 15
 """Of equal width, in the expected calibration error of these scores."""
-FORMAT = "1"
-LABEL = "label"
-COLUMNS = {
+TYPES: dict[str, np.dtype] = {
     "predicted": np.dtype(np.int16),
     "correct": np.dtype(np.bool_),
     "confidence": np.dtype(np.float16),
     "loss": np.dtype(np.float16),
 }
+OPTIONAL: dict[str, np.dtype] = {"label": np.dtype(np.int16)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +41,18 @@ class ImageScores:
     loss: np.ndarray
     label: np.ndarray | None = None
 
+    @property
+    def images(self) -> int:
+        """The number N of images."""
+        return len(self.correct)
+
 
 def write_scores(folder: Path, scores: ImageScores) -> None:
     """Write `scores` into the run's `folder`, whole or not at all: about 9 bytes per image."""
-    columns = {name: getattr(scores, name) for name in COLUMNS}
+    arrays = {name: getattr(scores, name) for name in TYPES}
     if scores.label is not None:
-        columns[LABEL] = scores.label
-    write_bytes(folder / SCORES, to_bytes(columns, {"format": FORMAT, "run": scores.run}))
+        arrays["label"] = scores.label
+    write_columns(folder, Columns(scores.run, CLASSIFICATION.name, arrays, {}))
 
 
 def read_scores(folder: Path) -> ImageScores | None:
@@ -60,36 +61,22 @@ def read_scores(folder: Path) -> ImageScores | None:
     Raises:
         RequestError: the file is damaged, or holds something else.
     """
-    path = folder / SCORES
-    if not path.is_file():
+    columns = read_columns(folder, CLASSIFICATION.name, TYPES, OPTIONAL)
+    if columns is None:
         return None
-    try:
-        with safe_open(path, "numpy") as file:
-            about = file.metadata() or {}
-            has_label = LABEL in set(file.keys())
-            types = COLUMNS | ({LABEL: np.dtype(np.int16)} if has_label else {})
-            columns = {name: file.get_tensor(name) for name in types}
-    except SafetensorError as error:
-        raise RequestError(f"{path} holds no scores of test images ({error}): delete it") from error
-    shapes = {column.shape for column in columns.values()}
-    if (
-        about.get("format") != FORMAT
-        or len(shapes) != 1
-        or len(shapes.pop()) != 1
-        or any(columns[name].dtype != dtype for name, dtype in types.items())
-    ):
-        raise RequestError(f"{path} was not written by this version of foveate: delete it")
-    if not _are_possible(columns):
-        raise RequestError(f"{path} has impossible scores, such as a probability over 1: delete it")
-    return ImageScores(about.get("run", ""), **columns)
+    shapes = {array.shape for array in columns.arrays.values()}
+    scores = ImageScores(columns.run, **columns.arrays)
+    check_possible(
+        folder, shapes_fit=len(shapes) == 1 and len(shapes.pop()) == 1, values_fit=_are_possible(scores)
+    )
+    return scores
 
 
-def _are_possible(columns: dict[str, np.ndarray]) -> bool:
+def _are_possible(scores: ImageScores) -> bool:
     """Return whether classes are numbers from 0, probabilities lie within 0 and 1, and losses are finite."""
-    classes = (columns["predicted"], columns.get(LABEL, columns["predicted"]))
-    confidence, loss = columns["confidence"], columns["loss"]
+    classes = (scores.predicted, scores.predicted if scores.label is None else scores.label)
     return bool(
         all((one >= 0).all() for one in classes)
-        and ((confidence >= 0) & (confidence <= 1)).all()
-        and (np.isfinite(loss) & (loss >= 0)).all()
+        and ((scores.confidence >= 0) & (scores.confidence <= 1)).all()
+        and (np.isfinite(scores.loss) & (scores.loss >= 0)).all()
     )

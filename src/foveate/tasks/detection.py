@@ -12,8 +12,10 @@ from foveate.data import Data
 from foveate.data.dense.augment import DenseAugmentation
 from foveate.data.dense.dataset import DenseData
 from foveate.data.dense.targets import BoxTargets
-from foveate.evaluation.detection import detection_scores, rounded
+from foveate.evaluation.detection import detection_scores
+from foveate.evaluation.matching import match_detections
 from foveate.records.boxes import ImageBoxes, ImageDetections
+from foveate.records.detection_scores import write_detection_scores
 from foveate.records.detections import write_detections
 from foveate.records.metric import DETECTION, TaskRecord
 from foveate.tasks.settings import TaskSettings
@@ -90,11 +92,11 @@ class DetectionSteps(nn.Module):
             with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
                 step = self.evaluation_step(network, ([image.to(device) for image in images], targets))
             tally.add(step.outputs, targets)
-        found = [rounded(one) for one in tally.detections]
-        truth, ids = tally.truth, self.image_ids[: len(found)]
+        found, truth = tally.detections, tally.truth
 
         def keep(folder: Path, run: str) -> None:
-            write_detections(folder, run, found, truth, ids, self.categories)
+            write_detections(folder, found, self.image_ids[: len(found)], self.categories)
+            write_detection_scores(folder, match_detections(run, found, truth, len(self.classes)))
 
         return Tested(detection_scores(found, truth, self.classes), len(found), keep)
 

@@ -11,16 +11,15 @@ from torch import Generator, Tensor, nn
 from foveate.data import Data
 from foveate.data.dense.augment import DenseAugmentation, pad_to
 from foveate.errors import RequestError
+from foveate.evaluation.segmentation import UNLABELLED as IGNORED
 from foveate.evaluation.segmentation import confusion_of, segmentation_scores
 from foveate.records.metric import SEGMENTATION, TaskRecord
-from foveate.records.segmentation_scores import segmentation_scores_of, write_segmentation_scores
+from foveate.records.segmentation_scores import keep_confusions, write_segmentation_scores
 from foveate.tasks.settings import TaskSettings
 from foveate.tasks.task import Batch, Reduce, Step, Tested
 
-__all__ = ["IGNORED", "STRIDE", "Segmentation", "SegmentationSteps", "segmentation_loss"]
+__all__ = ["STRIDE", "Segmentation", "SegmentationSteps", "segmentation_loss"]
 
-IGNORED = 255
-"""The label of pixels that count for nothing."""
 STRIDE = 32
 """Whole images are padded to multiples of this: no encoder divides an image by more."""
 LOSSES = ("cross_entropy", "dice", "both")
@@ -118,7 +117,7 @@ class SegmentationSteps(nn.Module):
         found = np.stack(confusions)
 
         def keep(folder: Path, run: str) -> None:
-            write_segmentation_scores(folder, segmentation_scores_of(run, found))
+            write_segmentation_scores(folder, keep_confusions(run, found))
 
         return Tested(segmentation_scores(found, total / len(found), self.classes), len(found), keep)
 

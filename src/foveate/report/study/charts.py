@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from foveate.records.labels import display_name
 from foveate.records.metric import Metric
+from foveate.records.run import Epoch
 from foveate.records.study import StudyRecords
 from foveate.report.core.charts.axes import Axis, Caption, metric_axis
 from foveate.report.core.charts.band import EPOCHS, BandLine, BandPoint, band_figure
@@ -73,8 +73,8 @@ def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     elif any(test.test.n for test in summary.against_baseline.values()):
         made.append(differences_figure(summary, records))
     for metric in (LOSS, summary.metric)[summary.metric.name == LOSS.name :]:
-        made += _curve(records, metric, "train", "Training")
-        made += _curve(records, metric, "validation", "Validation")
+        made += _curve(records, metric, "train", "Training", Epoch.training_if_any)
+        made += _curve(records, metric, "validation", "Validation", Epoch.validation_if_any)
     return made + learned_figures(records) + paying_figures(summary) + class_figures(summary, records)
 
 
@@ -112,7 +112,11 @@ def cost_points(summary: Summary, cost: Cost, colours: Mapping[str, str]) -> lis
 
 
 def _curve(
-    records: StudyRecords, metric: Metric, key: Literal["train", "validation"], part: str
+    records: StudyRecords,
+    metric: Metric,
+    key: str,
+    part: str,
+    value_of: Callable[[Epoch, Metric], float | None],
 ) -> list[Figure]:
     """Draw the values by epoch; detectors have no loss in evaluation, and no metric in training."""
     names = mechanism_names(records.finished)
@@ -122,7 +126,7 @@ def _curve(
         by_epoch: dict[int, list[float]] = {}
         for run in records.results[label].values():
             for epoch in run.epochs:
-                if (value := epoch.value(key, metric)) is not None:
+                if (value := value_of(epoch, metric)) is not None:
                     by_epoch.setdefault(epoch.epoch, []).append(value)
         points = [BandPoint.over(epoch, values) for epoch, values in sorted(by_epoch.items())]
         if points:
