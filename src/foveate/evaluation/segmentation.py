@@ -17,7 +17,7 @@ UNLABELLED = 255
 
 
 def confusion_of(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
-    """Return the confusion matrix of an image or of several, int64 (K, K), pixels by true row, predicted column.
+    """Return the confusion matrix of images, int64 (K, K), pixels by true row and predicted column.
 
     Args:
         predicted: index of the class that the network names at each pixel, (…, H, W), any whole type.

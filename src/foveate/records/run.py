@@ -145,7 +145,6 @@ class Epoch(Record):
     input_share: Number | None = None
     learned: dict[Text, dict[Text, Number]] = Field(default_factory=dict)
 
-
     def validation(self, metric: Metric) -> float:
         """Return the value of `metric` on the validation part.
 
