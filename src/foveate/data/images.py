@@ -20,6 +20,7 @@ __all__ = [
     "UnreadableImageError",
     "broken_images",
     "decode",
+    "opened",
     "place",
     "probe",
     "probe_orientation",
@@ -84,7 +85,12 @@ class Header(NamedTuple):
 
 
 @contextmanager
-def _opened(encoded: Encoded) -> Iterator[Image.Image]:
+def opened(encoded: Encoded) -> Iterator[Image.Image]:
+    """Open an image for the block, with Pillow and its pixels not yet read.
+
+    Raises:
+        UnreadableImageError: it cannot be opened, or reading from it within the block failed.
+    """
     if isinstance(encoded, bytes) and not encoded:
         raise UnreadableImageError("it is empty")
     try:
@@ -129,7 +135,7 @@ def probe(encoded: Encoded) -> Header:
     Raises:
         UnreadableImageError: the header cannot be read.
     """
-    with _opened(encoded) as image:
+    with opened(encoded) as image:
         return _header(image)
 
 
@@ -159,7 +165,7 @@ def decode(encoded: Encoded, greys: GreyRange | Literal["own"] | None = "own") -
         UnreadableImageError: the file is missing, empty, truncated, corrupt, no image or too large, or has
             values outside of `greys`.
     """
-    with _opened(encoded) as image:
+    with opened(encoded) as image:
         header = _header(image)
         ImageOps.exif_transpose(image, in_place=True)
         if header.mode == "F":
@@ -182,7 +188,7 @@ def read_values(path: Path) -> tuple[np.ndarray, bool]:
     Raises:
         UnreadableImageError: see `decode`.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         lossy = image.format in LOSSY
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "P":
