@@ -8,7 +8,7 @@ from torch import nn
 from foveate.errors import RequestError
 from foveate.models.backbones.arguments import Arguments
 from foveate.models.backbones.head import last_layer, timm_outputs, width_of
-from foveate.models.backbones.names import TORCHVISION
+from foveate.models.backbones.names import DETECTION, SEGMENTATION, TORCHVISION
 from foveate.models.sites.forward_pass import input_channels
 
 __all__ = ["BackboneCall", "call_of", "record_call"]
@@ -16,7 +16,10 @@ __all__ = ["BackboneCall", "call_of", "record_call"]
 
 @dataclass(frozen=True)
 class BackboneCall:
-    """A name of timm's, or "torchvision/NAME", and the arguments of what builds it; `str` is the call."""
+    """A name of timm's, or "torchvision/NAME", and the arguments of what builds it; `str` is the call.
+
+    "detection/NAME" and "segmentation/NAME" are foveate's own networks, whose arguments name a backbone.
+    """
 
     name: str
     args: Arguments  # values of JSON
@@ -25,12 +28,17 @@ class BackboneCall:
         arguments = "".join(f", {name}={value!r}" for name, value in self.args.items())
         if self.name.startswith(TORCHVISION):
             return f"torchvision.models.get_model({self.name.removeprefix(TORCHVISION)!r}{arguments})"
+        if self.name.startswith(DETECTION):
+            return f"create_detector({self.name.removeprefix(DETECTION)!r}{arguments})"
+        if self.name.startswith(SEGMENTATION):
+            return f"create_segmenter({self.name.removeprefix(SEGMENTATION)!r}{arguments})"
         return f"timm.create_model({self.name!r}{arguments})"
 
     @property
     def outputs(self) -> int | None:
-        """Return the number of logits, where the arguments give it."""
-        outputs = self.args.get("num_classes")
+        """Return the number of classes, where the arguments give it; a detector's without the background."""
+        dense = self.name.startswith((DETECTION, SEGMENTATION))
+        outputs = self.args.get("classes" if dense else "num_classes")
         return outputs if type(outputs) is int else None
 
 
@@ -52,6 +60,8 @@ def call_of(model: nn.Module, name: str, given: Arguments) -> BackboneCall:
 
 
 def _arguments(model: nn.Module, name: str) -> Arguments:
+    if name.startswith((DETECTION, SEGMENTATION)):  # what was recorded is all that there is
+        return {}
     channels = input_channels(model)
     if isinstance(features := getattr(model, "feature_info", None), FeatureInfo):  # timm's features_only
         return {"features_only": True, "out_indices": list(features.out_indices), "in_chans": channels}

@@ -8,10 +8,20 @@ from typing import NamedTuple
 from foveate.errors import RequestError, unknown_name
 from foveate.known_names import InstalledNames, installed_names, mechanism_names
 
-__all__ = ["BACKBONES", "TORCHVISION", "check_backbone", "registered_names", "torchvision_names"]
+__all__ = [
+    "BACKBONES",
+    "DETECTION",
+    "SEGMENTATION",
+    "TORCHVISION",
+    "check_backbone",
+    "registered_names",
+    "torchvision_names",
+]
 
 TORCHVISION = "torchvision/"
 """The prefix of torchvision's names."""
+DETECTION, SEGMENTATION = "detection/", "segmentation/"
+"""The prefixes of foveate's detectors and segmenters, which have a backbone inside (models/dense)."""
 
 
 BACKBONES = (

@@ -10,7 +10,7 @@ from torch import nn
 from foveate.attention.custom import CustomMechanism
 from foveate.errors import RequestError, unknown_name
 from foveate.models.backbones.call import BackboneCall, record_call
-from foveate.models.backbones.names import TORCHVISION, torchvision_names
+from foveate.models.backbones.names import DETECTION, SEGMENTATION, TORCHVISION, torchvision_names
 from foveate.models.backbones.scaling import create_timm
 from foveate.models.backbones.torchvision import create_torchvision
 from foveate.models.checkpoint.attention_groups import AttentionGroup, put_attention
@@ -22,6 +22,9 @@ __all__ = ["rebuild"]
 
 REACHING_OUT = ("pretrained", "weights", "checkpoint", "state_dict", "cache_dir")
 """How arguments begin that fetch or open other files: a file from elsewhere has no business there."""
+
+NOT_IN_A_FILE = {"features_from"}
+"""Arguments of detectors and segmenters that no file can hold."""
 
 
 def rebuild(
@@ -59,6 +62,8 @@ def rebuild(
 def _builder(call: BackboneCall) -> Callable[[], nn.Module]:
     """Return what builds the backbone; raise RequestError where it would open other files."""
     name, plain = call.name, call.name.removeprefix(TORCHVISION)
+    if name.startswith((DETECTION, SEGMENTATION)):
+        return _dense_builder(call)
     reaching = [argument for argument in call.args if argument.startswith(REACHING_OUT)]
     if ":" in plain or "/" in plain or reaching:
         raise RequestError(
@@ -82,3 +87,22 @@ def _builder(call: BackboneCall) -> Callable[[], nn.Module]:
             )
         raise RequestError(f"cannot build {name}: {unknown_name('backbone', plain, torchvision_names())}")
     return partial(create_torchvision, plain, **call.args)
+
+
+def _dense_builder(call: BackboneCall) -> Callable[[], nn.Module]:
+    """Return what builds a detector or a segmenter, whose backbone opens no other files either."""
+    from foveate.models.dense import create_detector, create_segmenter
+
+    arguments, own = dict(call.args), call.args.get("backbone_args", [])
+    backbone = arguments.pop("backbone", None)
+    pairs = isinstance(own, list) and all(
+        isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) for one in own
+    )
+    if not isinstance(backbone, str) or not pairs or set(arguments) & NOT_IN_A_FILE:
+        raise RequestError(
+            f"cannot build {call}: expected the name of a backbone, backbone_args as a list of names and "
+            "values, and no network"
+        )
+    _builder(BackboneCall(backbone, dict(own)))
+    create = create_detector if call.name.startswith(DETECTION) else create_segmenter
+    return partial(create, call.name.partition("/")[2], backbone, **arguments)
