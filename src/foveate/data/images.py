@@ -147,7 +147,7 @@ def probe_orientation(encoded: Encoded) -> tuple[Header, int]:
     Raises:
         UnreadableImageError: the header cannot be read.
     """
-    with _opened(encoded) as image:
+    with opened(encoded) as image:
         # Pillow would read the pixels of a PNG without such metadata, and turns a TIFF when it opens it.
         has = image.format != "TIFF" and ORIENTED & image.info.keys()
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if has else 1

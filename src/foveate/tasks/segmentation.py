@@ -72,13 +72,14 @@ class SegmentationSteps(nn.Module):
 
     def training_step(self, network: nn.Module, batch: Batch, generator: Generator) -> Step:
         """Return the loss of augmented crops."""
-        images, masks = self.prepare.augmented(*batch, generator)
+        stored, masks = _typed(batch)
+        images, targets = self.prepare.augmented(stored, masks, generator)
         logits = network(self._arrange(images))
-        return Step(self._loss(logits, masks), logits, masks, len(masks))
+        return Step(self._loss(logits, targets), logits, targets, len(masks))
 
     def evaluation_step(self, network: nn.Module, batch: Batch) -> Step:
         """Return loss and logits (B, classes, H, W) of whole images; the padding of masks is ignored."""
-        images, masks = self.prepare.plain(*batch)
+        images, masks = self.prepare.plain(*_typed(batch))
         padded, _ = pad_to(images, STRIDE)
         targets = padded.new_full((len(masks), *padded.shape[2:]), IGNORED, dtype=torch.int64)
         for target, mask in zip(targets, masks, strict=True):
@@ -126,6 +127,10 @@ class SegmentationSteps(nn.Module):
 
     def _arrange(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=torch.channels_last) if self.settings.channels_last else images
+
+
+def _typed(batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
+    return batch
 
 
 class ConfusionTally:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -45,6 +46,7 @@ def build_dense(
     """
     pretrained = None if weights is None else create_pretrained(backbone, weights, channels=images.channels)
     arguments = scaled_arguments(backbone, candidate.width, candidate.extra_blocks)
+    options: dict[str, Any] = dict(dense.options)
     try:
         if dense.name not in DETECTORS:
             return create_segmenter(
@@ -55,9 +57,10 @@ def build_dense(
                 norm=dense.norm,
                 features_from=pretrained,
                 backbone_args=arguments,
-                **dense.options,
+                **options,
             )
-        size = {} if images.image_size is None else {"image_size": images.image_size}
+        if images.image_size is not None:
+            options = {"image_size": images.image_size} | options
         mean, std = images.mean or MEAN * images.channels, images.std or STD * images.channels
         return create_detector(
             dense.name,
@@ -69,7 +72,7 @@ def build_dense(
             norm=dense.norm,
             features_from=pretrained,
             backbone_args=arguments,
-            **(size | dense.options),
+            **options,
         )
     except TypeError as error:
         raise RequestError(f"{dense.label}: {error}") from error

@@ -13,7 +13,7 @@ from foveate.models import attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
 from foveate.models.checkpoint.pretrained import create_pretrained
-from foveate.models.dense import AttentionPart, attach_dense
+from foveate.models.dense import attach_dense
 from foveate.models.sites.map_checks import WrongMapError, check_maps
 from foveate.models.sites.own import own_attention, remove_own
 from foveate.records.labels import BASELINE, display_name
@@ -123,7 +123,7 @@ def attach_candidate(
     called: str,
     *,
     replace_own: bool = False,
-    part: AttentionPart = "backbone",
+    part: str = "backbone",
 ) -> nn.Module:
     """Attach the candidate's mechanism, if it has one, to `network`, which errors name as `called`.
 
