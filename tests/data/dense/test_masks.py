@@ -132,14 +132,17 @@ def test_masks_of_another_size(root, put):
     )
 
 
-def test_all_wrong_masks_are_counted(root, put):
-    put("images/a.png images/b.png images/c.png", "masks/c.png")
-    Image.new("RGB", (6, 4)).save(root / "masks/a.png")
+def test_all_wrong_masks_are_counted_and_three_are_named(root, put):
+    put("images/a.png images/b.png images/c.png images/d.png images/e.png", "masks/c.png")
+    for name in "ade":
+        Image.new("RGB", (6, 4)).save(root / f"masks/{name}.png")
     Image.fromarray(np.zeros((4, 6), np.uint16)).save(root / "masks/b.png")
     said = refusal(root).splitlines()
-    assert said[0] == "2 of 3 masks cannot be used:"
+    assert said[0] == "4 of 5 masks cannot be used:"
     assert said[1].startswith(f"  {root}/masks/a.png: it is an image of colours")
     assert said[2].startswith(f"  {root}/masks/b.png: it has 16 bits")
+    assert said[3].startswith(f"  {root}/masks/d.png: it is")
+    assert said[4:] == ["  and 1 more"]
 
 
 def test_broken_image(root, put):

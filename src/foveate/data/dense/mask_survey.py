@@ -17,7 +17,7 @@ __all__ = ["MOST_MASKS", "MaskSurvey", "survey_masks"]
 
 MOST_MASKS = 2_000
 """Of a set with more masks, this many are looked at, spread evenly over its parts."""
-MOST_LISTED = 10
+MOST_LISTED = 3
 
 
 @dataclass(frozen=True, eq=False)
