@@ -1,6 +1,7 @@
 """Scores of detections: against pycocotools' evaluation of the file that a run keeps."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,9 @@ def test_the_file_is_one_of_coco_results(tmp_path: Path) -> None:
     assert first["score"] == pytest.approx(detections[0].scores[0], abs=5.1e-6)
     assert all(round(value, 2) == value for row in rows for value in row["bbox"])
     assert all(round(row["score"], 5) == row["score"] for row in rows)
+
+
+def test_without_the_evaluation_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)  # what an import then finds: nothing
+    with pytest.raises(RequestError, match=r"pip install 'foveate\[dense\]'"):
+        detection_scores([NOTHING], [boxes((10, 10, 30, 30))], CLASSES)

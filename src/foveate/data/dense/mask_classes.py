@@ -60,7 +60,7 @@ def unnamed_classes(root: Path, survey: "MaskSurvey", skipped: Set[int]) -> tupl
 def unknown_values(masks: Sequence[Path], values: Sequence[int]) -> RequestError:
     """Return the error that masks have values which are neither a class nor ignored."""
     some = f"{masks[0]} has" if len(masks) == 1 else f"{len(masks):,} masks, the first is {masks[0]}, have"
-    example = remedy(python=f"ignored={values[0]}", command=f"--ignored {values[0]}")
+    example = remedy(python=f"ignored={values[0]}", command=f"--ignored-label {values[0]}")
     kind, is_no = ("value", "is no class") if len(values) == 1 else ("values", "are no classes")
     return RequestError(
         f"{some} the {kind} {_values(values)}, which {is_no} and not ignored: name each value in the file of "

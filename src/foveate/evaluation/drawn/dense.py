@@ -12,23 +12,21 @@ from foveate.records.task_scores import DenseScores
 __all__ = ["drawn_dense", "draws_for", "metrics_of", "truth_of"]
 
 FEWEST_DRAWS = 100
-WORK = 6_000_000
-"""Boxes that are drawn in all: about a second for a run of a detection."""
-WORK_OF_PIXELS = 60_000_000
-"""The same of a segmentation, in classes of single images."""
+MOST_BOXES = 6_000_000
+"""Boxes of all draws of a detection together: about a second for each run."""
 
 
 def draws_for(scores: DenseScores) -> int:
-    """Return the number of draws: 2,000, or fewer where that would take much over a second for each run.
+    """Return the number of draws: 2,000, or fewer of a detection of which a run would take over a second.
 
-    It follows from the truth alone, and so is the same for all runs of a study, however many there are and
-    whatever they find. With 36,000 boxes, as in the validation part of COCO, there are 166 draws: the
+    It follows from the annotated boxes alone, and so is the same for all runs of a study, however many there
+    are and whatever they find. With 36,000 boxes, as in the validation part of COCO, there are 166 draws: the
     standard deviation of a draw is then known within 5.5 % (one standard error), with 2,000 within 1.6 %.
     """
-    is_detection = isinstance(scores, DetectionScores)
-    size = int(scores.boxes.sum()) if isinstance(scores, DetectionScores) else truth_of(scores).nnz
-    work = WORK if is_detection else WORK_OF_PIXELS
-    return int(np.clip(work // max(size, 1), FEWEST_DRAWS, DRAWS))
+    if not isinstance(scores, DetectionScores):
+        return DRAWS
+    boxes = max(int(scores.boxes.sum()), 1)
+    return int(np.clip(MOST_BOXES // boxes, FEWEST_DRAWS, DRAWS))
 
 
 def drawn_dense(scores: DenseScores, draws: int | None = None) -> dict[str, np.ndarray]:
