@@ -23,7 +23,7 @@ from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import RunSpec
 from foveate.tasks import TASKS, Task, TaskSettings
 from foveate.tasks.classification import Classification, ClassificationSteps, CorrectTally
-from foveate.tasks.task import Batch, Reduce, Tested
+from foveate.tasks.task import Batch, Reduce, TaskResult
 
 RECORD = TaskRecord(
     name="made-up",
@@ -42,7 +42,7 @@ class MadeUpSteps(ClassificationSteps):
     def tally(self) -> "ErrorTally":
         return ErrorTally()
 
-    def test(self, network: nn.Module, batches: Iterable[Batch], **options: Any) -> Tested:
+    def test(self, network: nn.Module, batches: Iterable[Batch], **options: Any) -> TaskResult:
         tested = super().test(network, batches, **options)
         assert tested.scores.accuracy is not None
         scores = {"error": 1 - tested.scores.accuracy, "loss": tested.scores.loss}

@@ -13,7 +13,7 @@ from foveate.evaluation.classification import classification_scores, predict
 from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.scores import ImageScores, write_scores
 from foveate.tasks.settings import TaskSettings
-from foveate.tasks.task import Batch, Reduce, Step, Tested
+from foveate.tasks.task import Batch, Reduce, Step, TaskResult
 
 __all__ = ["Classification", "ClassificationSteps", "Prepare", "image_scores"]
 
@@ -80,14 +80,14 @@ class ClassificationSteps(nn.Module):
         *,
         device: torch.device,
         autocast: torch.dtype | None = None,
-    ) -> Tested:
+    ) -> TaskResult:
         """Return accuracy, loss and the other metrics of all batches."""
         logits, labels = predict(network, batches, self.prepare.unaugmented, device=device, autocast=autocast)
 
         def keep(folder: Path, run: str) -> None:
             write_scores(folder, image_scores(run, logits, labels))
 
-        return Tested(classification_scores(logits, labels, self.classes), len(labels), keep)
+        return TaskResult(classification_scores(logits, labels, self.classes), len(labels), keep)
 
     def _arrange(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=torch.channels_last) if self.settings.channels_last else images

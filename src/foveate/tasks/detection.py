@@ -19,7 +19,7 @@ from foveate.records.detection_scores import write_detection_scores
 from foveate.records.detections import write_detections
 from foveate.records.metric import DETECTION, TaskRecord
 from foveate.tasks.settings import TaskSettings
-from foveate.tasks.task import Batch, Reduce, Step, Tested
+from foveate.tasks.task import Batch, Reduce, Step, TaskResult
 
 __all__ = ["Detection", "DetectionSteps"]
 
@@ -84,7 +84,7 @@ class DetectionSteps(nn.Module):
         *,
         device: torch.device,
         autocast: torch.dtype | None = None,
-    ) -> Tested:
+    ) -> TaskResult:
         """Return mAP and the other metrics of all batches, of the detections as they are kept in the file."""
         network.to(device).eval()
         tally = self.tally()
@@ -98,7 +98,7 @@ class DetectionSteps(nn.Module):
             write_detections(folder, found, self.image_ids[: len(found)], self.categories)
             write_detection_scores(folder, match_detections(run, found, truth, len(self.classes)))
 
-        return Tested(detection_scores(found, truth, self.classes), len(found), keep)
+        return TaskResult(detection_scores(found, truth, self.classes), len(found), keep)
 
 
 class DetectionTally:

@@ -16,7 +16,7 @@ from foveate.evaluation.segmentation import confusion_of, segmentation_scores
 from foveate.records.metric import SEGMENTATION, TaskRecord
 from foveate.records.segmentation_scores import keep_confusions, write_segmentation_scores
 from foveate.tasks.settings import TaskSettings
-from foveate.tasks.task import Batch, Reduce, Step, Tested
+from foveate.tasks.task import Batch, Reduce, Step, TaskResult
 
 __all__ = ["STRIDE", "Segmentation", "SegmentationSteps", "segmentation_loss"]
 
@@ -99,7 +99,7 @@ class SegmentationSteps(nn.Module):
         *,
         device: torch.device,
         autocast: torch.dtype | None = None,
-    ) -> Tested:
+    ) -> TaskResult:
         """Return mIoU and the other metrics from the confusion matrices (K, K) of whole images."""
         network.to(device).eval()
         confusions: list[np.ndarray] = []
@@ -120,7 +120,7 @@ class SegmentationSteps(nn.Module):
         def keep(folder: Path, run: str) -> None:
             write_segmentation_scores(folder, keep_confusions(run, found))
 
-        return Tested(segmentation_scores(found, total / len(found), self.classes), len(found), keep)
+        return TaskResult(segmentation_scores(found, total / len(found), self.classes), len(found), keep)
 
     def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         return segmentation_loss(logits, targets, self.settings.loss, self.weights)

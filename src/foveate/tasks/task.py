@@ -13,7 +13,7 @@ from foveate.records.metric import TaskRecord
 from foveate.records.run import Scores
 from foveate.tasks.settings import TaskSettings
 
-__all__ = ["Batch", "Step", "Tally", "Task", "TaskSteps", "Tested"]
+__all__ = ["Batch", "Step", "Tally", "Task", "TaskResult", "TaskSteps"]
 
 Batch = tuple[Any, Any]
 """Images and targets as a store gives them: what they are depends on the task."""
@@ -48,7 +48,7 @@ class Tally(Protocol):
 
 
 @dataclass(frozen=True)
-class Tested:
+class TaskResult:
     """The result of a test.
 
     Attributes:
@@ -86,7 +86,7 @@ class TaskSteps(Protocol):
         *,
         device: torch.device,
         autocast: torch.dtype | None = None,
-    ) -> Tested:
+    ) -> TaskResult:
         """Evaluate `network`, which is put into evaluation mode, on all batches, in their order."""
 
 

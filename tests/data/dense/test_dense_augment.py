@@ -42,7 +42,7 @@ def boxes(sizes=SIZES):
         of = torch.tensor(corners, dtype=torch.float32).reshape(-1, 4)
         areas = (of[:, 2] * of[:, 3]) / 2  # as of objects that fill half of their boxes
         count = len(of)
-        found.append(BoxTargets(of, torch.arange(count), torch.arange(count) > 0, areas, 7 + index))
+        found.append(BoxTargets(of, torch.arange(count), torch.arange(count) > 0, areas))
     return found
 
 
@@ -52,7 +52,7 @@ def augmentation(kind, *names, size=16, channels=3):
 
 def moved(targets, device):
     return [
-        BoxTargets(*(one.to(device) for one in target[:-1]), target.index)
+        BoxTargets(*(one.to(device) for one in target))
         if isinstance(target, BoxTargets)
         else target.to(device)
         for target in targets
@@ -227,7 +227,6 @@ def test_plain_boxes_are_in_0_to_1():
     found, same_targets = augmentation("boxes", "crop", "jitter").plain(given, targets)
     assert all(torch.equal(one, image / 255) for one, image in zip(found, given, strict=True))
     assert same(same_targets, targets)
-    assert [target.index for target in same_targets] == [7, 8, 9, 10]
 
 
 def test_boxes_without_augmentation_are_those_of_plain():
@@ -282,7 +281,6 @@ def test_crop_drops_boxes_with_what_belongs_to_them():
         torch.testing.assert_close(of.boxes, expected)
         sides = expected[:, 2:] - expected[:, :2]
         torch.testing.assert_close(of.areas, sides.prod(dim=1))
-        assert of.index == 3
 
 
 def test_boxes_of_less_than_a_pixel_are_dropped():

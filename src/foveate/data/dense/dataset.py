@@ -195,7 +195,6 @@ def _box_targets(boxes: Sequence[ImageBoxes], index: int) -> BoxTargets:
         labels=torch.from_numpy(one.labels.astype(np.int64)),
         crowd=torch.from_numpy(one.crowd.astype(bool)),
         areas=torch.from_numpy(one.areas.astype(np.float32)),
-        index=index,
     )
 
 

@@ -15,11 +15,9 @@ class BoxTargets(NamedTuple):
         labels: index of the class of each box, int64 (n,).
         crowd: whether the box surrounds many objects, which are not told apart, bool (n,).
         areas: of each object, in square pixels, float32 (n,).
-        index: position of the image in its part.
     """
 
     boxes: Tensor
     labels: Tensor
     crowd: Tensor
     areas: Tensor
-    index: int  # type: ignore[assignment]  # a tuple has a method of this name, which nobody needs here
