@@ -54,7 +54,7 @@ def read_coco(root: Path) -> WrittenSet:
     for file in found.files:
         content = _load(file.path, str(file.path.relative_to(root)))
         if not content.annotations and file.role == "test" and len(found.files) > 1:
-            said = f"{content.name} has no annotations: its {len(content.images):,} images were excluded."
+            said = f"{content.name} has no annotations: its images were excluded ({len(content.images):,})."
             notes.append(Note(said, is_exclusion=True))
             continue
         labels = _labels(content, classes, notes)

@@ -94,7 +94,7 @@ def read_yolo(root: Path) -> WrittenSet:
             continue
         part = _part(root, f"{key} of {file.name}", images, description, folders)
         if not len(part.boxes) and role == "test" and parts:
-            said = f"The {len(images):,} images of the test part have no labels and were excluded."
+            said = f"The images of the test part have no labels and were excluded ({len(images):,})."
             notes.append(Note(said, is_exclusion=True))
             continue
         parts[role] = part
