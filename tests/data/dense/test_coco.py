@@ -175,7 +175,10 @@ GOOD = annotation(9, 7, 9, [1, 1, 2, 2])
         ),
         ([annotation(5, 7, 3, ["1", 2, 3, 4])], r"annotation 5: bbox is \['1', 2, 3, 4\]: expected four"),
         ([annotation(5, 7, 3, [1, 2, 3, True])], "annotation 5: bbox is .*: expected four"),
-        ([annotation(5, 7, 3, [10**400, 2, 3, 4])], "annotation 5: bbox is .10{50,}: expected four"),
+        (
+            [annotation(5, 7, 3, [10**400, 2, 3, 4])],
+            "annotation 5: bbox is .10+[.]{3}0+, 2, 3, 4.: expected four",
+        ),
         ([annotation(5, 7, 3, None)], "annotation 5 has no bbox, and no polygons"),
         (
             [annotation(5, 7, 3, None, segmentation={"counts": [1], "size": [30, 40]})],
@@ -206,6 +209,11 @@ def test_wrong_annotations_are_refused(coco, annotations, message):
         ),
         ({"images": [image(7, "a.png"), image(8, "a.png")]}, "a.png is listed twice, in train.json"),
         ({"images": [image(7, "a.png", width=80, height=60)]}, "says that a.png has 80×60.* file has 40×30"),
+        ({"images": [image(7, "a.png"), image(8, "\0/b.png")]}, "lists 1 of 2 images that are not there"),
+        (
+            {"images": [image(7, "a.png"), image(8, "x" * 9000 + "/b.png")]},
+            "cannot be read: File name too long",
+        ),
         ({"categories": [{"id": "3", "name": "cat"}]}, "a category is .*expected a whole number `id`"),
         ({"categories": [*CATEGORIES, {"id": 9, "name": "cow"}]}, "number 9 is both 'dog' and 'cow'"),
         (

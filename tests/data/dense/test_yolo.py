@@ -136,6 +136,8 @@ def test_wrong_rows_are_refused(yolo, row, message):
         (YAML.replace("[cat, dog]", "[cat, cat]"), "cat is the name of several classes"),
         (YAML.replace("[cat, dog]", "coco.names"), "expected `names` as a list"),
         (YAML.replace("images/train", "image/train"), "no images in image/train, its train part"),
+        (YAML.replace("images/train", "x" * 9000), "no images in x*, its train part"),
+        (YAML.replace("path: .", "path: " + "x" * 9000).replace("images/val", "none"), "no images in none"),
         (YAML.replace("images/val", "images/valid"), "no images in images/valid, its validation part"),
         (YAML.replace("train: images/train", "train: {a: b}"), "expected `train` to be a folder"),
         (YAML + "  - x: [", "data.yaml is not YAML"),
