@@ -40,6 +40,7 @@ def layout(root):
         (("train.json", "validation.json"), ("train", "validation"), ""),
         (("train.json", "val.json"), ("train", "valid"), ""),
         (("train.json", "valid.json"), ("images/train", "images/valid"), ""),
+        (("train.json", "val.json"), ("images/training", "images/valid"), ""),
         (("train.json", "val.json"), ("images", "images"), ""),
         (("annotations/train.json", "annotations/val.json"), (".", "."), ""),
         (("annotations/instances_train2017.json", "annotations/instances_val2017.json"), "yz", ""),
