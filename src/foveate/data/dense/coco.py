@@ -6,6 +6,7 @@ left corner. The numbers of categories may have gaps: those of COCO's 80 classes
 
 import json
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -54,7 +55,7 @@ def read_coco(root: Path) -> WrittenSet:
     for file in found.files:
         content = _load(file.path, str(file.path.relative_to(root)))
         if not content.annotations and file.role == "test" and len(found.files) > 1:
-            said = f"{content.name} has no annotations: its {len(content.images):,} images were excluded."
+            said = f"{content.name} has no annotations: its images were excluded ({len(content.images):,})."
             notes.append(Note(said, is_exclusion=True))
             continue
         labels = _labels(content, classes, notes)
@@ -107,7 +108,7 @@ def _labels(content: _Content, classes: dict[str, int], notes: list[Note]) -> di
         number, name = _whole(one.get("id")), one.get("name")
         if type(number) is not int or not isinstance(name, str | int):
             raise RequestError(
-                f"{content.name}: a category is {shortened([one])}: expected a whole number `id` and a `name`"
+                f"{content.name}: a category is {brief(one)}: expected a whole number `id` and a `name`"
             )
         if number in names:
             raise RequestError(
@@ -224,17 +225,17 @@ def _refuse(content: _Content, positions: dict[Any, int], labels: dict[Any, int]
     if not _is_in(image, positions):
         count = sum(not _is_in(other.get("image_id"), positions) for other in content.annotations)
         raise RequestError(
-            f"{where}: no image has the id {image!r}, as image_id says ({count:,} annotations like this): "
-            "add the image, or remove them"
+            f"{where}: no image has the id {brief(image)}, as image_id says ({count:,} annotations like "
+            "this): add the image, or remove them"
         )
     if not _is_in(category, labels):
         raise RequestError(
-            f"{where}: no category has the id {category!r}; the categories are {shortened(labels, 12)}: add "
-            "it, or correct category_id"
+            f"{where}: no category has the id {brief(category)}; the categories are "
+            f"{shortened(labels, 12)}: add it, or correct category_id"
         )
     if box:
         raise RequestError(
-            f"{where}: bbox is {str(box)[:60]}: expected four numbers in pixels, [x, y, width, height]"
+            f"{where}: bbox is {brief(box)}: expected four numbers in pixels, [x, y, width, height]"
         )
     raise RequestError(
         f"{where} has no bbox, and no polygons to find it from (a mask as run lengths is not enough): add "

@@ -119,16 +119,16 @@ def _files_of_parts(root: Path, found: Sequence[Path]) -> CocoFiles:
         notes.append(Note(said, is_exclusion=True))
     names = {path: path.stem.removeprefix(INSTANCES) for path in found}
     roles = roles_among(list(names.values()))
-    parts = _part_folders(root)
+    images = root / "images"
+    parts = _part_folders(root) | (_part_folders(images) if images.is_dir() else {})
     files = []
     for path, name in names.items():
         role = roles.get(name) or ("train" if len(found) == 1 else None)
         if role is None:
             continue
         own = [folder for folder, of in parts.items() if of == role]
-        images = root / "images"
         bases = (
-            *(root / name, images / name, *own, *(images / folder.name for folder in own), images),
+            *(root / name, images / name, *own, images),
             *(root / name / "images", path.parent, root, root / "data"),
         )
         files.append(CocoFile(path, role, tuple(dict.fromkeys(bases))))

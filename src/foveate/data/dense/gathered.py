@@ -57,7 +57,7 @@ def gather(written: WrittenSet, *, refuse_invalid: bool = False) -> BoxSource:
             raise RequestError(
                 f"{part.written.source} has no boxes"
                 + (" that are valid" if len(part.written.boxes) else "")
-                + f" for its {len(part.written.images):,} images: add annotations, or remove it from the set"
+                + f" for its images ({len(part.written.images):,}): add annotations, or remove the part"
             )
     numbers = _class_numbers(written, valid, notes)
     used = [label for label in np.argsort(numbers, kind="stable") if numbers[label] >= 0]
@@ -134,8 +134,13 @@ def _class_numbers(written: WrittenSet, valid: Mapping[str, _Valid], notes: list
         names = shortened(repr(written.classes[label]) for label in foreign.tolist())
         others = [role for role, found in present.items() if found[foreign].any()]
         files = listing([valid[role].written.source for role in others])
+        who = (
+            f"{listing(others)} part ({files}) has"
+            if len(others) == 1
+            else f"{listing(others)} parts ({files}) have"
+        )
         raise RequestError(
-            f"only the {listing(others)} part ({files}) has boxes of {names}: add some to the training part "
+            f"only the {who} boxes of {names}: add some to the training part "
             f"({valid['train'].written.source}), or remove the class"
         )
     if not anywhere.all():

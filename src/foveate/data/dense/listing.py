@@ -24,7 +24,7 @@ class Folders:
         if folder not in self._known:
             try:
                 found = frozenset(path.name for path in folder.iterdir())
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, ValueError):  # a zero byte or half a character
                 found = frozenset()
             except OSError as error:
                 raise RequestError(f"the folder {folder} cannot be read: {error.strerror}") from error

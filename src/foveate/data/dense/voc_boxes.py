@@ -30,6 +30,8 @@ __all__ = ["has_voc", "read_voc"]
 LARGEST = 1 << 24
 """Maximum bytes of an XML file, which describes one image."""
 PEEKED = 4096
+"""Bytes of a file, and below files of a folder, in which the element `annotation` is looked for."""
+PEEKED_FILES = 8
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 TRAINVAL = "trainval"
 """VOC's list of the training and validation part together."""
@@ -55,7 +57,7 @@ class _Described(NamedTuple):
 def has_voc(root: Path) -> bool:
     """Return whether a folder has VOC's XML files, in Annotations or beside the images of parts."""
     folders = [*_named(root, "annotations"), *_part_folders(root)]
-    return any(_is_voc(path) for folder in folders for path in islice(folder.glob("[!.]*.xml"), 1))
+    return any(_is_voc(path) for folder in folders for path in islice(folder.glob("[!.]*.xml"), PEEKED_FILES))
 
 
 def read_voc(root: Path) -> WrittenSet:
@@ -105,7 +107,7 @@ def _part_folders(root: Path) -> list[Path]:
 
 def _is_voc(path: Path) -> bool:
     with path.open("rb") as file:
-        return b"<annotation" in file.read(PEEKED)
+        return b"<annotation" in file.read(PEEKED).replace(b"\0", b"")  # UTF-16 too
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -134,7 +136,7 @@ def _listed(root: Path, layout: _Layout, notes: list[Note]) -> dict[str, tuple[s
         stems = _stems(path, layout.files)
         missing = [stem for stem in stems if stem not in layout.files]
         if len(missing) == len(stems) and role == "test" and len(lists) > 1:
-            said = f"The {len(stems):,} images of {name} have no annotations and were excluded."
+            said = f"The images of {name} have no annotations and were excluded ({len(stems):,})."
             notes.append(Note(said, is_exclusion=True))
             continue
         if not stems:

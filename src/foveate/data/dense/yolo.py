@@ -4,6 +4,7 @@ A row is `class cx cy w h`, with the centre and the size of the box as fractions
 height, or `class x y x y …`, a polygon, of which the box around it is read.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,7 +95,7 @@ def read_yolo(root: Path) -> WrittenSet:
             continue
         part = _part(root, f"{key} of {file.name}", images, description, folders)
         if not len(part.boxes) and role == "test" and parts:
-            said = f"The {len(images):,} images of the test part have no labels and were excluded."
+            said = f"The images of the test part have no labels and were excluded ({len(images):,})."
             notes.append(Note(said, is_exclusion=True))
             continue
         parts[role] = part
@@ -148,14 +149,14 @@ def _values(name: str, key: str, value: Any) -> list[str]:
 def _base(root: Path, path: Any) -> Path:
     """Return the folder of the key `path` if it is there, or that of the YAML file, as after a move."""
     base = root / path if isinstance(path, str) and path else root
-    return base if base.is_dir() else root
+    return base if os.path.isdir(base) else root  # noqa: PTH112 (any text)
 
 
 def _images(root: Path, base: Path, value: str) -> list[Path]:
     """Return the images of a part: those below a folder, or those that a text file lists."""
     # Roboflow writes ../train/images for the folder train/images beside the YAML file.
     places = [base / value, root / value, root / value.removeprefix("../")]
-    place = next((path for path in places if path.exists()), None)
+    place = next((path for path in places if os.path.exists(path)), None)  # noqa: PTH110 (any text)
     if place is None:
         return []
     if place.is_dir():
