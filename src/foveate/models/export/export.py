@@ -9,7 +9,6 @@ import copy
 import io
 import json
 import logging
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from foveate.models.export.onnx_file import OPSET, onnx_bytes, onnx_runner, requ
 from foveate.models.export.parity import OutputDifference, Run, compare, shapes_in_words
 from foveate.models.export.tracing import (
     Bounds,
+    depends_on_values,
     example_answer,
     image_shape,
     in_words,
@@ -150,7 +150,7 @@ def export(
             on_step(f"converting to {format}")
             content, run, bounds = _serialised(program, format, metadata_of(network, shape, names))
         except GuardOnDataDependentSymNode as error:
-            raise WorkError(_depends_on_values(network, what, error)) from error
+            raise WorkError(depends_on_values(network, what, error)) from error
         except Exception as error:  # the exporters raise what they like
             raise WorkError(f"cannot export {what}: {first_line(error)}") from error
         on_step("checking against the network")
@@ -229,24 +229,6 @@ def _names(answer: Any, given: Sequence[str] | None) -> tuple[str, ...]:
     derived = [f"output {number}" for number in range(len(tensors_in(answer)))]
     check_output_names(given, derived)
     return tuple(given)
-
-
-def _depends_on_values(network: nn.Module, what: str, error: Exception) -> str:
-    """Say where the network decides by values, which torch.export cannot follow, and what to do instead."""
-    own = Path(torch.__file__).parent
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if own not in Path(frame.filename).parents
-    ]
-    place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name}"
-    children = [name for name, _ in network.named_children()]
-    part = "backbone" if "backbone" in children else children[0]
-    return (
-        f"cannot export {what}: how it goes on depends on the values of a tensor ({place}), as in a detector "
-        "that keeps the best boxes, and torch.export was tried and cannot follow that. Export a part that "
-        f"only computes maps, as in foveate.export(model.{part}, …), and run the rest in Python"
-    )
 
 
 def _refuse_format(format: str) -> None:
