@@ -238,7 +238,7 @@ def test_flip_of_boxes():
     image = torch.zeros(3, 20, 30, dtype=torch.uint8)
     image[:, 5:10, 2:8] = 255
     target = BoxTargets(
-        torch.tensor([[2.0, 5, 8, 10]]), torch.tensor([4]), torch.tensor([False]), torch.tensor([30.0]), 0
+        torch.tensor([[2.0, 5, 8, 10]]), torch.tensor([4]), torch.tensor([False]), torch.tensor([30.0])
     )
     found, targets = augmentation("boxes", "flip").augmented([image] * 20, [target] * 20, generator())
     corners = [tuple(one.boxes[0].tolist()) for one in targets]
@@ -265,7 +265,7 @@ def test_scale_of_boxes():
 
 def test_crop_drops_boxes_with_what_belongs_to_them():
     corners = torch.tensor([[4.0 * k, 4.0 * k, 4.0 * k + 3, 4.0 * k + 3] for k in range(10)])
-    target = BoxTargets(corners, torch.arange(10), torch.arange(10) % 2 == 0, torch.full((10,), 9.0), 3)
+    target = BoxTargets(corners, torch.arange(10), torch.arange(10) % 2 == 0, torch.full((10,), 9.0))
     image, _ = position_image(40, 40)
     found, targets = augmentation("boxes", "crop").augmented([image] * 40, [target] * 40, generator())
     assert {len(of.labels) for of in targets} >= {1, 10}

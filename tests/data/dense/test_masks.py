@@ -69,7 +69,7 @@ def test_unknown_values_are_named(root, put):
     assert str(caught.value) == (
         f"2 masks, the first is {root}/labels/a.png, have the values 2, 9, which are no classes and not "
         "ignored: name each value in the file of class names (its first line is the value 0), correct the "
-        "masks, or ignore one value (--ignored 2)"
+        "masks, or ignore one value (--ignored-label 2)"
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.models.backbones.call import BackboneCall
+from foveate.models.backbones.names import DETECTION
 from foveate.models.checkpoint.attention_groups import custom_mechanisms, put_attention
 from foveate.models.checkpoint.description import Description
 from foveate.models.checkpoint.rebuild import rebuild
@@ -56,15 +57,25 @@ def check_rebuild(
     images = random_image(model, (description.preprocessing or {}).get("input_size"))
     try:
         with evaluating(model):
-            expected = tensors_in(model(images))
+            expected = _answers(model, images)
     except Exception as error:  # each network refuses in its own way
         raise RequestError(
             f"{type(model).__name__} does not take an image (C, H, W) = {tuple(images.shape[1:])}: {error}. "
             "Say what it takes, as in preprocessing={'input_size': (C, H, W)}"
         ) from error
-    got = tensors_in(rebuilt.to(images.device).eval()(images))
+    got = _answers(rebuilt.to(images.device).eval(), images)
     if len(got) != len(expected) or not all(map(_equal, got, expected)):
         raise RequestError(f"{what}: its modules are the same, and it answers otherwise. {cure}")
+
+
+def _answers(network: nn.Module, images: Tensor) -> list[Tensor]:
+    """Return what `network` gives, and for a detector the maps of its pyramid too: it may find no object."""
+    answers = tensors_in(network(images))
+    call = getattr(network, "built_from", None)
+    if call is not None and call.name.startswith(DETECTION):
+        prepared, _ = network.transform(list(images))  # type: ignore[operator]
+        answers += network.backbone(prepared.tensors).values()  # type: ignore[operator]
+    return answers
 
 
 def _equal(got: Tensor, expected: Tensor) -> bool:

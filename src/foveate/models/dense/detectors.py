@@ -117,6 +117,7 @@ def create_detector(
         "input_size": (channels, image_size, image_size),
         "mean": (0.0,) * channels,
         "std": (1.0,) * channels,
+        "crop_pct": 1.0,
     }
     return network
 

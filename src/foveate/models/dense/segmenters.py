@@ -163,6 +163,7 @@ def create_segmenter(
     network.pretrained_cfg = {  # type: ignore[assignment]
         "architecture": SEGMENTATION + name,
         "input_size": (channels, 224, 224),
+        "crop_pct": 1.0,
     }
     return network
 

@@ -9,7 +9,6 @@ import copy
 import io
 import json
 import logging
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,12 +23,14 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from foveate.errors import WorkError, first_line
 from foveate.files import write_bytes
 from foveate.models.checkpoint.save_load import load
+from foveate.models.export.detectors import detector_onnx, is_detector
 from foveate.models.export.formats import check_export, check_format
 from foveate.models.export.metadata import Metadata, metadata_of, network_name
 from foveate.models.export.onnx_file import OPSET, onnx_bytes, onnx_runner, require_onnx
 from foveate.models.export.parity import OutputDifference, Run, compare, shapes_in_words
 from foveate.models.export.tracing import (
     Bounds,
+    depends_on_values,
     example_answer,
     image_shape,
     in_words,
@@ -119,6 +120,9 @@ def export(
     too: as metadata_props of ONNX, or as the extra file "foveate.json" of a program. `on_step` is called with
     each step as it begins.
 
+    torchvision's detectors, and foveate's, are exported as ONNX for one image (1, C, H, W), and compared by
+    their detections (see export/detectors.py).
+
     Raises RequestError for an unknown format, a network that takes no such images or returns anything but
     tensors, names that do not fit, and where ONNX is not installed; WorkError where torch cannot export the
     network, or an output of the file differs from the network's by more than 1e-4 (times its largest value,
@@ -133,6 +137,8 @@ def export(
         shape = image_shape(network, image_size)
         answer = example_answer(network, shape, network_name(network))
         names = _names(answer, output_names)
+        if format == "onnx" and is_detector(network) and is_list_by_image(answer):
+            return _export_detector(network, Path(path), shape, names, list(answer[0]), what, on_step)
         try:
             on_step(f"tracing {network_name(model)}")
             program, fixed_because = trace(
@@ -144,7 +150,7 @@ def export(
             on_step(f"converting to {format}")
             content, run, bounds = _serialised(program, format, metadata_of(network, shape, names))
         except GuardOnDataDependentSymNode as error:
-            raise WorkError(_depends_on_values(network, what, error)) from error
+            raise WorkError(depends_on_values(network, what, error)) from error
         except Exception as error:  # the exporters raise what they like
             raise WorkError(f"cannot export {what}: {first_line(error)}") from error
         on_step("checking against the network")
@@ -157,6 +163,38 @@ def export(
         opset=OPSET if format == "onnx" else None,
         axes={axis: in_words(bound) for axis, bound in bounds.items()},
         fixed_because=fixed_because,
+        **parity._asdict(),
+    )
+
+
+def _export_detector(
+    network: nn.Module,
+    path: Path,
+    shape: tuple[int, int, int],
+    names: Sequence[str],
+    keys: Sequence[str],
+    what: str,
+    on_step: Callable[[str], None],
+) -> Exported:
+    """Write one of torchvision's detectors as ONNX for one image of `shape` (C, H, W), and check it."""
+    on_step("tracing and checking against the network")
+    try:
+        content, parity, any_size = detector_onnx(
+            network, shape, metadata_of(network, shape, names), keys, what
+        )
+    except WorkError:
+        raise
+    except Exception as error:  # the exporter raises what it likes
+        raise WorkError(f"cannot export {what}: {first_line(error)}") from error
+    write_bytes(path, content)
+    sides = ("any", "any") if any_size else (str(shape[1]), str(shape[2]))
+    return Exported(
+        path=str(path),
+        format="onnx",
+        bytes=len(content),
+        opset=OPSET,
+        axes=dict(zip(("batch", "height", "width"), ("1", *sides), strict=True)),
+        fixed_because=None if any_size else "the graph of a detector gives other boxes at other sizes",
         **parity._asdict(),
     )
 
@@ -191,24 +229,6 @@ def _names(answer: Any, given: Sequence[str] | None) -> tuple[str, ...]:
     derived = [f"output {number}" for number in range(len(tensors_in(answer)))]
     check_output_names(given, derived)
     return tuple(given)
-
-
-def _depends_on_values(network: nn.Module, what: str, error: Exception) -> str:
-    """Say where the network decides by values, which torch.export cannot follow, and what to do instead."""
-    own = Path(torch.__file__).parent
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if own not in Path(frame.filename).parents
-    ]
-    place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name}"
-    children = [name for name, _ in network.named_children()]
-    part = "backbone" if "backbone" in children else children[0]
-    return (
-        f"cannot export {what}: how it goes on depends on the values of a tensor ({place}), as in a detector "
-        "that keeps the best boxes, and torch.export was tried and cannot follow that. Export a part that "
-        f"only computes maps, as in foveate.export(model.{part}, …), and run the rest in Python"
-    )
 
 
 def _refuse_format(format: str) -> None:

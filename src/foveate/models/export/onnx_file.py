@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from foveate.models.export.metadata import Metadata
 from foveate.models.export.parity import Run
 from foveate.models.sites.outputs import INPUT
 
-__all__ = ["OPSET", "onnx_bytes", "onnx_runner", "require_onnx"]
+__all__ = ["OPSET", "onnx_bytes", "onnx_runner", "require_onnx", "with_metadata"]
 
 OPSET = 18
 """What torch's exporter writes without converting, from torch 2.6 on; onnxruntime reads it from 1.14 on."""
@@ -35,8 +36,6 @@ def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], metadata: M
     `symbols` names the axes that torch calls s77 and the like; `metadata` becomes metadata_props, as JSON
     where a value is not a string.
     """
-    import onnx
-
     written = torch.onnx.export(
         program,
         (),
@@ -54,6 +53,13 @@ def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], metadata: M
         for axis in value.type.tensor_type.shape.dim:
             if axis.HasField("dim_param"):
                 axis.dim_param = re.sub(r"\w+", lambda word: symbols.get(word[0], word[0]), axis.dim_param)
+    return with_metadata(proto, metadata)
+
+
+def with_metadata(proto: Any, metadata: Metadata) -> bytes:
+    """Return the bytes of a file of `proto` with `metadata` as its metadata_props."""
+    import onnx
+
     onnx.helper.set_model_props(
         proto,
         {

@@ -1,7 +1,9 @@
 """A network traced by torch.export, for as many image sizes as the network and torch allow."""
 
 import io
+import traceback
 from contextlib import redirect_stderr
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +14,16 @@ from foveate.errors import RequestError, first_line
 from foveate.kernels import only_reference
 from foveate.models.sites.forward_pass import input_channels, on_meta, timm_config
 
-__all__ = ["Bounds", "example_answer", "image_shape", "in_words", "size_bounds", "trace", "within"]
+__all__ = [
+    "Bounds",
+    "depends_on_values",
+    "example_answer",
+    "image_shape",
+    "in_words",
+    "size_bounds",
+    "trace",
+    "within",
+]
 
 Bounds = tuple[int, int | None]
 """The smallest and the largest size of an axis; None: there is no largest."""
@@ -80,6 +91,24 @@ def _fault_at(network: nn.Module, shape: tuple[int, ...]) -> Exception | None:
         else:
             return None
     return fault
+
+
+def depends_on_values(network: nn.Module, what: str, error: Exception) -> str:
+    """Say where the network decides by values, which torch.export cannot follow, and what to do instead."""
+    own = Path(torch.__file__).parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if own not in Path(frame.filename).parents
+    ]
+    place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}, in {frames[-1].name}"
+    children = [name for name, _ in network.named_children()]
+    part = "backbone" if "backbone" in children else children[0]
+    return (
+        f"cannot export {what}: how it goes on depends on the values of a tensor ({place}), as in a detector "
+        "that keeps the best boxes, and torch.export was tried and cannot follow that. Export a part that "
+        f"only computes maps, as in foveate.export(model.{part}, …), and run the rest in Python"
+    )
 
 
 def size_bounds(program: ExportedProgram) -> tuple[dict[str, Bounds], dict[str, str]]:

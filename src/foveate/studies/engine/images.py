@@ -12,7 +12,7 @@ from foveate.data.source import image_folder
 from foveate.errors import ImagesChangedError, RequestError
 from foveate.models.backbones.create import own_image_size
 from foveate.records.file_names import STUDY
-from foveate.records.metric import CLASSIFICATION, DETECTION
+from foveate.records.metric import DETECTION, SEGMENTATION
 from foveate.records.study import StudyData
 from foveate.studies.engine.fingerprints import as_begun, as_seen_by_parent, describe_fingerprint
 from foveate.studies.engine.network import check_forward, check_networks
@@ -98,7 +98,7 @@ def describe_data(study: StudySpec, data: Data) -> StudyData:
 
 
 def _open(task: str, choice: DataChoice, default_size: int) -> Data:
-    if task == CLASSIFICATION.name:
+    if task not in (DETECTION.name, SEGMENTATION.name):
         shared = ("image_size", "upscale", "skip_broken", "image_column", "label_column")
         options = {name: getattr(choice, name) for name in shared}
         return load_data(choice.source, default_size=default_size, **options)
