@@ -22,6 +22,8 @@ from foveate.models import load, load_weights
 from foveate.models.backbones.create import create_backbone
 from foveate.models.backbones.fetch import fetch_weights
 from foveate.models.backbones.head import declared_head
+from foveate.models.backbones.names import DETECTION as DETECTION_PREFIX
+from foveate.models.backbones.names import SEGMENTATION as SEGMENTATION_PREFIX
 from foveate.models.checkpoint.attention_groups import AttentionGroup, describe_attention
 from foveate.models.checkpoint.custom_code import find_custom_code
 from foveate.models.checkpoint.description import read_description
@@ -35,6 +37,7 @@ from foveate.records.base import reading
 from foveate.records.file_names import RESULT, RUNS, STUDY
 from foveate.records.files import read_record
 from foveate.records.labels import BASELINE, display_name, name_in_sentence
+from foveate.records.metric import CLASSIFICATION, DETECTION, SEGMENTATION
 from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord
 from foveate.studies.engine.folder import find_result
@@ -126,6 +129,7 @@ def _run(folder: Path, trust_code: bool) -> Trained:
         label=label,
         backbone=spec.backbone,
         seed=spec.seed,
+        task=spec.task,
         spec=spec,
         folder=study if (study / STUDY).is_file() else None,
         greys=GreyRange(*map(int, result.data.greys)) if result.data and result.data.greys else None,
@@ -169,6 +173,7 @@ def _file(path: Path, trust_code: bool) -> Trained:
         label=_label(mechanisms),
         mechanisms=mechanisms,
         backbone=backbone.name,
+        task=_task_of(backbone.name),
         seed=None,
         digest=_digest(path),
         path=path,
@@ -178,6 +183,12 @@ def _file(path: Path, trust_code: bool) -> Trained:
         std=images["std"],
         build=partial(load, path, trust_code=trust_code),
     )
+
+
+def _task_of(network: str) -> str:
+    """Return the task of a network by the name of the call that builds it."""
+    known = {DETECTION_PREFIX: DETECTION.name, SEGMENTATION_PREFIX: SEGMENTATION.name}
+    return next((task for prefix, task in known.items() if network.startswith(prefix)), CLASSIFICATION.name)
 
 
 def _mechanisms(groups: Sequence[AttentionGroup]) -> tuple[str, ...]:

@@ -9,14 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from foveate.data import Data, load_data
+from foveate.data.dense.dataset import DenseData
 from foveate.data.greys import GreyRange
 from foveate.data.numbering import are_numbers, number_classes
 from foveate.errors import RequestError, shortened
 from foveate.records.file_names import STUDY
 from foveate.records.files import read_record
+from foveate.records.metric import CLASSIFICATION
 from foveate.records.study import StudyRecord
 from foveate.studies.engine.fingerprints import under
-from foveate.studies.spec.study import RunSpec
+from foveate.studies.engine.images import open_dense
+from foveate.studies.spec.study import DataChoice, RunSpec
 
 __all__ = ["Trained", "assumed_order", "check_alike", "open_images", "study_of"]
 
@@ -39,6 +42,7 @@ class Trained:
         spec: of a run of a study.
         folder: of that study.
         path: of its file; None for a name.
+        task: "classification", "detection" or "segmentation".
         greys: the values that became 0 and 255 in training, of a run on images with more than 8 bits.
         build: returns the network with its weights.
     """
@@ -56,6 +60,7 @@ class Trained:
     spec: RunSpec | None = None
     folder: Path | None = None
     path: Path | None = None
+    task: str = CLASSIFICATION.name
     greys: GreyRange | None = None
     build: Callable[[], nn.Module] = field(default=nn.Identity, repr=False, compare=False)
 
@@ -93,6 +98,10 @@ def check_alike(trained: Sequence[Trained]) -> Trained:
     """
     first = trained[0]
     for one in trained[1:]:
+        if one.task != first.task:
+            raise RequestError(
+                f"{one.name} is for {one.task} and {first.name} for {first.task}: give networks of one task"
+            )
         if one.input_size != first.input_size:
             raise RequestError(
                 f"{one.name} takes images of {_size(one)} and {first.name} of {_size(first)}: give "
@@ -114,6 +123,8 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
             none.
     """
     first, known = trained[0], check_alike(trained)
+    if first.task != CLASSIFICATION.name:
+        return _open_dense(trained, source)
     own = next((one.spec.data for one in trained if one.spec), None)
     if source is None and own is None:
         raise RequestError(f"{first.name} does not say which images it is for: give --data")
@@ -145,6 +156,27 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
         # Classes match by name: sets have them in different orders, and sorted as text 10 comes before 2.
         return data.with_classes(known.classes)
     _check_classes(known, data.classes, data.name)
+    return data
+
+
+def _open_dense(trained: Sequence[Trained], source: str | None) -> DenseData:
+    """Open images with boxes or masks: those of the runs, or those of the folder `source`."""
+    first = trained[0]
+    own = next((one.spec.data for one in trained if one.spec), None)
+    if source is None and own is None:
+        raise RequestError(f"{first.name} does not say which images it is for: give --data")
+    if source is None:
+        assert own is not None
+        choice = own
+    else:
+        choice = (own or DataChoice(source=source)).model_copy(update={"source": source})
+    data = open_dense(first.task, choice).with_classes(first.classes)
+    for one in trained if source is None else ():
+        if one.spec and under(data, one.spec.fingerprint) is None:
+            raise RequestError(
+                f"the images of {data.name} are not those that run {one.name} was trained and tested on: "
+                "they have changed since, or it is a run on others. Give --data to examine it on these"
+            )
     return data
 
 

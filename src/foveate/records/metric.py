@@ -8,7 +8,7 @@ from pydantic import Field
 from foveate.notation import NOTHING, decimals, interval
 from foveate.records.base import Number, Switch, Text, WholeRecord
 
-__all__ = ["CLASSIFICATION", "DETECTION", "SEGMENTATION", "Metric", "TaskRecord"]
+__all__ = ["CLASSIFICATION", "DETECTION", "SEGMENTATION", "TASK_RECORDS", "Metric", "TaskRecord"]
 
 Unit = Literal["percent", "number"]
 
@@ -254,3 +254,6 @@ SEGMENTATION = TaskRecord(
     counted="pixels",
 )
 """Semantic segmentation; all but the loss come from one confusion matrix over the test part."""
+
+TASK_RECORDS = {record.name: record for record in (CLASSIFICATION, DETECTION, SEGMENTATION)}
+"""The tasks by name; the spec of a classification does not name it."""

@@ -11,7 +11,7 @@ from foveate.names import map_strings, printable
 from foveate.records.base import JsonObject, Record, parse_record, refusal
 from foveate.records.files import read_json
 from foveate.records.labels import display_name
-from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
+from foveate.records.metric import CLASSIFICATION, TASK_RECORDS, Metric, TaskRecord
 from foveate.records.run import CLASS_SCORES, DENSE_CLASS_SCORES, RunRecord, spec_id
 
 __all__ = ["read_run"]
@@ -22,13 +22,13 @@ REMEDY = "Delete the file and give the study's command again: the run is made ag
 
 
 def read_run(
-    path: Path, run: str | None = None, task: TaskRecord = CLASSIFICATION, *, shown: bool = False
+    path: Path, run: str | None = None, task: TaskRecord | None = None, *, shown: bool = False
 ) -> RunRecord:
     """Read the record of a finished run at `path`; `shown` is that of `read_record`.
 
     Args:
         run: the id that is expected at `path`, if it is known.
-        task: the task of the run; the record must have each of its metrics.
+        task: the task of the run, by default that of its spec; the record must have each of its metrics.
 
     Raises:
         RequestError: it is no record or another run's, was changed, or has an impossible value.
@@ -36,6 +36,7 @@ def read_run(
     content = read_json(path)
     record = parse_record(RunRecord, map_strings(content, printable) if shown else content, path)
     _check_identity(record, content["spec"], path, run)
+    task = task or TASK_RECORDS.get(str(record.spec.get("task")), CLASSIFICATION)
     _check_metrics(record, path, task)
     for value in _values(record, task):
         if not value.is_possible:

@@ -59,7 +59,7 @@ def class_numbers(records: StudyRecords) -> Iterator[Row]:
 def confusion_numbers(records: StudyRecords) -> Iterator[Row]:
     """Give each cell of each run's confusion matrix that is not zero."""
     for label, seed, run in records.runs():
-        classes = [of_class.name for of_class in run.test.per_class]
+        classes = [of_class.name for of_class in run.test.per_class if run.test.confusion]
         for true, counts in zip(classes, run.test.confusion, strict=True):
             for predicted, found in zip(classes, counts, strict=True):
                 if found:

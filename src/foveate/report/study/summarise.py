@@ -84,7 +84,10 @@ def _row(records: StudyRecords, label: str, test: Comparison | None) -> SummaryR
         attention=label,
         runs=len(runs),
         scores={
-            metric.name: describe([run.test.value(metric) for run in runs], bounds_of(metric))
+            metric.name: describe(
+                [value for run in runs if (value := run.test.value_if_any(metric)) is not None],
+                bounds_of(metric),
+            )
             for metric in task.metrics
         },
         price=price,

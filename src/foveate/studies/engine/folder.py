@@ -15,7 +15,7 @@ from foveate.errors import RequestError, WorkError
 from foveate.files import find_obstacle, remove_parts, write_text
 from foveate.records.base import FORMAT
 from foveate.records.file_names import RESULT, RUNS, STUDY
-from foveate.records.metric import CLASSIFICATION, TaskRecord
+from foveate.records.metric import TaskRecord
 from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
 from foveate.version import __version__
@@ -108,10 +108,11 @@ def hold_run_folder(folder: Path, device: "torch.device") -> Iterator[None]:
         ) from error
 
 
-def find_result(folder: Path, run: str | None = None, task: TaskRecord = CLASSIFICATION) -> RunRecord | None:
+def find_result(folder: Path, run: str | None = None, task: TaskRecord | None = None) -> RunRecord | None:
     """Return the record of a finished run, or None if the run is not finished.
 
     `run` is the id that it must have; by default, in a study's folder of runs, the name of the run's folder.
+    `task` is by default that of the run's spec.
 
     Raises:
         RequestError: the record belongs to another run, was changed, or has an impossible value.

@@ -1,12 +1,13 @@
 """The images of a study: opened and checked before the first run, and opened again in worker processes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from foveate.data import Data, load_data
 from foveate.data.dense.boxes import read_boxes
-from foveate.data.dense.dataset import open_boxes, open_masks
+from foveate.data.dense.dataset import DenseData, open_boxes, open_masks
 from foveate.data.dense.masks import read_masks
 from foveate.data.source import image_folder
 from foveate.errors import ImagesChangedError, RequestError
@@ -23,7 +24,7 @@ from foveate.studies.spec.study import DataChoice, StudySpec
 from foveate.studies.spec.tuning import with_each_option
 from foveate.studies.spec.weights import StartWeights
 
-__all__ = ["describe_data", "open_again", "open_study", "usual_image_size"]
+__all__ = ["describe_data", "open_again", "open_dense", "open_study", "usual_image_size"]
 
 
 def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> Data:
@@ -102,7 +103,16 @@ def _open(task: str, choice: DataChoice, default_size: int) -> Data:
         shared = ("image_size", "upscale", "skip_broken", "image_column", "label_column")
         options = {name: getattr(choice, name) for name in shared}
         return load_data(choice.source, default_size=default_size, **options)
-    options = {"image_size": choice.image_size, "skip_broken": choice.skip_broken}
+    return open_dense(task, choice)
+
+
+def open_dense(task: str, choice: DataChoice) -> DenseData:
+    """Open images with boxes (a detection) or masks (a segmentation).
+
+    Raises:
+        RequestError: no usable set; the message says what was expected and what to do.
+    """
+    options: dict[str, Any] = {"image_size": choice.image_size, "skip_broken": choice.skip_broken}
     root = image_folder(choice.source)
     if root is None:
         raise RequestError(
