@@ -34,6 +34,21 @@ def test_linear_and_constant() -> None:
     assert factors(schedule="constant", warmup_ratio=0) == [1.0] * 40
 
 
+def test_poly_falls_by_the_power_of_what_is_left() -> None:
+    poly = factors(schedule="poly", warmup_ratio=0, final_learning_rate=0.01)
+    assert poly[0] == 1
+    assert poly[13] == pytest.approx(0.1 + 0.9 * (1 - 13 / 39) ** 0.9)
+    assert poly[-1] == pytest.approx(0.1)
+
+
+def test_step_divides_by_ten_after_8_and_11_of_12_epochs() -> None:
+    recipe = make_recipe({"epochs": 12, "schedule": "step", "warmup_ratio": 0.05, "learning_rate": 0.02})
+    of_epochs = [learning_rate_factor(10 * epoch + 9, 10, recipe) for epoch in range(12)]
+    assert of_epochs == pytest.approx([1.0] * 8 + [0.1] * 3 + [0.01])
+    assert learning_rate_factor(79, 10, recipe) == 1
+    assert learning_rate_factor(80, 10, recipe) == pytest.approx(0.1)
+
+
 def test_one_epoch_of_one_step_trains_at_the_peak() -> None:
     recipe = make_recipe({"epochs": 1, "warmup_ratio": 0.9})
     assert learning_rate_factor(0, 1, recipe) == 1
