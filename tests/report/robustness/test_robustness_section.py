@@ -104,9 +104,9 @@ def test_mean_corruption_error_by_hand():
     assert one(summary).relative_mce.mean == pytest.approx((0.4 / 0.5 + 0.8 / 0.9) / 2)
     assert one(summary, "none").mce.mean == one(summary, "none").relative_mce.mean == 1
     assert one(summary).corrupted.mean == pytest.approx((0.6 + 0.5 + 0.4 + 0.3) / 4 + 0.05)
-    assert one(summary).ece.mean == pytest.approx(0.15)
-    assert [found.accuracy.mean for found in summary.by_severity[:3]] == pytest.approx([0.8, 0.5, 0.4])
-    assert [found.ece.mean for found in summary.by_severity[:3]] == pytest.approx([0.02, 0.1, 0.2])
+    assert one(summary).beside.mean == pytest.approx(0.15)
+    assert [found.score.mean for found in summary.by_severity[:3]] == pytest.approx([0.8, 0.5, 0.4])
+    assert [found.beside.mean for found in summary.by_severity[:3]] == pytest.approx([0.02, 0.1, 0.2])
 
 
 def test_tests_are_paired_by_seed_and_adjusted():
