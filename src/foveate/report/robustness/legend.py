@@ -3,7 +3,7 @@
 from pathlib import PurePath
 
 from foveate.notation import NOTHING, listing
-from foveate.records.metric import CLASSIFICATION
+from foveate.records.metric import DETECTION, SEGMENTATION
 from foveate.records.robustness import CLEAN, COMMON, UNATTACKED, RobustnessRecord, stated_sigma
 from foveate.records.robustness import SEVERITIES as ALL_SEVERITIES
 from foveate.records.severities import DEFINITIONS, SEVERITIES, published_set
@@ -58,7 +58,7 @@ SETS = {"cifar": "CIFAR-10-C", "tiny": "Tiny-ImageNet-C", "imagenet": "ImageNet-
 
 
 STAYS = (
-    "boxes and masks stay where they are, also under the corruptions that move pixels a little: glass blur, "
+    "stay where they are, also under the corruptions that move pixels a little: glass blur, motion blur, "
     "zoom blur and the elastic transform."
 )
 
@@ -78,7 +78,8 @@ def conditions_table(record: RobustnessRecord) -> Table | None:
             values += [row.key.eps] * (row.key.eps not in values)
     strengths = _strengths(record)
     severities = sorted({level for levels in asked.values() for level in levels}) if strengths else []
-    stays = "" if record.task == CLASSIFICATION else f"Of {record.task.name}, {STAYS}"
+    kept = {DETECTION.name: "Boxes", SEGMENTATION.name: "Masks"}.get(record.task.name)
+    stays = f"{kept} {STAYS}" if kept else ""
     columns = [
         Column("Condition", "Below, its key in the record and in the CSV files."),
         Column("What is done to an image", stays, is_text=True),

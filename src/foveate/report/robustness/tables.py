@@ -96,12 +96,13 @@ def _mechanism(row: MechanismSummary, test: BaselineTest | None, summary: Robust
 
 
 def _others(summary: RobustnessSummary) -> Table:
-    """Write every further metric that the images have something to measure on."""
+    """Write every further share that the images have something to measure it on; a loss is in the CSV."""
     found = {(row.metric, row.attention): row for row in summary.others if not row.clean.is_empty}
-    metrics = [one for one in summary.task.metrics if any(name == one.name for name, _ in found)]
+    named = {name for name, _ in found}
+    metrics = [one for one in summary.task.metrics if one.name in named and one.unit == "percent"]
     columns = [
-        Column("Mechanism"),
-        *(Column(one.heading, f"{one.note} On corrupted images; below, on clean ones.") for one in metrics),
+        Column("Mechanism", "Each metric is a mean on corrupted images; below, on clean ones; ± over seeds."),
+        *(Column(one.heading, one.note) for one in metrics),
     ]
     cells = [
         [
