@@ -167,9 +167,7 @@ def _kept(summary: RobustnessSummary) -> list[str]:
     said = [f"{named}, as a share of the clean {noun}: {listing(known)}."] if known else []
     nothing = [name_in_sentence(row.attention) for row in summary.rows if 0 in row.clean.values]
     if nothing:
-        said.append(
-            f"Of {listing(nothing)}, some networks have a {noun} of 0 on clean images: nothing to lose."
-        )
+        said.append(f"Of {listing(nothing)}, networks that score 0 on clean images have nothing to keep.")
     return said
 
 
@@ -183,6 +181,8 @@ def _hardest(summary: RobustnessSummary) -> list[str]:
     if len(of_first) < 2:
         return []
     (low, hardest), (high, mildest) = min(of_first), max(of_first)
+    if low == high:
+        return []
     return [
         f"Hardest for {name_in_sentence(label)} is {corruption_name(hardest)} "
         f"({decimals(low, 1, scale=100)} %), mildest {corruption_name(mildest)} "

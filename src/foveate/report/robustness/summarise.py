@@ -44,7 +44,7 @@ def summarise_robustness(record: RobustnessRecord) -> RobustnessSummary:
         relative CE_c = Σ (E_c - E_clean) / Σ (E_c - E_clean of the baseline);
     mCE and relative mCE are their means over the 15 common corruptions where all of them were measured, and
     over everything that was measured otherwise. With P the primary metric of a detection or a segmentation,
-    and the same means in place of the sums (Michaelis et al. 2019, equations 1 and 2),
+    and the same means in place of the sums (Michaelis et al. 2019),
         mPC = mean over c of P_c,
         rPC = mPC / P_clean. A corruption of which a severity that was asked for is
     missing is excluded. Tests against the baseline are paired by seed and adjusted for their number (Holm);
