@@ -6,6 +6,8 @@ from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, Tag, m
 
 from foveate.records.base import Count, JsonObject, Number, Record, Text
 from foveate.records.examination import ExaminationRecord, Key, Row
+from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
+from foveate.records.run import Scores
 
 __all__ = [
     "ATTACKS",
@@ -17,8 +19,10 @@ __all__ = [
     "AttackKey",
     "AttackRow",
     "Condition",
+    "ConditionRow",
     "CorruptionKey",
     "CorruptionRow",
+    "DenseRow",
     "Gradients",
     "RobustnessData",
     "RobustnessRecord",
@@ -75,6 +79,8 @@ class RobustnessData(Record):
     """The clean test images; `prepared` is the folder of images that were corrupted elsewhere.
 
     `content_fingerprint` is present only if `fingerprint` is of names and sizes, as in foveate 0.1.0.
+    `short_sides` are the smallest and the largest short side of the tested images in pixels, of a detection
+    or a segmentation, where images have sizes of their own and are corrupted as they are stored.
     """
 
     name: Text
@@ -84,6 +90,7 @@ class RobustnessData(Record):
     fingerprint: Text = ""
     content_fingerprint: Text | None = None
     prepared: Text | None = None
+    short_sides: tuple[Count, Count] | None = None
 
 
 class CorruptionKey(Key):
@@ -94,7 +101,8 @@ class CorruptionKey(Key):
         digest: of its weights.
         data: fingerprint of the clean images, or of the prepared ones.
         images: the largest number of images; None: all of them.
-        batch_size: decides the random numbers; absent, as the next two, if the images were prepared.
+        batch_size: decides the random numbers of a classification, and how a segmentation pads images of
+            several sizes; absent, as the next two, if the images were prepared.
         seed: of the random numbers.
         definitions: version of the corruptions.
     """
@@ -144,6 +152,11 @@ class ScoredRow(Row):
     ece: Number | None
     images: Count
 
+    def value(self, metric: Metric) -> float | None:
+        """Return the value of a metric of classification; None without an image."""
+        value = getattr(self, metric.name)
+        return None if value is None else float(value)
+
 
 class CorruptionRow(ScoredRow):
     """The scores under one corruption.
@@ -156,6 +169,27 @@ class CorruptionRow(ScoredRow):
     key: CorruptionKey
     unreadable: Count = 0
     unreadable_some: tuple[Text, ...] = ()
+
+
+class DenseRow(Row):
+    """The scores of a detector or a segmenter under one corruption.
+
+    Attributes:
+        scores: a number for each metric of the task, without those of classes.
+        images: number of images.
+    """
+
+    key: CorruptionKey
+    scores: Scores
+    images: Count
+
+    def value(self, metric: Metric) -> float | None:
+        """Return the value of `metric`; None where the images have nothing to measure it on."""
+        return self.scores.value_if_any(metric)
+
+
+ConditionRow = CorruptionRow | DenseRow
+"""A row of the images under one corruption, or of the clean ones."""
 
 
 class Gradients(Record):
@@ -180,16 +214,21 @@ class AttackRow(ScoredRow):
 
 def _kind_of_row(row: Any) -> str:
     if isinstance(row, Row):
-        return "attack" if isinstance(row, AttackRow) else "corruption"
+        kinds = {AttackRow: "attack", DenseRow: "dense"}
+        return kinds.get(type(row), "corruption")
     key = row.get("key") if isinstance(row, dict) else None
-    return "attack" if isinstance(key, dict) and "attack" in key else "corruption"
+    if isinstance(key, dict) and "attack" in key:
+        return "attack"
+    return "dense" if isinstance(row, dict) and "scores" in row else "corruption"
 
 
 RobustnessRow = Annotated[
-    Annotated[CorruptionRow, Tag("corruption")] | Annotated[AttackRow, Tag("attack")],
+    Annotated[CorruptionRow, Tag("corruption")]
+    | Annotated[DenseRow, Tag("dense")]
+    | Annotated[AttackRow, Tag("attack")],
     Discriminator(_kind_of_row),
 ]
-"""A row of the record; its key has a corruption or an attack."""
+"""A row of the record; its key has a corruption or an attack. A dense one has its numbers in "scores"."""
 
 
 class RobustnessRecord(ExaminationRecord[RobustnessRow]):
@@ -197,16 +236,18 @@ class RobustnessRecord(ExaminationRecord[RobustnessRow]):
 
     Attributes:
         conditions: the requested corruptions and severities, without the clean images.
+        task: of the networks; absent if it is classification.
     """
 
     settings: RobustnessSettingsRecord
     data: RobustnessData
     conditions: tuple[Condition, ...] | None = None
+    task: TaskRecord = CLASSIFICATION
 
     @property
-    def corruption_rows(self) -> list[CorruptionRow]:
+    def corruption_rows(self) -> list[ConditionRow]:
         """The rows on corrupted and on clean images."""
-        return [row for row in self.rows if isinstance(row, CorruptionRow)]
+        return [row for row in self.rows if isinstance(row, ConditionRow)]
 
     @property
     def attack_rows(self) -> list[AttackRow]:
@@ -217,5 +258,17 @@ class RobustnessRecord(ExaminationRecord[RobustnessRow]):
     def _write_in_order(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
         """Write the conditions after the data; by default they would follow the fields of the base class."""
         content = serialize(self)
-        head = ("format", "foveate", "kind", "command", "environment", "settings", "data", "conditions")
+        if self.task == CLASSIFICATION:
+            content.pop("task", None)
+        head = (
+            "format",
+            "foveate",
+            "kind",
+            "command",
+            "environment",
+            "task",
+            "settings",
+            "data",
+            "conditions",
+        )
         return {key: content[key] for key in (*head, *content) if key in content}

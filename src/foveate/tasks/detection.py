@@ -18,6 +18,7 @@ from foveate.records.boxes import ImageBoxes, ImageDetections
 from foveate.records.detection_scores import write_detection_scores
 from foveate.records.detections import write_detections
 from foveate.records.metric import DETECTION, TaskRecord
+from foveate.records.run import Scores
 from foveate.tasks.settings import TaskSettings
 from foveate.tasks.task import Batch, Reduce, Step, TaskResult
 
@@ -76,6 +77,10 @@ class DetectionSteps(nn.Module):
         """Return a tally of mAP."""
         return DetectionTally(self.classes)
 
+    def part_tally(self) -> "DetectionPart":
+        """Return a tally of mAP and the other metrics."""
+        return DetectionPart(self.classes)
+
     @torch.inference_mode()
     def test(
         self,
@@ -87,18 +92,17 @@ class DetectionSteps(nn.Module):
     ) -> TaskResult:
         """Return mAP and the other metrics of all batches, of the detections as they are kept in the file."""
         network.to(device).eval()
-        tally = self.tally()
+        part = self.part_tally()
         for images, targets in batches:
             with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-                step = self.evaluation_step(network, ([image.to(device) for image in images], targets))
-            tally.add(step.outputs, targets)
-        found, truth = tally.detections, tally.truth
+                part.add(self.evaluation_step(network, ([image.to(device) for image in images], targets)))
+        found, truth = part.tally.detections, part.tally.truth
 
         def keep(folder: Path, run: str) -> None:
             write_detections(folder, found, self.image_ids[: len(found)], self.categories)
             write_detection_scores(folder, match_detections(run, found, truth, len(self.classes)))
 
-        return TaskResult(detection_scores(found, truth, self.classes), len(found), keep)
+        return TaskResult(part.scores(), len(found), keep)
 
 
 class DetectionTally:
@@ -119,6 +123,21 @@ class DetectionTally:
         if not any(len(one) for one in self.truth):
             return None
         return detection_scores(self.detections, self.truth, self.classes).map
+
+
+class DetectionPart:
+    """mAP and the other metrics of the detections in a part, which are kept on the CPU."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.tally = DetectionTally(classes)
+
+    def add(self, step: Step) -> None:
+        """Add the detections of a batch and its boxes."""
+        self.tally.add(step.outputs, step.targets)
+
+    def scores(self) -> Scores:
+        """Return mAP and the other metrics; without a box RequestError is raised."""
+        return detection_scores(self.tally.detections, self.tally.truth, self.tally.classes)
 
 
 def _for_network(targets: BoxTargets) -> dict[str, Tensor]:

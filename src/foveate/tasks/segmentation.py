@@ -14,6 +14,7 @@ from foveate.errors import RequestError
 from foveate.evaluation.segmentation import UNLABELLED as IGNORED
 from foveate.evaluation.segmentation import confusion_of, segmentation_scores
 from foveate.records.metric import SEGMENTATION, TaskRecord
+from foveate.records.run import Scores
 from foveate.records.segmentation_scores import keep_confusions, write_segmentation_scores
 from foveate.tasks.settings import TaskSettings
 from foveate.tasks.task import Batch, Reduce, Step, TaskResult
@@ -91,6 +92,10 @@ class SegmentationSteps(nn.Module):
         """Return a tally of mIoU."""
         return ConfusionTally(self.classes)
 
+    def part_tally(self) -> "SegmentationPart":
+        """Return a tally of mIoU, the other metrics and the loss."""
+        return SegmentationPart(self.classes)
+
     @torch.inference_mode()
     def test(
         self,
@@ -102,25 +107,19 @@ class SegmentationSteps(nn.Module):
     ) -> TaskResult:
         """Return mIoU and the other metrics from the confusion matrices (K, K) of whole images."""
         network.to(device).eval()
+        part = self.part_tally()
         confusions: list[np.ndarray] = []
-        total = 0.0
         for images, masks in batches:
             batch = [one.to(device) for one in images], [one.to(device) for one in masks]
             with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
                 step = self.evaluation_step(network, batch)
-            assert step.loss is not None
-            total += float(step.loss) * step.images
-            predicted = step.outputs.argmax(1)
-            confusions += [
-                confusion_of(one, target, len(self.classes)).cpu().numpy()
-                for one, target in zip(predicted, step.targets, strict=True)
-            ]
+            confusions += part.add(step)
         found = np.stack(confusions)
 
         def keep(folder: Path, run: str) -> None:
             write_segmentation_scores(folder, keep_confusions(run, found))
 
-        return TaskResult(segmentation_scores(found, total / len(found), self.classes), len(found), keep)
+        return TaskResult(part.scores(), len(found), keep)
 
     def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         return segmentation_loss(logits, targets, self.settings.loss, self.weights)
@@ -151,6 +150,31 @@ class ConfusionTally:
             return None
         confusion = reduce(self._confusion).cpu().numpy()
         return segmentation_scores(confusion[None], 0.0, self._classes).miou
+
+
+class SegmentationPart:
+    """mIoU, the other metrics and the loss of a part, from one confusion matrix over all of its images."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self._classes = classes
+        self._confusion = np.zeros((len(classes), len(classes)), np.int64)
+        self._loss, self._images = 0.0, 0
+
+    def add(self, step: Step) -> list[np.ndarray]:
+        """Add the logits of a batch, and return the confusion matrix (K, K) of each of its images."""
+        assert step.loss is not None
+        self._loss += float(step.loss) * step.images
+        self._images += step.images
+        confusions = [
+            confusion_of(one, target, len(self._classes)).cpu().numpy()
+            for one, target in zip(step.outputs.argmax(1), step.targets, strict=True)
+        ]
+        self._confusion += sum(confusions)
+        return confusions
+
+    def scores(self) -> Scores:
+        """Return mIoU, the other metrics and the loss; without a labelled pixel RequestError is raised."""
+        return segmentation_scores(self._confusion, self._loss / self._images, self._classes)
 
 
 def segmentation_loss(logits: Tensor, targets: Tensor, loss: str, weights: Tensor | None = None) -> Tensor:

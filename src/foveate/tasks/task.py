@@ -13,7 +13,7 @@ from foveate.records.metric import TaskRecord
 from foveate.records.run import Scores
 from foveate.tasks.settings import TaskSettings
 
-__all__ = ["Batch", "Step", "Tally", "Task", "TaskResult", "TaskSteps"]
+__all__ = ["Batch", "PartTally", "Step", "Tally", "Task", "TaskResult", "TaskSteps"]
 
 Batch = tuple[Any, Any]
 """Images and targets as a store gives them: what they are depends on the task."""
@@ -45,6 +45,20 @@ class Tally(Protocol):
 
     def value(self, reduce: Reduce) -> float | None:
         """Return the metric over all images of all processes; None if nothing was added."""
+
+
+class PartTally(Protocol):
+    """Every metric over the images of a part, added up batch by batch: what a test computes."""
+
+    def add(self, step: Step) -> object:
+        """Add what a network in evaluation mode made of a batch."""
+
+    def scores(self) -> Scores:
+        """Return every metric over all images that were added; at least one was.
+
+        Raises:
+            RequestError: the images have nothing annotated, so that the metrics are not defined.
+        """
 
 
 @dataclass(frozen=True)

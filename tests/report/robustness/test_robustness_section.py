@@ -10,6 +10,7 @@ import pytest
 from foveate.data.corruptions import CORRUPTIONS
 from foveate.evaluation.significance import Outcome
 from foveate.records.files import read_record
+from foveate.records.metric import DETECTION
 from foveate.records.robustness import ATTACKS, COMMON, RobustnessRecord
 from foveate.records.severities import DEFINITIONS, SEVERITIES
 from foveate.report.core.files import as_latex, as_markdown, as_svg
@@ -104,9 +105,56 @@ def test_mean_corruption_error_by_hand():
     assert one(summary).relative_mce.mean == pytest.approx((0.4 / 0.5 + 0.8 / 0.9) / 2)
     assert one(summary, "none").mce.mean == one(summary, "none").relative_mce.mean == 1
     assert one(summary).corrupted.mean == pytest.approx((0.6 + 0.5 + 0.4 + 0.3) / 4 + 0.05)
-    assert one(summary).ece.mean == pytest.approx(0.15)
-    assert [found.accuracy.mean for found in summary.by_severity[:3]] == pytest.approx([0.8, 0.5, 0.4])
-    assert [found.ece.mean for found in summary.by_severity[:3]] == pytest.approx([0.02, 0.1, 0.2])
+    assert one(summary).beside.mean == pytest.approx(0.15)
+    assert [found.score.mean for found in summary.by_severity[:3]] == pytest.approx([0.8, 0.5, 0.4])
+    assert [found.beside.mean for found in summary.by_severity[:3]] == pytest.approx([0.02, 0.1, 0.2])
+
+
+def detection(clean: float, corrupted: float) -> dict:
+    """Two detectors of a seed each, SE with 0.1 more on the corrupted images, under all 15 corruptions."""
+    names = [("none0", "none", 0), ("se0", "se", 0)]
+    record = record_of(names, []) | {"task": DETECTION.to_json()}
+    for name, more in (("none0", 0.0), ("se0", 0.1)):
+        record["rows"].append(dense_row(name, "clean", None, clean))
+        record["rows"] += [
+            dense_row(name, kind, level, corrupted + more) for kind in COMMON for level in (1, 2, 3, 4, 5)
+        ]
+    return record
+
+
+def dense_row(name: str, corruption: str, severity: int | None, score: float) -> dict:
+    key = {"network": name, "digest": "0", "corruption": corruption, "severity": severity}
+    return {"key": key, "scores": {"map": score, "map50": score}, "images": 100}
+
+
+def test_a_detection_has_what_it_keeps_in_place_of_errors():
+    record = detection(0.5, 0.2)
+    summary = summarise(record)
+    assert one(summary, "none").rpc.mean == pytest.approx(0.2 / 0.5)
+    assert one(summary).rpc.mean == pytest.approx(0.3 / 0.5)
+    assert one(summary).mce.is_empty
+    section = section_of(record)
+    assert section.sentences[0].startswith(
+        "On 100 images of shapes under 15 corruptions in 5 severities, with the baseline at 20.0 %: "
+        "se (+10.00 points, +0.00 on clean images). "
+    )
+    assert section.sentences[1] == (
+        "Relative performance under corruption (rPC), as a share of the clean mAP: the baseline 40.0 % and "
+        "se 60.0 %."
+    )
+    titles = [column.title for column in section.tables[0].columns]
+    assert titles[1:3] + titles[5:] == ["Clean mAP, %", "mPC, %", "rPC, %", "mAP50, %"]
+    json.dumps(section.summary, allow_nan=False)
+    for figure in section.figures:
+        as_svg(figure)
+
+
+def test_a_detector_that_finds_nothing_keeps_nothing():
+    record = detection(0.0, 0.0)
+    assert one(summarise(record)).rpc.is_empty
+    said = section_of(record).sentences
+    assert "Of the baseline and se, networks that score 0 on clean images have nothing to keep." in said
+    assert not any(sentence.startswith("Hardest") for sentence in said)
 
 
 def test_tests_are_paired_by_seed_and_adjusted():

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from foveate.data.corruption_names import ARTICLE, LEAST_SIGMA, check_corruption, noise_name, noise_sigma
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.inspection.robustness.settings import RobustnessSettings
+from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.robustness import ATTACKS, COMMON, SEVERITIES, Condition
 
-__all__ = ["asked_conditions", "check_settings", "missing_corruptions"]
+__all__ = ["asked_conditions", "check_settings", "check_task", "missing_corruptions"]
 
 GROUPS = {"common": COMMON, "article": ARTICLE}
 """Names that stand for several corruptions."""
@@ -39,6 +40,22 @@ def check_settings(settings: RobustnessSettings) -> None:
         raise RequestError("--eps is empty: an attack needs a bound, such as 8 (of 255)")
     if not settings.attacks and not asked_conditions(settings):
         raise RequestError("nothing to measure: name --corruptions, --noise or --attacks")
+
+
+def check_task(settings: RobustnessSettings, task: TaskRecord) -> None:
+    """Raise RequestError for attacks, or images that were corrupted elsewhere, of another task's networks."""
+    if task == CLASSIFICATION:
+        return
+    if settings.attacks:
+        raise RequestError(
+            f"--attacks is for classification, and these networks are for {task.name}: leave it out; "
+            "corruptions are measured"
+        )
+    if settings.prepared is not None:
+        raise RequestError(
+            f"--prepared is for classification, and these networks are for {task.name}: a prepared set has "
+            "classes of whole images. Leave it out, and the images are corrupted here"
+        )
 
 
 def asked_conditions(settings: RobustnessSettings, prepared: Sequence[str] | None = None) -> list[Condition]:

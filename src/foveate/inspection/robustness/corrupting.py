@@ -1,29 +1,51 @@
-"""Trained networks on corrupted images: made once for all of them, or read from a prepared set."""
+"""Trained networks on corrupted images, which are made once for all of them, or read from a prepared set."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any, Protocol
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from foveate.data import Data, seen
-from foveate.data.corruptions import DEFINITIONS, corrupt
+from foveate.data import Data
+from foveate.data.corruptions import DEFINITIONS
 from foveate.data.prepared import PreparedCorruptions
-from foveate.data.survey import spread
-from foveate.evaluation.running_scores import PartScores, RunningScores
 from foveate.inspection.assessment import Assessment
 from foveate.inspection.robustness.failures import one_network
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.trained import Trained
 from foveate.records.labels import display_name
-from foveate.records.robustness import CLEAN, CorruptionKey, CorruptionRow, RobustnessRow
+from foveate.records.robustness import ConditionRow, CorruptionKey, CorruptionRow, RobustnessRow
+from foveate.tasks.task import Batch
 
-__all__ = ["Corrupting"]
+__all__ = ["ConditionImages", "Corrupting", "Scoring", "generator_of"]
 
 MOST_NAMED = 3
 """At most this many of the images that cannot be read are named."""
+
+
+class Scoring(Protocol):
+    """The scores of one network under one condition, added up batch by batch."""
+
+    def add(self, network: nn.Module, images: Any, targets: Any) -> bool:
+        """Add the answers to a batch; return False instead where they are not finite."""
+
+    def row(self, key: CorruptionKey) -> ConditionRow:
+        """Return the scores of all images that were added."""
+
+
+class ConditionImages(Protocol):
+    """The images of each condition, as the networks of a task are given them."""
+
+    def count_batches(self, name: str, severity: int | None) -> int:
+        """Return the number of batches of a condition."""
+
+    def batches(self, name: str, severity: int | None, unreadable: list[str]) -> Iterator[Batch]:
+        """Give images and targets on the device; add files that cannot be read to `unreadable`."""
+
+    def scoring(self, one: Trained) -> Scoring:
+        """Return new, empty scores of a network."""
 
 
 class Corrupting:
@@ -33,13 +55,14 @@ class Corrupting:
         self,
         trained: Sequence[Trained],
         data: Data,
+        images: ConditionImages,
         settings: RobustnessSettings,
         device: torch.device,
         record: Assessment[RobustnessRow],
         prepared: PreparedCorruptions | None,
     ) -> None:
         self.trained, self.data, self.settings, self.device = list(trained), data, settings, device
-        self.record, self.prepared = record, prepared
+        self.images, self.record, self.prepared = images, record, prepared
         self.networks: dict[str, nn.Module] = {}
 
     def measure(self, name: str, severity: int | None, on_share: Callable[[float], None]) -> None:
@@ -53,20 +76,20 @@ class Corrupting:
             row = self.record.find(keys[one.name])
             if isinstance(row, CorruptionRow):
                 self._exclude_unreadable(name, severity, row.unreadable, row.unreadable_some)
-            elif self._build(one, _in_words(name, severity)):
+            if row is None and self._build(one, _in_words(name, severity)):
                 todo.append(one)
         if not todo:
             return
-        running = {one.name: RunningScores() for one in todo}
+        scoring = {one.name: self.images.scoring(one) for one in todo}
         unreadable: list[str] = []
-        batches = len(self._chunks_of(name, severity))
-        for done, (images, labels) in enumerate(self._batches(name, severity, unreadable)):
+        batches = self.images.count_batches(name, severity)
+        for done, (images, targets) in enumerate(self.images.batches(name, severity, unreadable)):
             on_share(done / batches)
             for one in [one for one in todo if one in self.trained]:
-                self._answer(one, images, labels, running[one.name], _in_words(name, severity))
+                self._answer(one, images, targets, scoring[one.name], _in_words(name, severity))
         self._exclude_unreadable(name, severity, len(unreadable), unreadable[:MOST_NAMED])
         self.record.add(
-            _row(keys[one.name], running[one.name].values(), unreadable)
+            _with_unreadable(scoring[one.name].row(keys[one.name]), unreadable)
             for one in todo
             if one in self.trained
         )
@@ -106,15 +129,11 @@ class Corrupting:
                 self.networks[one.name] = one.network(self.device)
         return one.name in self.networks
 
-    def _answer(
-        self, one: Trained, images: Tensor, labels: Tensor, scores: RunningScores, condition: str
-    ) -> None:
+    def _answer(self, one: Trained, images: Any, targets: Any, scoring: Scoring, condition: str) -> None:
         with one_network(partial(self._exclude, one, condition)):
             with torch.inference_mode():
-                logits = self.networks[one.name](one.normalise(images)).float()
-            if logits.isfinite().all():
-                scores.add(logits, labels)
-            else:
+                is_finite = scoring.add(self.networks[one.name], images, targets)
+            if not is_finite:
                 self._exclude(one, condition, "its answers are not finite")
 
     def _exclude(self, one: Trained, condition: str, why: str) -> None:
@@ -123,47 +142,17 @@ class Corrupting:
         self.networks.pop(one.name, None)
         self.record.exclude(f"{one.name} ({display_name(one.label)}), from {condition} on: {why}.")
 
-    def _batches(
-        self, name: str, severity: int | None, unreadable: list[str]
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give images (B, C, H, W) in 0..1 and labels (B,), on the device; add bad files to `unreadable`."""
-        chunks = self._chunks_of(name, severity)
-        if self.prepared is not None and severity is not None and name in self.prepared.corruptions:
-            for chunk in chunks:
-                images, labels, bad = self.prepared.read(name, severity, chunk)
-                unreadable += bad
-                if len(labels):
-                    yield images.to(self.device), labels.to(self.device)
-            return
-        store = self.data.test
-        for place, chunk in enumerate(chunks):
-            canvases, labels = store.__getitems__(chunk)
-            images = seen(canvases.to(self.device), self.data.image_size)
-            if name != CLEAN:
-                images = corrupt(images, name, severity, self._generator(name, severity, place))
-            yield images, labels.to(self.device)
 
-    def _chunks_of(self, name: str, severity: int | None) -> list[np.ndarray]:
-        """Return the places of the images of each batch."""
-        if self.prepared is not None and severity is not None and name in self.prepared.corruptions:
-            return self._chunks(self.prepared.labels(name, severity))
-        return self._chunks(self.data.test.labels)
-
-    def _chunks(self, labels: np.ndarray) -> list[np.ndarray]:
-        cap, size = self.settings.limit, self.settings.batch_size
-        chosen = np.arange(len(labels)) if cap is None else spread(labels, cap)
-        return [chosen[start : start + size] for start in range(0, len(chosen), size)]
-
-    def _generator(self, name: str, severity: int | None, place: int) -> torch.Generator:
-        words = f"{self.settings.seed} {name} {severity} {place}"
-        seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8]) >> 1
-        return torch.Generator(self.device).manual_seed(seed)
+def generator_of(
+    seed: int, name: str, severity: int | None, place: int, device: torch.device
+) -> torch.Generator:
+    """Return the random numbers of a condition for the batch, or the image, at a position."""
+    words = f"{seed} {name} {severity} {place}"
+    number = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8]) >> 1
+    return torch.Generator(device).manual_seed(number)
 
 
-def _row(key: CorruptionKey, scores: PartScores, unreadable: Sequence[str]) -> CorruptionRow:
-    row = CorruptionRow(
-        key=key, accuracy=scores.accuracy, loss=scores.loss, ece=scores.ece, images=scores.images
-    )
+def _with_unreadable(row: ConditionRow, unreadable: Sequence[str]) -> ConditionRow:
     if not unreadable:
         return row
     some = tuple(unreadable[:MOST_NAMED])

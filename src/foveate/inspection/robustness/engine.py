@@ -1,6 +1,7 @@
 """`foveate robustness`: measure trained networks on corrupted and on attacked images."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,14 +9,22 @@ import torch
 
 from foveate.data import Data
 from foveate.data.corruptions import LEAST_SIDE
+from foveate.data.dense.dataset import DenseData
 from foveate.data.prepared import PreparedCorruptions, open_prepared
 from foveate.errors import RequestError, WorkError, first_line
 from foveate.evaluation.attacks import check_toolbox
 from foveate.inspection.assessment import Assessment, assessment, examined_networks
 from foveate.inspection.examine import Work
 from foveate.inspection.robustness.attacking import attack_network
-from foveate.inspection.robustness.conditions import asked_conditions, check_settings, missing_corruptions
-from foveate.inspection.robustness.corrupting import Corrupting
+from foveate.inspection.robustness.classified import ClassifiedImages
+from foveate.inspection.robustness.conditions import (
+    asked_conditions,
+    check_settings,
+    check_task,
+    missing_corruptions,
+)
+from foveate.inspection.robustness.corrupting import ConditionImages, Corrupting
+from foveate.inspection.robustness.dense import DenseImages, own_batch_size
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.settings import OtherImages
 from foveate.inspection.trained import Trained, assumed_order, open_images
@@ -32,6 +41,7 @@ from foveate.records.robustness import (
 )
 from foveate.studies.engine.fingerprints import describe_fingerprint
 from foveate.studies.engine.watch import OnProgress
+from foveate.tasks import find_task
 from foveate.version import __version__
 
 __all__ = ["robustness"]
@@ -47,6 +57,9 @@ def robustness(work: Work, settings: RobustnessSettings, others: OtherImages) ->
     that is measured later. Everything is computed in float32. All networks stay in memory; beside them,
     memory grows by three numbers for each image and network.
 
+    Of a detection or a segmentation, each image is corrupted by itself, and its own position decides its
+    random numbers. Memory grows by the detections in each image.
+
     A network that fails, or whose answers are not finite, is excluded by name, and the others go on.
 
     Raises:
@@ -58,8 +71,16 @@ def robustness(work: Work, settings: RobustnessSettings, others: OtherImages) ->
     if settings.attacks:
         check_toolbox()
     trained, on_progress = work.trained, work.on_progress
+    task = find_task(trained[0].task).record
+    check_task(settings, task)
     data = open_images(trained, others.data, **others.columns)
-    if data.image_size < LEAST_SIDE and settings.prepared is None and asked_conditions(settings):
+    is_classified = not isinstance(data, DenseData)
+    if (
+        is_classified
+        and data.image_size < LEAST_SIDE
+        and settings.prepared is None
+        and asked_conditions(settings)
+    ):
         raise RequestError(
             f"corruptions need images of at least {LEAST_SIDE} pixels a side, and the networks take "
             f"{data.image_size}: leave them out (--corruptions '') to attack alone"
@@ -80,6 +101,9 @@ def robustness(work: Work, settings: RobustnessSettings, others: OtherImages) ->
             f"{settings.prepared} has none of the severities asked for "
             f"({', '.join(map(str, settings.severities))}): name others with --severities"
         )
+    if isinstance(data, DenseData):
+        settings = replace(settings, batch_size=own_batch_size(trained))
+    images = _images(data, settings, work.device, prepared)
     path = work.folder / f"{ROBUSTNESS}.json"
     begun = RobustnessRecord(
         format=FORMAT,
@@ -88,16 +112,17 @@ def robustness(work: Work, settings: RobustnessSettings, others: OtherImages) ->
         command=work.command,
         environment=work.environment,
         settings=RobustnessSettingsRecord.model_validate(settings.described()),
-        data=_describe_data(data, settings),
+        data=_describe_data(data, settings, images),
         conditions=tuple(conditions),
         networks=examined_networks(trained),
+        task=task,
     )
     try:
         with assessment(path, begun) as record:
             _warn_of_assumptions(record, trained, data, prepared)
             if prepared:
                 _exclude_missing(record, settings, prepared, [c for c in asked if c not in conditions])
-            corrupting = Corrupting(trained, data, settings, work.device, record, prepared)
+            corrupting = Corrupting(trained, data, images, settings, work.device, record, prepared)
             steps: list[Condition] = [(CLEAN, None), *conditions]
             for done, (name, severity) in enumerate(steps):
                 title = name if severity is None else f"{name} {severity}"
@@ -118,8 +143,16 @@ def robustness(work: Work, settings: RobustnessSettings, others: OtherImages) ->
     return path
 
 
-def _describe_data(data: Data, settings: RobustnessSettings) -> RobustnessData:
-    return RobustnessData(
+def _images(
+    data: Data, settings: RobustnessSettings, device: torch.device, prepared: PreparedCorruptions | None
+) -> ConditionImages:
+    if isinstance(data, DenseData):
+        return DenseImages(data, settings, device)
+    return ClassifiedImages(data, settings, device, prepared)
+
+
+def _describe_data(data: Data, settings: RobustnessSettings, images: ConditionImages) -> RobustnessData:
+    described = RobustnessData(
         name=data.name,
         classes=data.classes,
         image_size=data.image_size,
@@ -127,6 +160,9 @@ def _describe_data(data: Data, settings: RobustnessSettings) -> RobustnessData:
         **describe_fingerprint(data),
         prepared=None if settings.prepared is None else str(settings.prepared),
     )
+    if isinstance(images, DenseImages):
+        return described.model_copy(update={"short_sides": images.short_sides()})
+    return described
 
 
 def _warn_of_assumptions(

@@ -35,15 +35,15 @@ class RobustnessSettings:
         noise: Standard deviations σ of further Gaussian noise, on pixel values up to 255, separated by
             commas: 15,25.
         prepared: Folder of images that were corrupted elsewhere, in the layout of CIFAR-10-C or ImageNet-C,
-            to test on; by default the test images are corrupted here.
+            to test classifiers on; by default the test images are corrupted here.
         classes: YAML file that gives the class for each label or class folder of the prepared images; by
             default they are matched by number and by name.
-        attacks: Adversarial attacks, separated by commas: fgsm, pgd, ensemble. They are run on each
-            network's validation images, or on test images if it has none.
+        attacks: Adversarial attacks on classifiers, separated by commas: fgsm, pgd, ensemble. They are run on
+            each network's validation images, or on test images if it has none.
         eps: L∞ bounds of the attacks, on pixel values up to 255, separated by commas.
         attack_images: Number of images to attack for each network, spread over the classes.
         limit: Largest number of images, spread over the classes; by default all.
-        batch_size: Images per forward pass; the random numbers depend on it, too.
+        batch_size: Images per forward pass of classifiers; the random numbers depend on it, too.
         seed: Seed of the random numbers in corruptions and attacks.
     """
 

@@ -1,4 +1,4 @@
-"""The figures of the robustness section: accuracy and calibration by severity, differences by corruption."""
+"""The figures of the robustness section: two metrics by severity, and differences by corruption."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import altair as alt
 
 from foveate.evaluation.statistics import Description
 from foveate.records.labels import BASELINE, display_name
+from foveate.records.metric import Metric
 from foveate.report.core.charts.axes import Axis, Caption, chart_of
 from foveate.report.core.charts.band import BandLine, BandPoint, Steps, band_figure
 from foveate.report.core.theme import Figure, colour_of, mechanism_colours, mechanism_names
@@ -15,8 +16,6 @@ from foveate.report.robustness.summary import CorruptionSummary, RobustnessSumma
 __all__ = ["robustness_figures"]
 
 GROUP = "robustness"
-ACCURACY = Axis("mean", "Accuracy, %", factor=100, style=".2f")
-DIFFERENCE = Axis("mean", "Difference to the baseline, points", factor=100, style="+.2f")
 ROW, GAP = 9, 10
 """Heights in pixels of a mechanism's point, and of the space between two corruptions."""
 
@@ -25,10 +24,10 @@ def robustness_figures(summary: RobustnessSummary) -> list[Figure]:
     """Make the figures for which there are numbers."""
     made = []
     if any(row.severity for row in summary.by_severity):
-        accuracies = [(row.attention, row.severity, row.accuracy) for row in summary.by_severity]
-        errors = [(row.attention, row.severity, row.ece) for row in summary.by_severity]
-        made.append(_by_severity(summary, accuracies, "accuracy", "Accuracy"))
-        made.append(_by_severity(summary, errors, "ece", "Calibration error"))
+        scores = [(row.attention, row.severity, row.score) for row in summary.by_severity]
+        beside = [(row.attention, row.severity, row.beside) for row in summary.by_severity]
+        made.append(_by_severity(summary, scores, summary.metric))
+        made.append(_by_severity(summary, beside, summary.beside))
     if summary.corruptions:
         made.append(_by_corruption(summary))
     return made
@@ -37,8 +36,7 @@ def robustness_figures(summary: RobustnessSummary) -> list[Figure]:
 def _by_severity(
     summary: RobustnessSummary,
     values: Sequence[tuple[str, int, Description]],
-    name: str,
-    title: str,
+    metric: Metric,
 ) -> Figure:
     names = mechanism_names(summary.labels)
     without = "; without noise of a stated σ" if summary.sigmas else ""
@@ -54,31 +52,35 @@ def _by_severity(
         )
         for label, colour in zip(summary.labels, mechanism_colours(names).values(), strict=True)
     ]
-    heading = f"{title} by severity"
+    heading = f"{metric.title} by severity"
     description = (
         f"{heading} (0: clean{without}), mean over corruptions, mean and range over seeds, for "
         f"{', '.join(names)}."
     )
     return band_figure(
-        Caption(f"robustness_{name}", GROUP, heading, description),
+        Caption(f"robustness_{metric.name}", GROUP, heading, description),
         lines,
         Steps("severity", f"Severity (0: clean{without})", is_ordinal=True),
-        Axis(name, f"{title}, %", factor=100),
+        Axis(metric.name, metric.heading, factor=metric.scale),
         height=260,
     )
 
 
 def _by_corruption(summary: RobustnessSummary) -> Figure:
-    """Draw differences to the baseline if there are any, and accuracies otherwise."""
+    """Draw differences to the baseline if there are any, and scores otherwise."""
+    metric = summary.metric
     colours = mechanism_colours(mechanism_names(summary.labels))
     tests = [(row, row.test.test) for row in summary.by_corruption if row.test]
     estimates = [(row, test.difference, test.ci95) for row, test in tests if test.difference is not None]
     if has_differences := bool(estimates):
-        heading, axis = "Accuracy by corruption, against the baseline", DIFFERENCE
+        heading = f"{metric.title} by corruption, against the baseline"
+        title = metric.heading_of_difference("Difference to the baseline")
+        axis = Axis("mean", title, factor=metric.scale, style="+.2f")
         colours.pop(display_name(BASELINE), None)  # the others are drawn against it
     else:
-        heading, axis = "Accuracy by corruption", ACCURACY
-        rows = [(row, row.accuracy) for row in summary.by_corruption]
+        heading = f"{metric.title} by corruption"
+        axis = Axis("mean", metric.heading, factor=metric.scale, style=".2f")
+        rows = [(row, row.score) for row in summary.by_corruption]
         estimates = [(row, found.mean, found.ci95) for row, found in rows if found.mean is not None]
     names, order = [*colours], [corruption_name(name) for name in summary.corruptions]
     picked = alt.selection_point(name="picked", fields=["mechanism"], bind="legend")

@@ -3,6 +3,7 @@
 from pathlib import PurePath
 
 from foveate.notation import NOTHING, listing
+from foveate.records.metric import DETECTION, SEGMENTATION
 from foveate.records.robustness import CLEAN, COMMON, UNATTACKED, RobustnessRecord, stated_sigma
 from foveate.records.robustness import SEVERITIES as ALL_SEVERITIES
 from foveate.records.severities import DEFINITIONS, SEVERITIES, published_set
@@ -56,6 +57,12 @@ ATTACK_WORDS = {
 SETS = {"cifar": "CIFAR-10-C", "tiny": "Tiny-ImageNet-C", "imagenet": "ImageNet-C"}
 
 
+STAYS = (
+    "stay where they are, also under the corruptions that move pixels a little: glass blur, motion blur, "
+    "zoom blur and the elastic transform."
+)
+
+
 def conditions_table(record: RobustnessRecord) -> Table | None:
     """Return one row for each condition of `record`: its key, what it does, its strengths; None of none."""
     asked: dict[str, list[int]] = {}
@@ -71,15 +78,16 @@ def conditions_table(record: RobustnessRecord) -> Table | None:
             values += [row.key.eps] * (row.key.eps not in values)
     strengths = _strengths(record)
     severities = sorted({level for levels in asked.values() for level in levels}) if strengths else []
+    kept = {DETECTION.name: "Boxes", SEGMENTATION.name: "Masks"}.get(record.task.name)
+    stays = f"{kept} {STAYS}" if kept else ""
     columns = [
         Column("Condition", "Below, its key in the record and in the CSV files."),
-        Column("What is done to an image", is_text=True),
+        Column("What is done to an image", stays, is_text=True),
     ]
     if strengths is not None and severities:
-        side = record.data.image_size
         note = (
             "The numbers of the severities, in their order. Severity 1 is the weakest and 5 the strongest; "
-            f"strengths are those that {SETS[strengths]} was made with, for images of {side} px a side."
+            f"strengths are those that {SETS[strengths]} was made with, for images {_sides(record)}."
         )
         columns.append(Column("Strengths", note, is_text=True))
         columns += [Column(f"Severity {level}", is_text=True) for level in severities]
@@ -102,9 +110,19 @@ def _strengths(record: RobustnessRecord) -> str | None:
     """Return the published set whose strengths were used; None where that is not known, or made elsewhere."""
     versions = {row.key.definitions for row in record.corruption_rows} - {None}
     side = record.data.image_size
-    if record.settings.prepared is not None or side is None or versions - {DEFINITIONS}:
+    sides = record.data.short_sides or (() if side is None else (side,))
+    published = {published_set(one, one) for one in sides}
+    if record.settings.prepared is not None or len(published) != 1 or versions - {DEFINITIONS}:
         return None
-    return published_set(side, side)
+    return published.pop()
+
+
+def _sides(record: RobustnessRecord) -> str:
+    """Write how large the images are that were corrupted."""
+    if record.data.short_sides is None:
+        return f"of {record.data.image_size} px a side"
+    low, high = record.data.short_sides
+    return f"whose short side is {low} px" if low == high else f"whose short side is {low} to {high} px"
 
 
 def _corruption(

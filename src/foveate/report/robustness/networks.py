@@ -8,14 +8,14 @@ from foveate.records.robustness import (
     CLEAN,
     AttackRow,
     Condition,
-    CorruptionRow,
+    ConditionRow,
     RobustnessRecord,
 )
 from foveate.report.robustness.summary import Done, Progress
 
 __all__ = ["Measured", "Network", "Score", "find_measured", "mean_of_all", "minus"]
 
-Score = Callable[[CorruptionRow], float | None]
+Score = Callable[[ConditionRow], float | None]
 """A score of a row, such as its accuracy."""
 
 
@@ -25,7 +25,7 @@ class Network:
 
     label: str
     seed: int | None
-    conditions: dict[Condition, CorruptionRow] = field(default_factory=dict)
+    conditions: dict[Condition, ConditionRow] = field(default_factory=dict)
     attacks: dict[tuple[str, float | None], AttackRow] = field(default_factory=dict)
 
     def score(self, condition: Condition, of: Score) -> float | None:

@@ -21,7 +21,7 @@ def robustness_sentences(summary: RobustnessSummary) -> list[str]:
     found: list[str] = []
     if summary.corruptions:
         found += [_finding(summary), *_untested(summary), *_images(summary), *_errors(summary)]
-        found += [*_hardest(summary), *_single(summary), *_calibration(summary)]
+        found += [*_hardest(summary), *_single(summary), *_by_severity(summary)]
     found += _attacked(summary)
     return [*_unfinished(summary), *(found or ["Nothing could be measured."])]
 
@@ -55,7 +55,7 @@ def _finding(summary: RobustnessSummary) -> str:
         )
         is_baseline_alone = [*rows] == [BASELINE]
         missing = "" if is_baseline_alone else " Without the baseline of the same seed, nothing is compared."
-        return f"On {where}, accuracy is {listed}.{missing}"
+        return f"On {where}, {summary.metric.noun} is {listed}.{missing}"
     baseline = _percent(rows[BASELINE].corrupted)
     tested = [test for test in tests if test.outcome is not Outcome.UNTESTED]
     if not tested:
@@ -67,8 +67,8 @@ def _finding(summary: RobustnessSummary) -> str:
     if not any(test.is_significant for test in tested):
         largest = max(tested, key=lambda test: abs(test.test.difference or 0))
         return (
-            f"On {where}, no mechanism is shown to keep more accuracy than the baseline ({baseline}), or "
-            f"less: the largest difference is {_difference(largest, rows)} (adjusted p "
+            f"On {where}, no mechanism is shown to keep more {summary.metric.noun} than the baseline "
+            f"({baseline}), or less: the largest difference is {_difference(largest, rows)} (adjusted p "
             f"{p_value(largest.p_adjusted)})."
         )
     parts = [
@@ -123,7 +123,7 @@ def _images(summary: RobustnessSummary) -> list[str]:
     """Say where clean images or noise differ from the rest, or where the number of clean images does."""
     clean, said = summary.clean_images, []
     if clean and {clean} != {summary.fewest_images, summary.images}:
-        said.append(f"Accuracy on clean images is of {clean:,} images of {summary.data}.")
+        said.append(f"{summary.metric.title} on clean images is of {clean:,} images of {summary.data}.")
     has_noise = any(stated_sigma(name) is not None for name in summary.corruptions)
     if has_noise and _prepared(summary) is not None:
         said.append(f"Noise of a stated σ is made here, on images of {summary.data}.")
@@ -131,6 +131,8 @@ def _images(summary: RobustnessSummary) -> list[str]:
 
 
 def _errors(summary: RobustnessSummary) -> list[str]:
+    if not summary.has_errors:
+        return _kept(summary)
     others = [row for row in summary.rows if row.attention != BASELINE]
     known = [
         f"{display_name(row.attention)} {_percent(row.mce)}" for row in others if row.mce.mean is not None
@@ -153,16 +155,34 @@ def _errors(summary: RobustnessSummary) -> list[str]:
     return said
 
 
+def _kept(summary: RobustnessSummary) -> list[str]:
+    """Say which share of its clean performance each mechanism keeps."""
+    noun = summary.metric.noun
+    known = [
+        f"{name_in_sentence(row.attention)} {_percent(row.rpc)}"
+        for row in summary.rows
+        if not row.rpc.is_empty
+    ]
+    named = "Relative performance under corruption (rPC)" if summary.standard else "Kept under corruption"
+    said = [f"{named}, as a share of the clean {noun}: {listing(known)}."] if known else []
+    nothing = [name_in_sentence(row.attention) for row in summary.rows if 0 in row.clean.values]
+    if nothing:
+        said.append(f"Of {listing(nothing)}, networks that score 0 on clean images have nothing to keep.")
+    return said
+
+
 def _hardest(summary: RobustnessSummary) -> list[str]:
     label = summary.labels[0]
     of_first = [
-        (row.accuracy.mean, row.corruption)
+        (row.score.mean, row.corruption)
         for row in summary.by_corruption
-        if row.attention == label and row.accuracy.mean is not None
+        if row.attention == label and row.score.mean is not None
     ]
     if len(of_first) < 2:
         return []
     (low, hardest), (high, mildest) = min(of_first), max(of_first)
+    if low == high:
+        return []
     return [
         f"Hardest for {name_in_sentence(label)} is {corruption_name(hardest)} "
         f"({decimals(low, 1, scale=100)} %), mildest {corruption_name(mildest)} "
@@ -196,17 +216,18 @@ def _single(summary: RobustnessSummary) -> list[str]:
     return said
 
 
-def _calibration(summary: RobustnessSummary) -> list[str]:
+def _by_severity(summary: RobustnessSummary) -> list[str]:
     label = summary.labels[0]
-    by_level = {row.severity: row.ece.mean for row in summary.by_severity if row.attention == label}
+    by_level = {row.severity: row.beside.mean for row in summary.by_severity if row.attention == label}
     last = max(by_level, default=0)
     clean, worst = by_level.get(0), by_level.get(last)
     if not last or clean is None or worst is None:
         return []
     without = ", without noise of a stated σ" if summary.sigmas else ""
     return [
-        f"The calibration error of {name_in_sentence(label)} goes from {decimals(clean, 1, scale=100)} % on "
-        f"clean images to {decimals(worst, 1, scale=100)} % at severity {last}{without}."
+        f"The {summary.beside.noun} of {name_in_sentence(label)} goes from "
+        f"{decimals(clean, 1, scale=100)} % on clean images to {decimals(worst, 1, scale=100)} % "
+        f"at severity {last}{without}."
     ]
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from foveate.evaluation.intervals import AMOUNT, DIFFERENCE, SHARE, Bounds
+from foveate.evaluation.intervals import AMOUNT, SHARE, Bounds, bounds_of
 from foveate.evaluation.significance import outcome
 from foveate.evaluation.statistics import Description, PairedTest, adjust_family, describe, paired_test
 from foveate.records.labels import BASELINE
-from foveate.records.robustness import CLEAN, COMMON, SEVERITIES, Condition, CorruptionRow, RobustnessRecord
+from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
+from foveate.records.robustness import CLEAN, COMMON, SEVERITIES, Condition, ConditionRow, RobustnessRecord
 from foveate.report.robustness.networks import (
     Measured,
     Network,
@@ -22,22 +24,16 @@ from foveate.report.robustness.summary import (
     BaselineTest,
     CorruptionSummary,
     MechanismSummary,
+    MetricSummary,
     RobustnessSummary,
     SeveritySummary,
     Statistics,
+    beside_of,
 )
 
 __all__ = ["summarise_robustness"]
 
 CLEAN_IMAGES: Condition = (CLEAN, None)
-
-
-def _accuracy(row: CorruptionRow) -> float | None:
-    return row.accuracy
-
-
-def _ece(row: CorruptionRow) -> float | None:
-    return row.ece
 
 
 def summarise_robustness(record: RobustnessRecord) -> RobustnessSummary:
@@ -47,15 +43,19 @@ def summarise_robustness(record: RobustnessRecord) -> RobustnessSummary:
         CE_c = Σ E_c / Σ E_c of the baseline,
         relative CE_c = Σ (E_c - E_clean) / Σ (E_c - E_clean of the baseline);
     mCE and relative mCE are their means over the 15 common corruptions where all of them were measured, and
-    over everything that was measured otherwise. A corruption of which a severity that was asked for is
+    over everything that was measured otherwise. With P the primary metric of a detection or a segmentation,
+    and the same means in place of the sums (Michaelis et al. 2019),
+        mPC = mean over c of P_c,
+        rPC = mPC / P_clean. A corruption of which a severity that was asked for is
     missing is excluded. Tests against the baseline are paired by seed and adjusted for their number (Holm);
     those of single corruptions are a family of their own.
     """
-    study = _Study(find_measured(record))
+    study = _Study(find_measured(record), record.task)
     measured, averaged = study.measured, study.averaged
     conditions = [condition for name in averaged for condition in measured.of(name)]
     images = _images(measured.networks, conditions)
     return RobustnessSummary(
+        task=record.task,
         data=record.data.name,
         prepared=record.data.prepared,
         images=max(images, default=0),
@@ -75,6 +75,7 @@ def summarise_robustness(record: RobustnessRecord) -> RobustnessSummary:
         attacks=tuple(_attacks(study.by_label)),
         left_out=record.left_out,
         warnings=record.warnings,
+        others=tuple(study.others()) if record.task != CLASSIFICATION else (),
     )
 
 
@@ -90,8 +91,9 @@ class _Pairs:
 class _Study:
     """The networks by mechanism, each beside the baseline of the same seed."""
 
-    def __init__(self, measured: Measured) -> None:
-        self.measured = measured
+    def __init__(self, measured: Measured, task: TaskRecord) -> None:
+        self.measured, self.task = measured, task
+        self.bounds, self.beside_metric = bounds_of(task.primary), beside_of(task)
         is_common = set(COMMON) <= set(measured.severities)
         self.averaged = COMMON if is_common else tuple(measured.severities)
         self.baseline = {one.seed: one for one in measured.networks if one.label == BASELINE}
@@ -102,23 +104,54 @@ class _Study:
     def mechanism(self, label: str) -> MechanismSummary:
         """Return one mechanism, described over its seeds."""
         networks = self.by_label[label]
-        clean = [one.score(CLEAN_IMAGES, _accuracy) for one in networks]
+        clean = [one.score(CLEAN_IMAGES, self.primary) for one in networks]
         corrupted = [self.corrupted(one) for one in networks]
+        has_errors = self.task == CLASSIFICATION
+        of_errors, of_others = (networks, []) if has_errors else ([], networks)
+        further = bounds_of(self.beside_metric)
         return MechanismSummary(
             attention=label,
             runs=len(networks),
-            clean=_describe(clean, SHARE),
-            corrupted=_describe(corrupted, SHARE),
-            lost=_describe(map(minus, clean, corrupted), DIFFERENCE),
-            mce=_describe((self.mean_error(one, relative=False) for one in networks), AMOUNT),
-            relative_mce=_describe((self.mean_error(one, relative=True) for one in networks), None),
-            clean_ece=_describe((one.score(CLEAN_IMAGES, _ece) for one in networks), SHARE),
-            ece=_describe((self.averaged_score(one, _ece) for one in networks), SHARE),
+            clean=_describe(clean, self.bounds),
+            corrupted=_describe(corrupted, self.bounds),
+            lost=_describe(map(minus, clean, corrupted), self.bounds.of_differences),
+            mce=_describe((self.mean_error(one, relative=False) for one in of_errors), AMOUNT),
+            relative_mce=_describe((self.mean_error(one, relative=True) for one in of_errors), None),
+            rpc=_describe((self.kept(one) for one in of_others), AMOUNT),
+            clean_beside=_describe((one.score(CLEAN_IMAGES, self.beside) for one in networks), further),
+            beside=_describe((self.averaged_score(one, self.beside) for one in networks), further),
         )
 
+    def others(self) -> list[MetricSummary]:
+        """Return the metrics beside the primary one, of each mechanism."""
+        return [
+            MetricSummary(
+                attention=label,
+                metric=metric.name,
+                clean=_describe((one.score(CLEAN_IMAGES, score) for one in networks), bounds_of(metric)),
+                corrupted=_describe((self.averaged_score(one, score) for one in networks), bounds_of(metric)),
+            )
+            for metric in self.task.metrics[1:]
+            for score in [partial(_value, metric)]
+            for label, networks in self.by_label.items()
+        ]
+
+    def primary(self, row: ConditionRow) -> float | None:
+        """Return the primary metric of a row."""
+        return row.value(self.task.primary)
+
+    def beside(self, row: ConditionRow) -> float | None:
+        """Return the metric beside it of a row."""
+        return row.value(self.beside_metric)
+
     def corrupted(self, one: Network) -> float | None:
-        """Return the mean accuracy over severities, then over the averaged corruptions."""
-        return self.averaged_score(one, _accuracy)
+        """Return the mean of the primary metric over severities, then over the averaged corruptions."""
+        return self.averaged_score(one, self.primary)
+
+    def kept(self, one: Network) -> float | None:
+        """Return rPC; None where there is nothing to keep."""
+        clean, corrupted = one.score(CLEAN_IMAGES, self.primary), self.corrupted(one)
+        return corrupted / clean if clean and corrupted is not None else None
 
     def averaged_score(self, one: Network, of: Score) -> float | None:
         """Return the mean of a score over severities, then over the averaged corruptions."""
@@ -131,8 +164,8 @@ class _Study:
             return None
         own, reference = (
             minus(
-                network.score(CLEAN_IMAGES, _accuracy) if relative else 1.0,
-                network.mean_score(self.measured.of(corruption), _accuracy),
+                network.score(CLEAN_IMAGES, self.primary) if relative else 1.0,
+                network.mean_score(self.measured.of(corruption), self.primary),
             )
             for network in (one, baseline)
         )
@@ -157,9 +190,9 @@ class _Study:
                 if a is not None and b is not None:
                     before.append(a)
                     after.append(b)
-                    accuracies = (network.score(CLEAN_IMAGES, _accuracy) for network in (one, baseline))
-                    clean.append(minus(*accuracies))
-            pairs.append(_Pairs(label, paired_test(before, after, SHARE), mean_of_all(clean)))
+                    scores = (network.score(CLEAN_IMAGES, self.primary) for network in (one, baseline))
+                    clean.append(minus(*scores))
+            pairs.append(_Pairs(label, paired_test(before, after, self.bounds), mean_of_all(clean)))
         return pairs
 
     def by_corruption(self) -> list[CorruptionSummary]:
@@ -168,7 +201,7 @@ class _Study:
             (name, pair.label): pair
             for name in self.measured.severities
             for pair in self.pair(
-                lambda one, name=name: one.mean_score(self.measured.of(name), _accuracy)  # type: ignore[misc]
+                lambda one, name=name: one.mean_score(self.measured.of(name), self.primary)  # type: ignore[misc]
             )
         }
         tests = dict(zip(pairs, _adjust([*pairs.values()]), strict=True))
@@ -176,11 +209,15 @@ class _Study:
             CorruptionSummary(
                 attention=label,
                 corruption=name,
-                accuracy=_describe(
-                    (one.mean_score(self.measured.of(name), _accuracy) for one in networks), SHARE
+                score=_describe(
+                    (one.mean_score(self.measured.of(name), self.primary) for one in networks), self.bounds
                 ),
                 error_ratio=_describe(
-                    (self.error_ratio(one, name, relative=False) for one in networks), AMOUNT
+                    (
+                        self.error_ratio(one, name, relative=False)
+                        for one in (networks if self.task == CLASSIFICATION else [])
+                    ),
+                    AMOUNT,
                 ),
                 test=tests.get((name, label)),
             )
@@ -199,13 +236,20 @@ class _Study:
             SeveritySummary(
                 attention=label,
                 severity=level,
-                accuracy=_describe(
-                    (one.mean_score(places, _accuracy) for one in self.by_label[label]), SHARE
+                score=_describe(
+                    (one.mean_score(places, self.primary) for one in self.by_label[label]), self.bounds
                 ),
-                ece=_describe((one.mean_score(places, _ece) for one in self.by_label[label]), SHARE),
+                beside=_describe(
+                    (one.mean_score(places, self.beside) for one in self.by_label[label]),
+                    bounds_of(self.beside_metric),
+                ),
             )
             for level, places in conditions.items()
         ]
+
+
+def _value(metric: Metric, row: ConditionRow) -> float | None:
+    return row.value(metric)
 
 
 def _adjust(pairs: Sequence[_Pairs]) -> list[BaselineTest]:

@@ -7,6 +7,7 @@ from foveate.evaluation.significance import ALPHA
 from foveate.evaluation.statistics import Description
 from foveate.records.base import JsonObject
 from foveate.records.labels import BASELINE
+from foveate.records.metric import CLASSIFICATION, Metric, TaskRecord
 from foveate.records.robustness import stated_sigma
 
 __all__ = [
@@ -16,13 +17,17 @@ __all__ = [
     "CorruptionSummary",
     "Done",
     "MechanismSummary",
+    "MetricSummary",
     "Progress",
     "RobustnessSummary",
     "SeveritySummary",
     "Statistics",
+    "beside_of",
 ]
 
 ADJUST = "holm"
+BESIDE = ("ece", "map50", "pixel_accuracy")
+"""The metrics that stand beside the primary ones in the main table and the figures."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class BaselineTest(AdjustedTest):
-    """A paired test of a mechanism's accuracy on corrupted images against the baseline's, by seed.
+    """A paired test of a mechanism's score on corrupted images against the baseline's, by seed.
 
     Attributes:
         label: of the mechanism.
@@ -82,18 +87,22 @@ class BaselineTest(AdjustedTest):
 
 @dataclass(frozen=True)
 class MechanismSummary:
-    """One mechanism over its networks.
+    """One mechanism, described over its seeds.
+
+    Scores are of the task's primary metric, accuracy in a classification. What another task has is empty.
 
     Attributes:
-        attention: its label.
-        runs: number of networks.
-        clean: accuracy on clean images.
-        corrupted: mean accuracy over severities, then over the averaged corruptions.
+        runs: number of its networks.
+        clean: score on clean images.
+        corrupted: mean score on corrupted images, which of a detection or a segmentation is called mPC.
         lost: the difference of the two.
-        mce: error relative to the baseline's of the same seed, mean over the averaged corruptions.
-        relative_mce: the same ratio of the accuracy that is lost from clean to corrupted images.
-        clean_ece: calibration error on clean images.
-        ece: mean calibration error on corrupted images.
+        mce: of a classification: error relative to the baseline's of the same seed, mean over the averaged
+            corruptions.
+        relative_mce: of a classification: the same ratio of the accuracy that is lost from clean to corrupted
+            images.
+        rpc: of the other tasks: `corrupted` as a share of `clean`.
+        clean_beside: the metric beside it (see `RobustnessSummary.beside`) on clean images.
+        beside: its mean on corrupted images.
     """
 
     attention: str
@@ -103,27 +112,41 @@ class MechanismSummary:
     lost: Description
     mce: Description
     relative_mce: Description
-    clean_ece: Description
-    ece: Description
+    rpc: Description
+    clean_beside: Description
+    beside: Description
+
+    def to_json(self, task: TaskRecord) -> JsonObject:
+        """Return the row as `--json` gives it."""
+        content, name = asdict(self), beside_of(task).name
+        own = ("mce", "relative_mce") if task == CLASSIFICATION else ("rpc",)
+        keys = ("attention", "runs", "clean", "corrupted", "lost", *own)
+        renamed = {f"clean_{name}": content["clean_beside"], name: content["beside"]}
+        return {key: content[key] for key in keys} | renamed
 
 
 @dataclass(frozen=True)
 class CorruptionSummary:
     """One mechanism under one corruption, as means over its severities.
 
-    `error_ratio` is the error relative to the baseline's of the same seed; `test` is None of the baseline
-    itself, and where there is none.
+    `score` is of the primary metric, and `error_ratio` the error relative to the baseline's of the same seed,
+    empty but of a classification; `test` is None of the baseline itself, and where there is none.
     """
 
     attention: str
     corruption: str
-    accuracy: Description
+    score: Description
     error_ratio: Description
     test: BaselineTest | None
 
-    def to_json(self) -> JsonObject:
+    def to_json(self, task: TaskRecord) -> JsonObject:
         """Return the row as `--json` gives it."""
-        return asdict(self) | {"test": self.test and self.test.to_json()}
+        content = asdict(self)
+        renamed = {task.primary.name: content["score"]}
+        if task == CLASSIFICATION:
+            renamed["error_ratio"] = content["error_ratio"]
+        head = {"attention": self.attention, "corruption": self.corruption}
+        return head | renamed | {"test": self.test and self.test.to_json()}
 
 
 @dataclass(frozen=True)
@@ -132,8 +155,24 @@ class SeveritySummary:
 
     attention: str
     severity: int
-    accuracy: Description
-    ece: Description
+    score: Description
+    beside: Description
+
+    def to_json(self, task: TaskRecord) -> JsonObject:
+        """Return the row as `--json` gives it."""
+        content = asdict(self)
+        renamed = {task.primary.name: content["score"], beside_of(task).name: content["beside"]}
+        return {"attention": self.attention, "severity": self.severity} | renamed
+
+
+@dataclass(frozen=True)
+class MetricSummary:
+    """A further metric of one mechanism, on clean images and as the mean over corrupted ones."""
+
+    attention: str
+    metric: str
+    clean: Description
+    corrupted: Description
 
 
 @dataclass(frozen=True)
@@ -154,6 +193,7 @@ class RobustnessSummary:
     The fields have the names of `--json`.
 
     Attributes:
+        task: of the networks; its primary metric is what is compared.
         data: name of the clean images.
         prepared: folder of images that were corrupted elsewhere.
         images: largest number of images of a condition; `fewest_images` is the smallest.
@@ -164,11 +204,13 @@ class RobustnessSummary:
         severities: of the averaged corruptions.
         standard: whether means are over the 15 common corruptions in all five severities.
         rows: the mechanisms, the baseline first.
+        others: the further metrics of a detection or a segmentation; none of a classification.
         tests: of each mechanism against the baseline.
         left_out: what could not be measured, in sentences.
         warnings: what a reader must know, in sentences.
     """
 
+    task: TaskRecord
     data: str
     prepared: str | None
     images: int
@@ -187,6 +229,22 @@ class RobustnessSummary:
     attacks: tuple[AttackSummary, ...]
     left_out: tuple[str, ...]
     warnings: tuple[str, ...]
+    others: tuple[MetricSummary, ...] = ()
+
+    @property
+    def metric(self) -> Metric:
+        """The metric by which mechanisms are compared."""
+        return self.task.primary
+
+    @property
+    def beside(self) -> Metric:
+        """The metric that stands beside it in the main table: the calibration error of a classification."""
+        return beside_of(self.task)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether mechanisms have errors relative to the baseline's; else they have rPC."""
+        return self.task == CLASSIFICATION
 
     @property
     def labels(self) -> list[str]:
@@ -200,5 +258,18 @@ class RobustnessSummary:
 
     def to_json(self) -> JsonObject:
         """Return the summary as `--json` gives it."""
-        tests = [test.to_json() for test in self.tests]
-        return asdict(self) | {"tests": tests, "by_corruption": [row.to_json() for row in self.by_corruption]}
+        content = asdict(self)
+        others = content.pop("others")
+        del content["task"]
+        content["rows"] = [row.to_json(self.task) for row in self.rows]
+        content["tests"] = [test.to_json() for test in self.tests]
+        content["by_corruption"] = [row.to_json(self.task) for row in self.by_corruption]
+        content["by_severity"] = [row.to_json(self.task) for row in self.by_severity]
+        if self.task == CLASSIFICATION:
+            return content
+        return content | {"task": self.task.name, "metric": self.metric.name, "others": others}
+
+
+def beside_of(task: TaskRecord) -> Metric:
+    """Return the metric that stands beside the primary one: one of `BESIDE`, or the second of the task."""
+    return next((one for one in task.metrics if one.name in BESIDE), task.metrics[1])
