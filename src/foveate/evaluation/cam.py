@@ -21,7 +21,7 @@ from foveate.modes import evaluating
 __all__ = ["Score", "cam_maps", "evidence_maps"]
 
 Score = Callable[[Any], Tensor]
-"""Returns the number, a scalar with its gradient, that a map explains, from what a network gives for an image."""
+"""Returns the scalar, with its gradient, that a map explains, from what a network gives for an image."""
 
 
 def cam_maps(
@@ -149,7 +149,7 @@ def _library(method: str) -> Any:
 def _with_sign(eigen_cam: Any) -> Any:
     """Return the package's Eigen-CAM with a sign that the maps decide, and not the decomposition."""
 
-    class WithSign(eigen_cam):  # type: ignore[misc]
+    class WithSign(eigen_cam):
         def get_cam_image(self, *args: Any) -> np.ndarray:
             found: np.ndarray = super().get_cam_image(*args)
             low, high = found.min(axis=(1, 2), keepdims=True), found.max(axis=(1, 2), keepdims=True)

@@ -1,1 +1,1 @@
-"""`foveate explain` for detectors and segmenters: heat maps of known objects, and how well they match them."""
+"""`foveate explain` for detectors and segmenters: heat maps of known objects."""

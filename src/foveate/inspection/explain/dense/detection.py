@@ -38,7 +38,9 @@ class DetectedObjects:
     name = DETECTION.name
     method = "hirescam"
     rows = ("boxes", "heat map")
-    drawn = "the best detection of the largest object (thick, yellow), and the others with a score of at least 0.5"
+    drawn = (
+        "the best detection of the largest object (thick, yellow), and others with a score of at least 0.5"
+    )
 
     def labels(self, store: DenseStore, classes: int) -> np.ndarray:
         """Return the class of the largest object of each image, int64 (N,); -1 without one."""
@@ -131,7 +133,7 @@ class DetectedObjects:
 
 
 class _OnImage(nn.Module):
-    """A detector that is run on one image, whatever it is called with: what its backbone gets of that image."""
+    """A detector that is run on one image; it is called with what its backbone gets of that image."""
 
     def __init__(self, detector: nn.Module, image: Tensor) -> None:
         super().__init__()

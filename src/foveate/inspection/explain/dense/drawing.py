@@ -11,7 +11,7 @@ __all__ = ["draw_box", "tinted"]
 
 THIN, THICK, EDGE = (255, 255, 255), (255, 214, 10), (0, 0, 0)
 TINT = (255, 214, 10)
-PLAIN = 0.45
+PLAIN = 0.55
 """How bright a picture is where it is not tinted."""
 
 
@@ -34,7 +34,7 @@ def draw_box(
     draw.rectangle((x0, y0, x1, y1), outline=THICK if thick else THIN, width=wide)
     if text:
         letters = font("small")
-        left, top, right, bottom = draw.textbbox((0, 0), text, font=letters)
+        _, _, right, bottom = draw.textbbox((0, 0), text, font=letters)
         at_x, at_y = min(max(x0, 0), width - right - 3), min(max(y0, 0), height - bottom - 2)
         draw.rectangle((at_x, at_y, at_x + right + 3, at_y + bottom + 2), fill=EDGE)
         draw.text((at_x + 2, at_y + 1), text, fill=THICK if thick else THIN, font=letters)

@@ -16,7 +16,7 @@ from foveate.records.labels import display_name, name_in_sentence
 
 __all__ = ["DenseColumn", "draw_dense_grid"]
 
-LARGEST = 240
+LARGEST = 200
 """The largest side of a picture in pixels: boxes and masks need more room than a map alone."""
 
 
