@@ -135,7 +135,8 @@ def draw_own_maps(folder: Path, built: BuiltNetwork, prepared: Tensor, image: Te
     shape = picture.shape[0], picture.shape[1]
     rows = []
     for site in sites:
-        head = "\n".join([site.removesuffix(".attention") or "attention", *_single_numbers(maps[site])])
+        place = site.removesuffix(".attention").removeprefix("backbone.body.").removeprefix("encoder.model.")
+        head = "\n".join([place or "attention", *_single_numbers(maps[site])])
         rows.append(
             (head, [Tile(picture), *(draw_tile(maps[site].get(name), side, shape) for name in names)])
         )
@@ -172,28 +173,32 @@ def remove_others(folder: Path, pictures: Sequence[PictureRecord]) -> None:
 def draw_tile(value: Tensor | None, side: int, shape: tuple[int, int] | None = None) -> Tile:
     """Draw a map (1, C, H, W) by its mean, weights (1, C, 1, 1) as bars; flat ones in words.
 
-    A map has the height and width `shape` of the picture of the image; by default it is a square.
+    It has the height and width `shape` of the picture of the image; by default it is a square.
     """
+    shape = shape or (side, side)
     if value is None:
         return Tile(None)
     values = value.float().cpu()
     if values.ndim == 4 and values.shape[2:].numel() == 1:
         weights = values.flatten().numpy()
         if is_flat(weights):
-            return _flat_tile(weights, side)
-        return Tile(_bars(weights, side), (_range(float(weights.min()), float(weights.max())),))
+            return _flat_tile(weights, shape)
+        return Tile(
+            resized(_bars(weights, side), shape, Image.Resampling.NEAREST),
+            (_range(float(weights.min()), float(weights.max())),),
+        )
     plane = values[0].mean(dim=0)
     if is_flat(plane.numpy()):
-        return _flat_tile(plane.numpy(), side)
+        return _flat_tile(plane.numpy(), shape)
     low, high = float(plane.min()), float(plane.max())
     scaled = (plane - low) / (high - low)
     # A box filter: a pixel of the map becomes a square, or a part of a mean where the map is the larger one.
-    large = resized(scaled.numpy(), shape or (side, side), Image.Resampling.BOX)
+    large = resized(scaled.numpy(), shape, Image.Resampling.BOX)
     return Tile(heat(large), (_range(low, high),))
 
 
-def _flat_tile(values: np.ndarray, side: int) -> Tile:
-    return Tile(np.full((side, side, 3), EMPTY, np.uint8), (say_flat(values),))
+def _flat_tile(values: np.ndarray, shape: tuple[int, int]) -> Tile:
+    return Tile(np.full((*shape, 3), EMPTY, np.uint8), (say_flat(values),))
 
 
 def _single_numbers(found: Mapping[str, Tensor]) -> list[str]:
