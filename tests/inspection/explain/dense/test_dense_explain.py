@@ -36,7 +36,7 @@ pytest.importorskip("faster_coco_eval")
 DETECTOR = (
     "fasterrcnn(fpn_channels=32,representation_size=64,box_batch_size_per_image=32,"
     "rpn_post_nms_top_n_train=50,rpn_post_nms_top_n_test=50,rpn_pre_nms_top_n_train=100,"
-    "rpn_pre_nms_top_n_test=100,box_score_thresh=0.001,box_nms_thresh=0.9)"
+    "rpn_pre_nms_top_n_test=100,anchor_scale=1.0,box_score_thresh=0.001)"
 )
 
 
