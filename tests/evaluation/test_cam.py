@@ -187,3 +187,29 @@ def test_a_layer_beside_the_answer_or_run_twice_is_refused(network):
         cam_maps(network, "layer3.0.act1", IMAGES)
     with pytest.raises(RequestError, match=r"unknown method 'gradcam\+'"):
         cam_maps(network, "layer3.0", IMAGES, "gradcam+")
+
+
+def test_maps_of_hirescam_weigh_each_element_by_its_own_gradient(network):
+    targets = torch.tensor([3, 0, 1])
+    kept = []
+    handle = network.layer2[0].register_forward_hook(lambda m, a, output: kept.append(output))
+    logits = network(IMAGES)
+    handle.remove()
+    (gradient,) = torch.autograd.grad(logits[range(3), targets].sum(), kept[0])
+    expected = (gradient * kept[0]).sum(dim=1).relu().detach()
+    expected = expected - expected.amin(dim=(1, 2), keepdim=True)
+    expected = interpolate(expected[:, None], IMAGES.shape[2:], mode="bilinear")[:, 0]
+    expected = expected - expected.amin(dim=(1, 2), keepdim=True)
+    expected = expected / expected.amax(dim=(1, 2), keepdim=True)
+    maps, _ = cam_maps(network, "layer2.0", IMAGES, "hirescam", targets)
+    torch.testing.assert_close(maps, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_sign_of_eigencam_does_not_hang_on_the_decomposition(network, monkeypatch):
+    from pytorch_grad_cam import eigen_cam
+
+    maps, _ = cam_maps(network, "layer2.0", IMAGES, "eigencam")
+    project = eigen_cam.get_2d_projection
+    monkeypatch.setattr(eigen_cam, "get_2d_projection", lambda features: -project(features))
+    torch.testing.assert_close(cam_maps(network, "layer2.0", IMAGES, "eigencam")[0], maps)
+    assert maps.amax(dim=(1, 2)).tolist() == [1.0, 1.0, 1.0]

@@ -38,7 +38,7 @@ def explain(
 ) -> int:
     """Show where every mechanism looks, side by side, and score the heat maps.
 
-    The report has Grad-CAM++ of each network on the same images, the mechanisms' own maps, and scores: how
+    The report has heat maps of each network on the same images, the mechanisms' own maps, and scores: how
     well the maps match the object, how stable they are, and how much the answers rest on what they mark. The
     same command, given again, resumes.
 

@@ -1,10 +1,11 @@
-"""Class activation maps of a network: Grad-CAM and Grad-CAM++ by the grad-cam package, in batches.
+"""Class activation maps of a network by the grad-cam package, in batches.
 
 Selvaraju et al., "Grad-CAM", ICCV 2017, arXiv:1610.02391; Chattopadhay et al., "Grad-CAM++", WACV 2018,
-arXiv:1710.11063.
+arXiv:1710.11063; Draelos and Carin, "Use HiResCAM instead of Grad-CAM", 2020, arXiv:2011.08891; Muhammad and
+Yeasin, "Eigen-CAM", IJCNN 2020, arXiv:2008.00299.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +18,10 @@ from foveate.evaluation.cam_methods import METHODS, check_method
 from foveate.evaluation.feature_maps import feature_map
 from foveate.modes import evaluating
 
-__all__ = ["cam_maps"]
+__all__ = ["Score", "cam_maps", "evidence_maps"]
+
+Score = Callable[[Any], Tensor]
+"""Returns the scalar, with its gradient, that a map explains, from what a network gives for an image."""
 
 
 def cam_maps(
@@ -34,6 +38,32 @@ def cam_maps(
     images; a map of equal values, as without any evidence for the class, is 0. Both results are float32 on
     the CPU. The network runs in float32, autocast or not, and must be passed without the wrappers of
     torch.compile and of parallel training.
+
+    See `evidence_maps` for what happens to the network, and for the errors.
+    """
+
+    def score(number: int) -> Score:
+        return lambda logits: logits[logits.argmax() if targets is None else int(targets[number])]
+
+    maps, logits = evidence_maps(network, layer, images, [score(k) for k in range(len(images))], method)
+    return maps, logits.detach().float().cpu()
+
+
+def evidence_maps(
+    network: nn.Module,
+    layer: str,
+    images: Tensor,
+    scores: Sequence[Score],
+    method: str,
+    run: nn.Module | None = None,
+) -> tuple[Tensor, Any]:
+    """Return maps (B, H, W) of the evidence in `images` (B, C, H, W) for a score of each, and the outputs.
+
+    `scores` takes what the network gives for each image. `run` is a module around `network` that is run in
+    its place. Maps are scaled as those of `cam_maps`. "eigencam" needs no score: it is the first principal
+    component of the feature maps over the positions, whatever the network answers. The sign of a component is
+    arbitrary: the side with the largest absolute value is positive (Chung and Ying 2025, "Seg-Eigen-CAM",
+    eq. 13).
 
     The network runs in eval mode. Its modes, hooks and gradients are restored when the function returns or
     raises. Only the part behind the layer is differentiated. Two threads must not use one network at once.
@@ -65,38 +95,40 @@ def cam_maps(
     def as_map(output: Tensor) -> Tensor:
         return feature_map(network, layer, output, size).clone()
 
-    def score(number: int) -> Callable[[Tensor], Tensor]:
-        def of(logits: Tensor) -> Tensor:
-            if not logits.requires_grad:
+    def checked(score: Score) -> Score:
+        def of(output: Any) -> Tensor:
+            value = score(output)
+            if not value.requires_grad:
                 raise RequestError(
                     f"the output of {type(network).__name__} does not depend on layer {layer!r}, or the "
                     "layer does not run: name another"
                 )
-            return logits[logits.argmax() if targets is None else int(targets[number])]
+            return value
 
         return of
 
     # The package cannot convert the half-precision results of autocast to numpy.
     whole = torch.autocast(images.device.type, enabled=False)
-    with _restored(network), whole, torch.inference_mode(False), torch.no_grad():
+    run = network if run is None else run
+    with _restored(run), whole, torch.inference_mode(False), torch.no_grad():
         beginning = modules[layer].register_forward_hook(begin)
         cam = None
         try:
-            cam = library(network, [modules[layer]], reshape_transform=as_map)
-            maps = cam(images.detach(), [score(number) for number in range(len(images))])
+            cam = library(run, [modules[layer]], reshape_transform=as_map)
+            maps = cam(images.detach(), [checked(score) for score in scores])
             if runs > 1:
                 raise RequestError(
                     f"layer {layer!r} of {type(network).__name__} runs {runs} times in a forward pass: name "
                     "one that runs once"
                 )
-            logits = cam.outputs.detach().float().cpu()
+            outputs = cam.outputs
         finally:
             beginning.remove()
             if cam is not None:
                 cam.activations_and_grads.release()
     # Below 1 for little evidence: the package adds 1e-7 to what it divides by.
     highest = maps.max(axis=(1, 2), keepdims=True)
-    return torch.from_numpy(np.divide(maps, highest, out=maps, where=highest > 0)), logits
+    return torch.from_numpy(np.divide(maps, highest, out=maps, where=highest > 0)), outputs
 
 
 def _dtype_name(dtype: torch.dtype) -> str:
@@ -110,7 +142,20 @@ def _library(method: str) -> Any:
         raise RequestError(
             f"{method} needs the package grad-cam: pip install 'foveate[explain]' ({error})"
         ) from error
-    return getattr(pytorch_grad_cam, METHODS[method])
+    library = getattr(pytorch_grad_cam, METHODS[method])
+    return _with_sign(library) if method == "eigencam" else library
+
+
+def _with_sign(eigen_cam: Any) -> Any:
+    """Return the package's Eigen-CAM with a sign that the maps decide, and not the decomposition."""
+
+    class WithSign(eigen_cam):
+        def get_cam_image(self, *args: Any) -> np.ndarray:
+            found: np.ndarray = super().get_cam_image(*args)
+            low, high = found.min(axis=(1, 2), keepdims=True), found.max(axis=(1, 2), keepdims=True)
+            return np.where(-low > high, -found, found)
+
+    return WithSign
 
 
 @contextmanager

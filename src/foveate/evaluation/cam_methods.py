@@ -4,7 +4,12 @@ from foveate.errors import RequestError, unknown_name
 
 __all__ = ["METHODS", "check_method"]
 
-METHODS = {"gradcam++": "GradCAMPlusPlus", "gradcam": "GradCAM"}
+METHODS = {
+    "gradcam++": "GradCAMPlusPlus",
+    "gradcam": "GradCAM",
+    "hirescam": "HiResCAM",
+    "eigencam": "EigenCAM",
+}
 """The methods, each with the name of its class in the package."""
 
 

@@ -22,22 +22,23 @@ def is_channels_last(network: nn.Module, layer: str) -> bool:
     """Return whether a 4-d output of the module at `layer` is (B, H, W, C).
 
     It is for linear layers and layer norms, which work on the last dimension, and in networks that declare it
-    (timm's `output_fmt`) or are known for it.
+    (timm's `output_fmt`) or are known for it, also where they are the backbone of another.
     """
     if type(network.get_submodule(layer)) in (nn.Linear, nn.LayerNorm):
         return True
     steps = layer.split(".")
-    around = (network.get_submodule(".".join(steps[:count])) for count in range(1, len(steps) + 1))
-    for module in around:
+    modules = [network, *(network.get_submodule(".".join(steps[:n])) for n in range(1, len(steps) + 1))]
+    for module in modules[1:]:
         names = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__}
         if not names.isdisjoint(CHANNELS_LAST_BLOCKS):
             return "attention" not in steps  # foveate's attention gets (B, C, H, W) everywhere
-    if str(getattr(network, "output_fmt", "")).upper().endswith("NHWC"):
-        return True
-    for cls in type(network).__mro__:
-        exceptions = CHANNELS_LAST.get(f"{cls.__module__}.{cls.__qualname__}")
-        if exceptions is not None:
-            return layer not in exceptions
+    for place, module in enumerate(modules):  # the network, or a backbone in a detector or a segmenter
+        if str(getattr(module, "output_fmt", "")).upper().endswith("NHWC"):
+            return True
+        for cls in type(module).__mro__:
+            exceptions = CHANNELS_LAST.get(f"{cls.__module__}.{cls.__qualname__}")
+            if exceptions is not None:
+                return ".".join(steps[place:]) not in exceptions
     return False
 
 

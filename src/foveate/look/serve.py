@@ -14,6 +14,7 @@ from typing import Any
 
 from foveate.data import Data
 from foveate.errors import RequestError
+from foveate.inspection.classifiers import check_classifiers
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.settings import check_port
 from foveate.inspection.trained import Trained, open_images
@@ -66,6 +67,7 @@ def serve(
     with _private_folder() as uploads:
         gradio_library()  # creates its folder when it is imported; first, as it may be missing
         trained = find_trained([str(folder)], trust_code=trust_code)
+        check_classifiers(trained, "foveate look", "it shows the class that each answers for an image")
         viewer = Viewer(trained, Machine(device).torch_device)
         tell(f"reading the images of {data or 'the study'} for examples")
         images, note = _examples(trained, data)

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from foveate.records.base import Count, Number, Record, Text
 from foveate.records.examination import ExaminationRecord, Key, PictureRecord, Row
-from foveate.records.metric import Metric
+from foveate.records.metric import CLASSIFICATION, Metric
 
 __all__ = [
     "EXPLAIN",
@@ -55,6 +55,7 @@ class ExplainSettingsRecord(Record):
         views: the names of the views over which the maps are compared.
         pointing_tolerance: distance from the object in pixels that counts as a hit.
         batch_size: images per forward pass.
+        task: of the networks; absent for classification.
     """
 
     method: Text
@@ -64,6 +65,7 @@ class ExplainSettingsRecord(Record):
     views: tuple[Text, ...]
     pointing_tolerance: Count
     batch_size: Count
+    task: Text = CLASSIFICATION.name
 
 
 class ExplainData(Record):
@@ -117,7 +119,10 @@ class MapScore(Record):
 
 
 class ExplainRow(Row):
-    """The scores of one network's maps, and the scalars that its attention learned, by site and name."""
+    """The scores of one network's maps, and the scalars that its attention learned, by site and name.
+
+    `found` is the number of objects that a detector finds; absent for other networks.
+    """
 
     key: ExplainKey
     label: Text
@@ -125,6 +130,7 @@ class ExplainRow(Row):
     backbone: Text
     layer: Text
     scores: dict[Text, MapScore]
+    found: Count | None = None
     learned: dict[Text, dict[Text, Number]]
 
 

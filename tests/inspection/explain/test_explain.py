@@ -181,7 +181,7 @@ def test_a_map_of_nothing_is_not_in_the_noise_suppression_but_counted():
     objects[:, :2] = True
     maps[1:, :2], maps[1:, 2:] = 1.0, 0.5
     values, energy = collections.defaultdict(list), collections.defaultdict(list)
-    explain_scores._score_objects(values, energy, maps, objects)
+    explain_scores.score_objects(values, energy, maps, objects)
     ratio = explain_scores._noise_suppression(energy["outside"], energy["inside"])
     assert ratio.mean == pytest.approx(0.5)
     assert (ratio.n, ratio.undefined) == (2, 1)

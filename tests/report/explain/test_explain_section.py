@@ -260,3 +260,34 @@ def test_nothing_and_a_score_that_one_mechanism_lacks(record, tmp_path):
 
 def test_every_score_that_is_measured_has_its_words():
     assert set(NOTES) == set(SCORES)
+
+
+def detectors_of(record: dict, found: dict[str, list[int]]) -> dict:
+    for one in record["rows"]:
+        one["found"] = found[one["label"]][one["seed"]]
+        one["key"]["method"] = "hirescam"
+        one["scores"].pop("road")
+    record["settings"] |= {"task": "detection", "method": "hirescam"}
+    return record
+
+
+def test_the_objects_that_detectors_find_are_counted_beside_the_scores(record):
+    section = section_of(detectors_of(record, {"none": [80, 81, 83], "dmsca": [90, 91, 92]}))
+    table = section.tables[0]
+    place = [column.title for column in table.columns].index("Objects found")
+    assert [row[place].main for row in table.rows] == ["81.3 of 100", "91 of 100"]
+    summary = summarise(record)
+    assert [row.found for row in summary.rows] == [pytest.approx(244 / 3), 91]
+    assert summary.to_json()["task"] == "detection"
+    assert summary.to_json()["rows"][1]["found"] == 91
+    text = " ".join(section.sentences)
+    assert "HiResCAM at layer3.0, for the best detection of the largest annotated object of each image" in text
+    assert "with a known object" not in text
+    assert "ROAD need one answer for a whole image" in text
+
+
+def test_classification_counts_no_objects(record):
+    assert "Objects found" not in [column.title for column in section_of(record).tables[0].columns]
+    content = summarise(record).to_json()
+    assert "task" not in content
+    assert "found" not in content["rows"][0]

@@ -15,7 +15,7 @@ from foveate.attention.explanations import explain_intermediate
 from foveate.evaluation.heat import bar_ends, heat, is_flat, overlay, say_flat
 from foveate.files import write_bytes
 from foveate.inspection.explain.built import BuiltNetwork
-from foveate.inspection.explain.sheets import Tile, draw_sheet, enlarged, outlined, tile_side
+from foveate.inspection.explain.sheets import Tile, draw_sheet, fitted, outlined, resized, tile_side
 from foveate.inspection.explain.subjects import Subjects
 from foveate.models.sites.capture import attention_modules, capture
 from foveate.notation import decimals, interval, listing
@@ -23,7 +23,17 @@ from foveate.records.examination import PictureRecord
 from foveate.records.explain import EXPLAIN
 from foveate.records.labels import display_name, name_in_sentence
 
-__all__ = ["GridColumn", "draw_grid", "draw_own_maps", "draw_tile", "make_column", "remove_others"]
+__all__ = [
+    "GridColumn",
+    "as_pixels",
+    "draw_grid",
+    "draw_own_maps",
+    "draw_tile",
+    "make_column",
+    "readable",
+    "remove_others",
+    "write_picture",
+]
 
 SYMBOLS = {"tau": "τ", "alpha": "α", "w_0": "w₀", "w_1": "w₁"}
 """How a picture writes the names of maps; other names are unchanged."""
@@ -78,12 +88,12 @@ def draw_grid(
 ) -> PictureRecord:
     """Draw the images in rows, with a column for each network's maps and answers."""
     side = tile_side(1 + len(columns))
-    pictures = [_picture(image, side) for image in subjects.images(drawn)]
+    pictures = [fitted(as_pixels(image), side) for image in subjects.images(drawn)]
     inside, known = subjects.objects(drawn)
     rows = []
     for row, picture in enumerate(pictures):
         label = subjects.labels[drawn[row]]
-        name = _readable(subjects.classes[label]) if label >= 0 else Path(subjects.names[drawn[row]]).stem
+        name = readable(subjects.classes[label]) if label >= 0 else Path(subjects.names[drawn[row]]).stem
         original = outlined(picture, inside[row].numpy()) if known[row] else picture
         tiles = [Tile(original, (name,)), *(_map_tile(column, row, picture) for column in columns)]
         rows.append(("", tiles))
@@ -93,9 +103,7 @@ def draw_grid(
         f"{len(drawn)} images in rows; in columns the image and, laid over it, what {networks} looked at, "
         "with the answer and its probability."
     )
-    return _write_picture(
-        folder, "grid.png", draw_sheet(heads, rows), "Where each network looks", description
-    )
+    return write_picture(folder, "grid.png", draw_sheet(heads, rows), "Where each network looks", description)
 
 
 def _map_tile(column: GridColumn, row: int, picture: np.ndarray) -> Tile:
@@ -103,28 +111,35 @@ def _map_tile(column: GridColumn, row: int, picture: np.ndarray) -> Tile:
     probability, correct = f"{column.confidence[row]:.2f}", column.correct[row]
     verdict = probability if correct is None else f"{probability} {'✓' if correct else '✗'}"
     laid = overlay(picture, column.maps[row].numpy())
-    return Tile(laid, (_readable(column.answers[row]), verdict), correct)
+    return Tile(laid, (readable(column.answers[row]), verdict), correct)
 
 
-def draw_own_maps(folder: Path, built: BuiltNetwork, subjects: Subjects, number: int) -> PictureRecord | None:
+def draw_own_maps(folder: Path, built: BuiltNetwork, prepared: Tensor, image: Tensor) -> PictureRecord | None:
     """Draw the maps that a network's attention makes of one image, from the first stage to the last.
 
     Returns None where the network has no attention.
+
+    Args:
+        prepared: the image as the network takes it, (1, C, H, W).
+        image: the same in 0..1, (C, H, W).
     """
     if not attention_modules(built.network):
         return None
-    images = subjects.images(np.array([number]))
     with capture(built.network) as maps, torch.inference_mode():
-        built.network(built.prepare(images))
+        built.network(prepared)
     modules = attention_modules(built.network)
     sites = _last_of_each_size(maps)[-MOST_ROWS:]
     names = list(dict.fromkeys(name for site in sites for name in maps[site] if maps[site][name].numel() > 1))
     side = tile_side(1 + len(names))
-    picture = _picture(images[0], side)
+    picture = fitted(as_pixels(image), side)
+    shape = picture.shape[0], picture.shape[1]
     rows = []
     for site in sites:
-        head = "\n".join([site.removesuffix(".attention") or "attention", *_single_numbers(maps[site])])
-        rows.append((head, [Tile(picture), *(draw_tile(maps[site].get(name), side) for name in names)]))
+        place = site.removesuffix(".attention").removeprefix("backbone.body.").removeprefix("encoder.model.")
+        head = "\n".join([place or "attention", *_single_numbers(maps[site])])
+        rows.append(
+            (head, [Tile(picture), *(draw_tile(maps[site].get(name), side, shape) for name in names)])
+        )
     label, columns = display_name(built.trained.label), [_symbol(name) for name in names]
     description = (
         f"The maps of {label} itself, {', '.join(columns)}, of one image, at {len(sites)} places from the "
@@ -136,7 +151,7 @@ def draw_own_maps(folder: Path, built: BuiltNetwork, subjects: Subjects, number:
     }
     file = f"maps_{re.sub(r'[^a-z0-9]+', '_', built.trained.label.lower()).strip('_')}.png"
     sheet = draw_sheet(["image", *columns], rows)
-    return _write_picture(folder, file, sheet, f"The own maps of {label}", description, meanings)
+    return write_picture(folder, file, sheet, f"The own maps of {label}", description, meanings)
 
 
 def _last_of_each_size(maps: Mapping[str, Mapping[str, Tensor]]) -> list[str]:
@@ -155,28 +170,35 @@ def remove_others(folder: Path, pictures: Sequence[PictureRecord]) -> None:
             file.unlink()
 
 
-def draw_tile(value: Tensor | None, side: int) -> Tile:
-    """Draw a map (1, C, H, W) by its mean, weights (1, C, 1, 1) as bars; flat ones in words."""
+def draw_tile(value: Tensor | None, side: int, shape: tuple[int, int] | None = None) -> Tile:
+    """Draw a map (1, C, H, W) by its mean, weights (1, C, 1, 1) as bars; flat ones in words.
+
+    It has the height and width `shape` of the picture of the image; by default it is a square.
+    """
+    shape = shape or (side, side)
     if value is None:
         return Tile(None)
     values = value.float().cpu()
     if values.ndim == 4 and values.shape[2:].numel() == 1:
         weights = values.flatten().numpy()
         if is_flat(weights):
-            return _flat_tile(weights, side)
-        return Tile(_bars(weights, side), (_range(float(weights.min()), float(weights.max())),))
+            return _flat_tile(weights, shape)
+        return Tile(
+            resized(_bars(weights, side), shape, Image.Resampling.NEAREST),
+            (_range(float(weights.min()), float(weights.max())),),
+        )
     plane = values[0].mean(dim=0)
     if is_flat(plane.numpy()):
-        return _flat_tile(plane.numpy(), side)
+        return _flat_tile(plane.numpy(), shape)
     low, high = float(plane.min()), float(plane.max())
     scaled = (plane - low) / (high - low)
     # A box filter: a pixel of the map becomes a square, or a part of a mean where the map is the larger one.
-    large = enlarged(scaled.numpy(), side, Image.Resampling.BOX)
+    large = resized(scaled.numpy(), shape, Image.Resampling.BOX)
     return Tile(heat(large), (_range(low, high),))
 
 
-def _flat_tile(values: np.ndarray, side: int) -> Tile:
-    return Tile(np.full((side, side, 3), EMPTY, np.uint8), (say_flat(values),))
+def _flat_tile(values: np.ndarray, shape: tuple[int, int]) -> Tile:
+    return Tile(np.full((*shape, 3), EMPTY, np.uint8), (say_flat(values),))
 
 
 def _single_numbers(found: Mapping[str, Tensor]) -> list[str]:
@@ -209,17 +231,18 @@ def _bars(weights: np.ndarray, side: int) -> np.ndarray:
     return picture
 
 
-def _picture(image: Tensor, side: int) -> np.ndarray:
-    """Return an image (C, S, S) in 0..1 as uint8 (side, side, 3)."""
+def as_pixels(image: Tensor) -> np.ndarray:
+    """Return an image (C, H, W) in 0..1 as uint8 (H, W, 3)."""
     pixels = (255 * image.clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
-    return enlarged(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), side)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
+    """Return the name of a class as pictures write it."""
     return name.replace("_", " ")
 
 
-def _write_picture(
+def write_picture(
     folder: Path,
     file: str,
     sheet: Image.Image,
@@ -227,6 +250,7 @@ def _write_picture(
     description: str,
     meanings: Mapping[str, str] | None = None,
 ) -> PictureRecord:
+    """Write a picture into the folder of the pictures beside the record in `folder`."""
     content = io.BytesIO()
     sheet.save(content, "PNG", optimize=True)
     write_bytes(folder / EXPLAIN / file, content.getvalue())

@@ -25,7 +25,7 @@ from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.explain.subjects import Subjects
 from foveate.records.explain import SCORES, MapScore
 
-__all__ = ["score_maps"]
+__all__ = ["Values", "score_maps", "score_objects", "summarise_objects"]
 
 Values = defaultdict[str, list[float]]
 """One value for each image, by the name of the score."""
@@ -34,6 +34,7 @@ Values = defaultdict[str, list[float]]
 def score_maps(
     built: BuiltNetwork,
     subjects: Subjects,
+    method: str,
     settings: ExplainSettings,
     on_progress: Callable[[int], None],
 ) -> dict[str, MapScore]:
@@ -49,12 +50,12 @@ def score_maps(
     for start in range(0, len(subjects), settings.batch_size):
         numbers = np.arange(start, min(start + settings.batch_size, len(subjects)))
         images = subjects.images(numbers).to(built.device)
-        maps, logits = built.maps(images, settings.method)
+        maps, logits = built.maps(images, method)
         answers = logits.argmax(dim=1)
         objects, known = subjects.objects(numbers)
         if known.any():
-            _score_objects(values, energy, maps[known], objects[known])
-        values["view_consistency"] += _over_views(built, images, maps, answers, settings.method)
+            score_objects(values, energy, maps[known], objects[known])
+        values["view_consistency"] += _over_views(built, images, maps, answers, method)
         labels = torch.from_numpy(subjects.labels[numbers])
         by_class.add(maps[labels >= 0], labels[labels >= 0])
         chosen = np.flatnonzero(np.isin(numbers, road_images))
@@ -65,21 +66,27 @@ def score_maps(
                 road_values = road(built.network, prepared, maps[chosen], answers[chosen], generator)
             values["road"] += road_values.tolist()
         on_progress(start + len(numbers))
-    scores = {name: _summarise(name, found) for name, found in values.items()}
-    if energy:
-        scores["noise_suppression"] = _noise_suppression(energy["outside"], energy["inside"])
+    scores = summarise_objects(values, energy)
     if of_classes := by_class.values():
         scores["class_consistency"] = _summarise("class_consistency", of_classes)
     return scores
 
 
-def _score_objects(values: Values, energy: Values, maps: Tensor, objects: Tensor) -> None:
-    """Append the scores that compare each map (B, S, S) with its object, bool (B, S, S)."""
+def score_objects(values: Values, energy: Values, maps: Tensor, objects: Tensor) -> None:
+    """Append the scores that compare each map (B, H, W) with its object, bool (B, H, W)."""
     outside, inside = energies(maps, objects)
     values["focus_ratio"] += focus_ratio(maps, objects).tolist()
     values["pointing_game"] += pointing_game(maps, objects, tolerance_of(*maps.shape[1:])).tolist()
     energy["outside"] += outside.tolist()
     energy["inside"] += inside.tolist()
+
+
+def summarise_objects(values: Values, energy: Values) -> dict[str, MapScore]:
+    """Describe each score of which there are values, and the noise suppression ratio of the energies."""
+    scores = {name: _summarise(name, found) for name, found in values.items()}
+    if energy:
+        scores["noise_suppression"] = _noise_suppression(energy["outside"], energy["inside"])
+    return scores
 
 
 def _over_views(

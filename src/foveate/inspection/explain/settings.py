@@ -19,7 +19,8 @@ class ExplainSettings:
     """How heat maps are made, of which images, and how they are scored.
 
     Attributes:
-        method: How the heat maps are made: gradcam++ or gradcam.
+        method: How the heat maps are made: gradcam++, gradcam, hirescam or eigencam; by default gradcam++,
+            for detectors hirescam, for segmenters gradcam.
         layer: Module whose output the heat maps explain, by its path in the network; by default the end of
             the last stage.
         images: Image, or folder of images, to explain; by default the test images.
@@ -33,7 +34,7 @@ class ExplainSettings:
         batch_size: Images per forward pass.
     """
 
-    method: Annotated[str, Parameter(group=HEAT_MAPS, completer=one_of(METHODS))] = "gradcam++"
+    method: Annotated[str | None, Parameter(group=HEAT_MAPS, completer=one_of(METHODS))] = None
     layer: Annotated[str | None, Parameter(group=HEAT_MAPS)] = None
     images: Annotated[Path | None, Parameter(group=IMAGES)] = None
     boxes: Annotated[Path | None, Parameter(group=OBJECTS)] = None
@@ -46,5 +47,6 @@ class ExplainSettings:
 
     def check(self) -> None:
         """Raise RequestError for a value that cannot be used, naming it and the choices."""
-        check_method(self.method)
+        if self.method is not None:
+            check_method(self.method)
         check_at_least(self, limit=1, show=1, road=0, batch_size=1)

@@ -8,6 +8,7 @@ from foveate.data import Data
 from foveate.errors import RequestError
 from foveate.evaluation.gate_statistics import GateStatistics
 from foveate.inspection.assessment import Assessment, assessment, examined_networks
+from foveate.inspection.classifiers import check_classifiers
 from foveate.inspection.examine import Work
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.gates.images import ChosenImages, answered_images, mean_images
@@ -51,6 +52,7 @@ def examine_gates(work: Work, settings: GateSettings, maps: ExplainSettings, oth
     """
     settings.check(maps)
     maps.check()
+    check_classifiers(work.trained, "--gates", "it measures how many answers change without a gate")
     trained = [one for one in work.trained if one.mechanisms]
     if not trained:
         raise RequestError(

@@ -5,6 +5,7 @@ from pathlib import Path
 from foveate.data import Data
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.inspection.assessment import Assessment, assessment, examined_networks
+from foveate.inspection.classifiers import check_classifiers
 from foveate.inspection.examine import Work
 from foveate.inspection.transfer.fine_tuning import check_attached
 from foveate.inspection.transfer.measurements import Measurement, Measurements
@@ -40,6 +41,7 @@ def transfer(work: Work, settings: TransferSettings) -> Path:
             for.
     """
     settings.check()
+    check_classifiers(work.trained, "foveate transfer", "it tests their classes on images of other sets")
     check_attached(work.trained, settings.mechanisms)
     work.on_progress(f"images of {settings.to}", 0, 1)
     measurements = Measurements(settings, work.folder, work.device, work.on_progress)

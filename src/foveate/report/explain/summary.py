@@ -11,6 +11,7 @@ from foveate.evaluation.statistics import Description, PairedTest, adjust_family
 from foveate.records.base import JsonObject
 from foveate.records.explain import SCORES, ExplainData, ExplainRecord, ExplainRow
 from foveate.records.labels import BASELINE
+from foveate.records.metric import CLASSIFICATION
 
 __all__ = [
     "ExplainSummary",
@@ -50,11 +51,15 @@ class ScoreSummary:
 
 @dataclass(frozen=True)
 class MechanismScores:
-    """The scores of one mechanism by name, None where it has none; `runs` is its number of networks."""
+    """The scores of one mechanism by name, None where it has none; `runs` is its number of networks.
+
+    `found` is the mean number of objects that its networks find; None where they are no detectors.
+    """
 
     attention: str
     runs: int
     scores: dict[str, ScoreSummary | None]
+    found: float | None = None
 
     @property
     def given(self) -> list[ScoreSummary]:
@@ -64,7 +69,8 @@ class MechanismScores:
     def to_json(self) -> JsonObject:
         """Return the scores as `--json` gives them."""
         scores = {name: score and score.to_json() for name, score in self.scores.items()}
-        return {"attention": self.attention, "runs": self.runs, **scores}
+        found = {} if self.found is None else {"found": self.found}
+        return {"attention": self.attention, "runs": self.runs, **found, **scores}
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ class ExplainSummary:
         rows: the mechanisms, the baseline first.
         tests: against the baseline, all one family.
         learned: what attention learned in single numbers, by site.
+        task: of the networks.
     """
 
     method: str
@@ -118,10 +125,13 @@ class ExplainSummary:
     rows: tuple[MechanismScores, ...]
     tests: tuple[ScoreTest, ...]
     learned: tuple[LearnedNumber, ...]
+    task: str = CLASSIFICATION.name
 
     def to_json(self) -> JsonObject:
         """Return the summary as `--json` gives it."""
+        task = {} if self.task == CLASSIFICATION.name else {"task": self.task}
         return {
+            **task,
             "method": self.method,
             "layers": list(self.layers),
             "data": self.data.to_json(),
@@ -150,12 +160,20 @@ def summarise_explain(record: ExplainRecord) -> ExplainSummary:
         left_out=record.left_out,
         scores=tuple(names),
         rows=tuple(
-            MechanismScores(label, len(rows), {name: _summarise_score(rows, name) for name in names})
+            MechanismScores(
+                label, len(rows), {name: _summarise_score(rows, name) for name in names}, _mean_found(rows)
+            )
             for label, rows in by_label.items()
         ),
         tests=tuple(_tests(by_label, names)),
         learned=tuple(number for label, rows in by_label.items() for number in _learned(label, rows)),
+        task=record.settings.task,
     )
+
+
+def _mean_found(rows: Sequence[ExplainRow]) -> float | None:
+    found = [row.found for row in rows if row.found is not None]
+    return sum(found) / len(found) if found else None
 
 
 def _summarise_score(rows: Sequence[ExplainRow], name: str) -> ScoreSummary | None:

@@ -33,6 +33,10 @@ NOTES = {
     "and when the least marked ones are; a random map has 0, the most is 0.5.",
 }
 """How to read each score."""
+FOUND = (
+    "Annotated objects, one an image, with a detection of their class that overlaps them (IoU of at least "
+    "0.5): mean over networks. The scores are over these alone, which need not be the same ones for all."
+)
 HIGHER_OR_LOWER = {Outcome.BETTER: "higher", Outcome.WORSE: "lower"}
 """The words for the outcome in a score of which neither direction is better."""
 
@@ -46,15 +50,25 @@ def scores_table(summary: ExplainSummary) -> Table:
         else "Mean over images, below its 95 % interval"
     )
     columns = [Column("Mechanism", f"{over}.")]
+    has_found = any(row.found is not None for row in summary.rows)
+    if has_found:
+        columns.append(Column("Objects found", FOUND))
     columns += [Column(SCORES[name].title, NOTES[name]) for name in summary.scores]
     rows = [
         [
             Cell(display_name(row.attention), count(row.runs, "network")),
+            *([_found_cell(row.found, summary.data.images)] if has_found else []),
             *(_score_cell(row.scores[name], has_seeds) for name in summary.scores),
         ]
         for row in summary.rows
     ]
     return Table("explain_scores", "Scores of the maps", columns, rows)
+
+
+def _found_cell(found: float | None, images: int) -> Cell:
+    if found is None:
+        return Cell(NOTHING)
+    return Cell(f"{decimals(found, 0 if found.is_integer() else 1)} of {images:,}")
 
 
 def _score_cell(score: ScoreSummary | None, has_seeds: bool) -> Cell:

@@ -4,12 +4,25 @@ from foveate.evaluation.significance import Outcome
 from foveate.notation import count, decimals, listing
 from foveate.records.explain import SCORES, UNDIRECTED
 from foveate.records.labels import BASELINE, display_name
+from foveate.records.metric import CLASSIFICATION, DETECTION, SEGMENTATION
 from foveate.report.core.notation import NO_SPREAD
 from foveate.report.explain.summary import ExplainSummary, ScoreTest
 
 __all__ = ["explain_sentences"]
 
-METHODS = {"gradcam++": "Grad-CAM++", "gradcam": "Grad-CAM"}
+METHODS = {
+    "gradcam++": "Grad-CAM++",
+    "gradcam": "Grad-CAM",
+    "hirescam": "HiResCAM",
+    "eigencam": "Eigen-CAM",
+}
+OF_WHAT = {
+    CLASSIFICATION.name: "for the class that the network answers",
+    DETECTION.name: "for the best detection of the largest annotated object of each image",
+    SEGMENTATION.name: "for the logits of one class of each image over the pixels that are labelled so, the "
+    "most frequent class there but for the most frequent one of the set",
+}
+"""What the maps explain, by task."""
 MOST_LAYERS = 3
 """At most this many layers are named."""
 OF_OBJECTS = ("focus_ratio", "pointing_game")
@@ -20,24 +33,34 @@ def explain_sentences(summary: ExplainSummary) -> list[str]:
     """Return the findings, the main one first; a difference that is not significant is reported as such."""
     if not summary.rows:
         return ["No network's maps could be made."]
+    unfound = "objects that a network does not find, " if summary.task == DETECTION.name else ""
     method, data = METHODS.get(summary.method, summary.method), summary.data
     is_short = len(summary.layers) <= MOST_LAYERS
     where = f"at {listing(summary.layers)}" if is_short else "at the last stage of each network"
-    objects = f", {data.with_object:,} with a known object" if data.with_object else ""
+    is_classified = summary.task == CLASSIFICATION.name
+    objects = f", {data.with_object:,} with a known object" if data.with_object and is_classified else ""
     sentences = [
         _finding(summary),
-        f"Maps are those of {method} {where}, for the class that the network answers, on {data.about}"
-        f"{objects}.",
+        f"Maps are those of {method} {where}, {OF_WHAT[summary.task]}, on {data.about}{objects}.",
     ]
+    if summary.method == "eigencam":
+        sentences.append(
+            "Eigen-CAM takes no account of what the network answers: its maps show the main direction in "
+            "which the features of an image vary."
+        )
     if any(score in summary.scores for score in OF_OBJECTS):
         sentences.append(
             "A map shows which pixels speak for the answer, not whether the answer is right: a better score "
             "does not mean a better network."
         )
+    if not is_classified:
+        sentences.append(
+            "Both consistencies and ROAD need one answer for a whole image, and are not measured here."
+        )
     if undefined := sum(score.undefined for row in summary.rows for score in row.given):
         sentences.append(
-            f"{count(undefined, 'value')} {'is' if undefined == 1 else 'are'} undefined, for maps that are 0 "
-            "everywhere or objects that fill the image."
+            f"{count(undefined, 'value')} {'is' if undefined == 1 else 'are'} undefined, for {unfound}maps "
+            "that are 0 everywhere or objects that fill the image."
         )
     if data.left_out:
         were = "image or region was" if data.left_out == 1 else "images or regions were"

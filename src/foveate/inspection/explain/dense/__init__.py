@@ -1,0 +1,1 @@
+"""`foveate explain` for detectors and segmenters: heat maps of known objects."""
