@@ -1,6 +1,6 @@
 """Semantic segmentation: cross-entropy or Dice loss, mIoU and other metrics, a confusion matrix an image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from foveate.errors import RequestError
 from foveate.evaluation.segmentation import UNLABELLED as IGNORED
 from foveate.evaluation.segmentation import confusion_of, segmentation_scores
 from foveate.records.metric import SEGMENTATION, TaskRecord
+from foveate.records.samples import spread_positions, write_masks
 from foveate.records.segmentation_scores import keep_confusions, write_segmentation_scores
 from foveate.tasks.settings import TaskSettings
 from foveate.tasks.task import Batch, Reduce, Step, TaskResult
@@ -46,14 +47,17 @@ class Segmentation:
             settings.augmentation, data.mean, data.std, image_size=data.image_size, kind="masks"
         )
         weights = balanced_weights(data) if settings.class_weights == "balanced" else None
-        return SegmentationSteps(settings, prepare, data.classes, weights)
+        return SegmentationSteps(
+            settings, prepare, data.classes, weights, samples=spread_positions(len(data.test))
+        )
 
 
 class SegmentationSteps(nn.Module):
     """The steps of a segmentation: batches are lists of uint8 images (C, H, W) and of masks (H, W).
 
     A mask holds classes, and 255 for pixels that are ignored. Outputs are logits (B, classes, H, W).
-    Training sees crops; evaluation sees whole images, padded to the stride.
+    Training sees crops; evaluation sees whole images, padded to the stride. The masks that are predicted for
+    the images at the positions `samples` of the test part are kept, for pictures.
     """
 
     task = SEGMENTATION
@@ -65,9 +69,11 @@ class SegmentationSteps(nn.Module):
         prepare: DenseAugmentation,
         classes: tuple[str, ...],
         weights: Tensor | None = None,
+        samples: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.settings, self.prepare, self.classes = settings, prepare, classes
+        self.samples = samples
         self.register_buffer("weights", weights, persistent=False)
 
     def training_step(self, network: nn.Module, batch: Batch, generator: Generator) -> Step:
@@ -103,6 +109,7 @@ class SegmentationSteps(nn.Module):
         """Return mIoU and the other metrics from the confusion matrices (K, K) of whole images."""
         network.to(device).eval()
         confusions: list[np.ndarray] = []
+        kept: dict[int, np.ndarray] = {}
         total = 0.0
         for images, masks in batches:
             batch = [one.to(device) for one in images], [one.to(device) for one in masks]
@@ -111,6 +118,11 @@ class SegmentationSteps(nn.Module):
             assert step.loss is not None
             total += float(step.loss) * step.images
             predicted = step.outputs.argmax(1)
+            for place, mask in enumerate(masks, start=len(confusions)):
+                if place in self.samples:
+                    height, width = mask.shape
+                    of_image = predicted[place - len(confusions), :height, :width]
+                    kept[place] = of_image.to(torch.uint8).cpu().numpy()
             confusions += [
                 confusion_of(one, target, len(self.classes)).cpu().numpy()
                 for one, target in zip(predicted, step.targets, strict=True)
@@ -119,6 +131,7 @@ class SegmentationSteps(nn.Module):
 
         def keep(folder: Path, run: str) -> None:
             write_segmentation_scores(folder, keep_confusions(run, found))
+            write_masks(folder, kept)
 
         return TaskResult(segmentation_scores(found, total / len(found), self.classes), len(found), keep)
 

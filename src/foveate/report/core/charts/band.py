@@ -43,11 +43,12 @@ class BandLine:
 
 @dataclass(frozen=True)
 class Steps:
-    """What a chart runs over: numbers such as epochs, or with `is_ordinal` the few steps of a scale."""
+    """What a chart runs over: numbers such as epochs, from `first` on, or the few steps of a scale."""
 
     name: str
     title: str
     is_ordinal: bool = False
+    first: int = 1
 
     def encode(self, steps: Sequence[int]) -> alt.X:
         """Return the axis of `steps`, which are in their order."""
@@ -56,7 +57,9 @@ class Steps:
             return alt.X(f"{self.name}:O", title=self.title, sort=[*steps], axis=axis)
         last = steps[-1]
         axis = alt.Axis(title=self.title, format="d", tickCount=min(6, max(last - 1, 1)), grid=False)
-        return alt.X(f"{self.name}:Q", axis=axis, scale=alt.Scale(nice=False, domain=[1, max(last, 2)]))
+        return alt.X(
+            f"{self.name}:Q", axis=axis, scale=alt.Scale(nice=False, domain=[self.first, max(last, 2)])
+        )
 
 
 EPOCHS = Steps("epoch", "Epoch")
