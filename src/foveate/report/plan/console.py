@@ -105,10 +105,11 @@ def _until_decided(rows: tuple[ExpectedSeeds, ...], metric: Metric) -> list[str]
         )
         seeds = f"{row.median} seeds" if row.decided >= 0.5 else f"more than {row.max_seeds} seeds"
         spread = f"; eight in ten take {row.low} to {row.high}" if row.decided >= 0.5 else ""
+        known = f"differences in {metric.noun} that spread by {metric.write_size(row.spread)} ({source})"
         lines.append(
-            f"Until a comparison is decided, with differences in {metric.noun} that spread by "
-            f"{metric.write_size(row.spread)} ({source}) and {true}: probably {seeds}{spread}; {100 * row.decided:.0f} % are decided by "
-            f"{row.max_seeds}. Runs of {row.median} seeds take about {duration(row.seconds)}."
+            f"Until a comparison is decided, with {known} and {true}: probably {seeds}{spread}; "
+            f"{100 * row.decided:.0f} % are decided by {row.max_seeds}. "
+            f"Runs of {row.median} seeds take about {duration(row.seconds)}."
         )
     if rows and not any(row.image_error for row in rows):
         lines.append(
@@ -128,8 +129,9 @@ def _detectable(rows: tuple[Detectable, ...], compared: str, metric: Metric) -> 
             if metric.can_differ_by(row.difference)
             else "no possible difference"
         )
+        adjusted = f"with p adjusted for {count(row.comparisons, 'comparison')}{compared}"
         lines.append(
-            f"If differences in {metric.noun} between seeds spread by {metric.write_size(row.spread)} ({source}), "
-            f"{limit} would likely be detected, with p adjusted for {count(row.comparisons, 'comparison')}{compared}."
+            f"If differences in {metric.noun} between seeds spread by {metric.write_size(row.spread)} "
+            f"({source}), {limit} would likely be detected, {adjusted}."
         )
     return lines

@@ -58,12 +58,21 @@ class Samples:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A picture that is not yet written: `seen` are the labels of the classes in it."""
+    """A picture that is not yet written.
+
+    Attributes:
+        heading: whose it is.
+        detail: what it shows, in words.
+        image: the picture.
+        seen: the labels of the classes in it.
+        is_found: whether a network found it, rather than that it is true.
+    """
 
     heading: str
     detail: str
     image: Image.Image
     seen: frozenset[int]
+    is_found: bool = False
 
 
 def draw_samples(records: StudyRecords, report: Path) -> Samples | None:
@@ -80,7 +89,7 @@ def draw_samples(records: StudyRecords, report: Path) -> Samples | None:
     sheets: list[Sheet] = []
     seen: set[int] = set()
     for sample, pictures in drawn:
-        if len(pictures) < 2:
+        if not any(one.is_found for one in pictures):
             continue
         tiles = []
         for number, one in enumerate(pictures):
@@ -176,7 +185,7 @@ def _found_boxes(
     missed = int((~there.crowd).sum()) - right
     said = f"{right} right, {wrong} wrong, {missed} missed"
     # The surest are drawn last, over the others.
-    return _Drawn(name, said, draw_boxes(image, boxes[::-1]), frozenset(found.labels.tolist()))
+    return _Drawn(name, said, draw_boxes(image, boxes[::-1]), frozenset(found.labels.tolist()), True)
 
 
 def _boxes(number: int) -> str:
@@ -196,7 +205,8 @@ def _masks(records: StudyRecords, samples: Sequence[Sample]) -> Iterator[tuple[S
         if true is None or true.shape != sample.pixels.shape[:2]:
             continue
         pictures = [
-            _Drawn("truth", _labelled(true), draw_mask(sample.pixels, true, colours, IGNORED), _seen(true))
+            _Drawn("image", "", enlarged(sample.pixels), frozenset()),
+            _Drawn("truth", _labelled(true), draw_mask(sample.pixels, true, colours, IGNORED), _seen(true)),
         ]
         for name, folder in _first_runs(records):
             mask = read_mask_of(folder, sample.image.position)
@@ -208,7 +218,7 @@ def _masks(records: StudyRecords, samples: Sequence[Sample]) -> Iterator[tuple[S
                 f"{100 * right / is_labelled.sum():.0f} % of the pixels right" if is_labelled.any() else ""
             )
             picture = draw_mask(sample.pixels, mask, colours, IGNORED)
-            pictures.append(_Drawn(name, share, picture, _seen(mask)))
+            pictures.append(_Drawn(name, share, picture, _seen(mask), True))
         yield sample, pictures
 
 

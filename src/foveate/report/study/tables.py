@@ -39,7 +39,7 @@ def results_table(summary: Summary) -> Table:
     batch = "" if cost.batch_size is None else f", batch size {cost.batch_size}"
     device = "" if cost.device is None else f", device {cost.device}"
     columns = [
-        Column("Mechanism", "The baseline is the backbone without attention."),
+        Column("Mechanism", "The baseline is the network without attention."),
         Column(primary.heading, _note_of_primary(primary)),
         *(Column(metric.heading, metric.note) for metric in others),
         Column("Parameters", "Learned numbers of the network; below, the change to the baseline."),
