@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import Outline
 from PIL import Image
 from synthetic_dense import NAMES, write_dense_study
 from synthetic_samples import add_samples
-from test_report_page import Outline
 
 from foveate.records.metric import DETECTION, SEGMENTATION, TaskRecord
 from foveate.records.samples import SAMPLES
