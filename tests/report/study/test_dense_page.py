@@ -11,6 +11,7 @@ from browser import Outline
 from PIL import Image
 from synthetic_dense import NAMES, write_dense_study
 from synthetic_samples import add_samples
+from synthetic_study import edit_json
 
 from foveate.records.metric import DETECTION, SEGMENTATION, TaskRecord
 from foveate.records.samples import SAMPLES
@@ -18,6 +19,7 @@ from foveate.records.study import read_study
 from foveate.records.truth import TRUTH
 from foveate.report.study.build import build_report
 from foveate.report.study.samples import PICTURES, draw_samples
+from foveate.report.study.summarise import summarise
 
 SHIFTS = {"none": 0.0, "se": 0.5}
 
@@ -171,3 +173,14 @@ def test_the_json_has_the_task(detection: Path) -> None:
     assert content["guessing"] is None
     assert content["rows"][0]["map_medium"]["mean"] is None
     json.dumps(content, allow_nan=False)
+
+
+def test_a_detector_that_finds_next_to_nothing_is_said_to_have_learned_nothing(tmp_path: Path) -> None:
+    folder = write_dense_study(tmp_path, DETECTION, SHIFTS, seeds=2)
+    learned = "The baseline is finding next to nothing"
+    assert not any(sentence.startswith(learned) for sentence in summarise(read_study(folder)).verdict)
+    for path in folder.glob("runs/*/result.json"):
+        test = json.loads(path.read_text(encoding="utf-8"))["test"]
+        edit_json(path, test=test | {"map": 0.002, "map50": 0.004, "map75": 0.0})
+    verdict = summarise(read_study(folder)).verdict
+    assert any(sentence.startswith(f"{learned}, with an mAP50 of 0.40 %.") for sentence in verdict)

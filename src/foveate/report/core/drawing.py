@@ -13,7 +13,7 @@ __all__ = ["GREY", "DrawnBox", "class_colours", "draw_boxes", "draw_mask", "enla
 
 GREY = "#8b9199"
 ENLARGED_TO = 400
-LINE, DASH, GAP = 3, 9, 7
+LINE, DASH, GAP = 5, 12, 9
 COLOUR_SHARE = 0.6
 """Of the colour of a class over the grey image."""
 HATCH = 4

@@ -71,7 +71,7 @@ def _figure(iou: float, curves: Sequence[PrecisionCurve]) -> Figure:
         f"Mean over recalls, which is the average precision: {', '.join(means)}."
     )
     caption = Caption(f"precision_recall_{round(100 * iou)}", "precision", heading, description)
-    return band_figure(caption, lines, RECALL, Axis("precision", "Precision, %", 100))
+    return band_figure(caption, lines, RECALL, Axis("precision", "Precision, %", 100), domain=(0, 100))
 
 
 def precision_numbers(curves: Sequence[PrecisionCurve]) -> Iterator[dict[str, object]]:
