@@ -62,6 +62,7 @@ def test_a_log_has_a_line_a_minute_with_the_time_of_the_whole_study(clock: Clock
         "  0 of 2 runs finished; none, seed 0: epoch 3 of 10; elapsed 0:01:00, remaining 0:0"
     )
     assert "none, seed 0" in lines[1]
+    assert "test accuracy 90.00 %     90.0 s" in lines[1]
 
 
 def test_a_terminal_has_the_remaining_time_from_the_first_epoch_on() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from foveate.errors import RequestError, WorkError
 from foveate.evaluation.power import detectable_difference
+from foveate.records.metric import DETECTION
 from foveate.report.plan.console import duration, plan_table
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
@@ -130,6 +131,7 @@ def test_a_plan_can_be_read_at_80_columns(bands: Path, tmp_path: Path) -> None:
         ({"tested": "all"}, "1 comparison (all pairs)."),
         ({"tested": "planned"}, "1 comparison (those planned)."),
         ({"busy": True}, "Measured under load"),
+        ({"task": DETECTION}, "If differences in mAP between seeds spread by 0.10 points (assumed)"),
         ({"recipe": planned.recipe | {"patience": 2}}, "the recipe's patience"),
     ]
     for change, words in changes:

@@ -127,7 +127,7 @@ class ProgressWatch(Watch):
         """The bar goes, a line stays."""
         self._end(run)
         images = "" if waited is None else f", waited {100 * waited:.0f} % for images"
-        line = f"  {run:<28} {part} {metric.noun} {value:.4f} {seconds:8.1f} s{images}"
+        line = f"  {run:<28} {part} {metric.noun} {metric.write_with_unit(value):>7} {seconds:8.1f} s{images}"
         self.console.print(line, soft_wrap=True)
 
     def failed(self, run: str, message: str) -> None:

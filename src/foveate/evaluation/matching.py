@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from foveate.records.boxes import ImageBoxes, ImageDetections
+from foveate.records.boxes import ImageBoxes, ImageDetections, box_of
 from foveate.records.detection_scores import IOU_THRESHOLDS, MATCHED, MATCHED_CROWD, DetectionScores
 from foveate.records.detections import keep_detections
 
-__all__ = ["MOST", "bbox_of", "match_detections"]
+__all__ = ["MOST", "bbox_of", "match_detections", "overlaps"]
 
 MOST = 100
 """Detections of a class in an image that are used: those with the highest scores."""
@@ -62,8 +62,7 @@ def match_detections(
 
 def bbox_of(truth: ImageBoxes) -> np.ndarray:
     """Return x, y, width and height of the boxes in pixels, float64 (n, 4)."""
-    boxes = truth.boxes.astype(np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    return box_of(truth.boxes)
 
 
 def _rank_in_class(labels: np.ndarray) -> np.ndarray:
@@ -73,8 +72,8 @@ def _rank_in_class(labels: np.ndarray) -> np.ndarray:
 
 def _match(found: np.ndarray, boxes: np.ndarray, crowd: np.ndarray) -> np.ndarray:
     """Return the flags (d, 10) of detections (d, 4), by falling score, of one class in one image."""
-    overlaps = _overlaps(found, boxes, crowd)
-    single, of_crowds = overlaps[:, ~crowd], overlaps[:, crowd]
+    found_overlaps = overlaps(found, boxes, crowd)
+    single, of_crowds = found_overlaps[:, ~crowd], found_overlaps[:, crowd]
     flags = np.zeros((len(found), len(IOU_THRESHOLDS)), dtype=np.uint8)
     if of_crowds.size:
         flags[of_crowds.max(axis=1)[:, None] >= IOU_THRESHOLDS] = MATCHED_CROWD
@@ -91,8 +90,11 @@ def _match(found: np.ndarray, boxes: np.ndarray, crowd: np.ndarray) -> np.ndarra
     return flags
 
 
-def _overlaps(found: np.ndarray, boxes: np.ndarray, crowd: np.ndarray) -> np.ndarray:
-    """Return the IoU of detections (d, 4) and boxes (g, 4), (d, g); of a crowd the share of the detection."""
+def overlaps(found: np.ndarray, boxes: np.ndarray, crowd: np.ndarray) -> np.ndarray:
+    """Return the IoU of detections (d, 4) and boxes (g, 4), (d, g); of a crowd the share of the detection.
+
+    Both are x, y, width and height in pixels, and `crowd` (g,) says which boxes are crowds.
+    """
     a, b = found[:, None], boxes[None]
     low = np.maximum(a[..., :2], b[..., :2])
     high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["ImageBoxes", "ImageDetections"]
+__all__ = ["ImageBoxes", "ImageDetections", "box_of", "corners_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,3 +43,15 @@ class ImageDetections:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def box_of(corners: np.ndarray) -> np.ndarray:
+    """Return x, y, width and height of boxes that are given as x0, y0, x1, y1, float64 (n, 4)."""
+    corners = corners.astype(np.float64).reshape(-1, 4)
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+
+
+def corners_of(box: np.ndarray) -> np.ndarray:
+    """Return x0, y0, x1, y1 of boxes that are given as x, y, width and height, float32 (n, 4)."""
+    box = box.reshape(-1, 4)
+    return np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1).astype(np.float32)

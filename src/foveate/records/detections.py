@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from foveate.files import write_bytes
-from foveate.records.boxes import ImageDetections
+from foveate.records.base import reading
+from foveate.records.boxes import ImageDetections, box_of
 
-__all__ = ["DETECTIONS", "KeptDetections", "keep_detections", "write_detections"]
+__all__ = ["DETECTIONS", "KeptDetections", "keep_detections", "read_detections", "write_detections"]
 
 DETECTIONS = "detections.json"
 COORDINATE_DECIMALS = 2
@@ -38,10 +39,8 @@ class KeptDetections:
 
 def keep_detections(detections: ImageDetections) -> KeptDetections:
     """Return the detections of an image, rounded as the file has them."""
-    boxes = detections.boxes.astype(np.float64).reshape(-1, 4)
-    bbox = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     return KeptDetections(
-        bbox.round(COORDINATE_DECIMALS),
+        box_of(detections.boxes).round(COORDINATE_DECIMALS),
         detections.labels.astype(np.int64),
         detections.scores.astype(np.float64).round(SCORE_DECIMALS),
     )
@@ -68,3 +67,38 @@ def write_detections(
             row = {"image_id": identity, "category_id": categories[label], "bbox": bbox, "score": score}
             rows.append(json.dumps(row))
     write_bytes(folder / DETECTIONS, ("[\n" + ",\n".join(rows) + "\n]\n").encode())
+
+
+def read_detections(
+    folder: Path, ids: Sequence[int], categories: Sequence[int], least: float = 0.0
+) -> list[KeptDetections] | None:
+    """Read the detections in each image from a run's `folder`, by falling score; None without the file.
+
+    Args:
+        ids: the image_id of each image.
+        categories: the category_id of each class.
+        least: detections with a lower score are skipped.
+
+    Raises:
+        RequestError: the file is damaged, or is of other images or categories.
+    """
+    path = folder / DETECTIONS
+    if not path.is_file():
+        return None
+    found: dict[int, list[tuple[float, int, list[float]]]] = {identity: [] for identity in ids}
+    places = {category: place for place, category in enumerate(categories)}
+    with reading(path):
+        for row in json.loads(path.read_text(encoding="utf-8")):
+            if row["score"] >= least:
+                kept = float(row["score"]), places[row["category_id"]], row["bbox"]
+                found[row["image_id"]].append(kept)
+        return [_as_kept(rows) for rows in found.values()]
+
+
+def _as_kept(rows: list[tuple[float, int, list[float]]]) -> KeptDetections:
+    rows = sorted(rows, key=lambda row: -row[0])  # stable
+    return KeptDetections(
+        bbox=np.array([bbox for _, _, bbox in rows], dtype=np.float64).reshape(-1, 4),
+        labels=np.array([label for _, label, _ in rows], dtype=np.int64),
+        scores=np.array([score for score, _, _ in rows], dtype=np.float64),
+    )

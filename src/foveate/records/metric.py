@@ -93,6 +93,10 @@ class Metric(WholeRecord):
         """Write a value without its unit."""
         return decimals(value, self.digits, scale=self.scale)
 
+    def write_with_unit(self, value: float) -> str:
+        """Write a value with its unit: "97.50 %"."""
+        return f"{self.write(value)}{' %' if self.unit == 'percent' else ''}"
+
     def write_interval(self, bounds: Sequence[float] | None) -> str:
         """Write an interval of values or of differences."""
         return interval(bounds, self.digits, scale=self.scale)

@@ -2,6 +2,7 @@
 
 from foveate.records.base import Count, Json, Number, Record, Switch, Text
 from foveate.records.design import Tested
+from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.study import StudyData
 
 __all__ = ["Detectable", "Disk", "ExpectedSeeds", "OtherSeconds", "Plan", "PlannedCandidate"]
@@ -132,6 +133,7 @@ class Plan(Record):
             unknown.
         disk: bytes on disk.
         detectable: one for each spread that is known or assumed.
+        task: absent if it is classification.
         until_decided: two for each of these spreads, without a true difference and with one; absent unless
             seeds are added until the study is decided.
     """
@@ -152,4 +154,5 @@ class Plan(Record):
     busy: Switch | None = None
     disk: Disk
     detectable: tuple[Detectable, ...]
+    task: TaskRecord = CLASSIFICATION
     until_decided: tuple[ExpectedSeeds, ...] = ()

@@ -35,6 +35,7 @@ from foveate.studies.engine.looks import looks_by_hand, plan_looks
 from foveate.studies.engine.network import find_own_attention
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
+from foveate.studies.engine.test_part import keep_test_part
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.rounds import Hours, add_seeds
 from foveate.studies.spec.study import RunSpec, StudySpec
@@ -172,6 +173,7 @@ def begin_study(
     for own in record.own_attention:
         watch.note(own.sentence)
     write_record(out / STUDY, record)
+    keep_test_part(data, out)
     if joined.changed:
         (out / COST).unlink(missing_ok=True)  # of the code of before
     measure_cost(joined.study, data, out, machine, watch)

@@ -17,6 +17,7 @@ from foveate.evaluation.significance import ALPHA, POWER
 from foveate.records.cost import CostRecord
 from foveate.records.file_names import COST, RESULT, RUNS
 from foveate.records.files import read_record
+from foveate.records.metric import CLASSIFICATION
 from foveate.records.plan import Detectable, Disk, ExpectedSeeds, OtherSeconds, Plan, PlannedCandidate
 from foveate.studies.compare import begin_study
 from foveate.studies.engine.controls import with_controls
@@ -35,6 +36,7 @@ from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.studies.tuning import begin_tuning, trials_left
 from foveate.studies.tuning_trials import TrialSpec
+from foveate.tasks import find_task
 
 __all__ = ["detectable", "plan"]
 
@@ -124,6 +126,8 @@ def plan(
         disk=_disk(rows, out, jobs),
         detectable=tuple(spreads),
     )
+    if (task := find_task(study.task).record) != CLASSIFICATION:
+        planned = planned.model_copy(update={"task": task})
     if expected:
         planned = planned.model_copy(update={"until_decided": expected})
     if study.tune is None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +115,7 @@ class DetectionTally:
     def add(self, outputs: Sequence[dict[str, Tensor]], targets: Sequence[BoxTargets]) -> None:
         """Add the detections for a batch and its boxes."""
         self.detections += map(_as_detections, outputs)
-        self.truth += map(_as_boxes, targets)
+        self.truth += (one.as_boxes() for one in targets)
 
     def value(self, reduce: Reduce) -> float | None:
         """Return mAP; None if there is no box at all."""
@@ -153,10 +152,3 @@ def _as_detections(output: dict[str, Tensor]) -> ImageDetections:
         labels=output["labels"].cpu().numpy()[order] - 1,
         scores=scores[order],
     )
-
-
-def _as_boxes(targets: BoxTargets) -> ImageBoxes:
-    def array(values: Tensor) -> Any:
-        return values.cpu().numpy()
-
-    return ImageBoxes(array(targets.boxes), array(targets.labels), array(targets.areas), array(targets.crowd))

@@ -1,6 +1,6 @@
 """Semantic segmentation: cross-entropy or Dice loss, mIoU and other metrics, a confusion matrix an image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from foveate.evaluation.segmentation import UNLABELLED as IGNORED
 from foveate.evaluation.segmentation import confusion_of, segmentation_scores
 from foveate.records.metric import SEGMENTATION, TaskRecord
 from foveate.records.run import Scores
+from foveate.records.samples import spread_positions, write_masks
 from foveate.records.segmentation_scores import keep_confusions, write_segmentation_scores
 from foveate.tasks.settings import TaskSettings
 from foveate.tasks.task import Batch, Reduce, Step, TaskResult
@@ -47,14 +48,17 @@ class Segmentation:
             settings.augmentation, data.mean, data.std, image_size=data.image_size, kind="masks"
         )
         weights = balanced_weights(data) if settings.class_weights == "balanced" else None
-        return SegmentationSteps(settings, prepare, data.classes, weights)
+        return SegmentationSteps(
+            settings, prepare, data.classes, weights, samples=spread_positions(len(data.test))
+        )
 
 
 class SegmentationSteps(nn.Module):
     """The steps of a segmentation: batches are lists of uint8 images (C, H, W) and of masks (H, W).
 
     A mask holds classes, and 255 for pixels that are ignored. Outputs are logits (B, classes, H, W).
-    Training sees crops; evaluation sees whole images, padded to the stride.
+    Training sees crops; evaluation sees whole images, padded to the stride. The masks that are predicted for
+    the images at the positions `samples` of the test part are kept, for pictures.
     """
 
     task = SEGMENTATION
@@ -66,9 +70,11 @@ class SegmentationSteps(nn.Module):
         prepare: DenseAugmentation,
         classes: tuple[str, ...],
         weights: Tensor | None = None,
+        samples: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.settings, self.prepare, self.classes = settings, prepare, classes
+        self.samples = samples
         self.register_buffer("weights", weights, persistent=False)
 
     def training_step(self, network: nn.Module, batch: Batch, generator: Generator) -> Step:
@@ -109,15 +115,23 @@ class SegmentationSteps(nn.Module):
         network.to(device).eval()
         part = self.part_tally()
         confusions: list[np.ndarray] = []
+        kept: dict[int, np.ndarray] = {}
         for images, masks in batches:
             batch = [one.to(device) for one in images], [one.to(device) for one in masks]
             with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
                 step = self.evaluation_step(network, batch)
+            predicted = step.outputs.argmax(1)
+            for place, mask in enumerate(masks, start=len(confusions)):
+                if place in self.samples:
+                    height, width = mask.shape
+                    of_image = predicted[place - len(confusions), :height, :width]
+                    kept[place] = of_image.to(torch.uint8).cpu().numpy()
             confusions += part.add(step)
         found = np.stack(confusions)
 
         def keep(folder: Path, run: str) -> None:
             write_segmentation_scores(folder, keep_confusions(run, found))
+            write_masks(folder, kept)
 
         return TaskResult(part.scores(), len(found), keep)
 

@@ -68,7 +68,8 @@ class TaskResult:
     Attributes:
         scores: every metric of the part.
         images: the number of images.
-        keep: writes the scores of each image into the folder of the run with this id.
+        keep: writes the scores of each image, and what its task keeps beside them (detections, the masks of a
+            few images), into the folder of the run with this id.
     """
 
     scores: Scores

@@ -9,10 +9,11 @@ from urllib.parse import unquote
 import pytest
 from browser import CHROMIUM, Outline, open_page
 from rich.console import Console
+from synthetic_dense import write_dense_study
 from synthetic_study import edit_json, write_study
 
 from foveate.errors import RequestError
-from foveate.records.metric import Metric, TaskRecord
+from foveate.records.metric import DETECTION, SEGMENTATION, Metric, TaskRecord
 from foveate.records.study import read_study
 from foveate.report.joined.build import join_reports
 from foveate.report.joined.charts import joined_figures
@@ -238,3 +239,23 @@ def test_its_charts_are_drawn_in_a_browser(two, tmp_path):
     browser = open_page(tmp_path / "page" / "index.html", tmp_path / "profile", width=1280)
     assert "CONSOLE" not in browser.stderr
     assert len(re.findall(r'<svg[^>]*class="marks"', browser.stdout)) == 3
+
+
+def test_studies_of_two_tasks_are_refused_and_detectors_are_told_apart(tmp_path):
+    effects = {"none": 0.0, "se": 0.2}
+    folders = [
+        write_dense_study(tmp_path / name, task, effects, seeds=2)
+        for name, task in (("one", DETECTION), ("two", DETECTION), ("masks", SEGMENTATION))
+    ]
+    with pytest.raises(
+        RequestError, match="compares by mAP, % and .*masks by mIoU, %: join studies of the same"
+    ):
+        join_reports(folders, tmp_path / "joined")
+    assert not (tmp_path / "joined").exists()
+    for folder, name in zip(folders, ("fcos", "retinanet"), strict=False):
+        edit_json(folder / "study.json", dense={"name": name, "label": name, "norm": "batch"})
+    joined = join_reports(folders[:2], tmp_path / "joined")
+    assert joined.differences == (Difference("network", "detector or segmenter", ("fcos", "retinanet")),)
+    page = Outline(joined.report.read_text(encoding="utf-8")).text
+    assert "accura" not in page.lower()
+    assert "mAP, %" in page

@@ -12,6 +12,7 @@ from foveate.evaluation.significance import Outcome
 from foveate.records.study import read_study
 from foveate.report.study.build import build_report
 from foveate.report.study.charts import figures
+from foveate.report.study.confusions import find_confusions
 from foveate.report.study.console import console_table
 from foveate.report.study.contrasts import (
     contrasts_table,
@@ -85,7 +86,8 @@ def test_gains_and_prices_stand_side_by_side(ablation: Path) -> None:
     ]
     assert table.rows[0][0].detail == "baseline → GCE"
     assert [row[2].detail for row in table.rows] == ["gain"] * 3
-    names = [figure.name for figure in figures(summary, read_study(ablation))]
+    records = read_study(ablation)
+    names = [figure.name for figure in figures(summary, records, find_confusions(records))]
     assert "contrasts" in names
     assert "differences" not in names
 
@@ -120,7 +122,11 @@ def test_values_of_an_option_are_shown_in_their_order(tmp_path: Path) -> None:
         ("reduction = 16", "as it is"),
     ]
     assert table.rows[0][2].main.startswith("−2.")
-    chart = next(figure for figure in figures(summary, records) if figure.name == "values_reduction")
+    chart = next(
+        figure
+        for figure in figures(summary, records, find_confusions(records))
+        if figure.name == "values_reduction"
+    )
     assert "4: " in chart.description
     assert "16: " in chart.description
     page = build_report(folder).report.read_text(encoding="utf-8")

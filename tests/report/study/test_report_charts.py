@@ -10,6 +10,7 @@ from foveate.report.core.files import as_pdf, as_svg
 from foveate.report.core.theme import Figure
 from foveate.report.study.charts import figures
 from foveate.report.study.class_changes import MANY_CLASSES
+from foveate.report.study.confusions import find_confusions
 from foveate.report.study.numbers import class_numbers
 from foveate.report.study.summarise import summarise
 from foveate.report.study.summary import Summary
@@ -22,7 +23,11 @@ ERROR = {"name": "error", "title": "Error", "unit": "number", "higher_is_better"
 def drawn(folder: Path) -> Drawn:
     records = read_study(folder)
     summary = summarise(records)
-    return records, summary, {figure.name: figure for figure in figures(summary, records)}
+    return (
+        records,
+        summary,
+        {figure.name: figure for figure in figures(summary, records, find_confusions(records))},
+    )
 
 
 def edit_runs(folder: Path, change: Any) -> None:

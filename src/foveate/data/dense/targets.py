@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from foveate.records.boxes import ImageBoxes
+
 __all__ = ["BoxTargets"]
 
 
@@ -21,3 +23,8 @@ class BoxTargets(NamedTuple):
     labels: Tensor
     crowd: Tensor
     areas: Tensor
+
+    def as_boxes(self) -> ImageBoxes:
+        """Return the boxes as arrays, which evaluations and records use."""
+        arrays = (one.cpu().numpy() for one in (self.boxes, self.labels, self.areas, self.crowd))
+        return ImageBoxes(*arrays)

@@ -54,6 +54,7 @@ def _settings(records: StudyRecords) -> Settings:
     return {
         "network": {
             "backbone": study["backbone"],
+            **_over_backbone(records),
             "pretrained": records.study.pretrained,
             "weights": ", ".join(records.study.weights_sha256) or None,
             "replace_own": any(own.replaced for own in records.study.own_attention),
@@ -78,6 +79,14 @@ def _statistics(records: StudyRecords) -> dict[str, Json]:
         "until_decided": plan is not None,
         "max_seeds": plan.max_seeds if plan else None,
     }
+
+
+def _over_backbone(records: StudyRecords) -> dict[str, Json]:
+    """Return the detector or segmenter of a study, if it has one."""
+    dense = records.study.dense
+    if dense is None:
+        return {}
+    return {"detector or segmenter": dense.label, "norm": dense.norm, "attention_in": dense.attention_in}
 
 
 def _tuned(records: StudyRecords) -> dict[str, Json]:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from foveate.notation import count, decimals, listing, magnitude
 from foveate.records.labels import display_name
+from foveate.records.metric import Metric
 from foveate.records.plan import Detectable, Disk, ExpectedSeeds, Plan
 
 __all__ = ["duration", "plan_table"]
@@ -40,6 +41,7 @@ def plan_table(planned: Plan) -> Group:
             f"{row.steps:,}",
             duration(row.run_seconds),
         )
+    metric = planned.task.primary
     runs = count(planned.runs - planned.finished, "run")
     trials = sum(row.trials_left or 0 for row in planned.candidates)
     left = f"{count(trials, 'trial')} and {runs}" if trials else runs
@@ -48,8 +50,8 @@ def plan_table(planned: Plan) -> Group:
         Text(f"{left} to go{at_a_time}: about {duration(planned.total_seconds)}.", style="bold"),
         *map(Text, _shares(planned)),
         *map(Text, _disk(planned.disk)),
-        *map(Text, _until_decided(planned.until_decided)),
-        *map(Text, _detectable(planned.detectable, COMPARED[planned.tested])),
+        *map(Text, _until_decided(planned.until_decided, metric)),
+        *map(Text, _detectable(planned.detectable, COMPARED[planned.tested], metric)),
     ]
     return Group(Padding(table, (1, 0)), *lines)
 
@@ -93,20 +95,21 @@ def _disk(disk: Disk) -> list[str]:
     return lines
 
 
-def _until_decided(rows: tuple[ExpectedSeeds, ...]) -> list[str]:
+def _until_decided(rows: tuple[ExpectedSeeds, ...], metric: Metric) -> list[str]:
     """Say how many seeds it will probably take, and what that does not count."""
     lines = []
     for row in rows:
         source = "measured in the finished runs of this study" if row.measured else "assumed"
         true = (
-            f"a true difference of {100 * row.difference:.2f} points" if row.difference else "no difference"
+            f"a true difference of {metric.write_size(row.difference)}" if row.difference else "no difference"
         )
         seeds = f"{row.median} seeds" if row.decided >= 0.5 else f"more than {row.max_seeds} seeds"
         spread = f"; eight in ten take {row.low} to {row.high}" if row.decided >= 0.5 else ""
+        known = f"differences in {metric.noun} that spread by {metric.write_size(row.spread)} ({source})"
         lines.append(
-            f"Until a comparison is decided, with differences that spread by {100 * row.spread:.2f} points "
-            f"({source}) and {true}: probably {seeds}{spread}; {100 * row.decided:.0f} % are decided by "
-            f"{row.max_seeds}. Runs of {row.median} seeds take about {duration(row.seconds)}."
+            f"Until a comparison is decided, with {known} and {true}: probably {seeds}{spread}; "
+            f"{100 * row.decided:.0f} % are decided by {row.max_seeds}. "
+            f"Runs of {row.median} seeds take about {duration(row.seconds)}."
         )
     if rows and not any(row.image_error for row in rows):
         lines.append(
@@ -115,19 +118,20 @@ def _until_decided(rows: tuple[ExpectedSeeds, ...]) -> list[str]:
     return lines
 
 
-def _detectable(rows: tuple[Detectable, ...], compared: str) -> list[str]:
+def _detectable(rows: tuple[Detectable, ...], compared: str, metric: Metric) -> list[str]:
     lines = []
     for row in rows:
         if row.difference is None:
             return ["One seed can detect nothing: give --seeds 3 or more."]
         source = "measured in the finished runs of this study" if row.measured else "assumed"
         limit = (
-            f"a difference of {100 * row.difference:.2f} points"
-            if row.difference < 1
+            f"a difference of {metric.write_size(row.difference)}"
+            if metric.can_differ_by(row.difference)
             else "no possible difference"
         )
+        adjusted = f"with p adjusted for {count(row.comparisons, 'comparison')}{compared}"
         lines.append(
-            f"If differences between seeds spread by {100 * row.spread:.2f} points ({source}), {limit} would "
-            f"likely be detected, with p adjusted for {count(row.comparisons, 'comparison')}{compared}."
+            f"If differences in {metric.noun} between seeds spread by {metric.write_size(row.spread)} "
+            f"({source}), {limit} would likely be detected, {adjusted}."
         )
     return lines

@@ -1,6 +1,6 @@
 """Builds the report of a study: reads its records, writes the page and the files beside it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from foveate.report.study.articles import printed_beside
 from foveate.report.study.charts import figures
 from foveate.report.study.claims import with_article, with_points
 from foveate.report.study.class_changes import class_changes_table
+from foveate.report.study.confusions import Confusions, find_confusions
 from foveate.report.study.contrasts import contrasts_table, search_table, values_table
 from foveate.report.study.dynamics import learned_numbers
 from foveate.report.study.looks import looks_table
@@ -26,6 +27,8 @@ from foveate.report.study.numbers import (
 from foveate.report.study.page import render_page
 from foveate.report.study.paying import paying_numbers, paying_table
 from foveate.report.study.populations import metrics_table
+from foveate.report.study.precision_recall import PrecisionCurve, find_curves, precision_numbers
+from foveate.report.study.samples import PICTURES, draw_samples
 from foveate.report.study.summarise import summarise
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import results_table, tests_table
@@ -53,15 +56,20 @@ def build_report(folder: Path, against: str | None = None) -> Summary:
     report = summary.report.parent
     sections = find_sections(folder)
     of_sections = [figure for section in sections for figure in section.figures]
-    drawings = write_figures(report, [*figures(summary, records), *of_sections])
+    confusions, curves = find_confusions(records), find_curves(summary, records)
+    own = figures(summary, records, confusions, curves)
+    drawings = write_figures(report, [*own, *of_sections])
     tables = [*_tables(summary), *(table for section in sections for table in section.tables)]
     write_tables(report, tables)
-    write_numbers(report, _numbers(summary, records))
+    write_numbers(report, _numbers(summary, records, confusions, curves))
+    samples = draw_samples(records, report)
     for section in sections:
         write_numbers(report, section.numbers)
-    _delete_others(report, [table.name for table in tables], [figure.name for figure, _ in drawings])
+    pictures = [tile.file.stem for sheet in samples.sheets for tile in sheet.tiles] if samples else []
+    names = [table.name for table in tables], [figure.name for figure, _ in drawings]
+    _delete_others(report, *names, pictures)
     # Written last, so that a page has everything that it names.
-    write_text(summary.report, render_page(summary, drawings, sections))
+    write_text(summary.report, render_page(summary, drawings, sections, confusions, samples))
     return summary
 
 
@@ -81,7 +89,9 @@ def _tables(summary: Summary) -> list[Table]:
     return [table for table in tables if table is not None]
 
 
-def _numbers(summary: Summary, records: StudyRecords) -> dict[str, Iterable[Mapping[str, object]]]:
+def _numbers(
+    summary: Summary, records: StudyRecords, confusions: Confusions, curves: Sequence[PrecisionCurve]
+) -> dict[str, Iterable[Mapping[str, object]]]:
     """Return the rows of the CSV files by their stems."""
     numbers: dict[str, Iterable[Mapping[str, object]]] = {
         "results": row_numbers(summary),
@@ -90,7 +100,8 @@ def _numbers(summary: Summary, records: StudyRecords) -> dict[str, Iterable[Mapp
     }
     some = {
         "per_class": list(class_numbers(records)),
-        "confusion": list(confusion_numbers(records)),
+        "confusion": list(confusion_numbers(confusions)),
+        "precision_recall": list(precision_numbers(curves)),
         "learned": [row._asdict() for row in learned_numbers(records)],
         "tuning": list(tuning_numbers(summary)),
         "trajectories": list(paying_numbers(summary)),
@@ -99,12 +110,13 @@ def _numbers(summary: Summary, records: StudyRecords) -> dict[str, Iterable[Mapp
     return numbers | {name: rows for name, rows in some.items() if rows}
 
 
-def _delete_others(report: Path, tables: list[str], figures: list[str]) -> None:
-    """Delete tables and figures of an earlier study in the same folder that this one does not have."""
+def _delete_others(report: Path, tables: list[str], figures: list[str], pictures: list[str]) -> None:
+    """Delete what an earlier report in the same folder had and this one does not have."""
     for folder, kinds, kept in (
         (report, (".md", ".tex"), tables),
         (report / "figures", (".svg", ".pdf"), figures),
+        (report / PICTURES, (".jpg",), pictures),
     ):
-        for file in folder.iterdir():
+        for file in folder.iterdir() if folder.is_dir() else ():
             if file.suffix in kinds and file.stem not in kept:
                 file.unlink()

@@ -1,6 +1,6 @@
 """The figures of a study: the metric against cost, differences to the baseline, curves, and classes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from foveate.records.labels import display_name
@@ -12,9 +12,11 @@ from foveate.report.core.charts.band import EPOCHS, BandLine, BandPoint, band_fi
 from foveate.report.core.charts.cost import CostPoint, cost_figure, pareto_front
 from foveate.report.core.theme import Figure, mechanism_colours, mechanism_names
 from foveate.report.study.class_charts import class_figures
+from foveate.report.study.confusions import Confusions
 from foveate.report.study.contrast_charts import contrast_figures, differences_figure
 from foveate.report.study.dynamics_charts import learned_figures
 from foveate.report.study.paying_charts import paying_figures
+from foveate.report.study.precision_recall import PrecisionCurve, precision_figures
 from foveate.report.study.summary import Price, Summary
 
 __all__ = ["MACS", "PARAMETERS", "Cost", "cost_figures", "cost_points", "figures"]
@@ -65,8 +67,10 @@ PARAMETERS = Cost("parameters", "parameters", "Parameters, millions", 1e-6, lamb
 MACS = Cost("macs", "multiply-adds", "Multiply-adds, millions", 1e-6, lambda price: price.macs)
 
 
-def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
-    """Make every figure for which the records have data."""
+def figures(
+    summary: Summary, records: StudyRecords, confusions: Confusions, curves: Sequence[PrecisionCurve] = ()
+) -> list[Figure]:
+    """Make every figure for which the records have data, with confusion matrices and curves of precision."""
     made = cost_figures(summary)
     if summary.study.design.contrasts:
         made += contrast_figures(summary, records)
@@ -75,7 +79,8 @@ def figures(summary: Summary, records: StudyRecords) -> list[Figure]:
     for metric in (LOSS, summary.metric)[summary.metric.name == LOSS.name :]:
         made += _curve(records, metric, "train", "Training", Epoch.training_if_any)
         made += _curve(records, metric, "validation", "Validation", Epoch.validation_if_any)
-    return made + learned_figures(records) + paying_figures(summary) + class_figures(summary, records)
+    made += learned_figures(records) + paying_figures(summary) + precision_figures(curves)
+    return made + class_figures(summary, records, confusions)
 
 
 def cost_figures(summary: Summary) -> list[Figure]:

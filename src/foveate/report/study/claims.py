@@ -38,9 +38,9 @@ GROWTHS = {"parameters": "parameters", "macs": "multiply-adds", "latency": "late
 def with_article(table: Table, summary: Summary, after: int = 1) -> Table:
     """Return `table`, of the rows of `summary`, with a column of the article's accuracies.
 
-    A summary without an article leaves the table as it is.
+    A summary without an article, or whose article prints nothing of its rows, leaves the table as it is.
     """
-    if summary.against is None:
+    if summary.against is None or not summary.against.rows:
         return table
     cells = [article_cell(summary, row.attention) for row in summary.rows]
     setting = summary.against.setting
@@ -50,7 +50,7 @@ def with_article(table: Table, summary: Summary, after: int = 1) -> Table:
 
 def with_points(table: Table | None, summary: Summary, after: int = 1) -> Table | None:
     """Return `table`, of the comparisons of `summary`, with a column of the article's points."""
-    if table is None or summary.against is None:
+    if table is None or summary.against is None or not summary.against.contrasts:
         return table
     cells = [points_cell(summary, test) for test in summary.comparisons]
     note = f"Printed difference, not measured here: {summary.against.contrasts_setting}."

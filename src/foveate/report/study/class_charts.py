@@ -1,9 +1,10 @@
-"""The figures of classes: accuracy by class, which of them gain and lose, and confusion matrices."""
+"""The figures of classes: the score of each class, which of them gain and lose, and confusion matrices."""
 
 from collections.abc import Sequence
 from statistics import fmean
 
 import altair as alt
+import numpy as np
 
 from foveate.notation import listing
 from foveate.records.labels import display_name
@@ -26,6 +27,7 @@ from foveate.report.study.class_changes import (
     class_changes_sentences,
     most_changed,
 )
+from foveate.report.study.confusions import Confusions
 from foveate.report.study.summary import Summary
 
 __all__ = ["class_changes_figure", "class_figures"]
@@ -35,15 +37,15 @@ CLASSES_WITH_NUMBERS = 12
 GAIN, LOSS = COLOURS[2], COLOURS[1]
 
 
-def class_figures(summary: Summary, records: StudyRecords) -> list[Figure]:
+def class_figures(summary: Summary, records: StudyRecords, confusions: Confusions) -> list[Figure]:
     """Make the figures of the classes of a study; none where its task has no scores by class."""
     changes = class_changes_figure(summary.class_changes, records.study.task.of_class)
     made = [figure for figure in (_scores(records), changes) if figure]
     if len(records.study.data.classes) <= MANY_CLASSES:
         made += [
-            _confusion(label, number, records)
+            _confusion(label, number, confusions.classes, matrix)
             for number, label in enumerate(records.finished)
-            if any(run.test.confusion for run in records.results[label].values())
+            if (matrix := confusions.together(label)) is not None
         ]
     return made
 
@@ -138,18 +140,14 @@ def _change(change: ClassChange) -> Spec:
     return {**value, **points, "significant": change.is_significant}
 
 
-def _confusion(label: str, number: int, records: StudyRecords) -> Figure:
-    """Draw where the images (or pixels) of each true class went, in per cent, all seeds together."""
-    classes = records.study.data.classes
-    matrices = [run.test.confusion for run in records.results[label].values()]
-    values = []
-    for row, true in enumerate(classes):
-        counts = [sum(matrix[row][column] for matrix in matrices) for column in range(len(classes))]
-        values += [
-            {"true": true, "predicted": predicted, "count": count, "percent": 100 * count / sum(counts)}
-            for predicted, count in zip(classes, counts, strict=True)
-            if count
-        ]
+def _confusion(label: str, number: int, classes: Sequence[str], matrix: np.ndarray) -> Figure:
+    """Draw where what is of each true class went, in per cent, all seeds together."""
+    values = [
+        {"true": true, "predicted": predicted, "count": count, "percent": 100 * count / sum(counts)}
+        for true, counts in zip(classes, matrix.tolist(), strict=True)
+        for predicted, count in zip(classes, counts, strict=True)
+        if count
+    ]
     every = alt.Scale(domain=[*classes])
     angle = 0 if max(map(len, classes)) * len(classes) <= 30 else -90
     base = chart_of(values).encode(

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from foveate.evaluation.statistics import Description
 from foveate.records.run import CLASS_SCORES
 from foveate.records.study import StudyRecords
+from foveate.report.study.confusions import Confusions
 from foveate.report.study.summary import Summary
 
 __all__ = ["class_numbers", "confusion_numbers", "curve_numbers", "row_numbers", "test_numbers"]
@@ -56,15 +57,10 @@ def class_numbers(records: StudyRecords) -> Iterator[Row]:
             yield row
 
 
-def confusion_numbers(records: StudyRecords) -> Iterator[Row]:
+def confusion_numbers(confusions: Confusions) -> Iterator[Row]:
     """Give each cell of each run's confusion matrix that is not zero."""
-    for label, seed, run in records.runs():
-        classes = [of_class.name for of_class in run.test.per_class if run.test.confusion]
-        for true, counts in zip(classes, run.test.confusion, strict=True):
-            for predicted, found in zip(classes, counts, strict=True):
-                if found:
-                    place = {"true": true, "predicted": predicted, "count": found}
-                    yield {"attention": label, "seed": seed, **place}
+    for label, seed, true, predicted, number in confusions.cells():
+        yield {"attention": label, "seed": seed, "true": true, "predicted": predicted, "count": number}
 
 
 def _described(name: str, described: Description) -> Row:

@@ -8,22 +8,29 @@ from foveate.report.core.section import Section
 from foveate.report.core.theme import Figure
 from foveate.report.study.claims import article_table, claims, conditions, with_article, with_points
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
+from foveate.report.study.confusions import Confusions
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
 from foveate.report.study.latency import measured_with, paired_latencies
 from foveate.report.study.looks import looks_table, plan_sentences
 from foveate.report.study.paying import paying_sentences, paying_table
 from foveate.report.study.populations import metrics_table, population_sentences
+from foveate.report.study.samples import Samples
 from foveate.report.study.start import start_sentences
 from foveate.report.study.summary import Summary
 from foveate.report.study.tables import family_sentence, results_table, tests_table, training_table
 from foveate.report.study.tuning import tuning_cautions, tuning_sentences, tuning_table
 from foveate.report.study.undertraining import guessing_sentence
+from foveate.report.study.words import image_size_words, lacking_sentence
 
 __all__ = ["render_page"]
 
 
 def render_page(
-    summary: Summary, drawings: list[tuple[Figure, str]], sections: Sequence[Section] = ()
+    summary: Summary,
+    drawings: list[tuple[Figure, str]],
+    sections: Sequence[Section],
+    confusions: Confusions,
+    samples: Samples | None,
 ) -> str:
     """Render the page of `summary`; everything is escaped (see `foveate.report.core.frame.render`).
 
@@ -31,6 +38,8 @@ def render_page(
         summary: the study in numbers.
         drawings: its figures, each with its SVG.
         sections: of what was examined of the trained networks.
+        confusions: the confusion matrices that some of the figures draw.
+        samples: pictures of test images.
     """
     return render(
         "study/page.html.j2",
@@ -66,4 +75,8 @@ def render_page(
         claims=claims(summary) if summary.against else [],
         start=start_sentences(summary.study),
         sections=sections,
+        image_size=image_size_words(summary),
+        lacking=lacking_sentence(summary),
+        confusions=confusions,
+        samples=samples,
     )

@@ -11,6 +11,7 @@ from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.study.looks import adjustment
 from foveate.report.study.summary import Summary, SummaryRow
+from foveate.report.study.words import lacking_metrics
 
 __all__ = [
     "change_from_baseline",
@@ -33,11 +34,12 @@ CAPTIONS = {
 def results_table(summary: Summary) -> Table:
     """Return one row per candidate: each metric, its price, and whether it differs from the baseline."""
     settings, cost = summary.study.statistics, summary.cost
-    primary, *others = summary.study.task.metrics
+    lacking = lacking_metrics(summary)
+    primary, *others = (metric for metric in summary.study.task.metrics if metric not in lacking)
     batch = "" if cost.batch_size is None else f", batch size {cost.batch_size}"
     device = "" if cost.device is None else f", device {cost.device}"
     columns = [
-        Column("Mechanism", "The baseline is the backbone without attention."),
+        Column("Mechanism", "The baseline is the network without attention."),
         Column(primary.heading, _note_of_primary(primary)),
         *(Column(metric.heading, metric.note) for metric in others),
         Column("Parameters", "Learned numbers of the network; below, the change to the baseline."),

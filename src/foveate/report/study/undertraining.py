@@ -10,7 +10,7 @@ from foveate.evaluation.significance import ALPHA
 from foveate.evaluation.training_end import length_of_end
 from foveate.notation import listing
 from foveate.records.labels import BASELINE, display_name
-from foveate.records.metric import Metric
+from foveate.records.metric import DETECTION, Metric
 from foveate.records.run import Epoch
 from foveate.report.study.summary import Summary, SummaryRow
 
@@ -18,6 +18,8 @@ __all__ = ["chance_sentences", "guessing_sentence", "improvement_sentences", "is
 
 WORTH = 0.03
 """A rise over the end of a training counts from this share of the whole rise since the first epoch."""
+NEXT_TO_NOTHING = 0.01
+"""A detector with a lower mAP50 finds next to nothing: guessing has no mAP that it could be compared with."""
 
 
 def is_still_improving(runs: Sequence[Sequence[Epoch]], metric: Metric) -> bool | None:
@@ -60,6 +62,8 @@ def is_still_improving(runs: Sequence[Sequence[Epoch]], metric: Metric) -> bool 
 def chance_sentences(summary: Summary) -> list[str]:
     """Say that the baseline is not above chance; without a baseline, that candidates are not."""
     guess, metric = summary.guessing, summary.metric
+    if summary.study.task == DETECTION:
+        return _nothing_found(summary)
     if guess is None:
         return []
     rows = [row for row in _judged(summary) if not guess.is_beaten_by(row.scores[metric.name].mean or 0.0)]
@@ -70,6 +74,19 @@ def chance_sentences(summary: Summary) -> list[str]:
         f"{_subject(rows)} not above chance: {reached} of {guess.images} answers are right, which guessing "
         f"({metric.write(guess.best)} %) makes by chance, too. A comparison with networks that have learned "
         "nothing shows nothing."
+    ]
+
+
+def _nothing_found(summary: Summary) -> list[str]:
+    """Say that the baseline, or without one that candidates, find next to no objects."""
+    metric = next(metric for metric in summary.study.task.metrics if metric.name == "map50")
+    rows = [row for row in _judged(summary) if (row.scores[metric.name].mean or 0.0) < NEXT_TO_NOTHING]
+    if not rows:
+        return []
+    reached = listing([f"{metric.write(row.scores[metric.name].mean)} %" for row in rows])
+    return [
+        f"{_subject(rows)} finding next to nothing, with an {metric.title} of {reached}. A comparison with "
+        "networks that have learned nothing shows nothing: train longer."
     ]
 
 

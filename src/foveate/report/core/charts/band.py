@@ -43,11 +43,12 @@ class BandLine:
 
 @dataclass(frozen=True)
 class Steps:
-    """What a chart runs over: numbers such as epochs, or with `is_ordinal` the few steps of a scale."""
+    """What a chart runs over: numbers such as epochs, from `first` on, or the few steps of a scale."""
 
     name: str
     title: str
     is_ordinal: bool = False
+    first: int = 1
 
     def encode(self, steps: Sequence[int]) -> alt.X:
         """Return the axis of `steps`, which are in their order."""
@@ -56,7 +57,9 @@ class Steps:
             return alt.X(f"{self.name}:O", title=self.title, sort=[*steps], axis=axis)
         last = steps[-1]
         axis = alt.Axis(title=self.title, format="d", tickCount=min(6, max(last - 1, 1)), grid=False)
-        return alt.X(f"{self.name}:Q", axis=axis, scale=alt.Scale(nice=False, domain=[1, max(last, 2)]))
+        return alt.X(
+            f"{self.name}:Q", axis=axis, scale=alt.Scale(nice=False, domain=[self.first, max(last, 2)])
+        )
 
 
 EPOCHS = Steps("epoch", "Epoch")
@@ -72,12 +75,15 @@ def band_figure(
     has_band: bool = True,
     height: int = 240,
     legend_columns: int | None = None,
+    domain: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw `lines`; a click on a name in the legend singles its line out.
 
     Args:
         of: what a line stands for, as tooltips name it.
         has_band: False draws the means alone.
+        domain: the lower and the upper end of the vertical axis, as it is written; by default they follow the
+            values.
         legend_columns: how many names of the legend stand side by side; by default as many as fit.
     """
     fields = ("mean", "low", "high") if has_band else ("mean",)
@@ -96,7 +102,7 @@ def band_figure(
     has_dots = steps.is_ordinal or found[-1] <= FEW_STEPS
     dots = {"size": 30 if steps.is_ordinal else 24}
     step_tip = f"{steps.name}:{'O' if steps.is_ordinal else 'Q'}"
-    scale = alt.Scale(zero=False)
+    scale = alt.Scale(zero=False) if domain is None else alt.Scale(domain=[*domain])
     means = base.mark_line(strokeWidth=2, point=dots if has_dots else False).encode(
         y=alt.Y("mean:Q", title=axis.title, scale=scale),
         opacity=alt.condition(picked, alt.value(1), alt.value(0.12)),
