@@ -12,7 +12,9 @@ from foveate.report.profile.words import (
     conditions,
     headline,
     kernel_path_line,
+    network_name,
     paired_latencies,
+    proposals_note,
     roofline_lines,
 )
 
@@ -31,6 +33,8 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         record=record,
         settings=record.settings,
         asked=record.settings.to_json() | {"attention": [*map(display_name, record.settings.attention)]},
+        network=network_name(record),
+        proposals=proposals_note(record),
         headline=headline(record),
         conditions=conditions(record),
         latency=latency_table(record),

@@ -13,7 +13,7 @@ from foveate.models import attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
 from foveate.models.checkpoint.pretrained import create_pretrained
-from foveate.models.dense import attach_dense
+from foveate.models.dense import attach_dense, stride_of
 from foveate.models.sites.map_checks import WrongMapError, check_maps
 from foveate.models.sites.own import own_attention, remove_own
 from foveate.records.labels import BASELINE, display_name
@@ -285,6 +285,7 @@ def _check_dense(study: StudySpec, data: Data) -> None:
         network = build_candidate(study, candidate, data).eval()
         if candidate.is_custom:
             check_maps(attached(network), candidate.label)
+        _check_crop(network, study.backbone_of(candidate), data.image_size)
         try:
             network(torch.zeros(1, *data.input_shape))
         except WrongMapError:
@@ -295,3 +296,14 @@ def _check_dense(study: StudySpec, data: Data) -> None:
                 f"{candidate.label} on {study.backbone_of(candidate)} cannot take images of {size} pixels "
                 f"({error}): give another --image-size"
             ) from error
+
+
+def _check_crop(network: nn.Module, backbone: str, side: int) -> None:
+    """Refuse training crops of `side` pixels whose maps a segmenter could not enlarge to their size again."""
+    stride = stride_of(network)
+    if side % stride:
+        near = sorted({max(side // stride, 1) * stride, -(-side // stride) * stride})
+        raise RequestError(
+            f"image_size = {side}: a segmenter over {backbone} is trained on crops whose sides are multiples "
+            f"of {stride} pixels, its stride: give --image-size {' or '.join(map(str, near))}"
+        )
