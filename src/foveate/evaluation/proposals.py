@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
 
@@ -11,7 +12,7 @@ KEEPS_ALL = 1.0
 """A share of overlap that no two boxes exceed, so that none suppresses another."""
 
 
-def propose_most(network: nn.Module) -> list[tuple[nn.Module, float]]:
+def propose_most(network: nn.Module) -> list[tuple[Any, float]]:
     """Let `network` propose as many regions as it keeps at most, wherever it proposes any.
 
     An untrained detector proposes more or fewer by chance, and its second stage does more or less work. In
@@ -21,14 +22,13 @@ def propose_most(network: nn.Module) -> list[tuple[nn.Module, float]]:
     Returns:
         the modules that were changed, with the thresholds that they had.
     """
-    found = [
-        (module, float(module.nms_thresh))
-        for module in network.modules()
-        if type(module).__name__ == "RegionProposalNetwork"
+    modules: list[Any] = [
+        module for module in network.modules() if type(module).__name__ == "RegionProposalNetwork"
     ]
-    for module, _ in found:
-        module.nms_thresh = KEEPS_ALL  # type: ignore[assignment]
-    return found
+    before = [(module, float(module.nms_thresh)) for module in modules]
+    for module in modules:
+        module.nms_thresh = KEEPS_ALL
+    return before
 
 
 @contextmanager
@@ -39,4 +39,4 @@ def most_proposals(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, threshold in before:
-            module.nms_thresh = threshold  # type: ignore[assignment]
+            module.nms_thresh = threshold

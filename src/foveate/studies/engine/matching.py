@@ -1,7 +1,7 @@
 """Cost-matched controls: baselines made wider or deeper until they cost as much as a mechanism.
 
 A detector or segmenter is enlarged in its backbone. Parameters and multiply-adds are counted on the meta
-device (multiply-adds of detectors on the CPU, because detectors choose boxes by their values) and matched by
+device (on the CPU where a detector is run: it chooses boxes by their values) and matched by
 bisection over the width, in steps of 1/10,000, or over the number of blocks; both grow with the size.
 Latencies are measured, candidate and control in turns, and the size is found by bracketing and interpolation.
 """
@@ -65,7 +65,7 @@ def match_controls(
             times its width or 512 added blocks.
     """
     shape = (1, channels, *(input_size or (image_size, image_size)))
-    counted_on = "cpu" if by == "macs" and dense is not None and dense.name in DETECTORS else "meta"
+    runs_on = "cpu" if dense is not None and dense.name in DETECTORS else "meta"
     build = partial(
         build_network,
         backbone,
@@ -75,7 +75,7 @@ def match_controls(
         replace_own=replace_own,
         dense=dense,
     )
-    count = partial(_count, build, by=by, shape=shape, device=counted_on)
+    count = partial(_count, build, by=by, shape=shape, runs_on=runs_on)
     enlarged = partial(_enlarged, grow)
     labels: dict[Shapes, str] = {_shapes(build, enlarged(START[grow])): BASELINE}
     cost_of_size = cache(lambda size: count(enlarged(size)))
@@ -104,8 +104,10 @@ def _enlarged(grow: Growth, size: int) -> Candidate:
     return Candidate(name=BASELINE, **made)
 
 
-def _count(build: Build, candidate: Candidate, *, by: Measure, shape: tuple[int, ...], device: str) -> int:
-    with torch.device(device):
+def _count(build: Build, candidate: Candidate, *, by: Measure, shape: tuple[int, ...], runs_on: str) -> int:
+    """Count, on the device `runs_on` where the network runs: for multiply-adds, or to find maps."""
+    runs = by == "macs" or candidate.name != BASELINE
+    with torch.device(runs_on if runs else "meta"):
         network = build(candidate)
         return count_parameters(network) if by == "parameters" else count_multiply_adds(network, shape)
 
