@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(folder: Path, in_process: Callable[..., int]) -> Callable[..., int]:
     def run(command: str, kind: str, *flags: str, backbone: str = "cifar_resnet8") -> int:
-        given = command.split() + ["--data", kind, *NETWORK[kind]]
+        given = [*command.split(), "--data", kind, *NETWORK[kind]]
         given += ["--backbone", backbone] if backbone else []
         given += [
             flag
@@ -119,7 +119,7 @@ def test_backbones_start_from_a_file(kind: str, run: Callable[..., int], folder:
         (
             "compare",
             "boxes",
-            {"--attention": "none,mine.py:Mine", "--attention-in": "both", "--norm": "group"},
+            {"--attention": "none,mine.py:Mine", "--attention-in": "both"},
         ),
         ("compare", "boxes", {"--attention": "none,se", "--control": "macs"}),
         ("compare", "masks", {"--attention": "none,se", "--control": "latency"}),
