@@ -33,6 +33,7 @@ def refusal(data: str, settings: dict[str, Any], recipe: dict[str, Any]) -> str:
         ("boxes", {"ignored_label": 3}, "ignored_label (--ignored-label) is for a segmentation"),
         ("boxes", {"class_names": "a.txt"}, "class_names (--class-names) is for a segmentation"),
         ("masks", {"refuse_invalid": True}, "refuse_invalid (--refuse-invalid) is for a detection"),
+        ("boxes", {"norm": "frozen"}, "give --pretrained or --weights FILE, or --norm batch or group"),
         ("boxes", {"segmenter": "unet", "task": "detection"}, "a segmenter is for segmentation"),
         ("boxes", {"attention_in": "neck", "replace_own": True}, "leave out --replace-own"),
         ("boxes", {"attention_in": "neck", "attention": "none,se(stages=1)"}, "leave out stages, or give"),

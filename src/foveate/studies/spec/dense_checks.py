@@ -50,6 +50,11 @@ def _faults(study: StudySpec) -> Iterator[str]:
             f"data = {study.data.source}: a {task} takes a folder of images with {HOLDS[task]}, and this is "
             "no folder"
         )
+    if study.dense.norm == "frozen" and not study.pretrained:
+        yield (
+            "norm = frozen keeps the norms of pretrained weights, and this study starts without any: give "
+            "--pretrained or --weights FILE, or --norm batch or group"
+        )
     if task == DETECTION.name:
         yield from _faults_of_detection(study)
     if study.dense.attention_in == "neck":
