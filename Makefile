@@ -34,9 +34,10 @@ docs: $(READY)  ## the documentation as a site in site/; a broken link or an unk
 results: $(READY)  ## README.md's results and results/README.md, from the records that are kept in results/
 	$(BIN)/python results/write.py
 
-bench: $(READY)  ## what attention costs, into docs/performance.md; the fit against a bare loop; corruptions against a forward
+bench: $(READY)  ## what attention costs, into docs/performance.md; the fits against bare loops; corruptions against a forward
 	$(BIN)/python benchmarks/attention_price.py --write docs/performance.md
 	$(BIN)/python benchmarks/fit_throughput.py
+	$(BIN)/python benchmarks/dense_throughput.py
 	$(BIN)/python benchmarks/corruption_price.py
 
 lock: $(READY)  ## resolve pyproject.toml anew

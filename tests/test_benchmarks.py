@@ -41,7 +41,9 @@ def page() -> ModuleType:
     return importlib.import_module("performance_page")
 
 
-@pytest.mark.parametrize("script", ["attention_price", "fit_throughput", "corruption_price"])
+@pytest.mark.parametrize(
+    "script", ["attention_price", "fit_throughput", "dense_throughput", "corruption_price"]
+)
 def test_a_benchmark_says_what_it_takes(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
         patch.setattr(sys, "argv", [script, "--help"])

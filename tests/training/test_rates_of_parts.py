@@ -1,11 +1,14 @@
 """Parts of a network that learn at rates of their own."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 import foveate
 from foveate.models.backbones.create import create_backbone
+from foveate.models.dense import create_detector, create_segmenter
 from foveate.records.base import Json
 from foveate.training.parts import part_of_parameters
 from foveate.training.recipe import Recipe
@@ -33,6 +36,29 @@ def test_a_distilled_transformer_has_two_heads() -> None:
     parts = part_of_parameters(model)
     heads = {name for name, parameter in model.named_parameters() if parts[id(parameter)] == "head"}
     assert heads == {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"}
+
+
+@pytest.mark.parametrize(
+    ("build", "head"),
+    [
+        (partial(create_detector, "fasterrcnn", image_size=64, size="small"), "rpn.head.cls_logits.bias"),
+        (partial(create_segmenter, "unet"), "decoder.blocks.0.conv1.0.weight"),
+    ],
+)
+def test_the_head_of_a_detector_or_segmenter_is_all_but_backbone_and_attention(build, head) -> None:
+    model = build("cifar_resnet8", classes=2)
+    paths = {name for name, module in model.named_modules() if type(module).__name__ == "CifarResNet"}
+    if not paths:  # timm's network of features
+        paths = {"backbone.body" if hasattr(model, "roi_heads") else "encoder.model"}
+    (path,) = paths
+    foveate.attach(model, "se")
+    parts = part_of_parameters(model)
+    of_name = {name: parts[id(parameter)] for name, parameter in model.named_parameters()}
+    attention = {name for name in of_name if ".attention." in name}
+    assert attention == {name for name, part in of_name.items() if part == "attention"}
+    backbone = {name for name in of_name if name.startswith(f"{path}.")} - attention
+    assert backbone == {name for name, part in of_name.items() if part == "backbone"}
+    assert of_name[head] == "head"
 
 
 @pytest.mark.parametrize("decayed", [False, True])

@@ -9,12 +9,18 @@ import torch
 
 from foveate.cli.main import app
 from foveate.data import AUGMENTATIONS
+from foveate.data.augmentation_names import DENSE_AUGMENTATIONS
 from foveate.errors import RequestError
+from foveate.models.dense import DETECTORS
 from foveate.studies.spec.candidate import parse_candidates
-from foveate.studies.spec.defaults import DEFAULT_RECIPE, FINE_TUNING_RECIPE, RECIPE_OF_DATA
+from foveate.studies.spec.defaults import DEFAULT_RECIPE, FINE_TUNING_RECIPE, RECIPE_OF_DATA, RECIPE_OF_TASK
+from foveate.studies.spec.dense import read_dense
 from foveate.training.recipe import Recipe, make_recipe, named_recipes, parse_setting, read_recipe
 from foveate.training.recipe_keys import RECIPE_KEYS
 from foveate.training.schedule import make_optimizer
+
+KINDS = {"detection": "boxes", "dmsca_coco": "boxes", "segmentation": "masks", "dmsca_cityscapes": "masks"}
+"""The recipes of images with boxes and with masks."""
 
 
 def fields_of(name: str) -> dict[str, list[str]]:
@@ -40,7 +46,8 @@ def test_defaults_are_a_recipe_and_survive_json() -> None:
 @pytest.mark.parametrize("name", sorted(named_recipes()))
 def test_named_recipes_are_valid_and_promise_something(name: str) -> None:
     recipe = make_recipe(read_recipe(name))
-    assert set(recipe.augmentation) <= set(AUGMENTATIONS)
+    known = DENSE_AUGMENTATIONS[KINDS[name]] if name in KINDS else AUGMENTATIONS
+    assert set(recipe.augmentation) <= set(known)
     head = fields_of(name)
     assert {"Promise", "Command"} <= head.keys()
     if name.startswith(("dmsca_", "sgfa_", "short_")):
@@ -59,6 +66,13 @@ def test_the_command_of_a_recipe_can_be_given_and_takes_it(name: str, command: s
     assert timm.is_model(keys.backbone)
     if "subject" in given:
         parse_candidates(given["subject"].attention)
+    if keys.detector or keys.segmenter:
+        named = {"detector": keys.detector, "segmenter": keys.segmenter}
+        network = read_dense({key: value for key, value in named.items() if value}, pretrained=False)
+        assert network is not None
+        task = "detection" if network.name in DETECTORS else "segmentation"
+        assert (recipe.recipe or RECIPE_OF_TASK[task]) == name
+        return
     of_data = RECIPE_OF_DATA.get(keys.data, DEFAULT_RECIPE)
     usual = FINE_TUNING_RECIPE if keys.pretrained or keys.weights else of_data
     assert (recipe.recipe or usual) == name
@@ -88,7 +102,10 @@ def test_the_articles_protocols_are_theirs() -> None:
         ({"epochs": 0}, "epochs = 0: Input should be greater than or equal to 1"),
         ({"learning_rate": "fast"}, "learning_rate = 'fast': Input should be a valid number"),
         ({"optimizer": "adamv"}, "unknown optimizer 'adamv'. Did you mean 'adam'"),
-        ({"schedule": "cosines"}, "schedule = 'cosines': Input should be 'cosine', 'linear' or 'constant'"),
+        (
+            {"schedule": "cosines"},
+            "schedule = 'cosines': Input should be 'cosine', 'linear', 'poly', 'step' or 'constant'",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict, message: str) -> None:

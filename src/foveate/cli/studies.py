@@ -244,6 +244,11 @@ def _train(
         )
     if flags.against is not None:
         check_article(flags.against)
+        if study.dense is not None:
+            raise RequestError(
+                f"--against {flags.against}: its figures that foveate compares with are of classifications, "
+                f"and this is a {study.task}: leave out --against"
+            )
     check_study(study)
     console = console_beside(flags.json)
     # What reads records takes a while to import, and most of what is refused is refused above.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from foveate.evaluation.noise import Times, find_noise, worst_factor
+from foveate.evaluation.proposals import most_proposals
 from foveate.evaluation.timing import OnRound, Turns, compare_latencies, take_turns
 from foveate.modes import evaluating
 
@@ -29,8 +31,9 @@ def count_multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int
     """Return the multiply-adds of convolutions and matrix products in one forward pass, as torch counts them.
 
     The figure contains no element-wise work, for any network; `foveate.evaluation.element_wise` counts that.
+    A detector of two stages is counted with as many proposals as it keeps at most.
     """
-    with evaluating(network), FlopCounterMode(display=False) as counter:
+    with evaluating(network), most_proposals(network), FlopCounterMode(display=False) as counter:
         network(torch.zeros(input_shape))
     return int(counter.get_total_flops()) // 2
 
@@ -45,10 +48,16 @@ def time_networks(
     rounds: tuple[int, int] = (15, 400),
     on_round: OnRound | None = None,
 ) -> Turns:
-    """Time one inference of each network, in turns (see `foveate.evaluation.timing.take_turns`)."""
+    """Time one inference of each network, in turns (see `foveate.evaluation.timing.take_turns`).
+
+    Detectors of two stages run with as many proposals as they keep at most.
+    """
     images = torch.rand(input_shape, device=device)
     steps = {name: partial(network.to(device).eval(), images) for name, network in networks.items()}
-    return take_turns(steps, device, seconds=seconds, rounds=rounds, on_round=on_round)
+    with ExitStack() as undo:
+        for network in networks.values():
+            undo.enter_context(most_proposals(network))
+        return take_turns(steps, device, seconds=seconds, rounds=rounds, on_round=on_round)
 
 
 def measure_latencies(

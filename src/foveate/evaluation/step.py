@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-__all__ = ["Mode", "capture_graph", "inference_step", "training_step"]
+__all__ = ["Mode", "capture_graph", "detection_step", "inference_step", "training_step"]
 
 Mode = Literal["inference", "training"]
 
@@ -30,6 +30,26 @@ def training_step(
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
         cross_entropy(network(images), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def detection_step(
+    network: Callable[..., Any],
+    images: Tensor,
+    targets: list[dict[str, Tensor]],
+    optimizer: torch.optim.Optimizer,
+) -> Callable[[], None]:
+    """Return a function that runs a detector's forward, the sum of its losses, backward and optimizer step.
+
+    `targets` are the boxes (N, 4) and labels (N,) of each image, as torchvision's detectors take them.
+    """
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        losses: list[Tensor] = [*network(images, targets).values()]
+        torch.stack(losses).sum().backward()
         optimizer.step()
 
     return step

@@ -1,4 +1,7 @@
-"""The networks of a profile: count their work on the meta device, build them and prepare their steps."""
+"""The networks of a profile: count their work, build them and prepare their steps.
+
+Work is counted on the meta device, and that of detectors on the CPU: they choose boxes by their values.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +17,8 @@ from foveate.evaluation.compiling import compile_whole
 from foveate.evaluation.cost import count_parameters
 from foveate.evaluation.element_wise import Work, count_work
 from foveate.evaluation.memory import count_held_bytes, measure_step_peak
-from foveate.evaluation.step import inference_step, training_step
+from foveate.evaluation.proposals import propose_most
+from foveate.evaluation.step import detection_step, inference_step, training_step
 from foveate.kernels import only_reference
 from foveate.models.sites.attach import attached
 from foveate.models.sites.kernel_paths import kernel_paths, set_path
@@ -64,14 +68,14 @@ class Ready:
 
 
 def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
-    """Count one step of a candidate on the meta device, on the reference path.
+    """Count one step of a candidate on the reference path, on the meta device or, for a detector, the CPU.
 
     Raises:
         RequestError: the mechanism refuses its options or its site, or the network refuses the images.
     """
-    with torch.device("meta"), only_reference():
+    with torch.device("cpu" if spec.is_detector else "meta"), only_reference():
         network = _build(spec, candidate)
-        images = torch.empty(spec.input_shape, dtype=spec.torch_dtype)
+        images = torch.zeros(spec.input_shape, dtype=spec.torch_dtype)
         images = images.to(memory_format=spec.torch_memory_format)
         seen: list[int] = []
         hooks = [
@@ -88,7 +92,7 @@ def count_candidate(spec: ProfileSpec, candidate: Candidate) -> Counted:
                 work = count_work(step)
         except Exception as error:  # networks raise errors of any type
             raise RequestError(
-                f"{display_name(candidate.label)} on {spec.backbone} cannot take "
+                f"{display_name(candidate.label)} on {spec.network_name} cannot take "
                 f"{spec.batch_size} × {spec.channels} × {spec.image_size} × {spec.image_size} "
                 f"in {spec.mode} ({first_line(error)}): give another "
                 f"--image-size{' or --batch-size' if spec.mode == 'training' else ''}"
@@ -128,7 +132,10 @@ def _build(spec: ProfileSpec, candidate: Candidate) -> nn.Module:
         classes=spec.classes,
         channels=spec.channels,
         replace_own=spec.replace_own,
+        image_size=spec.image_size if spec.is_detector else None,
+        dense=spec.dense,
     )
+    propose_most(network)
     fill_zero_scales(network)
     network.train(spec.mode == "training")
     return network.to(spec.torch_dtype).to(memory_format=spec.torch_memory_format)
@@ -144,9 +151,23 @@ def _step(
 ) -> tuple[Callable[[], object], torch.optim.Optimizer | None]:
     if spec.mode == "inference":
         return inference_step(runs, images), None
+    learned = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    rate = 1e-6 if spec.is_detector else 1e-3  # made-up boxes teach nothing, and a loss must not overflow
+    optimizer = torch.optim.SGD(learned, lr=rate, momentum=0.9, foreach=foreach)
+    if spec.is_detector:
+        return detection_step(runs, images, _made_up_boxes(spec, images.device), optimizer), optimizer
     labels = torch.arange(spec.batch_size, device=images.device) % spec.classes
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, foreach=foreach)
+    if spec.dense is not None:  # a class for each pixel
+        labels = labels[:, None, None].expand(-1, spec.image_size, spec.image_size).contiguous()
     return training_step(runs, images, labels, optimizer), optimizer
+
+
+def _made_up_boxes(spec: ProfileSpec, device: torch.device) -> list[dict[str, torch.Tensor]]:
+    """Return the same four boxes of a quarter of the side for each image, as torchvision's detectors take."""
+    corners = torch.tensor([[0.1, 0.1], [0.6, 0.1], [0.1, 0.6], [0.6, 0.6]], device=device)
+    boxes = torch.cat([corners, corners + 0.25], dim=1) * spec.image_size
+    labels = torch.arange(len(boxes), device=device) % spec.classes + 1  # 0 is the background
+    return [{"boxes": boxes.to(spec.torch_dtype), "labels": labels}] * spec.batch_size
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.models.backbones.names import check_backbone
+from foveate.models.dense.names import DETECTORS, SEGMENTERS
 from foveate.studies.engine.environment import check_threads
 from foveate.studies.spec import completers
 from foveate.studies.spec.completers import one_of
@@ -16,6 +17,7 @@ from foveate.training.machine import lightning_device
 
 if TYPE_CHECKING:
     from foveate.studies.spec.candidate import Candidate
+    from foveate.studies.spec.dense import DenseNetwork
 
 __all__ = ["CHOICES", "ProfileSettings"]
 
@@ -34,6 +36,10 @@ class ProfileSettings:
 
     Attributes:
         backbone: Network that attention is added to: a timm name such as resnet50, or torchvision/NAME.
+        detector: Detector over the backbone, with its options: fasterrcnn, fcos or retinanet; by default the
+            backbone is profiled as a classifier.
+        segmenter: Segmenter over the backbone, with its options: deeplabv3, deeplabv3plus, fpn or unet; by
+            default the backbone is profiled as a classifier.
         attention: Attention mechanisms to profile, separated by commas: se,'dmsca(reduction=8)'.
         replace_own: Put mechanisms in the place of the attention that the backbone has of its own, and
             compare with the backbone without it; by default they are added on top of it.
@@ -53,6 +59,8 @@ class ProfileSettings:
 
     backbone: Annotated[str, Parameter(group=NETWORK, completer=completers.backbone_names)]
     attention: Annotated[str, Parameter(group=NETWORK, completer=completers.mechanisms)]
+    detector: Annotated[str | None, Parameter(group=NETWORK, completer=one_of(DETECTORS))] = None
+    segmenter: Annotated[str | None, Parameter(group=NETWORK, completer=one_of(SEGMENTERS))] = None
     replace_own: Annotated[bool, Parameter(group=NETWORK)] = False
     image_size: Annotated[int | None, Parameter(group=STEP)] = None
     batch_size: Annotated[int, Parameter(group=STEP)] = 1
@@ -79,12 +87,31 @@ class ProfileSettings:
             if (given := getattr(self, key)) not in choices:
                 raise RequestError(unknown_name(key.replace("_", " "), given, choices))
         self.candidates()
+        self.dense()
         lightning_device(self.device)
         if self.mode == "training" and (self.graph or self.detail):
             flag = "--graph" if self.graph else "--detail"
             raise RequestError(f"{flag} measures inference only: leave out {flag}, or --mode training")
         if self.threads is not None:
             check_threads("--threads", self.threads)
+
+    def dense(self) -> "DenseNetwork | None":
+        """Return the detector or segmenter over the backbone; None for a classifier.
+
+        Raises:
+            RequestError: an unknown name or option, both at once, or a detector with settings of classifiers.
+        """
+        from foveate.studies.spec.dense import read_dense
+
+        given = {"detector": self.detector, "segmenter": self.segmenter}
+        found = read_dense({key: value for key, value in given.items() if value}, pretrained=False)
+        if self.detector and (self.compile or self.graph):
+            flag = "--compile" if self.compile else "--graph"
+            raise RequestError(
+                f"{flag}: detectors choose boxes by their values, which a graph of operators cannot follow: "
+                f"leave out {flag}, or profile the backbone alone"
+            )
+        return found
 
     def candidates(self) -> "tuple[Candidate, ...]":
         """Return the mechanisms; RequestError for a name that is not known."""

@@ -10,15 +10,19 @@ from foveate.errors import RequestError
 from foveate.evaluation.step import Mode
 from foveate.models.backbones.create import own_image_size
 from foveate.models.backbones.names import TORCHVISION
+from foveate.models.dense.names import DETECTORS
 from foveate.profiling.settings import ProfileSettings
 from foveate.records.labels import BASELINE
 from foveate.records.profile import ProfileSettingsRecord
 from foveate.studies.engine.environment import available_cores, check_threads
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.dense import DenseNetwork
 
 __all__ = ["ProfileSpec", "make_profile"]
 
+USUAL_CLASSES = {True: 80, False: 19}
+"""The classes of detectors, those of COCO, and of segmenters, those of Cityscapes."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -28,6 +32,7 @@ class ProfileSpec:
     """Which networks are profiled, and how they are measured; the first candidate is the baseline."""
 
     backbone: str
+    dense: DenseNetwork | None
     attention: tuple[Candidate, ...]
     replace_own: bool
     image_size: int
@@ -44,6 +49,16 @@ class ProfileSpec:
     threads: int
     detail: bool
     seconds: float
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether detectors are profiled: they take a list of images, and in training boxes."""
+        return self.dense is not None and self.dense.name in DETECTORS
+
+    @property
+    def network_name(self) -> str:
+        """What attention is added to, as messages say it: `unet over resnet50`."""
+        return self.backbone if self.dense is None else f"{self.dense.label} over {self.backbone}"
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -64,6 +79,10 @@ class ProfileSpec:
         """Return the settings as the record holds them."""
         labels = tuple(candidate.label for candidate in self.attention)
         settings = vars(self) | {"attention": labels, "device": str(self.device)}
+        if self.dense is None:  # nor that
+            del settings["dense"]
+        else:
+            settings["dense"] = self.dense.to_record()
         if not self.replace_own:  # earlier records do not have it
             del settings["replace_own"]
         return ProfileSettingsRecord(**settings)
@@ -78,7 +97,7 @@ def make_profile(settings: ProfileSettings) -> ProfileSpec:
         RequestError: an unknown name (the nearest is named), or settings that exclude each other.
     """
     settings.check()
-    candidates = settings.candidates()
+    candidates, dense = settings.candidates(), settings.dense()
     baseline = Candidate(name=BASELINE)
     device = Machine(settings.device).torch_device
     if settings.graph and device.type != "cuda":
@@ -87,14 +106,19 @@ def make_profile(settings: ProfileSettings) -> ProfileSpec:
     config = None if is_torchvision else timm.get_pretrained_cfg(settings.backbone)
     threads = settings.threads or _threads()
     check_threads("--threads", threads)
+    given = {key: value for key, value in asdict(settings).items() if key not in ("detector", "segmenter")}
+    usual_classes = (
+        USUAL_CLASSES[dense.name in DETECTORS] if dense else (config and config.num_classes) or 1000
+    )
     return ProfileSpec(
-        **asdict(settings)
+        **given
         | {
+            "dense": dense,
             "attention": (baseline, *(candidate for candidate in candidates if candidate != baseline)),
             "device": device,
             "image_size": settings.image_size or own_image_size(settings.backbone),
             "channels": config.input_size[0] if config else 3,
-            "classes": (config and config.num_classes) or 1000,
+            "classes": usual_classes,
             "threads": threads,
         }
     )

@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple
 
 from foveate.records.base import Count, Number, Record, Switch, Text
+from foveate.records.dense import DenseRecord
 from foveate.records.environment import Environment
 
 __all__ = [
@@ -21,7 +22,10 @@ Interval = tuple[Number, Number]
 
 
 class ProfileSettingsRecord(Record):
-    """The settings of the command; `path` is the kernel path of the mechanisms."""
+    """The settings of the command; `path` is the kernel path of the mechanisms.
+
+    `dense` is the detector or segmenter over the backbone; it is written only where there is one.
+    """
 
     backbone: Text
     attention: tuple[Text, ...]
@@ -40,6 +44,7 @@ class ProfileSettingsRecord(Record):
     detail: Switch
     seconds: Number
     replace_own: Switch = False
+    dense: DenseRecord | None = None
 
 
 class ProfileTiming(Record):

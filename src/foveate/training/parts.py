@@ -1,4 +1,7 @@
-"""The parts of a network that learn at different rates: its backbone, its attention, its classifier head."""
+"""The parts of a network that learn at different rates: its backbone, its attention, and its head.
+
+The head of a detector or a segmenter is all that is neither its backbone nor attention.
+"""
 
 from typing import Any
 
@@ -7,6 +10,7 @@ from torch import nn
 
 from foveate.models import attached
 from foveate.models.backbones.head import declared_heads
+from foveate.models.dense import backbone_path
 from foveate.training.recipe import RATES, Part, Recipe
 
 __all__ = ["parameter_groups", "part_of_parameters"]
@@ -38,9 +42,17 @@ def parameter_groups(network: nn.Module, recipe: Recipe) -> list[ParameterGroup]
 
 def part_of_parameters(network: nn.Module) -> dict[int, Part]:
     """Return the part that each parameter of `network` belongs to, by the parameter's `id`."""
-    parts: dict[int, Part] = {id(parameter): "backbone" for parameter in network.parameters()}
-    for path in declared_heads(network):
-        parts |= {id(parameter): "head" for parameter in network.get_submodule(path).parameters()}
+    below = backbone_path(network)
+    if below is None:
+        parts = _all_in("backbone", network)
+        for path in declared_heads(network):
+            parts |= _all_in("head", network.get_submodule(path))
+    else:
+        parts = _all_in("head", network) | _all_in("backbone", network.get_submodule(below))
     for module in attached(network).values():
-        parts |= {id(parameter): "attention" for parameter in module.parameters()}
+        parts |= _all_in("attention", module)
     return parts
+
+
+def _all_in(part: Part, module: nn.Module) -> dict[int, Part]:
+    return {id(parameter): part for parameter in module.parameters()}

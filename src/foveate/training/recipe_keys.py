@@ -22,7 +22,11 @@ RECIPE_KEYS = {
     "learning_rate": RecipeKey("0.1", "highest value, at the end of the warm-up"),
     "backbone_rate": RecipeKey("1.0", "share of learning_rate that the backbone takes"),
     "attention_rate": RecipeKey("1.0", "share of learning_rate that attention takes"),
-    "head_rate": RecipeKey("1.0", "share of learning_rate that the classifier head takes"),
+    "head_rate": RecipeKey(
+        "1.0",
+        "share of learning_rate that the head takes: the classifier, or all of a detector or segmenter "
+        "but backbone and attention",
+    ),
     "momentum": RecipeKey("0.9", "for optimisers that use it"),
     "weight_decay": RecipeKey("0.0005", "strength of the penalty on large weights"),
     "decay_norm_and_bias": RecipeKey("false", "apply weight decay to norms and biases too"),

@@ -8,6 +8,7 @@ from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+import foveate
 from foveate.errors import RequestError
 from foveate.models.dense import create_detector
 
@@ -111,3 +112,29 @@ def test_unknown_detectors_and_pyramids_too_narrow_for_fcos():
         create_detector("yolo", "resnet18", classes=1)
     with pytest.raises(RequestError, match="a multiple of 32, from 64, for fcos"):
         small("fcos", "cifar_resnet8", fpn_channels=32)
+
+
+@pytest.mark.parametrize(("name", "most"), [("fasterrcnn", 1.2e6), ("fcos", 0.8e6), ("retinanet", 0.8e6)])
+def test_the_small_size_has_narrower_layers_which_options_override(name, most):
+    def built(**options):
+        return create_detector(name, "cifar_resnet8", classes=2, image_size=64, **options)
+
+    small_one, wide = built(size="small"), built(size="small", fpn_channels=128)
+    assert small_one.backbone.out_channels == 64
+    assert sum(parameter.numel() for parameter in small_one.parameters()) < most
+    assert wide.backbone.out_channels == 128
+    if name == "fasterrcnn":
+        rpn, heads = small_one.rpn, small_one.roi_heads
+        kept = (rpn._pre_nms_top_n, rpn._post_nms_top_n)
+        assert kept == ({"training": 500, "testing": 300}, {"training": 200, "testing": 150})
+        assert heads.fg_bg_sampler.batch_size_per_image == 128
+        assert heads.box_head.fc7.out_features == 256
+        assert built(size="small", representation_size=32).roi_heads.box_head.fc7.out_features == 32
+
+
+def test_a_small_detector_is_built_again_from_its_file(tmp_path):
+    network = create_detector("fcos", "cifar_resnet8", classes=2, image_size=64, size="small")
+    foveate.save(network, tmp_path / "fcos.safetensors")
+    again = foveate.load(tmp_path / "fcos.safetensors")
+    assert again.backbone.out_channels == 64
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in network.state_dict().items())

@@ -15,14 +15,16 @@ from foveate.errors import RequestError
 from foveate.evaluation.noise import Times
 from foveate.models import attach
 from foveate.models.backbones.create import create_backbone
+from foveate.models.dense import backbone_path
 from foveate.records.design import Contrast, Control
 from foveate.studies.engine import matching
 from foveate.studies.engine.controls import match_controls, with_controls
 from foveate.studies.engine.folder import FORMAT
 from foveate.studies.engine.images import describe_data
-from foveate.studies.engine.network import check_networks
+from foveate.studies.engine.network import build_network, check_networks
 from foveate.studies.engine.run import Machine
-from foveate.studies.spec.candidate import parse_candidates
+from foveate.studies.spec.candidate import parse_candidates, read_candidate
+from foveate.studies.spec.dense import read_dense
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import StudySpec
 
@@ -270,3 +272,28 @@ def test_a_resumed_study_measures_nothing_anew(
     (tmp_path / "study.json").write_text(json.dumps(record))
     other = with_controls(small(attention="none,se"), digits, tmp_path, Machine("cpu"))
     assert other.design.controls[0].asked == pytest.approx(2.0, rel=0.01)
+
+
+@pytest.mark.parametrize("network", [{"detector": "fasterrcnn(size=small)"}, {"segmenter": "unet"}])
+@pytest.mark.parametrize("by", ["parameters", "macs"])
+def test_controls_of_a_detector_or_segmenter_have_a_wider_backbone(network: dict[str, str], by: Any) -> None:
+    dense = read_dense(network, pretrained=False)
+    asked_of = parse_candidates("none,dmsca")
+    size: dict[str, Any] = {"classes": 2, "channels": 3, "image_size": 64}
+    (control,) = match_controls("cifar_resnet8", asked_of, by, device=CPU, dense=dense, **size)
+    wider = read_candidate(control.label)
+    assert 1 < wider.width < 1.2
+    build = partial(build_network, "cifar_resnet8", dense=dense, **size)
+    baseline, own, other = (build(one) for one in (*asked_of, wider))
+    path = backbone_path(other)
+    assert path is not None
+
+    def count(module: nn.Module) -> int:
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    assert count(other.get_submodule(path)) > count(baseline.get_submodule(path))
+    if by == "parameters":
+        assert (control.asked, control.reached) == (count(own), count(other))
+        assert abs(count(other) - count(own)) < 0.01 * count(own)
+    else:
+        assert abs(control.reached - control.asked) < 0.03 * control.asked

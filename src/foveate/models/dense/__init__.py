@@ -13,7 +13,7 @@ from foveate.models.dense.names import DETECTORS, NORMS, PARTS, SEGMENTERS
 
 if TYPE_CHECKING:
     from foveate.models.dense.detectors import create_detector
-    from foveate.models.dense.placement import attach_dense, neck_paths, neck_sites
+    from foveate.models.dense.placement import attach_dense, backbone_path, neck_paths, neck_sites
     from foveate.models.dense.segmenters import create_segmenter, stride_of
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "PARTS",
     "SEGMENTERS",
     "attach_dense",
+    "backbone_path",
     "create_detector",
     "create_segmenter",
     "neck_paths",
@@ -35,6 +36,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "create_detector": "foveate.models.dense.detectors",
         "attach_dense": "foveate.models.dense.placement",
+        "backbone_path": "foveate.models.dense.placement",
         "neck_paths": "foveate.models.dense.placement",
         "neck_sites": "foveate.models.dense.placement",
         "create_segmenter": "foveate.models.dense.segmenters",

@@ -12,7 +12,13 @@ from foveate.models.backbones.call import BackboneCall, record_call
 from foveate.models.dense.features import copy_weights, create_features
 from foveate.models.dense.names import DETECTION, check_detector, check_norm
 from foveate.models.dense.norms import freeze_norms, group_norms
-from foveate.models.dense.options import FasterRCNNOptions, OneStageOptions, read_options
+from foveate.models.dense.options import (
+    PYRAMID_CHANNELS,
+    SIZES,
+    FasterRCNNOptions,
+    OneStageOptions,
+    read_options,
+)
 from foveate.models.dense.pyramid import Pyramid
 from foveate.models.dense.stages import freeze_stages
 
@@ -42,7 +48,8 @@ def create_detector(
     features_from: nn.Module | None = None,
     backbone_args: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
     anchor_scale: float | None = None,
-    fpn_channels: int = 256,
+    size: str = SIZES[0],
+    fpn_channels: int | None = None,
     **options: Any,
 ) -> nn.Module:
     """Build the detector called `name` over `backbone`, for `classes` kinds of objects.
@@ -61,7 +68,9 @@ def create_detector(
     `features_from` is the classifier of the same name whose weights the backbone takes. Then the last three
     stages of the backbone learn, else all; `trainable_stages` is another number. `norm` is "batch", "frozen"
     (the backbone's norms keep their weights and statistics: with pretrained weights only) or "group".
-    `options` are those of `FasterRCNNOptions` or `OneStageOptions`, in torchvision's names.
+    `size` is "standard", torchvision's sizes with a pyramid of 256 channels, or "small", for small machines:
+    a pyramid of 64 channels, and for fasterrcnn fewer proposals and a narrower head. `fpn_channels` and
+    `options`, those of `FasterRCNNOptions` or `OneStageOptions` in torchvision's names, come before it.
 
     Weights are drawn from torch's global generator, first those of the backbone. `foveate.save` and `load`
     rebuild the detector.
@@ -71,7 +80,8 @@ def create_detector(
     """
     check_detector(name)
     check_norm(norm)
-    chosen = read_options(name, options)
+    chosen = read_options(name, options, size)
+    fpn_channels = PYRAMID_CHANNELS[size] if fpn_channels is None else fpn_channels
     _check_sizes(name, classes=classes, channels=channels, image_size=image_size, fpn_channels=fpn_channels)
     long_side = round(LONG_SIDE / SHORT_SIDE * image_size) if max_size is None else max_size
     scale = (1.0 if name == "fcos" else image_size / SHORT_SIDE) if anchor_scale is None else anchor_scale

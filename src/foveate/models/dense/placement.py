@@ -6,14 +6,23 @@ from typing import Any
 from torch import nn
 
 from foveate.errors import RequestError
-from foveate.models.dense.names import check_part
+from foveate.models.dense.names import DETECTION, SEGMENTATION, check_part
 from foveate.models.sites.attach import attach, attached, detach
 from foveate.models.sites.find import Site
 from foveate.models.sites.given import MechanismLike
 
-__all__ = ["attach_dense", "neck_paths", "neck_sites"]
+__all__ = ["attach_dense", "backbone_path", "neck_paths", "neck_sites"]
 
 DECODER = "decoder"
+BACKBONES = {DETECTION: "backbone.body", SEGMENTATION: "encoder.model"}
+"""The paths of the backbones in foveate's detectors and segmenters."""
+
+
+def backbone_path(model: nn.Module) -> str | None:
+    """Return the path of the backbone in a detector or segmenter of foveate's; None for other networks."""
+    built = getattr(model, "built_from", None)
+    name = "" if built is None else str(built.name)
+    return next((path for kind, path in BACKBONES.items() if name.startswith(kind)), None)
 
 
 def neck_sites(model: nn.Module) -> list[Site]:

@@ -10,7 +10,14 @@ from foveate.records.labels import display_name
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.tables import Table
 from foveate.report.profile.tables import latency_table, parts_table, work_table
-from foveate.report.profile.words import byte_size, conditions, headline, kernel_path_line, roofline_lines
+from foveate.report.profile.words import (
+    byte_size,
+    conditions,
+    headline,
+    kernel_path_line,
+    proposals_note,
+    roofline_lines,
+)
 
 __all__ = ["profile_console"]
 
@@ -25,6 +32,8 @@ def profile_console(record: ProfileRecord) -> Group:
         Text(conditions(record)),
         _laid_out(latency_table(record)),
     ]
+    if note := proposals_note(record):
+        lines.append(Text(note))
     for warning in record.warnings:
         who = f"{display_name(warning.attention)}: " if warning.attention else ""
         lines.append(Text(f"? {who}{warning.text}.", style="yellow"))

@@ -12,7 +12,9 @@ from foveate.report.profile.words import (
     conditions,
     headline,
     kernel_path_line,
+    network_name,
     paired_latencies,
+    proposals_note,
     roofline_lines,
 )
 
@@ -30,7 +32,9 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         drawings,
         record=record,
         settings=record.settings,
-        asked=record.settings.to_json() | {"attention": [*map(display_name, record.settings.attention)]},
+        asked=_asked(record),
+        network=network_name(record),
+        proposals=proposals_note(record),
         headline=headline(record),
         conditions=conditions(record),
         latency=latency_table(record),
@@ -41,3 +45,13 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         rooflines=roofline_lines(record),
         bounds=f"{byte_size(bounds.bandwidth)}/s and {magnitude(bounds.flops)}FLOP/s",
     )
+
+
+def _asked(record: ProfileRecord) -> dict[str, object]:
+    """Return the settings as the page lists them: mechanisms and detectors as a person writes them."""
+    settings = record.settings
+    asked: dict[str, object] = {**settings.to_json()}
+    asked["attention"] = [*map(display_name, settings.attention)]
+    if settings.dense is not None:
+        asked["dense"] = settings.dense.label
+    return asked

@@ -11,7 +11,9 @@ __all__ = [
     "headline",
     "increase",
     "kernel_path_line",
+    "network_name",
     "paired_latencies",
+    "proposals_note",
     "roofline_lines",
 ]
 
@@ -26,8 +28,28 @@ def conditions(record: ProfileRecord) -> str:
     form += ["compiled"] * settings.compile + ["as CUDA graphs"] * settings.graph
     size = settings.image_size
     return (
-        f"{settings.backbone}, batches of {count(settings.batch_size, 'image')} of {size}×{size}, "
+        f"{network_name(record)}, batches of {count(settings.batch_size, 'image')} of {size}×{size}, "
         f"{', '.join(form)}, on {where}; {timing.rounds} rounds"
+    )
+
+
+def network_name(record: ProfileRecord) -> str:
+    """Return what attention was added to: the backbone, or the detector or segmenter over it."""
+    dense, backbone = record.settings.dense, record.settings.backbone
+    if dense is None:
+        return backbone
+    options = dense.label.removeprefix(dense.name)
+    return f"{dense.title}{f' {options}' if options else ''} over {backbone}"
+
+
+def proposals_note(record: ProfileRecord) -> str:
+    """Return how a detector of two stages is counted and timed; "" for other networks."""
+    dense = record.settings.dense
+    if dense is None or dense.name != "fasterrcnn":
+        return ""
+    return (
+        "It is counted and timed with as many proposals as it keeps at most, because an untrained detector "
+        "proposes more or fewer by chance."
     )
 
 

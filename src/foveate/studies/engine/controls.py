@@ -38,6 +38,8 @@ def with_controls(study: StudySpec, data: Data, out: Path, machine: Machine) -> 
         device=machine.torch_device,
         grow=study.grow,
         replace_own=study.replace_own,
+        dense=study.dense,
+        input_size=data.input_shape[1:],
     )
     matched = known | {control.of: control for control in found}
     controls = tuple(control for one in study.attention if (control := matched.get(one.label)))

@@ -1,8 +1,9 @@
 """Cost-matched controls: baselines made wider or deeper until they cost as much as a mechanism.
 
-Parameters and multiply-adds are counted on the meta device and matched by bisection over the width, in steps
-of 1/10,000, or over the number of blocks; both grow with the size. Latencies are measured, candidate and
-control in turns, and the size is found by bracketing and interpolation.
+A detector or segmenter is enlarged in its backbone. Parameters and multiply-adds are counted on the meta
+device (on the CPU where a detector is run: it chooses boxes by their values) and matched by
+bisection over the width, in steps of 1/10,000, or over the number of blocks; both grow with the size.
+Latencies are measured, candidate and control in turns, and the size is found by bracketing and interpolation.
 """
 
 import math
@@ -14,10 +15,12 @@ from torch import nn
 
 from foveate.errors import RequestError
 from foveate.evaluation.cost import count_multiply_adds, count_parameters, measure_latencies
+from foveate.models.dense import DETECTORS
 from foveate.records.design import Control, Growth, Measure
 from foveate.records.labels import BASELINE, display_name
 from foveate.studies.engine.network import build_network
 from foveate.studies.spec.candidate import Candidate
+from foveate.studies.spec.dense import DenseNetwork
 
 __all__ = ["match_controls"]
 
@@ -47,18 +50,22 @@ def match_controls(
     device: torch.device,
     grow: Growth = "width",
     replace_own: bool = False,
+    dense: DenseNetwork | None = None,
+    input_size: tuple[int, int] | None = None,
 ) -> list[Control]:
     """Find a control for each candidate with attention: the enlarged baseline whose cost is nearest.
 
     `asked` and `reached` are the two costs by the measure `by`: parameters, multiply-adds of one image, or
     the latency of one image relative to the baseline's. A candidate has no control if the nearest is the
-    baseline itself (SimAM has no parameters). Equal controls share one label.
+    baseline itself (SimAM has no parameters). Equal controls share one label. With `dense` they are such
+    detectors or segmenters. Images are squares, or have the height and width of `input_size`.
 
     Raises:
         RequestError: the backbone cannot be made wider or deeper, or does not reach the cost within eight
             times its width or 512 added blocks.
     """
-    shape = (1, channels, image_size, image_size)
+    shape = (1, channels, *(input_size or (image_size, image_size)))
+    runs_on = "cpu" if dense is not None and dense.name in DETECTORS else "meta"
     build = partial(
         build_network,
         backbone,
@@ -66,10 +73,12 @@ def match_controls(
         channels=channels,
         image_size=image_size,
         replace_own=replace_own,
+        dense=dense,
     )
+    count = partial(_count, build, by=by, shape=shape, runs_on=runs_on)
     enlarged = partial(_enlarged, grow)
     labels: dict[Shapes, str] = {_shapes(build, enlarged(START[grow])): BASELINE}
-    cost_of_size = cache(lambda size: _count(build, enlarged(size), by, shape))
+    cost_of_size = cache(lambda size: count(enlarged(size)))
     controls = []
     for candidate in candidates:
         if candidate.name == BASELINE:
@@ -77,7 +86,7 @@ def match_controls(
         if by == "latency":
             size, asked, reached = _match_latency(build, candidate, grow, shape, device)
         else:
-            asked = _count(build, candidate, by, shape)
+            asked = count(candidate)
             size = _match_count(cost_of_size, asked, grow)
             reached = cost_of_size(size)
         made = _shapes(build, enlarged(size))
@@ -95,8 +104,10 @@ def _enlarged(grow: Growth, size: int) -> Candidate:
     return Candidate(name=BASELINE, **made)
 
 
-def _count(build: Build, candidate: Candidate, by: Measure, shape: tuple[int, ...]) -> int:
-    with torch.device("meta"):
+def _count(build: Build, candidate: Candidate, *, by: Measure, shape: tuple[int, ...], runs_on: str) -> int:
+    """Count, on the device `runs_on` where the network runs: for multiply-adds, or to find maps."""
+    runs = by == "macs" or candidate.name != BASELINE
+    with torch.device(runs_on if runs else "meta"):
         network = build(candidate)
         return count_parameters(network) if by == "parameters" else count_multiply_adds(network, shape)
 

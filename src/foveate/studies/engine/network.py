@@ -13,7 +13,7 @@ from foveate.models import attached
 from foveate.models.backbones.create import check_image_size, create_backbone, has_pretrained_weights
 from foveate.models.backbones.scaling import scaled_arguments
 from foveate.models.checkpoint.pretrained import create_pretrained
-from foveate.models.dense import attach_dense
+from foveate.models.dense import DETECTORS, attach_dense, stride_of
 from foveate.models.sites.map_checks import WrongMapError, check_maps
 from foveate.models.sites.own import own_attention, remove_own
 from foveate.records.labels import BASELINE, display_name
@@ -179,7 +179,8 @@ def _check_source(candidate: Candidate) -> None:
 def check_networks(study: StudySpec) -> None:
     """Build every candidate, so that an invalid one is refused before any work.
 
-    It is built on the meta device, apart from classes of one's own, which may need real numbers.
+    It is built on the meta device, apart from detectors and classes of one's own, which may need real
+    numbers.
     """
     if study.control is not None:
         _check_control(study)
@@ -195,7 +196,7 @@ def check_networks(study: StudySpec) -> None:
             raise RequestError(
                 f"{backbone} has no pretrained weights: leave out --pretrained, or give --weights FILE"
             )
-        with torch.device(_checking_device(candidate)):
+        with torch.device(_checking_device(candidate, study.dense)):
             build_network(
                 backbone,
                 candidate,
@@ -230,8 +231,10 @@ def describe_own_attention(backbone: str, *, replaced: bool) -> OwnAttentionReco
     )
 
 
-def _checking_device(candidate: Candidate) -> str:
-    return "cpu" if candidate.is_custom else "meta"
+def _checking_device(candidate: Candidate, dense: DenseNetwork | None = None) -> str:
+    """Return where a candidate is built to be checked; a detector may be run, and chooses boxes by values."""
+    detects = dense is not None and dense.name in DETECTORS
+    return "cpu" if candidate.is_custom or detects else "meta"
 
 
 def _check_control(study: StudySpec) -> None:
@@ -285,6 +288,7 @@ def _check_dense(study: StudySpec, data: Data) -> None:
         network = build_candidate(study, candidate, data).eval()
         if candidate.is_custom:
             check_maps(attached(network), candidate.label)
+        _check_crop(network, study.backbone_of(candidate), data.image_size)
         try:
             network(torch.zeros(1, *data.input_shape))
         except WrongMapError:
@@ -295,3 +299,14 @@ def _check_dense(study: StudySpec, data: Data) -> None:
                 f"{candidate.label} on {study.backbone_of(candidate)} cannot take images of {size} pixels "
                 f"({error}): give another --image-size"
             ) from error
+
+
+def _check_crop(network: nn.Module, backbone: str, side: int) -> None:
+    """Refuse training crops of `side` pixels whose maps a segmenter could not enlarge to their size again."""
+    stride = stride_of(network)
+    if side % stride:
+        near = sorted({max(side // stride, 1) * stride, -(-side // stride) * stride})
+        raise RequestError(
+            f"image_size = {side}: a segmenter over {backbone} is trained on crops whose sides are multiples "
+            f"of {stride} pixels, its stride: give --image-size {' or '.join(map(str, near))}"
+        )

@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from foveate.calls import read_call
 from foveate.data.source import image_folder
 from foveate.errors import RequestError, unknown_name
-from foveate.models.dense.names import DETECTORS, SEGMENTERS
+from foveate.models.dense.names import DETECTORS, NORMS, PARTS, SEGMENTERS
+from foveate.models.dense.options import check_dense_options
 from foveate.records.dense import DenseRecord
 from foveate.records.metric import CLASSIFICATION, DETECTION, SEGMENTATION
 from foveate.studies.spec.candidate import OptionValue, spell
 from foveate.training.recipe import faults_in_words
 
-__all__ = ["DENSE_KEYS", "DenseNetwork", "read_task"]
+__all__ = ["DENSE_KEYS", "DenseNetwork", "read_dense", "read_task"]
 
 TASKS = (CLASSIFICATION.name, DETECTION.name, SEGMENTATION.name)
 DENSE_KEYS = ("task", "detector", "segmenter", "norm", "attention_in")
@@ -64,9 +65,7 @@ def read_task(settings: Mapping[str, Any], *, pretrained: bool) -> tuple[str, De
     Raises:
         RequestError: an unknown name (the nearest is named), or keys that do not go together.
     """
-    given = {task: settings[key] for task, key in KEY.items() if settings.get(key)}
-    if len(given) > 1:
-        raise RequestError("the study names a detector and a segmenter: give one of the two")
+    given = _given(settings)
     task = settings.get("task") or next(iter(given), None) or _task_of_data(str(settings["data"]))
     if task not in TASKS:
         raise RequestError(unknown_name("task", str(task), TASKS))
@@ -78,15 +77,43 @@ def read_task(settings: Mapping[str, Any], *, pretrained: bool) -> tuple[str, De
         if keys:
             raise RequestError(f"{keys[0]} is for detectors and segmenters: give --detector or --segmenter")
         return task, None
-    written = given.get(task, USUAL[task])
+    return task, _read_network(task, given.get(task, USUAL[task]), settings, pretrained=pretrained)
+
+
+def read_dense(settings: Mapping[str, Any], *, pretrained: bool) -> DenseNetwork | None:
+    """Return the detector or segmenter that the keys name; None if they name neither.
+
+    Raises:
+        RequestError: as `read_task`.
+    """
+    given = _given(settings)
+    for task, written in given.items():
+        return _read_network(task, written, settings, pretrained=pretrained)
+    return None
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the detector or the segmenter that is named, by its task; RequestError for both."""
+    given = {task: settings[key] for task, key in KEY.items() if settings.get(key)}
+    if len(given) > 1:
+        raise RequestError("a detector and a segmenter were named: give one of the two")
+    return given
+
+
+def _read_network(task: str, written: Any, settings: Mapping[str, Any], *, pretrained: bool) -> DenseNetwork:
+    keys = [key for key in ("norm", "attention_in") if settings.get(key)]
     if not isinstance(written, str):
         raise RequestError(f"{KEY[task]} {written!r}: expected a name, for example {USUAL[task]}")
     name, options = read_call(written, KEY[task])
     if name not in KNOWN[task]:
         raise RequestError(unknown_name(KEY[task], name, KNOWN[task]))
+    for key, choices in (("norm", NORMS), ("attention_in", PARTS)):
+        if key in keys and settings[key] not in choices:
+            raise RequestError(unknown_name(key, str(settings[key]), choices))
+    check_dense_options(name, options)
     fields = {"norm": "frozen" if pretrained else "batch"} | {key: settings[key] for key in keys}
     try:
-        return task, DenseNetwork(name=name, options=options, **fields)
+        return DenseNetwork(name=name, options=options, **fields)
     except ValidationError as error:
         raise RequestError(f"{KEY[task]} {written}: {faults_in_words(error)}") from error
 

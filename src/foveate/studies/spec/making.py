@@ -16,6 +16,7 @@ from foveate.studies.spec.defaults import (
     SEEDS,
 )
 from foveate.studies.spec.dense import DENSE_KEYS, read_task
+from foveate.studies.spec.dense_checks import check_task
 from foveate.studies.spec.study import DataChoice, StudySpec
 from foveate.studies.spec.subject import SUBJECTS, read_subject
 from foveate.studies.spec.tuning import read_tune
@@ -96,6 +97,7 @@ def make_study(settings: Mapping[str, Any], recipe_changes: Mapping[str, Any]) -
         )
     except ValidationError as error:
         raise RequestError(f"the study is not valid: {faults_in_words(error)}") from error
+    check_task(study)
     _check_family(study)
     _check_margin(study)
     check_budget(

@@ -79,12 +79,13 @@ class StudyKeys:
             convnext_tiny; by default the study file's.
         seeds: Number of training runs of each candidate; their seeds count from 0.
         pretrained: Start from the pretrained weights of the backbone, with attention that has no effect until
-            it learns, by the recipe fine_tuning.
+            it learns; a classification by the recipe fine_tuning.
         weights: File of pretrained weights of the backbone, a safetensors or torch's .pth file, to start
             from; by default the published ones with --pretrained, and none without it.
         replace_own: Put mechanisms in the place of the attention that the backbone has of its own, and
             compare with the backbone without it; by default they are added on top of it.
-        image_size: Side of the images in pixels; by default found from the data.
+        image_size: Side of the images in pixels, the short one for detectors, and that of the training crop
+            for segmenters; by default found from the data.
         upscale: Enlarge images that are smaller than the image size instead of refusing them.
         skip_broken: Skip images that cannot be read instead of refusing them.
         train_fraction: Share of the training images to use, over 0 and at most 1; by default all.
@@ -94,8 +95,8 @@ class StudyKeys:
             only one, or the one with a usual name.
         task: classification, detection or segmentation; by default found from the data: images with boxes
             (COCO, Pascal VOC, YOLO), images with masks, or neither.
-        detector: Detector over the backbone, with its options: fasterrcnn, fcos or retinanet; by default
-            fasterrcnn for images with boxes.
+        detector: Detector over the backbone, with its options: fasterrcnn, fcos or retinanet, or for a small
+            machine 'fasterrcnn(size=small)'; by default fasterrcnn for images with boxes.
         segmenter: Segmenter over the backbone, with its options: deeplabv3, deeplabv3plus, fpn or unet; by
             default deeplabv3plus for images with masks.
         norm: Batch norms of a detector or segmenter: batch trains them, frozen keeps those of the pretrained
@@ -195,7 +196,8 @@ class RecipeKeys:
     """The recipe, and keys of it. A value that is given overrides the recipe; None is not given.
 
     Attributes:
-        recipe: Training recipe, by its name or as a YAML file; by default fine_tuning with --pretrained or
+        recipe: Training recipe, by its name or as a YAML file; by default detection for images with boxes,
+            segmentation for those with masks, and for classifications fine_tuning with --pretrained or
             --weights, or else digits for the data set digits, and default for all others.
         epochs: Number of passes over the training images; by default the recipe's.
         batch_size: Images per training step; by default the recipe's.
