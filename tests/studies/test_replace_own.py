@@ -17,7 +17,8 @@ from foveate.report.study.build import build_report
 from foveate.report.study.start import start_sentences
 from foveate.studies.compare import compare
 from foveate.studies.engine.joining import difference
-from foveate.studies.engine.network import check_networks, describe_own_attention, find_own_attention
+from foveate.studies.engine.network import describe_own_attention, find_own_attention
+from foveate.studies.engine.network_checks import check_networks
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.plan import plan

@@ -21,7 +21,8 @@ from foveate.studies.engine import matching
 from foveate.studies.engine.controls import match_controls, with_controls
 from foveate.studies.engine.folder import FORMAT
 from foveate.studies.engine.images import describe_data
-from foveate.studies.engine.network import build_network, check_networks
+from foveate.studies.engine.network import build_network
+from foveate.studies.engine.network_checks import check_networks
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import parse_candidates, read_candidate
 from foveate.studies.spec.dense import read_dense

@@ -75,8 +75,8 @@ def test_pycocotools_evaluates_a_run_with_the_files_of_its_study(boxes: DenseDat
     assert tested.scores.map50 == pytest.approx(evaluation.stats[1], abs=1e-6)
     given = json.loads((tmp_path / TRUTH).read_text(encoding="utf-8"))
     assert [image["file_name"] for image in given["images"]] == [f"val{index:02}.png" for index in range(8)]
-    assert {(image["height"], image["width"]) for image in given["images"]} == {(64, 80)}
-    assert given["categories"][1:] == [{"id": 4, "name": "green"}, {"id": 7, "name": "blue"}]
+    assert {(image["height"], image["width"]) for image in given["images"]} == {(64, 64)}
+    assert given["categories"] == [{"id": 1, "name": "red"}, {"id": 2, "name": "blue"}]
 
 
 def test_samples_are_spread_and_are_the_images(boxes: DenseData, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from foveate.errors import RequestError
-from foveate.studies.engine.network import check_networks
+from foveate.studies.engine.network_checks import check_networks
 from foveate.studies.spec.candidate import read_candidate
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import StudySpec

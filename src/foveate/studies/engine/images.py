@@ -16,7 +16,7 @@ from foveate.records.file_names import STUDY
 from foveate.records.metric import DETECTION, SEGMENTATION
 from foveate.records.study import StudyData
 from foveate.studies.engine.fingerprints import as_begun, as_seen_by_parent, describe_fingerprint
-from foveate.studies.engine.network import check_forward, check_networks
+from foveate.studies.engine.network_checks import check_forward, check_networks
 from foveate.studies.engine.run import Machine, make_steps
 from foveate.studies.engine.start import check_starts
 from foveate.studies.engine.watch import Watch

@@ -10,7 +10,7 @@ from foveate.models.backbones.fetch import fetch_weights
 from foveate.models.checkpoint.pretrained import create_pretrained, weights_preprocessing
 from foveate.records.labels import BASELINE
 from foveate.records.start import Start, WeightsRecord
-from foveate.studies.engine.network import check_networks
+from foveate.studies.engine.network_checks import check_networks
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import StudySpec
 from foveate.studies.spec.weights import StartWeights
