@@ -111,7 +111,12 @@ def _inference(content: JsonObject) -> JsonObject:
 
 
 def _class_change(change: JsonObject) -> ClassChange:
-    names = {"name": change["class"], "baseline": change["plain"], "is_significant": change["shown"]}
+    names = {
+        "name": change["class"],
+        "baseline": change["plain"],
+        "score": change["accuracy"],
+        "is_significant": change["shown"],
+    }
     return CHANGE.validate_python({**change, **names})
 
 
