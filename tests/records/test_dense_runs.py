@@ -42,8 +42,8 @@ def test_a_detection_has_no_metric_of_training_and_maybe_no_objects_of_a_size(pl
     with pytest.raises(ValueError, match="has no map_large"):
         found.test.value(large)
     assert found.epochs[0].training_if_any(DETECTION.primary) is None
-    with pytest.raises(ValueError, match="has no train_map"):
-        found.epochs[0].training(DETECTION.primary)
+    with pytest.raises(ValueError, match="has no validation_loss"):
+        found.epochs[0].validation(SEGMENTATION.metrics[-1])
     assert found.epochs[0].validation(DETECTION.primary) > 0
     assert found.epochs[0].validation_loss is None
 
