@@ -281,7 +281,9 @@ def test_the_objects_that_detectors_find_are_counted_beside_the_scores(record):
     assert summary.to_json()["task"] == "detection"
     assert summary.to_json()["rows"][1]["found"] == 91
     text = " ".join(section.sentences)
-    assert "HiResCAM at layer3.0, for the best detection of the largest annotated object of each image" in text
+    assert (
+        "HiResCAM at layer3.0, for the best detection of the largest annotated object of each image" in text
+    )
     assert "with a known object" not in text
     assert "ROAD need one answer for a whole image" in text
 
