@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 import foveate
 from foveate.errors import RequestError
 from foveate.evaluation.cam import cam_maps
-from foveate.evaluation.feature_maps import feature_map
+from foveate.evaluation.feature_maps import feature_map, is_channels_last
 
 pytest.importorskip("pytorch_grad_cam")
 
@@ -213,3 +213,11 @@ def test_the_sign_of_eigencam_does_not_hang_on_the_decomposition(network, monkey
     monkeypatch.setattr(eigen_cam, "get_2d_projection", lambda features: -project(features))
     torch.testing.assert_close(cam_maps(network, "layer2.0", IMAGES, "eigencam")[0], maps)
     assert maps.amax(dim=(1, 2)).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_channels_last_are_known_in_the_backbone_of_another_network(network):
+    tiny = {"depths": (1, 1), "num_heads": (1, 1), "embed_dim": 8, "img_size": 56}
+    swin = timm.create_model("swin_tiny_patch4_window7_224", num_classes=2, **tiny)
+    both = nn.ModuleDict({"swin": swin, "plain": network})
+    assert is_channels_last(both, "swin.layers.1")
+    assert not is_channels_last(both, "plain.layer2.0")
