@@ -76,6 +76,7 @@ def test_a_segmentation_is_trained_joined_and_tested(run: Callable[..., int], fo
     assert json.dumps(summary, allow_nan=False)
 
 
+@pytest.mark.full
 def test_a_detection_has_controls(run: Callable[..., int], folder: Path) -> None:
     assert run("compare", "boxes", "--attention", "none,se", "--control", "parameters", "--out", "wide") == 0
     (control,) = read_study(folder / "wide").study.design.controls
