@@ -40,7 +40,8 @@ from foveate.training.recipe_keys import RECIPE_KEYS
 EXAMINATION = "--out --device --threads --trust-code --json"
 STUDY = (
     "--data --backbone --seeds --pretrained --weights --replace-own --image-size --upscale --skip-broken "
-    "--train-fraction --image-column --label-column --adjust --family --margin --population "
+    "--train-fraction --image-column --label-column --task --detector --segmenter --norm --attention-in "
+    "--ignored-label --class-names --refuse-invalid --adjust --family --margin --population "
     "--until-decided --max-seeds --max-hours --spending --control --grow --tune --tune-option "
     "--recipe --epochs --batch-size --learning-rate --lr --precision --set --jobs -j --device --threads "
     "--workers --log --against --out --json"
@@ -57,7 +58,7 @@ FLAGS = {
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --limit --seeds "
     f"--image-column --label-column {EXAMINATION}",
     "look": "--host --port --data --device --trust-code",
-    "profile": "--backbone --attention --replace-own --image-size --batch-size --device --dtype "
+    "profile": "--backbone --detector --segmenter --attention --replace-own --image-size --batch-size --device --dtype "
     "--memory-format --mode --compile --graph --path --threads --detail --seconds --out --json",
     "check": "--channels --only --device --like --json",
     "report": "--against --out --json",

@@ -93,7 +93,8 @@ class StudyKeys:
             only one.
         label_column: Column of the labels, for a parquet, hub or CSV data set with several; by default the
             only one, or the one with a usual name.
-        task: classification, detection or segmentation; by default found from the data: images with boxes
+        task: Task of the networks: classification, detection or segmentation; by default found from the
+            data: images with boxes
             (COCO, Pascal VOC, YOLO), images with masks, or neither.
         detector: Detector over the backbone, with its options: fasterrcnn, fcos or retinanet, or for a small
             machine 'fasterrcnn(size=small)'; by default fasterrcnn for images with boxes.
@@ -104,7 +105,7 @@ class StudyKeys:
             batch.
         attention_in: Part of a detector or segmenter that attention goes to: backbone; neck, the outputs of
             its FPN or its decoder; or both. By default the backbone.
-        ignored_label: Value of masks that counts for nothing, beside 255.
+        ignored_label: Value of masks that counts for nothing, beside 255; by default 255 alone.
         class_names: Text file with the names of the classes of masks, one a line; by default a file such as
             classes.txt beside the images, if there is one.
         refuse_invalid: Refuse boxes without area or outside of their image instead of dropping them.
