@@ -94,8 +94,7 @@ class StudyKeys:
         label_column: Column of the labels, for a parquet, hub or CSV data set with several; by default the
             only one, or the one with a usual name.
         task: Task of the networks: classification, detection or segmentation; by default found from the
-            data: images with boxes
-            (COCO, Pascal VOC, YOLO), images with masks, or neither.
+            data: images with boxes (COCO, Pascal VOC, YOLO), images with masks, or neither.
         detector: Detector over the backbone, with its options: fasterrcnn, fcos or retinanet, or for a small
             machine 'fasterrcnn(size=small)'; by default fasterrcnn for images with boxes.
         segmenter: Segmenter over the backbone, with its options: deeplabv3, deeplabv3plus, fpn or unet; by
