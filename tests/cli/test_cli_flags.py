@@ -59,7 +59,8 @@ FLAGS = {
     f"--image-column --label-column {EXAMINATION}",
     "look": "--host --port --data --device --trust-code",
     "profile": "--backbone --detector --segmenter --attention --replace-own --image-size --batch-size "
-    "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --seconds --out --json",
+    "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --seconds --out "
+    "--json",
     "check": "--channels --only --device --like --json",
     "report": "--against --out --json",
     "export": "--format --out --image-size --output-names --trust-code --json",
