@@ -96,6 +96,18 @@ def test_seeds_split_the_training_images(boxes: Path) -> None:
             data.split(0, *fractions)
 
 
+def test_a_validation_part_without_boxes_is_refused(tmp_path: Path) -> None:
+    folder = boxes_set(tmp_path / "boxes")
+    held = boxes_of(folder).split(3, 0.1)[1] + 1
+    content = json.loads((folder / "train.json").read_text(encoding="utf-8"))
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] not in held]
+    (folder / "train.json").write_text(json.dumps(content), encoding="utf-8")
+    data = boxes_of(folder)
+    with pytest.raises(RequestError, match="seed 3 holds out of boxes for validation have no boxes"):
+        data.split(3, 0.1)
+    assert len(data.split(3, 0.5)[1]) == 12
+
+
 def test_a_single_part_gives_a_test_part_that_is_always_the_same(tmp_path: Path) -> None:
     folder = boxes_set(tmp_path / "boxes")
     (folder / "val.json").unlink()

@@ -17,6 +17,7 @@ from foveate.data.dense.arrange import arrange_images, split_images
 from foveate.data.dense.fingerprint import dense_fingerprint, find_dense_digests
 from foveate.data.dense.masks import read_mask
 from foveate.data.dense.opening import Opened, as_part, channel_statistics, open_images
+from foveate.data.dense.store import DenseStore
 from foveate.data.dense.targets import BoxTargets
 from foveate.data.notes import Note
 from foveate.errors import RequestError, shortened
@@ -73,7 +74,8 @@ class DenseData(Data):
         """Choose training and validation images by seed; see `Data.split`, but nothing is stratified.
 
         Raises:
-            RequestError: a fraction is out of range, or there are too few images.
+            RequestError: a fraction is out of range, there are too few images, or none of the validation
+                images has a box.
         """
         if not 0 < train_fraction <= 1:
             raise RequestError(f"the fraction of the training part must lie in (0, 1], got {train_fraction}")
@@ -81,7 +83,15 @@ class DenseData(Data):
         taken = taken[: max(round(train_fraction * len(taken)), min(2, len(taken)))]
         if self.validation is not None:
             return np.sort(taken), np.arange(len(self.validation))
-        return split_images(taken, validation_fraction)
+        kept, held = split_images(taken, validation_fraction)
+        store = self.train
+        assert isinstance(store, DenseStore)
+        if self.categories and not any(len(store.targets(int(one)).labels) for one in held):
+            raise RequestError(
+                f"the {len(held)} images that seed {seed} holds out of {self.name} for validation have no "
+                "boxes: raise validation_fraction, or annotate more images"
+            )
+        return kept, held
 
 
 def open_boxes(
