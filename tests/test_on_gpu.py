@@ -109,6 +109,7 @@ def test_the_script_imports_only_what_a_bare_machine_has(bare: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.full  # a whole slice takes 100 s
 @pytest.mark.slow
 def test_slices_do_everything_on_a_bare_machine(
     whole: tuple[Path, subprocess.CompletedProcess[str]],
@@ -132,6 +133,7 @@ def test_slices_do_everything_on_a_bare_machine(
     assert sum(row["attention"] for row in broken_down["operators"]) > 10
 
 
+@pytest.mark.full  # a whole slice takes 100 s
 @pytest.mark.slow
 def test_what_was_measured_is_not_measured_again(
     whole: tuple[Path, subprocess.CompletedProcess[str]],
@@ -153,6 +155,7 @@ def test_what_was_measured_is_not_measured_again(
     assert "### Beside torch.compile, over the baseline as it is" in page.read_text()
 
 
+@pytest.mark.full  # a whole slice takes 100 s
 @pytest.mark.slow
 def test_a_killed_slice_resumes_to_the_same_records(
     whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path, tmp_path: Path

@@ -41,6 +41,7 @@ def run(before: str, environment: dict[str, str] | None = None) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.full  # compiles every kernel in a process of its own
 def test_fewer_threads_than_asked_for() -> None:
     """The OpenMP runtime may start fewer threads; then they do all of the work."""
     run("", {"OMP_THREAD_LIMIT": "2", "OMP_DYNAMIC": "false"})

@@ -19,7 +19,9 @@ from foveate.training.recipe import Recipe, make_recipe, named_recipes, parse_se
 from foveate.training.recipe_keys import RECIPE_KEYS
 from foveate.training.schedule import make_optimizer
 
-KINDS = {"detection": "boxes", "dmsca_coco": "boxes", "segmentation": "masks", "dmsca_cityscapes": "masks"}
+KINDS = dict.fromkeys(("detection", "dmsca_coco", "cpu_bccd"), "boxes") | dict.fromkeys(
+    ("segmentation", "dmsca_cityscapes", "cpu_camvid"), "masks"
+)
 """The recipes of images with boxes and with masks."""
 
 

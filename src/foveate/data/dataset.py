@@ -121,6 +121,10 @@ class Data:
             validation=None if self.validation is None else relabelled(self.validation),
         )
 
+    def some_of(self, store: ImageStore, positions: np.ndarray, count: int) -> np.ndarray:
+        """Return `count` of the positions in `store` on which a network can be tried, as int64."""
+        return positions[:count]
+
     def split(
         self, seed: int, validation_fraction: float = 0.1, train_fraction: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:

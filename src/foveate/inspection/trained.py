@@ -147,11 +147,7 @@ def open_images(trained: Sequence[Trained], source: str | None = None, **options
                 f"the images of {data.name} are not those that run {one.name} was trained and tested on: "
                 "they have changed since, or it is a run on others. Give --data to examine it on these"
             )
-    if data.channels != first.input_size[0]:
-        raise RequestError(
-            f"{first.name} takes images with {first.input_size[0]} channels, those of {data.name} have "
-            f"{data.channels}: give others with --data"
-        )
+    _check_channels(first, data)
     if sorted(data.classes) == sorted(known.classes):
         # Classes match by name: sets have them in different orders, and sorted as text 10 comes before 2.
         return data.with_classes(known.classes)
@@ -171,6 +167,7 @@ def _open_dense(trained: Sequence[Trained], source: str | None) -> DenseData:
     else:
         choice = (own or DataChoice(source=source)).model_copy(update={"source": source})
     data = open_dense(first.task, choice).with_classes(first.classes)
+    _check_channels(first, data)
     for one in trained if source is None else ():
         if one.spec and under(data, one.spec.fingerprint) is None:
             raise RequestError(
@@ -196,6 +193,14 @@ def _content(one: Trained) -> str | None:
         return None
     data = read_record(study, StudyRecord).data
     return data.content_fingerprint if data.fingerprint == one.spec.fingerprint else None
+
+
+def _check_channels(trained: Trained, data: Data) -> None:
+    if data.channels != trained.input_size[0]:
+        raise RequestError(
+            f"{trained.name} takes images with {trained.input_size[0]} channels, those of {data.name} have "
+            f"{data.channels}: give others with --data"
+        )
 
 
 def _check_classes(trained: Trained, classes: Sequence[str], of: str) -> None:

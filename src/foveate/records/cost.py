@@ -3,6 +3,7 @@
 from pydantic import model_validator
 
 from foveate.records.base import Count, Number, Record, Text
+from foveate.records.dense import DenseRecord
 
 __all__ = ["CostConditions", "CostRecord", "CostRow", "Timing"]
 
@@ -10,7 +11,8 @@ __all__ = ["CostConditions", "CostRecord", "CostRow", "Timing"]
 class CostConditions(Record):
     """The conditions of a measurement; under other conditions it is repeated.
 
-    `backbone` is None if each candidate is a network of its own; `path` is the mechanisms' kernel path.
+    `backbone` is None if each candidate is a network of its own; `path` is the mechanisms' kernel path;
+    `dense` is the detector or segmenter over the backbone, absent if there is none.
     """
 
     backbone: Text | None
@@ -18,6 +20,7 @@ class CostConditions(Record):
     classes: Count
     device: Text
     path: Text
+    dense: DenseRecord | None = None
 
 
 class Timing(Record):

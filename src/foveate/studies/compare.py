@@ -173,7 +173,7 @@ def begin_study(
     for own in record.own_attention:
         watch.note(own.sentence)
     write_record(out / STUDY, record)
-    keep_test_part(data, out)
+    keep_test_part(data, out, anew=there is None)
     if joined.changed:
         (out / COST).unlink(missing_ok=True)  # of the code of before
     measure_cost(joined.study, data, out, machine, watch)

@@ -118,8 +118,8 @@ class DetectionTally:
         self.truth += (one.as_boxes() for one in targets)
 
     def value(self, reduce: Reduce) -> float | None:
-        """Return mAP; None if there is no box at all."""
-        if not any(len(one) for one in self.truth):
+        """Return mAP; None if there is no box but of crowds."""
+        if not any((~one.crowd).any() for one in self.truth):
             return None
         return detection_scores(self.detections, self.truth, self.classes).map
 

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from foveate.data import Data
 from foveate.data.dense.augment import DenseAugmentation, pad_to
+from foveate.data.dense.store import DenseStore
 from foveate.errors import RequestError
 from foveate.evaluation.segmentation import UNLABELLED as IGNORED
 from foveate.evaluation.segmentation import confusion_of, segmentation_scores
@@ -225,9 +226,10 @@ def balanced_weights(data: Data) -> Tensor:
     """
     counts = torch.zeros(256, dtype=torch.float64)
     step = -(-len(data.train) // 2048)
-    for index in range(0, len(data.train), step):
-        _, masks = data.train.__getitems__([index])
-        counts += torch.bincount(masks[0].flatten().long(), minlength=256)
+    store = data.train
+    assert isinstance(store, DenseStore)
+    for index in range(0, len(store), step):
+        counts += torch.bincount(store.targets(index).flatten().long(), minlength=256)
     shares = counts[: len(data.classes)].clamp(min=1)
     weights = 1 / shares
     return (weights * len(weights) / weights.sum()).float()

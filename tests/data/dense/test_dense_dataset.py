@@ -167,6 +167,35 @@ def test_images_that_were_changed_after_opening_are_named(tmp_path: Path) -> Non
         data.train.__getitems__([0])
 
 
+def test_crowds_alone_are_no_boxes(tmp_path: Path) -> None:
+    folder = boxes_set(tmp_path / "boxes")
+    content = json.loads((folder / "val.json").read_text(encoding="utf-8"))
+    for one in content["annotations"]:
+        one["iscrowd"] = 1
+    (folder / "val.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(RequestError, match="the test part of boxes has no boxes"):
+        boxes_of(folder)
+
+
+def test_networks_are_tried_on_images_with_boxes_first(tmp_path: Path) -> None:
+    folder = boxes_set(tmp_path / "boxes")
+    content = json.loads((folder / "val.json").read_text(encoding="utf-8"))
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] in (6, 8)]
+    (folder / "val.json").write_text(json.dumps(content), encoding="utf-8")
+    data = boxes_of(folder)
+    assert data.some_of(data.test, np.arange(8), 3).tolist() == [5, 7, 0]
+
+
+def test_grey_images_have_one_channel(tmp_path: Path) -> None:
+    folder = masks_set(tmp_path / "masks")
+    for file in (folder / "images").rglob("*.png"):
+        Image.open(file).convert("L").save(file)
+    data = masks_of(folder)
+    assert (data.channels, data.input_shape) == (1, (1, 64, 64))
+    (image,), _ = data.train.__getitems__([0])
+    assert image.tolist() == [np.asarray(Image.open(folder / "images" / "train" / "01.png")).tolist()]
+
+
 def test_classes_in_another_order_are_refused(boxes: Path) -> None:
     data = boxes_of(boxes)
     assert data.with_classes(("red", "blue")) is data

@@ -31,7 +31,7 @@ from foveate.records.robustness import DenseRow, RobustnessRecord
 from foveate.report.robustness.section import robustness_section
 from foveate.report.robustness.summarise import summarise_robustness
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.run import Machine, make_steps
 from foveate.studies.spec.making import make_study
 
 CPU = torch.device("cpu")
@@ -119,6 +119,22 @@ def test_clean_images_score_as_in_the_run(study: Path, record: RobustnessRecord)
         for metric in record.task.metrics:
             expected = tested.value_if_any(metric)
             assert row.value(metric) == (None if expected is None else pytest.approx(expected, abs=1e-6))
+
+
+def test_images_are_normalised_as_the_network_expects(segmentation: Path, tmp_path: Path) -> None:
+    """Runs from pretrained weights have the mean and the deviation of the weights, not of their images."""
+    one = find_trained([str(segmentation)])[0]
+    given = replace(one, mean=(0.1, 0.2, 0.3), std=(0.9, 0.8, 0.7))
+    rows = measure(segmentation, tmp_path, [given]).corruption_rows
+    (clean,) = [row for row in rows if row.key.corruption == "clean"]
+    assert one.spec is not None
+    data = replace(open_images([one]), mean=given.mean, std=given.std)
+    batches = [data.test.__getitems__(range(6)), data.test.__getitems__([6, 7])]
+    steps = make_steps(one.task, one.spec.recipe, data)
+    expected = steps.test(one.network(CPU), batches, device=CPU).scores
+    assert clean.value(SEGMENTATION.primary) == pytest.approx(expected.miou, abs=1e-6)
+    own = read_run(segmentation / RUNS / one.name / RESULT, task=SEGMENTATION).test
+    assert expected.miou != pytest.approx(own.miou, abs=1e-4)
 
 
 def test_corrupted_images_score_by_the_corrupted_pixels(segmentation: Path) -> None:

@@ -69,7 +69,12 @@ def settled(build: Callable[[], nn.Module]) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("kind", CASES)
+IN_FULL = ("convnext features", "backbone of a detector")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.full] if kind in IN_FULL else []) for kind in CASES]
+)
 def test_each_output_leaves_as_onnx_by_its_name(kind: str, tmp_path: Path) -> None:
     network, names = settled(CASES[kind].build), CASES[kind].outputs
     done = export(network, tmp_path / "x.onnx", "onnx", image_size=64)

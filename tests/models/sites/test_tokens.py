@@ -160,6 +160,7 @@ def test_tools_give_the_same_output(name):
             torch.testing.assert_close(torch.fx.symbolic_trace(model)(x), expected)
 
 
+@pytest.mark.full  # compiles two networks
 def test_compiled_and_exported_networks_take_other_proportions():
     model = foveate.attach(vit(dynamic_img_size=True), "ca", where="block", reduction=4)
     axes = (dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC),)

@@ -61,7 +61,7 @@ def test_changes_are_paired_by_seed_and_their_intervals_hold_together(given, cha
     pairs = [[given[label][seed][0].accuracy for seed in range(4)] for label in ("none", "se")]
     low, high = stats.ttest_rel(*pairs[::-1]).confidence_interval(1 - 0.05 / 6)
     assert (first.low, first.high) == pytest.approx((low, high))
-    assert first.difference == pytest.approx(first.accuracy - first.baseline)
+    assert first.difference == pytest.approx(first.score - first.baseline)
     assert [change.is_significant for change in changes] == [True, False, True, False, False, False]
     assert {change.family for change in changes} == {6}
 
@@ -188,5 +188,5 @@ def test_classes_without_test_images_are_not_in_the_family_and_are_named(nothing
     assert {change.family for change in changes} == {4}
     assert untested_classes(given, CLASSES, METRIC) == ["dog"]
     sentences = class_changes_sentences(changes, ["dog"])
-    assert sentences[-1] == "Without test images, and not tested: dog."
+    assert sentences[-1] == "Not in the test part, and not tested: dog."
     assert sentences[:-1] == class_changes_sentences(changes)

@@ -8,8 +8,8 @@ import pytest
 
 from foveate.data import Data, load_data
 from foveate.evaluation.noise import noise_of_cost
-from foveate.records.cost import CostRecord
-from foveate.studies.engine.cost import measure_cost
+from foveate.records.cost import CostConditions, CostRecord
+from foveate.studies.engine.cost import _conditions, measure_cost
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
@@ -51,6 +51,25 @@ def quietened(record: dict[str, Any]) -> dict[str, Any]:
     if "timing" in record:
         record["timing"]["cpu_share"] = 0.99
     return record
+
+
+def test_costs_of_another_detector_or_segmenter_are_measured_again(data: Data, tmp_path: Path) -> None:
+    def conditions(**settings: str) -> CostConditions:
+        own = {"data": str(tmp_path), "backbone": "cifar_resnet8", "attention": "none,se"}
+        spec = make_study(own | settings, {}) if settings else study()
+        return _conditions(spec, data, CPU)
+
+    made = [
+        conditions(),
+        conditions(segmenter="unet"),
+        conditions(segmenter="unet(decoder_channels=[16,16])"),
+        conditions(segmenter="unet", norm="group"),
+        conditions(segmenter="unet", attention_in="both"),
+    ]
+    assert all(a != b for place, a in enumerate(made) for b in made[:place])
+    assert conditions(segmenter="unet") == made[1]
+    assert "dense" not in made[0].to_json()
+    assert CostConditions.model_validate(made[1].to_json()) == made[1]
 
 
 def test_what_is_measured_is_to_plain_with_its_interval(data: Data, tmp_path: Path) -> None:

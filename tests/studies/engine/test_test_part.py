@@ -52,7 +52,7 @@ class Remembering(nn.Module):
             shift = 2 * torch.randn(there.boxes.shape, generator=self.random)
             other = torch.rand(len(there.labels), generator=self.random) < 0.2
             scores = torch.rand(len(there.labels), generator=self.random)
-            labels = torch.where(other, (there.labels + 1) % 3, there.labels) + 1
+            labels = torch.where(other, 1 - there.labels, there.labels) + 1
             found.append({"boxes": there.boxes + shift, "labels": labels, "scores": scores})
         return found
 
@@ -74,7 +74,7 @@ def test_pycocotools_evaluates_a_run_with_the_files_of_its_study(boxes: DenseDat
     assert tested.scores.map == pytest.approx(evaluation.stats[0], abs=1e-6)
     assert tested.scores.map50 == pytest.approx(evaluation.stats[1], abs=1e-6)
     given = json.loads((tmp_path / TRUTH).read_text(encoding="utf-8"))
-    assert [image["file_name"] for image in given["images"]] == [f"val{index:02}.png" for index in range(8)]
+    assert [image["file_name"] for image in given["images"]] == [f"{index + 1:02}.png" for index in range(8)]
     assert {(image["height"], image["width"]) for image in given["images"]} == {(64, 64)}
     assert given["categories"] == [{"id": 1, "name": "red"}, {"id": 2, "name": "blue"}]
 
@@ -101,12 +101,20 @@ def test_what_is_there_is_kept_and_what_is_missing_is_written(boxes: DenseData, 
     assert second == first | {tmp_path / TRUTH: marked}
 
 
+def test_a_study_that_is_begun_again_has_the_boxes_of_now(boxes: DenseData, tmp_path: Path) -> None:
+    keep_test_part(boxes, tmp_path)
+    expected = (tmp_path / TRUTH).read_bytes()
+    (tmp_path / TRUTH).write_bytes(b"[]")
+    keep_test_part(boxes, tmp_path, anew=True)
+    assert (tmp_path / TRUTH).read_bytes() == expected
+
+
 class ByColour(nn.Module):
-    """Names the class of a pixel by its strongest channel: 1, 2 or 3, and 0 where none is strong."""
+    """Says red or blue where a pixel is so, else background."""
 
     def forward(self, images: Tensor) -> Tensor:
-        rest = images.mean(1, keepdim=True) + 1.5
-        return torch.cat([rest, images], dim=1)
+        red, green, blue = images.unbind(1)
+        return torch.stack([torch.full_like(green, 1.0), red - green, blue - green], dim=1)
 
 
 def test_a_segmentation_keeps_true_and_predicted_masks(masks: DenseData, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def refusal(data: str, settings: dict[str, Any], recipe: dict[str, Any]) -> str:
         ("masks", {"image_column": "a"}, "image_column (--image-column) is for a classification"),
         ("boxes", {"label_column": "a"}, "label_column (--label-column) is for a classification"),
         ("boxes", {"ignored_label": 3}, "ignored_label (--ignored-label) is for a segmentation"),
+        ("boxes", {"ignored_label": 0}, "ignored_label (--ignored-label) is for a segmentation"),
         ("boxes", {"class_names": "a.txt"}, "class_names (--class-names) is for a segmentation"),
         ("masks", {"refuse_invalid": True}, "refuse_invalid (--refuse-invalid) is for a detection"),
         ("boxes", {"norm": "frozen"}, "give --pretrained or --weights FILE, or --norm batch or group"),
@@ -64,6 +65,17 @@ def test_the_task_is_found_and_its_keys_are_taken(folders: dict[str, Path]) -> N
     recipe = {"loss": "both", "class_weights": "balanced", "monitor": "loss", "compile": True}
     masks = make_study({"data": str(folders["masks"]), "ignored_label": 3, **common}, recipe)
     assert (masks.task, masks.dense and masks.dense.name) == ("segmentation", "deeplabv3plus")
+
+
+def test_the_label_zero_is_kept_in_specs(folders: dict[str, Path]) -> None:
+    settings = {"data": str(folders["masks"]), "backbone": "cifar_resnet8", "attention": "none,se"}
+    study = make_study({**settings, "ignored_label": 0}, {})
+    (run, *_) = study.runs("fingerprint")
+    assert run.model_dump(mode="json")["data"]["ignored_label"] == 0
+    assert type(run).model_validate_json(run.model_dump_json()).data.ignored_label == 0
+    without = make_study(settings, {}).runs("fingerprint")[0]
+    assert "ignored_label" not in without.model_dump(mode="json")["data"]
+    assert run.id != without.id
 
 
 @pytest.mark.parametrize("source", ["digits", "owner/name"])

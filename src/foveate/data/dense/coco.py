@@ -162,7 +162,7 @@ def _read_part(
     refuse_fractions(content.name, corners, "COCO")
     stated = [[int(_size(one.get(side), LARGEST_SIDE) or 0) for side in SIDES] for one in content.images]
     ids = list(positions)
-    has_numbers = all(type(number) is int for number in ids)
+    has_numbers = all(type(number) is int and number >= 0 for number in ids)
     part = WrittenPart(
         source=content.name,
         images=paths,

@@ -20,6 +20,7 @@ from foveate.data.dense.opening import Opened, as_part, channel_statistics, open
 from foveate.data.dense.store import DenseStore
 from foveate.data.dense.targets import BoxTargets
 from foveate.data.notes import Note
+from foveate.data.store import ImageStore
 from foveate.errors import RequestError, shortened
 from foveate.names import cleaned
 from foveate.records.boxes import ImageBoxes
@@ -68,6 +69,12 @@ class DenseData(Data):
             )
         return self
 
+    def some_of(self, store: ImageStore, positions: np.ndarray, count: int) -> np.ndarray:
+        """Return `count` of the positions in `store`, those of images with boxes first: mAP needs some."""
+        if not self.categories:
+            return positions[:count]
+        return np.array(sorted(positions, key=lambda one: not _has_boxes(store, int(one)))[:count])
+
     def split(
         self, seed: int, validation_fraction: float = 0.1, train_fraction: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -84,9 +91,7 @@ class DenseData(Data):
         if self.validation is not None:
             return np.sort(taken), np.arange(len(self.validation))
         kept, held = split_images(taken, validation_fraction)
-        store = self.train
-        assert isinstance(store, DenseStore)
-        if self.categories and not any(len(store.targets(int(one)).labels) for one in held):
+        if self.categories and not any(_has_boxes(self.train, int(one)) for one in held):
             raise RequestError(
                 f"the {len(held)} images that seed {seed} holds out of {self.name} for validation have no "
                 "boxes: raise validation_fraction, or annotate more images"
@@ -109,7 +114,7 @@ def open_boxes(
     """
     parts, notes = arrange_images(source.parts, source.name, test_fraction)
     for role, part in parts.items():
-        if not any(len(boxes) for boxes in part.boxes):
+        if not any((~boxes.crowd).any() for boxes in part.boxes):
             raise RequestError(f"the {role} part of {source.name} has no boxes: annotate some of its images")
     opened = open_images(
         {role: part.images for role, part in parts.items()},
@@ -196,6 +201,12 @@ def _data(
         parts=tuple(opened.parts.values()),
         **fields,
     )
+
+
+def _has_boxes(store: ImageStore, index: int) -> bool:
+    """Return whether an image has a box that is no crowd."""
+    assert isinstance(store, DenseStore)
+    return not bool(store.targets(index).crowd.all())
 
 
 def _box_targets(boxes: Sequence[ImageBoxes], index: int) -> BoxTargets:

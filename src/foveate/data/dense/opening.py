@@ -34,7 +34,7 @@ class Opened:
         stores: their stores, by role.
         kept: the positions of these images among all of the part, int64, by role.
         channels: 1 if all images are grey, else 3.
-        usual_size: height and width in pixels of most of the images.
+        usual_size: height and width in pixels of most of the training images.
         notes: what was excluded, and how the images are kept.
         stored_bytes: of all files.
     """
@@ -63,7 +63,8 @@ def open_images(
     files = {role: as_part(paths) for role, paths in images.items()}
     headers = probe_sample(list(files.values()), PROBED_IMAGES).healthy()[0]
     channels = 1 if all(header.grey for header in headers) else 3
-    sizes = [(header.height, header.width) for header in headers]
+    of_training = probe_sample([files["train"]], PROBED_IMAGES).healthy()[0]
+    sizes = [(header.height, header.width) for header in of_training]
     usual = max(sorted(set(sizes)), key=sizes.count)
     mean_bytes = sum(height * width for height, width in sizes) / len(sizes) * (channels + 1)
     total = sum(map(len, files.values()))

@@ -86,4 +86,4 @@ def decode_image(part: Part, index: int, channels: int) -> Tensor:
         raise UnreadableImageError(
             f"it has colour (mode {header.mode}), and the other images are greyscale: convert it, or them"
         )
-    return torch.from_numpy(np.ascontiguousarray(planes))
+    return torch.from_numpy(np.array(planes, order="C"))

@@ -1,6 +1,7 @@
 """The images of a detection or a segmentation under each condition, and the scores of a network on them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,9 @@ class DenseImages:
     def scoring(self, one: Trained) -> "DenseScores":
         """Return new, empty scores of a network, which are those of the test of its run."""
         settings = task_settings(one.spec.recipe) if one.spec else TaskSettings()
-        steps = find_task(one.task).steps(settings, self.data).to(self.device)
+        # Runs from pretrained weights normalise as the weights expect, and not by their own images.
+        data = replace(self.data, mean=one.mean, std=one.std)
+        steps = find_task(one.task).steps(settings, data).to(self.device)
         assert isinstance(steps, DetectionSteps | SegmentationSteps)
         return DenseScores(steps)
 

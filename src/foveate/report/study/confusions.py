@@ -12,7 +12,7 @@ from foveate.records.metric import DETECTION
 from foveate.records.study import StudyRecords
 from foveate.records.truth import read_truth
 
-__all__ = ["BACKGROUND", "Confusions", "find_confusions"]
+__all__ = ["BACKGROUND", "NO_CONFUSIONS", "Confusions", "find_confusions"]
 
 BACKGROUND = "background"
 """Of a detection: where no box is, and what becomes of a box that is missed."""
@@ -54,6 +54,9 @@ class Confusions:
                 for true, predicted in np.argwhere(matrix):
                     names = self.classes[true], self.classes[predicted]
                     yield (label, seed, *names, int(matrix[true, predicted]))
+
+
+NO_CONFUSIONS = Confusions((), {}, "")
 
 
 def find_confusions(records: StudyRecords) -> Confusions:

@@ -8,7 +8,7 @@ from foveate.report.core.section import Section
 from foveate.report.core.theme import Figure
 from foveate.report.study.claims import article_table, claims, conditions, with_article, with_points
 from foveate.report.study.class_changes import MANY_CLASSES, class_changes_sentences
-from foveate.report.study.confusions import Confusions
+from foveate.report.study.confusions import NO_CONFUSIONS, Confusions
 from foveate.report.study.contrasts import contrasts_table, search_sentences, search_table, values_table
 from foveate.report.study.latency import measured_with, paired_latencies
 from foveate.report.study.looks import looks_table, plan_sentences
@@ -28,9 +28,9 @@ __all__ = ["render_page"]
 def render_page(
     summary: Summary,
     drawings: list[tuple[Figure, str]],
-    sections: Sequence[Section],
-    confusions: Confusions,
-    samples: Samples | None,
+    sections: Sequence[Section] = (),
+    confusions: Confusions = NO_CONFUSIONS,
+    samples: Samples | None = None,
 ) -> str:
     """Render the page of `summary`; everything is escaped (see `foveate.report.core.frame.render`).
 

@@ -67,6 +67,8 @@ def _known_controls(study: StudySpec, data: Data, out: Path) -> dict[str, Contro
     before = record.backbone, record.data.channels, record.data.image_size, record.data.classes
     if before != (study.backbone, data.channels, data.image_size, tuple(data.classes)):
         return {}
+    if record.dense != (study.dense.to_record() if study.dense else None):
+        return {}
     known = {
         one.of: one
         for one in record.design.controls

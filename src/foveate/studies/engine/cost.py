@@ -66,12 +66,14 @@ def is_measured(study: StudySpec, data: Data, out: Path, machine: Machine) -> bo
 
 
 def _conditions(study: StudySpec, data: Data, machine: Machine) -> CostConditions:
+    dense = {"dense": study.dense.to_record()} if study.dense else {}
     return CostConditions(
         backbone=study.backbone,
         input=(1, *data.input_shape),
         classes=len(data.classes),
         device=str(machine.torch_device),
         path="reference" if study.design.kind == "ablate" else "auto",
+        **dense,
     )
 
 

@@ -20,6 +20,7 @@ from foveate.studies.engine.network_checks import check_forward, check_networks
 from foveate.studies.engine.run import Machine, make_steps
 from foveate.studies.engine.start import check_starts
 from foveate.studies.engine.watch import Watch
+from foveate.studies.spec.defaults import MAX_SEEDS
 from foveate.studies.spec.study import DataChoice, StudySpec
 from foveate.studies.spec.tuning import with_each_option
 from foveate.studies.spec.weights import StartWeights
@@ -116,7 +117,7 @@ def open_dense(task: str, choice: DataChoice) -> DenseData:
     root = image_folder(choice.source)
     if root is None:
         raise RequestError(
-            f"{choice.source!r} is no folder: a {task} takes a folder of images with "
+            f"{choice.source!r} is no folder here: a {task} takes a folder of images with "
             f"{'boxes' if task == DETECTION.name else 'masks'}"
         )
     if task == DETECTION.name:
@@ -127,6 +128,10 @@ def open_dense(task: str, choice: DataChoice) -> DenseData:
 
 def _check_recipe(study: StudySpec, data: Data) -> None:
     make_steps(study.task, study.recipe, data)
+    if isinstance(data, DenseData):  # which are not split alike: a seed may hold out no box
+        more = range((study.max_seeds or MAX_SEEDS) if study.until_decided else 0)
+        for seed in (*study.seeds, *more):
+            data.split(seed, study.recipe.validation_fraction, study.data.train_fraction)
     images = len(_split(study, data)[0])
     if study.recipe.batch_size > images:
         raise RequestError(

@@ -174,7 +174,9 @@ def _rehearse(run: RunSpec, data: Data, folder: Path, machine: Machine, steps: i
     images = steps * run.recipe.batch_size
     parts = parts_of(run, data)
     parts = parts._replace(
-        training=parts.training[:images], validation=parts.validation[:images], test=parts.test[:images]
+        training=parts.training[:images],
+        validation=data.some_of(data.validation_store, parts.validation, images),
+        test=data.some_of(data.test, parts.test, images),
     )
     ends, work = list[float](), list[float]()
 

@@ -19,9 +19,10 @@ from foveate.records.truth import TRUTH, Truth, write_truth
 __all__ = ["keep_test_part"]
 
 
-def keep_test_part(data: Data, out: Path) -> None:
+def keep_test_part(data: Data, out: Path, *, anew: bool = False) -> None:
     """Write truth.json (of a detection) and samples/ into the study's folder `out`, where they are missing.
 
+    With `anew` they are written again: a study of which no run has finished may have had other annotations.
     A classification keeps neither. The samples of a detection are spread over the test images that have
     boxes, those of a segmentation over all of them.
 
@@ -35,9 +36,9 @@ def keep_test_part(data: Data, out: Path) -> None:
     assert isinstance(store, DenseStore)
     has_boxes = bool(data.categories)
     boxes = [store.targets(index).as_boxes() for index in range(len(store))] if has_boxes else []
-    if has_boxes and not (out / TRUTH).is_file():
+    if has_boxes and (anew or not (out / TRUTH).is_file()):
         write_truth(out, _truth(data, store, boxes))
-    if not has_samples(out):
+    if anew or not has_samples(out):
         some = [index for index, one in enumerate(boxes) if len(one)] if has_boxes else range(len(store))
         write_samples(out, [_sample(store, some[place]) for place in spread_positions(len(some))])
 

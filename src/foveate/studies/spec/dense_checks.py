@@ -6,7 +6,7 @@ from foveate.data.source import image_folder
 from foveate.errors import RequestError
 from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION, DETECTION, SEGMENTATION
-from foveate.studies.spec.study import StudySpec
+from foveate.studies.spec.study import StudySpec, is_given
 
 __all__ = ["check_task"]
 
@@ -31,7 +31,7 @@ def check_task(study: StudySpec) -> None:
 def _faults(study: StudySpec) -> Iterator[str]:
     task, recipe = study.task, study.recipe
     for key, tasks in OF_TASK.items():
-        if getattr(study.data, key) and task not in tasks:
+        if is_given(getattr(study.data, key)) and task not in tasks:
             flag = key.replace("_", "-")
             yield f"{key} (--{flag}) is for a {tasks[0]}, and this is a {task}: leave it out"
     if task != SEGMENTATION.name:

@@ -33,7 +33,7 @@ from foveate.training.recipe import (
     Whole,
 )
 
-__all__ = ["DataChoice", "RunSpec", "StudySpec"]
+__all__ = ["DataChoice", "RunSpec", "StudySpec", "is_given"]
 
 LATER: dict[str, Any] = {
     "task": CLASSIFICATION.name,
@@ -55,6 +55,11 @@ LATER: dict[str, Any] = {
 
 DENSE = ("ignored_label", "class_names", "refuse_invalid")
 """The fields of `DataChoice` that are for images with boxes or masks, written only where they are given."""
+
+
+def is_given(value: Any) -> bool:
+    """Return whether the value of a field of `DENSE` is another than its default; the label 0 is."""
+    return value is not None and value is not False
 
 
 class DataChoice(BaseModel):
@@ -80,7 +85,7 @@ class DataChoice(BaseModel):
     @model_serializer(mode="wrap")
     def _without_dense(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialise(self)
-        return {key: value for key, value in content.items() if key not in DENSE or value}
+        return {key: value for key, value in content.items() if key not in DENSE or is_given(value)}
 
 
 class _Spec(BaseModel):
