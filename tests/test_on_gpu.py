@@ -259,6 +259,7 @@ def test_the_real_slice_has_the_rows_of_a_gpu_in_order() -> None:
     assert len(settings.proved) == 15
 
 
+@pytest.mark.full  # reads a whole slice, which takes 80 s
 def test_a_run_is_expected_to_take_as_long_as_those_of_its_mechanism(
     whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path
 ) -> None:
