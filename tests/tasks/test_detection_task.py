@@ -15,6 +15,8 @@ from foveate.data.dense.dataset import DenseData, open_boxes
 from foveate.data.dense.targets import BoxTargets
 from foveate.records.detection_scores import read_detection_scores
 from foveate.records.detections import DETECTIONS
+from foveate.studies.spec.defaults import RECIPE_OF_TASK, TASKS
+from foveate.tasks import TASKS as MADE
 from foveate.tasks import TaskSettings, find_task
 
 
@@ -100,3 +102,8 @@ def test_the_tally_is_map_and_none_without_boxes(data: DenseData) -> None:
     none = [one._replace(**{name: one._asdict()[name][:0] for name in one._fields}) for one in targets]
     empty.add(step.outputs, none)
     assert empty.value(lambda sums: sums) is None
+
+
+def test_the_tasks_that_flags_name_are_those_that_there_are() -> None:
+    assert set(TASKS) == set(MADE)
+    assert set(RECIPE_OF_TASK) < set(TASKS)

@@ -8,12 +8,10 @@ from torch import Tensor
 
 from foveate.errors import RequestError
 from foveate.evaluation.drawn.segmentation import dice_of, iou_of
+from foveate.records.masks import IGNORED
 from foveate.records.run import ClassScores, Scores
 
-__all__ = ["UNLABELLED", "confusion_of", "segmentation_scores"]
-
-UNLABELLED = 255
-"""The class index of a pixel that is not labelled, and is not counted."""
+__all__ = ["confusion_of", "segmentation_scores"]
 
 
 def confusion_of(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
@@ -25,7 +23,7 @@ def confusion_of(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
         classes: number K of classes.
     """
     places = target.long() * classes + predicted.long()
-    places = places.where(target != UNLABELLED, classes**2).flatten()
+    places = places.where(target != IGNORED, classes**2).flatten()
     counts = torch.zeros(classes**2 + 1, dtype=torch.int64, device=target.device)
     # bincount would wait for a GPU to learn the largest place.
     return counts.scatter_add_(0, places, torch.ones_like(places))[:-1].reshape(classes, classes)

@@ -8,7 +8,7 @@ from pydantic import Field
 from foveate.notation import NOTHING, decimals, interval
 from foveate.records.base import Number, Switch, Text, WholeRecord
 
-__all__ = ["CLASSIFICATION", "DETECTION", "SEGMENTATION", "TASK_RECORDS", "Metric", "TaskRecord"]
+__all__ = ["CLASSIFICATION", "DETECTION", "LOSS", "SEGMENTATION", "TASK_RECORDS", "Metric", "TaskRecord"]
 
 Unit = Literal["percent", "number"]
 
@@ -129,10 +129,18 @@ class Metric(WholeRecord):
         return f"{heading}, %" if self.unit == "percent" else heading
 
 
+LOSS = Metric(name="loss", title="Loss", unit="number", higher_is_better=False, high=None, digits=3)
+"""What all trainings lower; tasks say what it is."""
 ACCURACY = Metric(name="accuracy", title="Accuracy", best="the most accurate")
 ACCURACY_OF_CLASS = Metric(
     name="accuracy", title="Accuracy", note="Share of the class's test images that it gets right."
 )
+
+
+def _loss(what: str) -> Metric:
+    """Return the loss as a metric of a task; `what` says which loss it is."""
+    note = f"{what} on the test part; below, ± standard deviation over seeds."
+    return LOSS.model_copy(update={"note": note})
 
 
 class TaskRecord(WholeRecord):
@@ -160,15 +168,7 @@ CLASSIFICATION = TaskRecord(
     name="classification",
     metrics=(
         ACCURACY,
-        Metric(
-            name="loss",
-            title="Loss",
-            unit="number",
-            higher_is_better=False,
-            high=None,
-            digits=3,
-            note="Cross-entropy on the test part; below, ± standard deviation over seeds.",
-        ),
+        _loss("Cross-entropy"),
         Metric(
             name="precision",
             title="Precision",
@@ -244,15 +244,7 @@ SEGMENTATION = TaskRecord(
         Metric(
             name="pixel_accuracy", title="Pixel accuracy", note="Share of the labelled pixels that are right."
         ),
-        Metric(
-            name="loss",
-            title="Loss",
-            unit="number",
-            higher_is_better=False,
-            high=None,
-            digits=3,
-            note="The loss of the recipe on the test part; below, ± standard deviation over seeds.",
-        ),
+        _loss("The loss of the recipe"),
     ),
     of_class=Metric(name="iou", title="IoU", note="Intersection over union of the class's pixels."),
     counted="pixels",

@@ -18,7 +18,6 @@ from foveate.records.base import FORMAT, Count, Record, Text
 from foveate.records.files import read_record, write_record
 
 __all__ = [
-    "IGNORED",
     "LONG_SIDE",
     "SAMPLES",
     "Sample",
@@ -34,8 +33,6 @@ __all__ = [
 SAMPLES, RECORD = "samples", "samples.json"
 MOST = 4
 LONG_SIDE = 480
-IGNORED = 255
-"""The class of a pixel that is not labelled."""
 
 
 class SampleImage(Record):

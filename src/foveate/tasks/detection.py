@@ -18,6 +18,7 @@ from foveate.records.detection_scores import write_detection_scores
 from foveate.records.detections import write_detections
 from foveate.records.metric import DETECTION, TaskRecord
 from foveate.records.run import Scores
+from foveate.tasks.evaluating import evaluated
 from foveate.tasks.settings import TaskSettings
 from foveate.tasks.task import Batch, Reduce, Step, TaskResult
 
@@ -90,11 +91,9 @@ class DetectionSteps(nn.Module):
         autocast: torch.dtype | None = None,
     ) -> TaskResult:
         """Return mAP and the other metrics of all batches, of the detections as they are kept in the file."""
-        network.to(device).eval()
         part = self.part_tally()
-        for images, targets in batches:
-            with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-                part.add(self.evaluation_step(network, ([image.to(device) for image in images], targets)))
+        for step, _ in evaluated(self, network, batches, device, autocast):
+            part.add(step)
         found, truth = part.tally.detections, part.tally.truth
 
         def keep(folder: Path, run: str) -> None:

@@ -10,21 +10,21 @@ from torch import Generator, Tensor, nn
 
 from foveate.data import Data
 from foveate.data.dense.augment import DenseAugmentation, pad_to
+from foveate.data.dense.dataset import STRIDE
 from foveate.data.dense.store import DenseStore
 from foveate.errors import RequestError
-from foveate.evaluation.segmentation import UNLABELLED as IGNORED
 from foveate.evaluation.segmentation import confusion_of, segmentation_scores
+from foveate.records.masks import IGNORED
 from foveate.records.metric import SEGMENTATION, TaskRecord
 from foveate.records.run import Scores
 from foveate.records.samples import spread_positions, write_masks
 from foveate.records.segmentation_scores import keep_confusions, write_segmentation_scores
+from foveate.tasks.evaluating import evaluated
 from foveate.tasks.settings import TaskSettings
 from foveate.tasks.task import Batch, Reduce, Step, TaskResult
 
-__all__ = ["STRIDE", "Segmentation", "SegmentationSteps", "segmentation_loss"]
+__all__ = ["Segmentation", "SegmentationSteps", "segmentation_loss"]
 
-STRIDE = 32
-"""Whole images are padded to multiples of this: no encoder divides an image by more."""
 LOSSES = ("cross_entropy", "dice", "both")
 WEIGHTS = ("none", "balanced")
 
@@ -113,14 +113,10 @@ class SegmentationSteps(nn.Module):
         autocast: torch.dtype | None = None,
     ) -> TaskResult:
         """Return mIoU and the other metrics from the confusion matrices (K, K) of whole images."""
-        network.to(device).eval()
         part = self.part_tally()
         confusions: list[np.ndarray] = []
         kept: dict[int, np.ndarray] = {}
-        for images, masks in batches:
-            batch = [one.to(device) for one in images], [one.to(device) for one in masks]
-            with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-                step = self.evaluation_step(network, batch)
+        for step, (_, masks) in evaluated(self, network, batches, device, autocast):
             predicted = step.outputs.argmax(1)
             for place, mask in enumerate(masks, start=len(confusions)):
                 if place in self.samples:

@@ -16,7 +16,8 @@ from dense_sets import boxes_set, masks_set
 from foveate.data import load_data
 from foveate.data.dense.dataset import DenseData
 from foveate.records.detections import DETECTIONS
-from foveate.records.samples import IGNORED, SAMPLES, read_mask_of, read_samples
+from foveate.records.masks import IGNORED
+from foveate.records.samples import SAMPLES, read_mask_of, read_samples
 from foveate.records.truth import TRUTH
 from foveate.studies.engine.images import open_dense
 from foveate.studies.engine.run import make_steps

@@ -8,7 +8,7 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 from torchvision.tv_tensors import Image, Mask
 
-from foveate.data.dense.found_masks import IGNORED
+from foveate.records.masks import IGNORED
 
 __all__ = ["MaskSteps"]
 

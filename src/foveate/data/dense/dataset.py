@@ -25,13 +25,13 @@ from foveate.errors import RequestError, shortened
 from foveate.names import cleaned
 from foveate.records.boxes import ImageBoxes
 
-__all__ = ["DenseData", "open_boxes", "open_masks"]
+__all__ = ["STRIDE", "DenseData", "open_boxes", "open_masks"]
 
 LARGEST_SHORT_SIDE = 800
 """Pixels of the short side of images that a detector sees by default, as in torchvision's."""
 LARGEST_CROP = 512
 STRIDE = 32
-"""Crops of masks have sides that are multiples of this by default: what encoders divide images by."""
+"""No encoder divides an image by more: the sides of crops by default, and of padded images, are multiples."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,9 @@ import numpy as np
 
 from foveate.data.dense.annotated import MaskPart
 from foveate.data.notes import Note
+from foveate.records.masks import IGNORED
 
-__all__ = ["IGNORED", "FoundMasks", "label_table"]
-
-IGNORED = 255
-"""The value of pixels that count for nothing, in masks and in the labels of training."""
+__all__ = ["FoundMasks", "label_table"]
 
 
 @dataclass(frozen=True, eq=False)

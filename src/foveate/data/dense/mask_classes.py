@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foveate.data.dense.class_lists import read_class_list
-from foveate.data.dense.found_masks import IGNORED, FoundMasks
+from foveate.data.dense.found_masks import FoundMasks
 from foveate.data.notes import Note
 from foveate.errors import RequestError, remedy, shortened
 from foveate.notation import count, listing
+from foveate.records.masks import IGNORED
 
 if TYPE_CHECKING:
     from foveate.data.dense.mask_survey import MaskSurvey

@@ -7,7 +7,7 @@ import numpy as np
 
 from foveate.data.dense.annotated import MaskSource
 from foveate.data.dense.cityscapes import is_cityscapes, read_cityscapes
-from foveate.data.dense.found_masks import IGNORED, label_table
+from foveate.data.dense.found_masks import label_table
 from foveate.data.dense.mask_classes import check_classes, named_classes, unknown_values, unnamed_classes
 from foveate.data.dense.mask_files import mask_values
 from foveate.data.dense.mask_folders import read_mask_folders
@@ -17,6 +17,7 @@ from foveate.data.images import UnreadableImageError
 from foveate.data.notes import Note
 from foveate.errors import RequestError
 from foveate.notation import count
+from foveate.records.masks import IGNORED
 
 __all__ = ["find_masks", "read_mask", "read_masks"]
 

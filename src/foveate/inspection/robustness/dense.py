@@ -21,6 +21,7 @@ from foveate.records.robustness import CLEAN, CorruptionKey, DenseRow
 from foveate.records.run import Scores
 from foveate.tasks import TaskSettings, find_task
 from foveate.tasks.detection import DetectionSteps
+from foveate.tasks.evaluating import targets_on
 from foveate.tasks.segmentation import SegmentationSteps
 from foveate.tasks.task import PartTally, Step
 from foveate.training.settings import task_settings
@@ -98,7 +99,7 @@ class DenseImages:
             if name != CLEAN:
                 pairs = zip(images, chunk.tolist(), strict=True)
                 images = [self._corrupted(image, name, severity, place) for image, place in pairs]
-            yield images, [one.to(self.device) if isinstance(one, Tensor) else one for one in targets]
+            yield images, targets_on(self.device, targets)
 
     def scoring(self, one: Trained) -> "DenseScores":
         """Return new, empty scores of a network, which are those of the test of its run."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from foveate.records.labels import display_name
-from foveate.records.metric import Metric
+from foveate.records.metric import LOSS, Metric
 from foveate.records.run import Epoch
 from foveate.records.study import StudyRecords
 from foveate.report.core.charts.axes import Axis, Caption, metric_axis
@@ -20,9 +20,6 @@ from foveate.report.study.precision_recall import PrecisionCurve, precision_figu
 from foveate.report.study.summary import Price, Summary
 
 __all__ = ["MACS", "PARAMETERS", "Cost", "cost_figures", "cost_points", "figures"]
-
-LOSS = Metric(name="loss", title="Loss", unit="number", higher_is_better=False, high=None, digits=3)
-"""Every training has curves of it, beside those of the primary metric."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from foveate.records.boxes import ImageBoxes, corners_of
 from foveate.records.detections import KeptDetections, read_detections
 from foveate.records.file_names import RUNS
 from foveate.records.labels import display_name
+from foveate.records.masks import IGNORED
 from foveate.records.metric import DETECTION
-from foveate.records.samples import IGNORED, Sample, read_mask_of, read_samples
+from foveate.records.samples import Sample, read_mask_of, read_samples
 from foveate.records.study import StudyRecords
 from foveate.records.truth import read_truth
 from foveate.report.core.drawing import GREY, DrawnBox, class_colours, draw_boxes, draw_mask, enlarged

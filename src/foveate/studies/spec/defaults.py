@@ -14,6 +14,7 @@ __all__ = [
     "RECIPE_OF_TASK",
     "SEEDS",
     "SPENDING",
+    "TASKS",
     "TRIALS",
 ]
 
@@ -31,5 +32,7 @@ FINE_TUNING_RECIPE = "fine_tuning"
 """The default recipe of studies that start from pretrained weights."""
 RECIPE_OF_DATA = {"digits": "digits"}
 """The default recipes of data sets that have their own."""
+TASKS = ("classification", "detection", "segmentation")
+"""The tasks that networks are trained for; a test compares them with `foveate.tasks.TASKS`."""
 RECIPE_OF_TASK = {"detection": "detection", "segmentation": "segmentation"}
 """The default recipes of tasks that have their own."""

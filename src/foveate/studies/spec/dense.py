@@ -13,11 +13,11 @@ from foveate.models.dense.options import check_dense_options
 from foveate.records.dense import DenseRecord
 from foveate.records.metric import CLASSIFICATION, DETECTION, SEGMENTATION
 from foveate.studies.spec.candidate import OptionValue, spell
+from foveate.studies.spec.defaults import TASKS
 from foveate.training.recipe import faults_in_words
 
 __all__ = ["DENSE_KEYS", "DenseNetwork", "read_dense", "read_task"]
 
-TASKS = (CLASSIFICATION.name, DETECTION.name, SEGMENTATION.name)
 DENSE_KEYS = ("task", "detector", "segmenter", "norm", "attention_in")
 """Keys of a study file and flags that `read_task` reads."""
 USUAL = {DETECTION.name: "fasterrcnn", SEGMENTATION.name: "deeplabv3plus"}

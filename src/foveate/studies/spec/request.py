@@ -14,7 +14,17 @@ from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.models.dense.names import DETECTORS, NORMS, PARTS, SEGMENTERS
 from foveate.records.margin import MARGIN_POINTS
 from foveate.studies.spec import completers
-from foveate.studies.spec.defaults import ABLATED, ADJUST, FAMILY, GROW, MAX_SEEDS, SEEDS, SPENDING, TRIALS
+from foveate.studies.spec.defaults import (
+    ABLATED,
+    ADJUST,
+    FAMILY,
+    GROW,
+    MAX_SEEDS,
+    SEEDS,
+    SPENDING,
+    TASKS,
+    TRIALS,
+)
 from foveate.studies.spec.flag_groups import CANDIDATES, DENSE, IMAGES, SEARCH, STATISTICS, UNTIL_DECIDED
 
 if TYPE_CHECKING:
@@ -29,8 +39,6 @@ __all__ = [
     "given",
     "read_request",
 ]
-
-TASKS = ("classification", "detection", "segmentation")
 
 
 @dataclass(frozen=True, kw_only=True)
