@@ -75,8 +75,9 @@ def robustness(
 ) -> int:
     """Test every mechanism on the same corrupted images, and under attack.
 
-    The report has accuracy and calibration for each corruption and severity, the mean corruption error
-    relative to the baseline, and tests that pair the seeds. The same command, given again, resumes.
+    The report has accuracy and calibration, or mAP or mIoU, for each corruption and severity, the mean
+    corruption error relative to the baseline (of detectors and segmenters the mean mAP or mIoU), and tests
+    that pair the seeds. The same command, given again, resumes.
     """
     from foveate.inspection.robustness.conditions import check_settings
     from foveate.inspection.sources import check_examination
