@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from foveate.cli.process import Terminated, describe_os_error, flush_streams, print_error, terminable
-from foveate.studies.engine.reaper import reaper, watch_over
+from foveate.studies.engine.executors.reaper import reaper, watch_over
 
 FULL = Path("/dev/full")
 needs_dev_full = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")

@@ -11,17 +11,19 @@ from foveate.cli.flags import SETTINGS, Against, Json
 from foveate.cli.output import console_beside, finish, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
+from foveate.studies.engine.executors.settings import ClusterSettings
 from foveate.studies.engine.machine import MachineSettings
 from foveate.studies.spec import completers
 from foveate.studies.spec.completers import one_of
 from foveate.studies.spec.defaults import ABLATED
-from foveate.studies.spec.flag_groups import MACHINE, OUTPUT, RECIPE, STATISTICS, STUDY
+from foveate.studies.spec.flag_groups import CLUSTER, MACHINE, OUTPUT, RECIPE, STATISTICS, STUDY
 from foveate.studies.spec.request import (
     Compared,
     RecipeKeys,
     SearchSettings,
     StudyKeys,
     Subject,
+    keys_of_cluster,
     read_request,
 )
 
@@ -46,6 +48,7 @@ class StudyFlags:
     keys: Annotated[StudyKeys, Parameter(name="*", group=STUDY)] = StudyKeys()
     recipe: Annotated[RecipeKeys, Parameter(name="*", group=RECIPE)] = RecipeKeys()
     machine: Annotated[MachineSettings, Parameter(name="*", group=MACHINE)] = MachineSettings()
+    cluster: Annotated[ClusterSettings, Parameter(name="*", group=CLUSTER)] = ClusterSettings()
     against: Against = None
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None
     json: Json = None
@@ -164,7 +167,7 @@ def plan(
             study,
             out,
             machine,
-            jobs=flags.machine.jobs,
+            jobs=flags.machine.jobs or 1,
             spread=None if spread is None else spread / 100,
             watch=watch,
             data=data,
@@ -236,7 +239,10 @@ def _train(
     from foveate.studies.spec.checks import check_study
 
     study = read_request(file, subject, flags.keys, flags.recipe)
-    flags.machine.check()
+    cluster = flags.cluster.over(keys_of_cluster(file))
+    cluster.check()
+    elsewhere = cluster.kind is not None
+    flags.machine.check(elsewhere=elsewhere)
     searches = search.wanted()
     if searches and study.until_decided:
         raise RequestError(
@@ -263,11 +269,23 @@ def _train(
         from foveate.studies.compare import compare as run_study
         from foveate.studies.search import search as search_options
 
-    machine, jobs = flags.machine.machine(), flags.machine.jobs
-    with ProgressWatch(console) as watch:
+    machine = flags.machine.machine(elsewhere=elsewhere)
+    with (
+        cluster.executor(flags.machine.jobs, machine.threads, flags.machine.gpus) as executor,
+        ProgressWatch(console) as watch,
+    ):
         out, data = _folder(study, flags, machine, watch, searches=searches)
         if searches:
-            study, data = search_options(study, search, out, machine, jobs, watch, data)
-        run_study(study, out, machine, jobs=jobs, command=command_line(), watch=watch, data=data, began=began)
+            study, data = search_options(study, search, out, machine, executor, watch, data)
+        run_study(
+            study,
+            out,
+            machine,
+            executor=executor,
+            command=command_line(),
+            watch=watch,
+            data=data,
+            began=began,
+        )
     # After the processes of the runs have ended: drawing takes a lot of memory.
     return finish(build_report(out, flags.against), flags.json, console)

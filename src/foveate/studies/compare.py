@@ -21,6 +21,8 @@ from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.custom_sources import custom_sources
 from foveate.studies.engine.environment import describe_environment
+from foveate.studies.engine.executors.base import Executor
+from foveate.studies.engine.executors.processes import HERE
 from foveate.studies.engine.family import statistics_of, with_family
 from foveate.studies.engine.folder import (
     find_result,
@@ -29,7 +31,7 @@ from foveate.studies.engine.folder import (
     refuse_unusable_folder,
     sole_user,
 )
-from foveate.studies.engine.images import describe_data, open_study
+from foveate.studies.engine.images import describe_data, image_folders, open_study
 from foveate.studies.engine.joining import Joined, join, refuse_other_study
 from foveate.studies.engine.looks import looks_by_hand, plan_looks
 from foveate.studies.engine.network import find_own_attention
@@ -55,7 +57,7 @@ def compare(
     out: Path,
     machine: Machine,
     *,
-    jobs: int = 1,
+    executor: Executor = HERE,
     command: str = "",
     watch: Watch | None = None,
     data: Data | None = None,
@@ -77,12 +79,13 @@ def compare(
     study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     with sole_user(out):
-        torch.set_num_threads(machine.threads * jobs)
-        study = tune(study, data, out, machine, jobs, watch)
-        begun = begin_study(study, data, out, machine, command, watch)
+        executor.check(out, image_folders(study))
+        torch.set_num_threads(machine.threads * executor.jobs_here)
+        study = tune(study, data, out, machine, executor, watch)
+        begun = begin_study(study, data, out, machine, command, watch, executor)
         runs, started = begun.runs, time.monotonic()
         budget = Hours(study.max_hours, started if began is None else began)
-        training = _Training(data, out, machine, jobs, watch, budget)
+        training = _Training(data, out, machine, executor, watch, budget)
         record = training.carry_out(runs, begun.record)
         failed = [run for run in record.failed if run.id in {one.id for one in runs}]
         if len(failed) == len(runs):
@@ -91,17 +94,17 @@ def compare(
             whole = begun.study, record, data.fingerprint, out
             add_seeds(*whole, training.carry_out, watch, budget.has_time)
         if time.monotonic() - started > MEASURED_AGAIN_AFTER:
-            measure_cost(begun.study, data, out, machine, watch)  # if the machine was busy before
+            measure_cost(begun.study, data, out, machine, watch, executor)  # if the machine was busy before
 
 
 @dataclass(frozen=True)
 class _Training:
-    """Carries out runs of a study in its folder, `jobs` at a time."""
+    """Has runs of a study carried out in its folder."""
 
     data: Data
     out: Path
     machine: Machine
-    jobs: int
+    executor: Executor
     watch: Watch
     hours: Hours
 
@@ -111,13 +114,13 @@ class _Training:
         task, seeds = find_task(runs[0].task).record, len({run.seed for run in runs})
         waiting = [run for run in runs if find_result(out / RUNS / run.id, run.id, task) is None]
         watch.planned(len(runs), len(runs) - len(waiting))
-        watch.waiting([WaitingRun(_title(run), run.attention.label) for run in waiting], self.jobs)
+        watch.waiting([WaitingRun(_title(run), run.attention.label) for run in waiting], self.executor.jobs)
         ids = {run.id for run in waiting}
         failed = [run for run in record.failed if run.id not in ids]
         record = record.model_copy(update={"failed": tuple(failed)})
         write_record(out / STUDY, record)
         for run, result in carry_out(
-            waiting, _one, lambda run: run, self.data, out, self.machine, self.jobs, watch
+            waiting, _one, lambda run: run, self.data, out, self.machine, self.executor, watch
         ):
             if not isinstance(result, WorkError):
                 waited = waiting_share(result.epochs)
@@ -145,7 +148,13 @@ class Begun:
 
 
 def begin_study(
-    study: StudySpec, data: Data, out: Path, machine: Machine, command: str, watch: Watch
+    study: StudySpec,
+    data: Data,
+    out: Path,
+    machine: Machine,
+    command: str,
+    watch: Watch,
+    executor: Executor = HERE,
 ) -> Begun:
     """Write study.json and cost.json into `out`, and return the study, its runs and its record.
 
@@ -176,7 +185,7 @@ def begin_study(
     keep_test_part(data, out, anew=there is None)
     if joined.changed:
         (out / COST).unlink(missing_ok=True)  # of the code of before
-    measure_cost(joined.study, data, out, machine, watch)
+    measure_cost(joined.study, data, out, machine, watch, executor)
     return Begun(joined.study, runs, record)
 
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import math
-from collections.abc import Generator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,11 +10,12 @@ from foveate.errors import ImagesChangedError, RequestError, WorkError
 from foveate.records.design import Contrast, Design, Search, Trial
 from foveate.records.labels import BASELINE
 from foveate.records.metric import Metric
+from foveate.studies.engine.carrying import carry_out_here_or
+from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.joining import refuse_other_study
-from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
@@ -39,7 +38,7 @@ def search(
     settings: SearchSettings,
     out: Path,
     machine: Machine,
-    jobs: int,
+    executor: Executor,
     watch: Watch,
     data: Data | None = None,
 ) -> tuple[StudySpec, Data]:
@@ -79,18 +78,14 @@ def search(
             trials.enqueue_trial(usual)
         left = max(number - len(ended_trials(trials)), 0)
         watch.planned(number, number - left)
-        watch.waiting([WaitingRun(f"trial {one}", study.attention[1].label) for one in range(left)], jobs)
+        watch.waiting(
+            [WaitingRun(f"trial {one}", study.attention[1].label) for one in range(left)], executor.jobs
+        )
         given = study, url, out, machine, len(trials.trials)
-        outcomes: Generator[tuple[int, Outcome[TrialEnd | None]]]
-        if jobs == 1 or left < 2:
-            searcher = make_searcher(0, *given, data)
-            outcomes = ((one, partial(searcher, one, watch)) for one in range(left))
-        else:
-            seen = data.fingerprint, data.content_fingerprint
-            outcomes = run_in_processes(
-                list(range(left)), min(jobs, left), watch, make_searcher_again, seen, *given
-            )
-        with contextlib.closing(outcomes):
+        here, seen = make_searcher(0, *given, data), (data.fingerprint, data.content_fingerprint)
+        with contextlib.closing(
+            carry_out_here_or(executor, range(left), watch, here, make_searcher_again, seen, *given)
+        ) as outcomes:
             for _, outcome in outcomes:
                 try:
                     _report(outcome(), metric, watch)

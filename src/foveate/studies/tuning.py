@@ -12,6 +12,7 @@ from foveate.records.study import StudyRecord
 from foveate.records.trial import TrialRecord
 from foveate.records.tuning import TunedCandidate, Tuning, TuningTrial
 from foveate.studies.engine.controls import with_controls
+from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.joining import refuse_other_study
 from foveate.studies.engine.proposals import propose
 from foveate.studies.engine.run import Machine
@@ -25,7 +26,9 @@ from foveate.tasks import find_task
 __all__ = ["begin_tuning", "trials_left", "tune"]
 
 
-def tune(study: StudySpec, data: Data, out: Path, machine: Machine, jobs: int, watch: Watch) -> StudySpec:
+def tune(
+    study: StudySpec, data: Data, out: Path, machine: Machine, executor: Executor, watch: Watch
+) -> StudySpec:
     """Return `study` with the recipe values and options that were best for each of its candidates.
 
     Each candidate, the baseline included, trains by the same proposals on the same seed, and is judged on
@@ -41,10 +44,10 @@ def tune(study: StudySpec, data: Data, out: Path, machine: Machine, jobs: int, w
     """
     if study.tune is None:
         return study
-    study = _tune_candidates(begin_tuning(study, out, data), data, out, machine, jobs, watch)
+    study = _tune_candidates(begin_tuning(study, out, data), data, out, machine, executor, watch)
     if study.control is not None:
         study = with_controls(study, data, out, machine).model_copy(update={"control": None})
-        study = _tune_candidates(begin_tuning(study, out, data), data, out, machine, jobs, watch)
+        study = _tune_candidates(begin_tuning(study, out, data), data, out, machine, executor, watch)
     return study
 
 
@@ -103,7 +106,7 @@ def trials_left(study: StudySpec, data: Data, out: Path) -> list[list[TrialSpec]
 
 
 def _tune_candidates(
-    study: StudySpec, data: Data, out: Path, machine: Machine, jobs: int, watch: Watch
+    study: StudySpec, data: Data, out: Path, machine: Machine, executor: Executor, watch: Watch
 ) -> StudySpec:
     """Carry out the trials of the candidates that have had none, and return the study with their values."""
     tuning, waiting = study.tuning, _untuned(study)
@@ -116,7 +119,7 @@ def _tune_candidates(
         f"First the trials: {len(tuning.proposals)} for each of {count(len(waiting), 'candidate')}, judged "
         f"on the validation part of seed {tuning.seed}."
     )
-    ended = run_trials(trials, data, out, machine, jobs, watch)
+    ended = run_trials(trials, data, out, machine, executor, watch)
     if all(_value(one) is None for one in ended.values()):
         first = next(iter(ended.values()))
         why = first if isinstance(first, WorkError) else first.error

@@ -12,6 +12,7 @@ from foveate.records.labels import display_name
 from foveate.records.trial import TRIAL, TrialRecord, read_trial
 from foveate.records.tuning import Tuning
 from foveate.studies.engine.carrying import carry_out
+from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.folder import hold_run_folder
 from foveate.studies.engine.run import Machine, train
 from foveate.studies.engine.watch import WaitingRun, Watch
@@ -75,9 +76,9 @@ def find_trial(trial: TrialSpec, out: Path) -> TrialRecord | None:
 
 
 def run_trials(
-    trials: Sequence[TrialSpec], data: Data, out: Path, machine: Machine, jobs: int, watch: Watch
+    trials: Sequence[TrialSpec], data: Data, out: Path, machine: Machine, executor: Executor, watch: Watch
 ) -> dict[str, TrialRecord | WorkError]:
-    """Carry out the trials that have not ended, `jobs` at a time; return records and errors by run id.
+    """Carry out the trials that have not ended; return records and errors by run id.
 
     Raises:
         WorkError: the disk is full, the images were changed, or a worker process was lost; what has ended
@@ -89,8 +90,8 @@ def run_trials(
     if not waiting:
         return found
     watch.planned(len(trials), len(trials) - len(waiting))
-    watch.waiting([WaitingRun(one.title, one.label) for one in waiting], jobs)
-    for trial, ended_as in carry_out(waiting, _one, lambda one: one.run, data, out, machine, jobs, watch):
+    watch.waiting([WaitingRun(one.title, one.label) for one in waiting], executor.jobs)
+    for trial, ended_as in carry_out(waiting, _one, lambda one: one.run, data, out, machine, executor, watch):
         found[trial.run.id] = ended_as
         if isinstance(ended_as, WorkError):
             watch.failed(trial.title, str(ended_as))

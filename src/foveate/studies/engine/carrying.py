@@ -1,26 +1,25 @@
-"""Carry out tasks that train, in this process or in several, and return what each came to."""
+"""Carry out tasks that train, in this process or where an executor has them done."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
+from foveate.studies.engine.executors.base import Executor, MakeRunner, Outcome, Result
+from foveate.studies.engine.executors.processes import Processes
 from foveate.studies.engine.fingerprints import changed_images
-from foveate.studies.engine.images import open_again, usual_image_size
-from foveate.studies.engine.pool import Outcome, run_in_processes
+from foveate.studies.engine.images import open_for
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec
 
-__all__ = ["carry_out"]
+__all__ = ["carry_out", "carry_out_here_or"]
 
 Task = TypeVar("Task")
 """A run of a study, or a trial."""
-Result = TypeVar("Result")
-"""The record of a task."""
 
 Execute = Callable[[Task, Watch, Data, Path, Machine], Result]
 """Carries out one task in the folder of a study; a function of a module, as worker processes need it."""
@@ -33,22 +32,25 @@ def carry_out(
     data: Data,
     out: Path,
     machine: Machine,
-    jobs: int,
+    executor: Executor,
     watch: Watch,
 ) -> Iterator[tuple[Task, Result | WorkError]]:
-    """Carry out `tasks`, `jobs` at a time, and yield each as it ends with its record, or why it failed.
+    """Have `executor` carry out `tasks`, and yield each as it ends with its record, or why it failed.
 
     `spec` returns what a task trains; worker processes open its images once.
 
     Raises:
         WorkError: the disk is full, the images were changed, or a worker process was lost: nothing goes on.
     """
+    if not tasks:
+        return
+
+    def here(task: Task, watch: Watch) -> Result:
+        return execute(task, watch, data, out, machine)
+
+    given = execute, spec(tasks[0]), data.content_fingerprint, out, machine
     outcomes: Generator[tuple[Task, Outcome[Result]]]
-    if jobs == 1 or len(tasks) < 2:
-        outcomes = ((task, partial(execute, task, watch, data, out, machine)) for task in tasks)
-    else:
-        given = execute, spec(tasks[0]), data.content_fingerprint, out, machine
-        outcomes = run_in_processes(list(tasks), min(jobs, len(tasks)), watch, _make_runner, *given)
+    outcomes = carry_out_here_or(executor, tasks, watch, here, _make_runner, *given)
     with contextlib.closing(outcomes):
         for task, outcome in outcomes:
             try:
@@ -62,11 +64,24 @@ def carry_out(
             yield task, result
 
 
+def carry_out_here_or(
+    executor: Executor,
+    tasks: Sequence[Task],
+    watch: Watch,
+    here: Callable[[Task, Watch], Result],
+    make_runner: MakeRunner[Task, Result],
+    *arguments: Any,
+) -> Generator[tuple[Task, Outcome[Result]]]:
+    """Carry out `tasks` with `here`, in this process, where `executor` would start a single other one."""
+    if isinstance(executor, Processes) and (executor.jobs == 1 or len(tasks) < 2):
+        return ((task, partial(here, task, watch)) for task in tasks)
+    return executor.carry_out(tasks, watch, make_runner, *arguments)
+
+
 def _make_runner(
     worker: int, execute: Execute[Task, Result], spec: RunSpec, content: str, out: Path, machine: Machine
 ) -> Callable[[Task, Watch], Result]:
     """Open the images once in a worker process, and return the function that carries out a task there."""
-    size = usual_image_size(spec.backbone, spec.weights)
-    data = open_again(spec.task, spec.data, size, spec.fingerprint, content)
+    data = open_for(spec, content)
     own = machine.of_worker(worker)
     return lambda task, watch: execute(task, watch, data, out, own)

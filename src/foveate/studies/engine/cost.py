@@ -1,5 +1,7 @@
 """Measure the cost of a study's candidates side by side, and keep it in cost.json."""
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import nn
@@ -13,32 +15,60 @@ from foveate.records.cost import CostConditions, CostRecord, CostRow, Timing
 from foveate.records.file_names import COST
 from foveate.records.files import read_record, write_record
 from foveate.records.labels import BASELINE
+from foveate.studies.engine.executors.base import Executor
+from foveate.studies.engine.executors.processes import HERE
+from foveate.studies.engine.images import open_for
 from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
-from foveate.studies.spec.study import StudySpec
+from foveate.studies.spec.study import RunSpec, StudySpec
 
 __all__ = ["is_measured", "measure_cost"]
 
 
-def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watch: Watch) -> None:
+def measure_cost(
+    study: StudySpec, data: Data, out: Path, machine: Machine, watch: Watch, executor: Executor = HERE
+) -> None:
     """Measure parameters, multiply-adds and latency at batch 1 of every candidate, into `out`/cost.json.
 
     Latencies compare only within one measurement: if one is missing, all are measured. The next call repeats
     a noisy measurement, and the less noisy one is kept. In an ablation every candidate is timed on the
-    reference path, because only the whole mechanism has faster ones.
+    reference path, because only the whole mechanism has faster ones. An `executor` of other machines has one
+    of them measure.
     """
-    conditions = _conditions(study, data, machine)
-    path, shape = out / COST, conditions.input
+    conditions = _conditions(study, data, executor.device or str(machine.torch_device))
+    path = out / COST
     known = _known(path, study, conditions)
-    if is_measured(study, data, out, machine):
+    if known is not None and not noise_of_cost(known):
         return
+    if executor.device is None:
+        measured = _measure(study, data, machine, conditions, watch)
+    else:
+        given = study.runs(data.fingerprint)[0], data.content_fingerprint, machine, conditions
+        with contextlib.closing(executor.carry_out([study], watch, _make_measurer, *given)) as outcomes:
+            measured = next(outcomes)[1]()
+    if known is None or worst_factor(noise_of_cost(measured)) <= worst_factor(noise_of_cost(known)):
+        write_record(path, measured)
+
+
+def _make_measurer(
+    worker: int, spec: RunSpec, content: str, machine: Machine, conditions: CostConditions
+) -> Callable[[StudySpec, Watch], CostRecord]:
+    """Open the images in a worker process, and return the function that measures there."""
+    data = open_for(spec, content)
+    return lambda study, watch: _measure(study, data, machine, conditions, Watch())
+
+
+def _measure(
+    study: StudySpec, data: Data, machine: Machine, conditions: CostConditions, watch: Watch
+) -> CostRecord:
+    shape = conditions.input
     networks = _networks(study, data, conditions.path)
     reference = BASELINE if BASELINE in networks else next(iter(networks))
     in_turns = {reference: networks[reference]} | networks
     turns = time_networks(in_turns, shape, device=machine.torch_device, on_round=watch.measuring)
     latencies = compare_latencies(turns)
-    measured = CostRecord(
+    return CostRecord(
         conditions=conditions,
         batch_size=1,
         device=conditions.device,
@@ -55,23 +85,21 @@ def measure_cost(study: StudySpec, data: Data, out: Path, machine: Machine, watc
             for label, network in networks.items()
         },
     )
-    if known is None or worst_factor(noise_of_cost(measured)) <= worst_factor(noise_of_cost(known)):
-        write_record(path, measured)
 
 
 def is_measured(study: StudySpec, data: Data, out: Path, machine: Machine) -> bool:
     """Return whether `out` has costs of all candidates that `measure_cost` would keep."""
-    known = _known(out / COST, study, _conditions(study, data, machine))
+    known = _known(out / COST, study, _conditions(study, data, str(machine.torch_device)))
     return known is not None and not noise_of_cost(known)
 
 
-def _conditions(study: StudySpec, data: Data, machine: Machine) -> CostConditions:
+def _conditions(study: StudySpec, data: Data, device: str) -> CostConditions:
     dense = {"dense": study.dense.to_record()} if study.dense else {}
     return CostConditions(
         backbone=study.backbone,
         input=(1, *data.input_shape),
         classes=len(data.classes),
-        device=str(machine.torch_device),
+        device=device,
         path="reference" if study.design.kind == "ablate" else "auto",
         **dense,
     )

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
     from foveate.records.environment import Environment
 
-__all__ = ["available_cores", "check_threads", "command_line", "describe_environment", "without_password"]
+__all__ = [
+    "available_cores",
+    "check_threads",
+    "command_line",
+    "describe_environment",
+    "processor",
+    "without_password",
+]
 
 MOST_THREADS = 256
 """Allowed on any machine, so that a study can be resumed with its threads on one with fewer cores."""
@@ -36,7 +43,7 @@ def describe_environment(device: "torch.device", threads: int) -> "Environment":
         python=platform.python_version(),
         **versions,
         platform=platform.platform(),
-        processor=_processor(),
+        processor=processor(),
         cores=available_cores(),
         threads=threads,
         accelerator=accelerator,
@@ -71,7 +78,8 @@ def without_password(text: str) -> str:
     return re.sub(r"(://[^\s?]*)\?\S+", r"\1?***", text)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of this machine's processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -21,11 +21,19 @@ from foveate.studies.engine.run import Machine, make_steps
 from foveate.studies.engine.start import check_starts
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.defaults import MAX_SEEDS
-from foveate.studies.spec.study import DataChoice, StudySpec
+from foveate.studies.spec.study import DataChoice, RunSpec, StudySpec
 from foveate.studies.spec.tuning import with_each_option
 from foveate.studies.spec.weights import StartWeights
 
-__all__ = ["describe_data", "open_again", "open_dense", "open_study", "usual_image_size"]
+__all__ = [
+    "describe_data",
+    "image_folders",
+    "open_again",
+    "open_dense",
+    "open_for",
+    "open_study",
+    "usual_image_size",
+]
 
 
 def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> Data:
@@ -81,6 +89,12 @@ def open_again(task: str, choice: DataChoice, default_size: int, fingerprint: st
     return as_seen_by_parent(data, fingerprint, content)
 
 
+def open_for(spec: RunSpec, content: str) -> Data:
+    """Open the images of a run in a worker process, as `open_again` does."""
+    size = usual_image_size(spec.backbone, spec.weights)
+    return open_again(spec.task, spec.data, size, spec.fingerprint, content)
+
+
 def describe_data(study: StudySpec, data: Data) -> StudyData:
     """Return what the study's record says about its images."""
     training, validation = _split(study, data)
@@ -97,6 +111,12 @@ def describe_data(study: StudySpec, data: Data) -> StudyData:
         notes=data.notes,
         **describe_fingerprint(data),
     )
+
+
+def image_folders(study: StudySpec) -> tuple[Path, ...]:
+    """Return the folder of the study's images, which every machine has to see; none for other sources."""
+    folder = image_folder(study.data.source)
+    return () if folder is None else (folder.absolute(),)
 
 
 def _open(task: str, choice: DataChoice, default_size: int) -> Data:

@@ -21,42 +21,51 @@ class MachineSettings:
     """How the runs of a study use this machine; apart from rounding, what they learn does not depend on it.
 
     Attributes:
-        jobs: Number of runs at a time, each in a process of its own.
+        jobs: Number of runs at a time, each in a process of its own; with --on by default as many as there is
+            room for.
         device: Device to train on: auto, cpu, cuda, cuda:N or mps.
-        threads: CPU threads of each run; by default the available cores divided by --jobs.
+        threads: CPU threads of each run; by default the available cores divided by --jobs, with --on one.
         workers: Number of processes that load the images of a data set that is too large for memory.
         log: Training log in the folder of each run: none, csv or tensorboard.
     """
 
-    jobs: Annotated[int, Parameter(alias="-j")] = 1
+    jobs: Annotated[int | None, Parameter(alias="-j", show_default="1")] = None
     device: Device = "auto"
     threads: int | None = None
     workers: int = 2
     log: Annotated[str, Parameter(completer=one_of(get_args(Logs)))] = "none"
 
-    def check(self) -> None:
-        """Validate the settings; torch is imported for a GPU alone.
+    def check(self, *, elsewhere: bool = False) -> None:
+        """Validate the settings; torch is imported for a GPU alone, and not if the runs go `elsewhere`.
 
         Raises:
             RequestError: a device that is not available, an unknown log, or too many threads.
         """
         check_at_least(self, jobs=1, threads=1, workers=0)
         self._logs()
+        if elsewhere:
+            return
         lightning_device(self.device)
         check_threads("--workers", self.workers)
-        threads = self._threads()
-        flags = f"--jobs {self.jobs} × --threads {threads} =" if self.jobs > 1 else "--threads"
-        check_threads(flags, self.jobs * threads)
+        threads, jobs = self._threads(), self.jobs or 1
+        flags = f"--jobs {jobs} × --threads {threads} =" if jobs > 1 else "--threads"
+        check_threads(flags, jobs * threads)
 
-    def machine(self) -> "Machine":
+    def machine(self, *, elsewhere: bool = False) -> "Machine":
         """Return the machine as one run uses it; raises RequestError as `check` does."""
         from foveate.studies.engine.run import Machine
 
-        self.check()
-        return Machine(self.device, self._threads(), self.workers, self._logs())
+        self.check(elsewhere=elsewhere)
+        device = "auto" if elsewhere and self.gpus else self.device  # a scheduler gives a run its GPU
+        return Machine(device, self._threads(elsewhere=elsewhere), self.workers, self._logs())
 
-    def _threads(self) -> int:
-        return self.threads or max(available_cores() // self.jobs, 1)
+    @property
+    def gpus(self) -> int | None:
+        """The GPUs that a run needs; None is one where there are any."""
+        return None if self.device == "auto" else int(self.device.startswith("cuda"))
+
+    def _threads(self, *, elsewhere: bool = False) -> int:
+        return self.threads or (1 if elsewhere else max(available_cores() // (self.jobs or 1), 1))
 
     def _logs(self) -> Logs:
         logs: Logs | None = next((log for log in get_args(Logs) if log == self.log), None)

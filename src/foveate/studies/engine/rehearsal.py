@@ -1,10 +1,9 @@
 """The times of a run, from a few steps of the same run: it is trained, tested and recorded for real."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
@@ -12,8 +11,9 @@ from foveate.data import Data
 from foveate.models.checkpoint.save_load import WEIGHTS
 from foveate.records.file_names import RUNS
 from foveate.records.run import Epoch
-from foveate.studies.engine.images import open_again, usual_image_size
-from foveate.studies.engine.pool import Outcome, run_in_processes
+from foveate.studies.engine.carrying import carry_out_here_or
+from foveate.studies.engine.executors.processes import Processes
+from foveate.studies.engine.images import open_for
 from foveate.studies.engine.run import Machine, execute, parts_of
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
@@ -103,15 +103,18 @@ def rehearse(
         WorkError: a run failed, or a worker process was lost.
     """
     jobs, started, found = min(jobs, len(runs)), time.time(), dict[str, _Rehearsed]()
-    outcomes: Generator[tuple[RunSpec, Outcome[_Rehearsed]]]
     watch.rehearsing(0, len(runs))
-    if jobs == 1:
-        carry_out = _make_rehearser(runs[0], data, folder, machine)
-        outcomes = ((run, partial(carry_out, run, watch)) for run in runs)
-    else:
-        given = runs[0], data.content_fingerprint, folder, machine
-        outcomes = run_in_processes(runs, jobs, watch, _make_rehearser_again, *given)
-    with closing(outcomes):
+    here: list[Callable[[RunSpec, Watch], _Rehearsed]] = []
+
+    def rehearse_here(run: RunSpec, watch: Watch) -> _Rehearsed:
+        if not here:
+            here.append(_make_rehearser(runs[0], data, folder, machine))
+        return here[0](run, watch)
+
+    given = runs[0], data.content_fingerprint, folder, machine
+    with closing(
+        carry_out_here_or(Processes(jobs), runs, watch, rehearse_here, _make_rehearser_again, *given)
+    ) as outcomes:
         for run, outcome in outcomes:
             found[run.id] = outcome()
             watch.rehearsing(len(found), len(runs))
@@ -144,8 +147,7 @@ def _make_rehearser_again(
     worker: int, run: RunSpec, content: str, folder: Path, machine: Machine
 ) -> Callable[[RunSpec, Watch], _Rehearsed]:
     """Open the images once in a worker process, and return what `_make_rehearser` returns."""
-    size = usual_image_size(run.backbone, run.weights)
-    data = open_again(run.task, run.data, size, run.fingerprint, content)
+    data = open_for(run, content)
     return _make_rehearser(run, data, folder / f"worker{worker}", machine.of_worker(worker), folder)
 
 

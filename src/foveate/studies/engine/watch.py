@@ -1,6 +1,6 @@
 """The interface through which a study reports its progress."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from foveate.records.metric import Metric
@@ -74,9 +74,9 @@ class Watch:
 class QueuedWatch(Watch):
     """Sends steps from a worker process to the watch of the process that started it."""
 
-    def __init__(self, queue: Any):
-        self.queue = queue
+    def __init__(self, put: Callable[[tuple[Any, ...]], object]):
+        self.put = put
 
     def step(self, *position: Any) -> None:
-        """Put the call on the queue."""
-        self.queue.put(position)
+        """Put the arguments of the call on the queue."""
+        self.put(position)

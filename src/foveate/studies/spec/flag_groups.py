@@ -5,6 +5,7 @@ from cyclopts import Group
 __all__ = [
     "ATTACKS",
     "CANDIDATES",
+    "CLUSTER",
     "CORRUPTIONS",
     "DENSE",
     "GATES",
@@ -45,6 +46,7 @@ __all__ = [
     RECIPE,
     PAGE,
     MACHINE,
+    CLUSTER,
     OUTPUT,
 ) = map(
     Group.create_ordered,
@@ -68,6 +70,7 @@ __all__ = [
         "Recipe",
         "Page",
         "Machine",
+        "Cluster",
         "Output",
     ),
 )

@@ -37,6 +37,7 @@ __all__ = [
     "StudyKeys",
     "Subject",
     "given",
+    "keys_of_cluster",
     "read_request",
 ]
 
@@ -273,8 +274,20 @@ def read_request(file: Path | None, subject: Compared, keys: StudyKeys, recipe: 
     from foveate.training.recipe import read_yaml
 
     settings = read_yaml(file) if file is not None else {}
+    settings.pop("cluster", None)  # where the runs are carried out is no part of a study
     settings |= given(asdict(keys)) | given(asdict(subject)) | given({"recipe": recipe.recipe})
     return make_study(settings, recipe.changes())
+
+
+def keys_of_cluster(file: Path | None) -> Any:
+    """Return what the study file says of where its runs are carried out, under `cluster`; None is nothing.
+
+    Raises:
+        RequestError: the file cannot be read.
+    """
+    from foveate.training.recipe import read_yaml
+
+    return None if file is None else read_yaml(file).get("cluster")
 
 
 def given(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,40 +1,64 @@
-"""Carry out several runs of a study at a time, in worker processes."""
+"""Carry out several runs of a study at a time, in worker processes of this machine."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
-from typing import Any, NoReturn, TypeVar
+from pathlib import Path
+from typing import Any
 
-from foveate.errors import RequestError, WorkError, WorkersLostError, first_line
-from foveate.studies.engine.reaper import reaper, watch_over
+from foveate.errors import WorkersLostError
+from foveate.studies.engine.executors.base import MakeRunner, Outcome, Result, Run
+from foveate.studies.engine.executors.reaper import reaper, watch_over
+from foveate.studies.engine.executors.runners import start_runner
 from foveate.studies.engine.watch import QueuedWatch, Watch
 
-__all__ = ["Outcome", "run_in_processes"]
+__all__ = ["HERE", "Processes"]
 
-Run = TypeVar("Run")
-"""The task of a worker: the spec of a run, or the number of a trial."""
-
-Result = TypeVar("Result")
-"""What a worker returns."""
-
-Outcome = Callable[[], Result]
-"""Returns the result of a run, or raises the error that stopped it."""
-
-MakeRunner = Callable[..., Callable[[Run, Watch], Result]]
-"""Called once in each worker with its number (0, 1, …) and further arguments; returns its runner."""
-
-_carry_out: Callable[[Any], Any]
+_carry_out: Any
 
 
-def run_in_processes(
-    runs: list[Run], jobs: int, watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
+@dataclass(frozen=True)
+class Processes:
+    """Carries out tasks on this machine, `jobs` at a time."""
+
+    jobs: int = 1
+    device = None
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: worker processes end with the tasks that they were started for."""
+
+    def check(self, out: Path, folders: Sequence[Path]) -> None:
+        """Do nothing: worker processes see what this one sees."""
+
+    @property
+    def jobs_here(self) -> int:
+        """The same."""
+        return self.jobs
+
+    def carry_out(
+        self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
+    ) -> Generator[tuple[Run, Outcome[Result]]]:
+        """Carry out `tasks` in worker processes, and yield each as it ends."""
+        return _run_in_processes(tasks, min(self.jobs, len(tasks)), watch, make_runner, *arguments)
+
+
+HERE = Processes()
+"""One task at a time, in this process."""
+
+
+def _run_in_processes(
+    runs: Sequence[Run], jobs: int, watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
 ) -> Generator[tuple[Run, Outcome[Result]]]:
     """Carry out `runs`, `jobs` at a time, and yield each as it ends.
 
@@ -101,24 +125,13 @@ def _start_worker(
 ) -> None:
     global _carry_out
     threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
-    try:
-        runner = make_runner(numbers.get(), *arguments)
-    except (RequestError, WorkError) as error:
-        # An initializer that raises breaks the pool without its message; the first run raises it instead.
-        runner = partial(_raise, error)
-    except Exception as error:
-        why = f"a worker process could not start: {type(error).__name__}: {first_line(error)}"
-        runner = partial(_raise, WorkersLostError(f"{why}. Finished runs are kept"))
-    watch = QueuedWatch(steps)
+    runner = start_runner(make_runner, numbers.get(), *arguments)
+    watch = QueuedWatch(steps.put)
 
     def carry_out(run: Any) -> Any:
         return runner(run, watch)
 
     _carry_out = carry_out
-
-
-def _raise(error: Exception, *_: Any) -> NoReturn:
-    raise error
 
 
 def _end_with(watched: Any) -> None:

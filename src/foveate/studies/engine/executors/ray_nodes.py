@@ -1,0 +1,144 @@
+"""The nodes of a Ray cluster: what they have, and whether a study can be carried out there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foveate.errors import RequestError
+from foveate.notation import count, listing
+from foveate.studies.engine.executors.need import GIB, Need
+
+__all__ = ["Node", "check_nodes", "find_nodes", "inspect_nodes", "own_versions", "room_of"]
+
+SECONDS = 120.0
+"""For the answers of all nodes; the first call on a node imports torch."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node says of itself.
+
+    Attributes:
+        id: Ray's id of the node.
+        host: its name.
+        kind: processor and GPU: results of one kind of machine are equal bit for bit, with equal versions.
+        versions: of foveate and torch, by name.
+        missing: the folders, of those that it was asked for, that it does not see.
+    """
+
+    id: str
+    host: str
+    kind: str
+    versions: dict[str, str]
+    missing: tuple[str, ...]
+
+
+def find_nodes(need: Need) -> list[dict[str, Any]]:
+    """Return the live nodes of the connected cluster that have the room for one run.
+
+    Raises:
+        RequestError: there is none; the message says what the largest one has.
+    """
+    import ray
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    fitting = [node for node in nodes if _room(node, need) > 0]
+    if fitting:
+        return fitting
+    most = {
+        name: max((node["Resources"].get(key, 0.0) for node in nodes), default=0.0)
+        for name, key in (("CPUs", "CPU"), ("GPUs", "GPU"))
+    }
+    memory = max((node["Resources"].get("memory", 0.0) for node in nodes), default=0.0) / GIB
+    raise RequestError(
+        f"a run needs {need}, and no node of the cluster ({count(len(nodes), 'node')}) has that: the most "
+        f"are {most['CPUs']:g} CPUs, {most['GPUs']:g} GPUs and {memory:.1f} GiB. Lower --threads, --devices "
+        "or --memory, or add a node"
+    )
+
+
+def _room(node: dict[str, Any], need: Need) -> int:
+    """Return how many runs a node has room for at a time."""
+    has = node["Resources"]
+    asked = {"CPU": need.cpus, "GPU": need.gpus, "memory": need.memory * GIB}
+    return int(min(has.get(name, 0.0) // number for name, number in asked.items() if number))
+
+
+def room_of(nodes: Sequence[dict[str, Any]], need: Need) -> int:
+    """Return how many runs the nodes have room for at a time."""
+    return sum(_room(node, need) for node in nodes)
+
+
+def inspect_nodes(nodes: Sequence[dict[str, Any]], folders: Sequence[Path] = ()) -> list[Node]:
+    """Ask each node what it has, and whether it sees `folders`.
+
+    Raises:
+        RequestError: a node does not answer, or has no foveate.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    ask = ray.remote(num_cpus=0, max_retries=0)(_describe_node)
+    paths = [str(path.absolute()) for path in folders]
+    answers = {
+        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+            paths
+        ): node
+        for node in nodes
+    }
+    found = []
+    for answer, node in answers.items():
+        host = node["NodeManagerHostname"]
+        try:
+            processor, versions, missing = ray.get(answer, timeout=SECONDS)
+        except ray.exceptions.GetTimeoutError as error:
+            raise RequestError(f"the node {host} did not answer within {SECONDS:.0f} s") from error
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", error)
+            if isinstance(cause, ImportError):
+                raise RequestError(
+                    f"the node {host} cannot import foveate ({cause}): install the same foveate there, with "
+                    "the extra ray"
+                ) from error
+            raise RequestError(f"the node {host} cannot be used: {cause}") from error
+        gpus = [name.partition(":")[2] for name in node["Resources"] if name.startswith("accelerator_type:")]
+        found.append(Node(node["NodeID"], host, listing([processor, *gpus]), versions, tuple(missing)))
+    return found
+
+
+def check_nodes(nodes: Sequence[Node], versions: dict[str, str]) -> None:
+    """Refuse nodes with other `versions` than this process has, and nodes that do not see a folder.
+
+    Raises:
+        RequestError: names the nodes, what they have, and what to do.
+    """
+    for name, own in versions.items():
+        others = [f"{node.host} has {node.versions[name]}" for node in nodes if node.versions[name] != own]
+        if others:
+            raise RequestError(
+                f"{name} differs between the machines: this one has {own}, and {listing(others)}. Results "
+                "of several versions cannot be compared: install the same one everywhere"
+            )
+    blind = [f"{node.host} ({listing(list(node.missing))})" for node in nodes if node.missing]
+    if blind:
+        raise RequestError(
+            f"a folder is not seen by {listing(blind)}: mount it there under the same name, or put the "
+            "images and --out on a file system that all nodes reach"
+        )
+
+
+def own_versions() -> dict[str, str]:
+    """Return the versions that must be equal on all machines, by name."""
+    import torch
+
+    from foveate.version import __version__
+
+    return {"foveate": __version__, "torch": torch.__version__}
+
+
+def _describe_node(folders: list[str]) -> tuple[str, dict[str, str], list[str]]:
+    """Return processor, versions and the folders that are not seen; carried out on a node."""
+    from foveate.studies.engine.environment import processor
+
+    return processor(), own_versions(), [folder for folder in folders if not Path(folder).exists()]

@@ -1,0 +1,231 @@
+"""Have the runs of a study carried out by Slurm, each as one task of a job array."""
+
+import json
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from foveate.errors import RequestError, WorkError, first_line
+from foveate.files import write_json
+from foveate.studies.engine.environment import available_cores
+from foveate.studies.engine.executors.base import MakeRunner, Outcome, Result, Run
+from foveate.studies.engine.executors.need import Need
+from foveate.studies.engine.executors.runners import start_runner
+from foveate.studies.engine.watch import QueuedWatch, Watch
+
+__all__ = ["Slurm"]
+
+IN_ARRAY = 500
+"""Tasks of one array; Slurm allows 1,000 by default."""
+MOST_TIMEOUTS = 1000
+"""Times that a job is queued again because its minutes were over; submitit's own limit is 3."""
+FOLDER, STEPS, SUBMITTED = ".slurm", "steps", "submitted.json"
+SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_BETWEEN_STEPS = 5.0
+"""Between two writings of the step of a run, which lies in a file."""
+
+
+class Slurm:
+    """Slurm, by submitit: a job that is preempted or runs out of time is queued again, and resumes.
+
+    Args:
+        need: what is kept for each run.
+        limit: the most runs at a time; None leaves it to Slurm.
+        minutes: after which a job is ended and queued again.
+        partition: of the jobs; None is Slurm's own.
+        further: options of sbatch, by name.
+        local: whether jobs are processes of this machine, to try things out.
+    """
+
+    jobs_here = 1
+
+    def __init__(
+        self,
+        need: Need,
+        limit: int | None,
+        minutes: int,
+        partition: str | None,
+        further: Mapping[str, str],
+        *,
+        local: bool = False,
+    ) -> None:
+        self.need, self.limit, self.minutes, self.partition = need, limit, minutes, partition
+        self.further, self.local = dict(further), local
+        self.jobs = limit or (max(available_cores() // need.cpus, 1) if local else IN_ARRAY)
+        self._folder: Path | None = None
+
+    def __enter__(self) -> "Slurm":
+        """Refuse to go on without Slurm.
+
+        Raises:
+            RequestError: submitit is not installed, or Slurm's commands are not found.
+        """
+        submitit = _import_submitit()
+        if not self.local and submitit.AutoExecutor.which() != "slurm":
+            raise RequestError(
+                "--on slurm: the command sbatch is not found on this machine. Give the command on a machine "
+                "that submits to Slurm; slurm:local tries it out without one"
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Do nothing: jobs are cancelled where they were submitted."""
+
+    @property
+    def device(self) -> str:
+        """The kind of device that a task has."""
+        return "cuda" if self.need.gpus else "cpu"
+
+    def check(self, out: Path, folders: Sequence[Path]) -> None:
+        """Take note of the study's folder, where jobs have their logs and messages.
+
+        Slurm's nodes are not asked whether they see `folders`: they share the file systems of this machine,
+        or else the job says what it does not find.
+        """
+        self._folder = out / FOLDER
+
+    def carry_out(
+        self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
+    ) -> Generator[tuple[Run, Outcome[Result]]]:
+        """Submit the tasks as job arrays, and yield each as it ends; jobs end with the generator."""
+        assert self._folder is not None
+        submitit, steps = _import_submitit(), self._folder / STEPS
+        executor = submitit.AutoExecutor(
+            self._folder, cluster="local" if self.local else "slurm", **self._requeueing()
+        )
+        executor.update_parameters(**self._parameters())
+        waiting, seen = list(tasks), dict[Path, float]()
+        pending = dict[Any, tuple[Run, Path]]()
+        _cancel_earlier(submitit, self._folder)
+        try:
+            while waiting or pending:
+                if waiting and (batch := waiting[: self._at_once(len(pending))]):
+                    del waiting[: len(batch)]
+                    places = [steps / f"{time.time_ns()}-{number}.json" for number in range(len(batch))]
+                    job = _Job(make_runner, arguments)
+                    jobs = executor.map_array(job, batch, places)
+                    pending |= dict(zip(jobs, zip(batch, places, strict=True), strict=True))
+                    _keep_submitted(self._folder, [job.job_id for job in pending])
+                time.sleep(SECONDS_BETWEEN_LOOKS / (10 if self.local else 1))
+                _pass_on([place for _, place in pending.values()], seen, watch)
+                for job in [job for job in pending if job.done()]:
+                    yield pending.pop(job)[0], partial(_result, job)
+        finally:
+            for job in pending:
+                job.cancel(check=False)
+            _keep_submitted(self._folder, [])
+
+    def _at_once(self, pending: int) -> int:
+        """Return how many tasks to submit now: submitit's local executor has no queue."""
+        return max(self.jobs - pending, 0) if self.local else IN_ARRAY
+
+    def _requeueing(self) -> dict[str, int]:
+        name = "local" if self.local else "slurm"
+        return {f"{name}_max_num_timeout": MOST_TIMEOUTS}
+
+    def _parameters(self) -> dict[str, Any]:
+        parameters: dict[str, Any] = {
+            "timeout_min": self.minutes,
+            "cpus_per_task": self.need.cpus,
+            "mem_gb": self.need.memory,
+            "name": "foveate",
+        }
+        if self.need.gpus:
+            parameters["gpus_per_node"] = self.need.gpus
+        if self.local:
+            return parameters
+        if self.partition:
+            parameters["slurm_partition"] = self.partition
+        if self.limit:
+            parameters["slurm_array_parallelism"] = self.limit
+        return parameters | {"slurm_additional_parameters": self.further}
+
+
+def _import_submitit() -> Any:
+    try:
+        import submitit
+    except ModuleNotFoundError as error:
+        raise RequestError("--on slurm needs: pip install 'foveate[slurm]'") from error
+    return submitit
+
+
+class _Job:
+    """What a job of Slurm does; submitit pickles it into the study's folder and reads it on the node."""
+
+    def __init__(self, make_runner: MakeRunner[Any, Any], arguments: tuple[Any, ...]) -> None:
+        self.make_runner, self.arguments = make_runner, arguments
+
+    def __call__(self, task: Any, place: Path) -> Any:
+        """Carry out `task`, and return its result or its error; its steps go to the file `place`."""
+        written = -SECONDS_BETWEEN_STEPS
+
+        def put(position: tuple[Any, ...]) -> None:
+            nonlocal written
+            if time.monotonic() - written >= SECONDS_BETWEEN_STEPS:
+                written = time.monotonic()
+                write_json(place, position)
+
+        try:
+            return start_runner(self.make_runner, 0, *self.arguments)(task, QueuedWatch(put))
+        except (RequestError, WorkError) as error:
+            return error
+        except Exception as error:  # submitit would pass on the text of a traceback
+            return WorkError(f"{type(error).__name__}: {first_line(error)}")
+        finally:
+            place.unlink(missing_ok=True)
+
+    def checkpoint(self, *task: Any) -> Any:
+        """Return what is queued again where Slurm preempts the job: the same, which resumes."""
+        return _import_submitit().helpers.DelayedSubmission(self, *task)
+
+
+def _result(job: Any) -> Any:
+    try:
+        result = job.result()
+    except Exception as error:  # the job was lost; submitit's errors have no type of their own
+        raise WorkError(
+            f"job {job.job_id} of Slurm failed ({type(error).__name__}: {first_line(error)}); its log is "
+            f"{job.paths.stderr}"
+        ) from error
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _pass_on(places: Sequence[Path], seen: dict[Path, float], watch: Watch) -> None:
+    """Report the steps that jobs wrote since the last look."""
+    for place in places:
+        try:
+            written = place.stat().st_mtime
+            if seen.get(place) != written:
+                position = json.loads(place.read_text(encoding="utf-8"))
+                seen[place] = written
+                watch.step(*position)
+        except FileNotFoundError:
+            continue  # the job has not begun, or has ended
+
+
+def _keep_submitted(folder: Path, jobs: Sequence[str]) -> None:
+    """Write down the jobs that are submitted and have not ended."""
+    write_json(folder / SUBMITTED, list(jobs))
+
+
+def _cancel_earlier(submitit: Any, folder: Path) -> None:
+    """Cancel the jobs of an earlier command that was killed: their runs are submitted again, and resume."""
+    path = folder / SUBMITTED
+    if not path.is_file():
+        return
+    for name in json.loads(path.read_text(encoding="utf-8")):
+        kind = (
+            submitit.LocalJob
+            if str(name).isdecimal() and submitit.AutoExecutor.which() != "slurm"
+            else submitit.SlurmJob
+        )
+        with suppress(Exception):  # it has ended
+            kind(folder, str(name)).cancel(check=False)
