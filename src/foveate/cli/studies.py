@@ -149,7 +149,10 @@ def plan(
     from foveate.studies.spec.checks import check_study
 
     study = read_request(study_file, subject, flags.keys, flags.recipe)
-    flags.machine.check()
+    cluster = flags.cluster.over(keys_of_cluster(study_file))
+    cluster.check()
+    elsewhere = cluster.kind is not None
+    flags.machine.check(elsewhere=elsewhere)
     if spread is not None and not 0 < spread <= 100:
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
     check_study(study)
@@ -160,14 +163,16 @@ def plan(
         from foveate.report.study.build import build_report
         from foveate.studies.plan import plan as plan_study
 
-    machine = flags.machine.machine()
+    machine = flags.machine.machine(elsewhere=elsewhere)
+    jobs = cluster.room(flags.machine.jobs, machine.threads, flags.machine.gpus)
     with ProgressWatch(console) as watch:
         out, data = _folder(study, flags, machine, watch)
         planned = plan_study(
             study,
             out,
             machine,
-            jobs=flags.machine.jobs or 1,
+            jobs=jobs,
+            scheduler=cluster.kind,
             spread=None if spread is None else spread / 100,
             watch=watch,
             data=data,

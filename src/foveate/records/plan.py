@@ -124,6 +124,7 @@ class Plan(Record):
         runs: number of all runs.
         finished: number of finished runs.
         jobs: runs at a time.
+        scheduler: what carries them out elsewhere, ray or slurm; absent for this machine.
         seconds: of the unfinished runs, on `jobs` processes.
         trials: number of all trials of --tune; absent in a study that is not tuned.
         tuning_seconds: of those that have not ended, on `jobs` processes; likewise.
@@ -146,6 +147,7 @@ class Plan(Record):
     runs: Count
     finished: Count
     jobs: Count
+    scheduler: Text | None = None
     seconds: Number
     trials: Count | None = None
     tuning_seconds: Number | None = None

@@ -52,6 +52,7 @@ def plan(
     machine: Machine,
     *,
     jobs: int = 1,
+    scheduler: str | None = None,
     spread: float | None = None,
     watch: Watch | None = None,
     data: Data | None = None,
@@ -61,6 +62,9 @@ def plan(
     """Train a few steps of each candidate, and estimate runs, time, disk and the detectable differences.
 
     Args:
+        jobs: runs at a time.
+        scheduler: what carries them out elsewhere, ray or slurm; None is this machine. Steps are measured on
+            this machine, one run at a time, as a node of a cluster gives each run its own cores.
         spread: standard deviation of the paired differences between seeds, in the unit of the metric; None
             takes it from the finished runs of this study in `out`, or else assumes three values.
         data: the study's images, if they are already open.
@@ -82,12 +86,13 @@ def plan(
     if study.tune is not None:
         study = begin_tuning(study, out, data)  # with the controls
     whole = join(study, there, data.fingerprint).study
-    torch.set_num_threads(machine.threads * jobs)
+    here = jobs if scheduler is None else 1
+    torch.set_num_threads(machine.threads * here)
     runs = study.runs(data.fingerprint)
     finished = {run.id for run in runs if (out / RUNS / run.id / RESULT).is_file()}
     stages = trials_left(study, data, out)
     start = time.monotonic() - began
-    measured = _measure(study, data, machine, jobs, watch, build_report)
+    measured = _measure(study, data, machine, here, watch, build_report)
     rows = [
         _candidate(study, candidate, data, measured.times[candidate.label], runs, finished)
         for candidate in study.attention
@@ -126,6 +131,8 @@ def plan(
         disk=_disk(rows, out, jobs),
         detectable=tuple(spreads),
     )
+    if scheduler is not None:
+        planned = planned.model_copy(update={"scheduler": scheduler})
     if (task := find_task(study.task).record) != CLASSIFICATION:
         planned = planned.model_copy(update={"task": task})
     if expected:

@@ -45,7 +45,8 @@ def plan_table(planned: Plan) -> Group:
     runs = count(planned.runs - planned.finished, "run")
     trials = sum(row.trials_left or 0 for row in planned.candidates)
     left = f"{count(trials, 'trial')} and {runs}" if trials else runs
-    at_a_time = f", {planned.jobs} at a time" if planned.jobs > 1 else ""
+    place = f" on {planned.scheduler.capitalize()}" if planned.scheduler else ""
+    at_a_time = f", {planned.jobs} at a time{place}" if planned.jobs > 1 or place else ""
     lines = [
         Text(f"{left} to go{at_a_time}: about {duration(planned.total_seconds)}.", style="bold"),
         *map(Text, _shares(planned)),
@@ -72,6 +73,11 @@ def _shares(planned: Plan) -> list[str]:
         lines.append(f"That is {listing(words)}.")
     if planned.recipe.get("patience") is not None:
         lines.append("Runs that the recipe's patience ends early take less.")
+    if planned.scheduler is not None:
+        lines.append(
+            "Steps were measured on this machine; the time in the queue, and until a node has imported what it "
+            "needs, is not counted."
+        )
     if planned.busy:
         lines.append(
             "Measured under load: other programs were running, so the study may be faster than that."

@@ -110,6 +110,19 @@ class ClusterSettings:
         own = {name: value for name, value in asdict(self).items() if value not in (None, [])}
         return replace(read, **own)
 
+    def room(self, jobs: int | None, cpus: int, gpus: int | None) -> int:
+        """Return how many runs are carried out at a time; a Ray cluster is asked, unless `jobs` says it.
+
+        Raises:
+            RequestError: Slurm, and no `jobs`.
+        """
+        if jobs is not None or self.kind is None:
+            return jobs or 1
+        if self.kind == "slurm":
+            raise RequestError("plan --on slurm needs --jobs: the number of runs that get a place at a time")
+        with self.executor(None, cpus, gpus) as executor:
+            return executor.jobs
+
     def executor(self, jobs: int | None, cpus: int, gpus: int | None) -> "Executor":
         """Return the executor of a study.
 
