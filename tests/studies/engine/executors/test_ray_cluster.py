@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from foveate.studies.engine.executors.ray_cluster import RayCluster
 from foveate.studies.engine.executors.ray_nodes import Node, check_nodes, own_versions
 from foveate.studies.engine.watch import Watch
 
-ray = pytest.importorskip("ray")
+if find_spec("ray") is None:  # it is imported only where a cluster is, as settings are read then
+    pytest.skip("ray is not installed", allow_module_level=True)
 STUDY = (
     *("compare", "--data", "digits", "--backbone", "cifar_resnet8", "--attention", "none,se,eca,cbam"),
     *("--seeds", "2", "--epochs", "3", "--threads", "1"),
@@ -90,6 +92,8 @@ def test_a_worker_that_cannot_start_says_why_for_each_task(here: RayCluster) -> 
 
 @pytest.mark.slow
 def test_ray_listens_on_this_machine_alone(here: RayCluster) -> None:
+    import ray
+
     addresses = {node["NodeManagerAddress"] for node in ray.nodes()}
     assert addresses == {"127.0.0.1"}
 

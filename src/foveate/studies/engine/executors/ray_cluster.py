@@ -71,8 +71,11 @@ class RayCluster:
         Raises:
             RequestError: says what was found, and what to do.
         """
+        there = self.address or os.environ.get("RAY_ADDRESS")
+        if there is None:
+            os.environ |= LOOPBACK  # read when ray is imported
         ray = _import_ray()
-        _connect(ray, self.address)
+        _connect(ray, there)
         try:
             if self.prefers_gpu and ray.cluster_resources().get("GPU", 0) >= 1:
                 self.need = replace(self.need, gpus=1)
@@ -167,14 +170,12 @@ def _import_ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, address: str | None) -> None:
-    """Connect to the cluster at `address`, to that of RAY_ADDRESS, or to a Ray that is started here."""
+def _connect(ray: Any, there: str | None) -> None:
+    """Connect to the cluster at `there`, or to a Ray that is started here."""
     import logging
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    there = address or os.environ.get("RAY_ADDRESS")
     if there is None:
-        os.environ |= LOOPBACK
         _start_here(partial(ray.init, "local", num_cpus=available_cores(), include_dashboard=False, **quiet))
         return
     _refuse_silent(there)
