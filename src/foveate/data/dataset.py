@@ -19,6 +19,7 @@ from foveate.data.greys import GreyRange
 from foveate.data.images import Header, broken_images
 from foveate.data.layout import check_sizes, describe_kinds, find_layout
 from foveate.data.notes import Note
+from foveate.data.origin import files_origin
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
 from foveate.data.source import DIGITS, SMALLEST_IMAGE, check_source, image_folder
 from foveate.data.store import ImageStore, MemoryStore, StreamedStore
@@ -57,6 +58,7 @@ class Data:
         test: the held-out part, evaluated once.
         validation: the set's own validation part, if it has one.
         greys: the values that become 0 and 255, if images have greys of more than 8 bits.
+        origin: what `files_origin` said of the files before they were decoded; empty if that is unknown.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Data:
     names_fingerprint: str = ""
     parts: tuple[Part, ...] = ()
     greys: GreyRange | None = None
+    origin: str = ""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -111,7 +114,7 @@ class Data:
             if isinstance(store, StreamedStore):
                 return StreamedStore(replace(store.part, labels=numbers[store.labels]), store.layout)
             assert isinstance(store, MemoryStore)
-            return MemoryStore(store.images, numbers[store.labels])
+            return MemoryStore(store.images, numbers[store.labels], is_mapped=store.is_mapped)
 
         return replace(
             self,
@@ -198,6 +201,7 @@ def load_data(
     survey = probe_sample(parts, PROBED_IMAGES)
     layout = find_layout(survey.healthy()[0], image_size, default_size, upscale, greys)
     in_memory = layout.image_bytes * total <= memory_limit
+    origin = files_origin(source) if in_memory else ""
     images: list[torch.Tensor] = []
     digests = None
     # The range of greys of more than 8 bits is known only from the pixels of all images.
@@ -266,6 +270,7 @@ def load_data(
         names_fingerprint=names_fingerprint(found, layout, parts),
         parts=tuple(parts),
         greys=layout.greys,
+        origin=origin,
     )
 
 

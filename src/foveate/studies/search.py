@@ -14,7 +14,7 @@ from foveate.records.labels import BASELINE
 from foveate.records.metric import Metric
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.folder import sole_user
-from foveate.studies.engine.images import open_study
+from foveate.studies.engine.images import open_study, share_images
 from foveate.studies.engine.joining import refuse_other_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine
@@ -86,6 +86,7 @@ def search(
             searcher = make_searcher(0, *given, data)
             outcomes = ((one, partial(searcher, one, watch)) for one in range(left))
         else:
+            share_images(data, watch)
             seen = data.fingerprint, data.content_fingerprint
             outcomes = run_in_processes(
                 list(range(left)), min(jobs, left), watch, make_searcher_again, seen, *given

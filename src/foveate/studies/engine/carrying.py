@@ -9,7 +9,7 @@ from typing import TypeVar
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
 from foveate.studies.engine.fingerprints import changed_images
-from foveate.studies.engine.images import open_again, usual_image_size
+from foveate.studies.engine.images import open_again, share_images, usual_image_size
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
@@ -47,6 +47,7 @@ def carry_out(
     if jobs == 1 or len(tasks) < 2:
         outcomes = ((task, partial(execute, task, watch, data, out, machine)) for task in tasks)
     else:
+        share_images(data, watch)
         given = execute, spec(tasks[0]), data.content_fingerprint, out, machine
         outcomes = run_in_processes(list(tasks), min(jobs, len(tasks)), watch, _make_runner, *given)
     with contextlib.closing(outcomes):

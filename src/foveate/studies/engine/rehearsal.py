@@ -12,7 +12,7 @@ from foveate.data import Data
 from foveate.models.checkpoint.save_load import WEIGHTS
 from foveate.records.file_names import RUNS
 from foveate.records.run import Epoch
-from foveate.studies.engine.images import open_again, usual_image_size
+from foveate.studies.engine.images import open_again, share_images, usual_image_size
 from foveate.studies.engine.pool import Outcome, run_in_processes
 from foveate.studies.engine.run import Machine, execute, parts_of
 from foveate.studies.engine.watch import Watch
@@ -109,6 +109,7 @@ def rehearse(
         carry_out = _make_rehearser(runs[0], data, folder, machine)
         outcomes = ((run, partial(carry_out, run, watch)) for run in runs)
     else:
+        share_images(data, watch)
         given = runs[0], data.content_fingerprint, folder, machine
         outcomes = run_in_processes(runs, jobs, watch, _make_rehearser_again, *given)
     with closing(outcomes):

@@ -1,0 +1,44 @@
+"""How worker processes are started: real pools of processes."""
+
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from foveate.studies.engine.pool import run_in_processes
+from foveate.studies.engine.watch import Watch
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker imports everything")
+
+
+def own_megabytes():
+    """Memory that this process shares with no other."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+
+
+def make_looker(worker):
+    return look
+
+
+def look(run, watch):
+    modules = {"torch", "lightning.pytorch", "timm"} <= set(sys.modules)
+    return os.getppid(), modules, own_megabytes(), os.environ.get("FOVEATE_TEST"), str(Path.cwd())
+
+
+def test_workers_share_what_they_import(monkeypatch, tmp_path):
+    """Alone, torch and the other packages take over 400 MB of a process."""
+    monkeypatch.setenv("FOVEATE_TEST", "of now")
+    monkeypatch.chdir(tmp_path)
+    found = [outcome() for _, outcome in run_in_processes([1, 2, 3], 2, Watch(), make_looker)]
+    parents, modules, megabytes, variables, folders = zip(*found, strict=True)
+    assert set(modules) == {True}
+    assert max(megabytes) < 100
+    assert set(variables) == {"of now"}
+    assert set(folders) == {str(tmp_path)}
+    (server,) = set(parents)
+    assert server != os.getpid()
+    assert not Path(f"/proc/{server}").exists()
+    assert multiprocessing.active_children() == []
