@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from foveate.studies.engine.pool import run_in_processes
 from foveate.studies.engine.watch import Watch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker imports everything")
+
+
+@pytest.fixture(autouse=True)
+def no_server():
+    """End the server that tests of before started: it has their preloaded modules."""
+    if forkserver._forkserver._forkserver_pid is not None:
+        forkserver._forkserver._stop()
 
 
 def own_megabytes():
