@@ -12,7 +12,7 @@ from foveate.data.order import EpochOrder
 from foveate.data.store import ImageStore, MemoryStore
 from foveate.errors import RequestError
 
-__all__ = ["Loader", "ResidentLoader", "Selection", "make_loader"]
+__all__ = ["BatchLoader", "Loader", "ResidentLoader", "Selection", "make_loader"]
 
 Batch = tuple[Any, Any]
 """Images, uint8 (B, C, S, S), and labels, int64 (B,); with boxes or masks both are lists."""
@@ -82,7 +82,7 @@ class _Resumable:
             yield batch
 
 
-class _BatchLoader(_Resumable, DataLoader[Batch]):
+class BatchLoader(_Resumable, DataLoader[Batch]):
     """A DataLoader of a `Selection` that raises, in this process, the error that a worker returned."""
 
     def __len__(self) -> int:
@@ -140,7 +140,7 @@ class ResidentLoader(_Resumable):
             yield images[chunk], labels[chunk]
 
 
-Loader = DataLoader[Batch] | ResidentLoader
+Loader = BatchLoader | ResidentLoader
 
 
 def _whole(batch: Any) -> Any:
@@ -196,7 +196,7 @@ def make_loader(
         return ResidentLoader(store, selection.indices, batch_size, sampler, drop_last, device)
     if store.in_memory:
         workers = 0
-    return _BatchLoader(
+    return BatchLoader(
         selection,
         batch_size,
         sampler=sampler,

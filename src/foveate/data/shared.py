@@ -72,10 +72,14 @@ def share(data: Data) -> str | None:
     if not CAN_SHARE or len(of_memory) < len(stores) or any(store.is_mapped for store in of_memory):
         return None
     try:
-        folder = _entry(data.content_fingerprint)
+        folder = _own_folder() / _entry(data.content_fingerprint).name
         lock = _use(folder, of_memory)
-        _describe(data, folder)
-        images, _ = _map(folder, lock)
+        try:
+            _describe(data, folder)
+            images, _ = _map(folder, lock)
+        except BaseException:
+            _end(lock, folder)
+            raise
     except (DiskError, OSError) as error:
         megabytes = sum(store.images.nbytes for store in of_memory) / 1e6
         return (
@@ -92,18 +96,17 @@ def find_shared(content: str, source: str) -> Data | None:
 
     The files below the folder `source` must be as they were when that process opened them (`files_origin`).
     """
+    if not (CAN_SHARE and _entry(content).is_dir() and (origin := files_origin(source))):
+        return None
     try:
-        folder = _entry(content)
-        if not (CAN_SHARE and folder.is_dir()):
-            return None
-        origin = files_origin(source)
+        folder = _own_folder() / _entry(content).name
         if not (folder / f"{origin}.json").exists():
             return None
         lock = Lock(_lock_of(folder))
     except OSError:
         return None
-    lock.share()
     try:
+        lock.share()
         described = _Described(**json.loads((folder / f"{origin}.json").read_text(encoding="utf-8")))
         images, labels = _map(folder, lock)
     except OSError:  # it was removed before it was locked
@@ -138,14 +141,15 @@ def find_shared(content: str, source: str) -> Data | None:
 def remove_unused() -> None:
     """Remove the images that no process uses any more: their processes were killed."""
     if CAN_SHARE and shared_folder().is_dir():
-        for path in shared_folder().glob(f"*{LOCK}"):
-            _remove(path.with_suffix(""))
+        with contextlib.suppress(OSError):
+            for path in _own_folder().glob(f"*{LOCK}"):
+                _remove(path.with_suffix(""))
 
 
 def _entry(content: str) -> Path:
     """Return the folder of these images, decoded by this version."""
     name = hashlib.sha256(f"{content} {__version__} {PIL.__version__}".encode()).hexdigest()
-    return _own_folder() / name[:32] if CAN_SHARE else Path()
+    return shared_folder() / name[:32]
 
 
 def _own_folder() -> Path:

@@ -29,14 +29,17 @@ def starting_processes() -> Iterator[BaseContext]:
     if not can_fork:
         yield multiprocessing.get_context("spawn")
         return
-    context = multiprocessing.get_context("forkserver")
+    context: BaseContext = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([PRELOADED])
     try:
-        with ctrl_c_ignored():  # by the server and so by the workers, which this process ends
-            forkserver.ensure_running()
-        first = context.Process(target=_nothing)  # it starts when all is imported; Ctrl-C ends the wait
-        first.start()
-        first.join()
+        try:
+            with ctrl_c_ignored():  # by the server and so by the workers, which this process ends
+                forkserver.ensure_running()
+            first = context.Process(target=_nothing)  # type: ignore[attr-defined]
+            first.start()  # when all is imported; Ctrl-C ends the wait
+            first.join()
+        except (OSError, EOFError):  # the imports ended the server: a worker of its own says why
+            context = multiprocessing.get_context("spawn")
         yield context
     finally:
         context.set_forkserver_preload([])
