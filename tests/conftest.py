@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,7 @@ def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fork workers from a server that has the imports; how they start from nothing is tested elsewhere."""
     get_context, server = multiprocessing.get_context, multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["foveate.studies.compare", "foveate.studies.search"])
+    forkserver.ensure_running()  # or each study would start and stop a server of its own
     monkeypatch.setattr(
         multiprocessing,
         "get_context",

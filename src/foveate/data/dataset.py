@@ -18,11 +18,13 @@ from foveate.data.folder import FileImages, read_folder
 from foveate.data.greys import GreyRange
 from foveate.data.images import Header, broken_images
 from foveate.data.layout import check_sizes, describe_kinds, find_layout
+from foveate.data.moments import channel_moments
 from foveate.data.notes import Note
+from foveate.data.origin import files_origin
 from foveate.data.parts import Part, Source, arrange, check_counts, stratified_split
 from foveate.data.source import DIGITS, SMALLEST_IMAGE, check_source, image_folder
 from foveate.data.store import ImageStore, MemoryStore, StreamedStore
-from foveate.data.survey import decode_all, in_threads, probe_sample, spread
+from foveate.data.survey import decode_all, probe_sample, spread
 from foveate.data.tables import parquet_files, read_hub, read_parquet
 from foveate.errors import RequestError
 from foveate.names import cleaned
@@ -57,6 +59,7 @@ class Data:
         test: the held-out part, evaluated once.
         validation: the set's own validation part, if it has one.
         greys: the values that become 0 and 255, if images have greys of more than 8 bits.
+        origin: what `files_origin` said of the files before they were decoded; empty if that is unknown.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Data:
     names_fingerprint: str = ""
     parts: tuple[Part, ...] = ()
     greys: GreyRange | None = None
+    origin: str = ""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -111,7 +115,7 @@ class Data:
             if isinstance(store, StreamedStore):
                 return StreamedStore(replace(store.part, labels=numbers[store.labels]), store.layout)
             assert isinstance(store, MemoryStore)
-            return MemoryStore(store.images, numbers[store.labels])
+            return MemoryStore(store.images, numbers[store.labels], is_mapped=store.is_mapped)
 
         return replace(
             self,
@@ -198,6 +202,7 @@ def load_data(
     survey = probe_sample(parts, PROBED_IMAGES)
     layout = find_layout(survey.healthy()[0], image_size, default_size, upscale, greys)
     in_memory = layout.image_bytes * total <= memory_limit
+    origin = files_origin(source) if in_memory else ""
     images: list[torch.Tensor] = []
     digests = None
     # The range of greys of more than 8 bits is known only from the pixels of all images.
@@ -266,6 +271,7 @@ def load_data(
         names_fingerprint=names_fingerprint(found, layout, parts),
         parts=tuple(parts),
         greys=layout.greys,
+        origin=origin,
     )
 
 
@@ -279,17 +285,8 @@ def _read_source(source: str, image_column: str | None, label_column: str | None
 
 
 def _channel_statistics(train: ImageStore) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each channel in 0..1; sums of whole numbers are exact."""
+    """Return mean and standard deviation of each channel in 0..1."""
     streamed = isinstance(train, StreamedStore)
     indices = spread(train.labels, MEASURED_IMAGES if streamed else len(train))
     chunks = np.array_split(indices, -(-len(indices) // 64))
-
-    def sums(k: int) -> torch.Tensor:
-        images = train.__getitems__(chunks[k])[0].float()
-        return torch.stack([(images**power).sum((0, 2, 3), dtype=torch.float64) for power in (0, 1, 2)])
-
-    count, total, squares = torch.stack(in_threads(sums, len(chunks))).sum(0)
-    mean = total / count
-    # Constant images have no variance; one grey level keeps the division finite.
-    std = (squares / count - mean**2).clamp(min=1).sqrt()
-    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+    return channel_moments(lambda k: train.__getitems__(chunks[k])[0].numpy(), len(chunks))

@@ -31,12 +31,16 @@ class ImageStore(ABC):
 
 
 class MemoryStore(ImageStore):
-    """Images decoded once and kept, uint8 (N, C, S, S)."""
+    """Images decoded once and kept, uint8 (N, C, S, S).
+
+    They are in the memory of this process, or `is_mapped` in a file that several processes map (see
+    `foveate.data.shared`).
+    """
 
     in_memory = True
 
-    def __init__(self, images: Tensor, labels: np.ndarray) -> None:
-        self.images, self.labels = images, labels
+    def __init__(self, images: Tensor, labels: np.ndarray, *, is_mapped: bool = False) -> None:
+        self.images, self.labels, self.is_mapped = images, labels, is_mapped
         self._labels = torch.from_numpy(labels)
         self._copies: dict[torch.device, tuple[Tensor, Tensor]] = {}
 

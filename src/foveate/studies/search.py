@@ -84,7 +84,7 @@ def search(
         given = study, url, out, machine, len(trials.trials)
         here, seen = make_searcher(0, *given, data), (data.fingerprint, data.content_fingerprint)
         with contextlib.closing(
-            carry_out_here_or(executor, range(left), watch, here, make_searcher_again, seen, *given)
+            carry_out_here_or(executor, range(left), watch, data, here, make_searcher_again, seen, *given)
         ) as outcomes:
             for _, outcome in outcomes:
                 try:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from foveate.data.dense.store import DenseStore, Target
 from foveate.data.folder import FileImages, files_stamps
 from foveate.data.images import UnreadableImageError, broken_images
+from foveate.data.moments import channel_moments
 from foveate.data.notes import Note
 from foveate.data.parts import Part
 from foveate.data.survey import in_threads, probe_sample, spread
@@ -128,13 +128,4 @@ def _read(store: DenseStore, index: int, *, keep: bool) -> tuple[Tensor, Any] | 
 def channel_statistics(train: DenseStore) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel in 0..1, over at most 2,048 training images."""
     indices = spread(train.labels, MEASURED_IMAGES)
-
-    def sums(k: int) -> Tensor:
-        image = train.load(int(indices[k]))[0].double().flatten(1)
-        count = torch.full((len(image),), image.shape[1], dtype=torch.float64)
-        return torch.stack([count, image.sum(1), (image**2).sum(1)])
-
-    count, total, squares = torch.stack(in_threads(sums, len(indices))).sum(0)
-    mean = total / count
-    std = (squares / count - mean**2).clamp(min=1).sqrt()
-    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+    return channel_moments(lambda k: train.load(int(indices[k]))[0].numpy()[None], len(indices))

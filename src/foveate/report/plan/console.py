@@ -75,8 +75,8 @@ def _shares(planned: Plan) -> list[str]:
         lines.append("Runs that the recipe's patience ends early take less.")
     if planned.scheduler is not None:
         lines.append(
-            "Steps were measured on this machine; the time in the queue, and until a node has imported what it "
-            "needs, is not counted."
+            "Steps were measured on this machine; the time in the queue, and until a node has imported "
+            "what it needs, is not counted."
         )
     if planned.busy:
         lines.append(

@@ -11,7 +11,7 @@ from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLost
 from foveate.studies.engine.executors.base import Executor, MakeRunner, Outcome, Result
 from foveate.studies.engine.executors.processes import Processes
 from foveate.studies.engine.fingerprints import changed_images
-from foveate.studies.engine.images import open_for
+from foveate.studies.engine.images import open_for, share_images
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec
@@ -50,7 +50,7 @@ def carry_out(
 
     given = execute, spec(tasks[0]), data.content_fingerprint, out, machine
     outcomes: Generator[tuple[Task, Outcome[Result]]]
-    outcomes = carry_out_here_or(executor, tasks, watch, here, _make_runner, *given)
+    outcomes = carry_out_here_or(executor, tasks, watch, data, here, _make_runner, *given)
     with contextlib.closing(outcomes):
         for task, outcome in outcomes:
             try:
@@ -68,6 +68,7 @@ def carry_out_here_or(
     executor: Executor,
     tasks: Sequence[Task],
     watch: Watch,
+    data: Data,
     here: Callable[[Task, Watch], Result],
     make_runner: MakeRunner[Task, Result],
     *arguments: Any,
@@ -75,6 +76,8 @@ def carry_out_here_or(
     """Carry out `tasks` with `here`, in this process, where `executor` would start a single other one."""
     if isinstance(executor, Processes) and (executor.jobs == 1 or len(tasks) < 2):
         return ((task, partial(here, task, watch)) for task in tasks)
+    if isinstance(executor, Processes):
+        share_images(data, watch)
     return executor.carry_out(tasks, watch, make_runner, *arguments)
 
 

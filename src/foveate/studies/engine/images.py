@@ -9,6 +9,7 @@ from foveate.data import Data, load_data
 from foveate.data.dense.boxes import read_boxes
 from foveate.data.dense.dataset import DenseData, open_boxes, open_masks
 from foveate.data.dense.masks import read_masks
+from foveate.data.shared import find_shared, remove_unused, share
 from foveate.data.source import image_folder
 from foveate.errors import ImagesChangedError, RequestError
 from foveate.models.backbones.create import own_image_size
@@ -32,6 +33,7 @@ __all__ = [
     "open_dense",
     "open_for",
     "open_study",
+    "share_images",
     "usual_image_size",
 ]
 
@@ -53,6 +55,7 @@ def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> D
         )
     watch.reading(study.data.source)
     backbone = study.backbone_of(study.attention[0])
+    remove_unused()
     data = _open(study.task, study.data, usual_image_size(backbone, study.starts.get(backbone)))
     data = as_begun(data, [out / STUDY], sorted(out.glob("*/*/spec.json")))
     _check_recipe(study, data)
@@ -77,16 +80,28 @@ def usual_image_size(backbone: str, weights: StartWeights | None) -> int:
 def open_again(task: str, choice: DataChoice, default_size: int, fingerprint: str, content: str) -> Data:
     """Open the images in a worker process; `fingerprint` and `content` are those of its parent's images.
 
-    Images of several sizes are resized to `default_size` for a classification.
+    Images that a process of this machine shares are mapped, if no file was changed since they were decoded;
+    otherwise they are decoded and compared. Images of several sizes are resized to `default_size` for a
+    classification.
 
     Raises:
         ImagesChangedError: the images have changed since, or can no longer be opened.
     """
+    if (found := find_shared(content, choice.source)) is not None:
+        return as_seen_by_parent(found, fingerprint, content)
     try:
         data = _open(task, choice, default_size)
     except RequestError as error:
         raise ImagesChangedError(f"the images cannot be opened any more: {error}") from error
-    return as_seen_by_parent(data, fingerprint, content)
+    data = as_seen_by_parent(data, fingerprint, content)
+    share(data)  # with the worker processes that come later, where this machine is not the parent's
+    return data
+
+
+def share_images(data: Data, watch: Watch) -> None:
+    """Let the worker processes that are about to start map the decoded images rather than decode them."""
+    if said := share(data):
+        watch.note(f"{said}.")
 
 
 def open_for(spec: RunSpec, content: str) -> Data:

@@ -113,7 +113,7 @@ def rehearse(
 
     given = runs[0], data.content_fingerprint, folder, machine
     with closing(
-        carry_out_here_or(Processes(jobs), runs, watch, rehearse_here, _make_rehearser_again, *given)
+        carry_out_here_or(Processes(jobs), runs, watch, data, rehearse_here, _make_rehearser_again, *given)
     ) as outcomes:
         for run, outcome in outcomes:
             found[run.id] = outcome()

@@ -125,8 +125,9 @@ def test_an_address_without_an_answer_is_refused_at_once() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(RequestError, match=f"no Ray cluster answers at ray://127.0.0.1:{port}"), RayCluster(
-        f"ray://127.0.0.1:{port}", Need()
+    with (
+        pytest.raises(RequestError, match=f"no Ray cluster answers at ray://127.0.0.1:{port}"),
+        RayCluster(f"ray://127.0.0.1:{port}", Need()),
     ):
         pass
 
@@ -165,7 +166,18 @@ def cluster() -> Iterator[Any]:
 
 
 def start(cluster: Any, out: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "foveate.cli", *STUDY, "--out", str(out), "--on", "ray", "--memory", "0.5"]
+    command = [
+        sys.executable,
+        "-m",
+        "foveate.cli",
+        *STUDY,
+        "--out",
+        str(out),
+        "--on",
+        "ray",
+        "--memory",
+        "0.5",
+    ]
     return subprocess.Popen(
         command,
         env=os.environ | {"RAY_ADDRESS": cluster.address},

@@ -2,12 +2,10 @@
 
 import multiprocessing
 import os
-import signal
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
@@ -18,6 +16,7 @@ from foveate.errors import WorkersLostError
 from foveate.studies.engine.executors.base import MakeRunner, Outcome, Result, Run
 from foveate.studies.engine.executors.reaper import reaper, watch_over
 from foveate.studies.engine.executors.runners import start_runner
+from foveate.studies.engine.executors.starting import ctrl_c_ignored, starting_processes
 from foveate.studies.engine.watch import QueuedWatch, Watch
 
 __all__ = ["HERE", "Processes"]
@@ -74,11 +73,12 @@ def _run_in_processes(
     listener.start()
     start = (watched, numbers, steps, make_runner, arguments)
     with (
+        starting_processes() as starting,
         reaper() as listening,
-        ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool,
+        ProcessPoolExecutor(jobs, starting, initializer=_start_worker, initargs=start) as pool,
     ):
         others = set(multiprocessing.active_children())
-        with _ctrl_c_ignored():  # by the workers, which this process ends
+        with ctrl_c_ignored():  # by the workers, which this process ends
             futures = {pool.submit(_work, run): run for run in runs}
         started = set(multiprocessing.active_children()) - others
         watch_over(listening, [process.pid for process in started if process.pid is not None])
@@ -100,19 +100,6 @@ def _result(future: Future[Result]) -> Result:
             "a worker process ended without a message (out of memory?). Finished runs are kept: give the "
             "same command again, with fewer --jobs"
         ) from error
-
-
-@contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C; child processes inherit this."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _pass_on(steps: Any, watch: Watch) -> None:
