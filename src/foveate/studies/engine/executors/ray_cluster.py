@@ -195,8 +195,8 @@ def _start_here(start: Callable[[], object]) -> None:
         except Exception as error:  # of no type of its own
             if last:
                 raise WorkError(
-                    f"Ray could not be started on this machine ({error}): give the same command again when it "
-                    "is less busy, or without --on"
+                    f"Ray could not be started on this machine ({error}): give the same command again when "
+                    "it is less busy, or without --on"
                 ) from error
         else:
             return
