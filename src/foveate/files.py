@@ -20,6 +20,7 @@ __all__ = [
     "create_whole",
     "file_sha256",
     "find_obstacle",
+    "json_bytes",
     "remove_parts",
     "write_bytes",
     "write_csv",
@@ -72,7 +73,7 @@ def _link(part: Path, target: Path) -> None:
     try:
         os.link(part, target)
     except FileExistsError:
-        if not os.path.samefile(part, target):  # NFS may repeat a request whose answer was lost
+        if not part.samefile(target):  # NFS may repeat a request whose answer was lost
             raise
     except OSError as error:
         if error.errno not in WITHOUT_LINKS:
@@ -245,6 +246,12 @@ def _cell(value: Any) -> Any:
     return value
 
 
+def json_bytes(content: Any) -> bytes:
+    """Return `content` as the JSON of a file, in UTF-8. NaN and infinity are refused."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode(errors="backslashreplace")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON to `path`, whole or not at all. NaN and infinity are refused."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(content))

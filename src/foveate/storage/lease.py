@@ -55,9 +55,11 @@ class HeldError(WorkError):
     """The lease is held by another process, which is at work."""
 
     def __init__(self, holder: Holder | None, place: str):
-        who = holder or "a process that names itself not yet"
-        super().__init__(f"{place} is taken by {who}")
-        self.holder = holder
+        super().__init__(holder, place)  # an error is sent to another process as these arguments
+        self.holder, self.place = holder, place
+
+    def __str__(self) -> str:
+        return f"{self.place} is taken by {self.holder or 'a process that has just begun'}"
 
 
 class LeaseLostError(WorkError):

@@ -245,8 +245,9 @@ def _known_scheme(scheme: str, url: str) -> str:
     if scheme not in available_protocols():
         raise RequestError(f"{url}: {unknown_name('scheme', scheme, EXCLUSIVE)}")
     raise RequestError(
-        f"{url}: fsspec's {scheme}:// cannot create a file only if it is absent, so two processes could write "
-        f"one result: give a URL of {', '.join(EXCLUSIVE)}, or the folder where that file system is mounted"
+        f"{url}: fsspec's {scheme}:// cannot create a file only if it is absent, so that two processes could "
+        f"write one result: give a URL of {', '.join(EXCLUSIVE)}, or the folder where that file system is "
+        "mounted"
     )
 
 

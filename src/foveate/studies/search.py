@@ -12,8 +12,9 @@ from foveate.errors import ImagesChangedError, RequestError, WorkError
 from foveate.records.design import Contrast, Design, Search, Trial
 from foveate.records.labels import BASELINE
 from foveate.records.metric import Metric
+from foveate.storage.opening import publish
 from foveate.studies.engine.fingerprints import changed_images
-from foveate.studies.engine.folder import sole_user
+from foveate.studies.engine.holding import sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.joining import refuse_other_study
 from foveate.studies.engine.pool import Outcome, run_in_processes
@@ -65,7 +66,7 @@ def search(
     study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     refuse_other_study(study, out, data, searches=True)
-    with sole_user(out):
+    with sole_user(out, watch.note) as lease:
         values = swept_values(study.attention, study.design)
         number = min(settings.trials or TRIALS, math.prod(map(len, values.values())))
         url = settings.storage or f"sqlite:///{(out / 'search.db').absolute()}"
@@ -92,10 +93,12 @@ def search(
             )
         with contextlib.closing(outcomes):
             for _, outcome in outcomes:
+                lease.refuse_lost()
                 try:
                     _report(outcome(), metric, watch)
                 except ImagesChangedError as error:
                     raise changed_images(error, data) from error
+                publish(out)
         return _study_of_best(study, trials), data
 
 
