@@ -24,7 +24,7 @@ if machine:
 if "://" in place:  # its requests are signed with the time
     from foveate.storage.remote import open_remote
 
-    storage = open_remote(place, writes=False)
+    storage = open_remote(place)
 else:
     assert "fcntl" not in sys.modules  # and no lock of the system is used
     time.time = time.time_ns = time.localtime = time.gmtime = refuse

@@ -117,7 +117,9 @@ class Mirror:
         gone = [name for name in index if name not in here]
         if not changed and not gone:
             return
-        index |= zip(changed, _at_once(self._put, changed), strict=True)
+        for name, copied in zip(changed, _at_once(self._put, changed), strict=True):
+            if copied is not None:
+                index[name] = copied
         for name in gone:
             self.storage.delete(name)
             del index[name]
@@ -132,15 +134,18 @@ class Mirror:
         path = self.folder / entry.name
         return self._copied(entry, path) if self.storage.get(entry.name, path) else None
 
-    def _put(self, name: str) -> _Copied:
-        with _unchanging(self.folder / name) as path:
-            stat = path.stat()
-            self.storage.put(path, name)
+    def _put(self, name: str) -> _Copied | None:
+        try:
+            before = (self.folder / name).stat()
+            with _unchanging(self.folder / name) as path:
+                sent = path.stat()
+                self.storage.put(path, name)
+        except FileNotFoundError:  # deleted since it was listed
+            return None
         entry = self.storage.entry(name)
-        version = entry.version if entry is not None and entry.size == stat.st_size else ""
-        if name.endswith(DATABASE):  # what was copied is a copy
-            stat = (self.folder / name).stat()
-        return _Copied(version, stat.st_size, stat.st_mtime_ns)
+        version = entry.version if entry is not None and entry.size == sent.st_size else ""
+        here = before if name.endswith(DATABASE) else sent  # what is sent of a database is a copy
+        return _Copied(version, here.st_size, here.st_mtime_ns)
 
     @staticmethod
     def _copied(entry: Entry, path: Path) -> _Copied:

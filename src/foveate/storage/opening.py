@@ -14,9 +14,18 @@ from foveate.storage.base import Storage
 from foveate.storage.cache import cache_folder
 from foveate.storage.folder import FolderStorage
 from foveate.storage.mirror import Mirror
-from foveate.storage.remote import RemoteStorage, open_remote
+from foveate.storage.remote import RemoteStorage, check_writable, open_remote
 
-__all__ = ["find_mirror", "is_url", "local_folder", "publish", "shown_place", "storage_of", "synchronise"]
+__all__ = [
+    "find_mirror",
+    "is_url",
+    "local_folder",
+    "publish",
+    "refresh",
+    "shown_place",
+    "storage_of",
+    "synchronise",
+]
 
 MARKER = ".foveate-url.json"
 """The file of a mirror that names the URL it is of, and its server."""
@@ -46,7 +55,9 @@ def local_folder(place: str, *, writes: bool = False, large: bool = False) -> Pa
     if place.lower().startswith("file://"):
         return Path(unquote(urlsplit(place).path))
     root, inside = _parts(place)
-    storage = _open(root, writes)
+    storage = _open(root)
+    if writes:
+        check_writable(storage)
     folder = _folder_of(storage)
     if there := find_obstacle(folder):
         raise RequestError(
@@ -74,8 +85,8 @@ def _folder_of(storage: RemoteStorage) -> Path:
 
 
 @cache
-def _open(url: str, writes: bool) -> RemoteStorage:
-    return open_remote(url, writes=writes)
+def _open(url: str) -> RemoteStorage:
+    return open_remote(url)
 
 
 def find_mirror(folder: Path) -> Mirror | None:
@@ -90,7 +101,7 @@ def find_mirror(folder: Path) -> Mirror | None:
         if not marker.is_file():
             continue
         url = json.loads(marker.read_text(encoding="utf-8"))["url"]
-        return Mirror(root, _open(url, False))
+        return Mirror(root, _open(url))
     return None
 
 
@@ -122,8 +133,17 @@ def publish(folder: Path) -> None:
         mirror.push()
 
 
-def synchronise(folder: Path) -> None:
-    """Copy what other machines changed from the URL behind `folder`, then do what `publish` does."""
+def refresh(folder: Path) -> None:
+    """Copy what other machines changed from the URL behind `folder`; a plain folder needs nothing.
+
+    Raises:
+        DiskError: the storage does not answer, or the disk is full.
+    """
     if mirror := find_mirror(folder):
         mirror.pull()
-        mirror.push()
+
+
+def synchronise(folder: Path) -> None:
+    """Do what `publish` does, then what `refresh` does; for the sole user of a study."""
+    publish(folder)
+    refresh(folder)

@@ -12,7 +12,7 @@ from foveate.errors import DiskError, RequestError, WorkError, first_line, unkno
 from foveate.files import write_whole
 from foveate.storage.base import Entry
 
-__all__ = ["RemoteStorage", "open_remote"]
+__all__ = ["RemoteStorage", "check_writable", "open_remote"]
 
 S3, GOOGLE, AZURE = "s3", "gs", "az"
 EXCLUSIVE = {"s3": S3, "s3a": S3, "gs": GOOGLE, "gcs": GOOGLE, "az": AZURE, "abfs": AZURE}
@@ -27,6 +27,8 @@ ONLY_IF_ABSENT: dict[str, dict[str, Any]] = {
 
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 2
 """How long an S3 server may take to be reached and to answer, and how often botocore tries by itself."""
+COPIED_AT_ONCE = 2**22
+"""Bytes of a file that are in memory at a time while it is copied."""
 CONFLICTS = 5
 """How often an object is created again that the server refused because of another request at that moment."""
 
@@ -35,7 +37,7 @@ class RemoteStorage:
     """The objects below a URL. Every object is written whole, as object stores do.
 
     `create` and `mark` are one conditional request (`If-None-Match: *`, or `ifGenerationMatch=0` on Google
-    Cloud Storage). `open_remote` makes sure that the server honours it.
+    Cloud Storage). `check_writable` makes sure that the server honours it.
     """
 
     def __init__(self, url: str, system: Any, root: str, kind: str):
@@ -148,12 +150,15 @@ class RemoteStorage:
 
     def get(self, name: str, path: Path) -> bool:
         """Copy an object to the file at `path`, whole or not at all; return False if it is absent."""
-        with write_whole(path) as file, self._reported(name):
-            try:
-                with self._system.open(self._path(name), "rb") as content:
-                    shutil.copyfileobj(content, file, 2**22)
-            except FileNotFoundError as error:
-                raise _AbsentError from error
+        try:
+            with write_whole(path) as file, self._reported(name):
+                try:
+                    with self._system.open(self._path(name), "rb") as content:
+                        shutil.copyfileobj(content, file, COPIED_AT_ONCE)
+                except FileNotFoundError as error:
+                    raise _AbsentError from error
+        except _AbsentError:
+            return False
         return True
 
     def put(self, path: Path, name: str) -> None:
@@ -169,7 +174,7 @@ class RemoteStorage:
         """Turn what fsspec and the libraries behind it raise, which may be anything, into one sentence."""
         try:
             yield
-        except (WorkError, RequestError, FileNotFoundError, FileExistsError, _AbsentError):
+        except (WorkError, RequestError, _AbsentError):
             raise
         except Exception as error:
             raise DiskError(
@@ -193,12 +198,12 @@ def _code(error: BaseException) -> str:
     return {"412": "PreconditionFailed", "409": "ConditionalRequestConflict"}.get(code, code)
 
 
-def open_remote(url: str, *, writes: bool) -> RemoteStorage:
-    """Open the storage at `url`, and see that it can be read, and with `writes` be written to, by leases.
+def open_remote(url: str) -> RemoteStorage:
+    """Open the storage at `url`, and see that it answers.
 
     Raises:
         RequestError: an unknown scheme, a backend that is not installed or cannot create exclusively, an
-            address that does not answer, no rights, or no such bucket.
+            address that does not answer, no right to list, or no such bucket.
     """
     scheme, _, rest = url.partition("://")
     _refuse_secrets(url, rest)
@@ -216,12 +221,29 @@ def open_remote(url: str, *, writes: bool) -> RemoteStorage:
         raise RequestError(f"{url} needs a package: {PACKAGES[kind]} ({first_line(error)})") from error
     storage = RemoteStorage(url, system, root.rstrip("/"), kind)
     try:
-        _try(storage, writes=writes)
-    except RequestError:
-        raise
+        storage.names("")
     except Exception as error:
         raise RequestError(_refusal(storage, error)) from error
     return storage
+
+
+def check_writable(storage: RemoteStorage) -> None:
+    """Create an object twice and delete it: the second time must fail.
+
+    Raises:
+        RequestError: no right to write there, no such bucket, or a server that creates an object twice.
+    """
+    name = f".foveate-{uuid.uuid4().hex}"
+    try:
+        is_first, is_second = storage.create(name, b"1"), storage.create(name, b"2")
+        storage.delete(name)
+    except Exception as error:
+        raise RequestError(_refusal(storage, error)) from error
+    if not is_first or is_second:
+        raise RequestError(
+            f"{storage.url}: its server ignores If-None-Match, so two processes could write one result: "
+            "update the server, or give a folder where it is mounted"
+        )
 
 
 def _refuse_secrets(url: str, rest: str) -> None:
@@ -249,23 +271,6 @@ def _known_scheme(scheme: str, url: str) -> str:
         f"write one result: give a URL of {', '.join(EXCLUSIVE)}, or the folder where that file system is "
         "mounted"
     )
-
-
-def _try(storage: RemoteStorage, *, writes: bool) -> None:
-    """Read, and with `writes` create, overwrite and delete an object."""
-    storage.names("")
-    if not writes:
-        return
-    name = f".foveate-{uuid.uuid4().hex}"
-    try:
-        is_first, is_second = storage.create(name, b"1"), storage.create(name, b"2")
-    finally:
-        storage.delete(name)
-    if not is_first or is_second:
-        raise RequestError(
-            f"{storage.url}: its server ignores If-None-Match, so two processes could write one result: "
-            "update the server, or give a folder where it is mounted"
-        )
 
 
 def _refusal(storage: RemoteStorage, error: BaseException) -> str:

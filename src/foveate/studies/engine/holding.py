@@ -16,7 +16,7 @@ from foveate.records.base import Record
 from foveate.records.file_names import RUNS, SEARCH
 from foveate.storage.lease import EXPIRY, HeldError, Lease, LeaseLostError, take
 from foveate.storage.mirror import Mirror
-from foveate.storage.opening import find_mirror, shown_place, storage_of, synchronise
+from foveate.storage.opening import find_mirror, refresh, shown_place, storage_of, synchronise
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,7 @@ def sole_user(
         ) from error
     with lease:
         remove_parts(out, besides=(RUNS, SEARCH))  # runs are held by processes of their own
-        synchronise(out)
+        refresh(out)
         try:
             yield lease
         except BaseException:
