@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from foveate.errors import DiskError
-from foveate.files import remove_parts, write_csv, write_json, write_text, write_whole
+from foveate.files import create_whole, remove_parts, write_csv, write_json, write_text, write_whole
 from foveate.training.keeping import WholeCheckpointIO
 
 
@@ -150,3 +151,29 @@ def test_parts_of_processes_that_are_gone_are_removed(tmp_path: Path) -> None:
     assert mine.exists()
     assert foreign.exists()
     assert not stale.exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_is_created_once_and_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:  # as on a FAT file system
+
+        def refuse(*_: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "folder/result.json"
+    assert create_whole(path, b"first")
+    assert not create_whole(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert [one.name for one in path.parent.iterdir()] == ["result.json"]
+
+
+def test_parts_in_folders_of_other_processes_are_left(tmp_path: Path) -> None:
+    for name in ("a.4194305.part", "runs/a.4194305.part"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    remove_parts(tmp_path, besides=("runs",))
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["a.4194305.part"]

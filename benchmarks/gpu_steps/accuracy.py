@@ -13,7 +13,8 @@ from foveate.records.files import read_record
 from foveate.records.read_run import read_run
 from foveate.records.study import StudyRecord
 from foveate.studies.compare import begin_study
-from foveate.studies.engine.folder import find_result, sole_user
+from foveate.studies.engine.folder import find_result
+from foveate.studies.engine.holding import sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.watch import Watch

@@ -9,7 +9,7 @@ import math
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -17,8 +17,10 @@ from typing import IO, Any
 from foveate.errors import DiskError
 
 __all__ = [
+    "create_whole",
     "file_sha256",
     "find_obstacle",
+    "json_bytes",
     "remove_parts",
     "write_bytes",
     "write_csv",
@@ -32,6 +34,9 @@ HASHED_AT_ONCE = 2**20
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 """First characters of text that a spreadsheet runs as a formula."""
+
+WITHOUT_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""Errors of a file system that has no hard links."""
 
 PART = ".part"
 """Suffix of a temporary file. The id of the process that writes it comes before."""
@@ -53,8 +58,51 @@ def file_sha256(path: Path, size: int | None = None) -> str:
     return digest.hexdigest()
 
 
+def _rename(part: Path, target: Path) -> None:
+    part.replace(target)
+
+
+def _link(part: Path, target: Path) -> None:
+    """Give `part` the name `target` as well, in one step that fails if that name is there.
+
+    A file system without links has no such step; there, the name is looked for before the rename.
+
+    Raises:
+        FileExistsError: there is another file under that name.
+    """
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        if not part.samefile(target):  # NFS may repeat a request whose answer was lost
+            raise
+    except OSError as error:
+        if error.errno not in WITHOUT_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        part.replace(target)
+
+
+def create_whole(path: Path, content: bytes) -> bool:
+    """Write `content` to `path`, whole, if there is no such file yet, and return whether this call wrote it.
+
+    Of several processes that do this at once, also on different machines with one file system, one receives
+    True. Where the file system has no hard links (FAT, some network mounts), two calls within the same
+    microseconds may both receive True, and the later content remains.
+
+    Raises:
+        DiskError: the file cannot be written.
+    """
+    try:
+        with write_whole(path, publish=_link) as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True
+
+
 @contextmanager
-def write_whole(path: Path) -> Iterator[IO[bytes]]:
+def write_whole(path: Path, publish: Callable[[Path, Path], None] = _rename) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` and rename it to `path` once its bytes are on the disk.
 
     A reader of `path` sees the old file or the new one, never a part, even if this process is killed. A
@@ -80,8 +128,10 @@ def write_whole(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(target)
+        publish(part, target)
     except Exception as error:
+        if isinstance(error, FileExistsError) and publish is _link:
+            raise
         fault = error if isinstance(error, OSError) else writing and writing.fault
         if not isinstance(fault, OSError):
             raise
@@ -131,9 +181,15 @@ def _is_open(stream: int) -> bool:
     return True
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove the temporary files that killed processes left below `folder`."""
+def remove_parts(folder: Path, besides: Iterable[str] = ()) -> None:
+    """Remove the temporary files that killed processes left below `folder`.
+
+    `besides` are names of folders in it where processes of other machines may be writing.
+    """
+    others = {folder / name for name in besides}
     for part in folder.rglob(f"*{PART}"):
+        if others & set(part.parents):
+            continue
         writer = part.name.removesuffix(PART).rpartition(".")[2]
         if writer.isdecimal() and not _is_alive(int(writer)):
             part.unlink(missing_ok=True)
@@ -190,6 +246,12 @@ def _cell(value: Any) -> Any:
     return value
 
 
+def json_bytes(content: Any) -> bytes:
+    """Return `content` as the JSON of a file, in UTF-8. NaN and infinity are refused."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode(errors="backslashreplace")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON to `path`, whole or not at all. NaN and infinity are refused."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(content))

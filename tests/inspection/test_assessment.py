@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from foveate.errors import RequestError
 from foveate.inspection.assessment import Assessment, assessment, examined_networks
@@ -10,6 +9,8 @@ from foveate.inspection.trained import Trained
 from foveate.records.base import Count, Number, Record, Text
 from foveate.records.environment import Environment
 from foveate.records.examination import ExaminationRecord, Key, Row
+from foveate.storage.folder import FolderStorage
+from foveate.storage.lease import take
 
 ONE = Trained("one", "se", "resnet18", 0, "0123", ("a", "b"), (3, 8, 8), (0.5,), (0.2,))
 
@@ -106,7 +107,7 @@ def test_the_record_says_what_was_asked_for_and_excluded(tmp_path):
 
 def test_another_process_at_work_is_named(tmp_path):
     with (
-        FileLock(tmp_path / ".lock"),
+        take(FolderStorage(tmp_path)),
         pytest.raises(RequestError, match="another foveate is at work"),
         open_record(tmp_path),
     ):

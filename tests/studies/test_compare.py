@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from filelock import FileLock
 
 import foveate
 from foveate.data import load_data
@@ -16,6 +15,8 @@ from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkErro
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.trained import open_images
 from foveate.report.study.build import build_report
+from foveate.storage.folder import FolderStorage
+from foveate.storage.lease import take
 from foveate.studies.compare import compare
 from foveate.studies.engine.executors.processes import Processes
 from foveate.studies.engine.fingerprints import BY_NAMES
@@ -89,7 +90,7 @@ def test_a_study_ends_in_its_records_and_its_report(finished: tuple[Path, dict[s
     runs = list((out / "runs").iterdir())
     assert len(runs) == 4
     for run in runs:
-        names = {path.name for path in run.iterdir()} - {".lock"}
+        names = {path.name for path in run.iterdir()} - {".lease-1"}
         assert names == {
             "spec.json",
             "epochs.csv",
@@ -335,7 +336,7 @@ def test_a_streamed_image_that_is_broken_fails_its_runs_by_name(
 
 
 def test_two_studies_on_one_folder_at_once(bands: Path, tmp_path: Path) -> None:
-    with FileLock(tmp_path / ".lock"), pytest.raises(RequestError, match="another foveate is at work in"):
+    with take(FolderStorage(tmp_path)), pytest.raises(RequestError, match="another foveate is at work in"):
         compare(bands_study(bands), tmp_path, CPU)
 
 

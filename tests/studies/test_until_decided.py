@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
 from foveate.errors import RequestError
 from foveate.report.study.build import build_report
+from foveate.storage.folder import FolderStorage
+from foveate.storage.lease import take
 from foveate.studies.compare import compare
+from foveate.studies.engine import holding
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
@@ -189,14 +191,15 @@ def test_a_spent_budget_is_named_and_a_plan_is_not_changed(
 
 
 def test_a_run_that_fails_makes_no_pair_and_the_study_goes_on(
-    decided: tuple[Path, Log], bands: Path, tmp_path: Path
+    decided: tuple[Path, Log], bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, log = with_runs_of(decided[0], tmp_path / "out", seeds=2), Log()
     run = next(
         run["id"] for run in study_json(decided[0])["runs"] if (run["attention"], run["seed"]) == ("se", 2)
     )
     (out / "runs" / run).mkdir(parents=True)
-    with FileLock(out / "runs" / run / ".lock"):  # as of another process
+    monkeypatch.setattr(holding, "PATIENCE", 0.0)
+    with take(FolderStorage(out / "runs" / run)):  # as of another process
         compare(bands_study(bands, max_seeds=4), out, CPU, watch=log)
     assert log.failures == ["se, seed 2"]
     assert log.done[:3] == ["baseline, seed 2", "baseline, seed 3", "se, seed 3"]

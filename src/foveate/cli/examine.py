@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from foveate.cli.flags import SETTINGS, Json, Runs, TrustCode
-from foveate.cli.output import console_beside, write_json_to
+from foveate.cli.output import console_beside, print_page, write_json_to
 from foveate.cli.process import loading, print_error
 from foveate.data.source import check_source
 from foveate.errors import WorkError
@@ -17,7 +17,8 @@ from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.settings import ExaminationSettings, OtherImages, check_port
 from foveate.inspection.transfer.settings import TransferSettings
-from foveate.studies.spec.completers import Device, data_sets
+from foveate.storage.opening import is_url, local_folder
+from foveate.studies.spec.completers import Device, data_sets, place
 from foveate.studies.spec.flag_groups import IMAGES, MACHINE, PAGE
 
 __all__ = ["explain", "look", "robustness", "transfer"]
@@ -52,6 +53,7 @@ def explain(
 
     settings.check()
     gates.check(settings)
+    runs = local_runs(runs)
     check_examination(runs, where)
     images.check()
     if gates.gates:
@@ -84,6 +86,7 @@ def robustness(
 
     settings = settings if old_limit is None else replace(settings, limit=_renamed(old_limit))
     check_settings(settings)
+    runs = local_runs(runs)
     check_examination(runs, where)
     images.check()
     with loading():
@@ -108,6 +111,7 @@ def transfer(
 
     settings = settings if old_limit is None else replace(settings, limit=_renamed(old_limit))
     settings.check()
+    runs = local_runs(runs)
     check_examination(runs, where)
     check_source(settings.to)
     with loading():
@@ -117,7 +121,7 @@ def transfer(
 
 
 def look(
-    study: Annotated[Path, Parameter(help="Folder of a study, or of one run.")],
+    study: Annotated[str, Parameter(completer=place, help="Folder or URL of a study, or of one run.")],
     /,
     *,
     host: Annotated[
@@ -146,13 +150,19 @@ def look(
     from foveate.inspection.sources import check_examination
 
     check_port(port)
-    check_examination([str(study)], ExaminationSettings(device=device))
+    (study,) = local_runs([study])
+    check_examination([study], ExaminationSettings(device=device))
     OtherImages(data=data).check()
     with loading():
         from foveate.look import serve
 
-    serve(study, host, port, device=device, data=data, trust_code=trust_code)
+    serve(Path(study), host, port, device=device, data=data, trust_code=trust_code)
     return 0
+
+
+def local_runs(runs: Sequence[str]) -> tuple[str, ...]:
+    """Return `runs` with the folder of its local copy, weights included, in place of each URL."""
+    return tuple(str(local_folder(run, large=True)) if is_url(run) else run for run in runs)
 
 
 def _renamed(limit: int) -> int:
@@ -183,7 +193,7 @@ def _examine(
     is_study = (folder / STUDY).is_file()
     page = build_report(folder).report if is_study else build_examination(folder)
     console.print(section_console(examined))
-    console.print(f"Report: {page}", soft_wrap=True)
+    print_page(page, console)
     record = {key: value for key, value in examined.record.to_json().items() if key != "kept"}
     summary = {"sentences": examined.section.sentences, "summary": examined.summary, "report": str(page)}
     write_json_to(record | summary, json)

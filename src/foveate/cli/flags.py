@@ -8,6 +8,8 @@ from typing import Annotated, Any, get_args, get_origin
 from cyclopts import Parameter, Token, convert
 
 from foveate.report.study.article_names import ARTICLES
+from foveate.storage.opening import is_url
+from foveate.studies.engine.environment import without_password
 from foveate.studies.spec.completers import one_of, trained
 from foveate.studies.spec.flag_groups import NETWORK, OUTPUT
 
@@ -24,6 +26,8 @@ def _read(kind: Any, tokens: Sequence[Token]) -> Any:
     """
     if isinstance(kind, UnionType):  # X | None
         kind = get_args(kind)[0]
+    if kind is Path and is_url(tokens[-1].value):
+        raise ValueError(f"expected a path, got the URL {without_password(tokens[-1].value)}")
     if get_origin(kind) is tuple:
         item, text = get_args(kind)[0], tokens[-1].value
         return tuple(_read_one(item, part.strip()) for part in text.split(",") if part.strip())
@@ -82,8 +86,8 @@ Runs = Annotated[
     Parameter(
         required=True,
         completer=trained,
-        help="Trained networks: the folder of a study or a run, a safetensors file, BACKBONE=FILE, or a timm "
-        "name.",
+        help="Trained networks: the folder or URL of a study or a run, a safetensors file, BACKBONE=FILE, or "
+        "a timm name.",
     ),
 ]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from foveate.report.study.summary import Summary
 
-__all__ = ["console_beside", "finish", "write_json_to"]
+__all__ = ["console_beside", "finish", "print_page", "write_json_to"]
 
 
 WIDE = 100
@@ -52,9 +52,25 @@ def finish(summary: "Summary", json_path: Path | None, console: "Console") -> in
     from foveate.report.study.console import console_table
 
     console.print(console_table(summary))
-    console.print(f"Report: {summary.report}", soft_wrap=True)
+    print_page(summary.report, console)
     write_json_to(summary.to_json(), json_path)
     return int(bool(summary.missing))
+
+
+def print_page(page: Path, console: "Console") -> None:
+    """Print where a page lies. That of a study behind a URL is copied there; its local copy is named too."""
+    from foveate.storage.opening import find_mirror, publish, shown_place
+
+    study = page.parent.parent
+    if find_mirror(study) is None:
+        console.print(f"Report: {page}", soft_wrap=True)
+        return
+    try:
+        publish(study)
+    except DiskError as error:  # of someone who may only read
+        console.print(f"Report: {page}\nIt stays on this machine: {error}", soft_wrap=True)
+    else:
+        console.print(f"Report: {shown_place(page)}\nOn this machine: {page}", soft_wrap=True)
 
 
 def write_json_to(summary: Mapping[str, object], json_path: Path | None) -> None:

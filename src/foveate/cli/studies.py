@@ -11,6 +11,7 @@ from foveate.cli.flags import SETTINGS, Against, Json
 from foveate.cli.output import console_beside, finish, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
+from foveate.storage.opening import is_url, local_folder
 from foveate.studies.engine.executors.settings import ClusterSettings
 from foveate.studies.engine.machine import MachineSettings
 from foveate.studies.spec import completers
@@ -41,8 +42,8 @@ class StudyFlags:
     """The flags that the commands of studies share.
 
     Attributes:
-        out: Folder of the study; by default studies/ and a name made of its keys, with a number behind it if
-            that holds another study.
+        out: Folder of the study, or a URL such as s3://bucket/study; by default studies/ and a name made of
+            its keys, with a number behind it if that holds another study.
     """
 
     keys: Annotated[StudyKeys, Parameter(name="*", group=STUDY)] = StudyKeys()
@@ -50,7 +51,7 @@ class StudyFlags:
     machine: Annotated[MachineSettings, Parameter(name="*", group=MACHINE)] = MachineSettings()
     cluster: Annotated[ClusterSettings, Parameter(name="*", group=CLUSTER)] = ClusterSettings()
     against: Against = None
-    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None
+    out: Annotated[str | None, Parameter(group=OUTPUT, completer=completers.place)] = None
     json: Json = None
 
 
@@ -157,6 +158,7 @@ def plan(
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
     check_study(study)
     console = console_beside(flags.json)
+    out = None if flags.out is None else local_folder(flags.out)
     with loading():
         from foveate.cli.progress import ProgressWatch
         from foveate.report.plan.console import plan_table
@@ -166,7 +168,7 @@ def plan(
     machine = flags.machine.machine(elsewhere=elsewhere)
     jobs = cluster.room(flags.machine.jobs, machine.threads, flags.machine.gpus)
     with ProgressWatch(console) as watch:
-        out, data = _folder(study, flags, machine, watch)
+        out, data = (out, None) if out else _choose_folder(study, machine, watch)
         planned = plan_study(
             study,
             out,
@@ -185,13 +187,17 @@ def plan(
 
 
 def report(
-    *folders: Annotated[Path, Parameter(required=True, help="Folders of one or more studies.")],
+    *studies: Annotated[
+        str,
+        Parameter(required=True, completer=completers.place, help="Folders or URLs of one or more studies."),
+    ],
     against: Against = None,
     out: Annotated[
         Path | None,
         Parameter(
             group=OUTPUT,
-            help="Folder for the page of several studies; by default joined, beside the first of them.",
+            help="Folder for the page of several studies; by default joined, beside the first of them, or "
+            "here if that is a URL.",
         ),
     ] = None,
     json: Json = None,
@@ -205,33 +211,34 @@ def report(
 
     if against is not None:
         check_article(against)
-    if out and len(folders) == 1:
+    if out and len(studies) == 1:
         raise RequestError("--out is for several studies: the report of one is in its own folder")
-    for folder in folders:
-        check_study_folder(folder)
+    places = [local_folder(study) for study in studies]
+    for folder, study in zip(places, studies, strict=True):
+        check_study_folder(folder, study)
     console = console_beside(json)
     with loading():
         from foveate.report.joined.build import join_reports
         from foveate.report.joined.tables import joined_console
         from foveate.report.study.build import build_report
 
-    if len(folders) == 1:
-        return finish(build_report(folders[0], against), json, console)
-    joined = join_reports(list(folders), out, against)
+    if len(places) == 1:
+        return finish(build_report(places[0], against), json, console)
+    if out is None and is_url(studies[0]):
+        out = Path("joined")
+    joined = join_reports(places, out, against)
     console.print(joined_console(joined))
     console.print(f"Report: {joined.report}", soft_wrap=True)
     write_json_to(joined.to_json(), json)
     return int(any(summary.missing for summary in joined.studies))
 
 
-def _folder(
-    study: "StudySpec", flags: StudyFlags, machine: "Machine", watch: "Watch", *, searches: bool = False
+def _choose_folder(
+    study: "StudySpec", machine: "Machine", watch: "Watch", *, searches: bool = False
 ) -> "tuple[Path, Data | None]":
-    """Return the folder of a study, and its images if they were opened to choose it."""
+    """Return the folder of a study that names none, and its images if they were opened to choose it."""
     from foveate.studies.engine.joining import choose_folder
 
-    if flags.out is not None:
-        return flags.out, None
     return choose_folder(study, Path("studies") / study.name, machine, watch, searches=searches)
 
 
@@ -266,8 +273,9 @@ def _train(
     from foveate.studies.engine.environment import command_line
     from foveate.studies.engine.folder import refuse_unusable_folder
 
-    if flags.out is not None:
-        refuse_unusable_folder(flags.out)
+    out = None if flags.out is None else local_folder(flags.out, writes=True)
+    if out is not None:
+        refuse_unusable_folder(out)
     with loading():
         from foveate.cli.progress import ProgressWatch
         from foveate.report.study.build import build_report
@@ -279,7 +287,7 @@ def _train(
         cluster.executor(flags.machine.jobs, machine.threads, flags.machine.gpus) as executor,
         ProgressWatch(console) as watch,
     ):
-        out, data = _folder(study, flags, machine, watch, searches=searches)
+        out, data = (out, None) if out else _choose_folder(study, machine, watch, searches=searches)
         if searches:
             study, data = search_options(study, search, out, machine, executor, watch, data)
         run_study(

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from foveate.inspection.trained import Trained
 from foveate.records.examination import ExaminationRecord, ExaminedNetwork, Key, Row
 from foveate.records.files import read_record, write_record
-from foveate.studies.engine.folder import sole_user
+from foveate.studies.engine.holding import sole_user
 
 __all__ = ["Assessment", "assessment", "examined_networks"]
 

@@ -220,11 +220,12 @@ class StudyRecords:
                 yield label, seed, self.results[label][seed]
 
 
-def check_study_folder(folder: Path) -> None:
-    """Raise RequestError if `folder` holds no study."""
+def check_study_folder(folder: Path, shown: object = None) -> None:
+    """Raise RequestError if `folder`, which a person reads as `shown`, holds no study."""
     if not (folder / STUDY).is_file():
         raise RequestError(
-            f"{folder} holds no study: study.json is not there. Give a folder that `foveate compare` wrote."
+            f"{shown or folder} holds no study: study.json is not there. Give a folder that `foveate "
+            "compare` wrote."
         )
 
 

@@ -16,6 +16,8 @@ from foveate.records.metric import CLASSIFICATION
 from foveate.records.run import RunRecord, waiting_share
 from foveate.records.sequential import LooksByHand, SequentialPlan
 from foveate.records.study import FailedRun, PlannedRun, Statistics, StudyRecord
+from foveate.storage.lease import Lease
+from foveate.storage.opening import publish, synchronise
 from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
@@ -29,8 +31,8 @@ from foveate.studies.engine.folder import (
     has_report_of,
     keep_report,
     refuse_unusable_folder,
-    sole_user,
 )
+from foveate.studies.engine.holding import sole_user
 from foveate.studies.engine.images import describe_data, image_folders, open_study
 from foveate.studies.engine.joining import Joined, join, refuse_other_study
 from foveate.studies.engine.looks import looks_by_hand, plan_looks
@@ -78,14 +80,15 @@ def compare(
     refuse_other_study(study, out)
     study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
-    with sole_user(out):
+    with sole_user(out, watch.note) as lease:
         executor.check(out, image_folders(study))
         torch.set_num_threads(machine.threads * executor.jobs_here)
         study = tune(study, data, out, machine, executor, watch)
         begun = begin_study(study, data, out, machine, command, watch, executor)
+        publish(out)
         runs, started = begun.runs, time.monotonic()
         budget = Hours(study.max_hours, started if began is None else began)
-        training = _Training(data, out, machine, executor, watch, budget)
+        training = _Training(data, out, machine, executor, watch, budget, lease)
         record = training.carry_out(runs, begun.record)
         failed = [run for run in record.failed if run.id in {one.id for one in runs}]
         if len(failed) == len(runs):
@@ -107,6 +110,7 @@ class _Training:
     executor: Executor
     watch: Watch
     hours: Hours
+    lease: Lease
 
     def carry_out(self, runs: list[RunSpec], record: StudyRecord) -> StudyRecord:
         """Carry out those of `runs` that are not finished; return the record with those that failed."""
@@ -119,9 +123,11 @@ class _Training:
         failed = [run for run in record.failed if run.id not in ids]
         record = record.model_copy(update={"failed": tuple(failed)})
         write_record(out / STUDY, record)
+        publish(out)
         for run, result in carry_out(
             waiting, _one, lambda run: run, self.data, out, self.machine, self.executor, watch
         ):
+            self.lease.refuse_lost()
             if not isinstance(result, WorkError):
                 waited = waiting_share(result.epochs)
                 value = result.test.value(task.primary)
@@ -133,6 +139,8 @@ class _Training:
             watch.failed(_title(run), str(result))
             record = record.model_copy(update={"failed": tuple(failed)})
             write_record(out / STUDY, record)
+            publish(out)
+        synchronise(out)  # with the runs that other machines finished
         if waiting:
             self.hours.took((time.monotonic() - started) / seeds)
         return record

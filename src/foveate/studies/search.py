@@ -10,10 +10,11 @@ from foveate.errors import ImagesChangedError, RequestError, WorkError
 from foveate.records.design import Contrast, Design, Search, Trial
 from foveate.records.labels import BASELINE
 from foveate.records.metric import Metric
+from foveate.storage.opening import place_of, publish
 from foveate.studies.engine.carrying import carry_out_here_or
 from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.fingerprints import changed_images
-from foveate.studies.engine.folder import sole_user
+from foveate.studies.engine.holding import sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.joining import refuse_other_study
 from foveate.studies.engine.run import Machine
@@ -55,6 +56,10 @@ def search(
     """
     if study.design.kind != "sweep":
         raise RequestError("--search belongs to sweep: it searches the options that a sweep names")
+    if executor.device is not None and settings.storage is None:
+        raise RequestError(
+            "--search with --on needs --storage: the URL of a database that all machines reach"
+        )
     if study.tune is not None:
         raise RequestError(
             "--search chooses options and --tune recipe values, each with trials of its own: give one of the "
@@ -64,7 +69,7 @@ def search(
     study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     refuse_other_study(study, out, data, searches=True)
-    with sole_user(out):
+    with sole_user(out, watch.note) as lease:
         values = swept_values(study.attention, study.design)
         number = min(settings.trials or TRIALS, math.prod(map(len, values.values())))
         url = settings.storage or f"sqlite:///{(out / 'search.db').absolute()}"
@@ -81,16 +86,19 @@ def search(
         watch.waiting(
             [WaitingRun(f"trial {one}", study.attention[1].label) for one in range(left)], executor.jobs
         )
-        given = study, url, out, machine, len(trials.trials)
-        here, seen = make_searcher(0, *given, data), (data.fingerprint, data.content_fingerprint)
+        first, seen = len(trials.trials), (data.fingerprint, data.content_fingerprint)
+        here = make_searcher(0, study, url, out, machine, first, data)
+        given = seen, study, url, place_of(out), machine, first
         with contextlib.closing(
-            carry_out_here_or(executor, range(left), watch, data, here, make_searcher_again, seen, *given)
+            carry_out_here_or(executor, range(left), watch, data, here, make_searcher_again, *given)
         ) as outcomes:
             for _, outcome in outcomes:
+                lease.refuse_lost()
                 try:
                     _report(outcome(), metric, watch)
                 except ImagesChangedError as error:
                     raise changed_images(error, data) from error
+                publish(out)
         return _study_of_best(study, trials), data
 
 

@@ -14,10 +14,10 @@ from filelock import FileLock
 from foveate.data import Data
 from foveate.errors import DiskError, WorkError
 from foveate.records.file_names import SEARCH
-from foveate.records.files import write_record
 from foveate.records.labels import display_name
 from foveate.records.trial import TRIAL, TrialRecord, read_trial
-from foveate.studies.engine.folder import Cancelled, hold_run_folder
+from foveate.storage.opening import local_folder
+from foveate.studies.engine.holding import Cancelled, hold_run_folder
 from foveate.studies.engine.images import open_again, usual_image_size
 from foveate.studies.engine.run import Machine, train
 from foveate.studies.engine.watch import Watch
@@ -62,13 +62,13 @@ def search_name(study: StudySpec, fingerprint: str) -> str:
 
 
 def make_searcher_again(
-    worker: int, seen: tuple[str, str], study: StudySpec, url: str, out: Path, machine: Machine, first: int
+    worker: int, seen: tuple[str, str], study: StudySpec, url: str, place: str, machine: Machine, first: int
 ) -> Searcher:
     """Open the images once in a worker process, and return what `make_searcher` returns."""
     backbone = study.backbone_of(study.attention[0])
     size = usual_image_size(backbone, study.starts.get(backbone))
     data = open_again(study.task, study.data, size, *seen)
-    return make_searcher(worker, study, url, out, machine, first, data)
+    return make_searcher(worker, study, url, local_folder(place), machine, first, data)
 
 
 def make_searcher(
@@ -115,7 +115,7 @@ def _carry_out(
 ) -> TrialRecord:
     """Train one combination and report each epoch; report a recorded one again without training it."""
     path = folder / TRIAL
-    with hold_run_folder(folder, machine.torch_device):
+    with hold_run_folder(folder, machine.torch_device) as held:
         known = read_trial(path) if path.exists() else None
         if known is not None and known.error is None:
             for epoch, accuracy in enumerate(known.accuracies, start=1):
@@ -135,11 +135,11 @@ def _carry_out(
         (folder / CHECKPOINT).unlink(missing_ok=True)  # a trial that was interrupted starts again
         started, pruned = time.perf_counter(), False
         try:
-            train(spec, data, folder, machine, step, on_epoch)
+            train(spec, data, folder, machine, held.stopping(step), on_epoch)
         except Cancelled:
             pruned = True
         seconds = round(time.perf_counter() - started, 3)
         seen = TrialRecord(accuracies=tuple(accuracies), pruned=pruned, seconds=seconds)
-        write_record(path, seen)
+        held.publish(TRIAL, seen)
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return seen

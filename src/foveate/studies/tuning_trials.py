@@ -7,13 +7,12 @@ from pathlib import Path
 from foveate.data import Data
 from foveate.errors import NotFiniteError, WorkError
 from foveate.records.file_names import SEARCH
-from foveate.records.files import write_record
 from foveate.records.labels import display_name
 from foveate.records.trial import TRIAL, TrialRecord, read_trial
 from foveate.records.tuning import Tuning
 from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.executors.base import Executor
-from foveate.studies.engine.folder import hold_run_folder
+from foveate.studies.engine.holding import hold_run_folder
 from foveate.studies.engine.run import Machine, train
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.candidate import Candidate
@@ -120,9 +119,9 @@ def _one(trial: TrialSpec, watch: Watch, data: Data, out: Path, machine: Machine
     def on_step(epoch: int, step: int, steps: int, value: float | None) -> None:
         watch.step(trial.title, epoch, run.recipe.epochs, step, steps, value)
 
-    with hold_run_folder(folder, machine.torch_device):
+    with hold_run_folder(folder, machine.torch_device) as held:
         try:
-            _, fitted = train(run, data, folder, machine, on_step)
+            _, fitted = train(run, data, folder, machine, held.stopping(on_step))
         except NotFiniteError as error:
             record = TrialRecord(accuracies=(), pruned=False, seconds=0.0, error=str(error))
         else:
@@ -132,6 +131,6 @@ def _one(trial: TrialSpec, watch: Watch, data: Data, out: Path, machine: Machine
                 seconds=round(sum(epoch.seconds or 0.0 for epoch in fitted.epochs), 3),
                 chosen_epoch=fitted.chosen_epoch,
             )
-        write_record(folder / TRIAL, record)
+        held.publish(TRIAL, record)
         (folder / CHECKPOINT).unlink(missing_ok=True)
         return record

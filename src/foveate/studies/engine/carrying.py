@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
+from foveate.storage.opening import local_folder, place_of
 from foveate.studies.engine.executors.base import Executor, MakeRunner, Outcome, Result
 from foveate.studies.engine.executors.processes import Processes
 from foveate.studies.engine.fingerprints import changed_images
@@ -48,7 +49,7 @@ def carry_out(
     def here(task: Task, watch: Watch) -> Result:
         return execute(task, watch, data, out, machine)
 
-    given = execute, spec(tasks[0]), data.content_fingerprint, out, machine
+    given = execute, spec(tasks[0]), data.content_fingerprint, place_of(out), machine
     outcomes: Generator[tuple[Task, Outcome[Result]]]
     outcomes = carry_out_here_or(executor, tasks, watch, data, here, _make_runner, *given)
     with contextlib.closing(outcomes):
@@ -82,9 +83,9 @@ def carry_out_here_or(
 
 
 def _make_runner(
-    worker: int, execute: Execute[Task, Result], spec: RunSpec, content: str, out: Path, machine: Machine
+    worker: int, execute: Execute[Task, Result], spec: RunSpec, content: str, place: str, machine: Machine
 ) -> Callable[[Task, Watch], Result]:
     """Open the images once in a worker process, and return the function that carries out a task there."""
-    data = open_for(spec, content)
+    data, out = open_for(spec, content), local_folder(place)
     own = machine.of_worker(worker)
     return lambda task, watch: execute(task, watch, data, out, own)

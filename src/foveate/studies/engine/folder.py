@@ -1,18 +1,12 @@
-"""The folders of a study and of its runs: their locks, finished results, and which folders are refused."""
+"""The folders of a study and of its runs: finished results, reports, and which folders are refused."""
 
 import itertools
 import json
 import shutil
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from foveate.errors import RequestError, WorkError
-from foveate.files import find_obstacle, remove_parts, write_text
+from foveate.errors import RequestError
+from foveate.files import find_obstacle
 from foveate.records.base import FORMAT
 from foveate.records.file_names import RESULT, RUNS, STUDY
 from foveate.records.metric import TaskRecord
@@ -20,19 +14,13 @@ from foveate.records.read_run import read_run
 from foveate.records.run import RunRecord
 from foveate.version import __version__
 
-if TYPE_CHECKING:
-    import torch
-
 __all__ = [
     "PAGE",
     "REPORT",
-    "Cancelled",
     "find_result",
     "has_report_of",
-    "hold_run_folder",
     "keep_report",
     "refuse_unusable_folder",
-    "sole_user",
 ]
 
 
@@ -59,53 +47,6 @@ def keep_report(out: Path) -> Path | None:
     shutil.copyfile(out / STUDY, copy / STUDY)
     copy.rename(free)
     return free / PAGE
-
-
-@contextmanager
-def sole_user(out: Path) -> Iterator[None]:
-    """Hold the lock of a study's folder; the system releases it when this process ends.
-
-    Temporary files of processes that were killed while they wrote are removed.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(out / ".lock", timeout=0):
-            remove_parts(out)
-            yield
-    except Timeout as error:
-        raise RequestError(
-            f"another foveate is at work in {out}: wait for it, or give another --out"
-        ) from error
-
-
-class Cancelled(Exception):  # noqa: N818
-    """Raised by a callback of a training to end it early; it is not an error."""
-
-
-@contextmanager
-def hold_run_folder(folder: Path, device: "torch.device") -> Iterator[None]:
-    """Hold the lock of a run's folder, and turn every error of the run into WorkError."""
-    import torch
-
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=10):
-            for stale in folder.glob("*.part"):  # of a process that was killed while it wrote
-                stale.unlink()
-            yield
-    except Timeout as error:
-        raise WorkError(f"{folder} is taken by another process") from error
-    except RequestError as error:
-        raise WorkError(str(error)) from error  # a streamed image is broken
-    except torch.OutOfMemoryError as error:
-        raise WorkError(f"out of memory on {device}: lower --batch-size, or --jobs") from error
-    except (WorkError, Cancelled):
-        raise
-    except Exception as error:  # the other runs of the study continue
-        write_text(folder / "error.txt", traceback.format_exc())
-        raise WorkError(
-            f"{type(error).__name__}: {error} (the traceback is in {folder / 'error.txt'})"
-        ) from error
 
 
 def find_result(folder: Path, run: str | None = None, task: TaskRecord | None = None) -> RunRecord | None:

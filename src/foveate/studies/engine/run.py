@@ -16,10 +16,10 @@ from foveate.files import file_sha256, write_json
 from foveate.models.checkpoint.save_load import WEIGHTS, save
 from foveate.records.base import FORMAT
 from foveate.records.file_names import RESULT
-from foveate.records.files import write_record
 from foveate.records.run import RunData, RunRecord
 from foveate.studies.engine.environment import describe_environment
-from foveate.studies.engine.folder import find_result, hold_run_folder
+from foveate.studies.engine.folder import find_result
+from foveate.studies.engine.holding import HeldRun, hold_run_folder
 from foveate.studies.engine.network import build_for_images
 from foveate.studies.engine.start import as_weights_expect, unchanged_file
 from foveate.studies.spec.study import RunSpec
@@ -98,10 +98,10 @@ def execute(
     Raises:
         WorkError: the run failed; error.txt has the traceback of an unexpected error.
     """
-    with hold_run_folder(folder, machine.torch_device):
+    with hold_run_folder(folder, machine.torch_device) as held:
         known = find_result(folder, spec.id, find_task(spec.task).record)
         return known or _execute(
-            spec, data, folder, machine, on_step, start, on_epoch, parts or parts_of(spec, data)
+            spec, data, held, machine, on_step, start, on_epoch, parts or parts_of(spec, data)
         )
 
 
@@ -164,15 +164,15 @@ def _loading(spec: RunSpec, machine: Machine) -> Callable[..., Loader]:
 def _execute(
     spec: RunSpec,
     data: Data,
-    folder: Path,
+    held: HeldRun,
     machine: Machine,
     on_step: OnStep | None,
     start: Callable[[], nn.Module] | None,
     on_epoch: OnEpoch | None,
     parts: Parts,
 ) -> RunRecord:
-    data = as_weights_expect(data, spec.weights)
-    network, fitted = train(spec, data, folder, machine, on_step, on_epoch, start, parts)
+    data, folder = as_weights_expect(data, spec.weights), held.folder
+    network, fitted = train(spec, data, folder, machine, held.stopping(on_step), on_epoch, start, parts)
     recipe, device = spec.recipe, machine.torch_device
     tested = (
         make_steps(spec.task, recipe, data)
@@ -184,6 +184,7 @@ def _execute(
             autocast=AUTOCAST[recipe.precision],
         )
     )
+    held.check()
     _write_weights(folder, network, data)
     tested.keep(folder, spec.id)
     images = RunData(train=len(parts.training), validation=len(parts.validation), test=tested.images)
@@ -201,7 +202,7 @@ def _execute(
         environment=describe_environment(device, machine.threads),
         weights_sha256=file_sha256(folder / WEIGHTS[0]),
     )
-    write_record(folder / RESULT, record)
+    held.publish(RESULT, record)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return record
 

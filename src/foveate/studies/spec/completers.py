@@ -25,6 +25,7 @@ __all__ = [
     "mechanisms",
     "mechanisms_and_baseline",
     "one_of",
+    "place",
     "recipe_keys",
     "recipe_words",
     "recipes",
@@ -99,6 +100,11 @@ def recipes(context: Typed) -> list[str]:
 def recipe_keys(context: Typed) -> list[str]:
     """Return the keys of a recipe, each with the equals sign that its value follows."""
     return [f"{key}=" for key in RECIPE_KEYS]
+
+
+def place(context: Typed) -> list[str]:
+    """Return the folders that the word may become; a URL becomes nothing."""
+    return _folders(context.incomplete)
 
 
 def trained(context: Typed) -> list[str]:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from foveate.errors import RequestError, WorkError
+from foveate.storage.opening import is_url, place_of
 from foveate.studies.engine.environment import available_cores
 from foveate.studies.engine.executors.base import MakeRunner, Outcome, Result, Run
 from foveate.studies.engine.executors.need import Need
@@ -101,21 +102,16 @@ class RayCluster:
 
     def check(self, out: Path, folders: Sequence[Path]) -> None:
         """Refuse nodes that do not see the study's folder `out`, or one of `folders`; raises RequestError."""
-        token = (
-            out / f".seen-{os.getpid()}-{time.time_ns()}"
-        )  # another folder of the same name has no such file
-        token.touch()
+        token = None
+        if not is_url(place_of(out)):  # behind a URL, each node has a copy of its own
+            token = out / f".seen-{os.getpid()}"  # another folder of the same name does not have it
+            token.touch()
         try:
-            self._nodes = inspect_nodes(find_nodes(self.need), [token, *folders])
+            nodes = inspect_nodes(find_nodes(self.need), [*([token] if token else []), *folders])
         finally:
-            token.unlink()
-        blind = [
-            replace(
-                node, missing=tuple(str(out) if one == str(token.absolute()) else one for one in node.missing)
-            )
-            for node in self._nodes
-        ]
-        check_nodes(blind, own_versions())
+            if token:
+                token.unlink()
+        check_nodes(nodes, own_versions())
 
     def carry_out(
         self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
