@@ -102,16 +102,18 @@ class RayCluster:
 
     def check(self, out: Path, folders: Sequence[Path]) -> None:
         """Refuse nodes that do not see the study's folder `out`, or one of `folders`; raises RequestError."""
-        token = None
-        if not is_url(place_of(out)):  # behind a URL, each node has a copy of its own
-            token = out / f".seen-{os.getpid()}"  # another folder of the same name does not have it
-            token.touch()
+        token = out / f".seen-{os.getpid()}"  # another folder of the same name does not have it
+        asked = [*folders] if is_url(place_of(out)) else [token, *folders]  # each node has a copy of a URL
+        token.touch()
         try:
-            nodes = inspect_nodes(find_nodes(self.need), [*([token] if token else []), *folders])
+            nodes = inspect_nodes(find_nodes(self.need), asked)
         finally:
-            if token:
-                token.unlink()
-        check_nodes(nodes, own_versions())
+            token.unlink()
+        named = [[one.removesuffix(f"/{token.name}") for one in node.missing] for node in nodes]
+        check_nodes(
+            [replace(node, missing=tuple(names)) for node, names in zip(nodes, named, strict=True)],
+            own_versions(),
+        )
 
     def carry_out(
         self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
