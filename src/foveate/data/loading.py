@@ -110,6 +110,7 @@ class ResidentLoader(_Resumable):
         device: where the images are kept and the batches are made.
     """
 
+    batch_size: int
     batch_sampler = None  # Lightning reads this name and `sampler` of every loader
 
     def __init__(
