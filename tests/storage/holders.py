@@ -22,7 +22,7 @@ from pathlib import Path
 if machine:
     holder._this_machine = lambda: machine
 if "://" in place:  # its requests are signed with the time
-    from foveate.storage.remote import open_remote
+    from foveate.storage.connect import open_remote
 
     storage = open_remote(place)
 else:

@@ -5,9 +5,12 @@ import pytest
 from fsspec.registry import _registry
 
 from foveate.errors import DiskError, RequestError
+from foveate.models.checkpoint.file_names import WEIGHTS
+from foveate.storage.connect import check_writable, open_remote
 from foveate.storage.lease import HeldError, take
+from foveate.storage.mirror import LARGE
 from foveate.storage.opening import find_mirror, is_url, local_folder, publish, shown_place, storage_of
-from foveate.storage.remote import check_writable, open_remote
+from foveate.training.keeping import CHECKPOINT
 from storage.conftest import Server
 from storage.holders import Holder
 
@@ -127,6 +130,10 @@ def test_what_is_a_url() -> None:
     assert not is_url(r"C:\studies")
     assert local_folder("studies/digits") == Path("studies/digits")
     assert local_folder("file:///studies/my%20digits") == Path("/studies/my digits")
+
+
+def test_weights_and_checkpoints_are_the_large_files() -> None:
+    assert {*WEIGHTS, CHECKPOINT} == set(LARGE)
 
 
 def test_a_mirror_copies_what_changed(s3: Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

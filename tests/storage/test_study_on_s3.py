@@ -13,30 +13,18 @@ from typing import Any
 import pytest
 import torch
 
+from foveate.storage.connect import open_remote
 from foveate.storage.lease import take
-from foveate.storage.remote import RemoteStorage, open_remote
+from foveate.storage.remote import RemoteStorage
 from storage.conftest import Server
 
-SMALL = [
-    "--train-fraction",
-    "0.2",
-    "--epochs",
-    "4",
-    "--seeds",
-    "1",
-    "--device",
-    "cpu",
-    "--threads",
-    "1",
-    "--jobs",
-    "1",
-]
+SMALL = "--train-fraction 0.1 --epochs 3 --seeds 1 --device cpu --threads 1 --jobs 1".split()  # noqa: SIM905
 STUDY = ["--data", "digits", "--backbone", "cifar_resnet8", "--attention", "none,se", *SMALL]
 KILLED = """
 import os, signal, sys
 from foveate.cli import main
 from foveate.cli.progress import ProgressWatch
-from foveate.storage.remote import open_remote
+from foveate.storage.connect import open_remote
 from foveate.studies.engine import holding
 from pathlib import Path
 
@@ -104,7 +92,7 @@ def test_killed_here_resumed_elsewhere_and_read_by_a_third(
     assert study["failed"] == []
     resumed = results[checkpoint.split("/")[1]]
     assert resumed["epochs"][: len(before)] == before  # down to the seconds that each took
-    assert len(resumed["epochs"]) == 4
+    assert len(resumed["epochs"]) == 3
     left = [entry.name for entry in killed.entries()]
     assert not [name for name in left if name.endswith((".ckpt", ".part"))]
     assert url in study["command"]
@@ -115,14 +103,16 @@ def test_killed_here_resumed_elsewhere_and_read_by_a_third(
     assert Path(reported.pop("report")).is_relative_to(tmp_path / "a third")
     compared.pop("report")
     assert reported == compared
-    assert not list((tmp_path / "a third").rglob("*.safetensors"))  # a report needs no weights
+    assert not list((tmp_path / "a third").rglob("weights.safetensors"))  # a report needs no weights
 
     copied = tmp_path / "copied"  # as by `aws s3 sync`: the folder is a study
     for name in left:
         (copied / name).parent.mkdir(parents=True, exist_ok=True)
         (copied / name).write_bytes(killed.read(name) or b"")
     assert in_process("report", str(copied), "--json", "copied.json", folder=tmp_path) == 0
-    assert json.loads((tmp_path / "copied.json").read_text())["table"] == reported["table"]
+    of_copy = json.loads((tmp_path / "copied.json").read_text())
+    of_copy.pop("report")
+    assert of_copy == reported
 
     common = ["--device", "cpu", "--threads", "1", "--limit", "20"]
     done = in_process(

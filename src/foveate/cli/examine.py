@@ -11,12 +11,13 @@ from foveate.cli.flags import SETTINGS, Json, Runs, TrustCode
 from foveate.cli.output import console_beside, print_page, write_json_to
 from foveate.cli.process import loading, print_error
 from foveate.data.source import check_source
-from foveate.errors import WorkError
+from foveate.errors import RequestError, WorkError
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.settings import ExaminationSettings, OtherImages, check_port
 from foveate.inspection.transfer.settings import TransferSettings
+from foveate.records.file_names import RESULT, STUDY
 from foveate.storage.opening import is_url, local_folder
 from foveate.studies.spec.completers import Device, data_sets, place
 from foveate.studies.spec.flag_groups import IMAGES, MACHINE, PAGE
@@ -161,8 +162,19 @@ def look(
 
 
 def local_runs(runs: Sequence[str]) -> tuple[str, ...]:
-    """Return `runs` with the folder of its local copy, weights included, in place of each URL."""
-    return tuple(str(local_folder(run, large=True)) if is_url(run) else run for run in runs)
+    """Return `runs` with the folder of its local copy, weights included, in place of each URL.
+
+    Raises:
+        RequestError: a URL cannot be opened, or there is no study and no finished run behind it.
+    """
+    return tuple(str(_copy_of(run)) if is_url(run) else run for run in runs)
+
+
+def _copy_of(url: str) -> Path:
+    folder = local_folder(url, large=True)
+    if not (folder / STUDY).is_file() and not (folder / RESULT).is_file():
+        raise RequestError(f"{url} holds no study and no finished run")
+    return folder
 
 
 def _renamed(limit: int) -> int:
@@ -179,7 +191,6 @@ def _examine(
     with loading():
         from foveate.cli.bar import shown_on
         from foveate.inspection.examine import examine
-        from foveate.records.file_names import STUDY
         from foveate.report.examined import build_examination
         from foveate.report.section_console import section_console
         from foveate.report.sections import read_examined

@@ -31,8 +31,8 @@ INDEX = ".mirrored.json"
 AT_ONCE = 16
 """Files that are copied at the same time."""
 
-LARGE = (".safetensors", ".ckpt")
-"""Endings of files that are copied from the storage only where they are asked for."""
+LARGE = ("weights.safetensors", "model.safetensors", "last.ckpt")
+"""Names of files that are copied from the storage only where they are asked for; no report needs them."""
 
 DATABASE = ".db"
 """Ending of a database of SQLite."""

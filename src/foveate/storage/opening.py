@@ -12,9 +12,10 @@ from foveate.files import find_obstacle, write_json
 from foveate.records.file_names import RUNS, SEARCH
 from foveate.storage.base import Storage
 from foveate.storage.cache import cache_folder
+from foveate.storage.connect import check_writable, open_remote
 from foveate.storage.folder import FolderStorage
 from foveate.storage.mirror import Mirror
-from foveate.storage.remote import RemoteStorage, check_writable, open_remote
+from foveate.storage.remote import RemoteStorage
 
 __all__ = [
     "find_mirror",
