@@ -155,10 +155,13 @@ def plan(
         from foveate.cli.progress import ProgressWatch
         from foveate.report.plan.console import plan_table
         from foveate.report.study.build import build_report
+        from foveate.studies.engine.meeting import follows, leading
         from foveate.studies.plan import plan as plan_study
 
     machine = flags.machine.machine()
-    with ProgressWatch(console) as watch:
+    if machine.nodes > 1 and follows(machine):
+        return 0
+    with leading(machine), ProgressWatch(console) as watch:
         out, data = _folder(study, flags, machine, watch)
         planned = plan_study(
             study,
@@ -261,10 +264,13 @@ def _train(
         from foveate.cli.progress import ProgressWatch
         from foveate.report.study.build import build_report
         from foveate.studies.compare import compare as run_study
+        from foveate.studies.engine.meeting import follows, leading
         from foveate.studies.search import search as search_options
 
     machine, jobs = flags.machine.machine(), flags.machine.jobs
-    with ProgressWatch(console) as watch:
+    if machine.nodes > 1 and follows(machine):
+        return 0
+    with leading(machine), ProgressWatch(console) as watch:
         out, data = _folder(study, flags, machine, watch, searches=searches)
         if searches:
             study, data = search_options(study, search, out, machine, jobs, watch, data)

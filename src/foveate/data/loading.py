@@ -110,9 +110,10 @@ def make_loader(
     """Load the images of `indices` in batches.
 
     With `shuffle_seed` the order of an epoch depends only on that seed and the epoch, which Lightning gives
-    to `loader.sampler.set_epoch`, and every rank gets the same number of images, so a few may be repeated.
-    Without it the order is that of `indices`, and rank r takes every `world_size`-th image from the r-th on,
-    none repeated. Neither draws from torch's global generator.
+    to `loader.sampler.set_epoch`, and every rank gets the same number of images: a few may be repeated, or
+    with `drop_last` skipped. Then batch k of all ranks together is batch k of one process whose batches are
+    as large as theirs together. Without `shuffle_seed` the order is that of `indices`, and rank r takes every
+    `world_size`-th image from the r-th on, none repeated. Neither draws from torch's global generator.
 
     Args:
         store: where the images are.
@@ -134,7 +135,7 @@ def make_loader(
         selection = Selection(store, indices)
         # The sampler adds the epoch to its seed, so consecutive seeds would share orders.
         far = int(np.random.SeedSequence([shuffle_seed]).generate_state(1)[0])
-        sampler = DistributedSampler(selection, world_size, rank, shuffle=True, seed=far)
+        sampler = DistributedSampler(selection, world_size, rank, shuffle=True, seed=far, drop_last=drop_last)
     if isinstance(store, MemoryStore) and device is not None and on_gpu and store.fits(device):
         return ResidentLoader(store, selection.indices, batch_size, sampler, drop_last, device)
     if store.in_memory:

@@ -20,7 +20,6 @@ from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.custom_sources import custom_sources
-from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.family import statistics_of, with_family
 from foveate.studies.engine.folder import (
     find_result,
@@ -36,6 +35,7 @@ from foveate.studies.engine.network import find_own_attention
 from foveate.studies.engine.run import Machine, execute
 from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.test_part import keep_test_part
+from foveate.studies.engine.used_devices import describe_machine
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.rounds import Hours, add_seeds
 from foveate.studies.spec.study import RunSpec, StudySpec
@@ -248,7 +248,7 @@ def _describe(
         recipe=study.recipe.model_dump(mode="json"),
         statistics=statistics,
         command=command,
-        environment=describe_environment(machine.torch_device, machine.threads),
+        environment=describe_machine(machine, study.recipe),
         runs=tuple(planned),
         failed=tuple(run for run in failed if run.id in earlier),
     )

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.studies.engine.environment import available_cores, check_threads
+from foveate.studies.engine.ranks import find_rank
 from foveate.studies.spec.completers import Device, one_of
 from foveate.training.machine import Logs, lightning_device
 
@@ -18,18 +19,23 @@ __all__ = ["MachineSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class MachineSettings:
-    """How the runs of a study use this machine; apart from rounding, what they learn does not depend on it.
+    """How the runs of a study use this machine; apart from rounding, only --devices changes what they learn.
 
     Attributes:
         jobs: Number of runs at a time, each in a process of its own.
         device: Device to train on: auto, cpu, cuda, cuda:N or mps.
-        threads: CPU threads of each run; by default the available cores divided by --jobs.
+        devices: Number of devices that train each run together: GPUs, or processes of the CPU.
+            The batch of a step is divided among them.
+        nodes: Number of machines that do so, with --devices each; srun or torchrun starts the processes.
+        threads: CPU threads of each process that trains; by default the available cores divided by these.
         workers: Number of processes that load the images of a data set that is too large for memory.
         log: Training log in the folder of each run: none, csv or tensorboard.
     """
 
     jobs: Annotated[int, Parameter(alias="-j")] = 1
     device: Device = "auto"
+    devices: int = 1
+    nodes: int = 1
     threads: int | None = None
     workers: int = 2
     log: Annotated[str, Parameter(completer=one_of(get_args(Logs)))] = "none"
@@ -38,25 +44,34 @@ class MachineSettings:
         """Validate the settings; torch is imported for a GPU alone.
 
         Raises:
-            RequestError: a device that is not available, an unknown log, or too many threads.
+            RequestError: a device that is not available, an unknown log, too many threads, or several nodes
+                without a scheduler that started their processes.
         """
-        check_at_least(self, jobs=1, threads=1, workers=0)
+        check_at_least(self, jobs=1, threads=1, workers=0, devices=1, nodes=1)
         self._logs()
-        lightning_device(self.device)
+        if self.nodes > 1:
+            find_rank(self.devices, self.nodes)
+            if self.jobs > 1:
+                raise RequestError(
+                    f"--jobs {self.jobs} with --nodes {self.nodes}: runs take turns on several nodes"
+                )
+        lightning_device(self.device, self.devices)
         check_threads("--workers", self.workers)
         threads = self._threads()
-        flags = f"--jobs {self.jobs} × --threads {threads} =" if self.jobs > 1 else "--threads"
-        check_threads(flags, self.jobs * threads)
+        factors = {"--jobs": self.jobs, "--devices": self.devices, "--threads": threads}
+        given = [f"{flag} {number}" for flag, number in factors.items() if number > 1 or flag == "--threads"]
+        flags = f"{' × '.join(given)} =" if len(given) > 1 else "--threads"
+        check_threads(flags, self.jobs * self.devices * threads)
 
     def machine(self) -> "Machine":
         """Return the machine as one run uses it; raises RequestError as `check` does."""
         from foveate.studies.engine.run import Machine
 
         self.check()
-        return Machine(self.device, self._threads(), self.workers, self._logs())
+        return Machine(self.device, self._threads(), self.workers, self._logs(), self.devices, self.nodes)
 
     def _threads(self) -> int:
-        return self.threads or max(available_cores() // self.jobs, 1)
+        return self.threads or max(available_cores() // (self.jobs * self.devices), 1)
 
     def _logs(self) -> Logs:
         logs: Logs | None = next((log for log in get_args(Logs) if log == self.log), None)
