@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from foveate.notation import count
 from foveate.records.environment import Environment
-from foveate.report.core.words import count
 
 __all__ = ["device_sentences"]
 
@@ -25,9 +25,9 @@ def device_sentences(environments: Sequence[Environment]) -> tuple[str, ...]:
             for found, number in zip(runs, numbers, strict=True)
         ]
         sentences.append(
-            f"Runs were trained on different numbers of devices ({', '.join(named)}): batch norms that are not "
-            "synchronised see the images of one device, and augmentation draws other numbers on each, so that "
-            "these runs differ by more than their mechanisms and seeds."
+            f"Runs were trained on different numbers of devices ({', '.join(named)}): batch norms that are "
+            "not synchronised see the images of one device, and augmentation draws other numbers on each, so "
+            "that these runs differ by more than their mechanisms and seeds."
         )
     return tuple(sentences)
 
@@ -36,6 +36,6 @@ def _divided(one: Environment) -> str:
     devices = count(one.devices or 1, "device")
     where = devices if (one.nodes or 1) == 1 else f"{devices} on each of {one.nodes} nodes"
     return (
-        f"Each run was trained on {where} together: {one.images_per_step} images a step, {one.images_per_device} "
-        f"on each device, and the learning rate {one.learning_rate} of the recipe for the whole step"
+        f"Each run was trained on {where} together: {one.images_per_step} images a step, "
+        f"{one.images_per_device} on each device, and the learning rate {one.learning_rate} of the recipe for the whole step"
     )
