@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dense_sets import boxes_set, masks_set
 
+from dense_sets import boxes_set, masks_set
 from foveate.data import Data
 from foveate.errors import ImagesChangedError, RequestError, WorkError
 from foveate.records.environment import Environment
@@ -29,7 +30,7 @@ from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import RunSpec, StudySpec
 
 TOLERANCE = 1e-5
-"""Relative; what was seen is below 2e-7. A sum over two halves is rounded elsewhere than one over the whole."""
+"""Relative; what was seen is below 2e-7. A sum of two halves is rounded elsewhere than one of the whole."""
 RECIPE = {"epochs": 3, "batch_size": 16, "augmentation": (), "learning_rate": 0.02}
 
 
@@ -76,13 +77,9 @@ def test_two_processes_train_as_one_with_the_whole_batch(
     assert (said.devices, said.nodes, said.images_per_device, said.images_per_step) == (2, 1, 8, 16)
 
 
-class Lost(Exception):
-    """Raised where a test must not get to."""
-
-
-def kill_all(*_: Any) -> None:
+def kill_all(epoch: int, value: float) -> None:
     """Stand for a machine that kills the first process after its second epoch, and note the others."""
-    if _[0] == 2:
+    if epoch == 2:
         print(*(process.pid for process in multiprocessing.active_children()), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -172,11 +169,12 @@ def test_a_parameter_without_a_gradient_is_named(
 @pytest.mark.usefixtures("forked_workers")
 def test_segmenters_train_together(tmp_path: Path) -> None:
     images = masks_set(tmp_path / "images")
-    settings = {"task": "segmentation", "segmenter": "fpn", "backbone": "resnet18", "image_size": 64}
+    settings = {"task": "segmentation", "segmenter": "unet", "backbone": "resnet18", "image_size": 64}
     recipe = {"sync_batchnorm": True, "batch_size": 8, "epochs": 1, "learning_rate": 0.001}
     study = study_of(images, recipe, **settings)
     one, two = (trained(study, tmp_path / str(count), count) for count in (1, 2))
-    # The mean over the pixels of each device is that over all: every pixel of these masks is labelled.
+    # A U-Net has no dropout, which would draw other numbers in each process, and every pixel of these masks
+    # is labelled, so that the mean of the devices' means is that over all pixels.
     assert two.epochs[0].train_loss == pytest.approx(one.epochs[0].train_loss, rel=1e-4)
     assert two.epochs[0].validation_miou == pytest.approx(one.epochs[0].validation_miou, abs=0.01)
 
@@ -190,6 +188,44 @@ def test_detectors_train_together(tmp_path: Path) -> None:
     record = trained(study, tmp_path / "out", 2)
     assert record.epochs[0].validation_map is not None
     assert record.test.map is not None
+
+
+TAKES_PART = """
+import sys
+from pathlib import Path
+import test_several_devices as t
+from foveate.studies.engine.run import Machine
+from foveate.studies.engine.taking_part import take_part
+
+bands, out = map(Path, sys.argv[1:])
+machine = Machine("cpu", threads=1, devices=2)
+run, _ = t.opened(t.study_of(bands, {"sync_batchnorm": True}), out, machine)
+record = take_part(run, out / run.id, machine)
+print(record is None)
+"""
+
+
+@pytest.mark.full
+def test_processes_of_a_scheduler_take_part(bands: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", TAKES_PART, str(bands), str(tmp_path / "together")],
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join(sys.path), "RANK": rank, "LOCAL_RANK": rank}
+            | meet,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    assert [process.communicate()[0].strip() for process in started] == ["False", "True"]
+    study = study_of(bands, {"sync_batchnorm": True})
+    alone, together = trained(study, tmp_path / "alone", 1), trained(study, tmp_path / "together", 2)
+    for expected, found in zip(rows(alone), rows(together), strict=True):
+        assert found == pytest.approx(expected, rel=TOLERANCE)
 
 
 def test_a_batch_is_divided_evenly() -> None:
@@ -208,6 +244,8 @@ def test_several_nodes_need_a_scheduler(monkeypatch: pytest.MonkeyPatch) -> None
         MachineSettings(devices=2, nodes=2, threads=1).check()
     started = {"SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_NTASKS": "4"}
     assert find_rank(2, 2, started) == Rank(rank=3, local_rank=1)
+    with pytest.raises(RequestError, match="started 2 or more processes on this machine"):
+        find_rank(1, 4, started)
     with pytest.raises(RequestError, match="need 6 processes, one a device, and the scheduler started 4"):
         find_rank(3, 2, started)
 

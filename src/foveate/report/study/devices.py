@@ -37,5 +37,6 @@ def _divided(one: Environment) -> str:
     where = devices if (one.nodes or 1) == 1 else f"{devices} on each of {one.nodes} nodes"
     return (
         f"Each run was trained on {where} together: {one.images_per_step} images a step, "
-        f"{one.images_per_device} on each device, and the learning rate {one.learning_rate} of the recipe for the whole step"
+        f"{one.images_per_device} on each device, and the learning rate {one.learning_rate} of the "
+        "recipe for the whole step"
     )

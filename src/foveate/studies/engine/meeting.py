@@ -7,7 +7,7 @@ nothing.
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
 
@@ -27,6 +27,10 @@ __all__ = ["Meeting", "follows", "leading", "meeting"]
 FOR_EVER = timedelta(days=365)
 """The others wait while the first tests, measures and reports. They end when it ends, and
 the store with it."""
+
+COMPLAINT = "complaint"
+SECONDS_TO_SPEAK = timedelta(seconds=10)
+"""How long the first process waits, after an error, for another that had one."""
 
 
 class Meeting:
@@ -60,6 +64,20 @@ class Meeting:
         store = self._of_run()
         return (Order.from_text(text).of_peer(), store) if text else None
 
+    def complain(self, store: distributed.Store, sentence: str) -> None:
+        """Say, at the store of a run, why this process has left it."""
+        print(f"foveate: {sentence}", file=sys.stderr)
+        with suppress(RuntimeError):  # the first process has ended
+            store.set(COMPLAINT, sentence)
+
+    def why(self, store: distributed.Store, error: Exception) -> WorkError:
+        """Return `error` with what another process says that left the run."""
+        said = ""
+        with suppress(RuntimeError):  # none does
+            store.wait([COMPLAINT], SECONDS_TO_SPEAK)
+            said = f"; {store.get(COMPLAINT).decode()}"
+        return WorkError(f"{_in_words(error)}{said}")
+
     def _next(self, text: str) -> distributed.Store:
         self.store.set(f"order {self.number}", text)
         return self._of_run()
@@ -68,6 +86,12 @@ class Meeting:
         store = distributed.PrefixStore(f"run {self.number}", self.store)
         self.number += 1
         return store
+
+
+def _in_words(error: Exception) -> str:
+    return (
+        first_line(error) if isinstance(error, WorkError) else f"{type(error).__name__}: {first_line(error)}"
+    )
 
 
 @cache
@@ -125,8 +149,7 @@ def follows(machine: Machine) -> bool:
             opened = {order.content: data}
             order.fit(data, place.processes, store)
         except Exception as error:
-            number = place.processes.rank + 1
-            print(f"foveate: process {number}: {type(error).__name__}: {first_line(error)}", file=sys.stderr)
+            place.complain(store, f"process {place.processes.rank + 1}: {_in_words(error)}")
     return True
 
 

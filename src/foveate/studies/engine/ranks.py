@@ -41,4 +41,9 @@ def find_rank(devices: int, nodes: int, variables: Mapping[str, str] = os.enviro
             f"--devices {devices} --nodes {nodes} need {devices * nodes} processes, one a device, and the "
             f"scheduler started {count}"
         )
+    if local_rank >= devices:
+        raise RequestError(
+            f"--devices {devices} --nodes {nodes}: the scheduler started {local_rank + 1} or more "
+            "processes on this machine: give their number as --devices"
+        )
     return Rank(rank, local_rank)

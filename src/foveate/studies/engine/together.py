@@ -1,8 +1,11 @@
 """Train one run in several processes."""
 
+import torch
 from torch import nn
 
 from foveate.data import Data
+from foveate.errors import RequestError, WorkError
+from foveate.studies.engine.folder import Cancelled
 from foveate.studies.engine.meeting import meeting
 from foveate.studies.engine.order import Order
 from foveate.studies.engine.peers import peers
@@ -25,6 +28,12 @@ def fit_together(
     machine = order.machine
     if machine.nodes > 1 or machine.is_started:
         place = meeting(machine.devices, machine.nodes)
-        return order.fit(data, place.processes, place.announce(order), on_step=on_step, on_epoch=on_epoch)
+        run = place.announce(order)
+        try:
+            return order.fit(data, place.processes, run, on_step=on_step, on_epoch=on_epoch)
+        except (WorkError, RequestError, Cancelled, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise place.why(run, error) from error
     with peers(order) as store:
         return order.fit(data, Processes(devices=machine.devices), store, on_step=on_step, on_epoch=on_epoch)
