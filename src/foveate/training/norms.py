@@ -9,7 +9,6 @@ from timm.layers import BatchNormAct2d, SyncBatchNormAct
 from torch import Tensor, distributed, nn
 from torch.autograd import Function
 from torch.nn.functional import batch_norm
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from foveate.attention.norm import AnySizeBatchNorm2d
 from foveate.errors import RequestError
@@ -34,16 +33,13 @@ class _Sum(Function):
         return total
 
 
-class GatheredBatchNorm(_BatchNorm):
+class GatheredBatchNorm(nn.BatchNorm2d):
     """Batch norm over the images of all processes, for devices that `nn.SyncBatchNorm` has no kernels for.
 
     (B, C, …) -> (B, C, …). Mean and variance (biased to normalise, unbiased to keep) are those of
     `nn.BatchNorm2d` on the batches of all processes in one (Ioffe and Szegedy 2015, algorithm 1). The batches
     may differ in size.
     """
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Accept maps of any number of dimensions."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x; every process must call it."""
@@ -108,7 +104,7 @@ def synchronised_norms(network: nn.Module, device: torch.device) -> Iterator[Non
     kinds = dict.fromkeys(PLAIN, plain) | {BatchNormAct2d: activating}
     own: list[tuple[Any, Any]] = []
     for name, norm in network.named_modules():
-        if isinstance(norm, _BatchNorm):
+        if isinstance(norm, PLAIN):
             own.append((norm, original_class(norm)))
             if original_class(norm) not in kinds:
                 raise RequestError(
