@@ -43,8 +43,8 @@ STUDY = (
     "--train-fraction --image-column --label-column --task --detector --segmenter --norm --attention-in "
     "--ignored-label --class-names --refuse-invalid --adjust --family --margin --population "
     "--until-decided --max-seeds --max-hours --spending --control --grow --tune --tune-option "
-    "--recipe --epochs --batch-size --learning-rate --lr --precision --set --jobs -j --device --threads "
-    "--workers --log --against --out --json"
+    "--recipe --epochs --batch-size --learning-rate --lr --precision --set --jobs -j --device --devices "
+    "--nodes --threads --workers --log --against --out --json"
 )
 FLAGS = {
     "compare": f"--attention --backbones {STUDY}",

@@ -18,7 +18,7 @@ from foveate.report.study.build import build_report
 from foveate.storage.folder import FolderStorage
 from foveate.storage.lease import take
 from foveate.studies.compare import compare
-from foveate.studies.engine.executors.processes import Processes
+from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.fingerprints import BY_NAMES
 from foveate.studies.engine.network import build_network
 from foveate.studies.engine.run import Machine
@@ -188,7 +188,7 @@ def test_jobs_give_the_same_table_and_name_what_failed(
     _, summary = finished
     log = Log()
     study = bands_study(bands, attention=f"none,se,{FAILS}")
-    parallel = compare_and_report(study, tmp_path / "out", executor=Processes(2), watch=log)
+    parallel = compare_and_report(study, tmp_path / "out", executor=LocalProcesses(2), watch=log)
     assert sorted(log.done) == ["baseline, seed 0", "baseline, seed 1", "se, seed 0", "se, seed 1"]
     assert [NOT_FINITE in message for _, message in log.failures] == [True, True]
     rows = [row for row in parallel["rows"] if row["attention"] != FAILS]
@@ -209,7 +209,9 @@ def test_workers_refuse_images_that_changed_and_name_them(bands: Path, tmp_path:
                 (root / "test/high/0.png").write_bytes((root / "test/high/1.png").read_bytes())
 
     with pytest.raises(ImagesChangedError, match="no longer those that the study was started with") as error:
-        compare(bands_study(root, seeds=1), tmp_path / "out", CPU, executor=Processes(2), watch=Changes())
+        compare(
+            bands_study(root, seeds=1), tmp_path / "out", CPU, executor=LocalProcesses(2), watch=Changes()
+        )
     assert f"{root}/train/low/3.png: it was removed" in str(error.value)
     assert f"{root}/test/high/0.png: it was changed" in str(error.value)
     assert not list((tmp_path / "out").rglob("result.json"))
@@ -245,7 +247,7 @@ def test_a_study_of_0_1_0_is_resumed_under_its_fingerprint(
 
 @pytest.mark.usefixtures("forked_workers")
 def test_workers_that_cannot_start_say_why() -> None:
-    with contextlib.closing(Processes(2).carry_out([1, 2], Watch(), operator.floordiv, 0)) as outcomes:
+    with contextlib.closing(LocalProcesses(2).carry_out([1, 2], Watch(), operator.floordiv, 0)) as outcomes:
         _, outcome = next(outcomes)
         with pytest.raises(WorkersLostError, match="could not start: ZeroDivisionError"):
             outcome()
@@ -297,7 +299,7 @@ def test_a_file_that_cannot_be_written_ends_the_study_at_once(bands: Path, tmp_p
     runs = study.runs(load_data(str(bands), default_size=32).fingerprint)
     (out / "runs" / runs[0].id / "epochs.csv").mkdir(parents=True)
     with pytest.raises(DiskError, match=r"cannot write .*epochs\.csv"):
-        compare(study, out, CPU, executor=Processes(jobs))
+        compare(study, out, CPU, executor=LocalProcesses(jobs))
     assert len(list((out / "runs").rglob("result.json"))) < len(runs) - 1
 
 

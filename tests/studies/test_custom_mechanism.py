@@ -15,7 +15,7 @@ from foveate.records.files import read_record
 from foveate.records.study import StudyRecord
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
-from foveate.studies.engine.executors.processes import Processes
+from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.network import attach_candidate, build_network
 from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import read_candidate
@@ -94,7 +94,11 @@ def test_runs_hold_the_code_and_are_examined_where_it_is_trusted(bands: Path, tm
 def test_worker_processes_load_the_class_themselves(bands: Path, tmp_path: Path) -> None:
     name, watch = f"{write_mine(tmp_path)}:Mine", Notes()
     compare(
-        study(bands, f"none,{name}(spatial=True)"), tmp_path / "out", CPU, executor=Processes(2), watch=watch
+        study(bands, f"none,{name}(spatial=True)"),
+        tmp_path / "out",
+        CPU,
+        executor=LocalProcesses(2),
+        watch=watch,
     )
     assert sorted(watch.done) == ["baseline, seed 0", "mine.py:Mine(spatial=True), seed 0"]
 

@@ -23,7 +23,8 @@ from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import RunSpec
 from foveate.tasks import TASKS, Task, TaskSettings
 from foveate.tasks.classification import Classification, ClassificationSteps, CorrectTally
-from foveate.tasks.task import Batch, Reduce, TaskResult
+from foveate.tasks.processes import ALONE, Processes
+from foveate.tasks.task import Batch, TaskResult
 
 RECORD = TaskRecord(
     name="made-up",
@@ -50,8 +51,8 @@ class MadeUpSteps(ClassificationSteps):
 
 
 class ErrorTally(CorrectTally):
-    def value(self, reduce: Reduce) -> float | None:
-        accuracy = super().value(reduce)
+    def value(self, processes: Processes) -> float | None:
+        accuracy = super().value(processes)
         return None if accuracy is None else 1 - accuracy
 
 
@@ -152,4 +153,4 @@ def test_the_task_is_one() -> None:
     tally = ErrorTally()
     tally.add(torch.tensor([[2.0, 1.0], [0.0, 3.0]]), torch.tensor([0, 0]))
     assert made.record.primary.name == "error"
-    assert tally.value(lambda sums: sums) == 0.5
+    assert tally.value(ALONE) == 0.5

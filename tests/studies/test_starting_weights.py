@@ -18,7 +18,7 @@ from foveate.records.study import read_study
 from foveate.report.study.build import build_report
 from foveate.report.study.start import start_sentences
 from foveate.studies.compare import compare
-from foveate.studies.engine.executors.processes import Processes
+from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.joining import choose_folder
 from foveate.studies.engine.network import build_network
 from foveate.studies.engine.run import Machine
@@ -250,7 +250,7 @@ def test_processes_read_the_file_and_refuse_another(
     file = Path(shutil.copy(weights, tmp_path / "weights.safetensors"))
     changes = {"epochs": 1, "batch_size": 8, "augmentation": ""}
     study = with_weights(study_of(file, "none,se", changes, data=str(bands), image_size=8, seeds=1), Watch())
-    compare(study, tmp_path / "out", Machine("cpu"), executor=Processes(2))
+    compare(study, tmp_path / "out", Machine("cpu"), executor=LocalProcesses(2))
     assert len(list((tmp_path / "out").glob("runs/*/result.json"))) == 2
     file.write_bytes(trained(tmp_path, seed=1).read_bytes())
     with pytest.raises(WorkError, match="is not the file any more that the study began with"):

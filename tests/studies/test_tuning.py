@@ -14,7 +14,7 @@ from foveate.records.trial import TRIAL
 from foveate.records.tuning import Tuning
 from foveate.studies import tuning_trials
 from foveate.studies.compare import compare
-from foveate.studies.engine.executors.processes import Processes
+from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.run import Machine
 from foveate.studies.plan import plan
 from foveate.studies.search import search
@@ -122,7 +122,7 @@ def test_what_was_interrupted_goes_on_with_the_same_result(bands: Path, made: Pa
 
 @pytest.mark.usefixtures("forked_workers")
 def test_jobs_change_nothing(bands: Path, made: Path, tmp_path: Path) -> None:
-    compare(study(bands, tune_option=OPTION), tmp_path, CPU, executor=Processes(2))
+    compare(study(bands, tune_option=OPTION), tmp_path, CPU, executor=LocalProcesses(2))
     assert tuning_of(tmp_path) == tuning_of(made)
     ids = [{path.parent.name for path in out.glob(f"{RUNS}/*/{RESULT}")} for out in (tmp_path, made)]
     assert ids[0] == ids[1]

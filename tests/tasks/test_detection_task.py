@@ -18,6 +18,7 @@ from foveate.records.detections import DETECTIONS
 from foveate.studies.spec.defaults import RECIPE_OF_TASK, TASKS
 from foveate.tasks import TASKS as MADE
 from foveate.tasks import TaskSettings, find_task
+from foveate.tasks.processes import ALONE
 
 
 @pytest.fixture(scope="module")
@@ -94,14 +95,14 @@ def test_the_tally_is_map_and_none_without_boxes(data: DenseData) -> None:
     step = steps.evaluation_step(Oracle(targets, wrong=3.0).eval(), (images, targets))
     assert step.loss is None
     tally.add(step.outputs, step.targets)
-    value = tally.value(lambda sums: sums)
+    value = tally.value(ALONE)
     expected = steps.test(Oracle(targets, wrong=3.0), [(images, targets)], device=torch.device("cpu"))
     assert value == pytest.approx(expected.scores.map)
     assert 0 < value < 1
     empty = steps.tally()
     none = [one._replace(**{name: one._asdict()[name][:0] for name in one._fields}) for one in targets]
     empty.add(step.outputs, none)
-    assert empty.value(lambda sums: sums) is None
+    assert empty.value(ALONE) is None
 
 
 def test_the_tasks_that_flags_name_are_those_that_there_are() -> None:

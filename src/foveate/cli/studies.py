@@ -163,11 +163,14 @@ def plan(
         from foveate.cli.progress import ProgressWatch
         from foveate.report.plan.console import plan_table
         from foveate.report.study.build import build_report
+        from foveate.studies.engine.ddp.meeting import follows, leading
         from foveate.studies.plan import plan as plan_study
 
     machine = flags.machine.machine(elsewhere=elsewhere)
-    jobs = cluster.room(flags.machine.jobs, machine.threads, flags.machine.gpus)
-    with ProgressWatch(console) as watch:
+    if machine.nodes > 1 and follows(machine):
+        return 0
+    jobs = cluster.room(flags.machine.jobs, *flags.machine.need)
+    with leading(machine), ProgressWatch(console) as watch:
         out, data = (out, None) if out else _choose_folder(study, machine, watch)
         planned = plan_study(
             study,
@@ -280,11 +283,15 @@ def _train(
         from foveate.cli.progress import ProgressWatch
         from foveate.report.study.build import build_report
         from foveate.studies.compare import compare as run_study
+        from foveate.studies.engine.ddp.meeting import follows, leading
         from foveate.studies.search import search as search_options
 
     machine = flags.machine.machine(elsewhere=elsewhere)
+    if machine.nodes > 1 and follows(machine):
+        return 0
     with (
-        cluster.executor(flags.machine.jobs, machine.threads, flags.machine.gpus) as executor,
+        leading(machine),
+        cluster.executor(flags.machine.jobs, *flags.machine.need) as executor,
         ProgressWatch(console) as watch,
     ):
         out, data = (out, None) if out else _choose_folder(study, machine, watch, searches=searches)

@@ -1,12 +1,16 @@
 """The hardware and the versions of the software that made a record."""
 
-from foveate.records.base import Count, Record, Text
+from foveate.records.base import Count, Number, Record, Text
 
 __all__ = ["Environment"]
 
 
 class Environment(Record):
-    """Versions and hardware; `accelerator` is the name of a GPU, or the kind of the device."""
+    """Versions and hardware; `accelerator` is the name of a GPU, or the kind of the device.
+
+    The last five are absent where one device trains a run. `learning_rate` is the highest of the recipe, for
+    the `images_per_step` of all devices on all nodes together.
+    """
 
     foveate: Text = ""
     python: Text = ""
@@ -19,3 +23,13 @@ class Environment(Record):
     cores: Count = 0
     threads: Count = 0
     accelerator: Text = ""
+    devices: Count | None = None
+    nodes: Count | None = None
+    images_per_device: Count | None = None
+    images_per_step: Count | None = None
+    learning_rate: Number | None = None
+
+    @property
+    def processes(self) -> int:
+        """The number of devices that train one run together, on all nodes."""
+        return (self.devices or 1) * (self.nodes or 1)

@@ -22,7 +22,7 @@ from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import measure_cost
 from foveate.studies.engine.custom_sources import custom_sources
-from foveate.studies.engine.environment import describe_environment
+from foveate.studies.engine.ddp.used_devices import describe_machine
 from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.executors.processes import HERE
 from foveate.studies.engine.family import statistics_of, with_family
@@ -265,7 +265,7 @@ def _describe(
         recipe=study.recipe.model_dump(mode="json"),
         statistics=statistics,
         command=command,
-        environment=describe_environment(machine.torch_device, machine.threads),
+        environment=describe_machine(machine, study.recipe),
         runs=tuple(planned),
         failed=tuple(run for run in failed if run.id in earlier),
     )

@@ -12,8 +12,9 @@ from foveate.data import Augmentation, Data
 from foveate.evaluation.classification import classification_scores, predict
 from foveate.records.metric import CLASSIFICATION, TaskRecord
 from foveate.records.scores import ImageScores, write_scores
+from foveate.tasks.processes import Processes
 from foveate.tasks.settings import TaskSettings
-from foveate.tasks.task import Batch, Reduce, Step, TaskResult
+from foveate.tasks.task import Batch, Step, TaskResult
 
 __all__ = ["Classification", "ClassificationSteps", "Prepare", "image_scores"]
 
@@ -105,11 +106,11 @@ class CorrectTally:
         sums = torch.stack([correct, torch.full_like(correct, len(targets))])
         self._sums = sums if self._sums is None else self._sums + sums
 
-    def value(self, reduce: Reduce) -> float | None:
+    def value(self, processes: Processes) -> float | None:
         """Return the accuracy."""
         if self._sums is None:
             return None
-        correct, images = reduce(self._sums).tolist()
+        correct, images = processes.sum(self._sums).tolist()
         return correct / images
 
 

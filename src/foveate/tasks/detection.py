@@ -1,7 +1,9 @@
 """Object detection: the losses of torchvision's detectors, mAP as COCO defines it, kept detections."""
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,10 +21,14 @@ from foveate.records.detections import write_detections
 from foveate.records.metric import DETECTION, TaskRecord
 from foveate.records.run import Scores
 from foveate.tasks.evaluating import evaluated
+from foveate.tasks.processes import Processes
 from foveate.tasks.settings import TaskSettings
-from foveate.tasks.task import Batch, Reduce, Step, TaskResult
+from foveate.tasks.task import Batch, Step, TaskResult
 
 __all__ = ["Detection", "DetectionSteps"]
+
+Image = TypeVar("Image", ImageBoxes, ImageDetections)
+"""What belongs to one image."""
 
 
 class Detection:
@@ -116,11 +122,14 @@ class DetectionTally:
         self.detections += map(_as_detections, outputs)
         self.truth += (one.as_boxes() for one in targets)
 
-    def value(self, reduce: Reduce) -> float | None:
-        """Return mAP; None if there is no box but of crowds."""
-        if not any((~one.crowd).any() for one in self.truth):
+    def value(self, processes: Processes) -> float | None:
+        """Return mAP; None if there is no box but of crowds. Process r of n has each n-th image from r on."""
+        gathered = processes.gather((self.detections, self.truth))
+        detections = _in_turn([found for found, _ in gathered])
+        truth = _in_turn([there for _, there in gathered])
+        if not any((~one.crowd).any() for one in truth):
             return None
-        return detection_scores(self.detections, self.truth, self.classes).map
+        return detection_scores(detections, truth, self.classes).map
 
 
 class DetectionPart:
@@ -141,6 +150,11 @@ class DetectionPart:
 def _for_network(targets: BoxTargets) -> dict[str, Tensor]:
     counted = ~targets.crowd
     return {"boxes": targets.boxes[counted], "labels": targets.labels[counted] + 1}
+
+
+def _in_turn(lists: Sequence[Sequence[Image]]) -> list[Image]:
+    """Return the first of each list, then the second of each, and so on; later lists may be shorter."""
+    return [one for row in zip_longest(*lists) for one in row if one is not None]
 
 
 def _as_detections(output: dict[str, Tensor]) -> ImageDetections:

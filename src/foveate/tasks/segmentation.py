@@ -20,8 +20,9 @@ from foveate.records.run import Scores
 from foveate.records.samples import spread_positions, write_masks
 from foveate.records.segmentation_scores import keep_confusions, write_segmentation_scores
 from foveate.tasks.evaluating import evaluated
+from foveate.tasks.processes import Processes
 from foveate.tasks.settings import TaskSettings
-from foveate.tasks.task import Batch, Reduce, Step, TaskResult
+from foveate.tasks.task import Batch, Step, TaskResult
 
 __all__ = ["Segmentation", "SegmentationSteps", "segmentation_loss"]
 
@@ -155,11 +156,11 @@ class ConfusionTally:
         found = confusion_of(outputs.argmax(1), targets, len(self._classes))
         self._confusion = found if self._confusion is None else self._confusion + found
 
-    def value(self, reduce: Reduce) -> float | None:
+    def value(self, processes: Processes) -> float | None:
         """Return mIoU."""
         if self._confusion is None:
             return None
-        confusion = reduce(self._confusion).cpu().numpy()
+        confusion = processes.sum(self._confusion).cpu().numpy()
         return segmentation_scores(confusion[None], 0.0, self._classes).miou
 
 

@@ -11,14 +11,13 @@ from torch import Generator, Tensor, nn
 from foveate.data import Data
 from foveate.records.metric import TaskRecord
 from foveate.records.run import Scores
+from foveate.tasks.processes import Processes
 from foveate.tasks.settings import TaskSettings
 
 __all__ = ["Batch", "PartTally", "Step", "Tally", "Task", "TaskResult", "TaskSteps"]
 
 Batch = tuple[Any, Any]
 """Images and targets as a store gives them: what they are depends on the task."""
-Reduce = Callable[[Tensor], Tensor]
-"""Sums a tensor over the processes of a training."""
 
 
 class Step(NamedTuple):
@@ -43,7 +42,7 @@ class Tally(Protocol):
     def add(self, outputs: Any, targets: Any) -> None:
         """Add the outputs for a batch."""
 
-    def value(self, reduce: Reduce) -> float | None:
+    def value(self, processes: Processes) -> float | None:
         """Return the metric over all images of all processes; None if nothing was added."""
 
 

@@ -1,11 +1,12 @@
 """Train a network with Lightning, and resume from the last checkpoint of its folder."""
 
+import inspect
 import logging
 import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,21 @@ from typing import Any
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from foveate.data import Loader
 from foveate.errors import RequestError, WorkError
 from foveate.records.metric import Metric
 from foveate.records.run import Epoch
 from foveate.tasks import TaskSteps
+from foveate.tasks.processes import ALONE, Processes
+from foveate.training.joined import JoinedProcesses
 from foveate.training.keeping import CHECKPOINT, RunKeeper, WholeCheckpointIO
 from foveate.training.machine import Logs, lightning_device
 from foveate.training.module import TrainingModule
+from foveate.training.norms import synchronised_norms
 from foveate.training.recipe import Recipe
 
 __all__ = ["Fitted", "OnEpoch", "OnStep", "fit"]
@@ -57,6 +63,7 @@ def fit(
     logs: Logs = "none",
     on_step: OnStep | None = None,
     on_epoch: OnEpoch | None = None,
+    processes: Processes = ALONE,
 ) -> Fitted:
     """Train `network` by the steps of a task, and load the weights that the recipe chooses into it.
 
@@ -66,7 +73,9 @@ def fit(
         validation: the only part that early stopping and the choice of weights use.
         folder: holds the checkpoint. A training resumes from an existing one with the same result: on a CPU
             bit for bit, with the same number of threads.
-        device: auto, cpu, cuda, cuda:N or mps.
+        device: auto, cpu, cuda, cuda:N or mps; with several processes, that of the first on this machine.
+        processes: those that train the network together. Each calls this function with its own part of the
+            batches and the same network; all return the same weights, and the first writes files.
 
     Raises:
         WorkError: a loss that is not finite, a checkpoint that cannot be read, a file that cannot be written.
@@ -75,25 +84,26 @@ def fit(
     metric = steps.task.primary
     keeper = RunKeeper(folder, recipe, metric)
     checkpoint = folder / CHECKPOINT
-    is_resumed = checkpoint.exists()
+    is_resumed = processes.decided_by_first(checkpoint.exists())
     if is_resumed:
         _read_checkpoint(checkpoint, keeper)
-    module = TrainingModule(network, steps, recipe, len(training), seed)
-    if not keeper.finished:
-        callbacks: list[lightning.Callback] = [keeper]
-        if on_step is not None:
-            callbacks.append(_StepCalls(on_step, metric))
-        if on_epoch is not None:
-            callbacks.append(_EpochCalls(on_epoch, metric))
-        with _quiet():
+    accelerator = lightning_device(device, processes.devices)
+    with _quiet(), _norms(network, recipe, accelerator["accelerator"], processes):
+        module = TrainingModule(network, steps, recipe, len(training), seed, processes)
+        if not keeper.finished:
+            callbacks: list[lightning.Callback] = [keeper]
+            if on_step is not None:
+                callbacks.append(_StepCalls(on_step, metric))
+            if on_epoch is not None:
+                callbacks.append(_EpochCalls(on_epoch, metric))
             trainer = lightning.Trainer(
-                **lightning_device(device),
+                **accelerator,
+                **_joined(processes),
                 max_epochs=recipe.epochs,
                 precision=recipe.precision,
                 gradient_clip_val=recipe.clip_grad_norm,
                 callbacks=callbacks,
-                plugins=[WholeCheckpointIO()],
-                logger=_logger(logs, folder),
+                logger=_logger(logs, folder) if processes.is_first else False,
                 default_root_dir=folder,
                 use_distributed_sampler=False,
                 enable_checkpointing=True,
@@ -106,6 +116,31 @@ def fit(
                 trainer.fit(module, training, validation, ckpt_path=str(checkpoint) if is_resumed else None)
     network.load_state_dict(keeper.weights)
     return Fitted(tuple(keeper.epochs), keeper.chosen_epoch, keeper.stopped_early)
+
+
+def _joined(processes: Processes) -> dict[str, Any]:
+    """Return Lightning's settings for processes that have joined a process group already."""
+    plugins: list[Any] = [WholeCheckpointIO()]
+    if processes.count == 1:
+        return {"plugins": plugins}
+    # The buffers of the first process are copied at the end of each epoch instead: see TrainingModule.
+    known = inspect.signature(DistributedDataParallel).parameters
+    copies_buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    options: dict[str, Any] = {"find_unused_parameters": False, copies_buffers: False}
+    strategy = DDPStrategy(**options)
+    return {
+        "plugins": [*plugins, JoinedProcesses(processes)],
+        "strategy": strategy,
+        "num_nodes": processes.nodes,
+    }
+
+
+def _norms(
+    network: nn.Module, recipe: Recipe, accelerator: str, processes: Processes
+) -> AbstractContextManager[None]:
+    if not recipe.sync_batchnorm or processes.count == 1:
+        return nullcontext()
+    return synchronised_norms(network, torch.device(accelerator))
 
 
 def _read_checkpoint(checkpoint: Path, keeper: RunKeeper) -> None:
@@ -175,6 +210,8 @@ def _quiet() -> Iterator[None]:
             "The number of training batches",
             "treespec",
             "in eval mode",
+            "sync_dist=True",  # the metrics are of all processes already
+            "Grad strides do not match bucket view strides",
         ):
             warnings.filterwarnings("ignore", message=f".*{advice}.*")
         yield

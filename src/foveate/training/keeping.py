@@ -125,7 +125,7 @@ class RunKeeper(Checkpoint):
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Add the row, keep the best weights, write the checkpoint if it is due, and stop at the end."""
         assert isinstance(module, TrainingModule)
-        images = trainer.num_training_batches * self.recipe.batch_size * trainer.world_size
+        images = trainer.num_training_batches * self.recipe.batch_size
         training = self._trained - self._started
         learned = learned_numbers(module.evaluated)
         row: dict[str, Any] = {
@@ -138,12 +138,13 @@ class RunKeeper(Checkpoint):
         }
         self.epochs.append(Epoch(**row, learned=learned) if learned else Epoch(**row))
         self._choose(module.evaluated)
-        if self.finished or self._checkpoint_is_due():
+        if self.finished or module.processes.decided_by_first(self._checkpoint_is_due()):
             started = time.perf_counter()
             trainer.save_checkpoint(self.folder / CHECKPOINT)
             self._saved_at = time.perf_counter()
             self._saving_took = self._saved_at - started
-            self._saved_bytes = (self.folder / CHECKPOINT).stat().st_size
+            if trainer.is_global_zero:
+                self._saved_bytes = (self.folder / CHECKPOINT).stat().st_size
         if trainer.is_global_zero:
             # The learned numbers of each site are only in the result's record.
             rows = [{key: getattr(epoch, key) for key in row} for epoch in self.epochs]

@@ -10,14 +10,46 @@ Logs = Literal["none", "csv", "tensorboard"]
 """The kinds of a run's training log."""
 
 
-def lightning_device(device: str) -> dict[str, Any]:
-    """Return Lightning's `accelerator` and `devices` for a device name of torch."""
+def lightning_device(device: str, devices: int = 1) -> dict[str, Any]:
+    """Return Lightning's `accelerator` and `devices` for a device name of torch, of which `devices` are used.
+
+    On a CPU these are processes; cuda:N is the first of so many GPUs.
+    """
     kind, colon, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdecimal())):
         raise RequestError(f"unknown device {device!r}: expected auto, cpu, cuda, cuda:N or mps")
+    first = int(number or 0)
     if kind in ("cuda", "mps"):
-        _check_available(device, kind, int(number or 0))
-    return {"accelerator": kind, "devices": [int(number)] if number else 1}
+        _check_available(device, kind, first)
+    if devices == 1:
+        return {"accelerator": kind, "devices": [first] if number else 1}
+    kind = kind if kind != "auto" else _found_kind()
+    if kind == "mps":
+        raise RequestError(
+            f"--devices {devices}: Metal has one device; give --device cpu for processes of it"
+        )
+    if kind == "cuda":
+        _check_number(devices, first)
+        return {"accelerator": kind, "devices": list(range(first, first + devices))}
+    return {"accelerator": "cpu", "devices": devices}
+
+
+def _found_kind() -> str:
+    import torch
+
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found.type if found else "cpu"
+
+
+def _check_number(devices: int, first: int) -> None:
+    import torch
+
+    there = torch.cuda.device_count()
+    if first + devices > there:
+        raise RequestError(
+            f"--devices {devices} from cuda:{first} on: torch sees {there} CUDA devices: give --devices "
+            f"{max(there - first, 1)} or fewer"
+        )
 
 
 def _check_available(device: str, kind: str, number: int) -> None:

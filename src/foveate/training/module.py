@@ -10,8 +10,9 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from foveate.errors import NotFiniteError
+from foveate.errors import NotFiniteError, WorkError, shortened
 from foveate.tasks import TaskSteps
+from foveate.tasks.processes import ALONE, Processes
 from foveate.tasks.task import Batch, Step
 from foveate.training.recipe import Recipe
 from foveate.training.schedule import learning_rate_factor, make_optimizer
@@ -32,18 +33,29 @@ class TrainingModule(lightning.LightningModule):
     at once.
     """
 
-    def __init__(self, network: nn.Module, steps: TaskSteps, recipe: Recipe, steps_per_epoch: int, seed: int):
+    def __init__(
+        self,
+        network: nn.Module,
+        steps: TaskSteps,
+        recipe: Recipe,
+        steps_per_epoch: int,
+        seed: int,
+        processes: Processes = ALONE,
+    ):
         super().__init__()
-        self.steps = steps
+        self.steps, self.processes = steps, processes
         self.network = network.to(memory_format=torch.channels_last) if recipe.channels_last else network
         self.average = (
             ModelEmaV3(self.network, decay=recipe.ema_decay, use_warmup=True) if recipe.ema_decay else None
         )
+        if self.average is not None:
+            self.average.requires_grad_(False)  # several processes wait for the gradient of each parameter
         self.recipe = recipe
         self.steps_per_epoch = steps_per_epoch
         self.seed = seed
         self.random = torch.Generator()
         self.means: dict[str, float] = {}
+        self._has_all_gradients = False
         if recipe.compile:
             torch.compiler.reset()  # networks of earlier runs count against its recompile limit
             self.network.compile()
@@ -110,6 +122,25 @@ class TrainingModule(lightning.LightningModule):
                 f"{self.steps_per_epoch}, learning rate {rate:.3g}: {CURE}"
             )
 
+    def on_after_backward(self) -> None:
+        """In the first step of several processes, refuse a network that does not use all its parameters.
+
+        Each process waits for the gradient of every parameter of the others.
+        """
+        if self.processes.count == 1 or self._has_all_gradients:
+            return
+        unused = [
+            name
+            for name, parameter in self.network.named_parameters()
+            if parameter.requires_grad and parameter.grad is None
+        ]
+        if unused:
+            raise WorkError(
+                f"{len(unused)} parameters get no gradient in a training step ({shortened(unused)}), and "
+                "several devices train only networks that use all of them: train on one device"
+            )
+        self._has_all_gradients = True
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step the optimiser, then update the averaged weights."""
         super().optimizer_step(*args, **kwargs)
@@ -122,7 +153,13 @@ class TrainingModule(lightning.LightningModule):
         self._log_means("train")
 
     def on_validation_epoch_start(self) -> None:
-        """Set the sums of the training aside."""
+        """Set the sums of the training aside; every process evaluates the network of the first.
+
+        Weights are the same everywhere; buffers, such as the running statistics of norms, are not.
+        """
+        self.processes.copy_from_first(self.network.buffers())
+        if self.average is not None:
+            self.processes.copy_from_first(self.average.buffers())
         self._of_training = self._losses, self._tally
         self._losses, self._tally = self._zeros(), self.steps.tally()
 
@@ -136,16 +173,12 @@ class TrainingModule(lightning.LightningModule):
         self._losses, self._tally = self._of_training
 
     def _log_means(self, part: str) -> None:
-        def reduce(sums: Tensor) -> Tensor:
-            reduced: Tensor = self.trainer.strategy.reduce(sums, reduce_op="sum")
-            return reduced
-
-        loss, images = reduce(self._losses).tolist()
+        loss, images = self.processes.sum(self._losses).tolist()
         if not math.isfinite(loss):
             raise NotFiniteError(
                 f"the {part} loss is not a finite number after epoch {self.current_epoch + 1}: {CURE}"
             )
-        primary = self._tally.value(reduce)
+        primary = self._tally.value(self.processes)
         means = {f"{part}_loss": loss / images} if images else {}
         if primary is not None:
             means[f"{part}_{self.steps.task.primary.name}"] = primary

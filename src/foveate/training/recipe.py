@@ -59,7 +59,11 @@ Part = Literal["backbone", "attention", "head"]
 """The parts of a network that can learn at different rates."""
 RATES: dict[Part, str] = {"backbone": "backbone_rate", "attention": "attention_rate", "head": "head_rate"}
 """The recipe keys of the rates of the parts."""
-LATER: dict[str, Any] = dict.fromkeys(RATES.values(), 1) | {"loss": "cross_entropy", "class_weights": "none"}
+LATER: dict[str, Any] = dict.fromkeys(RATES.values(), 1) | {
+    "loss": "cross_entropy",
+    "class_weights": "none",
+    "sync_batchnorm": False,
+}
 """The keys that earlier recipes did not have, with their defaults."""
 
 
@@ -98,6 +102,7 @@ class Recipe(BaseModel):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     channels_last: bool = False
     compile: bool = False
+    sync_batchnorm: bool = False
 
     def rate(self, part: Part) -> float:
         """Return the share of the learning rate that `part` of the network takes."""

@@ -17,7 +17,7 @@ class RecipeKey(NamedTuple):
 
 RECIPE_KEYS = {
     "epochs": RecipeKey("30", "passes over the training part"),
-    "batch_size": RecipeKey("64", "images per step"),
+    "batch_size": RecipeKey("64", "images per step, of all devices together"),
     "optimizer": RecipeKey("sgd", "a name of timm's; sgd uses Nesterov momentum, momentum does not"),
     "learning_rate": RecipeKey("0.1", "highest value, at the end of the warm-up"),
     "backbone_rate": RecipeKey("1.0", "share of learning_rate that the backbone takes"),
@@ -51,5 +51,8 @@ RECIPE_KEYS = {
     "precision": RecipeKey("32-true", "32-true, bf16-mixed or 16-mixed"),
     "channels_last": RecipeKey("false", "memory layout of weights and images"),
     "compile": RecipeKey("false", "compile the network with torch.compile"),
+    "sync_batchnorm": RecipeKey(
+        "false", "with several --devices, batch norms have the statistics of the whole step's images"
+    ),
 }
 """The keys of a recipe, in the order of `Recipe`; null is none."""

@@ -1,12 +1,8 @@
 """The promise on data-parallel training: two processes share the mean of their gradients."""
 
 import multiprocessing
-import os
 import pickle
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 
 from foveate.inspection.check.subject import Factory, NotApplicable, Outcome, Subject, short
+from foveate.studies.engine.ddp.group import through_loopback
 
 __all__ = ["parallel"]
 
@@ -58,7 +55,7 @@ def parallel(subject: Subject) -> Outcome:
         loss = alone(half).square().mean()
         gradients.append(torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True))
     expected = [(first + second) / 2 for first, second in zip(*gradients, strict=True)]
-    with tempfile.TemporaryDirectory() as folder, _through_loopback():
+    with tempfile.TemporaryDirectory() as folder, through_loopback():
         rendezvous = (Path(folder) / "rendezvous").as_uri()
         weights = {key: value.clone() for key, value in network.state_dict().items()}
         share = Share(subject.factory, subject.channels, weights, images[0], rendezvous)
@@ -104,18 +101,3 @@ def _network(factory: Factory, channels: int) -> nn.Module:
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-@contextmanager
-def _through_loopback() -> Iterator[None]:
-    """Let gloo use the loopback interface, on which no firewall and no name of the machine can interfere."""
-    name, value = "GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo"
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -28,6 +28,7 @@ from foveate.torch_private import children_of
 
 __all__ = [
     "CHILD",
+    "change_class",
     "check_class",
     "has_attention",
     "insert",
@@ -119,6 +120,12 @@ def has_attention(module: nn.Module) -> bool:
 def original_class(module: nn.Module) -> Any:
     """Return the class of `module` without attention."""
     return vars(type(module)).get(ORIGINAL, type(module))
+
+
+def change_class(module: Any, kind: type[nn.Module]) -> None:
+    """Give `module` the class `kind` in place of its original class; it keeps its attention."""
+    module.__class__ = kind
+    _set_class(module)
 
 
 def check_class(path: str, module: nn.Module) -> None:

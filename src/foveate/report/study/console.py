@@ -32,7 +32,9 @@ def console_table(summary: Summary) -> Group:
         parts.append(Padding(_contrasts(summary), (0, 0, 1, 0)))
     below = [guessing_sentence(summary), family_sentence(summary) if summary.comparisons else ""]
     parts += [Text(sentence, style="dim") for sentence in below if sentence]
-    lines = map(Text, [*rest, *start_sentences(summary.study), *tuned, *printed, *summary.missing])
+    lines = map(
+        Text, [*rest, *start_sentences(summary.study), *tuned, *printed, *summary.devices, *summary.missing]
+    )
     return Group(Text(headline, style="bold"), *lines, *parts)
 
 

@@ -116,6 +116,7 @@ class Summary:
         metric_differences: of all metrics, for both populations.
         trajectories: the gain over the baseline by epoch, by the label of the candidate; None in summaries of
             earlier versions.
+        devices: how runs were divided among devices, in sentences; none where each had one.
     """
 
     study: StudyDescription
@@ -139,6 +140,7 @@ class Summary:
     scores_obstacle: str | None = None
     metric_differences: tuple[MetricDifference, ...] = ()
     trajectories: Mapping[str, Trajectory] | None = None
+    devices: tuple[str, ...] = ()
 
     @property
     def metric(self) -> Metric:
@@ -213,6 +215,7 @@ class Summary:
             "detectable_difference": self.detectable_difference,
             "class_changes": [change.to_json() for change in self.class_changes],
             "untested_classes": list(self.untested_classes),
+            **({"devices": list(self.devices)} if self.devices else {}),
             "missing": list(self.missing),
             "report": str(self.report),
             "verdict": list(self.verdict),

@@ -16,9 +16,10 @@ from foveate.models.backbones.create import own_image_size
 from foveate.records.file_names import STUDY
 from foveate.records.metric import DETECTION, SEGMENTATION
 from foveate.records.study import StudyData
+from foveate.studies.engine.ddp.used_devices import check_shares
 from foveate.studies.engine.fingerprints import as_begun, as_seen_by_parent, describe_fingerprint
+from foveate.studies.engine.fitting import Machine, make_steps
 from foveate.studies.engine.network_checks import check_forward, check_networks
-from foveate.studies.engine.run import Machine, make_steps
 from foveate.studies.engine.start import check_starts
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.defaults import MAX_SEEDS
@@ -58,7 +59,7 @@ def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> D
     remove_unused()
     data = _open(study.task, study.data, usual_image_size(backbone, study.starts.get(backbone)))
     data = as_begun(data, [out / STUDY], sorted(out.glob("*/*/spec.json")))
-    _check_recipe(study, data)
+    _check_recipe(study, data, machine)
     check_forward(whole, data)
     check_starts(study, data)
     watch.opened(describe_data(study, data))
@@ -161,13 +162,15 @@ def open_dense(task: str, choice: DataChoice) -> DenseData:
     return open_masks(read_masks(root.resolve(), ignored=choice.ignored_label, class_names=names), **options)
 
 
-def _check_recipe(study: StudySpec, data: Data) -> None:
+def _check_recipe(study: StudySpec, data: Data, machine: Machine) -> None:
     make_steps(study.task, study.recipe, data)
     if isinstance(data, DenseData):  # which are not split alike: a seed may hold out no box
         more = range((study.max_seeds or MAX_SEEDS) if study.until_decided else 0)
         for seed in (*study.seeds, *more):
             data.split(seed, study.recipe.validation_fraction, study.data.train_fraction)
-    images = len(_split(study, data)[0])
+    images, validation = map(len, _split(study, data))
+    if machine.processes > 1:
+        check_shares(study.recipe.batch_size, validation, machine)
     if study.recipe.batch_size > images:
         raise RequestError(
             f"batch_size {study.recipe.batch_size} is larger than the training part of {images} images: "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from cyclopts import Parameter
 
 from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.studies.engine.ddp.ranks import find_rank
 from foveate.studies.engine.environment import available_cores, check_threads
 from foveate.studies.spec.completers import Device, one_of
 from foveate.training.machine import Logs, lightning_device
@@ -18,19 +19,25 @@ __all__ = ["MachineSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class MachineSettings:
-    """How the runs of a study use this machine; apart from rounding, what they learn does not depend on it.
+    """How the runs of a study use this machine; apart from rounding, only --devices changes what they learn.
 
     Attributes:
         jobs: Number of runs at a time, each in a process of its own; with --on by default as many as there is
             room for.
         device: Device to train on: auto, cpu, cuda, cuda:N or mps.
-        threads: CPU threads of each run; by default the available cores divided by --jobs, with --on one.
+        devices: Number of devices that train each run together: GPUs, or processes of the CPU.
+            The batch of a step is divided among them.
+        nodes: Number of machines that do so, with --devices each; srun or torchrun starts the processes.
+        threads: CPU threads of each process that trains; by default the available cores divided by these,
+            with --on one.
         workers: Number of processes that load the images of a data set that is too large for memory.
         log: Training log in the folder of each run: none, csv or tensorboard.
     """
 
     jobs: Annotated[int | None, Parameter(alias="-j", show_default="1")] = None
     device: Device = "auto"
+    devices: int = 1
+    nodes: int = 1
     threads: int | None = None
     workers: int = 2
     log: Annotated[str, Parameter(completer=one_of(get_args(Logs)))] = "none"
@@ -39,33 +46,50 @@ class MachineSettings:
         """Validate the settings; torch is imported for a GPU alone, and not if the runs go `elsewhere`.
 
         Raises:
-            RequestError: a device that is not available, an unknown log, or too many threads.
+            RequestError: a device that is not available, an unknown log, too many threads, or several nodes
+                without a scheduler that started their processes.
         """
-        check_at_least(self, jobs=1, threads=1, workers=0)
+        check_at_least(self, jobs=1, threads=1, workers=0, devices=1, nodes=1)
         self._logs()
         if elsewhere:
+            if self.nodes > 1:
+                raise RequestError("--nodes with --on: a run of several nodes is started by srun or torchrun")
             return
-        lightning_device(self.device)
+        jobs = self.jobs or 1
+        if self.nodes > 1:
+            find_rank(self.devices, self.nodes)
+            if jobs > 1:
+                raise RequestError(
+                    f"--jobs {jobs} with --nodes {self.nodes}: runs take turns on several nodes"
+                )
+        lightning_device(self.device, self.devices)
         check_threads("--workers", self.workers)
-        threads, jobs = self._threads(), self.jobs or 1
-        flags = f"--jobs {jobs} × --threads {threads} =" if jobs > 1 else "--threads"
-        check_threads(flags, jobs * threads)
+        threads = self._threads()
+        factors = {"--jobs": jobs, "--devices": self.devices, "--threads": threads}
+        given = [f"{flag} {number}" for flag, number in factors.items() if number > 1 or flag == "--threads"]
+        flags = f"{' × '.join(given)} =" if len(given) > 1 else "--threads"
+        check_threads(flags, jobs * self.devices * threads)
 
     def machine(self, *, elsewhere: bool = False) -> "Machine":
         """Return the machine as one run uses it; raises RequestError as `check` does."""
         from foveate.studies.engine.run import Machine
 
         self.check(elsewhere=elsewhere)
-        device = "auto" if elsewhere and self.gpus else self.device  # a scheduler gives a run its GPU
-        return Machine(device, self._threads(elsewhere=elsewhere), self.workers, self._logs())
+        device = (
+            "auto" if elsewhere and self.device != "cpu" else self.device
+        )  # a scheduler gives a run its GPUs
+        threads = self._threads(elsewhere=elsewhere)
+        return Machine(device, threads, self.workers, self._logs(), self.devices, self.nodes)
 
     @property
-    def gpus(self) -> int | None:
-        """The GPUs that a run needs; None is one where there are any."""
-        return None if self.device == "auto" else int(self.device.startswith("cuda"))
+    def need(self) -> tuple[int, int, bool]:
+        """The CPUs and the GPUs that a run needs elsewhere, and whether it can do without these GPUs."""
+        gpus = 0 if self.device == "cpu" else self.devices
+        return self._threads(elsewhere=True) * self.devices, gpus, self.device == "auto"
 
     def _threads(self, *, elsewhere: bool = False) -> int:
-        return self.threads or (1 if elsewhere else max(available_cores() // (self.jobs or 1), 1))
+        processes = (self.jobs or 1) * self.devices
+        return self.threads or (1 if elsewhere else max(available_cores() // processes, 1))
 
     def _logs(self) -> Logs:
         logs: Logs | None = next((log for log in get_args(Logs) if log == self.log), None)

@@ -12,7 +12,7 @@ from foveate.models.checkpoint.save_load import WEIGHTS
 from foveate.records.file_names import RUNS
 from foveate.records.run import Epoch
 from foveate.studies.engine.carrying import carry_out_here_or
-from foveate.studies.engine.executors.processes import Processes
+from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.images import open_for
 from foveate.studies.engine.run import Machine, execute, parts_of
 from foveate.studies.engine.watch import Watch
@@ -113,7 +113,9 @@ def rehearse(
 
     given = runs[0], data.content_fingerprint, folder, machine
     with closing(
-        carry_out_here_or(Processes(jobs), runs, watch, data, rehearse_here, _make_rehearser_again, *given)
+        carry_out_here_or(
+            LocalProcesses(jobs), runs, watch, data, rehearse_here, _make_rehearser_again, *given
+        )
     ) as outcomes:
         for run, outcome in outcomes:
             found[run.id] = outcome()

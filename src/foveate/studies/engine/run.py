@@ -2,81 +2,33 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 
-from foveate.data import Data, Loader, make_loader
+from foveate.data import Data, make_loader
 from foveate.files import file_sha256, write_json
 from foveate.models.checkpoint.save_load import WEIGHTS, save
 from foveate.records.base import FORMAT
 from foveate.records.file_names import RESULT
 from foveate.records.run import RunData, RunRecord
-from foveate.studies.engine.environment import describe_environment
+from foveate.studies.engine.ddp.order import Order
+from foveate.studies.engine.ddp.together import fit_together
+from foveate.studies.engine.ddp.used_devices import describe_machine
+from foveate.studies.engine.fitting import Machine, Parts, fit_run, make_steps, parts_of
 from foveate.studies.engine.folder import find_result
 from foveate.studies.engine.holding import HeldRun, hold_run_folder
-from foveate.studies.engine.network import build_for_images
-from foveate.studies.engine.start import as_weights_expect, unchanged_file
+from foveate.studies.engine.start import as_weights_expect
 from foveate.studies.spec.study import RunSpec
-from foveate.tasks import TaskSteps, find_task
-from foveate.training.fit import Fitted, OnEpoch, OnStep, fit
+from foveate.tasks import find_task
+from foveate.training.fit import Fitted, OnEpoch, OnStep
 from foveate.training.keeping import CHECKPOINT
-from foveate.training.machine import Logs
-from foveate.training.recipe import Recipe
-from foveate.training.settings import task_settings
 from foveate.version import __version__
 
 __all__ = ["AUTOCAST", "Machine", "Parts", "execute", "make_steps", "parts_of", "train"]
 
 AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How runs are carried out; apart from rounding, what they learn does not depend on it."""
-
-    device: str = "auto"
-    threads: int = 1
-    workers: int = 0
-    logs: Logs = "none"
-
-    @property
-    def torch_device(self) -> torch.device:
-        """The device; `auto` is resolved."""
-        if self.device != "auto":
-            return torch.device(self.device)
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return found or torch.device("cpu")
-
-    def of_worker(self, worker: int) -> "Machine":
-        """Return the machine as one of several worker processes uses it: GPUs are dealt out in turn."""
-        if self.torch_device.type == "cuda" and ":" not in self.device:
-            return replace(self, device=f"cuda:{worker % torch.cuda.device_count()}")
-        return self
-
-
-def make_steps(task: str, recipe: Recipe, data: Data) -> TaskSteps:
-    """Return what `task` does with batches of these images; an unknown augmentation raises RequestError."""
-    return find_task(task).steps(task_settings(recipe), data)
-
-
-class Parts(NamedTuple):
-    """The images of a run by their positions, int64: training and validation part, and test part."""
-
-    training: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-
-
-def parts_of(spec: RunSpec, data: Data) -> Parts:
-    """Return the parts into which a run's seed splits its images."""
-    training, validation = data.split(spec.seed, spec.recipe.validation_fraction, spec.data.train_fraction)
-    return Parts(training, validation, np.arange(len(data.test)))
 
 
 def execute(
@@ -119,46 +71,12 @@ def train(
 
     `start` and `parts` are those of `execute`.
     """
-    torch.set_num_threads(machine.threads)
     write_json(folder / "spec.json", spec.model_dump(mode="json"))
-    recipe = spec.recipe
-    data = as_weights_expect(data, spec.weights)
-    build = start or partial(
-        build_for_images,
-        spec.backbone,
-        spec.attention,
-        data,
-        weights=unchanged_file(spec.weights),
-        seed=spec.seed,
-        replace_own=spec.replace_own,
-        dense=spec.dense,
-    )
-    network = build().train()  # Lightning keeps the mode, and a trained network is in eval mode
-    parts = parts or parts_of(spec, data)
-    load = _loading(spec, machine)
-    fitted = fit(
-        network,
-        make_steps(spec.task, recipe, data),
-        recipe,
-        load(data.train, parts.training, shuffle_seed=spec.seed, drop_last=True),
-        load(data.validation_store, parts.validation, shuffle_seed=None),
-        folder=folder,
-        seed=spec.seed,
-        device=machine.device,
-        logs=machine.logs,
-        on_step=on_step,
-        on_epoch=on_epoch,
-    )
-    return network, fitted
-
-
-def _loading(spec: RunSpec, machine: Machine) -> Callable[..., Loader]:
-    return partial(
-        make_loader,
-        batch_size=spec.recipe.batch_size,
-        workers=machine.workers,
-        device=machine.torch_device,
-    )
+    if machine.processes == 1:
+        return fit_run(spec, data, folder, machine, parts, start=start, on_step=on_step, on_epoch=on_epoch)
+    assert start is None, "several processes build the network of the spec, each for itself"
+    order = Order(spec, folder, machine, parts, data.content_fingerprint)
+    return fit_together(order, data, on_step=on_step, on_epoch=on_epoch)
 
 
 def _execute(
@@ -179,7 +97,14 @@ def _execute(
         .to(device)
         .test(
             network,
-            _loading(spec, machine)(data.test, parts.test, shuffle_seed=None),
+            make_loader(
+                data.test,
+                parts.test,
+                recipe.batch_size,
+                shuffle_seed=None,
+                workers=machine.workers,
+                device=device,
+            ),
             device=device,
             autocast=AUTOCAST[recipe.precision],
         )
@@ -199,7 +124,7 @@ def _execute(
         stopped_early=fitted.stopped_early,
         seconds=round(sum(epoch.seconds or 0 for epoch in fitted.epochs), 3),
         epochs=fitted.epochs,
-        environment=describe_environment(device, machine.threads),
+        environment=describe_machine(machine, recipe),
         weights_sha256=file_sha256(folder / WEIGHTS[0]),
     )
     held.publish(RESULT, record)

@@ -5,15 +5,15 @@ import re
 import pytest
 
 from foveate.errors import RequestError
-from foveate.studies.engine.executors.processes import Processes
+from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.executors.settings import ClusterSettings
 
 
 def test_this_machine_is_the_default() -> None:
     settings = ClusterSettings()
     settings.check()
-    assert settings.executor(3, 1, None) == Processes(3)
-    assert settings.executor(None, 1, None) == Processes(1)
+    assert settings.executor(3, 1, 1, True) == LocalProcesses(3)
+    assert settings.executor(None, 1, 1, True) == LocalProcesses(1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from foveate.studies.engine.executors.processes import Processes
+from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.watch import Watch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker imports everything")
@@ -40,7 +40,7 @@ def test_workers_share_what_they_import(monkeypatch, tmp_path):
     """Alone, torch and the other packages take over 400 MB of a process."""
     monkeypatch.setenv("FOVEATE_TEST", "of now")
     monkeypatch.chdir(tmp_path)
-    found = [outcome() for _, outcome in Processes(2).carry_out([1, 2, 3], Watch(), make_looker)]
+    found = [outcome() for _, outcome in LocalProcesses(2).carry_out([1, 2, 3], Watch(), make_looker)]
     parents, modules, megabytes, variables, folders = zip(*found, strict=True)
     assert set(modules) == {True}
     assert max(megabytes) < 100

@@ -1,37 +1,35 @@
 """Carry out several runs of a study at a time, in worker processes of this machine."""
 
 import multiprocessing
-import os
 import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 from foveate.errors import WorkersLostError
 from foveate.studies.engine.executors.base import MakeRunner, Outcome, Result, Run
-from foveate.studies.engine.executors.reaper import reaper, watch_over
+from foveate.studies.engine.executors.reaper import ctrl_c_ignored, end_with, reaper, watch_over
 from foveate.studies.engine.executors.runners import start_runner
-from foveate.studies.engine.executors.starting import ctrl_c_ignored, starting_processes
+from foveate.studies.engine.executors.starting import starting_processes
 from foveate.studies.engine.watch import QueuedWatch, Watch
 
-__all__ = ["HERE", "Processes"]
+__all__ = ["HERE", "LocalProcesses"]
 
 _carry_out: Any
 
 
 @dataclass(frozen=True)
-class Processes:
+class LocalProcesses:
     """Carries out tasks on this machine, `jobs` at a time."""
 
     jobs: int = 1
     device = None
 
-    def __enter__(self) -> "Processes":
+    def __enter__(self) -> "LocalProcesses":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,7 +50,7 @@ class Processes:
         return _run_in_processes(tasks, min(self.jobs, len(tasks)), watch, make_runner, *arguments)
 
 
-HERE = Processes()
+HERE = LocalProcesses()
 """One task at a time, in this process."""
 
 
@@ -111,7 +109,7 @@ def _start_worker(
     watched: Any, numbers: Any, steps: Any, make_runner: MakeRunner[Any, Any], arguments: tuple[Any, ...]
 ) -> None:
     global _carry_out
-    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
+    threading.Thread(target=end_with, args=(watched,), daemon=True).start()
     runner = start_runner(make_runner, numbers.get(), *arguments)
     watch = QueuedWatch(steps.put)
 
@@ -119,11 +117,6 @@ def _start_worker(
         return runner(run, watch)
 
     _carry_out = carry_out
-
-
-def _end_with(watched: Any) -> None:
-    wait([watched])
-    os._exit(1)
 
 
 def _work(run: Any) -> Any:

@@ -54,16 +54,16 @@ class RayCluster:
             this machine alone, which is started here, listens on 127.0.0.1 and ends with this object.
         need: what is kept for each run.
         limit: the most runs at a time; None is what the cluster has room for.
-        prefers_gpu: whether a run needs a GPU where the cluster has any.
+        gpus_optional: whether runs do without GPUs where the cluster has none.
     """
 
     jobs_here = 1
 
     def __init__(
-        self, address: str | None, need: Need, limit: int | None = None, *, prefers_gpu: bool = False
+        self, address: str | None, need: Need, limit: int | None = None, *, gpus_optional: bool = False
     ) -> None:
         self.address, self.need, self.limit = address, need, limit
-        self.jobs, self.prefers_gpu = 1, prefers_gpu
+        self.jobs, self.gpus_optional = 1, gpus_optional
         self._nodes: list[Node] = []
 
     def __enter__(self) -> "RayCluster":
@@ -78,8 +78,8 @@ class RayCluster:
         ray = _import_ray()
         _connect(ray, there)
         try:
-            if self.prefers_gpu and ray.cluster_resources().get("GPU", 0) >= 1:
-                self.need = replace(self.need, gpus=1)
+            if self.gpus_optional and not ray.cluster_resources().get("GPU"):
+                self.need = replace(self.need, gpus=0)
             nodes = find_nodes(self.need)
             self.jobs = min(room_of(nodes, self.need), self.limit or IN_FLIGHT)
             self._nodes = inspect_nodes(nodes)

@@ -1,12 +1,16 @@
-"""A process that ends worker processes when the process that started them is gone."""
+"""What ends worker processes when the process that started them is gone, and nothing before."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
 from typing import IO
 
-__all__ = ["reaper", "watch_over"]
+__all__ = ["ctrl_c_ignored", "end_with", "reaper", "watch_over"]
 
 CODE = """
 import os, signal, sys
@@ -43,3 +47,22 @@ def watch_over(listening: IO[str], processes: Iterable[int]) -> None:
     with suppress(OSError):  # the reaper was killed; the processes also watch their parent themselves
         listening.write("".join(f"{process}\n" for process in processes))
         listening.flush()
+
+
+@contextmanager
+def ctrl_c_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C within the block; processes that are started there inherit this."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def end_with(watched: Connection) -> None:
+    """Wait until the other end of a pipe is closed, as it is when its process ends, and end this process."""
+    wait([watched])
+    os._exit(1)

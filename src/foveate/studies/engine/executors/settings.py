@@ -110,7 +110,7 @@ class ClusterSettings:
         own = {name: value for name, value in asdict(self).items() if value not in (None, [])}
         return replace(read, **own)
 
-    def room(self, jobs: int | None, cpus: int, gpus: int | None) -> int:
+    def room(self, jobs: int | None, cpus: int, gpus: int, optional: bool) -> int:
         """Return how many runs are carried out at a time; a Ray cluster is asked, unless `jobs` says it.
 
         Raises:
@@ -120,29 +120,32 @@ class ClusterSettings:
             return jobs or 1
         if self.kind == "slurm":
             raise RequestError("plan --on slurm needs --jobs: the number of runs that get a place at a time")
-        with self.executor(None, cpus, gpus) as executor:
+        with self.executor(None, cpus, gpus, optional) as executor:
             return executor.jobs
 
-    def executor(self, jobs: int | None, cpus: int, gpus: int | None) -> "Executor":
+    def executor(self, jobs: int | None, cpus: int, gpus: int, optional: bool) -> "Executor":
         """Return the executor of a study.
 
         Args:
             jobs: the most runs at a time; None is one on this machine, and elsewhere what there is room for.
             cpus: threads of each run.
-            gpus: of each run; None is one where there are any, which Slurm does not tell.
+            gpus: of each run.
+            optional: whether a run can do without GPUs where there are none; Slurm does not tell, and gives
+                none.
         """
         self.check()
-        need = Need(cpus, gpus or 0, MEMORY if self.memory is None else self.memory)
+        need = Need(cpus, gpus, MEMORY if self.memory is None else self.memory)
         if self.kind == "ray":
             from foveate.studies.engine.executors.ray_cluster import RayCluster
 
-            return RayCluster(self.address, need, jobs, prefers_gpu=gpus is None)
+            return RayCluster(self.address, need, jobs, gpus_optional=optional)
         if self.kind == "slurm":
             from foveate.studies.engine.executors.slurm import Slurm
 
+            need = replace(need, gpus=0) if optional else need
             minutes = MINUTES if self.minutes is None else self.minutes
             local = self.address == "local"
             return Slurm(need, jobs, minutes, self.partition, self._further(), local=local)
-        from foveate.studies.engine.executors.processes import Processes
+        from foveate.studies.engine.executors.processes import LocalProcesses
 
-        return Processes(jobs or 1)
+        return LocalProcesses(jobs or 1)

@@ -4,13 +4,14 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 
-__all__ = ["ctrl_c_ignored", "starting_processes"]
+from foveate.studies.engine.executors.reaper import ctrl_c_ignored
+
+__all__ = ["starting_processes"]
 
 PRELOADED = "foveate.studies.preloaded"
 
@@ -44,19 +45,6 @@ def starting_processes() -> Iterator[BaseContext]:
     finally:
         context.set_forkserver_preload([])
         _stop(server)
-
-
-@contextmanager
-def ctrl_c_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C; child processes inherit this."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _nothing() -> None:
