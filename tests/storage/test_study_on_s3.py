@@ -150,5 +150,5 @@ def test_bad_places_are_refused_before_any_training(
         assert error.count("\n") == 1
     assert in_process("report", "s3://nobodys/study", folder=tmp_path) == 2
     assert "s3://nobodys/study holds no study" in capsys.readouterr().err
-    assert in_process("profile", "--attention", "se", "--out", "s3://b/x", folder=tmp_path) == 2
+    assert in_process("export", "runs/a", "--out", "s3://b/x", folder=tmp_path) == 2
     assert "expected a path, got the URL s3://b/x" in capsys.readouterr().err

@@ -27,6 +27,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
@@ -201,7 +202,8 @@ class Lease:
         if self._lost is None:
             self._look()
         if self._lost is None:
-            self.storage.overwrite(_name(self.folder, self.generation), self._content(RELEASED))
+            with suppress(DiskError):  # then it is taken over when it expires
+                self.storage.overwrite(_name(self.folder, self.generation), self._content(RELEASED))
             self._lost = f"the lease of {self._place} was released"
 
     @property
