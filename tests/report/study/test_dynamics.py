@@ -109,6 +109,17 @@ def test_learned_numbers_are_drawn_by_layer_from_shallow_to_deep(tmp_path):
     assert as_svg(figure).startswith("<svg")
 
 
+def test_modules_that_all_layers_lie_in_are_not_repeated_in_the_legend(tmp_path):
+    folder = dynamic_study(tmp_path, seeds=1)
+    path = run_record(folder, "dmsca", 0)
+    layers = {"backbone.body.layer1.0": {"tau": 1.0}, "backbone.body.layer2.1": {"tau": 0.5}}
+    epochs = json.loads(path.read_text())["epochs"]
+    edit_json(path, epochs=[row | {"learned": layers} for row in epochs])
+    (figure,) = learned_figures(read_study(folder))
+    (line,) = figure.spec["layer"]
+    assert line["encoding"]["color"]["scale"]["domain"] == ["layer1.0", "layer2.1"]
+
+
 def test_a_single_layer_is_drawn_too(tmp_path):
     folder = dynamic_study(tmp_path, seeds=1)
     path = run_record(folder, "dmsca", 0)

@@ -1,5 +1,8 @@
 """The figures of what attention learns: its numbers by layer, over the epochs."""
 
+from collections.abc import Sequence
+from itertools import takewhile
+
 from foveate.records.labels import display_name
 from foveate.records.study import StudyRecords
 from foveate.report.core.charts.axes import Axis, Caption
@@ -30,9 +33,10 @@ def learned_figures(records: StudyRecords) -> list[Figure]:
 
 
 def _by_layer(number: str, label: str, place: int, layers: dict[str, OverEpochs]) -> Figure:
+    shared = _shared_prefix(list(layers))
     lines = [
         BandLine(
-            name=layer,
+            name=layer.removeprefix(shared),
             colour=_colour(depth / max(len(layers) - 1, 1)),
             points=[BandPoint.over(epoch, values) for epoch, values in sorted(by_epoch.items())],
         )
@@ -45,6 +49,15 @@ def _by_layer(number: str, label: str, place: int, layers: dict[str, OverEpochs]
     caption = Caption(f"learned_{number}_{place}", "curves", heading, description)
     axis = Axis(number, quantity)
     return band_figure(caption, lines, EPOCHS, axis, of="layer", has_band=False, legend_columns=4)
+
+
+def _shared_prefix(names: Sequence[str]) -> str:
+    """Return the modules that all of several dotted names begin with: the parts of a detector's backbone."""
+    if len(names) < 2:
+        return ""
+    parts = [name.split(".")[:-1] for name in names]
+    shared = [one[0] for one in takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))]
+    return "".join(f"{part}." for part in shared)
 
 
 def _colour(depth: float) -> str:
