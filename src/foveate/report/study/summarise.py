@@ -14,7 +14,7 @@ from foveate.records.labels import BASELINE
 from foveate.records.metric import CLASSIFICATION
 from foveate.records.study import StudyRecords
 from foveate.report.study.class_changes import class_changes, untested_classes
-from foveate.report.study.devices import device_sentences
+from foveate.report.study.devices import device_sentences, machine_sentences
 from foveate.report.study.dynamics import DYNAMICS
 from foveate.report.study.latency import ratio_to_baseline
 from foveate.report.study.summary import Price, Summary, SummaryRow
@@ -67,7 +67,10 @@ def summarise(records: StudyRecords) -> Summary:
         metric_differences=metric_differences(records, scores, comparisons),
         courses=tuple(courses.values()),
         trajectories=trajectories_of(records),
-        devices=device_sentences([run.environment for _, _, run in records.runs()]),
+        devices=(
+            *device_sentences([run.environment for _, _, run in records.runs()]),
+            *machine_sentences([(label, seed, run.environment) for label, seed, run in records.runs()]),
+        ),
         guessing=guessing(first.test.per_class) if study.task == CLASSIFICATION else None,
     )
     return summary.with_verdict(verdict(summary))

@@ -116,7 +116,8 @@ class Summary:
         metric_differences: of all metrics, for both populations.
         trajectories: the gain over the baseline by epoch, by the label of the candidate; None in summaries of
             earlier versions.
-        devices: how runs were divided among devices, in sentences; none where each had one.
+        devices: on which machines and devices the runs were trained, in sentences; none where each had one
+            device, all of one kind, and no scheduler chose it.
     """
 
     study: StudyDescription

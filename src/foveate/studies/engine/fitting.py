@@ -36,6 +36,7 @@ class Machine:
         devices: processes that train one run together on each machine, one a GPU or all on the CPU.
         nodes: machines that train one run together; a scheduler starts their processes.
         is_started: whether a scheduler started the processes, as always for several machines.
+        elsewhere: whether the runs are carried out by a scheduler, so that records name the host.
     """
 
     device: str = "auto"
@@ -45,6 +46,7 @@ class Machine:
     devices: int = 1
     nodes: int = 1
     is_started: bool = False
+    elsewhere: bool = False
 
     @property
     def torch_device(self) -> torch.device:

@@ -50,7 +50,8 @@ def open_study(study: StudySpec, out: Path, machine: Machine, watch: Watch) -> D
     """
     whole = _with_each_option(study)
     check_networks(whole)
-    if study.recipe.precision == "16-mixed" and machine.torch_device.type != "cuda":
+    on_cuda = machine.elsewhere or machine.torch_device.type == "cuda"
+    if study.recipe.precision == "16-mixed" and not on_cuda:
         raise RequestError(
             f"precision 16-mixed needs a CUDA device: on {machine.torch_device} give bf16-mixed"
         )

@@ -79,7 +79,9 @@ class MachineSettings:
             "auto" if elsewhere and self.device != "cpu" else self.device
         )  # a scheduler gives a run its GPUs
         threads = self._threads(elsewhere=elsewhere)
-        return Machine(device, threads, self.workers, self._logs(), self.devices, self.nodes)
+        return Machine(
+            device, threads, self.workers, self._logs(), self.devices, self.nodes, elsewhere=elsewhere
+        )
 
     @property
     def need(self) -> tuple[int, int, bool]:

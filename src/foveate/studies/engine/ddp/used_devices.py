@@ -1,5 +1,7 @@
 """The devices that train one run together: what is refused before the training, and what its record says."""
 
+import platform
+
 from foveate.errors import RequestError
 from foveate.records.environment import Environment
 from foveate.studies.engine.environment import describe_environment
@@ -33,8 +35,10 @@ def check_shares(batch_size: int, validation: int, machine: Machine) -> None:
 
 
 def describe_machine(machine: Machine, recipe: Recipe) -> Environment:
-    """Return versions and hardware; of several devices also their part of a step."""
+    """Return versions and hardware; on a cluster also the host, and of several devices their part."""
     environment = describe_environment(machine.torch_device, machine.threads)
+    if machine.elsewhere:
+        environment = environment.model_copy(update={"host": platform.node()})
     if machine.processes == 1:
         return environment
     return environment.model_copy(
