@@ -20,6 +20,7 @@ from foveate.records.environment import Environment
 from foveate.records.run import RunRecord
 from foveate.report.study.devices import device_sentences
 from foveate.studies.engine.ddp.order import Order
+from foveate.studies.engine.ddp.peers import _store_on_loopback
 from foveate.studies.engine.ddp.ranks import Rank, find_rank
 from foveate.studies.engine.ddp.used_devices import check_shares
 from foveate.studies.engine.images import open_study
@@ -264,3 +265,15 @@ def test_a_report_says_how_runs_were_divided() -> None:
     (divided,) = device_sentences([four, four])
     assert "2 devices on each of 2 nodes together: 64 images a step, 16 on each device" in divided
     assert "(2 runs on 1 device, 1 run on 4 devices)" in device_sentences([one, four, one])[1]
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux tells who listens")
+def test_the_processes_of_one_machine_meet_on_the_loopback_alone() -> None:
+    store = _store_on_loopback()
+    port = f"{store.port:04X}"
+    tables = [Path(f"/proc/net/{name}").read_text().split("\n")[1:] for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table if line]
+    listening = [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{port}")]
+    assert listening == [f"0100007F:{port}"]
+    store.set("a", "b")
+    assert store.get("a") == b"b"

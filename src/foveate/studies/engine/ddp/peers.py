@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 import threading
 import time
 import traceback
@@ -78,7 +79,7 @@ def peers(order: Order) -> Iterator[distributed.Store]:
     """
     context = multiprocessing.get_context("spawn")
     held, watched = context.Pipe(duplex=False)[::-1]
-    store = distributed.TCPStore(HERE, 0, is_master=True, wait_for_workers=False, timeout=TIMEOUT)
+    store = _store_on_loopback()
     started: list[_Peer] = []
     left = threading.Event()
     count = order.machine.devices
@@ -118,6 +119,19 @@ def peers(order: Order) -> Iterator[distributed.Store]:
                 peer.connection.close()
             held.close()
             watched.close()
+
+
+def _store_on_loopback() -> distributed.TCPStore:
+    """Return a store that listens on 127.0.0.1 alone; torch's own socket would listen on every interface."""
+    with socket.create_server((HERE, 0)) as listening:
+        return distributed.TCPStore(
+            HERE,
+            listening.getsockname()[1],
+            is_master=True,
+            wait_for_workers=False,
+            timeout=TIMEOUT,
+            master_listen_fd=os.dup(listening.fileno()),  # the store closes its own
+        )
 
 
 def _cause(started: list[_Peer], before: float, order: Order) -> WorkError | RequestError | None:
