@@ -10,7 +10,7 @@ from foveate.records.file_names import COST, RESULT, RUNS, STUDY
 from foveate.records.files import read_record, write_record
 from foveate.records.study import StudyRecord
 
-SAME_STUDY = ("data", "backbone", "design", "pretrained", "weights_sha256", "recipe")
+SAME_STUDY = ("data", "task", "dense", "backbone", "design", "pretrained", "weights_sha256", "recipe")
 """What slices of one study have in common, besides the ids of their runs."""
 
 

@@ -10,6 +10,7 @@ from foveate.evaluation.comparisons import Comparison
 from foveate.notation import count, p_value
 from foveate.records.base import Json
 from foveate.records.labels import BASELINE
+from foveate.records.metric import CLASSIFICATION, DETECTION, SEGMENTATION
 from foveate.report.core.files import as_markdown
 from foveate.report.core.tables import Cell, Table
 from foveate.report.joined.studies import JoinedStudies
@@ -24,7 +25,7 @@ REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")
 ]
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 FEW_EPOCHS, CONVERGED = 30, 0.9
-"""With fewer epochs, and a lower accuracy of the baseline than this, networks are not converged."""
+"""With fewer epochs, and a lower accuracy of the baseline than this, classifiers are not converged."""
 
 
 def documents(root: Path = ROOT) -> dict[Path, str]:
@@ -111,7 +112,7 @@ def title(summary: Summary) -> str:
     study = summary.study
     what = {"ablate": "the parts of {}", "sweep": "the options of {}"}.get(study.design.kind, "")
     subject = f", {what.format(study.design.subject)}" if what else ""
-    return f"{study.backbone} on {study.data.name}{subject}"
+    return f"{study.network} on {study.data.name}{subject}"
 
 
 def setting(summary: Summary) -> str:
@@ -124,9 +125,19 @@ def setting(summary: Summary) -> str:
     batch = "unknown" if summary.cost.batch_size is None else summary.cost.batch_size
     return (
         f"{count(len(summary.study.seeds), 'seed')}, {count(epochs_of(summary), 'epoch')}, "
-        f"{data.train:,} training images{part} of {data.image_size}×{data.image_size} pixels; {machine}, "
+        f"{data.train:,} training images{part} of {_pixels(summary)}; {machine}, "
         f"torch {made.torch}, foveate {summary.study.foveate}; latency at batch {batch}."
     )
+
+
+def _pixels(summary: Summary) -> str:
+    """Return the size of the images; those of detectors and segmenters have several."""
+    size = summary.study.data.image_size
+    sizes = {
+        DETECTION.name: f"{size} pixels on the short side",
+        SEGMENTATION.name: f"any size, in crops of {size}×{size} pixels",
+    }
+    return sizes.get(summary.study.task.name, f"{size}×{size} pixels")
 
 
 def epochs_of(summary: Summary) -> int:
@@ -136,11 +147,12 @@ def epochs_of(summary: Summary) -> int:
 
 def undertrained(summary: Summary) -> list[str]:
     """Say that a short training tells nothing about long ones; nothing where the networks have learned."""
-    metric, epochs = summary.metric, epochs_of(summary)
+    epochs = epochs_of(summary)
     baseline = next((row for row in summary.rows if row.attention == BASELINE), None)
-    reached = baseline.scores[metric.name].mean if baseline else None
-    is_share = metric.unit == "percent" and metric.higher_is_better
-    if reached is None or not is_share or epochs >= FEW_EPOCHS or reached >= CONVERGED:
+    if baseline is None or summary.study.task != CLASSIFICATION:
+        return []
+    reached = baseline.scores[CLASSIFICATION.primary.name].mean
+    if reached is None or epochs >= FEW_EPOCHS or reached >= CONVERGED:
         return []
     return [
         f"These networks are not converged: after {count(epochs, 'epoch')} the network without attention is "

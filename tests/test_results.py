@@ -13,7 +13,7 @@ from PIL import Image
 from foveate.errors import RequestError, WorkError
 from foveate.notation import NOTHING
 from foveate.records.labels import display_name
-from foveate.records.metric import CLASSIFICATION
+from foveate.records.metric import CLASSIFICATION, Metric
 from foveate.report.core.notation import contrast_name, pair_name, points, score
 from foveate.report.study.summary import SummaryRow
 
@@ -28,8 +28,8 @@ from pages import BEGIN, END, documents, identity_starts, undertrained  # noqa: 
 from picture import BROWSERS, COLOURS, HEIGHT, WIDTH, draw_report, kept_page  # noqa: E402
 
 
-def accuracy(row: SummaryRow) -> str:
-    return score(row.scores["accuracy"], CLASSIFICATION.primary)
+def accuracy(row: SummaryRow, metric: Metric = CLASSIFICATION.primary) -> str:
+    return score(row.scores[metric.name], metric)
 
 
 def table_lines(text):
@@ -62,7 +62,8 @@ def test_what_is_there_is_what_would_be_written_now(path):
 def test_every_row_comes_from_a_record():
     known = set()
     for result in read_results().values():
-        known |= {(display_name(row.attention), accuracy(row)) for row in result.summary.rows}
+        metric = result.summary.metric
+        known |= {(display_name(row.attention), accuracy(row, metric)) for row in result.summary.rows}
         for one in result.examined:
             known |= {(cells[0].replace("\\", ""), cells[1]) for cells in table_lines(one.table)}
     block = (ROOT / "README.md").read_text(encoding="utf-8").partition(BEGIN)[2]

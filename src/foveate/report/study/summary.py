@@ -203,6 +203,7 @@ class Summary:
                 **({"looks": study["looks"]} if self.study.looks and self.study.looks.earlier else {}),
                 **({"tuning": study["tuning"]} if self.study.tuning else {}),
                 **({} if is_classification else {"task": self.study.task.to_json()}),
+                **({"dense": study["dense"]} if self.study.dense else {}),
             },
             "rows": [row.to_json() for row in self.rows],
             "guessing": asdict(self.guessing) if self.guessing else None,
