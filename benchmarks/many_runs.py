@@ -30,7 +30,7 @@ from foveate.report.study.build import build_report
 from foveate.studies.compare import begin_study
 from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.executors.need import Need
-from foveate.studies.engine.executors.ray_cluster import RayCluster
+from foveate.studies.engine.executors.on_ray.cluster import RayCluster
 from foveate.studies.engine.holding import hold_run_folder, sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.run import Machine, execute

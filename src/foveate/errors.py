@@ -15,6 +15,7 @@ __all__ = [
     "answering_a_command",
     "check_at_least",
     "first_line",
+    "in_words",
     "remedy",
     "shortened",
     "unknown_name",
@@ -87,6 +88,11 @@ def check_at_least(settings: object, **least: int) -> None:
         if value is not None and not (is_whole and value >= smallest):
             flag = f"--{name.replace('_', '-')}"
             raise RequestError(f"{flag} must be a whole number of at least {smallest}, got {value!r}")
+
+
+def in_words(error: BaseException) -> str:
+    """Return the type of an unexpected error, and the first line of what it says."""
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def unknown_name(kind: str, given: str, choices: Iterable[str], *, show: int = 20) -> str:

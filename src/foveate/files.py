@@ -9,6 +9,7 @@ import math
 import os
 import stat
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -121,7 +122,8 @@ def write_whole(path: Path, publish: Callable[[Path, Path], None] = _rename) -> 
                 yield file
             return
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
-        part = target.with_name(f"{target.name}.{os.getpid()}{PART}")
+        # Processes of two machines, or of two containers, may have one number.
+        part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.{os.getpid()}{PART}")
         target.parent.mkdir(parents=True, exist_ok=True)
         writing = _Writing(part, "wb")
         with io.BufferedWriter(writing) as file:

@@ -22,7 +22,8 @@ from foveate.cli.process import (
     print_error,
     terminable,
 )
-from foveate.cli.studies import ablate, compare, plan, report, sweep
+from foveate.cli.reporting import report
+from foveate.cli.studies import ablate, compare, plan, sweep
 from foveate.errors import RequestError, WorkError, answering_a_command
 from foveate.extras import without_bench
 from foveate.version import __version__

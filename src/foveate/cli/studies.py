@@ -1,4 +1,4 @@
-"""The commands of studies: compare, ablate and sweep train; plan estimates; report builds the pages."""
+"""The commands of studies: compare, ablate and sweep train; plan estimates."""
 
 import time
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from foveate.studies.engine.watch import Watch
     from foveate.studies.spec.study import StudySpec
 
-__all__ = ["ablate", "compare", "plan", "report", "sweep"]
+__all__ = ["ablate", "compare", "plan", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +150,8 @@ def plan(
     from foveate.studies.spec.checks import check_study
 
     study = read_request(study_file, subject, flags.keys, flags.recipe)
-    cluster = flags.cluster.over(keys_of_cluster(study_file))
-    cluster.check()
+    cluster = _cluster(study_file, flags)
     elsewhere = cluster.kind is not None
-    flags.machine.check(elsewhere=elsewhere)
     if spread is not None and not 0 < spread <= 100:
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
     check_study(study)
@@ -189,53 +187,6 @@ def plan(
     return 0
 
 
-def report(
-    *studies: Annotated[
-        str,
-        Parameter(required=True, completer=completers.place, help="Folders or URLs of one or more studies."),
-    ],
-    against: Against = None,
-    out: Annotated[
-        Path | None,
-        Parameter(
-            group=OUTPUT,
-            help="Folder for the page of several studies; by default joined, beside the first of them, or "
-            "here if that is a URL.",
-        ),
-    ] = None,
-    json: Json = None,
-) -> int:
-    """Build the report of a study again from its records, or join several studies in one page.
-
-    Joined studies are shown side by side, and the page says first in what they differ.
-    """
-    from foveate.records.study import check_study_folder
-    from foveate.report.study.article_names import check_article
-
-    if against is not None:
-        check_article(against)
-    if out and len(studies) == 1:
-        raise RequestError("--out is for several studies: the report of one is in its own folder")
-    places = [local_folder(study) for study in studies]
-    for folder, study in zip(places, studies, strict=True):
-        check_study_folder(folder, study)
-    console = console_beside(json)
-    with loading():
-        from foveate.report.joined.build import join_reports
-        from foveate.report.joined.tables import joined_console
-        from foveate.report.study.build import build_report
-
-    if len(places) == 1:
-        return finish(build_report(places[0], against), json, console)
-    if out is None and is_url(studies[0]):
-        out = Path("joined")
-    joined = join_reports(places, out, against)
-    console.print(joined_console(joined))
-    console.print(f"Report: {joined.report}", soft_wrap=True)
-    write_json_to(joined.to_json(), json)
-    return int(any(summary.missing for summary in joined.studies))
-
-
 def _choose_folder(
     study: "StudySpec", machine: "Machine", watch: "Watch", *, searches: bool = False
 ) -> "tuple[Path, Data | None]":
@@ -243,6 +194,20 @@ def _choose_folder(
     from foveate.studies.engine.joining import choose_folder
 
     return choose_folder(study, Path("studies") / study.name, machine, watch, searches=searches)
+
+
+def _cluster(file: Path | None, flags: StudyFlags) -> ClusterSettings:
+    """Return where the runs are carried out, by the study file and the flags over it.
+
+    Raises:
+        RequestError: that, or the settings of the machine, do not fit each other.
+    """
+    cluster = flags.cluster.over(keys_of_cluster(file))
+    cluster.check()
+    flags.machine.check(elsewhere=cluster.kind is not None)
+    if flags.machine.nodes > 1 and flags.out is not None and is_url(flags.out):
+        raise RequestError("--nodes with a URL for --out: give a folder that all nodes see")
+    return cluster
 
 
 def _train(
@@ -254,10 +219,8 @@ def _train(
     from foveate.studies.spec.checks import check_study
 
     study = read_request(file, subject, flags.keys, flags.recipe)
-    cluster = flags.cluster.over(keys_of_cluster(file))
-    cluster.check()
+    cluster = _cluster(file, flags)
     elsewhere = cluster.kind is not None
-    flags.machine.check(elsewhere=elsewhere)
     searches = search.wanted()
     if searches and study.until_decided:
         raise RequestError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Holder", "this_process"]
+__all__ = ["Holder", "holder_of", "this_process"]
 
 PROC = Path("/proc")
 
@@ -55,9 +55,14 @@ class Holder:
 
 def this_process() -> Holder:
     """Return this process as a holder."""
+    return holder_of(os.getpid()) or Holder(socket.gethostname(), os.getpid())
+
+
+def holder_of(process: int) -> Holder | None:
+    """Return a process of this machine as a holder; None if there is none, or the system does not tell."""
     machine = _this_machine()
-    found = _state_and_start(os.getpid()) if machine else None
-    return Holder(socket.gethostname(), os.getpid(), machine if found else None, found[1] if found else None)
+    found = _state_and_start(process) if machine else None
+    return Holder(socket.gethostname(), process, machine, found[1]) if found else None
 
 
 @cache

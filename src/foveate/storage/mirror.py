@@ -97,7 +97,8 @@ class Mirror:
                 indexes[scope_of(entry.name)][entry.name] = copied
         changed = {scope_of(entry.name) for entry in wanted}
         for one, index in indexes.items():
-            gone = [name for name in index if name not in found[one]]
+            # Another process of this machine may have copied a file there since the list was made.
+            gone = [name for name in index if name not in found[one] and self.storage.entry(name) is None]
             for name in gone:
                 if index.pop(name).is_as_here(self.folder / name):
                     (self.folder / name).unlink()
@@ -124,6 +125,13 @@ class Mirror:
             self.storage.delete(name)
             del index[name]
         self._write_index(scope, index)
+
+    def note_copied(self, name: str) -> None:
+        """Take note that the file `name` is the same on both sides, so that it is not copied again."""
+        if entry := self.storage.entry(name):
+            index = self._read_index(scope_of(name))
+            index[name] = self._copied(entry, self.folder / name)
+            self._write_index(scope_of(name), index)
 
     def _is_wanted(self, entry: Entry, known: _Copied | None, *, large: bool) -> bool:
         if not is_shared(entry.name) or (entry.name.endswith(LARGE) and not large):
@@ -197,7 +205,7 @@ def _unchanging(path: Path) -> Iterator[Path]:
 
     A database is written in place; of it, a copy is made between two of its transactions.
     """
-    second = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    second = path.with_name(f".{path.name}.{uuid.uuid4().hex}.{os.getpid()}{PART}")
     try:
         if path.name.endswith(DATABASE):
             with closing(sqlite3.connect(path)) as here, closing(sqlite3.connect(second)) as copy:

@@ -68,7 +68,10 @@ def local_folder(place: str, *, writes: bool = False, large: bool = False) -> Pa
     marker = folder / MARKER
     if not marker.exists():
         write_json(marker, {"url": root, "endpoint": storage.endpoint})
-    Mirror(folder, storage).pull(large=large)
+    mirror = Mirror(folder, storage)
+    mirror.pull(large=large and not inside)
+    if large and inside:  # the weights of one run
+        mirror.pull(inside, large=True)
     return folder / inside
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from foveate.data import Data
-from foveate.errors import WorkError
+from foveate.errors import RequestError, WorkError
 from foveate.records.base import FORMAT
 from foveate.records.file_names import COST, RUNS, STUDY
 from foveate.records.files import write_record
@@ -33,7 +33,7 @@ from foveate.studies.engine.folder import (
     refuse_unusable_folder,
 )
 from foveate.studies.engine.holding import sole_user
-from foveate.studies.engine.images import describe_data, image_folders, open_study
+from foveate.studies.engine.images import describe_data, needed_paths, open_study
 from foveate.studies.engine.joining import Joined, join, refuse_other_study
 from foveate.studies.engine.looks import looks_by_hand, plan_looks
 from foveate.studies.engine.network import find_own_attention
@@ -76,12 +76,17 @@ def compare(
         WorkError: no run finished, or the disk is full; finished runs are kept.
     """
     watch = watch or Watch()
+    if study.control == "latency" and executor.device is not None:
+        raise RequestError(
+            "--control latency with --on: networks are enlarged by latencies of this machine, and trained on "
+            "others. Give --control macs or parameters"
+        )
     refuse_unusable_folder(out)
     refuse_other_study(study, out)
     study = with_weights(study, watch)
     data = data or open_study(study, out, machine, watch)
     with sole_user(out, watch.note) as lease:
-        executor.check(out, image_folders(study))
+        executor.check(out, needed_paths(study))
         torch.set_num_threads(machine.threads * executor.jobs_here)
         study = tune(study, data, out, machine, executor, watch)
         begun = begin_study(study, data, out, machine, command, watch, executor)

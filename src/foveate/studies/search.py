@@ -56,9 +56,9 @@ def search(
     """
     if study.design.kind != "sweep":
         raise RequestError("--search belongs to sweep: it searches the options that a sweep names")
-    if executor.device is not None and settings.storage is None:
+    if executor.device is not None or machine.nodes > 1:
         raise RequestError(
-            "--search with --on needs --storage: the URL of a database that all machines reach"
+            "--search has its trials on this machine: leave out --on and --nodes, or choose options by --tune"
         )
     if study.tune is not None:
         raise RequestError(

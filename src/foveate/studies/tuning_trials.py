@@ -120,6 +120,8 @@ def _one(trial: TrialSpec, watch: Watch, data: Data, out: Path, machine: Machine
         watch.step(trial.title, epoch, run.recipe.epochs, step, steps, value)
 
     with hold_run_folder(folder, machine.torch_device) as held:
+        if known := find_trial(trial, out):  # another process ended it meanwhile
+            return known
         try:
             _, fitted = train(run, data, folder, machine, held.stopping(on_step))
         except NotFiniteError as error:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from foveate.errors import DiskError, first_line
+from foveate.errors import DiskError, in_words
 
 __all__ = ["one_network"]
 
@@ -21,4 +21,4 @@ def one_network(exclude: Callable[[str], None]) -> Iterator[None]:
     except (DiskError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        exclude(f"{type(error).__name__}: {first_line(error)}")
+        exclude(in_words(error))

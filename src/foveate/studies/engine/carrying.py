@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec
 
-__all__ = ["carry_out", "carry_out_here_or"]
+__all__ = ["carry_out", "carry_out_here_or", "executor_machine"]
 
 Task = TypeVar("Task")
 """A run of a study, or a trial."""
@@ -49,7 +50,13 @@ def carry_out(
     def here(task: Task, watch: Watch) -> Result:
         return execute(task, watch, data, out, machine)
 
-    given = execute, spec(tasks[0]), data.content_fingerprint, place_of(out), machine
+    given = (
+        execute,
+        spec(tasks[0]),
+        data.content_fingerprint,
+        place_of(out),
+        executor_machine(executor, machine),
+    )
     outcomes: Generator[tuple[Task, Outcome[Result]]]
     outcomes = carry_out_here_or(executor, tasks, watch, data, here, _make_runner, *given)
     with contextlib.closing(outcomes):
@@ -63,6 +70,11 @@ def carry_out(
             except WorkError as error:
                 result = error
             yield task, result
+
+
+def executor_machine(executor: Executor, machine: Machine) -> Machine:
+    """Return `machine` with the device that a run has where `executor` has it carried out."""
+    return machine if executor.device is None else replace(machine, device=executor.device)
 
 
 def carry_out_here_or(

@@ -15,6 +15,7 @@ from foveate.records.cost import CostConditions, CostRecord, CostRow, Timing
 from foveate.records.file_names import COST
 from foveate.records.files import read_record, write_record
 from foveate.records.labels import BASELINE
+from foveate.studies.engine.carrying import executor_machine
 from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.executors.processes import HERE
 from foveate.studies.engine.images import open_for
@@ -44,7 +45,12 @@ def measure_cost(
     if executor.device is None:
         measured = _measure(study, data, machine, conditions, watch)
     else:
-        given = study.runs(data.fingerprint)[0], data.content_fingerprint, machine, conditions
+        given = (
+            study.runs(data.fingerprint)[0],
+            data.content_fingerprint,
+            executor_machine(executor, machine),
+            conditions,
+        )
         with contextlib.closing(executor.carry_out([study], watch, _make_measurer, *given)) as outcomes:
             measured = next(outcomes)[1]()
     if known is None or worst_factor(noise_of_cost(measured)) <= worst_factor(noise_of_cost(known)):
@@ -54,7 +60,7 @@ def measure_cost(
 def _make_measurer(
     worker: int, spec: RunSpec, content: str, machine: Machine, conditions: CostConditions
 ) -> Callable[[StudySpec, Watch], CostRecord]:
-    """Open the images in a worker process, and return the function that measures there."""
+    """Open the images in a worker process, and return the function that measures there, without progress."""
     data = open_for(spec, content)
     return lambda study, watch: _measure(study, data, machine, conditions, Watch())
 

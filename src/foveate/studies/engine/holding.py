@@ -128,6 +128,7 @@ class HeldRun:
             elif not self._mirror.storage.create(there, content):
                 raise self._was_published(name)
             write_bytes(path, content)
+            self._mirror.note_copied(there)
         elif replaces:
             write_bytes(path, content)
         elif not create_whole(path, content):
@@ -180,8 +181,6 @@ def hold_run_folder(
     Raises:
         WorkError: the run failed, or another process is training it.
     """
-    import torch
-
     folder.mkdir(parents=True, exist_ok=True)
     storage, inside = storage_of(folder)
     try:
@@ -190,10 +189,19 @@ def hold_run_folder(
         ) as lease:
             for stale in folder.glob(f"*{PART}"):  # of a process that was killed while it wrote
                 stale.unlink(missing_ok=True)
-            with HeldRun(folder, lease, find_mirror(folder)) as held:
+            with HeldRun(folder, lease, find_mirror(folder)) as held, _explained(folder, device):
                 yield held
     except HeldError as error:
         raise WorkError(f"{error}, which is training it: give the same command again later") from error
+
+
+@contextmanager
+def _explained(folder: Path, device: "torch.device") -> Iterator[None]:
+    """Turn every error of a run into WorkError; error.txt has the traceback of an unexpected one."""
+    import torch
+
+    try:
+        yield
     except RequestError as error:
         raise WorkError(str(error)) from error  # a streamed image is broken
     except torch.OutOfMemoryError as error:
@@ -202,6 +210,5 @@ def hold_run_folder(
         raise
     except Exception as error:  # the other runs of the study continue
         write_text(folder / "error.txt", traceback.format_exc())
-        raise WorkError(
-            f"{type(error).__name__}: {error} (the traceback is in {folder / 'error.txt'})"
-        ) from error
+        where = shown_place(folder / "error.txt")
+        raise WorkError(f"{type(error).__name__}: {error} (the traceback is in {where})") from error

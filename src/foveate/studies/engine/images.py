@@ -12,6 +12,7 @@ from foveate.data.dense.masks import read_masks
 from foveate.data.shared import find_shared, remove_unused, share
 from foveate.data.source import image_folder
 from foveate.errors import ImagesChangedError, RequestError
+from foveate.known_names import reference_of
 from foveate.models.backbones.create import own_image_size
 from foveate.records.file_names import STUDY
 from foveate.records.metric import DETECTION, SEGMENTATION
@@ -29,7 +30,7 @@ from foveate.studies.spec.weights import StartWeights
 
 __all__ = [
     "describe_data",
-    "image_folders",
+    "needed_paths",
     "open_again",
     "open_dense",
     "open_for",
@@ -89,6 +90,7 @@ def open_again(task: str, choice: DataChoice, default_size: int, fingerprint: st
     Raises:
         ImagesChangedError: the images have changed since, or can no longer be opened.
     """
+    remove_unused()
     if (found := find_shared(content, choice.source)) is not None:
         return as_seen_by_parent(found, fingerprint, content)
     try:
@@ -130,10 +132,14 @@ def describe_data(study: StudySpec, data: Data) -> StudyData:
     )
 
 
-def image_folders(study: StudySpec) -> tuple[Path, ...]:
-    """Return the folder of the study's images, which every machine has to see; none for other sources."""
+def needed_paths(study: StudySpec) -> tuple[Path, ...]:
+    """Return the files and folders that every machine has to see: images, weights, and code of one's own."""
+    named = [study.data.class_names, *(weights.path for weights in study.starts.values())]
+    paths = [Path(name).expanduser() for name in named if name is not None]
     folder = image_folder(study.data.source)
-    return () if folder is None else (folder.absolute(),)
+    references = [reference_of(one.mechanism) for one in study.attention if one.is_custom]
+    code = [Path(one.place) for one in references if one is not None and one.is_file]
+    return tuple(path.absolute() for path in (*([folder] if folder else []), *paths, *code))
 
 
 def _open(task: str, choice: DataChoice, default_size: int) -> Data:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["MachineSettings"]
 
 
+ELSEWHERE = ("auto", "cpu", "cuda")
+"""The devices that a run on another machine may ask for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MachineSettings:
     """How the runs of a study use this machine; apart from rounding, only --devices changes what they learn.
@@ -54,6 +58,10 @@ class MachineSettings:
         if elsewhere:
             if self.nodes > 1:
                 raise RequestError("--nodes with --on: a run of several nodes is started by srun or torchrun")
+            if self.device not in ELSEWHERE:
+                raise RequestError(
+                    f"--device {self.device} with --on: expected auto, cpu or cuda; the scheduler chooses one"
+                )
             return
         jobs = self.jobs or 1
         if self.nodes > 1:
@@ -75,9 +83,7 @@ class MachineSettings:
         from foveate.studies.engine.run import Machine
 
         self.check(elsewhere=elsewhere)
-        device = (
-            "auto" if elsewhere and self.device != "cpu" else self.device
-        )  # a scheduler gives a run its GPUs
+        device = "auto" if elsewhere else self.device  # the executor says what the runs have there
         threads = self._threads(elsewhere=elsewhere)
         return Machine(
             device, threads, self.workers, self._logs(), self.devices, self.nodes, elsewhere=elsewhere

@@ -17,8 +17,8 @@ import pytest
 
 from foveate.errors import RequestError, WorkError
 from foveate.studies.engine.executors.need import Need
-from foveate.studies.engine.executors.ray_cluster import RayCluster
-from foveate.studies.engine.executors.ray_nodes import Node, check_nodes, own_versions
+from foveate.studies.engine.executors.on_ray.cluster import RayCluster
+from foveate.studies.engine.executors.on_ray.nodes import Node, check_nodes, own_versions
 from foveate.studies.engine.watch import Watch
 
 if find_spec("ray") is None:  # it is imported only where a cluster is, as settings are read then
@@ -108,7 +108,7 @@ def test_a_folder_that_a_node_does_not_see_is_named(here: RayCluster, tmp_path: 
 
 @pytest.mark.slow
 def test_more_than_any_node_has_is_refused(here: RayCluster) -> None:
-    from foveate.studies.engine.executors.ray_nodes import find_nodes
+    from foveate.studies.engine.executors.on_ray.nodes import find_nodes
 
     with pytest.raises(RequestError, match=r"1 CPU, 2 GPUs and 0.1 GiB.* 0 GPUs"):
         find_nodes(Need(gpus=2, memory=0.1))

@@ -53,6 +53,8 @@ def test_flags_override_the_study_file() -> None:
     there = {"on": "slurm", "partition": "gpu", "memory": 8, "slurm": ["account=lab"]}
     settings = ClusterSettings(memory=4).over(there)
     assert settings == ClusterSettings(on="slurm", partition="gpu", memory=4, slurm=["account=lab"])
+    assert ClusterSettings(on="ray").over(there) == ClusterSettings(on="ray")
+    assert ClusterSettings(on="here").over(there).kind is None
     assert ClusterSettings(on="ray").over(None) == ClusterSettings(on="ray")
 
 

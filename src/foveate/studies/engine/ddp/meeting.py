@@ -15,7 +15,7 @@ import torch
 from torch import distributed
 
 from foveate.data import Data
-from foveate.errors import WorkError, first_line
+from foveate.errors import WorkError, first_line, in_words
 from foveate.studies.engine.ddp.group import TIMEOUT
 from foveate.studies.engine.ddp.order import Order
 from foveate.studies.engine.ddp.ranks import find_rank
@@ -89,9 +89,7 @@ class Meeting:
 
 
 def _in_words(error: Exception) -> str:
-    return (
-        first_line(error) if isinstance(error, WorkError) else f"{type(error).__name__}: {first_line(error)}"
-    )
+    return first_line(error) if isinstance(error, WorkError) else in_words(error)
 
 
 @cache

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from foveate.errors import RequestError, WorkError, first_line
+from foveate.errors import RequestError, WorkError, in_words
 from foveate.files import write_text
 from foveate.studies.engine.ddp.group import TIMEOUT
 from foveate.studies.engine.ddp.order import Order
@@ -26,7 +26,7 @@ from foveate.tasks.processes import Processes
 
 __all__ = ["peers"]
 
-HERE = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 SECONDS_TO_SPEAK = 10.0
 """How long the first process waits, after an error, for the others to say whether theirs came before."""
 SECONDS_TO_LEAVE = 60.0
@@ -123,9 +123,9 @@ def peers(order: Order) -> Iterator[distributed.Store]:
 
 def _store_on_loopback() -> distributed.TCPStore:
     """Return a store that listens on 127.0.0.1 alone; torch's own socket would listen on every interface."""
-    with socket.create_server((HERE, 0)) as listening:
+    with socket.create_server((LOOPBACK, 0)) as listening:
         return distributed.TCPStore(
-            HERE,
+            LOOPBACK,
             listening.getsockname()[1],
             is_master=True,
             wait_for_workers=False,
@@ -194,7 +194,7 @@ def _take_part(watched: Connection, connection: Connection, order: Order, number
     try:
         data = order.open_images()
         connection.send(READY)
-        store = distributed.TCPStore(HERE, connection.recv(), is_master=False, timeout=TIMEOUT)
+        store = distributed.TCPStore(LOOPBACK, connection.recv(), is_master=False, timeout=TIMEOUT)
         order.fit(data, processes, store)
         connection.send(_End())
     except BaseException as error:
@@ -210,5 +210,5 @@ def _described(error: BaseException, number: int, device: torch.device, folder: 
         return _End(error)
     if isinstance(error, torch.OutOfMemoryError):
         return _End(WorkError(f"out of memory on {device}: lower --batch-size, or --jobs"))
-    said = f"{type(error).__name__}: {first_line(error)} (in process {number + 1}; the traceback is in "
+    said = f"{in_words(error)} (in process {number + 1}; the traceback is in "
     return _End(WorkError(f"{said}{folder / 'error.txt'})"), traceback.format_exc())

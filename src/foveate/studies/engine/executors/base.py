@@ -33,8 +33,8 @@ class Executor(Protocol):
     ) -> None:
         """Disconnect, and end what was started."""
 
-    def check(self, out: Path, folders: Sequence[Path]) -> None:
-        """Refuse machines that would carry out tasks and do not see the study's folder, or one of `folders`.
+    def check(self, out: Path, paths: Sequence[Path]) -> None:
+        """Refuse machines that would carry out tasks and do not see the study's folder, or one of `paths`.
 
         Raises:
             RequestError: names the machine and the folder.

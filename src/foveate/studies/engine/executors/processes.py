@@ -35,7 +35,7 @@ class LocalProcesses:
     def __exit__(self, *_: object) -> None:
         """Do nothing: worker processes end with the tasks that they were started for."""
 
-    def check(self, out: Path, folders: Sequence[Path]) -> None:
+    def check(self, out: Path, paths: Sequence[Path]) -> None:
         """Do nothing: worker processes see what this one sees."""
 
     @property

@@ -1,14 +1,14 @@
-"""The runner of a worker process, which carries out its tasks."""
+"""The runner of a worker process, which carries out its tasks, and what becomes of its errors."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from foveate.errors import RequestError, WorkError, WorkersLostError, first_line
+from foveate.errors import ImagesChangedError, RequestError, WorkError, WorkersLostError, in_words
 from foveate.studies.engine.executors.base import MakeRunner, Result, Run
 from foveate.studies.engine.watch import Watch
 
-__all__ = ["start_runner"]
+__all__ = ["failed_run", "start_runner"]
 
 
 def start_runner(
@@ -20,8 +20,20 @@ def start_runner(
     except (RequestError, WorkError) as error:
         return partial(_raise, error)
     except Exception as error:
-        why = f"a worker process could not start: {type(error).__name__}: {first_line(error)}"
+        why = f"a worker process could not start: {in_words(error)}"
         return partial(_raise, WorkersLostError(f"{why}. Finished runs are kept"))
+
+
+def failed_run(error: BaseException) -> WorkError:
+    """Return the error of a task on another machine as one of its run alone.
+
+    A full disk, or a file that is missing, is a fault of one node: the runs of the others go on. Changed
+    images are one of all.
+    """
+    if isinstance(error, ImagesChangedError):
+        return error
+    is_said = isinstance(error, RequestError | WorkError)
+    return WorkError(str(error) if is_said else in_words(error))
 
 
 def _raise(error: Exception, *_: Any) -> NoReturn:

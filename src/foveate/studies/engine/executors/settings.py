@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterSettings"]
 
 KINDS = ("ray", "slurm")
+HERE = "here"
 MEMORY = 2.0
 MINUTES = 24 * 60
 
@@ -26,8 +27,8 @@ class ClusterSettings:
 
     Attributes:
         on: Scheduler that carries out the runs: ray, a Ray of this machine or that of RAY_ADDRESS;
-            ray://HOST:PORT, a Ray cluster; slurm; or slurm:local, which tries out slurm on this machine. By
-            default the runs are carried out by processes of this machine.
+            ray://HOST:PORT, a Ray cluster; slurm; slurm:local, which tries out slurm on this machine; or
+            here, processes of this machine, as by default.
         memory: Memory in GiB that --on keeps for each run.
         partition: Partition of Slurm; by default Slurm's own.
         minutes: Minutes after which Slurm ends a job, which is queued again and resumes.
@@ -37,7 +38,7 @@ class ClusterSettings:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic reads this name
 
-    on: Annotated[str | None, Parameter(completer=one_of(KINDS))] = None
+    on: Annotated[str | None, Parameter(completer=one_of((*KINDS, HERE)))] = None
     memory: Annotated[float | None, Parameter(show_default=f"{MEMORY:g}")] = None
     partition: str | None = None
     minutes: Annotated[int | None, Parameter(show_default=str(MINUTES))] = None
@@ -46,7 +47,7 @@ class ClusterSettings:
     @property
     def kind(self) -> str | None:
         """The scheduler without its address; None for this machine."""
-        return None if self.on is None else self.on.partition(":")[0]
+        return None if self.on in (None, HERE) else str(self.on).partition(":")[0]
 
     @property
     def address(self) -> str | None:
@@ -62,7 +63,7 @@ class ClusterSettings:
             RequestError: an unknown scheduler, or settings that the scheduler does not have.
         """
         if self.kind is not None and self.kind not in KINDS:
-            raise RequestError(unknown_name("scheduler", self.kind, KINDS))
+            raise RequestError(unknown_name("scheduler", self.kind, (*KINDS, HERE)))
         if self.kind == "ray" and self.address is not None and not self.address.startswith("ray://"):
             raise RequestError(f"--on {self.on}: expected ray or ray://HOST:PORT")
         if self.kind == "slurm" and self.address not in (None, "local"):
@@ -108,6 +109,8 @@ class ClusterSettings:
         except ValidationError as error:
             raise RequestError(f"cluster: {faults_in_words(error)}") from error
         own = {name: value for name, value in asdict(self).items() if value not in (None, [])}
+        if self.on is not None and self.kind != read.kind:  # the rest of the file is of another scheduler
+            return self
         return replace(read, **own)
 
     def room(self, jobs: int | None, cpus: int, gpus: int, optional: bool) -> int:
@@ -136,7 +139,7 @@ class ClusterSettings:
         self.check()
         need = Need(cpus, gpus, MEMORY if self.memory is None else self.memory)
         if self.kind == "ray":
-            from foveate.studies.engine.executors.ray_cluster import RayCluster
+            from foveate.studies.engine.executors.on_ray.cluster import RayCluster
 
             return RayCluster(self.address, need, jobs, gpus_optional=optional)
         if self.kind == "slurm":

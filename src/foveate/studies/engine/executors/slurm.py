@@ -1,6 +1,7 @@
 """Have the runs of a study carried out by Slurm, each as one task of a job array."""
 
 import json
+import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
@@ -9,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from foveate.errors import RequestError, WorkError, first_line
+from foveate.errors import DiskError, RequestError, WorkError, in_words
 from foveate.files import write_json
 from foveate.studies.engine.environment import available_cores
 from foveate.studies.engine.executors.base import MakeRunner, Outcome, Result, Run
 from foveate.studies.engine.executors.need import Need
-from foveate.studies.engine.executors.runners import start_runner
+from foveate.studies.engine.executors.runners import failed_run
+from foveate.studies.engine.executors.submitted import end_earlier_jobs, keep_submitted
 from foveate.studies.engine.watch import QueuedWatch, Watch
 
 __all__ = ["Slurm"]
@@ -23,7 +25,7 @@ IN_ARRAY = 500
 """Tasks of one array; Slurm allows 1,000 by default."""
 MOST_TIMEOUTS = 1000
 """Times that a job is queued again because its minutes were over; submitit's own limit is 3."""
-FOLDER, STEPS, SUBMITTED = ".slurm", "steps", "submitted.json"
+FOLDER, STEPS = ".slurm", "steps"
 SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_BETWEEN_STEPS = 5.0
 """Between two writings of the step of a run, which lies in a file."""
@@ -82,52 +84,70 @@ class Slurm:
         """The kind of device that a task has."""
         return "cuda" if self.need.gpus else "cpu"
 
-    def check(self, out: Path, folders: Sequence[Path]) -> None:
+    def check(self, out: Path, paths: Sequence[Path]) -> None:
         """Take note of the study's folder, where jobs have their logs and messages.
 
-        Slurm's nodes are not asked whether they see `folders`: they share the file systems of this machine,
+        Slurm's nodes are not asked whether they see `paths`: they share the file systems of this machine,
         or else the job says what it does not find.
         """
         self._folder = out / FOLDER
+        # Jobs are pickled there: nobody else may write what this process and they read.
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def carry_out(
         self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
     ) -> Generator[tuple[Run, Outcome[Result]]]:
         """Submit the tasks as job arrays, and yield each as it ends; jobs end with the generator."""
         assert self._folder is not None
-        submitit, steps = _import_submitit(), self._folder / STEPS
-        executor = submitit.AutoExecutor(
-            self._folder, cluster="local" if self.local else "slurm", **self._requeueing()
-        )
-        executor.update_parameters(**self._parameters())
+        folder, job = self._folder, _Job(make_runner, arguments)
         waiting, seen = list(tasks), dict[Path, float]()
         pending = dict[Any, tuple[Run, Path]]()
-        _cancel_earlier(submitit, self._folder)
+        end_earlier_jobs(folder)
         try:
             while waiting or pending:
-                if waiting and (batch := waiting[: self._at_once(len(pending))]):
+                if batch := waiting[: self._at_once(len(pending))]:
                     del waiting[: len(batch)]
-                    places = [steps / f"{time.time_ns()}-{number}.json" for number in range(len(batch))]
-                    job = _Job(make_runner, arguments)
-                    jobs = executor.map_array(job, batch, places)
+                    places = [
+                        folder / STEPS / f"{time.time_ns()}-{place}.json" for place in range(len(batch))
+                    ]
+                    jobs = self._submit(folder, job, batch, places)
                     pending |= dict(zip(jobs, zip(batch, places, strict=True), strict=True))
-                    _keep_submitted(self._folder, [job.job_id for job in pending])
+                    keep_submitted(folder, [one.job_id for one in pending], local=self.local)
                 time.sleep(SECONDS_BETWEEN_LOOKS / (10 if self.local else 1))
                 _pass_on([place for _, place in pending.values()], seen, watch)
-                for job in [job for job in pending if job.done()]:
-                    yield pending.pop(job)[0], partial(_result, job)
+                for ended in [one for one in pending if one.done()]:
+                    yield pending.pop(ended)[0], partial(_result, ended)
         finally:
-            for job in pending:
-                job.cancel(check=False)
-            _keep_submitted(self._folder, [])
+            keep_submitted(folder, [one.job_id for one in pending], local=self.local)
+            end_earlier_jobs(folder)
+
+    def _submit(self, folder: Path, job: "_Job", tasks: list[Any], places: list[Path]) -> list[Any]:
+        """Submit one array, and return its jobs.
+
+        Raises:
+            RequestError: Slurm refuses it, for a partition or an option that it does not have.
+        """
+        name = "local" if self.local else "slurm"
+        try:
+            executor = _import_submitit().AutoExecutor(
+                folder, cluster=name, **{f"{name}_max_num_timeout": MOST_TIMEOUTS}
+            )
+            executor.update_parameters(**self._parameters())
+            return list(executor.map_array(job, tasks, places))
+        except Exception as error:  # submitit's errors have no type of their own
+            raise RequestError(
+                f"Slurm refused the jobs ({in_words(error)}): correct --partition, --minutes, --memory, "
+                "--threads or --slurm"
+            ) from error
 
     def _at_once(self, pending: int) -> int:
-        """Return how many tasks to submit now: submitit's local executor has no queue."""
-        return max(self.jobs - pending, 0) if self.local else IN_ARRAY
+        """Return how many tasks to submit now.
 
-    def _requeueing(self) -> dict[str, int]:
-        name = "local" if self.local else "slurm"
-        return {f"{name}_max_num_timeout": MOST_TIMEOUTS}
+        submitit's local executor has no queue, and Slurm's limit on running jobs holds for one array.
+        """
+        if self.local:
+            return max(self.jobs - pending, 0)
+        return IN_ARRAY if self.limit is None or not pending else 0
 
     def _parameters(self) -> dict[str, Any]:
         parameters: dict[str, Any] = {
@@ -162,23 +182,33 @@ class _Job:
         self.make_runner, self.arguments = make_runner, arguments
 
     def __call__(self, task: Any, place: Path) -> Any:
-        """Carry out `task`, and return its result or its error; its steps go to the file `place`."""
+        """Carry out `task`, and return its result or its error; its steps go to the file `place`.
+
+        The work is done in another thread. In the main thread Lightning would put handlers of its own before
+        those of submitit, which queue the job again when Slurm preempts it or its minutes are over.
+        """
+        found = list[Any]()
+        worker = threading.Thread(target=self._carry_out, args=(task, place, found), daemon=True)
+        worker.start()
+        while worker.is_alive():
+            worker.join(1.0)  # signals are handled in between
+        place.unlink(missing_ok=True)
+        return found[0]
+
+    def _carry_out(self, task: Any, place: Path, found: list[Any]) -> None:
         written = -SECONDS_BETWEEN_STEPS
 
         def put(position: tuple[Any, ...]) -> None:
             nonlocal written
             if time.monotonic() - written >= SECONDS_BETWEEN_STEPS:
                 written = time.monotonic()
-                write_json(place, position)
+                with suppress(DiskError):  # progress is no reason to end a training
+                    write_json(place, position)
 
         try:
-            return start_runner(self.make_runner, 0, *self.arguments)(task, QueuedWatch(put))
-        except (RequestError, WorkError) as error:
-            return error
-        except Exception as error:  # submitit would pass on the text of a traceback
-            return WorkError(f"{type(error).__name__}: {first_line(error)}")
-        finally:
-            place.unlink(missing_ok=True)
+            found.append(self.make_runner(0, *self.arguments)(task, QueuedWatch(put)))
+        except BaseException as error:  # submitit would pass on the text of a traceback
+            found.append(failed_run(error))
 
     def checkpoint(self, *task: Any) -> Any:
         """Return what is queued again where Slurm preempts the job: the same, which resumes."""
@@ -190,8 +220,8 @@ def _result(job: Any) -> Any:
         result = job.result()
     except Exception as error:  # the job was lost; submitit's errors have no type of their own
         raise WorkError(
-            f"job {job.job_id} of Slurm failed ({type(error).__name__}: {first_line(error)}); its log is "
-            f"{job.paths.stderr}"
+            f"job {job.job_id} of Slurm was lost ({in_words(error)}); its log is {job.paths.stderr}. Give "
+            "the same command again, with a larger --memory if that was short"
         ) from error
     if isinstance(result, Exception):
         raise result
@@ -201,31 +231,9 @@ def _result(job: Any) -> Any:
 def _pass_on(places: Sequence[Path], seen: dict[Path, float], watch: Watch) -> None:
     """Report the steps that jobs wrote since the last look."""
     for place in places:
-        try:
+        with suppress(OSError, ValueError):  # the job has not begun, or has ended
             written = place.stat().st_mtime
             if seen.get(place) != written:
                 position = json.loads(place.read_text(encoding="utf-8"))
                 seen[place] = written
                 watch.step(*position)
-        except FileNotFoundError:
-            continue  # the job has not begun, or has ended
-
-
-def _keep_submitted(folder: Path, jobs: Sequence[str]) -> None:
-    """Write down the jobs that are submitted and have not ended."""
-    write_json(folder / SUBMITTED, list(jobs))
-
-
-def _cancel_earlier(submitit: Any, folder: Path) -> None:
-    """Cancel the jobs of an earlier command that was killed: their runs are submitted again, and resume."""
-    path = folder / SUBMITTED
-    if not path.is_file():
-        return
-    for name in json.loads(path.read_text(encoding="utf-8")):
-        kind = (
-            submitit.LocalJob
-            if str(name).isdecimal() and submitit.AutoExecutor.which() != "slurm"
-            else submitit.SlurmJob
-        )
-        with suppress(Exception):  # it has ended
-            kind(folder, str(name)).cancel(check=False)

@@ -1,11 +1,11 @@
 """The nodes of a Ray cluster: what they have, and whether a study can be carried out there."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from foveate.errors import RequestError
+from foveate.errors import RequestError, WorkError
 from foveate.notation import count, listing
 from foveate.studies.engine.executors.need import GIB, Need
 
@@ -22,16 +22,26 @@ class Node:
     Attributes:
         id: Ray's id of the node.
         host: its name.
-        kind: processor and GPU: results of one kind of machine are equal bit for bit, with equal versions.
+        kind: processor, and GPU if runs have one: results of one kind of machine are equal bit for bit, with
+            equal versions.
+        room: the runs that it has room for at a time.
         versions: of foveate and torch, by name.
-        missing: the folders, of those that it was asked for, that it does not see.
+        missing: the files and folders, of those that it was asked for, that it does not see.
+        obstacle: why it cannot use the storage of the study, in a sentence; "" if it can.
     """
 
     id: str
     host: str
     kind: str
+    room: int
     versions: dict[str, str]
     missing: tuple[str, ...]
+    obstacle: str = ""
+
+    def without(self, token: Path) -> "Node":
+        """Return the node with the folder of `token` in its place among what is missing."""
+        named = [one.removesuffix(f"/{token.name}") for one in self.missing]
+        return replace(self, missing=tuple(named))
 
 
 def find_nodes(need: Need) -> list[dict[str, Any]]:
@@ -70,8 +80,10 @@ def room_of(nodes: Sequence[dict[str, Any]], need: Need) -> int:
     return sum(_room(node, need) for node in nodes)
 
 
-def inspect_nodes(nodes: Sequence[dict[str, Any]], folders: Sequence[Path] = ()) -> list[Node]:
-    """Ask each node what it has, and whether it sees `folders`.
+def inspect_nodes(
+    nodes: Sequence[dict[str, Any]], need: Need, paths: Sequence[Path] = (), url: str | None = None
+) -> list[Node]:
+    """Ask each node what it has, and whether it sees `paths` and can use the storage at `url`.
 
     Raises:
         RequestError: a node does not answer, or has no foveate.
@@ -80,10 +92,10 @@ def inspect_nodes(nodes: Sequence[dict[str, Any]], folders: Sequence[Path] = ())
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ask = ray.remote(num_cpus=0, max_retries=0)(_describe_node)
-    paths = [str(path.absolute()) for path in folders]
+    named = [str(path.absolute()) for path in paths]
     answers = {
         ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-            paths
+            named, url
         ): node
         for node in nodes
     }
@@ -91,7 +103,7 @@ def inspect_nodes(nodes: Sequence[dict[str, Any]], folders: Sequence[Path] = ())
     for answer, node in answers.items():
         host = node["NodeManagerHostname"]
         try:
-            processor, versions, missing = ray.get(answer, timeout=SECONDS)
+            processor, versions, missing, obstacle = ray.get(answer, timeout=SECONDS)
         except ray.exceptions.GetTimeoutError as error:
             raise RequestError(f"the node {host} did not answer within {SECONDS:.0f} s") from error
         except ray.exceptions.RayError as error:
@@ -103,7 +115,9 @@ def inspect_nodes(nodes: Sequence[dict[str, Any]], folders: Sequence[Path] = ())
                 ) from error
             raise RequestError(f"the node {host} cannot be used: {cause}") from error
         gpus = [name.partition(":")[2] for name in node["Resources"] if name.startswith("accelerator_type:")]
-        found.append(Node(node["NodeID"], host, listing([processor, *gpus]), versions, tuple(missing)))
+        kind = ", ".join([processor, *(gpus if need.gpus else [])])
+        room = _room(node, need)
+        found.append(Node(node["NodeID"], host, kind, room, versions, tuple(missing), obstacle))
     return found
 
 
@@ -120,11 +134,16 @@ def check_nodes(nodes: Sequence[Node], versions: dict[str, str]) -> None:
                 f"{name} differs between the machines: this one has {own}, and {listing(others)}. Results "
                 "of several versions cannot be compared: install the same one everywhere"
             )
-    blind = [f"{node.host} ({listing(list(node.missing))})" for node in nodes if node.missing]
+    blind = [f"{node.host} does not see {listing(list(node.missing))}" for node in nodes if node.missing]
     if blind:
         raise RequestError(
-            f"a folder is not seen by {listing(blind)}: mount it there under the same name, or put the "
-            "images and --out on a file system that all nodes reach"
+            f"{'; '.join(blind)}: give paths that all nodes see under the same names, on a file system that "
+            "they share"
+        )
+    if shut := [f"{node.host}: {node.obstacle}" for node in nodes if node.obstacle]:
+        raise RequestError(
+            f"a node cannot use --out ({'; '.join(shut)}). Credentials and AWS_ENDPOINT_URL must be set "
+            "there, too"
         )
 
 
@@ -137,8 +156,15 @@ def own_versions() -> dict[str, str]:
     return {"foveate": __version__, "torch": torch.__version__}
 
 
-def _describe_node(folders: list[str]) -> tuple[str, dict[str, str], list[str]]:
-    """Return processor, versions and the folders that are not seen; carried out on a node."""
+def _describe_node(paths: list[str], url: str | None) -> tuple[str, dict[str, str], list[str], str]:
+    """Return processor, versions, the paths that are not seen, and what keeps a node from using `url`."""
+    from foveate.storage.opening import local_folder
     from foveate.studies.engine.environment import processor
 
-    return processor(), own_versions(), [folder for folder in folders if not Path(folder).exists()]
+    obstacle = ""
+    if url is not None:
+        try:
+            local_folder(url, writes=True)
+        except (RequestError, WorkError) as error:
+            obstacle = str(error)
+    return processor(), own_versions(), [path for path in paths if not Path(path).exists()], obstacle
