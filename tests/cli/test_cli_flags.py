@@ -25,6 +25,7 @@ from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.settings import ExaminationSettings, OtherImages
 from foveate.inspection.transfer.settings import FINE_TUNING, TransferSettings
 from foveate.profiling.settings import ProfileSettings
+from foveate.studies.engine.executors.settings import ClusterSettings
 from foveate.studies.engine.machine import MachineSettings
 from foveate.studies.spec import flag_groups
 from foveate.studies.spec.defaults import ADJUST, FAMILY, GROW, MAX_SEEDS, SEEDS, SPENDING, TRIALS
@@ -44,7 +45,7 @@ STUDY = (
     "--ignored-label --class-names --refuse-invalid --adjust --family --margin --population "
     "--until-decided --max-seeds --max-hours --spending --control --grow --tune --tune-option "
     "--recipe --epochs --batch-size --learning-rate --lr --precision --set --jobs -j --device --devices "
-    "--nodes --threads --workers --log --against --out --json"
+    "--nodes --threads --workers --log --on --memory --partition --minutes --slurm --against --out --json"
 )
 FLAGS = {
     "compare": f"--attention --backbones {STUDY}",
@@ -68,7 +69,7 @@ FLAGS = {
     "sites": "--image-size --json",
     "completion": "--out",
 }
-SHARED = (StudyKeys, RecipeKeys, MachineSettings)
+SHARED = (StudyKeys, RecipeKeys, MachineSettings, ClusterSettings)
 SETTINGS = {
     "compare": (Compared, *SHARED),
     "ablate": SHARED,

@@ -26,8 +26,8 @@ class MachineSettings:
     """How the runs of a study use this machine; apart from rounding, only --devices changes what they learn.
 
     Attributes:
-        jobs: Number of runs at a time, each in a process of its own; with --on by default as many as there is
-            room for.
+        jobs: Number of runs at a time, each in a process of its own; by default one, with --on as many as
+            there is room for.
         device: Device to train on: auto, cpu, cuda, cuda:N or mps.
         devices: Number of devices that train each run together: GPUs, or processes of the CPU.
             The batch of a step is divided among them.
@@ -38,7 +38,7 @@ class MachineSettings:
         log: Training log in the folder of each run: none, csv or tensorboard.
     """
 
-    jobs: Annotated[int | None, Parameter(alias="-j", show_default="1")] = None
+    jobs: Annotated[int | None, Parameter(alias="-j")] = None
     device: Device = "auto"
     devices: int = 1
     nodes: int = 1

@@ -27,11 +27,11 @@ class ClusterSettings:
 
     Attributes:
         on: Scheduler that carries out the runs: ray, a Ray of this machine or that of RAY_ADDRESS;
-            ray://HOST:PORT, a Ray cluster; slurm; slurm:local, which tries out slurm on this machine; or
-            here, processes of this machine, as by default.
-        memory: Memory in GiB that --on keeps for each run.
+            ray://HOST:PORT, a Ray cluster; slurm; or slurm:local, which tries out slurm on this machine. By
+            default they are carried out here, by processes of this machine.
+        memory: Memory in GiB that --on keeps for each run; by default 2.
         partition: Partition of Slurm; by default Slurm's own.
-        minutes: Minutes after which Slurm ends a job, which is queued again and resumes.
+        minutes: Minutes after which Slurm ends a job, which is queued again and resumes; by default a day.
         slurm: Further option of Slurm, as KEY=VALUE: account=lab; repeat it for others. By default there is
             none.
     """
@@ -39,9 +39,9 @@ class ClusterSettings:
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic reads this name
 
     on: Annotated[str | None, Parameter(completer=one_of((*KINDS, HERE)))] = None
-    memory: Annotated[float | None, Parameter(show_default=f"{MEMORY:g}")] = None
+    memory: float | None = None
     partition: str | None = None
-    minutes: Annotated[int | None, Parameter(show_default=str(MINUTES))] = None
+    minutes: int | None = None
     slurm: Annotated[list[str], Parameter(show_default=False)] = field(default_factory=list)
 
     @property
