@@ -211,6 +211,7 @@ def succeed(settings: Any, *, seconds: float) -> dict[str, Any]:
     return {"seconds": float("inf")}
 
 
+@pytest.mark.full
 def test_failures_are_recorded_and_come_last_in_the_next_slice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def test_fewer_threads_than_asked_for() -> None:
     run("", {"OMP_THREAD_LIMIT": "2", "OMP_DYNAMIC": "false"})
 
 
+@pytest.mark.full
 def test_without_an_openmp_runtime_kernels_run_in_one_thread() -> None:
     said = run(
         "import torch; torch.backends.openmp.is_available = lambda: False\n"

@@ -166,6 +166,7 @@ def _cell(network: nn.Module, mechanism: str) -> str:
     return f"{count}: +{magnitude(added)}"
 
 
+@pytest.mark.full
 def test_docs_hold_the_table():
     if os.environ.get("FOVEATE_WRITE_DOCS"):
         DOCS.write_text(table(), encoding="utf-8")

@@ -64,6 +64,7 @@ def killed(bucket: str, tmp_path: Path) -> RemoteStorage:
     return open_remote(url)
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_killed_here_resumed_elsewhere_and_read_by_a_third(
     killed: RemoteStorage,

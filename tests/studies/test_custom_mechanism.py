@@ -90,6 +90,7 @@ def test_runs_hold_the_code_and_are_examined_where_it_is_trusted(bands: Path, tm
     assert result["spec"]["attention"]["name"] == "mine.py:Mine"
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("forked_workers")
 def test_worker_processes_load_the_class_themselves(bands: Path, tmp_path: Path) -> None:
     name, watch = f"{write_mine(tmp_path)}:Mine", Notes()

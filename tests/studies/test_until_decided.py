@@ -127,6 +127,7 @@ def test_the_same_command_again_trains_and_changes_nothing(decided: tuple[Path, 
     assert (out / "study.json").read_bytes() == before
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_study_that_was_killed_comes_to_the_same_decision(
     decided: tuple[Path, Log], bands: Path, tmp_path: Path
@@ -190,6 +191,7 @@ def test_a_spent_budget_is_named_and_a_plan_is_not_changed(
             compare(bands_study(bands, **({"max_seeds": 2, "margin": 0.01} | changes)), out, CPU)
 
 
+@pytest.mark.full
 def test_a_run_that_fails_makes_no_pair_and_the_study_goes_on(
     decided: tuple[Path, Log], bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

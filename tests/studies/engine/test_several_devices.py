@@ -89,6 +89,7 @@ def train_and_be_killed(bands: str, out: str) -> None:
     trained(study_of(Path(bands)), Path(out), 2, on_epoch=kill_all)
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_killed_run_ends_all_its_processes_and_resumes(
     bands: Path, tmp_path: Path, forked_workers: None
