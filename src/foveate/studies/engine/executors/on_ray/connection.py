@@ -13,6 +13,8 @@ from foveate.studies.engine.environment import available_cores
 __all__ = ["connect", "import_ray"]
 
 SECONDS_TO_CONNECT = 5.0
+STARTS = 4
+"""Times that a Ray of this machine is started before that is given up."""
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes a Ray that is started here listen on 127.0.0.1 alone, as it does on other systems than Linux."""
 
@@ -60,11 +62,11 @@ def connect(address: str | None) -> Any:
 
 def _start_here(start: Callable[[], object]) -> None:
     """Start a Ray of this machine; it gives up after 30 s, which is too early on a busy machine."""
-    for last in (False, True):
+    for attempt in range(1, STARTS + 1):
         try:
             start()
         except Exception as error:  # of no type of its own
-            if last:
+            if attempt == STARTS:
                 raise WorkError(
                     f"Ray could not be started on this machine ({error}). On a busy machine, give the same "
                     "command again; else see whether /tmp and /dev/shm are full, or leave out --on"
