@@ -133,13 +133,18 @@ def describe_data(study: StudySpec, data: Data) -> StudyData:
 
 
 def needed_paths(study: StudySpec) -> tuple[Path, ...]:
-    """Return the files and folders that every machine has to see: images, weights, and code of one's own."""
+    """Return what every machine has to see: images, weights, and code of one's own; absolute paths.
+
+    The folder of the command is one of them if the study names a path in it.
+    """
     named = [study.data.class_names, *(weights.path for weights in study.starts.values())]
     paths = [Path(name).expanduser() for name in named if name is not None]
     folder = image_folder(study.data.source)
     references = [reference_of(one.mechanism) for one in study.attention if one.is_custom]
     code = [Path(one.place) for one in references if one is not None and one.is_file]
-    return tuple(path.absolute() for path in (*([folder] if folder else []), *paths, *code))
+    found = [*([folder] if folder else []), *paths, *code]
+    here = [] if all(path.is_absolute() for path in found) else [Path.cwd()]
+    return tuple(path.absolute() for path in (*here, *found))
 
 
 def _open(task: str, choice: DataChoice, default_size: int) -> Data:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 from foveate.errors import RequestError, WorkError
 from foveate.studies.engine.executors.need import Need
-from foveate.studies.engine.executors.on_ray.cluster import RayCluster
+from foveate.studies.engine.executors.on_ray.cluster import RayCluster, _Places
 from foveate.studies.engine.executors.on_ray.nodes import Node, check_nodes, own_versions
 from foveate.studies.engine.watch import Watch
 
@@ -47,6 +48,11 @@ def make_divider(worker: int, number: int) -> Callable[[int, Watch], int]:
         return number // task
 
     return divide
+
+
+@dataclass(frozen=True)
+class Task:
+    seed: int
 
 
 def make_nothing(worker: int) -> Callable[[int, Watch], int]:
@@ -101,7 +107,7 @@ def test_ray_listens_on_this_machine_alone(here: RayCluster) -> None:
 @pytest.mark.slow
 def test_a_folder_that_a_node_does_not_see_is_named(here: RayCluster, tmp_path: Path) -> None:
     here.check(tmp_path, [tmp_path])
-    with pytest.raises(RequestError, match="is not seen by .*missing-images"):
+    with pytest.raises(RequestError, match="does not see .*missing-images"):
         here.check(tmp_path, [tmp_path / "missing-images"])
     assert list(tmp_path.iterdir()) == []
 
@@ -116,9 +122,21 @@ def test_more_than_any_node_has_is_refused(here: RayCluster) -> None:
 
 def test_other_versions_are_refused_by_name() -> None:
     versions = own_versions()
-    node = Node("1", "far", "processor", versions | {"torch": "2.6.0"}, ())
+    node = Node("1", "far", "processor", 1, versions | {"torch": "2.6.0"}, ())
     with pytest.raises(RequestError, match=r"torch differs .* far has 2\.6\.0"):
         check_nodes([node], versions)
+
+
+def test_seeds_are_shared_out_among_kinds_by_their_room_and_stay_together() -> None:
+    places = _Places(
+        [Node("a1", "a", "A", 2, {}, ()), Node("a2", "a", "A", 1, {}, ()), Node("b", "b", "B", 1, {}, ())]
+    )
+    chosen = [[places.of_task(Task(seed)).node_id for _ in range(3)] for seed in range(8)]
+    kinds = [{node[0] for node in nodes} for nodes in chosen]
+    assert all(len(kind) == 1 for kind in kinds)
+    assert [kind == {"b"} for kind in kinds].count(True) == 2
+    of_a = [node for nodes in chosen for node in nodes if node != "b"]
+    assert of_a.count("a1") == 2 * of_a.count("a2")
 
 
 def test_an_address_without_an_answer_is_refused_at_once() -> None:

@@ -99,7 +99,7 @@ class RayCluster:
             nodes = inspect_nodes(
                 find_nodes(self.need),
                 self.need,
-                [Path.cwd(), *([token] if is_here else []), *paths],
+                [*([token] if is_here else []), *paths],
                 None if is_here else place_of(out),
             )
         finally:
@@ -186,7 +186,8 @@ def _carry_out(task: Any, key: str, folder: str, given: tuple[Any, tuple[Any, ..
     runner = _runners.get(key)
     if runner is None:
         _runners.clear()
-        os.chdir(folder)  # paths may be relative to it; every node was asked whether it sees it
+        with suppress(OSError):  # it is not there, and then no path is relative to it: `needed_paths`
+            os.chdir(folder)
         make_runner, arguments = given
         runner = make_runner(0, *arguments)
         _runners[key] = runner
