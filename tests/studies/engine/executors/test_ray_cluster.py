@@ -128,15 +128,19 @@ def test_other_versions_are_refused_by_name() -> None:
 
 
 def test_seeds_are_shared_out_among_kinds_by_their_room_and_stay_together() -> None:
-    places = _Places(
-        [Node("a1", "a", "A", 2, {}, ()), Node("a2", "a", "A", 1, {}, ()), Node("b", "b", "B", 1, {}, ())]
-    )
+    large, small, other = (digits * 28 for digits in ("a1", "a2", "b1"))  # Ray's ids are 56 hex digits
+    nodes = [
+        Node(large, "a", "A", 2, {}, ()),
+        Node(small, "a", "A", 1, {}, ()),
+        Node(other, "b", "B", 1, {}, ()),
+    ]
+    places = _Places(nodes)
     chosen = [[places.of_task(Task(seed)).node_id for _ in range(3)] for seed in range(8)]
-    kinds = [{node[0] for node in nodes} for nodes in chosen]
-    assert all(len(kind) == 1 for kind in kinds)
-    assert [kind == {"b"} for kind in kinds].count(True) == 2
-    of_a = [node for nodes in chosen for node in nodes if node != "b"]
-    assert of_a.count("a1") == 2 * of_a.count("a2")
+    on_other = [node for seed in chosen for node in seed if node == other]
+    assert all(other not in seed or set(seed) == {other} for seed in chosen)
+    assert len(on_other) == 3 * 2  # a quarter of the seeds, as of the room
+    of_first = [node for seed in chosen for node in seed if node != other]
+    assert of_first.count(large) == 2 * of_first.count(small)
 
 
 def test_an_address_without_an_answer_is_refused_at_once() -> None:
