@@ -57,7 +57,7 @@ def test_costs_of_another_detector_or_segmenter_are_measured_again(data: Data, t
     def conditions(**settings: str) -> CostConditions:
         own = {"data": str(tmp_path), "backbone": "cifar_resnet8", "attention": "none,se"}
         spec = make_study(own | settings, {}) if settings else study()
-        return _conditions(spec, data, CPU)
+        return _conditions(spec, data, "cpu")
 
     made = [
         conditions(),
