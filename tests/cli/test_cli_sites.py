@@ -9,7 +9,8 @@ from foveate.records.sites import SiteList
 
 def test_sites_have_channels_and_the_map_size_of_the_images(in_process, tmp_path, capsys):
     where = tmp_path / "sites.json"
-    assert in_process("sites", "cifar_resnet8", "--image-size", "48", "--json", str(where), folder=tmp_path) == 0
+    asked = "sites", "cifar_resnet8", "--image-size", "48", "--json", str(where)
+    assert in_process(*asked, folder=tmp_path) == 0
     printed = capsys.readouterr().out
     listed = SiteList.model_validate_json(where.read_text(encoding="utf-8"))
     assert [(site.name, site.place, site.stage, site.channels, site.height) for site in listed.sites] == [
