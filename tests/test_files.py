@@ -10,7 +10,15 @@ import pytest
 import torch
 
 from foveate.errors import DiskError
-from foveate.files import create_whole, remove_parts, write_csv, write_json, write_text, write_whole
+from foveate.files import (
+    create_whole,
+    part_ending,
+    remove_parts,
+    write_csv,
+    write_json,
+    write_text,
+    write_whole,
+)
 from foveate.training.keeping import WholeCheckpointIO
 
 
@@ -37,7 +45,7 @@ def test_an_old_file_survives_a_write_that_breaks_off(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_and_the_old_file_kept(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     write_json(path, {"kept": True})
-    (tmp_path / f"record.json.{os.getpid()}.part").symlink_to("/dev/full")
+    (tmp_path / f"record.json.{part_ending()}").symlink_to("/dev/full")
     with pytest.raises(DiskError, match=r"cannot write .*record\.json: No space left.*free some space"):
         write_json(path, {"kept": False})
     assert json.loads(path.read_text()) == {"kept": True}

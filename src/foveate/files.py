@@ -22,6 +22,7 @@ __all__ = [
     "file_sha256",
     "find_obstacle",
     "json_bytes",
+    "part_ending",
     "remove_parts",
     "write_bytes",
     "write_csv",
@@ -41,6 +42,15 @@ WITHOUT_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 PART = ".part"
 """Suffix of a temporary file. The id of the process that writes it comes before."""
+
+
+TOKEN = uuid.uuid4().hex[:8]
+"""Tells the temporary files of this process from those of one with the same id on another machine."""
+
+
+def part_ending() -> str:
+    """Return what the names of this process's temporary files end in."""
+    return f"{TOKEN}.{os.getpid()}{PART}"
 
 
 def find_obstacle(folder: Path) -> Path | None:
@@ -122,8 +132,7 @@ def write_whole(path: Path, publish: Callable[[Path, Path], None] = _rename) -> 
                 yield file
             return
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
-        # Processes of two machines, or of two containers, may have one number.
-        part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.{os.getpid()}{PART}")
+        part = target.with_name(f"{target.name}.{part_ending()}")
         target.parent.mkdir(parents=True, exist_ok=True)
         writing = _Writing(part, "wb")
         with io.BufferedWriter(writing) as file:

@@ -12,6 +12,7 @@ import torch
 import foveate
 from foveate.data import load_data
 from foveate.errors import DiskError, ImagesChangedError, RequestError, WorkError, WorkersLostError
+from foveate.files import part_ending
 from foveate.inspection.find_trained import find_trained
 from foveate.inspection.trained import open_images
 from foveate.report.study.build import build_report
@@ -276,7 +277,7 @@ def test_a_full_disk_ends_the_study_and_keeps_what_was_finished(bands: Path, tmp
 
     class FullInTheSecond(Watch):
         def step(self, run: str, *position: Any) -> None:
-            part = out / "runs" / study.runs(fingerprint)[1].id / f"last.ckpt.{os.getpid()}.part"
+            part = out / "runs" / study.runs(fingerprint)[1].id / f"last.ckpt.{part_ending()}"
             if run == "se, seed 0" and not part.is_symlink():
                 part.symlink_to("/dev/full")
 

@@ -8,6 +8,7 @@ import pytest
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
+from foveate.studies.engine.executors.processes import HERE, LocalProcesses
 from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.search import search
@@ -47,7 +48,7 @@ def sweep(bands: Path, changes: dict[str, Any] | None = None, **settings: Any) -
 
 def test_a_search_ends_in_a_study_of_the_best_that_was_found(bands: Path, tmp_path: Path) -> None:
     watch = Trials()
-    study, data = search(sweep(bands), SearchSettings(trials=4), tmp_path, CPU, 1, watch)
+    study, data = search(sweep(bands), SearchSettings(trials=4), tmp_path, CPU, HERE, watch)
     found = study.design.search
     assert found is not None
     assert len(found.trials) == 4 == len({tuple(sorted(trial.values.items())) for trial in found.trials})
@@ -67,21 +68,21 @@ def test_a_search_ends_in_a_study_of_the_best_that_was_found(bands: Path, tmp_pa
 
 
 def test_a_search_goes_on_where_it_was_stopped(bands: Path, tmp_path: Path) -> None:
-    first, _ = search(sweep(bands), SearchSettings(trials=2), tmp_path, CPU, 1, Trials())
+    first, _ = search(sweep(bands), SearchSettings(trials=2), tmp_path, CPU, HERE, Trials())
     watch = Trials()
-    second, _ = search(sweep(bands), SearchSettings(trials=3), tmp_path, CPU, 1, watch)
+    second, _ = search(sweep(bands), SearchSettings(trials=3), tmp_path, CPU, HERE, watch)
     assert len(watch.done) == 1
     assert first.design.search is not None
     assert second.design.search is not None
     assert second.design.search.trials[:2] == first.design.search.trials
-    other, _ = search(sweep(bands, {"epochs": 1}), SearchSettings(trials=1), tmp_path, CPU, 1, Trials())
+    other, _ = search(sweep(bands, {"epochs": 1}), SearchSettings(trials=1), tmp_path, CPU, HERE, Trials())
     assert other.design.search is not None
     assert [trial.epochs for trial in other.design.search.trials] == [1]  # another recipe, another search
 
 
 def test_more_trials_than_combinations_try_each_once(bands: Path, tmp_path: Path) -> None:
     study = sweep(bands, {"epochs": 1}, values=["reduction=8,16"])
-    done, _ = search(study, SearchSettings(trials=9), tmp_path, CPU, 1, Trials())
+    done, _ = search(study, SearchSettings(trials=9), tmp_path, CPU, HERE, Trials())
     assert done.design.search is not None
     assert sorted(trial.values["reduction"] for trial in done.design.search.trials) == ["16", "8"]
 
@@ -90,7 +91,9 @@ def test_more_trials_than_combinations_try_each_once(bands: Path, tmp_path: Path
 def test_trials_in_processes_share_a_storage(bands: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     study = sweep(bands, {"epochs": 1})
-    done, _ = search(study, SearchSettings(trials=3, storage=url), tmp_path / "out", CPU, 2, Trials())
+    done, _ = search(
+        study, SearchSettings(trials=3, storage=url), tmp_path / "out", CPU, LocalProcesses(2), Trials()
+    )
     assert done.design.search is not None
     assert len(done.design.search.trials) == 3  # none asks for what another is at
     with sqlite3.connect(tmp_path / "elsewhere.db") as database:
@@ -109,7 +112,7 @@ def test_a_hopeless_trial_is_ended_early(
 
     monkeypatch.setattr(optuna.pruners, "MedianPruner", lambda **_: Hopeless())
     study = sweep(bands, {"epochs": 3}, values=["reduction=8,16"])
-    done, _ = search(study, SearchSettings(trials=2), tmp_path, CPU, 1, Trials())
+    done, _ = search(study, SearchSettings(trials=2), tmp_path, CPU, HERE, Trials())
     assert done.design.search is not None
     assert [(one.state, one.epochs) for one in done.design.search.trials] == [("complete", 3), ("pruned", 1)]
     records = [json.loads(path.read_text()) for path in (tmp_path / "search").glob("*/trial.json")]
@@ -119,17 +122,17 @@ def test_a_hopeless_trial_is_ended_early(
 def test_only_a_sweep_is_searched_and_only_in_a_storage_that_opens(bands: Path, tmp_path: Path) -> None:
     ablation = sweep(bands, sweep=None, values=None, ablate="dmsca")
     with pytest.raises(RequestError, match="--search belongs to sweep"):
-        search(ablation, SearchSettings(), tmp_path, CPU, 1, Watch())
+        search(ablation, SearchSettings(), tmp_path, CPU, HERE, Watch())
     for url in ("nowhere://x", "sqlite:///:memory:"):
         with pytest.raises(RequestError, match=f"--storage {url} cannot be used"):
-            search(sweep(bands), SearchSettings(storage=url), tmp_path, CPU, 1, Watch())
+            search(sweep(bands), SearchSettings(storage=url), tmp_path, CPU, HERE, Watch())
     with pytest.raises(RequestError) as refused:
         search(
             sweep(bands),
             SearchSettings(storage="nowhere://me:secret@x/y?password=p"),
             tmp_path,
             CPU,
-            1,
+            HERE,
             Watch(),
         )
     assert "secret" not in str(refused.value)
@@ -147,9 +150,9 @@ def test_what_failed_is_tried_again_by_the_next_search(
     with monkeypatch.context() as patch:
         patch.setattr("foveate.studies.trial_runs.train", out_of_memory)
         with pytest.raises(WorkError, match="none of 2 trials was completed"):
-            search(study, SearchSettings(trials=2), tmp_path, CPU, 1, watch)
+            search(study, SearchSettings(trials=2), tmp_path, CPU, HERE, watch)
     assert watch.failures == ["out of memory"] * 2
-    done, _ = search(study, SearchSettings(trials=2), tmp_path, CPU, 1, watch)
+    done, _ = search(study, SearchSettings(trials=2), tmp_path, CPU, HERE, watch)
     assert done.design.search is not None
     assert [trial.state for trial in done.design.search.trials] == ["complete"] * 2
 
@@ -161,5 +164,5 @@ def test_a_full_disk_ends_the_search(bands: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("foveate.studies.trial_runs.train", full)
     watch = Trials()
     with pytest.raises(DiskError, match="no space left"):
-        search(sweep(bands), SearchSettings(trials=3), tmp_path, CPU, 1, watch)
+        search(sweep(bands), SearchSettings(trials=3), tmp_path, CPU, HERE, watch)
     assert watch.failures == []

@@ -14,7 +14,7 @@ from foveate.records.trial import TRIAL
 from foveate.records.tuning import Tuning
 from foveate.studies import tuning_trials
 from foveate.studies.compare import compare
-from foveate.studies.engine.executors.processes import LocalProcesses
+from foveate.studies.engine.executors.processes import HERE, LocalProcesses
 from foveate.studies.engine.run import Machine
 from foveate.studies.plan import plan
 from foveate.studies.search import search
@@ -228,4 +228,4 @@ def test_a_plan_counts_the_trials(bands: Path, tmp_path: Path) -> None:
 def test_a_search_is_not_tuned(bands: Path, tmp_path: Path) -> None:
     sweep = study(bands, attention=None, sweep="se", values=["reduction=4,8"])
     with pytest.raises(RequestError, match="--search chooses options and --tune recipe values"):
-        search(sweep, SearchSettings(), tmp_path, CPU, 1, Notes())
+        search(sweep, SearchSettings(), tmp_path, CPU, HERE, Notes())
