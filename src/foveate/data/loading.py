@@ -105,7 +105,7 @@ class ResidentLoader(_Resumable):
         store: the images in memory.
         indices: int64 (N,), into `store`.
         batch_size: images per batch.
-        sampler: the order of each epoch, as positions in `indices`.
+        sampler: the order of each epoch, as positions in `indices`; None is the order of `indices`.
         drop_last: skip a last batch that is not full.
         device: where the images are kept and the batches are made.
     """
@@ -118,11 +118,12 @@ class ResidentLoader(_Resumable):
         store: MemoryStore,
         indices: np.ndarray,
         batch_size: int,
-        sampler: EpochOrder,
+        sampler: EpochOrder | None,
         drop_last: bool,
         device: torch.device,
     ) -> None:
         self.store, self.indices, self.batch_size = store, indices, batch_size
+        sampler = EpochOrder(len(indices), None) if sampler is None else sampler
         self.sampler, self.drop_last, self.device = sampler, drop_last, device
 
     def __len__(self) -> int:

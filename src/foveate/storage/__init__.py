@@ -4,3 +4,7 @@
 processes, on one machine or on several, from doing the same work. A `Mirror` is the local working copy of a
 study that lies behind a URL; `local_folder` opens either.
 """
+
+from foveate.extras import check_bench
+
+check_bench(__name__)

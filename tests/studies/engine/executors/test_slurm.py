@@ -75,7 +75,7 @@ def test_a_machine_without_slurm_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_what_is_asked_of_slurm() -> None:
     executor = Slurm(Need(cpus=4, gpus=1, memory=16), 8, 120, "gpu", {"account": "lab"})
-    assert executor._parameters() == {
+    assert executor._options() == {
         "timeout_min": 120,
         "cpus_per_task": 4,
         "mem_gb": 16,

@@ -132,7 +132,7 @@ class Slurm:
             executor = _import_submitit().AutoExecutor(
                 folder, cluster=name, **{f"{name}_max_num_timeout": MOST_TIMEOUTS}
             )
-            executor.update_parameters(**self._parameters())
+            executor.update_parameters(**self._options())
             return list(executor.map_array(job, tasks, places))
         except Exception as error:  # submitit's errors have no type of their own
             raise RequestError(
@@ -149,7 +149,7 @@ class Slurm:
             return max(self.jobs - pending, 0)
         return IN_ARRAY if self.limit is None or not pending else 0
 
-    def _parameters(self) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         parameters: dict[str, Any] = {
             "timeout_min": self.minutes,
             "cpus_per_task": self.need.cpus,
