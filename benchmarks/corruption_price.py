@@ -20,7 +20,7 @@ import foveate  # noqa: F401  registers the CIFAR networks
 from foveate.data.corruptions import CORRUPTIONS, corrupt
 from foveate.files import write_json
 from foveate.studies.engine.environment import describe_environment
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 
 SEVERITIES = (1, 2, 3, 4, 5)
 

@@ -26,7 +26,7 @@ from foveate.data.dense.dataset import DenseData, open_boxes, open_masks
 from foveate.data.dense.masks import read_masks
 from foveate.models.dense import DETECTORS, SEGMENTERS, create_detector, create_segmenter
 from foveate.studies.engine.environment import describe_environment
-from foveate.studies.engine.run import Machine, make_steps
+from foveate.studies.engine.fitting import Machine, make_steps
 from foveate.tasks.segmentation import segmentation_loss
 from foveate.training.fit import fit
 from foveate.training.recipe import Recipe, make_recipe, read_recipe

@@ -22,7 +22,8 @@ import foveate  # noqa: F401  registers the CIFAR networks
 from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
 from foveate.studies.engine.environment import describe_environment
-from foveate.studies.engine.run import AUTOCAST, Machine
+from foveate.studies.engine.fitting import Machine
+from foveate.studies.engine.run import AUTOCAST
 from foveate.tasks.classification import ClassificationSteps
 from foveate.training.fit import fit
 from foveate.training.recipe import Recipe, make_recipe

@@ -31,9 +31,10 @@ from foveate.studies.compare import begin_study
 from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.executors.need import Need
 from foveate.studies.engine.executors.on_ray.cluster import RayCluster
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.holding import hold_run_folder, sole_user
 from foveate.studies.engine.images import open_study
-from foveate.studies.engine.run import Machine, execute
+from foveate.studies.engine.run import execute
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import RunSpec, StudySpec

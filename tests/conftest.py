@@ -109,7 +109,7 @@ def trained_bands(bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The folder of a finished study, plain and SE on two seeds; for reading: whoever writes makes a copy."""
     # Not above: whoever asks for no study has nothing to do with it.
     from foveate.studies.compare import compare
-    from foveate.studies.engine.run import Machine
+    from foveate.studies.engine.fitting import Machine
     from foveate.studies.spec.making import make_study
 
     settings = {"data": str(bands), "backbone": "cifar_resnet8", "attention": "none,se", "seeds": 2}

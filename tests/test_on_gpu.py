@@ -264,8 +264,8 @@ def test_the_real_slice_has_the_rows_of_a_gpu_in_order() -> None:
 def test_a_run_is_expected_to_take_as_long_as_those_of_its_mechanism(
     whole: tuple[Path, subprocess.CompletedProcess[str]], parquet: Path
 ) -> None:
+    from foveate.studies.engine.fitting import Machine
     from foveate.studies.engine.images import open_study
-    from foveate.studies.engine.run import Machine
     from foveate.studies.engine.watch import Watch
     from gpu_steps.accuracy import study_of
 

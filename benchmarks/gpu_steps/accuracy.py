@@ -13,10 +13,11 @@ from foveate.records.files import read_record
 from foveate.records.read_run import read_run
 from foveate.records.study import StudyRecord
 from foveate.studies.compare import begin_study
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.folder import find_result
 from foveate.studies.engine.holding import sole_user
 from foveate.studies.engine.images import open_study
-from foveate.studies.engine.run import Machine, execute
+from foveate.studies.engine.run import execute
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import RunSpec, StudySpec

@@ -21,8 +21,8 @@ from foveate.storage.lease import take
 from foveate.studies.compare import compare
 from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.fingerprints import BY_NAMES
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.network import build_network
-from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import StudySpec

@@ -16,8 +16,8 @@ from foveate.records.study import StudyRecord
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.executors.processes import LocalProcesses
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.network import attach_candidate, build_network
-from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import read_candidate
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import StudySpec

@@ -18,7 +18,7 @@ from foveate.records.study import StudyRecords, read_study
 from foveate.report.study.build import build_report
 from foveate.report.study.summary import Summary
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import RunSpec
 from foveate.tasks import TASKS, Task, TaskSettings

@@ -15,8 +15,8 @@ from foveate.report.plan.console import duration, plan_table
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.family import with_family
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.rehearsal import RunTimes, shortened
-from foveate.studies.engine.run import Machine
 from foveate.studies.plan import detectable, plan
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import StudySpec

@@ -16,10 +16,10 @@ from foveate.report.joined.differences import find_differences
 from foveate.report.study.build import build_report
 from foveate.report.study.start import start_sentences
 from foveate.studies.compare import compare
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.joining import difference
 from foveate.studies.engine.network import describe_own_attention, find_own_attention
 from foveate.studies.engine.network_checks import check_networks
-from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.plan import plan
 from foveate.studies.spec.making import make_study

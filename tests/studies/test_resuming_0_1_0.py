@@ -13,7 +13,7 @@ from foveate.records.run import RunRecord
 from foveate.records.study import StudyRecord, read_study
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.spec.making import make_study
 
 KEPT = Path(__file__).with_name("study_0_1_0")

@@ -9,7 +9,7 @@ from foveate.errors import DiskError, RequestError, WorkError
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
 from foveate.studies.engine.executors.processes import HERE, LocalProcesses
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.search import search
 from foveate.studies.spec.making import make_study

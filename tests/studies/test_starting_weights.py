@@ -19,9 +19,9 @@ from foveate.report.study.build import build_report
 from foveate.report.study.start import start_sentences
 from foveate.studies.compare import compare
 from foveate.studies.engine.executors.processes import LocalProcesses
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.joining import choose_folder
 from foveate.studies.engine.network import build_network
-from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.plan import plan

@@ -15,7 +15,7 @@ from foveate.records.tuning import Tuning
 from foveate.studies import tuning_trials
 from foveate.studies.compare import compare
 from foveate.studies.engine.executors.processes import HERE, LocalProcesses
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.plan import plan
 from foveate.studies.search import search
 from foveate.studies.spec.making import make_study

@@ -17,7 +17,7 @@ from foveate.storage.folder import FolderStorage
 from foveate.storage.lease import take
 from foveate.studies.compare import compare
 from foveate.studies.engine import holding
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import StudySpec
@@ -38,7 +38,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
 

@@ -59,7 +59,7 @@ def check(
         from foveate.inspection.check.like.engine import compare_with
         from foveate.inspection.check.subject import factory_of
         from foveate.report.check.console import check_console, like_console
-        from foveate.studies.engine.run import Machine
+        from foveate.studies.engine.fitting import Machine
 
     factory = factory_of(candidate.mechanism, **candidate.options)
     if builtin is not None:

@@ -30,7 +30,7 @@ from foveate.studies.spec.request import (
 
 if TYPE_CHECKING:
     from foveate.data import Data
-    from foveate.studies.engine.run import Machine
+    from foveate.studies.engine.fitting import Machine
     from foveate.studies.engine.watch import Watch
     from foveate.studies.spec.study import StudySpec
 

@@ -16,7 +16,7 @@ from foveate.studies.engine.environment import (
     command_line,
     describe_environment,
 )
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.watch import OnProgress
 
 __all__ = ["Work", "examine"]

@@ -24,7 +24,7 @@ from foveate.look.pictures import MOST_BYTES
 from foveate.look.uploads import forgotten_removed
 from foveate.look.viewer import Viewer
 from foveate.names import cleaned, printable
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.training.machine import lightning_device
 
 __all__ = ["serve"]

@@ -15,7 +15,7 @@ from foveate.profiling.settings import ProfileSettings
 from foveate.records.labels import BASELINE
 from foveate.records.profile import ProfileSettingsRecord
 from foveate.studies.engine.environment import available_cores, check_threads
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.dense import DenseNetwork
 

@@ -26,6 +26,7 @@ from foveate.studies.engine.ddp.used_devices import describe_machine
 from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.executors.processes import HERE
 from foveate.studies.engine.family import statistics_of, with_family
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.folder import (
     find_result,
     has_report_of,
@@ -37,7 +38,7 @@ from foveate.studies.engine.images import describe_data, needed_paths, open_stud
 from foveate.studies.engine.joining import Joined, join, refuse_other_study
 from foveate.studies.engine.looks import looks_by_hand, plan_looks
 from foveate.studies.engine.network import find_own_attention
-from foveate.studies.engine.run import Machine, execute
+from foveate.studies.engine.run import execute
 from foveate.studies.engine.start import describe_start, with_weights
 from foveate.studies.engine.test_part import keep_test_part
 from foveate.studies.engine.watch import WaitingRun, Watch

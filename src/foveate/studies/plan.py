@@ -24,12 +24,12 @@ from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.cost import is_measured
 from foveate.studies.engine.expected import MeasuredSpread, expected_seeds, measured_spread
 from foveate.studies.engine.family import with_family
+from foveate.studies.engine.fitting import Machine, parts_of
 from foveate.studies.engine.images import describe_data, open_study
 from foveate.studies.engine.joining import join, refuse_other_study
 from foveate.studies.engine.network import build_candidate
 from foveate.studies.engine.rehearsal import RunTimes, rehearse, shortened
 from foveate.studies.engine.remaining import seconds_together
-from foveate.studies.engine.run import Machine, parts_of
 from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate

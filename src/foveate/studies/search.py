@@ -14,10 +14,10 @@ from foveate.storage.opening import place_of, publish
 from foveate.studies.engine.carrying import carry_out_here_or
 from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.fingerprints import changed_images
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.holding import sole_user
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.joining import refuse_other_study
-from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.defaults import TRIALS

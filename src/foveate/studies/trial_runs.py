@@ -17,9 +17,10 @@ from foveate.records.file_names import SEARCH
 from foveate.records.labels import display_name
 from foveate.records.trial import TRIAL, TrialRecord, read_trial
 from foveate.storage.opening import local_folder
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.holding import Cancelled, hold_run_folder
 from foveate.studies.engine.images import open_again, usual_image_size
-from foveate.studies.engine.run import Machine, train
+from foveate.studies.engine.run import train
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 from foveate.studies.spec.sweep import combine, swept_values

@@ -13,9 +13,9 @@ from foveate.records.trial import TrialRecord
 from foveate.records.tuning import TunedCandidate, Tuning, TuningTrial
 from foveate.studies.engine.controls import with_controls
 from foveate.studies.engine.executors.base import Executor
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.joining import refuse_other_study
 from foveate.studies.engine.proposals import propose
-from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import StudySpec

@@ -12,8 +12,9 @@ from foveate.records.trial import TRIAL, TrialRecord, read_trial
 from foveate.records.tuning import Tuning
 from foveate.studies.engine.carrying import carry_out
 from foveate.studies.engine.executors.base import Executor
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.holding import hold_run_folder
-from foveate.studies.engine.run import Machine, train
+from foveate.studies.engine.run import train
 from foveate.studies.engine.watch import WaitingRun, Watch
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import RunSpec, StudySpec

@@ -31,7 +31,7 @@ from foveate.records.robustness import DenseRow, RobustnessRecord
 from foveate.report.robustness.section import robustness_section
 from foveate.report.robustness.summarise import summarise_robustness
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine, make_steps
+from foveate.studies.engine.fitting import Machine, make_steps
 from foveate.studies.spec.making import make_study
 
 CPU = torch.device("cpu")

@@ -25,7 +25,7 @@ from foveate.inspection.transfer.target import open_target
 from foveate.models.backbones.create import create_backbone
 from foveate.records.environment import Environment
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.spec.candidate import parse_candidates
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import DataChoice

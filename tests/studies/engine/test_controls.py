@@ -19,11 +19,11 @@ from foveate.models.dense import backbone_path
 from foveate.records.design import Contrast, Control
 from foveate.studies.engine import matching
 from foveate.studies.engine.controls import match_controls, with_controls
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.folder import FORMAT
 from foveate.studies.engine.images import describe_data
 from foveate.studies.engine.network import build_network
 from foveate.studies.engine.network_checks import check_networks
-from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import parse_candidates, read_candidate
 from foveate.studies.spec.dense import read_dense
 from foveate.studies.spec.making import make_study

@@ -12,9 +12,9 @@ from foveate.records.files import read_record
 from foveate.records.study import StudyRecord, read_study
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.folder import keep_report
 from foveate.studies.engine.joining import begun_study, choose_folder, difference
-from foveate.studies.engine.run import Machine
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import StudySpec
 from noting import Notes

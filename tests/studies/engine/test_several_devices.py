@@ -23,9 +23,10 @@ from foveate.studies.engine.ddp.order import Order
 from foveate.studies.engine.ddp.peers import _store_on_loopback
 from foveate.studies.engine.ddp.ranks import Rank, find_rank
 from foveate.studies.engine.ddp.used_devices import check_shares
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.machine import MachineSettings
-from foveate.studies.engine.run import Machine, execute
+from foveate.studies.engine.run import execute
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import RunSpec, StudySpec
@@ -196,7 +197,7 @@ TAKES_PART = """
 import sys
 from pathlib import Path
 import test_several_devices as t
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.ddp.taking_part import take_part
 
 bands, out = map(Path, sys.argv[1:])

@@ -10,7 +10,7 @@ from foveate.data import Data, load_data
 from foveate.evaluation.noise import noise_of_cost
 from foveate.records.cost import CostConditions, CostRecord
 from foveate.studies.engine.cost import _conditions, measure_cost
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.making import make_study
 from foveate.studies.spec.study import StudySpec

@@ -19,8 +19,8 @@ from foveate.records.detections import DETECTIONS
 from foveate.records.masks import IGNORED
 from foveate.records.samples import SAMPLES, read_mask_of, read_samples
 from foveate.records.truth import TRUTH
+from foveate.studies.engine.fitting import make_steps
 from foveate.studies.engine.images import open_dense
-from foveate.studies.engine.run import make_steps
 from foveate.studies.engine.test_part import keep_test_part
 from foveate.studies.spec.study import DataChoice
 from foveate.training.recipe import Recipe

@@ -15,7 +15,7 @@ from foveate.inspection.trained import open_images
 from foveate.look.pictures import read_picture
 from foveate.look.viewer import Viewer
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.spec.making import make_study
 
 

@@ -10,7 +10,7 @@ from foveate.attention.sgfa import SCPA, SGFA, SGU, SGFAChannelMask
 from foveate.errors import RequestError
 from foveate.report.study.build import build_report
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.spec.ablation import DMSCA_PARTS, plan_ablation
 from foveate.studies.spec.candidate import Candidate, read_candidate
 from foveate.studies.spec.making import make_study

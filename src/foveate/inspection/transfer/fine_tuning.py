@@ -15,8 +15,9 @@ from foveate.inspection.trained import Trained
 from foveate.models.backbones.head import replace_head
 from foveate.records.labels import BASELINE
 from foveate.records.run import RunRecord
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.network import attach_candidate
-from foveate.studies.engine.run import Machine, execute
+from foveate.studies.engine.run import execute
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.study import DataChoice, RunSpec
 from foveate.training.recipe import Recipe

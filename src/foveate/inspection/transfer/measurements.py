@@ -35,7 +35,7 @@ from foveate.records.transfer import (
     transfer_kind,
 )
 from foveate.studies.engine.fingerprints import as_begun
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.watch import OnProgress
 from foveate.studies.spec.study import DataChoice
 

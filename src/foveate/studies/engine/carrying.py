@@ -13,8 +13,8 @@ from foveate.storage.opening import local_folder, place_of
 from foveate.studies.engine.executors.base import Executor, MakeRunner, Outcome, Result
 from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.fingerprints import changed_images
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.images import open_for, share_images
-from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec
 

@@ -7,8 +7,8 @@ from foveate.records.design import Contrast, Control, Growth
 from foveate.records.file_names import STUDY
 from foveate.records.files import read_record
 from foveate.records.study import StudyRecord
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.matching import match_controls
-from foveate.studies.engine.run import Machine
 from foveate.studies.spec.candidate import parse_candidates, read_candidate
 from foveate.studies.spec.study import StudySpec
 

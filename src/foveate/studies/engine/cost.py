@@ -18,9 +18,9 @@ from foveate.records.labels import BASELINE
 from foveate.studies.engine.carrying import executor_machine
 from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.executors.processes import HERE
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.images import open_for
 from foveate.studies.engine.network import build_candidate
-from foveate.studies.engine.run import Machine
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 

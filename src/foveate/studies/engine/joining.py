@@ -15,10 +15,10 @@ from foveate.records.file_names import RESULT, RUNS, STUDY
 from foveate.records.files import read_record
 from foveate.records.study import PlannedRun, StudyRecord
 from foveate.studies.engine.fingerprints import under
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.folder import has_report_of, refuse_unusable_folder
 from foveate.studies.engine.images import open_study
 from foveate.studies.engine.looks import plan_conflict
-from foveate.studies.engine.run import Machine
 from foveate.studies.engine.start import with_weights
 from foveate.studies.engine.tunings import join_tunings, recorded_candidate, tune_setting
 from foveate.studies.engine.watch import Watch

@@ -12,7 +12,7 @@ from foveate.studies.spec.completers import Device, one_of
 from foveate.training.machine import Logs, lightning_device
 
 if TYPE_CHECKING:
-    from foveate.studies.engine.run import Machine
+    from foveate.studies.engine.fitting import Machine
 
 __all__ = ["MachineSettings"]
 
@@ -80,7 +80,7 @@ class MachineSettings:
 
     def machine(self, *, elsewhere: bool = False) -> "Machine":
         """Return the machine as one run uses it; raises RequestError as `check` does."""
-        from foveate.studies.engine.run import Machine
+        from foveate.studies.engine.fitting import Machine
 
         self.check(elsewhere=elsewhere)
         device = "auto" if elsewhere else self.device  # the executor says what the runs have there

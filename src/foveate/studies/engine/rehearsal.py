@@ -13,8 +13,9 @@ from foveate.records.file_names import RUNS
 from foveate.records.run import Epoch
 from foveate.studies.engine.carrying import carry_out_here_or
 from foveate.studies.engine.executors.processes import LocalProcesses
+from foveate.studies.engine.fitting import Machine, parts_of
 from foveate.studies.engine.images import open_for
-from foveate.studies.engine.run import Machine, execute, parts_of
+from foveate.studies.engine.run import execute
 from foveate.studies.engine.watch import Watch
 from foveate.studies.spec.study import RunSpec, StudySpec
 

@@ -26,7 +26,7 @@ from foveate.training.fit import Fitted, OnEpoch, OnStep
 from foveate.training.keeping import CHECKPOINT
 from foveate.version import __version__
 
-__all__ = ["AUTOCAST", "Machine", "Parts", "execute", "make_steps", "parts_of", "train"]
+__all__ = ["AUTOCAST", "execute", "train"]
 
 AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 

@@ -26,7 +26,7 @@ from foveate.inspection.find_trained import find_trained
 from foveate.inspection.settings import OtherImages
 from foveate.records.environment import Environment
 from foveate.studies.compare import compare
-from foveate.studies.engine.run import Machine
+from foveate.studies.engine.fitting import Machine
 from foveate.studies.spec.making import make_study
 
 pytest.importorskip("pytorch_grad_cam")
