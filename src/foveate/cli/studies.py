@@ -167,7 +167,7 @@ def plan(
     machine = flags.machine.machine(elsewhere=elsewhere)
     if machine.nodes > 1 and follows(machine):
         return 0
-    jobs = cluster.room(flags.machine.jobs, *flags.machine.need)
+    jobs = cluster.room(flags.machine.jobs, flags.machine.need)
     with leading(machine), ProgressWatch(console) as watch:
         out, data = (out, None) if out else _choose_folder(study, machine, watch)
         planned = plan_study(
@@ -254,7 +254,7 @@ def _train(
         return 0
     with (
         leading(machine),
-        cluster.executor(flags.machine.jobs, *flags.machine.need) as executor,
+        cluster.executor(flags.machine.jobs, flags.machine.need) as executor,
         ProgressWatch(console) as watch,
     ):
         out, data = (out, None) if out else _choose_folder(study, machine, watch, searches=searches)

@@ -88,7 +88,7 @@ def compare(
     data = data or open_study(study, out, machine, watch)
     with sole_user(out, watch.note) as lease:
         executor.check(out, needed_paths(study))
-        torch.set_num_threads(machine.threads * executor.jobs_here)
+        torch.set_num_threads(machine.threads * (executor.jobs if executor.device is None else 1))
         study = tune(study, data, out, machine, executor, watch)
         begun = begin_study(study, data, out, machine, command, watch, executor)
         publish(out)

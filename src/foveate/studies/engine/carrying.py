@@ -11,7 +11,6 @@ from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
 from foveate.storage.opening import local_folder, place_of
 from foveate.studies.engine.executors.base import Executor, MakeRunner, Outcome, Result
-from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.images import open_for, share_images
@@ -87,9 +86,9 @@ def carry_out_here_or(
     *arguments: Any,
 ) -> Generator[tuple[Task, Outcome[Result]]]:
     """Carry out `tasks` with `here`, in this process, where `executor` would start a single other one."""
-    if isinstance(executor, LocalProcesses) and (executor.jobs == 1 or len(tasks) < 2):
-        return ((task, partial(here, task, watch)) for task in tasks)
-    if isinstance(executor, LocalProcesses):
+    if executor.device is None:
+        if executor.jobs == 1 or len(tasks) < 2:
+            return ((task, partial(here, task, watch)) for task in tasks)
         share_images(data, watch)
     return executor.carry_out(tasks, watch, make_runner, *arguments)
 

@@ -40,7 +40,7 @@ def measure_cost(
     conditions = _conditions(study, data, executor.device or str(machine.torch_device))
     path = out / COST
     known = _known(path, study, conditions)
-    if known is not None and not noise_of_cost(known):
+    if _is_quiet(known):
         return
     if executor.device is None:
         measured = _measure(study, data, machine, conditions, watch)
@@ -96,6 +96,11 @@ def _measure(
 def is_measured(study: StudySpec, data: Data, out: Path, machine: Machine) -> bool:
     """Return whether `out` has costs of all candidates that `measure_cost` would keep."""
     known = _known(out / COST, study, _conditions(study, data, str(machine.torch_device)))
+    return _is_quiet(known)
+
+
+def _is_quiet(known: CostRecord | None) -> bool:
+    """Return whether a measurement is there, and was not disturbed."""
     return known is not None and not noise_of_cost(known)
 
 

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.studies.engine.ddp.ranks import find_rank
 from foveate.studies.engine.environment import available_cores, check_threads
+from foveate.studies.engine.executors.need import Need
 from foveate.studies.spec.completers import Device, one_of
 from foveate.training.machine import Logs, lightning_device
 
@@ -90,10 +91,11 @@ class MachineSettings:
         )
 
     @property
-    def need(self) -> tuple[int, int, bool]:
-        """The CPUs and the GPUs that a run needs elsewhere, and whether it can do without these GPUs."""
+    def need(self) -> Need:
+        """What a run needs elsewhere; its memory is not known here."""
         gpus = 0 if self.device == "cpu" else self.devices
-        return self._threads(elsewhere=True) * self.devices, gpus, self.device == "auto"
+        cpus = self._threads(elsewhere=True) * self.devices
+        return Need(cpus, gpus, gpus_optional=self.device == "auto")
 
     def _threads(self, *, elsewhere: bool = False) -> int:
         processes = (self.jobs or 1) * self.devices

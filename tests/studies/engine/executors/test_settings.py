@@ -5,6 +5,7 @@ import re
 import pytest
 
 from foveate.errors import RequestError
+from foveate.studies.engine.executors.need import Need
 from foveate.studies.engine.executors.processes import LocalProcesses
 from foveate.studies.engine.executors.settings import ClusterSettings
 
@@ -12,8 +13,8 @@ from foveate.studies.engine.executors.settings import ClusterSettings
 def test_this_machine_is_the_default() -> None:
     settings = ClusterSettings()
     settings.check()
-    assert settings.executor(3, 1, 1, True) == LocalProcesses(3)
-    assert settings.executor(None, 1, 1, True) == LocalProcesses(1)
+    assert settings.executor(3, Need()) == LocalProcesses(3)
+    assert settings.executor(None, Need()) == LocalProcesses(1)
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,6 @@ class Executor(Protocol):
     def device(self) -> str | None:
         """The kind of device that a task has on another machine: cpu or cuda; None for this machine."""
 
-    @property
-    def jobs_here(self) -> int:
-        """The number of tasks that this machine carries out at a time, at least 1."""
-
     def carry_out(
         self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
     ) -> Generator[tuple[Run, Outcome[Result]]]:

@@ -15,11 +15,13 @@ class Need:
         cpus: cores, one for each thread of the training.
         gpus: GPUs.
         memory: main memory in GiB.
+        gpus_optional: whether a run can do without GPUs where there are none.
     """
 
     cpus: int = 1
     gpus: int = 0
     memory: float = 2.0
+    gpus_optional: bool = False
 
     def __str__(self) -> str:
         gpus = f", {self.gpus} GPU{'s' * (self.gpus > 1)}" if self.gpus else ""

@@ -38,11 +38,6 @@ class LocalProcesses:
     def check(self, out: Path, paths: Sequence[Path]) -> None:
         """Do nothing: worker processes see what this one sees."""
 
-    @property
-    def jobs_here(self) -> int:
-        """The same."""
-        return self.jobs
-
     def carry_out(
         self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
     ) -> Generator[tuple[Run, Outcome[Result]]]:

@@ -17,7 +17,6 @@ __all__ = ["ClusterSettings"]
 
 KINDS = ("ray", "slurm")
 HERE = "here"
-MEMORY = 2.0
 MINUTES = 24 * 60
 
 
@@ -113,7 +112,7 @@ class ClusterSettings:
             return self
         return replace(read, **own)
 
-    def room(self, jobs: int | None, cpus: int, gpus: int, optional: bool) -> int:
+    def room(self, jobs: int | None, need: Need) -> int:
         """Return how many runs are carried out at a time; a Ray cluster is asked, unless `jobs` says it.
 
         Raises:
@@ -123,29 +122,27 @@ class ClusterSettings:
             return jobs or 1
         if self.kind == "slurm":
             raise RequestError("plan --on slurm needs --jobs: the number of runs that get a place at a time")
-        with self.executor(None, cpus, gpus, optional) as executor:
+        with self.executor(None, need) as executor:
             return executor.jobs
 
-    def executor(self, jobs: int | None, cpus: int, gpus: int, optional: bool) -> "Executor":
+    def executor(self, jobs: int | None, need: Need) -> "Executor":
         """Return the executor of a study.
 
         Args:
             jobs: the most runs at a time; None is one on this machine, and elsewhere what there is room for.
-            cpus: threads of each run.
-            gpus: of each run.
-            optional: whether a run can do without GPUs where there are none; Slurm does not tell, and gives
-                none.
+            need: of each run, without its memory. Slurm does not tell whether it has GPUs: it gives none to
+                runs that can do without.
         """
         self.check()
-        need = Need(cpus, gpus, MEMORY if self.memory is None else self.memory)
+        need = need if self.memory is None else replace(need, memory=self.memory)
         if self.kind == "ray":
             from foveate.studies.engine.executors.on_ray.cluster import RayCluster
 
-            return RayCluster(self.address, need, jobs, gpus_optional=optional)
+            return RayCluster(self.address, need, jobs)
         if self.kind == "slurm":
             from foveate.studies.engine.executors.slurm import Slurm
 
-            need = replace(need, gpus=0) if optional else need
+            need = replace(need, gpus=0) if need.gpus_optional else need
             minutes = MINUTES if self.minutes is None else self.minutes
             local = self.address == "local"
             return Slurm(need, jobs, minutes, self.partition, self._further(), local=local)

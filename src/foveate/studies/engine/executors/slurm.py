@@ -43,8 +43,6 @@ class Slurm:
         local: whether jobs are processes of this machine, to try things out.
     """
 
-    jobs_here = 1
-
     def __init__(
         self,
         need: Need,

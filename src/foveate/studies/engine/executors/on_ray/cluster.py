@@ -48,16 +48,11 @@ class RayCluster:
             this machine alone, which is started here, listens on 127.0.0.1 and ends with this object.
         need: what is kept for each run.
         limit: the most runs at a time; None is what the cluster has room for.
-        gpus_optional: whether runs do without GPUs where the cluster has none.
     """
 
-    jobs_here = 1
-
-    def __init__(
-        self, address: str | None, need: Need, limit: int | None = None, *, gpus_optional: bool = False
-    ) -> None:
+    def __init__(self, address: str | None, need: Need, limit: int | None = None) -> None:
         self.address, self.need, self.limit = address, need, limit
-        self.jobs, self.gpus_optional = 1, gpus_optional
+        self.jobs = 1
         self._nodes: list[Node] = []
 
     def __enter__(self) -> "RayCluster":
@@ -68,7 +63,7 @@ class RayCluster:
         """
         ray = connect(self.address)
         try:
-            if self.gpus_optional and not ray.cluster_resources().get("GPU"):
+            if self.need.gpus_optional and not ray.cluster_resources().get("GPU"):
                 self.need = replace(self.need, gpus=0)
             nodes = find_nodes(self.need)
             self.jobs = min(room_of(nodes, self.need), self.limit or IN_FLIGHT)

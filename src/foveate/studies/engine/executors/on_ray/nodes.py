@@ -7,6 +7,7 @@ from typing import Any
 
 from foveate.errors import RequestError, WorkError
 from foveate.notation import count, listing
+from foveate.records.environment import Environment
 from foveate.studies.engine.executors.need import GIB, Need
 
 __all__ = ["Node", "check_nodes", "find_nodes", "inspect_nodes", "own_versions", "room_of"]
@@ -115,7 +116,7 @@ def inspect_nodes(
                 ) from error
             raise RequestError(f"the node {host} cannot be used: {cause}") from error
         gpus = [name.partition(":")[2] for name in node["Resources"] if name.startswith("accelerator_type:")]
-        kind = ", ".join([processor, *(gpus if need.gpus else [])])
+        kind = Environment(processor=processor, accelerator=", ".join(gpus) if need.gpus else "cpu").kind
         room = _room(node, need)
         found.append(Node(node["NodeID"], host, kind, room, versions, tuple(missing), obstacle))
     return found
