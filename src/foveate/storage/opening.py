@@ -40,12 +40,13 @@ def is_url(place: str) -> bool:
     return URL.match(place) is not None
 
 
-def local_folder(place: str, *, writes: bool = False, large: bool = False) -> Path:
+def local_folder(place: str, *, writes: bool = False, large: bool = False, pulls: bool = True) -> Path:
     """Return the local folder of the study, or of the run, at `place`: a path, or a URL.
 
     That is the path itself. For a URL it is a mirror in the user's cache folder, into which the records are
     copied, as far as they changed; weights and checkpoints only with `large`. With `writes` the storage is
-    tried first: it must be writable, and create an object only if it is absent.
+    tried first: it must be writable, and create an object only if it is absent. Without `pulls` nothing is
+    copied: a worker process copies the folder of a run when it holds it.
 
     Raises:
         RequestError: the URL has an unknown scheme or a password, its package is not installed, its server
@@ -68,6 +69,8 @@ def local_folder(place: str, *, writes: bool = False, large: bool = False) -> Pa
     marker = folder / MARKER
     if not marker.exists():
         write_json(marker, {"url": root, "endpoint": storage.endpoint})
+    if not pulls:
+        return folder / inside
     mirror = Mirror(folder, storage)
     mirror.pull(large=large and not inside)
     if large and inside:  # the weights of one run

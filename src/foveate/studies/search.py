@@ -10,7 +10,7 @@ from foveate.errors import ImagesChangedError, RequestError, WorkError
 from foveate.records.design import Contrast, Design, Search, Trial
 from foveate.records.labels import BASELINE
 from foveate.records.metric import Metric
-from foveate.storage.opening import place_of, publish
+from foveate.storage.opening import publish
 from foveate.studies.engine.carrying import carry_out_here_or
 from foveate.studies.engine.executors.base import Executor
 from foveate.studies.engine.fingerprints import changed_images
@@ -88,7 +88,7 @@ def search(
         )
         first, seen = len(trials.trials), (data.fingerprint, data.content_fingerprint)
         here = make_searcher(0, study, url, out, machine, first, data)
-        given = seen, study, url, place_of(out), machine, first
+        given = seen, study, url, out, machine, first
         with contextlib.closing(
             carry_out_here_or(executor, range(left), watch, data, here, make_searcher_again, *given)
         ) as outcomes:

@@ -16,7 +16,6 @@ from foveate.errors import DiskError, WorkError
 from foveate.records.file_names import SEARCH
 from foveate.records.labels import display_name
 from foveate.records.trial import TRIAL, TrialRecord, read_trial
-from foveate.storage.opening import local_folder
 from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.holding import Cancelled, hold_run_folder
 from foveate.studies.engine.images import open_again, usual_image_size
@@ -63,13 +62,13 @@ def search_name(study: StudySpec, fingerprint: str) -> str:
 
 
 def make_searcher_again(
-    worker: int, seen: tuple[str, str], study: StudySpec, url: str, place: str, machine: Machine, first: int
+    worker: int, seen: tuple[str, str], study: StudySpec, url: str, out: Path, machine: Machine, first: int
 ) -> Searcher:
     """Open the images once in a worker process, and return what `make_searcher` returns."""
     backbone = study.backbone_of(study.attention[0])
     size = usual_image_size(backbone, study.starts.get(backbone))
     data = open_again(study.task, study.data, size, *seen)
-    return make_searcher(worker, study, url, local_folder(place), machine, first, data)
+    return make_searcher(worker, study, url, out, machine, first, data)
 
 
 def make_searcher(

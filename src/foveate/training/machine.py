@@ -1,10 +1,13 @@
 """What a training uses of its machine: the device, and the log. Only for a GPU torch is imported."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from foveate.errors import RequestError
 
-__all__ = ["Logs", "lightning_device"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Logs", "found_device", "lightning_device"]
 
 Logs = Literal["none", "csv", "tensorboard"]
 """The kinds of a run's training log."""
@@ -23,7 +26,7 @@ def lightning_device(device: str, devices: int = 1) -> dict[str, Any]:
         _check_available(device, kind, first)
     if devices == 1:
         return {"accelerator": kind, "devices": [first] if number else 1}
-    kind = kind if kind != "auto" else _found_kind()
+    kind = kind if kind != "auto" else found_device().type
     if kind == "mps":
         raise RequestError(
             f"--devices {devices}: Metal has one device; give --device cpu for processes of it"
@@ -34,11 +37,12 @@ def lightning_device(device: str, devices: int = 1) -> dict[str, Any]:
     return {"accelerator": "cpu", "devices": devices}
 
 
-def _found_kind() -> str:
+def found_device() -> "torch.device":
+    """Return the device that `auto` stands for: the machine's accelerator, or else its CPU."""
     import torch
 
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found.type if found else "cpu"
+    return found or torch.device("cpu")
 
 
 def _check_number(devices: int, first: int) -> None:

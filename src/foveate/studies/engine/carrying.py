@@ -97,6 +97,6 @@ def _make_runner(
     worker: int, execute: Execute[Task, Result], spec: RunSpec, content: str, place: str, machine: Machine
 ) -> Callable[[Task, Watch], Result]:
     """Open the images once in a worker process, and return the function that carries out a task there."""
-    data, out = open_for(spec, content), local_folder(place)
+    data, out = open_for(spec, content), local_folder(place, pulls=False)
     own = machine.of_worker(worker)
     return lambda task, watch: execute(task, watch, data, out, own)

@@ -17,7 +17,7 @@ from foveate.studies.spec.study import RunSpec
 from foveate.tasks import TaskSteps, find_task
 from foveate.tasks.processes import ALONE, Processes
 from foveate.training.fit import Fitted, OnEpoch, OnStep, fit
-from foveate.training.machine import Logs
+from foveate.training.machine import Logs, found_device
 from foveate.training.recipe import Recipe
 from foveate.training.settings import task_settings
 
@@ -51,10 +51,7 @@ class Machine:
     @property
     def torch_device(self) -> torch.device:
         """The device; `auto` is resolved."""
-        if self.device != "auto":
-            return torch.device(self.device)
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return found or torch.device("cpu")
+        return found_device() if self.device == "auto" else torch.device(self.device)
 
     @property
     def processes(self) -> int:

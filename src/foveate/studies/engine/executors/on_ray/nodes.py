@@ -165,7 +165,7 @@ def _describe_node(paths: list[str], url: str | None) -> tuple[str, dict[str, st
     obstacle = ""
     if url is not None:
         try:
-            local_folder(url, writes=True)
+            local_folder(url, writes=True, pulls=False)
         except (RequestError, WorkError) as error:
             obstacle = str(error)
     return processor(), own_versions(), [path for path in paths if not Path(path).exists()], obstacle
