@@ -311,7 +311,7 @@ def test_the_object_store_is_full(tmp_path: Path, reference: dict[str, Any]) -> 
         has_ended_well(start(made, tmp_path), tmp_path, reference)
     finally:
         filler.kill()
-        filler.wait()
+        filler.communicate()
         made.shutdown()
 
 
