@@ -41,6 +41,7 @@ from foveate.studies.spec.study import RunSpec, StudySpec
 
 TEMPLATE = "template"
 MACHINE = Machine("cpu")
+CANDIDATES = 20
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,11 @@ class Part:
     memory: float
 
 
-def study_of(candidates: int, seeds: int) -> StudySpec:
-    """Return a study of that many candidates and seeds on the digits, of one epoch."""
-    labels = ["none", *(f"se(reduction={number})" for number in range(2, candidates + 1))]
+def study_of(runs: int) -> StudySpec:
+    """Return a study of 20 candidates on the digits, of one epoch and at least `runs` runs."""
+    reductions = [f"{name}(reduction={number})" for name in ("se", "cbam") for number in range(1, 17)]
+    labels = ["none", *reductions[: CANDIDATES - 1]]
+    seeds = -(-runs // CANDIDATES)
     settings = {"data": "digits", "backbone": "cifar_resnet8", "attention": ",".join(labels), "seeds": seeds}
     return make_study(settings, {"epochs": 1})
 
@@ -104,7 +107,7 @@ def measure(runs: int, records: int, folder: Path) -> list[Part]:
         began = time.perf_counter()
 
     out = folder / "study"
-    study = study_of(20, -(-runs // 20))
+    study = study_of(runs)
     data = open_study(study, out, MACHINE, Watch())
     spec = study.runs(data.fingerprint)[0]
     execute(spec, data, out / TEMPLATE / spec.id, MACHINE)
@@ -125,7 +128,7 @@ def measure(runs: int, records: int, folder: Path) -> list[Part]:
     report = build_report(out).report
     ended(f"the report, {report.stat().st_size / 1e6:.1f} MB")
     more = folder / "more"
-    many = study_of(20, -(-records // 20))
+    many = study_of(records)
     (more / TEMPLATE).parent.mkdir(parents=True)
     (more / TEMPLATE).symlink_to(out / TEMPLATE)
     with sole_user(more):

@@ -1,6 +1,7 @@
 """The commands of studies: compare, ablate and sweep train; plan estimates."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -154,6 +155,12 @@ def plan(
     elsewhere = cluster.kind is not None
     if spread is not None and not 0 < spread <= 100:
         raise RequestError(f"--spread {spread}: expected percentage points, over 0 and at most 100")
+    if elsewhere and flags.machine.nodes > 1:
+        raise RequestError(
+            "plan measures steps on this machine, and cannot with --on and --nodes: leave out --nodes"
+        )
+    if elsewhere and flags.machine.device == "cuda":
+        MachineSettings(device="cuda").check()  # the steps are measured here
     check_study(study)
     console = console_beside(flags.json)
     out = None if flags.out is None else local_folder(flags.out)
@@ -250,10 +257,11 @@ def _train(
         from foveate.studies.search import search as search_options
 
     machine = flags.machine.machine(elsewhere=elsewhere)
-    if machine.nodes > 1 and follows(machine):
+    leads = machine.nodes > 1 and not elsewhere  # elsewhere, the processes of a run find each other
+    if leads and follows(machine):
         return 0
     with (
-        leading(machine),
+        leading(machine) if leads else nullcontext(),
         cluster.executor(flags.machine.jobs, flags.machine.need) as executor,
         ProgressWatch(console) as watch,
     ):

@@ -73,7 +73,7 @@ def fit(
         validation: the only part that early stopping and the choice of weights use.
         folder: holds the checkpoint. A training resumes from an existing one with the same result: on a CPU
             bit for bit, with the same number of threads.
-        device: auto, cpu, cuda, cuda:N or mps; with several processes, that of the first on this machine.
+        device: auto, cpu, cuda, cuda:N or mps; with several processes, that of this one.
         processes: those that train the network together. Each calls this function with its own part of the
             batches and the same network; all return the same weights, and the first writes files.
 
@@ -87,7 +87,7 @@ def fit(
     is_resumed = processes.decided_by_first(checkpoint.exists())
     if is_resumed:
         _read_checkpoint(checkpoint, keeper)
-    accelerator = lightning_device(device, processes.devices)
+    accelerator = lightning_device(device)
     with _quiet(), _norms(network, recipe, accelerator["accelerator"], processes):
         module = TrainingModule(network, steps, recipe, len(training), seed, processes)
         if not keeper.finished:
@@ -131,7 +131,7 @@ def _joined(processes: Processes) -> dict[str, Any]:
     return {
         "plugins": [*plugins, JoinedProcesses(processes)],
         "strategy": strategy,
-        "num_nodes": processes.nodes,
+        "num_nodes": processes.count,
     }
 
 

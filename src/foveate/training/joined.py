@@ -10,7 +10,8 @@ __all__ = ["JoinedProcesses"]
 class JoinedProcesses(ClusterEnvironment):
     """Lightning's view of processes that have joined torch's default process group already.
 
-    Lightning starts none and joins none; address and port, which it only needs to join, do not exist.
+    Lightning starts none and joins none; address and port, which it only needs to join, do not exist. It
+    takes each process for a machine with one device, so that it asks nothing about where the others are.
     """
 
     def __init__(self, processes: Processes) -> None:
@@ -52,9 +53,9 @@ class JoinedProcesses(ClusterEnvironment):
         """Leave the number of this process as it is."""
 
     def local_rank(self) -> int:
-        """Return the number of this process on its machine."""
-        return self.processes.local_rank
+        """Return 0: the only process of its machine, for Lightning."""
+        return 0
 
     def node_rank(self) -> int:
-        """Return the number of this machine."""
-        return self.processes.rank // self.processes.devices
+        """Return the number of this process, which is that of its machine for Lightning."""
+        return self.processes.rank

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from foveate.data import Data
 from foveate.errors import DiskError, ImagesChangedError, WorkError, WorkersLostError
 from foveate.storage.opening import local_folder, place_of
+from foveate.studies.engine.ddp.meeting import follows, leading
 from foveate.studies.engine.executors.base import Executor, MakeRunner, Outcome, Result
 from foveate.studies.engine.fingerprints import changed_images
 from foveate.studies.engine.fitting import Machine
@@ -57,7 +58,10 @@ def carry_out(
         executor_machine(executor, machine),
     )
     outcomes: Generator[tuple[Task, Outcome[Result]]]
-    outcomes = carry_out_here_or(executor, tasks, watch, data, here, _make_runner, *given)
+    if machine.devices > 1 and executor.device is None:
+        share_images(data, watch)  # with the other processes of a run
+    together = machine.nodes > 1
+    outcomes = carry_out_here_or(executor, tasks, watch, data, here, _make_runner, *given, together=together)
     with contextlib.closing(outcomes):
         for task, outcome in outcomes:
             try:
@@ -84,19 +88,34 @@ def carry_out_here_or(
     here: Callable[[Task, Watch], Result],
     make_runner: MakeRunner[Task, Result],
     *arguments: Any,
+    together: bool = False,
 ) -> Generator[tuple[Task, Outcome[Result]]]:
     """Carry out `tasks` with `here`, in this process, where `executor` would start a single other one."""
     if executor.device is None:
         if executor.jobs == 1 or len(tasks) < 2:
             return ((task, partial(here, task, watch)) for task in tasks)
         share_images(data, watch)
-    return executor.carry_out(tasks, watch, make_runner, *arguments)
+    return executor.carry_out(tasks, watch, make_runner, *arguments, together=together)
 
 
 def _make_runner(
     worker: int, execute: Execute[Task, Result], spec: RunSpec, content: str, place: str, machine: Machine
 ) -> Callable[[Task, Watch], Result]:
-    """Open the images once in a worker process, and return the function that carries out a task there."""
-    data, out = open_for(spec, content), local_folder(place, pulls=False)
+    """Open the images once in a worker process, and return the function that carries out a task there.
+
+    Of the processes of a run on several machines, the first carries it out, and the others take their part.
+    """
     own = machine.of_worker(worker)
-    return lambda task, watch: execute(task, watch, data, out, own)
+    if own.nodes > 1 and follows(own):
+        return _nothing
+    data, out = open_for(spec, content), local_folder(place, pulls=False)
+
+    def carry_out_one(task: Task, watch: Watch) -> Result:
+        with leading(own):
+            return execute(task, watch, data, out, own)
+
+    return carry_out_one
+
+
+def _nothing(task: object, watch: Watch) -> Any:
+    """Return no result: it is that of the first process."""

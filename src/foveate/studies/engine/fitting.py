@@ -68,7 +68,7 @@ class Machine:
     def device_of(self, processes: Processes) -> torch.device:
         """Return the device of one of the processes that train a run together."""
         device = self.torch_device
-        if processes.devices == 1 or device.type != "cuda":
+        if processes.count == 1 or device.type != "cuda":
             return device
         return torch.device("cuda", (device.index or 0) + processes.local_rank)
 
@@ -139,7 +139,7 @@ def fit_run(
         load(data.validation_store, parts.validation, shuffle_seed=None),
         folder=folder,
         seed=spec.seed,
-        device=machine.device,
+        device=machine.device if processes.count == 1 else str(machine.device_of(processes)),
         logs=machine.logs,
         on_step=on_step,
         on_epoch=on_epoch,

@@ -32,7 +32,8 @@ class MachineSettings:
         device: Device to train on: auto, cpu, cuda, cuda:N or mps.
         devices: Number of devices that train each run together: GPUs, or processes of the CPU.
             The batch of a step is divided among them.
-        nodes: Number of machines that do so, with --devices each; srun or torchrun starts the processes.
+        nodes: Number of machines that do so, with --devices each; --on, srun or torchrun starts their
+            processes.
         threads: CPU threads of each process that trains; by default the available cores divided by these,
             with --on one.
         workers: Number of processes that load the images of a data set that is too large for memory.
@@ -52,13 +53,11 @@ class MachineSettings:
 
         Raises:
             RequestError: a device that is not available, an unknown log, too many threads, or several nodes
-                without a scheduler that started their processes.
+                without a scheduler that started or will start their processes.
         """
         check_at_least(self, jobs=1, threads=1, workers=0, devices=1, nodes=1)
         self._logs()
         if elsewhere:
-            if self.nodes > 1:
-                raise RequestError("--nodes with --on: a run of several nodes is started by srun or torchrun")
             if self.device not in ELSEWHERE:
                 raise RequestError(
                     f"--device {self.device} with --on: expected auto, cpu or cuda; the scheduler chooses one"
@@ -95,7 +94,8 @@ class MachineSettings:
         """What a run needs elsewhere; its memory is not known here."""
         gpus = 0 if self.device == "cpu" else self.devices
         cpus = self._threads(elsewhere=True) * self.devices
-        return Need(cpus, gpus, gpus_optional=self.device == "auto")
+        optional = self.device == "auto"
+        return Need(cpus, gpus, gpus_optional=optional, nodes=self.nodes, processes=self.devices)
 
     def _threads(self, *, elsewhere: bool = False) -> int:
         processes = (self.jobs or 1) * self.devices

@@ -87,6 +87,17 @@ def test_what_is_asked_of_slurm() -> None:
     }
 
 
+def test_the_processes_of_a_run_on_several_nodes_are_tasks_of_its_job() -> None:
+    need = Need(cpus=8, gpus=4, memory=64, nodes=2, processes=4)
+    asked = Slurm(need, None, 120, None, {})._options(together=True)
+    assert {name: asked[name] for name in ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node")} == {
+        "nodes": 2,
+        "tasks_per_node": 4,
+        "cpus_per_task": 2,
+        "gpus_per_node": 4,
+    }
+
+
 @pytest.mark.full
 @pytest.mark.timeout(600)
 def test_a_study_of_jobs_is_that_of_processes_also_after_the_command_was_killed(tmp_path: Path) -> None:
@@ -111,3 +122,21 @@ def test_a_study_of_jobs_is_that_of_processes_also_after_the_command_was_killed(
 def weights(out: Path) -> dict[str, str]:
     records = [json.loads(path.read_text()) for path in out.glob("runs/*/result.json")]
     return {record["id"]: record["weights_sha256"] for record in records}
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_a_run_on_several_nodes_is_trained_by_the_tasks_of_a_job(tmp_path: Path) -> None:
+    study = [sys.executable, "-m", "foveate.cli", "compare", "--data", "digits", "--backbone"]
+    study += ["cifar_resnet8", "--attention", "none,se", "--seeds", "1", "--epochs", "2", "--threads", "1"]
+    study += ["--set", "sync_batchnorm=true", "--set", "augmentation="]
+    jobs, alone = tmp_path / "jobs", tmp_path / "alone"
+    several = ["--on", "slurm:local", "--nodes", "2", "--device", "cpu", "--jobs", "1"]
+    subprocess.run([*study, "--out", str(jobs), *several], check=True, timeout=300)
+    subprocess.run([*study, "--out", str(alone)], check=True, capture_output=True, timeout=300)
+    for path in sorted(alone.glob("runs/*/result.json")):
+        one, two = (json.loads(found.read_text()) for found in (path, jobs / path.relative_to(alone)))
+        assert two["environment"]["nodes"] == 2
+        assert [row["train_loss"] for row in two["epochs"]] == pytest.approx(
+            [row["train_loss"] for row in one["epochs"]], rel=1e-5
+        )

@@ -1,6 +1,7 @@
 """Join the process group of the processes that train one network."""
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,11 +12,29 @@ from torch import distributed
 
 from foveate.tasks.processes import Processes
 
-__all__ = ["TIMEOUT", "joined_group", "through_loopback"]
+__all__ = ["LOOPBACK", "TIMEOUT", "joined_group", "store_on_loopback", "through_loopback"]
 
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others. One that ends is noticed at once; this is for one that hangs, and
 longer than a first compilation, a large checkpoint or the evaluation of a part takes."""
+
+LOOPBACK = "127.0.0.1"
+
+
+def store_on_loopback(port: int = 0) -> distributed.TCPStore:
+    """Return a store that listens on 127.0.0.1 alone; torch's own socket would listen on every interface.
+
+    Port 0 is any that is free.
+    """
+    with socket.create_server((LOOPBACK, port)) as listening:
+        return distributed.TCPStore(
+            LOOPBACK,
+            listening.getsockname()[1],
+            is_master=True,
+            wait_for_workers=False,
+            timeout=TIMEOUT,
+            master_listen_fd=os.dup(listening.fileno()),  # the store closes its own
+        )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ The first process carries out the study. The others wait for its runs, train eac
 nothing.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,8 +16,8 @@ import torch
 from torch import distributed
 
 from foveate.data import Data
-from foveate.errors import WorkError, first_line, in_words
-from foveate.studies.engine.ddp.group import TIMEOUT
+from foveate.errors import NotFiniteError, WorkError, first_line, in_words
+from foveate.studies.engine.ddp.group import LOOPBACK, TIMEOUT, store_on_loopback
 from foveate.studies.engine.ddp.order import Order
 from foveate.studies.engine.ddp.ranks import find_rank
 from foveate.studies.engine.fitting import Machine
@@ -64,19 +65,23 @@ class Meeting:
         store = self._of_run()
         return (Order.from_text(text).of_peer(), store) if text else None
 
-    def complain(self, store: distributed.Store, sentence: str) -> None:
+    def complain(self, store: distributed.Store, error: Exception) -> None:
         """Say, at the store of a run, why this process has left it."""
+        sentence = f"process {self.processes.rank + 1}: {_in_words(error)}"
         print(f"foveate: {sentence}", file=sys.stderr)
+        is_finite = not isinstance(error, NotFiniteError)
         with suppress(RuntimeError):  # the first process has ended
-            store.set(COMPLAINT, sentence)
+            store.set(COMPLAINT, json.dumps([sentence, is_finite]))
 
     def why(self, store: distributed.Store, error: Exception) -> WorkError:
         """Return `error` with what another process says that left the run."""
-        said = ""
-        with suppress(RuntimeError):  # none does
+        try:
             store.wait([COMPLAINT], SECONDS_TO_SPEAK)
-            said = f"; {store.get(COMPLAINT).decode()}"
-        return WorkError(f"{_in_words(error)}{said}")
+            said, is_finite = json.loads(store.get(COMPLAINT))
+        except RuntimeError:  # none does
+            return WorkError(_in_words(error))
+        kind = WorkError if is_finite else NotFiniteError
+        return kind(f"{_in_words(error)}; {said}")
 
     def _next(self, text: str) -> distributed.Store:
         self.store.set(f"order {self.number}", text)
@@ -93,13 +98,13 @@ def _in_words(error: Exception) -> str:
 
 
 @cache
-def meeting(devices: int, nodes: int) -> Meeting:
-    """Return the meeting of the processes of this program, which has one.
+def meeting(devices: int, nodes: int, *, placed: bool) -> Meeting:
+    """Return the meeting of the processes of this program, which has one; `placed` as for `find_rank`.
 
     Raises:
         RequestError: no scheduler started them, or as many as are needed.
     """
-    found = find_rank(devices, nodes)
+    found = find_rank(devices, nodes, placed=placed)
     return Meeting(Processes(found.rank, found.local_rank, devices, nodes))
 
 
@@ -115,9 +120,10 @@ def _store(processes: Processes) -> distributed.Store:
     else:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     has_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun keeps one at the address
-    return distributed.TCPStore(
-        address, port, is_master=processes.is_first and not has_store, wait_for_workers=False, timeout=TIMEOUT
-    )
+    is_master = processes.is_first and not has_store
+    if is_master and address in (LOOPBACK, "localhost"):
+        return store_on_loopback(port)
+    return distributed.TCPStore(address, port, is_master=is_master, wait_for_workers=False, timeout=TIMEOUT)
 
 
 def _store_of_group(processes: Processes) -> distributed.Store:
@@ -135,7 +141,7 @@ def follows(machine: Machine) -> bool:
 
     A run that fails here fails in the first process, which says why.
     """
-    place = meeting(machine.devices, machine.nodes)
+    place = meeting(machine.devices, machine.nodes, placed=machine.elsewhere)
     if place.processes.is_first:
         return False
     opened: dict[str, Data] = {}
@@ -147,7 +153,7 @@ def follows(machine: Machine) -> bool:
             opened = {order.content: data}
             order.fit(data, place.processes, store)
         except Exception as error:
-            place.complain(store, f"process {place.processes.rank + 1}: {_in_words(error)}")
+            place.complain(store, error)
     return True
 
 
@@ -157,7 +163,7 @@ def leading(machine: Machine) -> Iterator[None]:
     if machine.nodes == 1 and not machine.is_started:
         yield
         return
-    place = meeting(machine.devices, machine.nodes)
+    place = meeting(machine.devices, machine.nodes, placed=machine.elsewhere)
     try:
         yield
     finally:

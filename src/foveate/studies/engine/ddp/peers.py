@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import socket
 import threading
 import time
 import traceback
@@ -18,7 +17,7 @@ from torch import distributed
 
 from foveate.errors import RequestError, WorkError, in_words
 from foveate.files import write_text
-from foveate.studies.engine.ddp.group import TIMEOUT
+from foveate.studies.engine.ddp.group import LOOPBACK, TIMEOUT, store_on_loopback
 from foveate.studies.engine.ddp.order import Order
 from foveate.studies.engine.executors.reaper import ctrl_c_ignored, end_with, reaper, watch_over
 from foveate.studies.engine.holding import Cancelled
@@ -26,7 +25,6 @@ from foveate.tasks.processes import Processes
 
 __all__ = ["peers"]
 
-LOOPBACK = "127.0.0.1"
 SECONDS_TO_SPEAK = 10.0
 """How long the first process waits, after an error, for the others to say whether theirs came before."""
 SECONDS_TO_LEAVE = 60.0
@@ -79,7 +77,7 @@ def peers(order: Order) -> Iterator[distributed.Store]:
     """
     context = multiprocessing.get_context("spawn")
     held, watched = context.Pipe(duplex=False)[::-1]
-    store = _store_on_loopback()
+    store = store_on_loopback()
     started: list[_Peer] = []
     left = threading.Event()
     count = order.machine.devices
@@ -119,19 +117,6 @@ def peers(order: Order) -> Iterator[distributed.Store]:
                 peer.connection.close()
             held.close()
             watched.close()
-
-
-def _store_on_loopback() -> distributed.TCPStore:
-    """Return a store that listens on 127.0.0.1 alone; torch's own socket would listen on every interface."""
-    with socket.create_server((LOOPBACK, 0)) as listening:
-        return distributed.TCPStore(
-            LOOPBACK,
-            listening.getsockname()[1],
-            is_master=True,
-            wait_for_workers=False,
-            timeout=TIMEOUT,
-            master_listen_fd=os.dup(listening.fileno()),  # the store closes its own
-        )
 
 
 def _cause(started: list[_Peer], before: float, order: Order) -> WorkError | RequestError | None:

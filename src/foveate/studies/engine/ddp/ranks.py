@@ -9,7 +9,7 @@ from foveate.errors import RequestError
 __all__ = ["Rank", "find_rank"]
 
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
-"""The variables that torchrun sets, and Ray Train too."""
+"""The variables that torchrun sets; Ray Train and the jobs of --on slurm, too."""
 SLURM = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NTASKS")
 """The variables that srun sets."""
 
@@ -22,8 +22,12 @@ class Rank:
     local_rank: int
 
 
-def find_rank(devices: int, nodes: int, variables: Mapping[str, str] = os.environ) -> Rank:
+def find_rank(
+    devices: int, nodes: int, variables: Mapping[str, str] = os.environ, *, placed: bool = False
+) -> Rank:
     """Return the rank of this process among `devices` on each of `nodes` machines.
+
+    With `placed` a scheduler of --on chose the machines, and may have put more processes on one of them.
 
     Raises:
         RequestError: no scheduler started this process, or it started another number of processes.
@@ -41,7 +45,7 @@ def find_rank(devices: int, nodes: int, variables: Mapping[str, str] = os.enviro
             f"--devices {devices} --nodes {nodes} need {devices * nodes} processes, one a device, and the "
             f"scheduler started {count}"
         )
-    if local_rank >= devices:
+    if local_rank >= devices and not placed:
         raise RequestError(
             f"--devices {devices} --nodes {nodes}: the scheduler started {local_rank + 1} or more "
             "processes on this machine: give their number as --devices"

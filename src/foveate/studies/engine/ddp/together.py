@@ -27,7 +27,7 @@ def fit_together(
     """
     machine = order.machine
     if machine.nodes > 1 or machine.is_started:
-        place = meeting(machine.devices, machine.nodes)
+        place = meeting(machine.devices, machine.nodes, placed=machine.elsewhere)
         run = place.announce(order)
         try:
             return order.fit(data, place.processes, run, on_step=on_step, on_epoch=on_epoch)

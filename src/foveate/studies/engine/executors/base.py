@@ -49,7 +49,12 @@ class Executor(Protocol):
         """The kind of device that a task has on another machine: cpu or cuda; None for this machine."""
 
     def carry_out(
-        self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
+        self,
+        tasks: Sequence[Run],
+        watch: Watch,
+        make_runner: MakeRunner[Run, Result],
+        *arguments: Any,
+        together: bool = False,
     ) -> Generator[tuple[Run, Outcome[Result]]]:
         """Carry out `tasks`, and yield each as it ends. All workers end with the generator.
 
@@ -58,4 +63,6 @@ class Executor(Protocol):
             watch: receives the steps of all workers.
             make_runner: a function of a module; it is called once in each worker process.
             arguments: of `make_runner`, after the number of the worker.
+            together: whether each task is carried out by several machines: its runner is called in all of
+                their processes, which find their ranks as `find_rank` does, and the result is the first's.
         """

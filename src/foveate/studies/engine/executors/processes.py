@@ -39,9 +39,15 @@ class LocalProcesses:
         """Do nothing: worker processes see what this one sees."""
 
     def carry_out(
-        self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
+        self,
+        tasks: Sequence[Run],
+        watch: Watch,
+        make_runner: MakeRunner[Run, Result],
+        *arguments: Any,
+        together: bool = False,
     ) -> Generator[tuple[Run, Outcome[Result]]]:
         """Carry out `tasks` in worker processes, and yield each as it ends."""
+        assert not together, "one machine is not several"
         return _run_in_processes(tasks, min(self.jobs, len(tasks)), watch, make_runner, *arguments)
 
 

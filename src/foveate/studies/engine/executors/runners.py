@@ -4,7 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from foveate.errors import ImagesChangedError, RequestError, WorkError, WorkersLostError, in_words
+from foveate.errors import (
+    ImagesChangedError,
+    NotFiniteError,
+    RequestError,
+    WorkError,
+    WorkersLostError,
+    in_words,
+)
 from foveate.studies.engine.executors.base import MakeRunner, Result, Run
 from foveate.studies.engine.watch import Watch
 
@@ -28,9 +35,9 @@ def failed_run(error: BaseException) -> WorkError:
     """Return the error of a task on another machine as one of its run alone.
 
     A full disk, or a file that is missing, is a fault of one node: the runs of the others go on. Changed
-    images are one of all.
+    images are one of all, and a loss that is not finite is told from other errors.
     """
-    if isinstance(error, ImagesChangedError):
+    if isinstance(error, ImagesChangedError | NotFiniteError):
         return error
     is_said = isinstance(error, RequestError | WorkError)
     return WorkError(str(error) if is_said else in_words(error))

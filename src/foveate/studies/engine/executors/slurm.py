@@ -93,11 +93,16 @@ class Slurm:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def carry_out(
-        self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
+        self,
+        tasks: Sequence[Run],
+        watch: Watch,
+        make_runner: MakeRunner[Run, Result],
+        *arguments: Any,
+        together: bool = False,
     ) -> Generator[tuple[Run, Outcome[Result]]]:
         """Submit the tasks as job arrays, and yield each as it ends; jobs end with the generator."""
         assert self._folder is not None
-        folder, job = self._folder, _Job(make_runner, arguments)
+        folder, job = self._folder, _Job(make_runner, arguments, together=together)
         waiting, seen = list(tasks), dict[Path, float]()
         pending = dict[Any, tuple[Run, Path]]()
         end_earlier_jobs(folder)
@@ -130,7 +135,7 @@ class Slurm:
             executor = _import_submitit().AutoExecutor(
                 folder, cluster=name, **{f"{name}_max_num_timeout": MOST_TIMEOUTS}
             )
-            executor.update_parameters(**self._options())
+            executor.update_parameters(**self._options(together=job.together))
             return list(executor.map_array(job, tasks, places))
         except Exception as error:  # submitit's errors have no type of their own
             raise RequestError(
@@ -147,7 +152,8 @@ class Slurm:
             return max(self.jobs - pending, 0)
         return IN_ARRAY if self.limit is None or not pending else 0
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, *, together: bool = False) -> dict[str, Any]:
+        """Return submitit's parameters of a job, whose processes on several nodes are its tasks."""
         parameters: dict[str, Any] = {
             "timeout_min": self.minutes,
             "cpus_per_task": self.need.cpus,
@@ -156,8 +162,14 @@ class Slurm:
         }
         if self.need.gpus:
             parameters["gpus_per_node"] = self.need.gpus
+        nodes, processes = self.need.nodes, self.need.processes
+        if together:
+            parameters["cpus_per_task"] = self.need.cpus // processes
+            parameters["tasks_per_node"] = nodes * processes if self.local else processes
         if self.local:
             return parameters
+        if together:
+            parameters["nodes"] = nodes
         if self.partition:
             parameters["slurm_partition"] = self.partition
         if self.limit:
@@ -176,15 +188,22 @@ def _import_submitit() -> Any:
 class _Job:
     """What a job of Slurm does; submitit pickles it into the study's folder and reads it on the node."""
 
-    def __init__(self, make_runner: MakeRunner[Any, Any], arguments: tuple[Any, ...]) -> None:
-        self.make_runner, self.arguments = make_runner, arguments
+    def __init__(
+        self, make_runner: MakeRunner[Any, Any], arguments: tuple[Any, ...], *, together: bool
+    ) -> None:
+        self.make_runner, self.arguments, self.together = make_runner, arguments, together
 
     def __call__(self, task: Any, place: Path) -> Any:
         """Carry out `task`, and return its result or its error; its steps go to the file `place`.
 
+        On several nodes, each process of the job is told its rank as torchrun would.
+
         The work is done in another thread. In the main thread Lightning would put handlers of its own before
         those of submitit, which queue the job again when Slurm preempts it or its minutes are over.
         """
+        if self.together:
+            environment = _import_submitit().helpers.TorchDistributedEnvironment()
+            environment.export(set_cuda_visible_devices=False, overwrite=True)
         found = list[Any]()
         worker = threading.Thread(target=self._carry_out, args=(task, place, found), daemon=True)
         worker.start()
@@ -215,7 +234,7 @@ class _Job:
 
 def _result(job: Any) -> Any:
     try:
-        result = job.result()
+        result = job.results()[0]  # of several processes, that of the first
     except Exception as error:  # the job was lost; submitit's errors have no type of their own
         raise WorkError(
             f"job {job.job_id} of Slurm was lost ({in_words(error)}); its log is {job.paths.stderr}. Give "

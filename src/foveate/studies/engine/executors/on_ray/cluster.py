@@ -25,11 +25,14 @@ from foveate.studies.engine.executors.on_ray.nodes import (
     room_of,
 )
 from foveate.studies.engine.executors.on_ray.steps import SECONDS_BETWEEN_STEPS, steps_to
+from foveate.studies.engine.executors.on_ray.together import carry_out_together
 from foveate.studies.engine.executors.runners import failed_run
 from foveate.studies.engine.watch import QueuedWatch, Watch
 
 __all__ = ["RayCluster"]
 
+STORAGE = ".ray"
+"""Folder in that of the study in which Ray Train writes while a run of several nodes is under way."""
 RETRIES = 5
 """Times that a run is begun again after its node or its process was lost."""
 IN_FLIGHT = 500
@@ -54,6 +57,7 @@ class RayCluster:
         self.address, self.need, self.limit = address, need, limit
         self.jobs = 1
         self._nodes: list[Node] = []
+        self._storage = ""
 
     def __enter__(self) -> "RayCluster":
         """Connect, and refuse a cluster that has no room for a run, or other versions.
@@ -87,6 +91,7 @@ class RayCluster:
 
     def check(self, out: Path, paths: Sequence[Path]) -> None:
         """Refuse nodes that do not see the study's folder `out`, or one of `paths`; raises RequestError."""
+        self._storage = str((out / STORAGE).absolute())
         token = out / f".seen-{os.getpid()}"  # another folder of the same name does not have it
         is_here = not is_url(place_of(out))
         token.touch()
@@ -102,18 +107,22 @@ class RayCluster:
         check_nodes([node.without(token) for node in nodes], own_versions())
 
     def carry_out(
-        self, tasks: Sequence[Run], watch: Watch, make_runner: MakeRunner[Run, Result], *arguments: Any
+        self,
+        tasks: Sequence[Run],
+        watch: Watch,
+        make_runner: MakeRunner[Run, Result],
+        *arguments: Any,
+        together: bool = False,
     ) -> Generator[tuple[Run, Outcome[Result]]]:
         """Carry out each task as a task of Ray, and yield each as it ends."""
         ray = import_ray()
-        submit = self._submitter(make_runner, arguments)
+        submit = self._submitter(make_runner, arguments, together=together)
+        at_once = self.jobs if together else self.limit or IN_FLIGHT
         waiting, pending = iter(tasks), dict[Any, Run]()
         with steps_to(watch) as steps:
             try:
                 while True:
-                    while (
-                        len(pending) < (self.limit or IN_FLIGHT) and (task := next(waiting, None)) is not None
-                    ):
+                    while len(pending) < at_once and (task := next(waiting, None)) is not None:
                         pending[submit(task, steps)] = task
                     if not pending:
                         return
@@ -126,15 +135,18 @@ class RayCluster:
                         ray.cancel(reference, force=True)
 
     def _submitter(
-        self, make_runner: MakeRunner[Run, Result], arguments: tuple[Any, ...]
+        self, make_runner: MakeRunner[Run, Result], arguments: tuple[Any, ...], *, together: bool
     ) -> Callable[[Run, Any], Any]:
         ray = import_ray()
         need = self.need
+        given = ray.put((make_runner, arguments))
+        key, here = f"{os.getpid()}-{time.time_ns()}", str(Path.cwd())
+        if together:
+            function = ray.remote(num_cpus=0, max_retries=RETRIES)(_carry_out_together)
+            return lambda task, steps: function.remote(task, key, here, [given], steps, need, self._storage)
         function = ray.remote(
             num_cpus=need.cpus, num_gpus=need.gpus, memory=need.memory * GIB, max_retries=RETRIES
         )(_carry_out)
-        given = ray.put((make_runner, arguments))
-        key, here = f"{os.getpid()}-{time.time_ns()}", str(Path.cwd())
         places = _Places(self._nodes)
 
         def submit(task: Run, steps: Any) -> Any:
@@ -195,6 +207,17 @@ def _carry_out(task: Any, key: str, folder: str, given: tuple[Any, tuple[Any, ..
             steps.put.remote(position)
 
     return runner(task, QueuedWatch(put))
+
+
+def _carry_out_together(
+    task: Any, key: str, folder: str, given: list[Any], steps: Any, need: Need, storage: str
+) -> Any:
+    """Carry out a task on several nodes; `given` is in a list, as Ray would fetch it here otherwise."""
+
+    def carry_out() -> Any:
+        return _carry_out(task, key, folder, import_ray().get(given[0]), steps)
+
+    return carry_out_together(carry_out, need, storage, RETRIES)
 
 
 def _result(reference: Any) -> Any:

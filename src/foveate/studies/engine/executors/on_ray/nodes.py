@@ -46,7 +46,7 @@ class Node:
 
 
 def find_nodes(need: Need) -> list[dict[str, Any]]:
-    """Return the live nodes of the connected cluster that have the room for one run.
+    """Return the live nodes of the connected cluster that have the room for one run, or for a node's part.
 
     Raises:
         RequestError: there is none; the message says what the largest one has.
@@ -55,7 +55,7 @@ def find_nodes(need: Need) -> list[dict[str, Any]]:
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
     fitting = [node for node in nodes if _room(node, need) > 0]
-    if fitting:
+    if room_of(fitting, need):
         return fitting
     most = {
         name: max((node["Resources"].get(key, 0.0) for node in nodes), default=0.0)
@@ -63,9 +63,9 @@ def find_nodes(need: Need) -> list[dict[str, Any]]:
     }
     memory = max((node["Resources"].get("memory", 0.0) for node in nodes), default=0.0) / GIB
     raise RequestError(
-        f"a run needs {need}, and no node of the cluster ({count(len(nodes), 'node')}) has that: the most "
-        f"are {most['CPUs']:g} CPUs, {most['GPUs']:g} GPUs and {memory:.1f} GiB. Lower --threads, --devices "
-        "or --memory, or add a node"
+        f"a run needs {need}, and the cluster ({count(len(nodes), 'node')}) has no room for that: the most "
+        f"that a node has are {most['CPUs']:g} CPUs, {most['GPUs']:g} GPUs and {memory:.1f} GiB. Lower "
+        "--threads, --devices, --nodes or --memory, or add a node"
     )
 
 
@@ -78,7 +78,7 @@ def _room(node: dict[str, Any], need: Need) -> int:
 
 def room_of(nodes: Sequence[dict[str, Any]], need: Need) -> int:
     """Return how many runs the nodes have room for at a time."""
-    return sum(_room(node, need) for node in nodes)
+    return sum(_room(node, need) for node in nodes) // need.nodes
 
 
 def inspect_nodes(
