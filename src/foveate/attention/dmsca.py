@@ -86,7 +86,11 @@ class MSCE(nn.Module):
 
     def encode(self, s: Tensor) -> Tensor:
         """Return F_multi (B, 1, H, W) from s, which is S of the equation, (B, 2, H, W)."""
-        return intermediate("F_multi", torch.stack([branch(s) for branch in self.branches]).mean(dim=0))
+        return self.combine([branch(s) for branch in self.branches])
+
+    def combine(self, scales: list[Tensor]) -> Tensor:
+        """Return F_multi from all L_i, each (B, 1, H, W)."""
+        return intermediate("F_multi", torch.stack(scales).mean(dim=0))
 
     def forward(self, x_c: Tensor) -> Tensor:
         """Return the spatial context of each position of x_c at several scales."""
@@ -122,10 +126,19 @@ class DII(nn.Module):
     def interaction(self, z_h: Tensor, z_w: Tensor) -> Tensor:
         """Return F_inter ⊙ (F_h + F_w), (B, C_mid, H, W), from Z_h (B, C, H, 1) and Z_w (B, C, W, 1)."""
         H, W = z_h.shape[2], z_w.shape[2]
-        F_h, F_w = self.embed(torch.cat([z_h, z_w], dim=2)).split([H, W], dim=2)
-        F_h, F_w = intermediate("F_h", F_h), intermediate("F_w", F_w.transpose(2, 3))
+        F_h, F_w = self.directions(z_h, z_w)
         F_inter = self.interact(torch.cat([F_h.expand(-1, -1, -1, W), F_w.expand(-1, -1, H, -1)], dim=1))
-        product = F_inter * (F_h + F_w)
+        return self.weigh(F_inter, F_h, F_w)
+
+    def directions(self, z_h: Tensor, z_w: Tensor) -> tuple[Tensor, Tensor]:
+        """Return F_h (B, C_mid, H, 1) and F_w (B, C_mid, 1, W)."""
+        H, W = z_h.shape[2], z_w.shape[2]
+        F_h, F_w = self.embed(torch.cat([z_h, z_w], dim=2)).split([H, W], dim=2)
+        return intermediate("F_h", F_h), intermediate("F_w", F_w.transpose(2, 3))
+
+    def weigh(self, inter: Tensor, f_h: Tensor, f_w: Tensor) -> Tensor:
+        """Return F_inter ⊙ (F_h + F_w), (B, C_mid, H, W)."""
+        product = inter * (f_h + f_w)
         if product.dtype == torch.float16:
             # It grows with the square of the activations: beyond 256 it can be inf, and P would give NaN.
             product = product.clamp(-FLOAT16_MAX, FLOAT16_MAX)

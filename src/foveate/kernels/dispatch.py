@@ -1,10 +1,10 @@
 """The choice of the kernel path that a mechanism takes, and the reason for it: all in this file.
 
 A mechanism's own forward, its equations, is the path `reference`. Beside it there can be `triton` (kernels on
-a GPU, for training too), `numba` (one kernel call on a CPU, for inference) and `rearranged` (fewer passes
-over the map by torch's operations, on any device). `auto` takes the first of these that can run and pays; a
-path that a user asks for by name runs, or raises. The environment variable FOVEATE_PATH=reference makes
-`auto` take the equations in the whole program.
+a GPU), `numba` (kernels on a CPU: one call in inference, the passes one by one in training) and `rearranged`
+(fewer passes over the map by torch's operations, on any device). `auto` takes the first of these that can
+run and pays; a path that a user asks for by name runs, or raises. The environment variable
+FOVEATE_PATH=reference makes `auto` take the equations in the whole program.
 """
 
 import functools
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
-from foveate.kernels import inference, measured, operators, rearranged
+from foveate.kernels import cpu_passes, inference, measured, operators, rearranged
 from foveate.kernels.parts import Parts
 from foveate.torch_private import has_dispatch_mode, is_transformed
 
@@ -119,7 +119,7 @@ def fast_paths(mechanism: str) -> Callable[[Callable[..., Tensor]], Callable[...
                 _state.choices.append((self, choice))
             if parts is not None:
                 return inference.attend(x, parts, mechanism, key)
-            if path == "triton":
+            if path in ("triton", "numba"):
                 return TRITON[mechanism](self, x, operators)
             if path == "rearranged":
                 return REARRANGED[mechanism](self, x)
@@ -217,7 +217,11 @@ def _try_path(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts 
     if excluded := getattr(module, "excluded", None):
         return f"parts are excluded ({', '.join(excluded)}), and this path needs all of them"
     if path == "numba":
-        return inference.find_parts(module, x, mechanism)
+        found = inference.find_parts(module, x, mechanism)
+        is_training = torch.is_grad_enabled() or module.training
+        if not isinstance(found, str) or not is_training or x.device.type != "cpu":
+            return found
+        return cpu_passes.why_not(x, mechanism)
     if path != "triton":
         return None
     return operators.why_not(x) or inference.find_gpu_parts(module, x, mechanism)

@@ -1,9 +1,9 @@
 """The passes as operators of torch (`foveate::pool` …), which compiling, export and checkpointing see whole.
 
-Their names and arguments are those of `reference`. Triton kernels implement them on a GPU, the reference on a
-CPU. Outputs have the dtype of x; the arithmetic is in float32 (or wider), under autocast too. Small arguments
-may have another floating dtype than x; each gradient has the dtype of its argument. Each backward is an
-operator too.
+Their names and arguments are those of `reference`. Triton kernels implement them on a GPU; on a CPU those of
+numba do where they can (`cpu_passes`), or else the reference. Outputs have the dtype of x; the arithmetic is
+in float32 (or wider), under autocast too. Small arguments may have another floating dtype than x; each
+gradient has the dtype of its argument. Each backward is an operator too.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +18,10 @@ from torch.library import define, impl, register_autograd, register_fake
 
 from foveate.errors import RequestError
 from foveate.kernels import reference
+from foveate.kernels.cpu_passes import find_launcher
 from foveate.torch_private import record_gradients_in_operator
 
-__all__ = ["fuse", "gate", "pool", "pool_channels", "simam", "why_not"]
+__all__ = ["convolve_pair", "fuse", "gate", "pool", "pool_channels", "simam", "why_not"]
 
 TRITON = find_spec("triton") is not None
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -108,7 +109,7 @@ def declare(
     arguments: str,
     outputs: str,
     function: Callable[..., Any],
-    module: str,
+    module: str | None,
     fake: Callable[..., Any],
     *,
     kept: int | None = None,
@@ -119,7 +120,8 @@ def declare(
     `arguments` and `outputs` are in torch's schema notation, `function` is the reference, `fake` returns
     empty outputs. `module` has the Triton launchers `name` and (unless `backward_module` has it)
     `name_backward`, which takes the arguments, then output number `kept`, if any, then a gradient for each
-    output, and returns a gradient for each tensor among the arguments.
+    output, and returns a gradient for each tensor among the arguments. Without a module, the reference runs
+    on a GPU, too.
     """
     forward, backward = f"foveate::{name}", f"foveate::{name}_backward"
     count = len(arguments.split(", "))
@@ -128,13 +130,21 @@ def declare(
     define(forward, f"({arguments}) -> {outputs}", tags=torch.Tag.pt2_compliant_tag)
     define(backward, f"({taken}) -> Tensor[]", tags=torch.Tag.pt2_compliant_tag)
 
-    impl(forward, "cpu", partial(run_reference, function, fake))
-    impl(forward, "cuda", partial(run_triton, module, name))
+    @impl(forward, "cpu")
+    def forward_on_cpu(*given: Any) -> Any:
+        launch = find_launcher(name, given, backward=False)
+        return launch(*given) if launch else run_reference(function, fake, *given)
+
+    on_gpu = partial(run_triton, module, name) if module else partial(run_reference, function, fake)
+    impl(forward, "cuda", on_gpu)
     register_fake(forward, fake)
 
     @impl(backward, "cpu")
     def backward_on_cpu(*given: Any) -> list[Tensor]:
-        return run_reference_backward(function, given[:count], given[count + (kept is not None) :])
+        gradients = given[count + (kept is not None) :]
+        if launch := find_launcher(name, given[:count], backward=True):
+            return launch(*given[: -len(gradients)], *(d.contiguous() for d in gradients))  # type: ignore[no-any-return]
+        return run_reference_backward(function, given[:count], gradients)
 
     @impl(backward, "cuda")
     def backward_on_gpu(*given: Any) -> list[Tensor]:
@@ -182,6 +192,11 @@ def fake_pool_channels(x: Tensor, scale: Tensor | None) -> Tensor:
     return x.new_empty(x.shape[0], 2, *x.shape[2:])
 
 
+def fake_convolve_pair(x: Tensor, weight: Tensor) -> Tensor:
+    """Return the empty output of `convolve_pair`."""
+    return x.new_empty(x.shape[0], 1, *x.shape[2:])
+
+
 FACTORS = "Tensor? channels, Tensor? rows, Tensor? columns, Tensor? positions"
 WEIGHTS = "Tensor project, Tensor dff_weight, Tensor dff_bias, Tensor aa_weight, Tensor aa_bias"
 MAPS = "Tensor x, Tensor scale, Tensor multi, Tensor product"
@@ -195,6 +210,9 @@ declare(
     fake_pool_channels,
 )
 declare("gate", f"Tensor x, {FACTORS}", "Tensor", reference.gate, "gate", like)
+declare(
+    "convolve_pair", "Tensor x, Tensor weight", "Tensor", reference.convolve_pair, None, fake_convolve_pair
+)
 declare("simam", "Tensor x, float e_lambda", "Tensor", reference.simam, "simam", like)
 declare(
     "fuse",
@@ -226,6 +244,11 @@ def gate(
 ) -> Tensor:
     """Return x ⊙ channels ⊙ rows ⊙ columns ⊙ positions: see `reference.gate`."""
     return torch.ops.foveate.gate(x, channels, rows, columns, positions)
+
+
+def convolve_pair(x: Tensor, weight: Tensor) -> Tensor:
+    """Return the convolution of two maps with `weight` (1, 2, k, k): see `reference.convolve_pair`."""
+    return torch.ops.foveate.convolve_pair(x, weight)
 
 
 def simam(x: Tensor, e_lambda: float) -> Tensor:

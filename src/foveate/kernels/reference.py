@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-__all__ = ["fuse", "gate", "pool", "pool_channels", "simam"]
+__all__ = ["convolve_pair", "fuse", "gate", "pool", "pool_channels", "simam"]
 
 
 def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -43,6 +43,11 @@ def gate(
     if columns is not None:
         x = x * columns[:, :, None, :]
     return x if positions is None else x * positions
+
+
+def convolve_pair(x: Tensor, weight: Tensor) -> Tensor:
+    """Return the convolution (B, 1, H, W) of two maps, x (B, 2, H, W), with `weight` (1, 2, k, k), k odd."""
+    return conv2d(x, weight, padding=weight.shape[2] // 2)
 
 
 def simam(x: Tensor, e_lambda: float) -> Tensor:

@@ -19,6 +19,8 @@ __all__ = [
     "channel_statistics",
     "fuse",
     "gate",
+    "largest_of",
+    "lines",
     "pixel_statistics",
 ]
 
@@ -44,6 +46,30 @@ def _sum_and_maximum(values):
         total += values[p]
         largest = maximum(largest, values[p])
     return total, largest
+
+
+@jit
+def lines(x, means, columns):
+    """Write the means of the rows (H,) and of the columns (W,) of one channel x (H·W,)."""
+    height, width = len(means), len(columns)
+    columns[:] = f(0)
+    for h in range(height):  # a function called with a slice would cost more than the row itself
+        total = f(0)
+        for w in range(width):
+            total += x[h * width + w]
+            columns[w] += x[h * width + w]
+        means[h] = total / f(width)
+    for w in range(width):
+        columns[w] /= f(height)
+
+
+@jit
+def largest_of(values):
+    """Return the maximum of values, or NaN if one is NaN."""
+    largest = f(-np.inf)
+    for p in range(len(values)):
+        largest = maximum(largest, values[p])
+    return largest
 
 
 @jit

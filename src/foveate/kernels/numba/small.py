@@ -10,6 +10,7 @@ from foveate.kernels.numba.team import barrier, share
 __all__ = [
     "channel_mlp",
     "convolve_pair",
+    "convolve_pair_backward",
     "directions",
     "excite_twice",
     "fold",
@@ -104,6 +105,22 @@ def convolve_pair(padded, start, weight, total, width):
 def _add_scaled(total, values, weight):
     for p in range(len(total)):
         total[p] += weight * values[p]
+
+
+@jit
+def convolve_pair_backward(padded, weight, d_total, d_padded, d_weight, width):
+    """Add the gradients of `convolve_pair` from 0 on to d_padded (2, …) and to d_weight (2, k, k).
+
+    `d_total` is 0 at the padding of the result.
+    """
+    size = weight.shape[1]
+    for i in range(2):
+        for dy in range(size):
+            for dx in range(size):
+                first = dy * width + dx
+                last = first + len(d_total)
+                d_weight[i, dy, dx] += dot(padded[i, first:last], d_total)
+                _add_scaled(d_padded[i, first:last], d_total, weight[i, dy, dx])
 
 
 @jit

@@ -32,6 +32,7 @@ __all__ = [
     "MAP",
     "Plan",
     "attend_images",
+    "attend_whole_images",
     "barrier",
     "floats",
     "make_plan",
@@ -136,6 +137,19 @@ def attend_images(task, attend):
     barrier(team)
     for image in range(alone, task.images):
         attend(task, image, task.scratch, own, rank, team)
+
+
+@inlined
+def attend_whole_images(task, attend):
+    """Call attend(task, image, own, sums) for this thread's images of a task, each of which it takes alone.
+
+    `own` is the address of the thread's scratch, and `sums` that of its part of the sums over images.
+    """
+    rank, team = np.int64(_rank_in_team()), np.int64(_threads_in_team())  # type: ignore[arg-type]
+    own = task.scratch + 4 * rank * task.own
+    sums = task.sums + 4 * rank * task.summed
+    for image in range(rank, task.images, team):
+        attend(task, image, own, sums)
 
 
 def worker(function: Any) -> Any:
