@@ -243,7 +243,7 @@ def test_no_kernel_takes_what_it_has_not_the_equations_of(parts, training):
     with torch.set_grad_enabled(training):
         path, reason, _ = choose_path(module, x, "dmsca")
     if parts == set(NAMES):
-        assert path == ("rearranged" if training else "numba")
+        assert path == "numba"
         return
     excluded = [name for name in ("gce", "tca", *NAMES[1:]) if getattr(module, name) is None]
     assert path == "reference"

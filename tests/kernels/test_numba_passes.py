@@ -12,9 +12,27 @@ pytest.importorskip("numba")
 
 import foveate
 from foveate.kernels import inference, reference
-from foveate.kernels.numba import lines as line_passes
-from foveate.kernels.numba import maths, pixels, planes, simam
+from foveate.kernels.numba import lines, maths
+from foveate.kernels.numba import pixels as pixel_passes
+from foveate.kernels.numba import planes as plane_passes
+from foveate.kernels.numba import simam as simam_module
 from foveate.kernels.numba.planes import EMBEDDED, STRIDE
+
+
+def callable_passes(module):
+    """The compiled functions of a module, with an entry for Python."""
+
+    def with_entry(function):
+        return numba.njit(lambda *given: function(*given), **maths.OPTIONS)
+
+    compiled = {
+        name: one for name, one in vars(module).items() if isinstance(one, numba.core.dispatcher.Dispatcher)
+    }
+    return SimpleNamespace(**{name: with_entry(one) for name, one in compiled.items()})
+
+
+line_passes, simam = callable_passes(lines), callable_passes(simam_module)
+pixels, planes = callable_passes(pixel_passes), callable_passes(plane_passes)
 
 # Float32 sums of up to 2048 products in another order, and the sigmoid's own error of 9e-7, over the largest.
 TOLERANCE = 2e-5

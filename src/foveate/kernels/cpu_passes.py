@@ -67,7 +67,7 @@ def find_launcher(name: str, arguments: Sequence[Any], *, backward: bool) -> Cal
     loaded = _load(name)
     if isinstance(loaded, str):
         return None
-    return getattr(loaded, f"{name}_backward" if backward else name)  # type: ignore[no-any-return]
+    return getattr(loaded, f"{name}_backward" if backward else name)
 
 
 def _is_planes(x: Tensor) -> bool:

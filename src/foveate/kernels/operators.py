@@ -143,11 +143,13 @@ def declare(
     def backward_on_cpu(*given: Any) -> list[Tensor]:
         gradients = given[count + (kept is not None) :]
         if launch := find_launcher(name, given[:count], backward=True):
-            return launch(*given[: -len(gradients)], *(d.contiguous() for d in gradients))  # type: ignore[no-any-return]
+            return launch(*given[: -len(gradients)], *(d.contiguous() for d in gradients))
         return run_reference_backward(function, given[:count], gradients)
 
     @impl(backward, "cuda")
     def backward_on_gpu(*given: Any) -> list[Tensor]:
+        if module is None:
+            return run_reference_backward(function, given[:count], given[count:])
         found = run_triton(backward_module or module, f"{name}_backward", *given)
         return tensors([found] if isinstance(found, Tensor) else found)
 

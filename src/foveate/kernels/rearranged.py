@@ -67,15 +67,15 @@ def spatial_mask(module: Any, x: Tensor, passes: ModuleType = reference) -> Tens
 def _multi_scale(msce: Any, s: Tensor, passes: ModuleType) -> Tensor:
     """Return F_multi (B, 1, H, W) of S (B, 2, H, W)."""
     if not all(_is_own(branch) and _takes_pair(branch[0], s) for branch in msce.branches):
-        return msce.encode(s)  # type: ignore[no-any-return]
+        return msce.encode(s)
     scales = [branch[2](branch[1](passes.convolve_pair(s, branch[0].weight))) for branch in msce.branches]
-    return msce.combine(scales)  # type: ignore[no-any-return]
+    return msce.combine(scales)
 
 
 def _convolve_pair(conv: Any, pair: Tensor, passes: ModuleType) -> Tensor:
     if not _takes_pair(conv, pair):
-        return conv(pair)  # type: ignore[no-any-return]
-    return passes.convolve_pair(pair, conv.weight)  # type: ignore[no-any-return]
+        return conv(pair)
+    return passes.convolve_pair(pair, conv.weight)
 
 
 def _interaction(dii: Any, z_h: Tensor, z_w: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def _interaction(dii: Any, z_h: Tensor, z_w: Tensor) -> Tensor:
     """
     conv = dii.interact[0]
     if z_h.device.type != "cpu" or not _is_own(dii.interact, conv) or describe_part(conv) != "conv":
-        return dii.interaction(z_h, z_w)  # type: ignore[no-any-return]
+        return dii.interaction(z_h, z_w)
     F_h, F_w = dii.directions(z_h, z_w)
     M = conv.weight.shape[0]
     of_h, of_w = conv.weight.split(M, dim=1)
@@ -98,7 +98,7 @@ def _interaction(dii: Any, z_h: Tensor, z_w: Tensor) -> Tensor:
     by_row = [left + middle + right, left, right, *(one.expand_as(left) for one in rows)]
     by_column = [*(one.expand_as(above) for one in columns), above + centre + below, above, below]
     inter = torch.stack(by_row, dim=3) @ torch.stack(by_column, dim=2)
-    return dii.weigh(dii.interact[2](dii.interact[1](inter)), F_h, F_w)  # type: ignore[no-any-return]
+    return dii.weigh(dii.interact[2](dii.interact[1](inter)), F_h, F_w)
 
 
 def _borders(like: Tensor, length: int) -> Tensor:

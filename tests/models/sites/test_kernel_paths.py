@@ -25,9 +25,10 @@ def test_each_site_has_its_path_and_the_reason(network):
 
 
 def test_the_answer_is_for_the_moment(network):
-    assert {line.path for line in foveate.kernel_paths(network)} == {"rearranged"}
+    with torch.autocast("cpu", torch.bfloat16):
+        assert {line.path for line in foveate.kernel_paths(network)} == {"rearranged"}
     with torch.inference_mode():
-        assert {line.path for line in foveate.kernel_paths(network.train())} == {"rearranged"}
+        assert {line.path for line in foveate.kernel_paths(network)} == {"numba"}
 
 
 def test_with_images_it_is_what_was_taken(network):
@@ -75,9 +76,8 @@ def test_a_copy_keeps_the_path_that_was_asked_for(network, tmp_path):
     foveate.set_path(network, "reference")
     assert {line.path for line in foveate.kernel_paths(copy.deepcopy(network))} == {"reference"}
     foveate.save(network, tmp_path / "n.safetensors")
-    assert {line.path for line in foveate.kernel_paths(foveate.load(tmp_path / "n.safetensors"))} == {
-        "rearranged"
-    }
+    loaded = foveate.load(tmp_path / "n.safetensors")
+    assert {line.path for line in foveate.kernel_paths(loaded)} == {"numba"}
 
 
 def test_the_old_name_still_works_and_names_the_new_one(network):

@@ -15,6 +15,7 @@ from foveate.kernels.numba.team import (
     attend_images,
     barrier,
     floats,
+    kernels,
     make_plan,
     read_task,
     rows,
@@ -74,7 +75,7 @@ def _weigh_positions(task, pooled, positions, scratch, rank, team):
     total, scratch = take(scratch, count)
     pad_pair(pooled, H, W, margin, padded)
     total[:] = f(0)
-    kernel = floats(task.conv, 2 * k * k).reshape(2, k, k)
+    kernel = kernels(task.conv, 1, 2, k)[0]
     convolve_pair(padded, begin // W * width, kernel, total, width)
     for p in range(begin, end):
         positions[p] = saturating_sigmoid(total[(p - begin) // W * width + p % W])

@@ -18,6 +18,7 @@ from foveate.kernels.numba.team import (
     attend_images,
     barrier,
     floats,
+    kernels,
     make_plan,
     read_task,
     rows,
@@ -66,6 +67,7 @@ def _attend(task, image, shared, own, rank, team):
     scale, shared = take(shared, C)
     of_c, shared = take(shared, C)
     of_s, shared = take(shared, C)
+    at_embed, at_project = shared, shared + 4 * whole_lines(EMBEDDED * C)
     embed, shared = take(shared, EMBEDDED * C)
     project, shared = take(shared, EMBEDDED * C)
     embedded, shared = take_rows(shared, EMBEDDED, P)
@@ -90,10 +92,10 @@ def _attend(task, image, shared, own, rank, team):
 
     begin, end = share(P, rank, team)
     if task.channels_last:
-        E = embed.reshape(EMBEDDED, C)
+        E = rows(at_embed, EMBEDDED, C)
         pixels.pixel_statistics(rows(x, P, C), scale, E, embedded, pooled, block, begin, end)
     else:
-        E = embed.reshape(C, EMBEDDED)
+        E = rows(at_embed, C, EMBEDDED)
         planes.pixel_statistics(rows(x, C, P), scale, E, embedded, pooled, block, begin, end)
     barrier(team)
     if rank == 0:
@@ -105,10 +107,10 @@ def _attend(task, image, shared, own, rank, team):
     dff_bias, aa_bias = floats(task.dff_bias, 2), floats(task.aa_bias, 1)
     of_two = (of_c, of_s, floats(task.aa, C), (dff_bias[0] - dff_bias[1], aa_bias[0]))
     if task.channels_last:
-        x_p, y_p, P_p = rows(x, P, C), rows(y, P, C), project.reshape(EMBEDDED, C)
+        x_p, y_p, P_p = rows(x, P, C), rows(y, P, C), rows(at_project, EMBEDDED, C)
         pixels.fuse(x_p, y_p, scale, multi, product, P_p, *of_two, gates, block, begin, end)
     else:
-        x_c, y_c, P_c = rows(x, C, P), rows(y, C, P), project.reshape(C, EMBEDDED)
+        x_c, y_c, P_c = rows(x, C, P), rows(y, C, P), rows(at_project, C, EMBEDDED)
         planes.fuse(x_c, y_c, scale, multi, product, P_c, *of_two, gates, block, begin, end)
     barrier(team)
 
@@ -146,7 +148,7 @@ def _multi_scale(task, pooled, multi, scratch):
     summed[:] = f(0)
     for b in range(task.branches):
         k = task.branch_size[b]
-        kernel = floats(task.branch_conv[b], 2 * k * k).reshape(2, k, k)
+        kernel = kernels(task.branch_conv[b], 1, 2, k)[0]
         gain = floats(task.branch_weight[b], 1)[0]
         gain /= math.sqrt(floats(task.branch_variance[b], 1)[0] + f(task.branch_eps[b]))
         offset = floats(task.branch_bias[b], 1)[0] - floats(task.branch_mean[b], 1)[0] * gain
@@ -175,7 +177,7 @@ def _interact(task, embedded, product, scratch):
     weight, bias = floats(task.interact_weight, M), floats(task.interact_bias, M)
     mean, variance = floats(task.interact_mean, M), floats(task.interact_variance, M)
     fold(scale[1], shift[1], weight, bias, mean, variance, task.interact_eps)
-    conv = floats(task.interact, M * 2 * M * 9).reshape(M, 2 * M, 3, 3)
+    conv = kernels(task.interact, M, 2 * M, 3)
     directions(embedded, task.height, task.width, scale, shift, conv, row, column, terms, product)
     product[M:] = f(0)
 

@@ -6,7 +6,7 @@ that one product computes both, with vectors over the channels.
 
 import numpy as np
 
-from foveate.kernels.numba.maths import jit
+from foveate.kernels.numba.maths import copy, jit
 from foveate.kernels.numba.small import saturating_sigmoid
 
 __all__ = [
@@ -151,7 +151,7 @@ def expand_lines(embedded, W, bias, W_t, lines, first, last, begin, end):
             W_t[r, c] = W[c, r]
     for i in range(first, last):
         line = lines[i, begin:end]
-        line[:] = bias[begin:end]
+        copy(bias[begin:end], line[:])
         fours = hidden // 4 * 4
         for r in range(0, fours, 4):
             _add_scaled(

@@ -7,7 +7,7 @@ the channels are read once for all of them.
 import numpy as np
 
 from foveate.kernels.numba.intrinsics import maximum
-from foveate.kernels.numba.maths import jit, precise_sigmoid, sigmoid
+from foveate.kernels.numba.maths import copy, jit, precise_sigmoid, sigmoid
 from foveate.kernels.numba.planes import EMBEDDED
 
 __all__ = ["channel_statistics", "fuse", "gate", "pixel_statistics"]
@@ -161,7 +161,7 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
 def _weights(scale, project, of_c, of_s, of_alpha, block, start, stop):
     """Copy into `block` what _gate reads of the channels [start, stop)."""
     for m in range(EMBEDDED):
-        block[m * STRIDE : m * STRIDE + stop - start] = project[m, start:stop]
+        copy(project[m, start:stop], block[m * STRIDE : m * STRIDE + stop - start])
     for c in range(stop - start):
         block[8 * STRIDE + c] = of_c[start + c] * scale[start + c]
         block[9 * STRIDE + c] = of_s[start + c] * scale[start + c]

@@ -9,7 +9,7 @@ import numpy as np
 
 from foveate.kernels.anatomy import MOST_MID_CHANNELS
 from foveate.kernels.numba.intrinsics import maximum
-from foveate.kernels.numba.maths import jit, precise_sigmoid, sigmoid
+from foveate.kernels.numba.maths import copy, jit, precise_sigmoid, sigmoid
 from foveate.kernels.numba.team import whole_lines
 
 __all__ = [
@@ -104,7 +104,7 @@ def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
                 block[8 * STRIDE + p] += value
                 block[9 * STRIDE + p] = maximum(block[9 * STRIDE + p], value)
         for m in range(embed.shape[1]):
-            embedded[m, first:last] = block[m * STRIDE : m * STRIDE + n]
+            copy(block[m * STRIDE : m * STRIDE + n], embedded[m, first:last])
         for p in range(n):
             pooled[0, first + p] = block[8 * STRIDE + p] / f(channels)
             pooled[1, first + p] = block[9 * STRIDE + p]
@@ -156,8 +156,8 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
         n = min(PIXELS, end - first)
         last = first + n
         for m in range(EMBEDDED):
-            block[m * STRIDE : m * STRIDE + n] = product[m, first:last]
-        block[8 * STRIDE : 8 * STRIDE + n] = multi[first:last]
+            copy(product[m, first:last], block[m * STRIDE : m * STRIDE + n])
+        copy(multi[first:last], block[8 * STRIDE : 8 * STRIDE + n])
         width = whole_lines(n)
         block[9 * STRIDE : 12 * STRIDE] = f(0)
         for c in range(0, channels, 2):

@@ -7,7 +7,7 @@ recomputes what it needs of a block of pixels. As there, a loop accumulates into
 import numpy as np
 
 from foveate.kernels.numba.intrinsics import maximum
-from foveate.kernels.numba.maths import jit, precise_sigmoid, sigmoid
+from foveate.kernels.numba.maths import copy, jit, precise_sigmoid, sigmoid
 from foveate.kernels.numba.planes import EMBEDDED
 
 __all__ = ["PIXELS", "ROWS", "STRIDE", "fuse", "gate", "pool", "pool_channels"]
@@ -169,8 +169,8 @@ def fuse(
         n = min(PIXELS, pixels - first)
         last = first + n
         for m in range(EMBEDDED):
-            block[m * STRIDE : m * STRIDE + n] = product[m, first:last]
-        block[8 * STRIDE : 8 * STRIDE + n] = multi[first:last]
+            copy(product[m, first:last], block[m * STRIDE : m * STRIDE + n])
+        copy(multi[first:last], block[8 * STRIDE : 8 * STRIDE + n])
         block[9 * STRIDE : ROWS * STRIDE] = f(0)
         for c in range(channels):
             own = gates[2 * c * STRIDE : 2 * (c + 1) * STRIDE]
@@ -200,9 +200,9 @@ def fuse(
                 of_four = _project(n, own, project[c, m : m + 4], block[m * STRIDE :])
                 for i in range(4):
                     sums[c, m + i] += of_four[i]
-        d_multi[first:last] = block[14 * STRIDE : 14 * STRIDE + n]
+        copy(block[14 * STRIDE : 14 * STRIDE + n], d_multi[first:last])
         for m in range(EMBEDDED):
-            d_product[m, first:last] = block[(15 + m) * STRIDE : (15 + m) * STRIDE + n]
+            copy(block[(15 + m) * STRIDE : (15 + m) * STRIDE + n], d_product[m, first:last])
 
 
 @jit

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from foveate.kernels.numba.maths import jit, sigmoid
+from foveate.kernels.numba.maths import copy, jit, sigmoid
 from foveate.kernels.numba.team import barrier, share
 
 __all__ = [
@@ -83,7 +83,7 @@ def pad_pair(pooled, height, width, margin, padded):
     for i in range(2):
         for h in range(height):
             inside = (h + margin) * (width + 2 * margin) + margin
-            padded[i, inside : inside + width] = pooled[i, h * width : (h + 1) * width]
+            copy(pooled[i, h * width : (h + 1) * width], padded[i, inside : inside + width])
 
 
 @jit

@@ -35,6 +35,7 @@ __all__ = [
     "attend_whole_images",
     "barrier",
     "floats",
+    "kernels",
     "make_plan",
     "read_task",
     "rows",
@@ -68,6 +69,12 @@ def floats(address, count):
 def rows(address, count, length):
     """Return the `count` rows of `length` floats at `address` as an array."""
     return carray(_float_pointer(address), (count, length))
+
+
+@inlined
+def kernels(address, count, maps, size):
+    """Return the `count` kernels (maps, size, size) at `address`; a reshape takes long to compile."""
+    return carray(_float_pointer(address), (count, maps, size, size))
 
 
 @register_jitable
@@ -132,11 +139,14 @@ def attend_images(task, attend):
     own = task.scratch + 4 * (task.team * task.shared + rank * task.own)
     alone = task.images // team * team  # the images that threads take for themselves
     mine = task.scratch + 4 * rank * task.shared
-    for image in range(rank, alone, team):
-        attend(task, image, mine, own, 0, 1)
-    barrier(team)
-    for image in range(alone, task.images):
-        attend(task, image, task.scratch, own, rank, team)
+    rounds = alone // team
+    for turn in range(rounds + task.images - alone):  # one call: each would be compiled for itself
+        is_alone = turn < rounds
+        if turn == rounds:
+            barrier(team)
+        image = rank + turn * team if is_alone else alone + turn - rounds
+        shared = mine if is_alone else task.scratch
+        attend(task, image, shared, own, 0 if is_alone else rank, 1 if is_alone else team)
 
 
 @inlined

@@ -8,7 +8,16 @@ from foveate.kernels.numba.maths import jit
 from foveate.kernels.numba.small import convolve_pair as add_convolution
 from foveate.kernels.numba.small import convolve_pair_backward as differentiate
 from foveate.kernels.numba.small import pad_pair
-from foveate.kernels.numba.team import attend_whole_images, floats, read_task, rows, take, take_rows, worker
+from foveate.kernels.numba.team import (
+    attend_whole_images,
+    floats,
+    kernels,
+    read_task,
+    rows,
+    take,
+    take_rows,
+    worker,
+)
 from foveate.kernels.numba.training import carry_out, task_of, threads_of
 
 __all__ = ["convolve_pair", "convolve_pair_backward"]
@@ -30,7 +39,7 @@ def _convolve(task, image, own, sums):
     total = floats(rest, H * width)
     pad_pair(rows(task.x + 8 * image * H * W, 2, H * W), H, W, margin, padded)
     total[:] = f(0)
-    add_convolution(padded, 0, floats(task.weight, 2 * k * k).reshape(2, k, k), total, width)
+    add_convolution(padded, 0, kernels(task.weight, 1, 2, k)[0], total, width)
     y = rows(task.y + 4 * image * H * W, H, W)
     for h in range(H):
         for w in range(W):
@@ -46,7 +55,7 @@ def work(address):
 def convolve_pair(x: Tensor, weight: Tensor) -> Tensor:
     """Return the convolution (B, 1, H, W) of x (B, 2, H, W) with `weight` (1, 2, k, k), k odd."""
     y = x.new_empty(x.shape[0], 1, *x.shape[2:])
-    side = torch.tensor([float(weight.shape[2])])
+    side = x.new_tensor([float(weight.shape[2])])
     carry_out(work, x, (x, weight, side, y), _own(x, weight)[:2])
     return y
 
@@ -74,8 +83,8 @@ def _differentiate(task, image, own, sums):
     for h in range(H):
         for w in range(W):
             d_total[h * width + w] = dy[h, w]
-    weight = floats(task.weight, 2 * k * k).reshape(2, k, k)
-    differentiate(padded, weight, d_total, d_padded, floats(sums, 2 * k * k).reshape(2, k, k), width)
+    weight = kernels(task.weight, 1, 2, k)[0]
+    differentiate(padded, weight, d_total, d_padded, kernels(sums, 1, 2, k)[0], width)
     for i in range(2):
         for h in range(H):
             for w in range(W):
@@ -91,6 +100,6 @@ def work_backward(address):
 def convolve_pair_backward(x: Tensor, weight: Tensor, dy: Tensor) -> list[Tensor]:
     """Return the gradients of x and of the weight."""
     dx, sums = torch.empty_like(x), x.new_zeros(threads_of(x), *weight.shape)
-    side = torch.tensor([float(weight.shape[2])])
+    side = x.new_tensor([float(weight.shape[2])])
     carry_out(work_backward, x, (x, weight, side, dy, dx), _own(x, weight), sums)
     return [dx, sums.sum(0)]

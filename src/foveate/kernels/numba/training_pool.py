@@ -38,7 +38,7 @@ def work(address):
 def pool(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the means of rows (B, C, H) and of columns (B, C, W) and the maximum (B, C) of every channel."""
     B, C, H, W = x.shape
-    outputs = torch.empty(B, C, H), torch.empty(B, C, W), torch.empty(B, C)
+    outputs = x.new_empty(B, C, H), x.new_empty(B, C, W), x.new_empty(B, C)
     carry_out(work, x, (x, *outputs))
     return outputs
 
