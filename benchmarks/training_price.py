@@ -1,0 +1,181 @@
+"""What attention adds to a training step on a CPU: time beside the baseline in turns, and peak memory.
+
+Before anything is timed, the gradients of every parameter of each network are compared with those by the
+equations. Memory is measured in processes of their own.
+
+    python benchmarks/training_price.py [--threads 2] [--rounds 9] [--json FILE]
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from foveate import attach, set_path
+from foveate.models.backbones.create import create_backbone
+
+PLAIN = "none"
+CANDIDATES = ("dmsca", "cbam", "se")
+PATHS = ("auto", "reference")
+FURTHEST = 2e-3
+"""Of a gradient from that by the equations, relatively: both are float32, through a whole network."""
+
+
+class Case(NamedTuple):
+    """A network and the images of a step."""
+
+    backbone: str
+    images: int
+    side: int
+
+
+CASES = (Case("cifar_resnet20", 128, 32), Case("resnet50", 16, 224))
+
+
+def build(case: Case, name: str, path: str) -> nn.Module:
+    """Return the network in training mode, with attention on a kernel path."""
+    torch.manual_seed(0)
+    network = create_backbone(case.backbone, classes=10, image_size=case.side).train()
+    return network if name == PLAIN else set_path(attach(network, name), path)
+
+
+def batch(case: Case, images: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return random images and classes."""
+    draw = torch.Generator().manual_seed(0)
+    pixels = torch.randn(images, 3, case.side, case.side, generator=draw)
+    return pixels, torch.randint(10, (images,), generator=draw)
+
+
+def step(network: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> None:
+    """Compute the gradients of a batch, and change the weights."""
+    network.zero_grad()
+    cross_entropy(network(images), classes).backward()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(parameter.grad, alpha=1e-3)
+
+
+def prove(case: Case, name: str) -> float:
+    """Return the largest difference of a gradient from that by the equations.
+
+    Raises:
+        RuntimeError: it is more than FURTHEST.
+    """
+    gradients = []
+    for path in PATHS:
+        network = build(case, name, path)
+        cross_entropy(network(batch(case, 4)[0]), batch(case, 4)[1]).backward()
+        gradients.append({key: one.grad for key, one in network.named_parameters() if one.grad is not None})
+    largest = max(one.abs().max().item() for one in gradients[1].values())
+    found = max((gradients[0][key] - one).abs().max().item() / largest for key, one in gradients[1].items())
+    if not found <= FURTHEST:
+        raise RuntimeError(f"{name} in {case.backbone}: a gradient differs by {found:.1e} of the largest")
+    return found
+
+
+def times(case: Case, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of a step of each network, which take turns."""
+    networks = {PLAIN: build(case, PLAIN, "auto")}
+    networks |= {f"{name} {path}": build(case, name, path) for name in CANDIDATES for path in PATHS}
+    given = batch(case, case.images)
+    found: dict[str, list[float]] = {name: [] for name in networks}
+    for turn in range(rounds + 1):
+        for name, network in networks.items():
+            began = time.perf_counter()
+            step(network, *given)
+            if turn:
+                found[name].append(time.perf_counter() - began)
+    return found
+
+
+def peak(case: Case, name: str, path: str) -> float:
+    """Return the memory in MB that a step of this process takes beyond what is held between steps."""
+    network, given = build(case, name, path), batch(case, case.images)
+    step(network, *batch(case, 2))
+    before, most, is_over = resident(), 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not is_over.wait(0.0005):
+            most = max(most, resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(2):
+        step(network, *given)
+    is_over.set()
+    watcher.join()
+    return most - before
+
+
+def resident() -> float:
+    """Return the memory of this process in MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
+def measured_peak(case: Case, name: str, path: str, threads: int) -> float:
+    """Return `peak` of a new process."""
+    command = [sys.executable, __file__, "--threads", str(threads), "--peak", *map(str, case), name, path]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def interval(ratios: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval of the median, by 2,000 draws of the rounds."""
+    draws = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
+    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--peak", nargs=5, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    if given.peak:
+        backbone, images, side, name, path = given.peak
+        print(peak(Case(backbone, int(images), int(side)), name, path))
+        return {}
+    found: dict[str, Any] = {}
+    print(f"| step on {given.threads} threads | time over the baseline | peak memory over the baseline |")
+    print("|---|---|---|")
+    for case in CASES:
+        furthest = max(prove(case, name) for name in CANDIDATES)
+        taken = times(case, given.rounds)
+        base = np.array(taken[PLAIN])
+        memory = measured_peak(case, PLAIN, "auto", given.threads)
+        title = f"{case.backbone}, {case.images} images of {case.side}²"
+        print(f"| {title}: baseline | {statistics.median(taken[PLAIN]) * 1e3:.0f} ms | {memory:.0f} MB |")
+        for name in CANDIDATES:
+            for path in PATHS:
+                ratios = np.array(taken[f"{name} {path}"]) / base - 1
+                low, high = interval(ratios)
+                more = measured_peak(case, name, path, given.threads) / memory - 1
+                row = {"median": float(np.median(ratios)), "interval": (low, high), "memory": more}
+                found[f"{title}, {name}, {path}"] = row
+                of_time = f"{row['median']:+.1%} [{low * 100:.1f}, {high * 100:.1f}]"
+                print(f"| {name}, {path} | {of_time} | {more:+.0%} |", flush=True)
+        print(f"|  | gradients differ by at most {furthest:.0e} of the largest |  |")
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
