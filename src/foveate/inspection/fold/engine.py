@@ -1,0 +1,213 @@
+"""`foveate fold`: fold the attention of one trained network, test it before and after, and write it."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from foveate.data import Data
+from foveate.errors import RequestError
+from foveate.inspection.classifiers import check_classifiers
+from foveate.inspection.examine import Work
+from foveate.inspection.fold.answers import Answers, paired_test_part
+from foveate.inspection.fold.cost import measure_fold_cost
+from foveate.inspection.fold.images import FoldImages, choose_images
+from foveate.inspection.fold.settings import FoldFiles, FoldSettings
+from foveate.inspection.settings import OtherImages
+from foveate.inspection.trained import Trained, assumed_order, open_images
+from foveate.models.backbones.call import BackboneCall
+from foveate.models.backbones.names import registered_names
+from foveate.models.checkpoint.save_load import AUTO, save
+from foveate.models.folding.folding import Folded, FoldedSite, fold
+from foveate.models.sites.gates import Gate, constant_gates
+from foveate.models.sites.own import removed_own
+from foveate.notation import listing
+from foveate.records.base import FORMAT
+from foveate.records.file_names import FOLD
+from foveate.records.files import write_record
+from foveate.records.fold import (
+    FoldData,
+    FoldLayer,
+    FoldNetwork,
+    FoldRecord,
+    FoldSettingsRecord,
+    FoldSite,
+    FoldValidation,
+)
+from foveate.version import __version__
+
+__all__ = ["fold_trained"]
+
+FEW_IMAGES = 1000
+"""With fewer deciding images, a record says what one of them is worth."""
+
+
+def fold_trained(work: Work, settings: FoldSettings, others: OtherImages, files: FoldFiles) -> Path:
+    """Fold the only network of `work`, write its weights and its record, and return the record's path.
+
+    The means of the gates are over training images. Which sites are folded is decided by accuracy on the
+    validation images of the network's run. The test part is evaluated twice: before and after. Where no site
+    can be folded, no weights are written and the test part is not evaluated.
+
+    Raises:
+        RequestError: several networks, no attention, or images that do not fit the network.
+    """
+    one = _only(work.trained)
+    data = open_images([one], others.data, **others.columns)
+    images = choose_images(one, data, settings.limit)
+    answers = Answers(one, work.device, settings.batch_size)
+    network = one.network(work.device)
+    folded = fold(
+        network,
+        answers.prepared(images.means),
+        partial(answers.accuracy, images=images.deciding),
+        max_loss=settings.max_loss / 100,
+        on_step=lambda what, done, total: work.on_progress(f"{FOLD}: {what}", done, total, one.name),
+    )
+    record = FoldRecord(
+        format=FORMAT,
+        foveate=__version__,
+        kind=FOLD,
+        command=work.command,
+        environment=work.environment,
+        settings=FoldSettingsRecord(
+            max_loss=settings.max_loss / 100, limit=settings.limit, batch_size=settings.batch_size
+        ),
+        data=FoldData(
+            name=data.name,
+            fingerprint=data.fingerprint,
+            means_of="training",
+            mean_images=len(images.means),
+        ),
+        network=FoldNetwork(
+            name=one.name,
+            label=one.label,
+            seed=one.seed,
+            backbone=one.backbone,
+            digest=one.digest,
+            own_removed=tuple(removed_own(network)),
+        ),
+        validation=FoldValidation(
+            part=images.deciding.part, images=len(images.deciding), before=folded.score
+        ),
+        sites=tuple(map(_site, folded.sites)),
+        order=folded.order,
+        warnings=_warnings(one, data, images),
+    )
+    if folded.order:
+        record = _measured(record, network, folded, images, answers, work, settings)
+        _write(network, folded, files.weights)
+        record = record.model_copy(update=_described(network, folded, files.weights))
+    write_record(files.record, record)
+    return files.record
+
+
+def _only(trained: list[Trained]) -> Trained:
+    if len(trained) != 1:
+        names = listing([one.name for one in trained])
+        raise RequestError(f"{names} were given, and one network is folded at a time: give one run or file")
+    check_classifiers(trained, "foveate fold", "it decides by the share of right answers")
+    if not trained[0].mechanisms:
+        raise RequestError(
+            f"{trained[0].name} has no attention that could be folded: give a network that foveate put "
+            "attention into"
+        )
+    return trained[0]
+
+
+def _warnings(one: Trained, data: Data, images: FoldImages) -> tuple[str, ...]:
+    """Say what a reader must know of the images that decide."""
+    said, deciding = [], images.deciding
+    if deciding.part == "training":
+        said.append(
+            f"{data.name} has no validation part of {one.name}: training images decided. On images that a "
+            "network has learned, less seems to be lost."
+        )
+    if len(deciding) < FEW_IMAGES:
+        said.append(
+            f"{len(deciding):,} images decided: one of them is {100 / len(deciding):.2f} points of accuracy."
+        )
+    return tuple(filter(None, (*said, assumed_order([one], data.classes))))
+
+
+def _site(one: FoldedSite) -> FoldSite:
+    return FoldSite(
+        site=one.site,
+        path=one.path,
+        became=one.became,
+        layers=tuple(FoldLayer(path=layer.path, side=layer.side) for layer in one.layers),
+        loss_alone=one.loss_alone,
+        loss_together=one.loss_together,
+        reason=one.reason,
+    )
+
+
+def _measured(
+    record: FoldRecord,
+    network: nn.Module,
+    folded: Folded,
+    images: FoldImages,
+    answers: Answers,
+    work: Work,
+    settings: FoldSettings,
+) -> FoldRecord:
+    """Return the record with what both networks reach and cost."""
+    with constant_gates(network, _held(network, folded)):
+        expected, _ = answers.logits(network, images.deciding)
+    got, labels = answers.logits(folded.network, images.deciding)
+    largest = max(expected.abs().max().item(), torch.finfo(expected.dtype).tiny)
+    right = []
+    for done, tested in enumerate((network, folded.network)):
+        work.on_progress(f"{FOLD}: test part", done, 2, record.network.name)
+        right.append(answers.right(tested, images.test))
+    cost = measure_fold_cost(
+        network,
+        folded.network,
+        (1, *answers.trained.input_size),
+        work.device,
+        settings.seconds,
+        lambda done, total: work.on_progress(f"{FOLD}: latency", done, total, record.network.name),
+    )
+    after = (got.argmax(dim=1) == labels).double().mean().item()
+    return record.model_copy(
+        update={
+            "validation": record.validation.model_copy(update={"after": after}),
+            "test": paired_test_part(*right),
+            "cost": cost,
+            "largest_difference": (got - expected).abs().max().item() / largest,
+        }
+    )
+
+
+def _held(network: nn.Module, folded: Folded) -> dict[Gate, torch.Tensor]:
+    """Return the constants of the folded sites by their gates, (C, 1, 1), as maps of `network` take them."""
+    like = next(network.parameters())
+    return {
+        one.gate: one.constants.to(like.device, like.dtype)[:, None, None]
+        for one in folded.sites
+        if one.is_constant and one.constants is not None
+    }
+
+
+def _call(network: nn.Module) -> BackboneCall | None:
+    """Return the call that builds the backbone of `network`: of resnet50_dmsca that is resnet50."""
+    call: BackboneCall | None = getattr(network, "built_from", None)
+    if call is not None and (registered := registered_names().get(call.name)):
+        return BackboneCall(registered.backbone, call.args)
+    return call
+
+
+def _write(network: nn.Module, folded: Folded, file: Path) -> None:
+    call = _call(network)
+    if call is None:
+        save(folded.network, file, backbone=AUTO)
+    else:
+        save(folded.network, file, backbone=call.name, backbone_args=call.args)
+
+
+def _described(network: nn.Module, folded: Folded, file: Path) -> dict[str, object]:
+    """Return the fields of the record that describe the written file."""
+    call = _call(network)
+    is_plain = folded.is_plain and call is not None and not removed_own(network)
+    return {"file": file.name, "backbone": call and call.name, "is_plain": is_plain}
