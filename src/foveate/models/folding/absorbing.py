@@ -4,7 +4,8 @@ Scaling the map at a site by one factor a channel is often the same as scaling a
 the map, the last linear layer of the branch, the convolutions that read the map. Candidates are found in one
 forward pass, the nearest first. Each is tried in a float64 copy of the network: where it gives the outputs of
 the network with the map scaled, by factors drawn at random, both are the same function. Other attention acts
-in that copy as a gate that depends on its map, so that nothing is moved past it.
+in that copy as a gate that depends on its map, so that nothing is moved past it. The norm or convolution that
+attention directly follows needs no trial.
 """
 
 import copy
@@ -23,6 +24,7 @@ from foveate.models.sites.channel_scale import CHANNEL_SCALE, ChannelScale
 from foveate.models.sites.forward_pass import drop_forward_hooks
 from foveate.models.sites.insertion import CHILD, original_class, remove
 from foveate.models.sites.outputs import tensors_in
+from foveate.torch_private import forward_hooks_of
 
 __all__ = ["Layer", "find_layers", "replace_attention", "scale_layers"]
 
@@ -33,7 +35,7 @@ TOLERANCE = 1e-7
 VISIBLE = 1e-9
 """Of the outputs: factors of a smaller effect show nothing, as in a branch that timm starts at 0."""
 SIMPLE = (nn.BatchNorm2d, nn.Conv2d, nn.LayerNorm, nn.Linear)
-"""Layers before attention that take factors by their own equation, so that nothing must be tried."""
+"""Layers whose output takes factors by their own equation: nothing must be tried where attention follows."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,20 @@ def find_layers(
         sites: the factors (C,) by the path of the module at the site.
         kept: the paths of the modules at the sites whose attention stays.
     """
+    placed = _placements(model)
+    found: dict[str, Layers] = {
+        path: (Layer(path, "output"),)
+        for path in sites
+        if placed[path].position == "after" and _is_simple(model, path)
+    }
+    if len(found) == len(sites):
+        return found
     work = copy.deepcopy(model).cpu().double()
     drop_forward_hooks(work)
     images = images.cpu().double()
-    placed = _placements(work)
-    found: dict[str, Layers] = {}
     for path, factors in sites.items():
+        if path in found:
+            continue
         others: dict[str, nn.Module] = {other: _StandIn() for other in kept}
         scale = ChannelScale(len(factors)).double()
         scale.weight.copy_(_random_like(factors))
@@ -89,19 +99,15 @@ def find_layers(
         _put(work, placed, others)
         plain = _answers(work, images)
         effect = _distance(expected, plain)
-        is_visible = effect > VISIBLE * max(one.abs().max().item() for one in expected)
-        found[path] = next(
-            (
-                layers
-                for layers in _candidates(work, path, placed[path].position, len(factors), seen)
-                if (
-                    _is_same(work, images, layers, scale.weight, expected, TOLERANCE * effect)
-                    if is_visible
-                    else _is_simple(work, path, layers)
-                )
-            ),
-            (),
+        tried: list[Layers] = []
+        if effect > VISIBLE * max(one.abs().max().item() for one in expected):
+            tried = _candidates(work, path, placed[path].position, len(factors), seen)
+        same = (
+            layers
+            for layers in tried
+            if _is_same(work, images, layers, scale.weight, expected, TOLERANCE * effect)
         )
+        found[path] = next(same, ())
     return found
 
 
@@ -121,7 +127,7 @@ def replace_attention(model: nn.Module, modules: Mapping[str, nn.Module], kept: 
 
 def _placements(model: nn.Module) -> dict[str, Placement]:
     """Return the placements of the attention in `model` by the path of the module at the site."""
-    placed = {}
+    placed: dict[str, Placement] = {}
     for path, module in attached(model).items():
         at, placement = path.removesuffix(CHILD).removesuffix("."), module.placement
         assert isinstance(placement, Placement)
@@ -228,9 +234,16 @@ def _is_same(
             tensor.copy_(value)
 
 
-def _is_simple(model: nn.Module, path: str, layers: Layers) -> bool:
-    """Return whether the only layer is the one before the attention, of a class that needs no proof."""
-    return layers == (Layer(path, "output"),) and original_class(model.get_submodule(path)) in SIMPLE
+def _is_simple(model: nn.Module, path: str) -> bool:
+    """Return whether the module at `path` takes factors of its output by its own equation, without a trial.
+
+    That is not so where a hook computes its weights, or another module has them, too.
+    """
+    module = model.get_submodule(path)
+    own = {id(tensor) for tensor in module.parameters(recurse=False)}
+    names = [name for name, one in model.named_parameters(remove_duplicate=False) if id(one) in own]
+    is_hooked = any(forward_hooks_of(module))
+    return bool(own) and len(names) == len(own) and not is_hooked and original_class(module) in SIMPLE
 
 
 def _distance(ours: list[Tensor], theirs: list[Tensor]) -> float:

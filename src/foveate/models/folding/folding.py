@@ -23,7 +23,7 @@ Score = Callable[[nn.Module], float]
 """Returns how good a network is; higher is better."""
 OnStep = Callable[[str, int, int], None]
 """Is called with what is measured, how many sites are done, and how many there are."""
-TRIED = 4
+TRIED, TRIED_ON = 4, 2
 """The number of images on which it is tested whether a module has a gate, and whether a layer takes it."""
 ROUNDING = 1e-9
 """By which a loss may exceed the largest one: scores are quotients of counts."""
@@ -140,7 +140,7 @@ def fold(
     taken = {_at(path): one.constant for path, one in chosen.items() if one.is_folded}
     kept = [_at(path) for path in attached(network) if _at(path) not in taken]
     names = attention_names(network)
-    layers = find_layers(network, first[:TRIED], taken, kept) if taken else {}
+    layers = find_layers(network, first[:TRIED_ON], taken, kept) if taken else {}
     scales: dict[str, nn.Module] = {}
     for path, factors in taken.items():
         if layers[path]:

@@ -98,6 +98,8 @@ def _sites_table(record: FoldRecord) -> Padding:
 def _row(site: FoldSite) -> tuple[str, str, str, str]:
     if site.became == "folded":
         became = f"part of {listing([layer.path for layer in site.layers])}"
+    elif site.became == "kept" and site.loss_together is not None:
+        became = "kept: too much together"
     else:
         became = BECAME[site.became]
     return site.site, became, _points(site.loss_alone), _points(site.loss_together)
