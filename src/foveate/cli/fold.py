@@ -43,8 +43,9 @@ def fold(
     """Make attention that is a constant part of the layers beside it, so that it costs nothing.
 
     Each gate is replaced by its mean for each channel, site by site, from the one that matters least, while
-    validation accuracy loses at most --max-loss. The constants go into the weights of a norm, a convolution
-    or a linear layer, which is exact. Without any attention left, the file is that of the backbone.
+    accuracy on validation and on training images loses at most --max-loss. The constants go into the weights
+    of a norm, a convolution or a linear layer, which is exact. Without any attention left, the file is that
+    of the backbone.
 
     The test images are answered once before and once after. The exit status is 1 if nothing could be folded;
     which sites react is then said.

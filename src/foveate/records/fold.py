@@ -10,13 +10,13 @@ from foveate.records.examination import ExaminedNetwork
 __all__ = [
     "FoldCost",
     "FoldData",
+    "FoldDeciding",
     "FoldLayer",
     "FoldNetwork",
     "FoldRecord",
     "FoldSettingsRecord",
     "FoldSite",
     "FoldTest",
-    "FoldValidation",
 ]
 
 
@@ -29,12 +29,10 @@ class FoldSettingsRecord(Record):
 
 
 class FoldData(Record):
-    """The images: their set, its fingerprint, and those that the means of the gates were over."""
+    """The images: their set and its fingerprint. The constants are from the training images that decide."""
 
     name: Text
     fingerprint: Text
-    means_of: Literal["training"]
-    mean_images: Count
 
 
 class FoldNetwork(ExaminedNetwork):
@@ -65,7 +63,8 @@ class FoldSite(Record):
         became: "folded" into `layers`; "scale", a scale for each channel; "kept", because the loss would be
             too large; "excluded", because it cannot be folded at any loss.
         layers: those that took the constants.
-        loss_alone: what validation accuracy loses with the constants at this site alone.
+        loss_alone: what accuracy loses with the constants at this site alone, on the deciding part that loses
+            more.
         loss_together: the same with those at the sites that were folded before it, too.
         reason: why it was excluded, a clause.
     """
@@ -79,19 +78,19 @@ class FoldSite(Record):
     reason: Text | None = None
 
 
-class FoldValidation(Record):
-    """Accuracy by which the sites were chosen.
+class FoldDeciding(Record):
+    """Accuracy on one of the parts by which the sites were chosen.
 
     Attributes:
-        part: whose images these are; "training" where the set has no others beside the test part.
+        part: whose images these are.
         images: their number.
-        before: of the network as it was; None where no site has a gate that could be folded.
+        before: of the network as it was.
         after: of the folded network; None where nothing was folded.
     """
 
     part: Literal["validation", "training"]
     images: Count
-    before: Number | None
+    before: Number
     after: Number | None = None
 
 
@@ -135,6 +134,7 @@ class FoldRecord(Record):
     """fold.json, beside the folded weights.
 
     Attributes:
+        deciding: the parts by which the sites were chosen.
         sites: all that had attention, in the order of the network.
         order: the paths of the folded sites, in the order in which that was decided.
         test: None where nothing was folded: the test part is then not evaluated.
@@ -155,7 +155,7 @@ class FoldRecord(Record):
     settings: FoldSettingsRecord
     data: FoldData
     network: FoldNetwork
-    validation: FoldValidation
+    deciding: tuple[FoldDeciding, ...]
     sites: tuple[FoldSite, ...]
     order: tuple[Text, ...]
     test: FoldTest | None = None

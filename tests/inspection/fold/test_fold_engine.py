@@ -57,14 +57,15 @@ def folded(source: str, data: str | None = None, out: Path | None = None, **sett
     return read_record(fold_trained(work, chosen, OtherImages(data=data), files), FoldRecord)
 
 
-def test_a_run_is_decided_on_its_validation_images_and_tested_twice(study: Path, bands: Path) -> None:
+def test_a_run_is_decided_on_validation_and_training_images_and_tested_once_more(
+    study: Path, bands: Path
+) -> None:
     run = run_of(study, "se")
     record = folded(str(run), max_loss=40.0)
     result = read_record(run / "result.json", RunRecord)
     assert record.test is not None
     assert record.test.before == pytest.approx(float(result.test.accuracy))
-    assert (record.validation.part, record.validation.images) == ("validation", 6)
-    assert record.data.mean_images == 54
+    assert [(one.part, one.images) for one in record.deciding] == [("validation", 6), ("training", 54)]
     assert [site.became for site in record.sites] == ["folded"] * 3
     assert [layer.path for layer in record.sites[0].layers] == ["layer1.0.bn2"]
     assert record.is_plain
@@ -98,10 +99,11 @@ def test_the_images_of_a_run_are_split_as_in_its_training(study: Path) -> None:
     images = choose_images(one, data, 1000)
     trained, held = data.split(1, one.spec.recipe.validation_fraction)
     assert list(images.means.rows) == list(trained)
-    assert list(images.deciding.rows) == list(held)
-    assert set(images.means.rows).isdisjoint(images.deciding.rows)
+    assert images.validation is not None
+    assert list(images.validation.rows) == list(held)
+    assert set(images.means.rows).isdisjoint(images.validation.rows)
     assert len(images.test) == len(data.test)
-    assert len(choose_images(one, data, 6).means) == 6
+    assert [len(part) for part in choose_images(one, data, 4).deciding] == [4, 4]
 
 
 def test_a_file_is_decided_on_training_images_and_says_so(study: Path, bands: Path, tmp_path: Path) -> None:
@@ -112,8 +114,8 @@ def test_a_file_is_decided_on_training_images_and_says_so(study: Path, bands: Pa
     record = folded(str(file), str(bands), max_loss=40.0)
     assert (tmp_path / "se-fold.safetensors").is_file()
     assert (tmp_path / "se-fold.json").is_file()
-    assert (record.validation.part, record.validation.images) == ("training", 60)
-    assert "training images decided" in record.warnings[0]
+    assert [(one.part, one.images) for one in record.deciding] == [("training", 60)]
+    assert "training images alone decided" in record.warnings[0]
     assert foveate.attached(foveate.load(tmp_path / "se-fold.safetensors")) == {}
 
 
@@ -156,7 +158,7 @@ def test_nothing_is_written_and_nothing_is_tested_where_nothing_can_be_folded(
     save(network.eval(), file, classes=("high", "low", "middle"), preprocessing=preprocessing)
     record = folded(str(file), str(bands))
     assert (record.order, record.test, record.cost, record.file) == ((), None, None, None)
-    assert record.validation.before is None
+    assert record.deciding[0].after is None
     assert [site.became for site in record.sites] == ["excluded"] * 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sgfa-fold.json", "sgfa.safetensors"]
     assert "nothing can be folded" in fold_sentences(record)[0]

@@ -56,15 +56,32 @@ def test_every_gate_is_folded_into_a_network_with_the_keys_of_the_backbone(name:
     assert foveate.attached(model)
 
 
-def test_a_constant_is_the_mean_of_each_channel_over_images_of_uneven_batches() -> None:
+def test_a_constant_is_the_mean_of_a_channel_weighted_by_the_squares_of_its_map() -> None:
+    """Over all images of batches of different sizes; it is the factor that changes the map least."""
     model = network("cbam")
     images = torch.randn(5, 3, 16, 16)
     folded = foveate.fold(model, iter([images[:4], images[4:]]))
     site = folded.sites[1]
+    maps = []
     with recorded_gates(model, [site.gate]) as values, torch.inference_mode():
         model(images)
-    expected = values[site.gate].double().mean(dim=(0, 2, 3))
+    with torch.inference_mode():
+        model.layer2[0].bn2.attention.register_forward_pre_hook(lambda _, args: maps.append(args[0]))
+        model(images)
+    gate, squares = values[site.gate].double(), maps[-1].double().square()
+    expected = (gate * squares).sum(dim=(0, 2, 3)) / squares.sum(dim=(0, 2, 3))
     torch.testing.assert_close(site.constants, expected, rtol=1e-5, atol=0)
+    gate_of_a_channel = gate[:, 3].flatten().numpy()
+    assert gate_of_a_channel.std() > 1e-3  # CBAM's gate differs from position to position
+
+
+def test_a_channel_without_values_has_the_mean_of_the_others() -> None:
+    model = network("se")
+    model.layer1[0].bn2.weight.data[:3] = 0
+    model.layer1[0].bn2.bias.data[:3] = 0
+    site = foveate.fold(model, [torch.randn(4, 3, 16, 16)]).sites[0]
+    assert site.constants.isfinite().all()
+    assert 0 < site.constants[0] == site.constants[2] < 1
 
 
 def test_in_float32_only_rounding_differs_and_a_file_loads_in_timm(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """`foveate fold`: fold the attention of one trained network, test it before and after, and write it."""
 
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from foveate.inspection.fold.answers import Answers, paired_test_part
 from foveate.inspection.fold.cost import measure_fold_cost
 from foveate.inspection.fold.images import FoldImages, choose_images
 from foveate.inspection.fold.settings import FoldFiles, FoldSettings
+from foveate.inspection.gates.images import ChosenImages
 from foveate.inspection.settings import OtherImages
 from foveate.inspection.trained import Trained, assumed_order, open_images
 from foveate.models.backbones.call import BackboneCall
@@ -28,12 +30,12 @@ from foveate.records.file_names import FOLD
 from foveate.records.files import write_record
 from foveate.records.fold import (
     FoldData,
+    FoldDeciding,
     FoldLayer,
     FoldNetwork,
     FoldRecord,
     FoldSettingsRecord,
     FoldSite,
-    FoldValidation,
 )
 from foveate.version import __version__
 
@@ -46,9 +48,10 @@ FEW_IMAGES = 1000
 def fold_trained(work: Work, settings: FoldSettings, others: OtherImages, files: FoldFiles) -> Path:
     """Fold the only network of `work`, write its weights and its record, and return the record's path.
 
-    The means of the gates are over training images. Which sites are folded is decided by accuracy on the
-    validation images of the network's run. The test part is evaluated twice: before and after. Where no site
-    can be folded, no weights are written and the test part is not evaluated.
+    The constants are taken over training images. Sites are folded while accuracy on the validation images of
+    the network's run, and on these training images, loses at most the margin. The test part is evaluated
+    twice: before and after. Where no site can be folded, no weights are written and the test part is not
+    evaluated.
 
     Raises:
         RequestError: several networks, no attention, or images that do not fit the network.
@@ -58,10 +61,11 @@ def fold_trained(work: Work, settings: FoldSettings, others: OtherImages, files:
     images = choose_images(one, data, settings.limit)
     answers = Answers(one, work.device, settings.batch_size)
     network = one.network(work.device)
+    before = [answers.accuracy(network, part) for part in images.deciding]
     folded = fold(
         network,
         answers.prepared(images.means),
-        partial(answers.accuracy, images=images.deciding),
+        lambda some: _least_gain(answers, some, images, before),
         max_loss=settings.max_loss / 100,
         on_step=lambda what, done, total: work.on_progress(f"{FOLD}: {what}", done, total, one.name),
     )
@@ -74,12 +78,7 @@ def fold_trained(work: Work, settings: FoldSettings, others: OtherImages, files:
         settings=FoldSettingsRecord(
             max_loss=settings.max_loss / 100, limit=settings.limit, batch_size=settings.batch_size
         ),
-        data=FoldData(
-            name=data.name,
-            fingerprint=data.fingerprint,
-            means_of="training",
-            mean_images=len(images.means),
-        ),
+        data=FoldData(name=data.name, fingerprint=data.fingerprint),
         network=FoldNetwork(
             name=one.name,
             label=one.label,
@@ -88,8 +87,9 @@ def fold_trained(work: Work, settings: FoldSettings, others: OtherImages, files:
             digest=one.digest,
             own_removed=tuple(removed_own(network)),
         ),
-        validation=FoldValidation(
-            part=images.deciding.part, images=len(images.deciding), before=folded.score
+        deciding=tuple(
+            FoldDeciding(part=_name(part), images=len(part), before=accuracy)
+            for part, accuracy in zip(images.deciding, before, strict=True)
         ),
         sites=tuple(map(_site, folded.sites)),
         order=folded.order,
@@ -116,17 +116,31 @@ def _only(trained: list[Trained]) -> Trained:
     return trained[0]
 
 
+def _least_gain(answers: Answers, network: nn.Module, images: FoldImages, before: Sequence[float]) -> float:
+    """Return what accuracy gains over `before`, on the deciding part that gains least."""
+    return min(
+        answers.accuracy(network, part) - accuracy
+        for part, accuracy in zip(images.deciding, before, strict=True)
+    )
+
+
+def _name(images: ChosenImages) -> Literal["validation", "training"]:
+    assert images.part != "test"
+    return images.part
+
+
 def _warnings(one: Trained, data: Data, images: FoldImages) -> tuple[str, ...]:
     """Say what a reader must know of the images that decide."""
-    said, deciding = [], images.deciding
-    if deciding.part == "training":
+    said = []
+    if images.validation is None:
         said.append(
-            f"{data.name} has no validation part of {one.name}: training images decided. On images that a "
-            "network has learned, less seems to be lost."
+            f"{data.name} has no validation part of {one.name}: training images alone decided. On images "
+            "that a network has learned, less seems to be lost."
         )
-    if len(deciding) < FEW_IMAGES:
+    elif len(images.validation) < FEW_IMAGES:
+        number = len(images.validation)
         said.append(
-            f"{len(deciding):,} images decided: one of them is {100 / len(deciding):.2f} points of accuracy."
+            f"There are {number:,} validation images: one of them is {100 / number:.2f} points of accuracy."
         )
     return tuple(filter(None, (*said, assumed_order([one], data.classes))))
 
@@ -154,8 +168,8 @@ def _measured(
 ) -> FoldRecord:
     """Return the record with what both networks reach and cost."""
     with constant_gates(network, _held(network, folded)):
-        expected, _ = answers.logits(network, images.deciding)
-    got, labels = answers.logits(folded.network, images.deciding)
+        expected, _ = answers.logits(network, images.deciding[0])
+    got, _ = answers.logits(folded.network, images.deciding[0])
     largest = max(expected.abs().max().item(), torch.finfo(expected.dtype).tiny)
     right = []
     for done, tested in enumerate((network, folded.network)):
@@ -169,10 +183,12 @@ def _measured(
         settings.seconds,
         lambda done, total: work.on_progress(f"{FOLD}: latency", done, total, record.network.name),
     )
-    after = (got.argmax(dim=1) == labels).double().mean().item()
     return record.model_copy(
         update={
-            "validation": record.validation.model_copy(update={"after": after}),
+            "deciding": tuple(
+                one.model_copy(update={"after": answers.accuracy(folded.network, part)})
+                for one, part in zip(record.deciding, images.deciding, strict=True)
+            ),
             "test": paired_test_part(*right),
             "cost": cost,
             "largest_difference": (got - expected).abs().max().item() / largest,

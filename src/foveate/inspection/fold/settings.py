@@ -25,8 +25,9 @@ class FoldSettings:
     """Which attention is folded, and where the result goes.
 
     Attributes:
-        max_loss: Points of validation accuracy that all folded sites together may lose.
-        limit: Largest number of training images for the means of the gates, spread over the classes.
+        max_loss: Points of accuracy that all folded sites together may lose on validation images, and on
+            training images.
+        limit: Largest number of validation images, and of training images, spread over the classes.
         out: File for the folded weights; by default fold.safetensors in the folder of the run, or
             NAME-fold.safetensors beside the file NAME. The record is beside it, with the ending .json.
     """

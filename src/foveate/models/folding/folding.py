@@ -2,7 +2,9 @@
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,7 +15,7 @@ from foveate.models.folding.absorbing import Layer, find_layers, replace_attenti
 from foveate.models.sites.attach import attached
 from foveate.models.sites.capture import attention_names
 from foveate.models.sites.channel_scale import ChannelScale
-from foveate.models.sites.gates import Gate, constant_gates, find_gates, recorded_gates
+from foveate.models.sites.gates import Gate, constant_gates, find_gates
 from foveate.models.sites.insertion import CHILD
 from foveate.models.sites.wrappers import refuse_wrapped, unwrap
 
@@ -44,7 +46,7 @@ class FoldedSite:
         loss_alone: what the score loses with the constants at this site alone; None where it was not scored.
         loss_together: the same with those at the sites that were folded before it, too.
         reason: why it was excluded, a clause.
-        constants: the mean of each channel of the gate, (C,) in float64; None where it was excluded.
+        constants: of each channel, (C,) in float64; None where it was excluded.
     """
 
     site: str
@@ -99,13 +101,14 @@ def fold(
 ) -> Folded:
     """Return a copy of `model` in which attention that is a constant is folded into the layers beside it.
 
-    The gate of each module, its output divided by its input, is replaced by the mean of each channel over
-    images and positions. The sites are taken from the one whose replacement alone loses least; each is
-    folded if the score with all folded sites loses at most `max_loss`. The constants then go into the weights
-    of a layer beside the site, which is exact: the norm, convolution or linear layer before it, or those that
-    read the map. Where none can take them, a scale for each channel stays, a `ChannelScale`. The copy has
-    one attention less at each folded site; without any it is the network that attention was attached to,
-    with the same keys.
+    The gate of each module, its output divided by its input, is replaced by a constant for each channel: its
+    mean over images and positions, weighted by the squares of the map that it multiplies. Of all constants
+    these change the maps least; a gate that does not vary is its own mean. The sites are taken from the one
+    whose replacement alone loses least; each is folded if the score with all folded sites loses at most
+    `max_loss`. The constants then go into the weights of a layer beside the site, which is exact: the norm,
+    convolution or linear layer before it, or those that read the map. Where none can take them, a scale for
+    each channel stays, a `ChannelScale`. The copy has one attention less at each folded site; without any it
+    is the network that attention was attached to, with the same keys.
 
         folded = foveate.fold(model, train_batches, accuracy_on_validation_images, max_loss=0.001)
         foveate.save(folded.network, "folded.safetensors")
@@ -115,7 +118,7 @@ def fold(
 
     Args:
         model: a network with attached attention; it is not changed.
-        images: batches (B, C, H, W) as the network takes them, for the means. Training images serve.
+        images: batches (B, C, H, W) as the network takes them, for the constants. Training images serve.
         score: how good a network is; higher is better. It is called with the network in eval mode. None folds
             all sites, whatever it loses.
         max_loss: what the score may lose by all folded sites together, in the unit of the score.
@@ -135,7 +138,7 @@ def fold(
         raise RequestError("there are no images to take the mean of a gate over: give a batch at least")
     network = copy.deepcopy(model).eval()
     gates, excluded = _foldable(network, first[:TRIED])
-    constants = _channel_means(network, gates, first, batches) if gates else {}
+    constants = _channel_constants(network, gates, first, batches) if gates else {}
     whole, chosen = _choose(network, constants, score, max_loss, on_step)
     taken = {_at(path): one.constant for path, one in chosen.items() if one.is_folded}
     kept = [_at(path) for path in attached(network) if _at(path) not in taken]
@@ -198,26 +201,39 @@ def _foldable(network: nn.Module, images: Tensor) -> tuple[list[Gate], dict[str,
     return [gate for gate in found.gates if gate.site not in excluded], excluded
 
 
-def _channel_means(
+def _channel_constants(
     network: nn.Module, gates: Sequence[Gate], first: Tensor, others: Iterable[Tensor]
 ) -> dict[Gate, Tensor]:
-    """Return the mean of each gate over images and positions, (C,) in float64 on the CPU.
+    """Return the constants of each gate, (C,) in float64 on the CPU: Σ x y / Σ x² of each channel.
+
+    With y = x ⊙ g that is the mean of g weighted by x². A channel whose map is 0 throughout has the mean of
+    all channels.
 
     Raises:
         RequestError: a gate is not finite.
     """
-    sums: dict[Gate, Tensor] = {}
-    count = 0
-    with recorded_gates(network, gates) as values, torch.inference_mode():
+    sums: dict[str, Tensor] = {gate.site: torch.zeros(()) for gate in gates}
+
+    def add(site: str, module: nn.Module, args: tuple[Tensor, ...], y: Tensor) -> None:
+        x = args[0]
+        products = torch.stack([(x * y).sum(dim=(0, 2, 3)), x.square().sum(dim=(0, 2, 3))])
+        sums[site] = sums[site] + products.cpu().double()  # MPS has no float64
+
+    with ExitStack() as undo, torch.inference_mode():
+        for gate in gates:
+            module = network.get_submodule(gate.site)
+            undo.callback(module.register_forward_hook(partial(add, gate.site)).remove)
         for batch in _chained(first, others):
             network(batch)
-            count += len(batch)
-            for gate in gates:
-                found = values[gate].mean(dim=(2, 3)).cpu().double().sum(dim=0)
-                if not found.isfinite().all():
-                    raise RequestError(f"the gate at {gate.site} is not finite")
-                sums[gate] = sums[gate] + found if gate in sums else found
-    return {gate: found.clone() / count for gate, found in sums.items()}
+    constants = {}
+    for gate in gates:
+        products, squares = sums[gate.site].clone()
+        if not (products.isfinite().all() and squares.isfinite().all()):
+            raise RequestError(f"the attention at {_at(gate.site)} gives values that are not finite")
+        whole = products.sum() / squares.sum() if squares.sum() > 0 else torch.ones((), dtype=squares.dtype)
+        is_there = squares > 0
+        constants[gate] = torch.where(is_there, products / torch.where(is_there, squares, 1), whole)
+    return constants
 
 
 def _chained(first: Tensor, others: Iterable[Tensor]) -> Iterable[Tensor]:

@@ -55,9 +55,9 @@ def fold_sentences(record: FoldRecord) -> list[str]:
         said = [f"{where}: no attention is left, its gates are constants within the layers beside them."]
     elif folded or scales:
         number = f"{len(folded) + len(scales)} of {count(len(sites), 'site')}"
-        said = [f"{where}: {number} became constants, within {margin} of {record.validation.part} accuracy."]
+        said = [f"{where}: {number} became constants, within {margin} of accuracy."]
     elif kept:
-        said = [f"{where}: nothing can be folded within {margin} of {record.validation.part} accuracy."]
+        said = [f"{where}: nothing can be folded within {margin} of accuracy."]
     else:
         said = [f"{where}: nothing can be folded, as no site has a gate that a layer could take."]
     if scales:
@@ -65,6 +65,12 @@ def fold_sentences(record: FoldRecord) -> list[str]:
         said.append(f"No layer beside {names} can take the constants: a scale for each channel stays there.")
     if kept:
         said.append(f"{'Reacts' if len(kept) == 1 else 'React'} to the image: {_costs(kept)}.")
+    if record.test and float(record.test.difference_ci95[1]) < 0:
+        lost = points(float(record.test.difference))
+        said.append(
+            f"On the test images the folded network is less accurate ({lost} points), which the images that "
+            "decided did not show: keep the network as it is, or give more validation images."
+        )
     return said
 
 
@@ -88,7 +94,8 @@ def _sites_table(record: FoldRecord) -> Padding:
     by_path = {site.path: site for site in record.sites}
     others = [site for site in record.sites if site.path not in record.order]
     rows = [_row(site) for site in (*(by_path[path] for path in record.order), *others)]
-    title = f"Points of {record.validation.part} accuracy that each site loses alone, and with those above it"
+    parts = listing([one.part for one in record.deciding])
+    title = f"Points of accuracy lost by each site alone, and with those above it ({parts} images)"
     table = terminal_table(
         ("site", "became", "alone", "together"), rows, named=2, widths=(10, 20), gap=2, title=title
     )
