@@ -94,12 +94,10 @@ def _sites_table(record: FoldRecord) -> Padding:
     by_path = {site.path: site for site in record.sites}
     others = [site for site in record.sites if site.path not in record.order]
     rows = [_row(site) for site in (*(by_path[path] for path in record.order), *others)]
-    parts = listing([one.part for one in record.deciding])
-    title = f"Points of accuracy lost by each site alone, and with those above it ({parts} images)"
-    table = terminal_table(
-        ("site", "became", "alone", "together"), rows, named=2, widths=(10, 20), gap=2, title=title
-    )
-    return Padding(table, (1, 0))
+    parts = listing([f"{one.images:,} {one.part}" for one in record.deciding])
+    title = f"Points of accuracy lost on {parts} images, by each site alone and with those above it:"
+    table = terminal_table(("site", "became", "alone", "together"), rows, named=2, widths=(10, 20), gap=2)
+    return Padding(Group(Text(title), table), (1, 0))
 
 
 def _row(site: FoldSite) -> tuple[str, str, str, str]:
@@ -139,11 +137,9 @@ def _cost_table(cost: FoldCost) -> Padding:
         (title, magnitude(ours), magnitude(theirs), _change(ours, theirs)) for title, ours, theirs in counted
     ]
     size = "×".join(map(str, cost.input[1:]))
-    title = f"Cost for one image of {size} on {cost.device}, in {cost.timing.rounds} rounds of turns"
-    table = terminal_table(
-        ("", "before", "after", "change"), [*rows, _latency(before, after)], gap=2, title=title
-    )
-    return Padding(table, (1, 0))
+    title = f"Cost for one image of {size} on {cost.device}, timed in {cost.timing.rounds} rounds of turns:"
+    table = terminal_table(("", "before", "after", "change"), [*rows, _latency(before, after)], gap=2)
+    return Padding(Group(Text(title), table), (1, 0))
 
 
 def _latency(before: CostRow, after: CostRow) -> tuple[str, str, str, str]:
