@@ -88,16 +88,17 @@ def find_layers(
     work = copy.deepcopy(model).cpu().double()
     drop_forward_hooks(work)
     images = images.cpu().double()
+    others: dict[str, nn.Module] = {other: _StandIn() for other in kept}
+    _put(work, placed, others)
+    plain = _answers(work, images)
     for path, factors in sites.items():
         if path in found:
             continue
-        others: dict[str, nn.Module] = {other: _StandIn() for other in kept}
         scale = ChannelScale(len(factors)).double()
         scale.weight.copy_(_random_like(factors))
         _put(work, placed, others | {path: scale})
         expected, seen = _watch(work, images, path, placed[path].position)
         _put(work, placed, others)
-        plain = _answers(work, images)
         effect = _distance(expected, plain)
         tried: list[Layers] = []
         if effect > VISIBLE * max(one.abs().max().item() for one in expected):
