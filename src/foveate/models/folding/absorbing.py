@@ -11,22 +11,22 @@ attention directly follows needs no trial.
 import copy
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from foveate.models.folding.replacing import find_placements, put_modules
 from foveate.models.folding.scaling import input_tensors, output_tensors, scale_input, scale_output
-from foveate.models.sites.attach import Placement, attached, insert_built
-from foveate.models.sites.channel_scale import CHANNEL_SCALE, ChannelScale
+from foveate.models.sites.channel_scale import ChannelScale
 from foveate.models.sites.forward_pass import drop_forward_hooks
-from foveate.models.sites.insertion import CHILD, original_class, remove
+from foveate.models.sites.insertion import CHILD, original_class
 from foveate.models.sites.outputs import tensors_in
 from foveate.torch_private import forward_hooks_of
 
-__all__ = ["Layer", "find_layers", "replace_attention", "scale_layers"]
+__all__ = ["Layer", "find_layers", "scale_layers"]
 
 MOST_TRIED = 8
 """Layers that are tried on each side of a site."""
@@ -77,7 +77,7 @@ def find_layers(
         sites: the factors (C,) by the path of the module at the site.
         kept: the paths of the modules at the sites whose attention stays.
     """
-    placed = _placements(model)
+    placed = find_placements(model)
     found: dict[str, Layers] = {
         path: (Layer(path, "output"),)
         for path in sites
@@ -89,16 +89,16 @@ def find_layers(
     drop_forward_hooks(work)
     images = images.cpu().double()
     others: dict[str, nn.Module] = {other: _StandIn() for other in kept}
-    _put(work, placed, others)
+    put_modules(work, placed, others)
     plain = _answers(work, images)
     for path, factors in sites.items():
         if path in found:
             continue
         scale = ChannelScale(len(factors)).double()
         scale.weight.copy_(_random_like(factors))
-        _put(work, placed, others | {path: scale})
+        put_modules(work, placed, others | {path: scale})
         expected, seen = _watch(work, images, path, placed[path].position)
-        _put(work, placed, others)
+        put_modules(work, placed, others)
         effect = _distance(expected, plain)
         tried: list[Layers] = []
         if effect > VISIBLE * max(one.abs().max().item() for one in expected):
@@ -117,35 +117,6 @@ def scale_layers(model: nn.Module, layers: Layers, factors: Tensor) -> None:
     for layer in layers:
         scale = scale_output if layer.side == "output" else scale_input
         scale(model.get_submodule(layer.path), factors)
-
-
-def replace_attention(model: nn.Module, modules: Mapping[str, nn.Module], kept: Collection[str]) -> None:
-    """Put `modules` at the sites by path, keep the attention at those in `kept`, and take out all other."""
-    placed = _placements(model)
-    there = {path: model.get_submodule(f"{path}.{CHILD}" if path else CHILD) for path in kept}
-    _put(model, placed, {path: ({**there, **modules})[path] for path in placed if path in {*there, *modules}})
-
-
-def _placements(model: nn.Module) -> dict[str, Placement]:
-    """Return the placements of the attention in `model` by the path of the module at the site."""
-    placed: dict[str, Placement] = {}
-    for path, module in attached(model).items():
-        at, placement = path.removesuffix(CHILD).removesuffix("."), module.placement
-        assert isinstance(placement, Placement)
-        placed[at] = replace(placement, path=at)
-    return placed
-
-
-def _put(model: nn.Module, placed: Mapping[str, Placement], modules: Mapping[str, nn.Module]) -> None:
-    """Let `modules`, by the path of the module at their site, be all attention in `model`."""
-    remove(model)
-    for path, module in modules.items():
-        place = placed[path]
-        if isinstance(module, ChannelScale):
-            place = replace(place, name=CHANNEL_SCALE, identity_init=False, options={}, custom=None)
-        module.placement = place  # type: ignore[assignment]
-        module.train(model.get_submodule(path).training)
-    insert_built(model, modules.values())
 
 
 def _random_like(factors: Tensor) -> Tensor:

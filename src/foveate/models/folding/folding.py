@@ -1,34 +1,29 @@
 """Replace attention whose gate is a constant by that constant, and fold it into the layers beside it."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
-from foveate.models.folding.absorbing import Layer, find_layers, replace_attention, scale_layers
+from foveate.models.folding.absorbing import Layer, find_layers, scale_layers
+from foveate.models.folding.choosing import OnStep, Score, choose_gates
+from foveate.models.folding.constants import channel_constants, find_foldable
+from foveate.models.folding.replacing import replace_attention
 from foveate.models.sites.attach import attached
 from foveate.models.sites.capture import attention_names
 from foveate.models.sites.channel_scale import ChannelScale
-from foveate.models.sites.gates import Gate, constant_gates, find_gates
+from foveate.models.sites.gates import Gate
 from foveate.models.sites.insertion import CHILD
 from foveate.models.sites.wrappers import refuse_wrapped, unwrap
 
-__all__ = ["Folded", "FoldedSite", "Score", "fold"]
+__all__ = ["Folded", "FoldedSite", "fold"]
 
-Score = Callable[[nn.Module], float]
-"""Returns how good a network is; higher is better."""
-OnStep = Callable[[str, int, int], None]
-"""Is called with what is measured, how many sites are done, and how many there are."""
 TRIED, TRIED_ON = 4, 2
 """The number of images on which it is tested whether a module has a gate, and whether a layer takes it."""
-ROUNDING = 1e-9
-"""By which a loss may exceed the largest one: scores are quotients of counts."""
 
 Became = Literal["folded", "scale", "kept", "excluded"]
 
@@ -137,9 +132,9 @@ def fold(
     if first is None or not len(first):
         raise RequestError("there are no images to take the mean of a gate over: give a batch at least")
     network = copy.deepcopy(model).eval()
-    gates, excluded = _foldable(network, first[:TRIED])
-    constants = _channel_constants(network, gates, first, batches) if gates else {}
-    whole, chosen = _choose(network, constants, score, max_loss, on_step)
+    gates, excluded = find_foldable(network, first[:TRIED])
+    constants = channel_constants(network, gates, first, batches) if gates else {}
+    whole, chosen = choose_gates(network, constants, score, max_loss, on_step)
     taken = {_at(path): one.constant for path, one in chosen.items() if one.is_folded}
     kept = [_at(path) for path in attached(network) if _at(path) not in taken]
     names = attention_names(network)
@@ -171,112 +166,6 @@ def fold(
         )
     order = tuple(_at(path) for path, one in chosen.items() if one.is_folded)
     return Folded(network, tuple(sites), whole, order)
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """A site that was decided on: the constants (C,), what they lose, and whether they are folded."""
-
-    constant: Tensor
-    loss_alone: float | None
-    loss_together: float | None
-    is_folded: bool
-
-
-def _foldable(network: nn.Module, images: Tensor) -> tuple[list[Gate], dict[str, str]]:
-    """Return the gates that can be folded, and by the path of all other attention why it cannot."""
-    found = find_gates(network, images)
-    excluded = dict(found.excluded)
-    modules = attached(network)
-    for gate in found.gates:
-        if gate.factor is not None:
-            excluded[gate.site] = (
-                "its gates are factors within its equations, which mix channels beside them: with constants "
-                "in their place there still is no layer that it could be folded into"
-            )
-        elif gate.site not in modules:
-            excluded[gate.site] = "it is built into the network, and not attached by foveate"
-        elif isinstance(modules[gate.site], ChannelScale):
-            excluded[gate.site] = "it is a constant already, and no layer can take it"
-    return [gate for gate in found.gates if gate.site not in excluded], excluded
-
-
-def _channel_constants(
-    network: nn.Module, gates: Sequence[Gate], first: Tensor, others: Iterable[Tensor]
-) -> dict[Gate, Tensor]:
-    """Return the constants of each gate, (C,) in float64 on the CPU: Σ x y / Σ x² of each channel.
-
-    With y = x ⊙ g that is the mean of g weighted by x². A channel whose map is 0 throughout has the mean of
-    all channels.
-
-    Raises:
-        RequestError: a gate is not finite.
-    """
-    sums: dict[str, Tensor] = {gate.site: torch.zeros(()) for gate in gates}
-
-    def add(site: str, module: nn.Module, args: tuple[Tensor, ...], y: Tensor) -> None:
-        x = args[0]
-        products = torch.stack([(x * y).sum(dim=(0, 2, 3)), x.square().sum(dim=(0, 2, 3))])
-        sums[site] = sums[site] + products.cpu().double()  # MPS has no float64
-
-    with ExitStack() as undo, torch.inference_mode():
-        for gate in gates:
-            module = network.get_submodule(gate.site)
-            undo.callback(module.register_forward_hook(partial(add, gate.site)).remove)
-        for batch in _chained(first, others):
-            network(batch)
-    constants = {}
-    for gate in gates:
-        products, squares = sums[gate.site].clone()
-        if not (products.isfinite().all() and squares.isfinite().all()):
-            raise RequestError(f"the attention at {_at(gate.site)} gives values that are not finite")
-        whole = products.sum() / squares.sum() if squares.sum() > 0 else torch.ones((), dtype=squares.dtype)
-        is_there = squares > 0
-        constants[gate] = torch.where(is_there, products / torch.where(is_there, squares, 1), whole)
-    return constants
-
-
-def _chained(first: Tensor, others: Iterable[Tensor]) -> Iterable[Tensor]:
-    yield first
-    yield from others
-
-
-def _choose(
-    network: nn.Module,
-    constants: Mapping[Gate, Tensor],
-    score: Score | None,
-    max_loss: float,
-    on_step: OnStep,
-) -> tuple[float | None, dict[str, _Choice]]:
-    """Return the score of `network`, and by the path of attention what was chosen, in the order of that."""
-    if score is None:
-        return None, {gate.site: _Choice(one, None, None, True) for gate, one in constants.items()}
-    if not constants:
-        return None, {}
-    rounding = ROUNDING * max(1.0, max_loss)
-
-    def scored(gates: Sequence[Gate]) -> float:
-        like = next(network.parameters())
-        held = {gate: constants[gate].to(like.device, like.dtype)[:, None, None] for gate in gates}
-        with constant_gates(network, held):
-            return score(network)
-
-    whole = score(network)
-    alone: dict[Gate, float] = {}
-    for done, gate in enumerate(constants):
-        on_step("each site alone", done, len(constants))
-        alone[gate] = whole - scored([gate])
-    folded: list[Gate] = []
-    chosen: dict[str, _Choice] = {}
-    for done, gate in enumerate(sorted(constants, key=lambda gate: alone[gate])):  # stable: in their order
-        together = None
-        if alone[gate] <= max_loss + rounding:
-            on_step("sites together", done, len(constants))
-            together = whole - scored([*folded, gate]) if folded else alone[gate]
-        is_folded = together is not None and together <= max_loss + rounding
-        folded += [gate] * is_folded
-        chosen[gate.site] = _Choice(constants[gate], alone[gate], together, is_folded)
-    return whole, chosen
 
 
 def _scale(network: nn.Module, factors: Tensor) -> ChannelScale:
