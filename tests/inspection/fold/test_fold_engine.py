@@ -20,6 +20,7 @@ from foveate.inspection.fold.images import choose_images
 from foveate.inspection.fold.settings import FoldSettings, find_files
 from foveate.inspection.settings import OtherImages
 from foveate.models.checkpoint.save_load import save
+from foveate.models.dense import create_segmenter
 from foveate.records.environment import Environment
 from foveate.records.files import read_record
 from foveate.records.fold import FoldRecord
@@ -162,6 +163,16 @@ def test_nothing_is_written_and_nothing_is_tested_where_nothing_can_be_folded(
     assert [site.became for site in record.sites] == ["excluded"] * 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sgfa-fold.json", "sgfa.safetensors"]
     assert "nothing can be folded" in fold_sentences(record)[0]
+    (tmp_path / "sgfa-fold.safetensors").write_text("of an earlier fold")
+    assert "was there before" in folded(str(file), str(bands)).warnings[-1]
+    assert (tmp_path / "sgfa-fold.safetensors").read_text() == "of an earlier fold"
+
+
+def test_a_network_that_does_not_classify_is_refused(tmp_path: Path) -> None:
+    network = create_segmenter("fpn", "resnet18", classes=3)
+    save(foveate.attach(network, "se").eval(), tmp_path / "masks.safetensors")
+    with pytest.raises(RequestError, match="foveate fold is for networks that classify: it decides by"):
+        folded(str(tmp_path / "masks.safetensors"))
 
 
 def test_the_baseline_a_study_and_the_file_itself_are_refused(study: Path, tmp_path: Path) -> None:

@@ -99,6 +99,9 @@ def fold_trained(work: Work, settings: FoldSettings, others: OtherImages, files:
         record = _measured(record, network, folded, images, answers, work, settings)
         _write(network, folded, files.weights)
         record = record.model_copy(update=_described(network, folded, files.weights))
+    elif files.weights.exists():
+        earlier = f"{files.weights} was there before, and is not of this network with these settings."
+        record = record.model_copy(update={"warnings": (*record.warnings, earlier)})
     write_record(files.record, record)
     return files.record
 

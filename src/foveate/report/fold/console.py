@@ -26,7 +26,9 @@ BECAME = {"scale": "a scale for each channel", "kept": "kept: it reacts", "exclu
 def fold_console(record: FoldRecord, folder: Path) -> Group:
     """Lay out the record, which lies in `folder`, to be printed with rich."""
     headline, *rest = fold_sentences(record)
-    lines: list[RenderableType] = [Text(headline, style="bold"), *map(Text, rest), _sites_table(record)]
+    lines: list[RenderableType] = [Text(headline, style="bold"), *map(Text, rest)]
+    if any(site.became != "excluded" for site in record.sites):
+        lines.append(_sites_table(record))
     reasons: dict[str, list[str]] = {}
     for site in record.sites:
         if site.reason:
