@@ -14,13 +14,13 @@ from foveate.inspection.find_trained import find_trained
 @pytest.fixture
 def run(trained_bands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a run with SE in a copy of its study; latencies are taken in the fewest rounds."""
-    from foveate.evaluation.cost import time_networks
+    from foveate.evaluation.cost import calmest_turns
     from foveate.inspection.fold import cost
 
     def briefly(*arguments: object, **options: object) -> object:
-        return partial(time_networks, *arguments)(**(options | {"seconds": 0.0}))  # type: ignore[arg-type]
+        return partial(calmest_turns, *arguments)(**(options | {"seconds": 0.0}))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(cost, "time_networks", briefly)
+    monkeypatch.setattr(cost, "calmest_turns", briefly)
     study = tmp_path / "study"
     shutil.copytree(trained_bands, study)
     (one, *_) = [one for one in find_trained([str(study)]) if one.label == "se"]

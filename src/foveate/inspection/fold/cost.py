@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from foveate.evaluation.cost import count_multiply_adds, count_parameters, time_networks
+from foveate.evaluation.cost import calmest_turns, count_multiply_adds, count_parameters
 from foveate.evaluation.timing import compare_latencies
 from foveate.records.cost import CostRow, Timing
 from foveate.records.fold import FoldCost
@@ -23,10 +23,13 @@ def measure_fold_cost(
     seconds: float,
     on_round: Callable[[int, int], None],
 ) -> FoldCost:
-    """Count the work of both networks, and time them in turns on images of `shape` (B, C, H, W)."""
+    """Count the work of both networks, and time them in turns on images of `shape` (B, C, H, W).
+
+    On a busy machine that is repeated, and the calmest measurement is taken.
+    """
     networks = {BEFORE: before, AFTER: after}
     macs = {name: count_multiply_adds(network.cpu(), shape) for name, network in networks.items()}
-    turns = time_networks(networks, shape, device=device, seconds=seconds, on_round=on_round)
+    turns = calmest_turns(networks, shape, device=device, seconds=seconds, on_round=on_round)
     latencies = compare_latencies(turns)
     rows = {
         name: CostRow(
