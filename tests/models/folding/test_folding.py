@@ -227,6 +227,31 @@ def test_what_has_no_gate_of_its_own_is_excluded_with_a_reason(name: str, reason
     assert [*foveate.attached(folded.network)] == [*foveate.attached(model)]
 
 
+def test_attention_that_is_built_in_stays_and_nothing_is_moved_past_it() -> None:
+    """Its gate stands between the batch norm and the site, so that the norm cannot take the constants."""
+
+    class BuiltIn(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.self_attention = nn.BatchNorm2d(2), SE(2, reduction=1)
+            self.site, self.conv = nn.ReLU(), nn.Conv2d(2, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(self.site(self.self_attention(self.norm(x)))).mean(dim=(2, 3))
+
+    torch.manual_seed(0)
+    model = foveate.attach(BuiltIn(), "se", at="site", reduction=1).eval()
+    for parameter in model.self_attention.parameters():  # so that its own ReLU is not 0 throughout
+        nn.init.uniform_(parameter, 0.5, 1.5)
+    folded = foveate.fold(model, [IMAGES])
+    assert [(site.path, site.became) for site in folded.sites] == [
+        ("self_attention", "excluded"),
+        ("site", "folded"),
+    ]
+    assert [layer.path for layer in folded.sites[1].layers] == ["conv"]
+    assert isinstance(folded.network.self_attention, SE)
+
+
 def test_folded_attention_with_identity_init_and_a_class_of_ones_own() -> None:
     class Halved(nn.Module):
         def __init__(self, channels: int) -> None:

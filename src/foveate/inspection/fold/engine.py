@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from foveate.data import Data
-from foveate.errors import RequestError
+from foveate.errors import RequestError, WorkError
 from foveate.inspection.classifiers import check_classifiers
 from foveate.inspection.examine import Work
 from foveate.inspection.fold.answers import Answers, paired_test_part
@@ -41,6 +41,8 @@ from foveate.version import __version__
 
 __all__ = ["fold_trained"]
 
+LARGEST_DIFFERENCE = 1e-3
+"""Of the largest logit, between the folded network and its constants: rounding in float32 stays far below."""
 FEW_IMAGES = 1000
 """With fewer deciding images, a record says what one of them is worth."""
 
@@ -55,6 +57,7 @@ def fold_trained(work: Work, settings: FoldSettings, others: OtherImages, files:
 
     Raises:
         RequestError: several networks, no attention, or images that do not fit the network.
+        WorkError: the folded network is not what it was folded from; it is not written.
     """
     one = _only(work.trained)
     data = open_images([one], others.data, **others.columns)
@@ -174,6 +177,13 @@ def _measured(
         expected, _ = answers.logits(network, images.deciding[0])
     got, _ = answers.logits(folded.network, images.deciding[0])
     largest = max(expected.abs().max().item(), torch.finfo(expected.dtype).tiny)
+    difference = (got - expected).abs().max().item() / largest
+    if difference > LARGEST_DIFFERENCE:
+        raise WorkError(
+            f"the folded {record.network.name} answers otherwise than with constants in place of its gates, "
+            f"by {difference:.1g} of the largest logit: it is not written. foveate.fold gives the layers that "
+            "took the constants: please report them"
+        )
     right = []
     for done, tested in enumerate((network, folded.network)):
         work.on_progress(f"{FOLD}: test part", done, 2, record.network.name)
@@ -194,7 +204,7 @@ def _measured(
             ),
             "test": paired_test_part(*right),
             "cost": cost,
-            "largest_difference": (got - expected).abs().max().item() / largest,
+            "largest_difference": difference,
         }
     )
 

@@ -73,7 +73,8 @@ def find_layers(
 
     Args:
         model: a network in eval mode with attention at `sites` and `kept`.
-        images: a few images as it takes them, that show what the factors do.
+        images: a few images as it takes them. Each has one of noise beside it: whatever a network does not do
+            on images of a kind, it may do on noise.
         sites: the factors (C,) by the path of the module at the site.
         kept: the paths of the modules at the sites whose attention stays.
     """
@@ -87,7 +88,7 @@ def find_layers(
         return found
     work = copy.deepcopy(model).cpu().double()
     drop_forward_hooks(work)
-    images = images.cpu().double()
+    images = _with_noise(images.cpu().double())
     others: dict[str, nn.Module] = {other: _StandIn() for other in kept}
     put_modules(work, placed, others)
     plain = _answers(work, images)
@@ -117,6 +118,12 @@ def scale_layers(model: nn.Module, layers: Layers, factors: Tensor) -> None:
     for layer in layers:
         scale = scale_output if layer.side == "output" else scale_input
         scale(model.get_submodule(layer.path), factors)
+
+
+def _with_noise(images: Tensor) -> Tensor:
+    """Return images, and as many of normal noise with their mean and deviation."""
+    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=images.dtype)
+    return torch.cat([images, images.mean() + images.std(correction=0) * drawn])
 
 
 def _random_like(factors: Tensor) -> Tensor:

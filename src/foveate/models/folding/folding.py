@@ -22,7 +22,7 @@ from foveate.models.sites.wrappers import refuse_wrapped, unwrap
 
 __all__ = ["Folded", "FoldedSite", "fold"]
 
-TRIED, TRIED_ON = 4, 2
+TRIED, TRIED_ON = 4, 1
 """The number of images on which it is tested whether a module has a gate, and whether a layer takes it."""
 
 Became = Literal["folded", "scale", "kept", "excluded"]
@@ -34,7 +34,7 @@ class FoldedSite:
 
     Attributes:
         site: its name, as `foveate.sites` has it.
-        path: of the module that the attention was attached to.
+        path: of the module that the attention was attached to, or of attention that was built in.
         became: "folded" into `layers`; "scale", a `ChannelScale`, as no layer takes the constants; "kept",
             because the loss would be too large; "excluded", because it cannot be folded at any loss.
         layers: the layers whose weights took the constants.
@@ -177,5 +177,6 @@ def _scale(network: nn.Module, factors: Tensor) -> ChannelScale:
 
 
 def _at(path: str) -> str:
-    """Return the path of the module that the attention at `path` is attached to."""
-    return path.removesuffix(CHILD).removesuffix(".")
+    """Return the path of the module that the attention at `path` is attached to, or else its own."""
+    owner, _, name = path.rpartition(".")
+    return owner if name == CHILD else path
