@@ -181,8 +181,8 @@ def _measured(
     if difference > LARGEST_DIFFERENCE:
         raise WorkError(
             f"the folded {record.network.name} answers otherwise than with constants in place of its gates, "
-            f"by {difference:.1g} of the largest logit, and is not written. This is a fault of foveate: please "
-            "report it, with the backbone and the sites"
+            f"by {difference:.1g} of the largest logit, and is not written. This is a fault of foveate: "
+            "please report it, with the backbone and the sites"
         )
     right = []
     for done, tested in enumerate((network, folded.network)):
