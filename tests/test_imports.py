@@ -70,7 +70,7 @@ ALLOWED = {
 }
 # The same within a package, folder by folder; what stands in no folder of it is above all of them.
 WITHIN = {
-    "models": ("sites", "backbones", "dense", "checkpoint", "export"),
+    "models": ("sites", "backbones", "dense", "checkpoint", "export", "folding"),
     "studies": ("spec", "engine"),
     "report": ("core", "study"),
 }

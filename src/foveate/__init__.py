@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from foveate.models.checkpoint.save_load import load, save
     from foveate.models.checkpoint.state_dicts import load_weights
     from foveate.models.export.export import export
+    from foveate.models.folding.folding import fold
     from foveate.models.sites.attach import attach, attached, detach
     from foveate.models.sites.capture import capture
     from foveate.models.sites.find import Site, sites
@@ -35,6 +36,7 @@ __all__ = [
     "detach",
     "explain",
     "export",
+    "fold",
     "from_pretrained",
     "kernel_paths",
     "list_attention",
@@ -59,6 +61,7 @@ __getattr__, __dir__ = lazy_names(
         "save": "foveate.models.checkpoint.save_load",
         "load_weights": "foveate.models.checkpoint.state_dicts",
         "export": "foveate.models.export.export",
+        "fold": "foveate.models.folding.folding",
         "attach": "foveate.models.sites.attach",
         "attached": "foveate.models.sites.attach",
         "detach": "foveate.models.sites.attach",

@@ -20,6 +20,7 @@ from foveate.cli.main import COMMANDS, app
 from foveate.errors import RequestError
 from foveate.inspection.check.settings import CheckSettings
 from foveate.inspection.explain.settings import ExplainSettings
+from foveate.inspection.fold.settings import FoldSettings
 from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
 from foveate.inspection.settings import ExaminationSettings, OtherImages
@@ -64,6 +65,8 @@ FLAGS = {
     "--json",
     "check": "--channels --only --device --like --json",
     "report": "--against --out --json",
+    "fold": "--max-loss --data --limit --image-column --label-column --out --device --threads --trust-code "
+    "--json",
     "export": "--format --out --image-size --output-names --trust-code --json",
     "list": "--json",
     "sites": "--image-size --json",
@@ -80,6 +83,7 @@ SETTINGS = {
     "transfer": (TransferSettings, ExaminationSettings),
     "profile": (ProfileSettings,),
     "check": (CheckSettings,),
+    "fold": (FoldSettings, OtherImages),
 }
 RESOLVED_LATER = {
     (StudyKeys, "seeds"): SEEDS,

@@ -108,6 +108,14 @@ REFUSED = {
     "check se --like gam": "--like gam: foveate knows no variants of it",
     "export nowhere": "nowhere is not there",
     "export nowhere --format onxx": "unknown format 'onxx'",
+    "fold nowhere/run": "there is no nowhere/run",
+    "fold .": ". holds no study",
+    "fold resnet18": "resnet18 is a name, and its attention, if it has any, is not trained",
+    "fold resnet18=missing.safetensors": "missing.safetensors is not there",
+    "fold nowhere/run --max-loss -1": "--max-loss must be a number of points, 0 or more",
+    "fold nowhere/run --max-loss nan": "--max-loss must be a number of points, 0 or more",
+    "fold nowhere/run --limit 0": "--limit must be a whole number of at least 1",
+    "fold s3://bucket/study": "s3://bucket/study is a URL: give --out",
     "completion bsh": "unknown shell 'bsh'",
 }
 AS_PAPERS_WRITE = {

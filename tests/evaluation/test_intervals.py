@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from foveate.evaluation.intervals import AMOUNT, DIFFERENCE, SHARE, Bounds, mean_interval
+from foveate.evaluation.intervals import (
+    AMOUNT,
+    DIFFERENCE,
+    SHARE,
+    Bounds,
+    mean_interval,
+    share_interval,
+)
 from foveate.evaluation.statistics import describe, paired_test
 
 shares = st.floats(0, 1).map(lambda value: round(value, 3))
@@ -24,6 +31,11 @@ def test_with_the_spread_of_a_proportion_it_is_wilsons(count, n):
     level_of_normal = 2 * stats.norm.sf(stats.t.isf(0.025, n - 1))
     expected = proportion_confint(count, n, alpha=level_of_normal, method="wilson")
     assert mean_interval(share, math.sqrt(share * (1 - share)), n, SHARE) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("count", "of"), [(0, 18), (7, 8), (353, 359), (20, 20)])
+def test_the_interval_of_a_share_is_wilsons(count, of):
+    assert share_interval(count, of) == pytest.approx(proportion_confint(count, of, method="wilson"))
 
 
 def test_without_bounds_or_far_from_them_it_is_the_t_interval():

@@ -7,7 +7,11 @@ import pytest
 from scipy import optimize, stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from foveate.evaluation.within_margin import equivalent_over_images, equivalent_within
+from foveate.evaluation.within_margin import (
+    difference_over_images,
+    equivalent_over_images,
+    equivalent_within,
+)
 
 MARGIN = 0.005
 
@@ -58,6 +62,13 @@ def test_over_images_it_is_the_score_test(lost, gained, images):
     for end, expected in zip(found.interval, (z, -z), strict=True):
         assert score_by_likelihood(lost, gained, images, end) == pytest.approx(expected, abs=1e-3)
     assert found.difference == pytest.approx((gained - lost) / images)
+
+
+@pytest.mark.parametrize(("lost", "gained", "images"), [(3, 1, 1000), (0, 4, 60), (0, 0, 143)])
+def test_the_interval_holds_what_the_score_test_does_not_reject(lost, gained, images):
+    z = stats.norm.isf(0.025)
+    for end, expected in zip(difference_over_images(lost, gained, images), (z, -z), strict=True):
+        assert score_by_likelihood(lost, gained, images, end) == pytest.approx(expected, abs=1e-3)
 
 
 def test_no_changed_answer_is_no_proof_on_few_images():

@@ -8,6 +8,7 @@ from foveate.records.base import Record
 from foveate.records.cost import CostRecord
 from foveate.records.explain import ExplainRecord
 from foveate.records.files import read_record, write_record
+from foveate.records.fold import FoldRecord
 from foveate.records.gates import GatesRecord
 from foveate.records.robustness import RobustnessRecord
 from foveate.records.run import RunRecord
@@ -21,6 +22,7 @@ KINDS: dict[str, type[Record]] = {
     "result": RunRecord,
     "explain": ExplainRecord,
     "gates": GatesRecord,
+    "fold": FoldRecord,
     "robustness": RobustnessRecord,
     "transfer": TransferRecord,
 }

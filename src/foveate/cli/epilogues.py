@@ -57,6 +57,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "foveate export studies/photos-resnet18/runs/0123456789abcdef",
         "foveate export dmsca.safetensors --format exported-program",
     ),
+    "fold": (
+        "foveate fold studies/photos-resnet18/runs/0123456789abcdef",
+        "foveate fold dmsca.safetensors --data photos --max-loss 0.5",
+    ),
     "list": ("foveate list --json mechanisms.json", "foveate list se mine.py:MyAttention"),
     "sites": ("foveate sites resnet50", "foveate sites swin_tiny_patch4_window7_224 --json sites.json"),
     "completion": (

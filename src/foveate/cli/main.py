@@ -10,6 +10,7 @@ from foveate.cli.completion import make_completion
 from foveate.cli.epilogues import epilogue
 from foveate.cli.examine import explain, look, robustness, transfer
 from foveate.cli.flags import FLAG
+from foveate.cli.fold import fold
 from foveate.cli.networks import export, list_mechanisms, list_sites, profile
 from foveate.cli.process import (
     INTERRUPTED,
@@ -60,6 +61,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "check": check,
     "report": report,
     "export": export,
+    "fold": fold,
     "list": list_mechanisms,
     "sites": list_sites,
     "completion": make_completion(app),

@@ -1,6 +1,5 @@
 """What a network costs: parameters, multiply-adds, and latency measured side by side."""
 
-import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -15,7 +14,13 @@ from foveate.evaluation.proposals import most_proposals
 from foveate.evaluation.timing import OnRound, Turns, compare_latencies, take_turns
 from foveate.modes import evaluating
 
-__all__ = ["count_multiply_adds", "count_parameters", "measure_latencies", "time_networks"]
+__all__ = [
+    "calmest_turns",
+    "count_multiply_adds",
+    "count_parameters",
+    "measure_latencies",
+    "time_networks",
+]
 
 TRIES = 3
 """The most measurements of latencies that are made on a busy machine."""
@@ -63,23 +68,31 @@ def time_networks(
 def measure_latencies(
     networks: Mapping[str, nn.Module], input_shape: tuple[int, ...], **options: Any
 ) -> dict[str, Times]:
-    """Return the latency of one inference of each network, by name.
+    """Return the latency of one inference of each network, by name (see `calmest_turns`).
 
-    A ratio is the median over the rounds of a network's time divided by the first one's in the same round. A
-    noisy measurement (see `foveate.evaluation.noise`) is repeated, up to `TRIES` measurements in all, and the
-    least noisy one is returned. The options are those of `time_networks`.
+    A ratio is the median over the rounds of a network's time divided by the first one's in the same round.
     """
-    calmest: dict[str, Times] = {}
-    least = math.inf
+    return _times(calmest_turns(networks, input_shape, **options))
+
+
+def calmest_turns(networks: Mapping[str, nn.Module], input_shape: tuple[int, ...], **options: Any) -> Turns:
+    """Time one inference of each network, in turns, and again while that is noisy; return the calmest.
+
+    A noisy measurement (see `foveate.evaluation.noise`) is repeated, up to `TRIES` measurements in all. The
+    options are those of `time_networks`.
+    """
+    measured: list[tuple[float, Turns]] = []
     for _ in range(TRIES):
         turns = time_networks(networks, input_shape, **options)
-        times = {
-            name: Times(latency.p50, latency.p95, latency.ratio)
-            for name, latency in compare_latencies(turns).items()
-        }
-        noise = worst_factor(find_noise(times, turns.names[0], turns.cpu_share))
-        if noise < least:
-            calmest, least = times, noise
+        noise = worst_factor(find_noise(_times(turns), turns.names[0], turns.cpu_share))
+        measured.append((noise, turns))
         if noise == 1:
             break
-    return calmest
+    return min(measured, key=lambda one: one[0])[1]
+
+
+def _times(turns: Turns) -> dict[str, Times]:
+    return {
+        name: Times(latency.p50, latency.p95, latency.ratio)
+        for name, latency in compare_latencies(turns).items()
+    }

@@ -28,6 +28,7 @@ __all__ = [
     "bounds_of",
     "interval_of_reach",
     "mean_interval",
+    "share_interval",
 ]
 
 
@@ -102,6 +103,12 @@ def interval_of_reach(
         if mean < tested_against and mean + half <= tested_against + reach:
             high = mean + half
     return max(low, bounds.low), min(high, bounds.high)
+
+
+def share_interval(count: int, of: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of the share `count` / `of`, such as of the images that are answered."""
+    found = stats.binomtest(count, of).proportion_ci(level, "wilson")
+    return float(found.low), float(found.high)
 
 
 def _score_interval(mean: float, half: float, bounds: Bounds) -> tuple[float, float]:

@@ -16,7 +16,13 @@ from foveate.evaluation.estimates import over_seeds
 from foveate.evaluation.significance import ALPHA
 from foveate.evaluation.statistics import describe
 
-__all__ = ["LEVEL", "Equivalence", "equivalent_over_images", "equivalent_within"]
+__all__ = [
+    "LEVEL",
+    "Equivalence",
+    "difference_over_images",
+    "equivalent_over_images",
+    "equivalent_within",
+]
 
 LEVEL = 1 - 2 * ALPHA
 """The level of intervals, 1 - 2α."""
@@ -63,16 +69,24 @@ def equivalent_over_images(lost: int, gained: int, images: int, margin: float) -
     0 of 100 lost images do not prove that none of a million would be. It covers the chance of the images,
     and not that of another training.
     """
+    below, above = (_tango(lost, gained, images, assumed) for assumed in (-margin, margin))
+    p = max(stats.norm.sf(below), stats.norm.cdf(above))
+    return Equivalence(
+        (gained - lost) / images, difference_over_images(lost, gained, images, LEVEL), float(p)
+    )
+
+
+def difference_over_images(lost: int, gained: int, images: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of the difference in accuracy between two ways to answer the same `images`.
+
+    `lost` are right the first way only, `gained` the second way only. It is Tango's score interval: it has a
+    width also where no answer changes.
+    """
     difference = (gained - lost) / images
-
-    def z(assumed: float) -> float:
-        return _tango(lost, gained, images, assumed)
-
-    p = max(stats.norm.sf(z(-margin)), stats.norm.cdf(z(margin)))
-    reach = float(stats.norm.isf((1 - LEVEL) / 2))
-    low = _root(lambda assumed: z(assumed) - reach, -1.0, difference)
-    high = _root(lambda assumed: z(assumed) + reach, difference, 1.0)
-    return Equivalence(difference, (low, high), float(p))
+    reach = float(stats.norm.isf((1 - level) / 2))
+    low = _root(lambda assumed: _tango(lost, gained, images, assumed) - reach, -1.0, difference)
+    high = _root(lambda assumed: _tango(lost, gained, images, assumed) + reach, difference, 1.0)
+    return low, high
 
 
 def _tango(lost: int, gained: int, images: int, assumed: float) -> float:

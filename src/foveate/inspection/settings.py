@@ -26,7 +26,7 @@ class OtherImages:
     """Images that replace those of the networks' study.
 
     Attributes:
-        data: Other images of the same classes; by default the test images of the networks' study.
+        data: Other images of the same classes; by default those of the networks' study.
         image_column: Column of the images of --data, for a parquet, hub or CSV data set with several; by
             default the only one.
         label_column: Column of the labels of --data, for a parquet, hub or CSV data set with several; by

@@ -1,6 +1,6 @@
 """Networks. `sites`: where attention goes, and how it gets in and out. `backbones`: networks by name.
 `dense`: detectors and segmenters. `checkpoint`: networks as files. `export`: networks as ONNX and
-torch.export programs.
+torch.export programs. `folding`: attention that is a constant, folded into the layers beside it.
 
 Each folder imports only those before it.
 """
@@ -57,5 +57,5 @@ __getattr__, __dir__ = lazy_names(
         "kernel_paths": "foveate.models.sites.kernel_paths",
         "set_path": "foveate.models.sites.kernel_paths",
     },
-    modules=("backbones", "checkpoint", "dense", "export", "sites"),
+    modules=("backbones", "checkpoint", "dense", "export", "folding", "sites"),
 )

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from foveate.attention import create_attention
 from foveate.attention.custom import custom_mechanism
 from foveate.errors import RequestError, shortened
 from foveate.models.backbones.head import declared_heads
@@ -16,6 +15,7 @@ from foveate.models.checkpoint.rebuild_check import first_difference
 from foveate.models.checkpoint.state_dicts import tensors_of
 from foveate.models.checkpoint.weight_files import read_weights
 from foveate.models.sites.attach import Placement, attached
+from foveate.models.sites.channel_scale import create_module
 from foveate.models.sites.forward_pass import random_image, timm_config
 from foveate.models.sites.gate import ungated
 from foveate.models.sites.given import Built
@@ -57,7 +57,7 @@ def _placement(module: nn.Module) -> Placement:
 
 def _build_again(placement: Placement, inner: nn.Module) -> nn.Module:
     if placement.custom is None:
-        return create_attention(placement.name, placement.channels, **placement.options)
+        return create_module(placement.name, placement.channels, **placement.options)
     if isinstance(placement.custom.make, Built):
         return custom_mechanism(type(inner)).build(placement.channels)
     return placement.custom.build(placement.channels, **placement.options)

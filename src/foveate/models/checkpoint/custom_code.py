@@ -17,6 +17,7 @@ from foveate.errors import RequestError, remedy, unknown_name
 from foveate.files import write_text
 from foveate.known_names import registered_names
 from foveate.models.backbones.preprocessing import expect
+from foveate.models.sites.channel_scale import CHANNEL_SCALE
 from foveate.notation import listing
 from foveate.references import Sources, class_name, is_reference, read_reference
 
@@ -46,7 +47,7 @@ def find_custom_code(
     Raises:
         RequestError: code would have to be run that nobody asked for, or it cannot be loaded.
     """
-    own = [name for name in names if name not in MECHANISMS]
+    own = [name for name in names if name not in MECHANISMS and name != CHANNEL_SCALE]
     classes = _by_name(given)
     found: dict[str, CustomMechanism] = {}
     refused = []

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from foveate.attention import create_attention
 from foveate.attention.custom import CustomMechanism
 from foveate.attention.options import Options
 from foveate.errors import RequestError
+from foveate.models.sites.channel_scale import create_module
 from foveate.models.sites.find import Site
 from foveate.models.sites.frozen import warn_of_frozen_stages
 from foveate.models.sites.gate import IdentityGate
@@ -223,7 +223,7 @@ def _make(placement: Placement) -> nn.Module:
         try_map(module, placement.channels, placement.name, placement.path)
         return module
     try:
-        return create_attention(placement.name, placement.channels, **placement.options)
+        return create_module(placement.name, placement.channels, **placement.options)
     except ValueError as error:
         raise RequestError(
             f"{placement.name} does not fit {placement.path!r} with its {placement.channels} channels: "

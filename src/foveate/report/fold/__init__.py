@@ -1,0 +1,1 @@
+"""What `foveate fold` found, for a terminal."""
