@@ -19,6 +19,7 @@ from foveate.cli.epilogues import EXAMPLES
 from foveate.cli.main import COMMANDS, app
 from foveate.errors import RequestError
 from foveate.inspection.check.settings import CheckSettings
+from foveate.inspection.deployment.settings import ExportSettings
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
@@ -60,11 +61,12 @@ FLAGS = {
     f"--image-column --label-column {EXAMINATION}",
     "look": "--host --port --data --device --trust-code",
     "profile": "--backbone --detector --segmenter --attention --replace-own --image-size --batch-size "
-    "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --seconds --out "
-    "--json",
+    "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --seconds "
+    "--runtime --precision --quantise-gates --out --json",
     "check": "--channels --only --device --like --json",
     "report": "--against --out --json",
-    "export": "--format --out --image-size --output-names --trust-code --json",
+    "export": "--format --out --image-size --output-names --precision --calibration-images --quantise-gates "
+    "--data --trust-code --json",
     "list": "--json",
     "sites": "--image-size --json",
     "completion": "--out",
@@ -79,6 +81,7 @@ SETTINGS = {
     "robustness": (RobustnessSettings, OtherImages, ExaminationSettings),
     "transfer": (TransferSettings, ExaminationSettings),
     "profile": (ProfileSettings,),
+    "export": (ExportSettings,),
     "check": (CheckSettings,),
 }
 RESOLVED_LATER = {
