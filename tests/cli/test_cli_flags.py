@@ -19,7 +19,7 @@ from foveate.cli.epilogues import EXAMPLES
 from foveate.cli.main import COMMANDS, app
 from foveate.errors import RequestError
 from foveate.inspection.check.settings import CheckSettings
-from foveate.inspection.deployment.settings import ExportSettings
+from foveate.inspection.deployment.settings import DeploymentSettings, ExportSettings
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
@@ -59,6 +59,8 @@ FLAGS = {
     f"--attack-images --limit --seed --image-column --label-column {EXAMINATION}",
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --limit --seeds "
     f"--image-column --label-column {EXAMINATION}",
+    "deploy": "--data --precision --calibration-images --quantise-gates --margin --limit --seconds "
+    f"--image-column --label-column {EXAMINATION}",
     "look": "--host --port --data --device --trust-code",
     "profile": "--backbone --detector --segmenter --attention --replace-own --image-size --batch-size "
     "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --seconds "
@@ -80,6 +82,7 @@ SETTINGS = {
     "explain": (ExplainSettings, GateSettings, OtherImages, ExaminationSettings),
     "robustness": (RobustnessSettings, OtherImages, ExaminationSettings),
     "transfer": (TransferSettings, ExaminationSettings),
+    "deploy": (DeploymentSettings, OtherImages, ExaminationSettings),
     "profile": (ProfileSettings,),
     "export": (ExportSettings,),
     "check": (CheckSettings,),

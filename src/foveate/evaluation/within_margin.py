@@ -16,7 +16,7 @@ from foveate.evaluation.estimates import over_seeds
 from foveate.evaluation.significance import ALPHA
 from foveate.evaluation.statistics import describe
 
-__all__ = ["LEVEL", "Equivalence", "equivalent_over_images", "equivalent_within"]
+__all__ = ["LEVEL", "Equivalence", "equivalent_over_images", "equivalent_within", "interval_over_images"]
 
 LEVEL = 1 - 2 * ALPHA
 """The level of intervals, 1 - 2α."""
@@ -69,10 +69,19 @@ def equivalent_over_images(lost: int, gained: int, images: int, margin: float) -
         return _tango(lost, gained, images, assumed)
 
     p = max(stats.norm.sf(z(-margin)), stats.norm.cdf(z(margin)))
-    reach = float(stats.norm.isf((1 - LEVEL) / 2))
-    low = _root(lambda assumed: z(assumed) - reach, -1.0, difference)
-    high = _root(lambda assumed: z(assumed) + reach, difference, 1.0)
-    return Equivalence(difference, (low, high), float(p))
+    return Equivalence(difference, interval_over_images(lost, gained, images, level=LEVEL), float(p))
+
+
+def interval_over_images(lost: int, gained: int, images: int, *, level: float) -> tuple[float, float]:
+    """Return Tango's score interval of the difference in accuracy of two ways to run one network.
+
+    The arguments are those of `equivalent_over_images`.
+    """
+    difference = (gained - lost) / images
+    reach = float(stats.norm.isf((1 - level) / 2))
+    low = _root(lambda assumed: _tango(lost, gained, images, assumed) - reach, -1.0, difference)
+    high = _root(lambda assumed: _tango(lost, gained, images, assumed) + reach, difference, 1.0)
+    return low, high
 
 
 def _tango(lost: int, gained: int, images: int, assumed: float) -> float:

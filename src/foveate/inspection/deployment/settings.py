@@ -1,13 +1,14 @@
 """The settings of `foveate export` and `foveate deploy`."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from foveate.errors import RequestError, check_at_least
-from foveate.inspection.settings import OtherImages
+from foveate.errors import RequestError, check_at_least, unknown_name
+from foveate.inspection.settings import ExaminationSettings, OtherImages
 from foveate.models.export.formats import (
     FORMATS,
     PRECISIONS,
@@ -15,10 +16,11 @@ from foveate.models.export.formats import (
     check_format,
     check_precision,
 )
-from foveate.studies.spec.completers import data_sets, one_of
-from foveate.studies.spec.flag_groups import DEPLOYMENT, IMAGES
+from foveate.records.margin import MARGIN_POINTS
+from foveate.studies.spec.completers import data_sets, one_of, several_of
+from foveate.studies.spec.flag_groups import DEPLOYMENT, IMAGES, MEASUREMENT
 
-__all__ = ["CALIBRATION_IMAGES", "ExportSettings"]
+__all__ = ["CALIBRATION_IMAGES", "DeploymentSettings", "ExportSettings"]
 
 CALIBRATION_IMAGES = 128
 
@@ -54,3 +56,52 @@ class ExportSettings:
             )
         OtherImages(data=self.data).check()
         check_export(source, self.format, path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentSettings:
+    """In which forms networks are deployed, and what is measured of them.
+
+    Attributes:
+        precision: Precisions beside float32, separated by commas: int8, fp16.
+        calibration_images: Images for the ranges of int8, spread over the classes: validation images of each
+            run, never test images.
+        quantise_gates: Quantise attention in int8, too; by default it stays in float32.
+        margin: Points of accuracy that int8 may lose; where it loses more, significantly, the layer to blame
+            is looked for.
+        limit: Largest number of test images, spread over the classes; by default all.
+        seconds: Seconds to measure latency for, at least 11 rounds.
+    """
+
+    precision: Annotated[
+        tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(PRECISIONS[1:]))
+    ] = ("int8",)
+    calibration_images: Annotated[int, Parameter(group=DEPLOYMENT)] = CALIBRATION_IMAGES
+    quantise_gates: Annotated[bool, Parameter(group=DEPLOYMENT)] = False
+    margin: Annotated[float, Parameter(group=DEPLOYMENT)] = MARGIN_POINTS
+    limit: Annotated[int | None, Parameter(group=IMAGES)] = None
+    seconds: Annotated[float, Parameter(group=MEASUREMENT)] = 20.0
+
+    @property
+    def share(self) -> float:
+        """The margin as a share of the images."""
+        return self.margin / 100
+
+    def check(self, where: ExaminationSettings) -> None:
+        """Raise RequestError for a value that cannot be used, naming it and the choices."""
+        check_at_least(self, calibration_images=1, limit=1)
+        for precision in self.precision:
+            if precision not in PRECISIONS[1:]:
+                raise RequestError(unknown_name("precision", precision, PRECISIONS[1:]))
+        if self.quantise_gates and "int8" not in self.precision:
+            raise RequestError("--quantise-gates is for int8: leave it out, or name int8 in --precision")
+        if not 0 < self.margin < 100:
+            raise RequestError(
+                f"--margin must be a number of points above 0 and below 100, got {self.margin:g}"
+            )
+        if not 0 <= self.seconds < math.inf:
+            raise RequestError(f"--seconds must be a finite number of at least 0, got {self.seconds:g}")
+        if where.device not in ("auto", "cpu"):
+            raise RequestError(
+                f"foveate deploy runs on the CPU, and --device is {where.device}: leave it out"
+            )

@@ -20,6 +20,8 @@ __all__ = ["OPSET", "onnx_bytes", "onnx_runner", "onnx_session", "require_onnx",
 OPSET = 18
 """What torch's exporter writes without converting, from torch 2.6 on; onnxruntime reads it from 1.14 on."""
 
+STACK_TRACE = "pkg.torch.onnx.stack_trace"
+
 
 def require_onnx() -> None:
     """Raise RequestError unless onnx, onnxscript and onnxruntime can be imported."""
@@ -49,6 +51,9 @@ def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], metadata: M
     assert written is not None
     proto = written.model_proto
     graph = proto.graph
+    for node in graph.node:  # its lines of source, with the paths of this machine, are of no use to a runtime
+        for entry in [one for one in node.metadata_props if one.key == STACK_TRACE]:
+            node.metadata_props.remove(entry)
     for value in (*graph.input, *graph.output, *graph.value_info):
         for axis in value.type.tensor_type.shape.dim:
             if axis.HasField("dim_param"):

@@ -24,7 +24,14 @@ from foveate.models.export.scopes import gate_operators, gate_paths
 from foveate.models.sites.outputs import INPUT
 from foveate.notation import count
 
-__all__ = ["Precision", "calibration_agreement", "check_calibration", "quantised", "reduce"]
+__all__ = [
+    "CALIBRATION_BATCH",
+    "Precision",
+    "calibration_agreement",
+    "check_calibration",
+    "quantised",
+    "reduce",
+]
 
 CALIBRATION_BATCH = 16
 """Images that are run at a time for the ranges of the activations."""
