@@ -1,10 +1,9 @@
 """The charts of `foveate deploy`: what each form changes in accuracy, and what attention costs in it."""
 
 from foveate.notation import interval, ratio_range
-from foveate.records.deployment import EAGER
 from foveate.records.labels import BASELINE, display_name
 from foveate.report.core.charts.axes import Axis, Caption
-from foveate.report.core.charts.forest import DENSE, ForestRow, Heading, forest_figure
+from foveate.report.core.charts.forest import ROOMY, ForestRow, Heading, forest_figure
 from foveate.report.core.notation import points
 from foveate.report.core.theme import Figure, mechanism_colours, mechanism_names
 from foveate.report.deployment.sentences import form_name
@@ -34,18 +33,19 @@ def _figure(rows: list[ForestRow | Heading], summary: DeployedSummary, *, is_cha
     if is_change:
         title = "What each form changes in accuracy"
         caption = Caption("deployed_change", GROUP, title, f"{title}, in points: {said}.")
-        return [forest_figure(caption, rows, CHANGE, margin=summary.settings.margin, marks=DENSE)]
+        return [forest_figure(caption, rows, CHANGE, margin=summary.settings.margin, marks=ROOMY)]
     title = "What attention costs in each form"
     caption = Caption("deployed_latency", GROUP, title, f"{title}, latency over the baseline's: {said}.")
-    return [forest_figure(caption, rows, RATIO, reference=1.0, marks=DENSE)]
+    return [forest_figure(caption, rows, RATIO, reference=1.0, marks=ROOMY)]
 
 
 def _changes(summary: DeployedSummary, colours: dict[str, str]) -> list[ForestRow | Heading]:
     rows: list[ForestRow | Heading] = []
     for number, form in enumerate(summary.rows[0].forms):
         found = [(row, row.forms[number].drop) for row in summary.rows if number < len(row.forms)]
-        if form.form != EAGER:
-            rows.append(Heading(form_name(form)))
+        if all(drop is None or drop.lost + drop.gained == 0 for _, drop in found):
+            continue  # of eager float32, and where no answer changes, there is nothing to see
+        rows.append(Heading(form_name(form)))
         for row, drop in found:
             if drop is not None:
                 name = display_name(row.attention)

@@ -121,7 +121,8 @@ def _how(summary: DeployedSummary) -> str:
         gates = "is quantised, too" if settings.quantise_gates else "stays in float32"
         calibrated = listing(summary.calibrated_with)
         parts.append(
-            f"int8 is static and per channel, calibrated with {calibrated} of each network; attention {gates}"
+            f"int8 is static and per channel, calibrated with {calibrated} for each network, and attention "
+            f"{gates}"
         )
     several = any(row.runs > 1 for row in summary.rows)
     over = "seeds and images" if several else "the images of one network each"

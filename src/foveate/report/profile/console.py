@@ -42,7 +42,7 @@ def profile_console(record: ProfileRecord) -> Group:
         lines.append(Text(kernel_path_line(record)))
     runtimes = runtime_table(record)
     if runtimes:
-        lines += [Text(f"\n{runtime_note(record)}"), _laid_out(runtimes)]
+        lines += [Text(f"\nAs deployed. {runtime_note(record)}"), _laid_out(runtimes)]
     lines.append(_laid_out(work_table(record)))
     rooflines = roofline_lines(record)
     if rooflines:

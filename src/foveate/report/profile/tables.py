@@ -90,7 +90,9 @@ def runtime_table(record: ProfileRecord) -> Table | None:
         return None
     columns = [
         Column("Mechanism"),
-        Column("Runtime", "torch runs the network eagerly, in float32, with foveate's kernels."),
+        Column(
+            "Runtime", "torch runs the network eagerly, in float32, with foveate's kernels.", is_text=True
+        ),
         Column("p50, ms", f"One inference of a batch, median over {record.timing.rounds} rounds."),
         Column("× torch", "Of the same network, the median of the ratios within rounds."),
         Column("95 % interval", "Of that median, by order statistics."),
