@@ -21,6 +21,7 @@ def study(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 COMMANDS = {
     "robustness": ["--corruptions", "brightness,gaussian_noise", "--severities", "1,5"],
     "explain": ["--show", "2", "--limit", "6"],
+    "deploy": ["--seconds", "0", "--limit", "6"],
     "transfer": ["--to", "digits", "--how", "probe", "--limit", "60", "--train-fraction", "0.1"],
 }
 
