@@ -192,7 +192,6 @@ class BlameKey(Key):
     name: Text = Field(alias="network")
     digest: Text
     form: Form
-    blamed_on: Text = "validation"
     data: Text
     images: Count
     definitions: Count
@@ -238,11 +237,10 @@ class BlameRow(Row):
 
 def _kind_of_row(row: Any) -> str:
     if isinstance(row, Row):
-        return {AccuracyRow: "accuracy", LatencyRow: "latency"}.get(type(row), "blame")
-    key = row.get("key") if isinstance(row, dict) else None
-    if isinstance(key, dict) and "turns" in key:
-        return "latency"
-    return "blame" if isinstance(key, dict) and "blamed_on" in key else "accuracy"
+        kinds: dict[type[Row], str] = {LatencyRow: "latency", BlameRow: "blame"}
+        return kinds.get(type(row), "accuracy")
+    own = row if isinstance(row, dict) else {}
+    return "latency" if "p50" in own else "blame" if "stages" in own else "accuracy"
 
 
 DeployedRow = Annotated[

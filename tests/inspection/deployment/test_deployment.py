@@ -1,5 +1,6 @@
 """Networks as they are deployed: a real study of tiny networks, and one network whose culprit is known."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,7 @@ def test_one_network_of_each_mechanism_is_timed_in_every_form(record):
 def test_what_was_measured_is_not_measured_again(record, trained, folder):
     again = measured(trained, folder)
     assert again.rows == record.rows
+    assert json.loads((folder / "deployed.json").read_text()) == again.to_json()
     with_gates = measured(trained[-1:], folder, quantise_gates=True)
     assert len(with_gates.accuracies) == 3
     assert (

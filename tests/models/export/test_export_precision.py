@@ -247,3 +247,15 @@ def test_file_is_as_it_was_where_the_images_do_not_fit(tmp_path: Path):
     assert done.axes["height"] == "8"
     assert done.bytes == (tmp_path / "x").stat().st_size
     assert done.gates.sites == 0
+
+
+def test_attention_that_the_graph_does_not_name_is_not_quantised_by_mistake(built, calibration):
+    """The graph of another exporter, without the paths of modules."""
+    proto = onnx.load_from_string(built.content)
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+    nameless = built._replace(content=proto.SerializeToString())
+    with pytest.raises(WorkError, match=r"does not say which .*bn2.attention, and the gates stay in float32"):
+        build_reduced(nameless, Precision("int8", calibration))
+    done = build_reduced(nameless, Precision("int8", calibration, quantise_gates=True))
+    assert done.about.gates == ("int8", 3, 0)

@@ -100,6 +100,8 @@ def deploy(work: Work, settings: DeploymentSettings, others: OtherImages) -> Pat
                 record.exclude(f"{one.name} ({display_name(one.label)}): {error}")
             else:
                 measured.append(deployed)
+            if one.label in [earlier.trained.label for earlier in measured if earlier is not deployed]:
+                deployed.release()  # the first of each mechanism is timed
         on_progress("answers", len(trained), len(trained))
         _latencies(measured, forms, settings, record, work)
         _blame(measured, rows, forms, data, settings, record, work)
@@ -242,7 +244,6 @@ def _blame_one(
         name=trained.name,
         digest=trained.digest,
         form=form,
-        blamed_on="no test image",
         data=data.fingerprint,
         images=BLAME_IMAGES,
         definitions=DEFINITIONS,

@@ -33,7 +33,6 @@ class Deployed:
 
     trained: Trained
     calibrate: Callable[[], Calibration]
-    calibrated_with: str | None = None
     _network: nn.Module | None = None
     _built: Built | None = None
     _files: dict[str, bytes] = field(default_factory=dict)
@@ -74,6 +73,11 @@ class Deployed:
             precision = Precision(form.precision, images, form.gates == "int8")
             self._files[name] = build_reduced(self.built, precision).content
         return self._files[name]
+
+    def release(self) -> None:
+        """Free the network and its files; they are made again when they are asked for."""
+        self._network, self._built, self._calibration = None, None, None
+        self._files.clear()
 
     def answerer(self, form: Form) -> Answerer:
         """Return what answers in `form`."""

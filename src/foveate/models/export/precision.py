@@ -115,7 +115,7 @@ def reduce(
     images = precision.calibration
     _check_images_fit(network, images)
     paths = gate_paths(network)
-    operators = gate_operators(proto, paths, what)
+    operators = gate_operators(proto, paths, what, required=not precision.quantise_gates)
     on_step(f"quantising, calibrated with {count(len(images), 'image')}")
     exclude = [] if precision.quantise_gates else operators
     try:

@@ -42,14 +42,16 @@ def gate_paths(network: nn.Module) -> list[str]:
     return [*attached(network), *(one.path for one in own_attention(network))]
 
 
-def gate_operators(proto: Any, paths: Sequence[str], what: str) -> list[str]:
+def gate_operators(proto: Any, paths: Sequence[str], what: str, *, required: bool = True) -> list[str]:
     """Return the names of the operators of the attention at `paths`.
 
     Raises:
-        WorkError: attention of which the graph has no operator, so that none of it could be kept in float.
+        WorkError: they are `required`, and the graph has no operator of a path, so that it could not
+            be kept in float32.
     """
     found = operators_within(proto, paths)
-    if missing := [path for path, names in found.items() if not names]:
+    missing = [path for path, names in found.items() if not names]
+    if missing and required:
         raise WorkError(
             f"{what}: the graph does not say which of its operators are those of {missing[0]}, and the gates "
             "stay in float32. Quantise them too, or write fp16"
