@@ -59,7 +59,7 @@ FLAGS = {
     f"--attack-images --limit --seed --image-column --label-column {EXAMINATION}",
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --limit --seeds "
     f"--image-column --label-column {EXAMINATION}",
-    "deploy": "--data --precision --calibration-images --quantise-gates --margin --limit --seconds "
+    "deploy": "--data --runtime --precision --calibration-images --quantise-gates --margin --limit --seconds "
     f"--image-column --label-column {EXAMINATION}",
     "look": "--host --port --data --device --trust-code",
     "profile": "--backbone --detector --segmenter --attention --replace-own --image-size --batch-size "

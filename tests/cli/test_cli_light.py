@@ -93,6 +93,7 @@ REFUSED = {
     "transfer resnet18 --to digits --how finetune --attach sse": "unknown attention 'sse'",
     "deploy nowhere/run": "there is no nowhere/run",
     "deploy resnet18 --precision int4": "unknown precision 'int4'",
+    "deploy resnet18 --runtime openvin": "unknown runtime 'openvin'. Did you mean 'openvino'",
     "deploy resnet18 --device cuda": "foveate deploy runs on the CPU",
     "deploy resnet18 --margin 0": "--margin must be a number of points above 0",
     "deploy resnet18 --precision fp16 --quantise-gates": "--quantise-gates is for int8",

@@ -282,14 +282,14 @@ def test_own_attention_of_the_backbone_is_said_and_replaced_where_that_is_asked_
 @pytest.fixture(scope="module")
 def deployed():
     spec = spec_with(
-        backbone="cifar_resnet8", attention="se", threads=None, runtime="onnxruntime", precision=("int8",)
+        backbone="cifar_resnet8", attention="se", threads=None, runtime=("onnxruntime",), precision=("int8",)
     )
     return engine.profile(spec)
 
 
 def test_another_runtime_takes_turns_with_torch(deployed):
     settings, rows = deployed.settings, deployed.runtime_rows
-    assert (settings.threads, settings.runtime, settings.precision) == (1, "onnxruntime", ("fp32", "int8"))
+    assert (settings.threads, settings.runtime, settings.precision) == (1, ("onnxruntime",), ("fp32", "int8"))
     assert settings.calibrated_with == "8 images of random numbers"
     assert [(row.attention, row.precision, row.gates) for row in rows] == [
         ("none", "fp32", None),

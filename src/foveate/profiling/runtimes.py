@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from foveate.evaluation.timing import Turns, latency_beside
 from foveate.models.export.build import build, build_reduced
 from foveate.models.export.exported import Exported
-from foveate.models.export.onnx_file import onnx_session
 from foveate.models.export.precision import Precision
-from foveate.models.sites.outputs import INPUT
+from foveate.models.export.runtimes import load_file, require_runtime
 from foveate.profiling.networks import Ready
 from foveate.profiling.spec import CALIBRATION_IMAGES, ProfileSpec
 from foveate.records.labels import BASELINE, display_name
@@ -26,6 +26,7 @@ class Session:
 
     name: str
     label: str
+    runtime: str
     precision: str
     about: Exported
     step: Callable[[], object]
@@ -35,17 +36,21 @@ def make_sessions(spec: ProfileSpec, ready: Mapping[str, Ready], on_progress: On
     """Export each network in each precision of `spec`, and load it with the threads of the profile.
 
     Raises:
+        RequestError: a runtime is not installed.
         WorkError: a network cannot be exported, or its file does not agree with it.
     """
+    for runtime in spec.runtime:
+        require_runtime(runtime)
     sessions = []
     for done, (label, made) in enumerate(ready.items() if spec.precisions else ()):
         on_progress(f"exporting {display_name(label)}", done, len(ready))
         built = build(made.network, "onnx", image_size=spec.image_size)
-        for precision in spec.precisions:
-            content, about, _ = build_reduced(built, _precision(spec, precision))
-            sessions.append(
-                Session(f"{label} in {precision}", label, precision, about, _step(spec, made, content))
-            )
+        for runtime in spec.runtime:
+            for precision in spec.precisions:
+                content, about, _ = build_reduced(built, _precision(spec, precision))
+                step = _step(spec, runtime, made, content, about)
+                name = f"{label} in {runtime} {precision}"
+                sessions.append(Session(name, label, runtime, precision, about, step))
     return sessions
 
 
@@ -57,23 +62,25 @@ def _precision(spec: ProfileSpec, name: str) -> Precision:
     return Precision(name, images, spec.quantise_gates)
 
 
-def _step(spec: ProfileSpec, made: Ready, content: bytes) -> Callable[[], object]:
-    session, images = onnx_session(content, spec.threads), made.images.contiguous().numpy()
-    return lambda: session.run(None, {INPUT: images})
+def _step(
+    spec: ProfileSpec, runtime: str, made: Ready, content: bytes, about: Exported
+) -> Callable[[], object]:
+    run = load_file(runtime, content, [output.name for output in about.outputs], spec.threads)
+    return partial(run, made.images.contiguous().numpy())
 
 
 def runtime_rows(spec: ProfileSpec, sessions: Sequence[Session], turns: Turns) -> list[RuntimeRow]:
     """Return the rows of `sessions`, each beside its network in torch and beside the baseline's session."""
-    baselines = {one.precision: one.name for one in sessions if one.label == BASELINE}
-    return [_row(spec, one, turns, baselines[one.precision]) for one in sessions]
+    baselines = {(one.runtime, one.precision): one.name for one in sessions if one.label == BASELINE}
+    return [_row(one, turns, baselines[one.runtime, one.precision]) for one in sessions]
 
 
-def _row(spec: ProfileSpec, one: Session, turns: Turns, baseline: str) -> RuntimeRow:
+def _row(one: Session, turns: Turns, baseline: str) -> RuntimeRow:
     eager, beside = latency_beside(turns, one.name, one.label), latency_beside(turns, one.name, baseline)
     gates = one.about.gates
     return RuntimeRow(
         attention=one.label,
-        runtime=spec.runtime or "",
+        runtime=one.runtime,
         precision=one.precision,
         gates=gates.precision if gates and gates.sites else None,
         bytes=one.about.bytes,

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.models.backbones.names import check_backbone
 from foveate.models.dense.names import DETECTORS, SEGMENTERS
-from foveate.models.export.formats import PRECISIONS
+from foveate.models.export.formats import PRECISIONS, RUNTIMES
 from foveate.studies.engine.environment import check_threads
 from foveate.studies.spec import completers
 from foveate.studies.spec.completers import one_of, several_of
@@ -29,8 +29,6 @@ CHOICES = {
     "path": ("auto", "reference", "rearranged", "numba", "triton"),
 }
 """The values of the settings that are words; spec.py, evaluation and kernels give them their meaning."""
-RUNTIMES = ("onnxruntime",)
-"""What runs networks beside torch."""
 REDUCED_PRECISIONS = PRECISIONS[1:]
 ONLY_WITH_RUNTIME = {"mode": "inference", "dtype": "float32", "compile": False, "graph": False}
 """The settings that torch must have where another runtime runs the same networks beside it."""
@@ -61,9 +59,9 @@ class ProfileSettings:
         threads: Number of CPU threads; by default OMP_NUM_THREADS or the available cores, and one with
             --runtime.
         detail: Also time the parts of each mechanism.
-        runtime: Runtime that also runs each network, exported in float32, in turns with torch: onnxruntime;
-            by default none.
-        precision: Precisions in which that runtime also runs each network, separated by commas: fp16, int8.
+        runtime: Runtimes that also run each network, exported in float32, in turns with torch, separated by
+            commas: onnxruntime, openvino.
+        precision: Precisions in which they also run each network, separated by commas: fp16, int8.
         quantise_gates: Quantise attention in int8, too; by default it stays in float32.
         seconds: Seconds to measure for, at least 11 rounds.
     """
@@ -86,7 +84,7 @@ class ProfileSettings:
     path: Annotated[str, Parameter(group=NETWORK, completer=one_of(CHOICES["path"]))] = "auto"
     threads: Annotated[int | None, Parameter(group=MACHINE)] = None
     detail: Annotated[bool, Parameter(group=MEASUREMENT)] = False
-    runtime: Annotated[str | None, Parameter(group=DEPLOYMENT, completer=one_of(RUNTIMES))] = None
+    runtime: Annotated[tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(RUNTIMES))] = ()
     precision: Annotated[
         tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(REDUCED_PRECISIONS))
     ] = ()
@@ -114,13 +112,14 @@ class ProfileSettings:
 
     def _check_runtime(self) -> None:
         """Raise RequestError for a runtime that is not known, or settings that it does not have."""
-        if self.runtime is None:
+        if not self.runtime:
             if self.precision or self.quantise_gates:
                 flag = "--precision" if self.precision else "--quantise-gates"
                 raise RequestError(f"{flag} is for another runtime: give --runtime onnxruntime, too")
             return
-        if self.runtime not in RUNTIMES:
-            raise RequestError(unknown_name("runtime", self.runtime, RUNTIMES))
+        for runtime in self.runtime:
+            if runtime not in RUNTIMES:
+                raise RequestError(unknown_name("runtime", runtime, RUNTIMES))
         for precision in self.precision:
             if precision not in REDUCED_PRECISIONS:
                 raise RequestError(unknown_name("precision", precision, REDUCED_PRECISIONS))

@@ -51,7 +51,7 @@ class ProfileSpec:
     threads: int
     detail: bool
     seconds: float
-    runtime: str | None
+    runtime: tuple[str, ...]
     precision: tuple[str, ...]
     quantise_gates: bool
 
@@ -67,8 +67,8 @@ class ProfileSpec:
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """The precisions of the other runtime's sessions; none without such a runtime."""
-        return () if self.runtime is None else ("fp32", *self.precision)
+        """The precisions of the files that other runtimes run; none without such a runtime."""
+        return ("fp32", *dict.fromkeys(self.precision)) if self.runtime else ()
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -95,7 +95,7 @@ class ProfileSpec:
             settings["dense"] = self.dense.to_record()
         if not self.replace_own:  # earlier records do not have it
             del settings["replace_own"]
-        if self.runtime is None:  # nor these
+        if not self.runtime:  # nor these
             for name in ("runtime", "precision", "quantise_gates"):
                 del settings[name]
         else:

@@ -37,7 +37,7 @@ class Form(Record):
     """How a network is run.
 
     Attributes:
-        runtime: "torch" or "onnxruntime".
+        runtime: "torch", "onnxruntime" or "openvino".
         precision: "fp32", "fp16" or "int8".
         gates: the precision of attention in int8, "fp32" or "int8"; absent otherwise.
         calibration_images: the number asked for, of int8; absent otherwise.
@@ -63,13 +63,13 @@ class DeployedSettingsRecord(Record):
     """The settings of the command.
 
     Attributes:
-        precision: of the runtime's files.
+        precision: of the files.
         margin: drop in accuracy, a share of the images, beyond which a layer is looked for.
         limit: largest number of test images; None: all.
         threads: of torch and of the runtime while latency is measured.
     """
 
-    runtime: Text
+    runtime: tuple[Text, ...]
     precision: tuple[Text, ...]
     calibration_images: Count
     quantise_gates: Switch

@@ -26,7 +26,7 @@ class ProfileSettingsRecord(Record):
     """The settings of the command; `path` is the kernel path of the mechanisms.
 
     `dense` is the detector or segmenter over the backbone; it is written only where there is one. The last
-    four are written only with a runtime beside torch: `precision` are those of its sessions, and
+    four are written only with a runtime beside torch: `precision` are those of its files, and
     `calibrated_with` says which images gave int8 its ranges.
     """
 
@@ -48,7 +48,7 @@ class ProfileSettingsRecord(Record):
     seconds: Number
     replace_own: Switch = False
     dense: DenseRecord | None = None
-    runtime: Text | None = None
+    runtime: tuple[Text, ...] = ()
     precision: tuple[Text, ...] = ()
     quantise_gates: Switch = False
     calibrated_with: Text | None = None
@@ -187,7 +187,7 @@ class RuntimeRow(Record):
     """The latency of one network that is exported and run by another runtime, in turns with all others.
 
     Attributes:
-        runtime: "onnxruntime".
+        runtime: "onnxruntime" or "openvino".
         precision: "fp32", "fp16" or "int8".
         gates: the precision of its attention, "fp32" or "int8"; None where there is none, and but for int8.
         bytes: of the file.

@@ -137,8 +137,8 @@ def test_what_was_measured_is_not_measured_again(record, trained, folder):
 
 def test_section_has_every_mechanism_in_every_form(record):
     section = deployed_section(record)
-    assert "float32 gives every image the class that eager float32 gives it" in section.sentences[1]
-    assert section.sentences[0].startswith("Nothing was shown to lose more than 0.5 points")
+    assert any("every image the class that eager float32 gives it" in one for one in section.sentences)
+    assert any(one.startswith("One image on 1 thread takes the baseline ") for one in section.sentences)
     accuracy, latency = section.tables[:2]
     assert len(accuracy.rows) == len(latency.rows) == 6
     assert [row[1].main for row in accuracy.rows[:3]] == [
@@ -201,5 +201,8 @@ def test_the_stage_that_cannot_be_quantised_is_named(damaged, tmp_path):
     assert [layer.part for layer in blame.layers] == ["layer2.0.bn1", "layer2.0.bn2", "layer2.0.downsample.1"]
     section = deployed_section(record)
     assert section.sentences[0].startswith("ONNX Runtime int8 loses more than 0.5 points of accuracy with")
-    assert any("Left in float32, layer2 recovers most" in sentence for sentence in section.sentences)
+    (named,) = [one for one in section.sentences if "Left in float32, layer2 recovers most" in one]
+    assert named.endswith(
+        "no layer of it recovers half of that alone."
+    )  # the tensor lies between two of them
     assert [table.name for table in section.tables] == ["deployed", "deployed_latency", "deployed_parts"]

@@ -21,7 +21,7 @@ from foveate.inspection.examine import Work
 from foveate.inspection.images import ChosenImages, images_beside_test
 from foveate.inspection.settings import OtherImages
 from foveate.inspection.trained import Trained, assumed_order, open_images
-from foveate.models.export.onnx_file import require_onnx
+from foveate.models.export.runtimes import require_runtime
 from foveate.records.base import FORMAT
 from foveate.records.deployment import (
     DEPLOYED,
@@ -43,7 +43,8 @@ __all__ = ["deploy"]
 
 DEFINITIONS = 1
 """The version of the definitions: rows of another version are measured again."""
-RUNTIME = "onnxruntime"
+BLAMED = "onnxruntime"
+"""The runtime whose quantised files are searched for the layer to blame."""
 BLAME_IMAGES = 500
 """The layer to blame is looked for on at most this many images, none of them a test image."""
 
@@ -60,7 +61,8 @@ def deploy(work: Work, settings: DeploymentSettings, others: OtherImages) -> Pat
     Raises:
         RequestError: invalid settings, networks that do not classify, or images that do not fit them.
     """
-    require_onnx()
+    for runtime in settings.runtime:
+        require_runtime(runtime)
     trained, on_progress = work.trained, work.on_progress
     check_classifiers(trained, "foveate deploy", "it counts the images whose answer changes")
     data = open_images(trained, others.data, **others.columns)
@@ -73,7 +75,7 @@ def deploy(work: Work, settings: DeploymentSettings, others: OtherImages) -> Pat
         command=work.command,
         environment=work.environment,
         settings=DeployedSettingsRecord(
-            runtime=RUNTIME,
+            runtime=settings.runtime,
             precision=("fp32", *settings.precision),
             calibration_images=settings.calibration_images,
             quantise_gates=settings.quantise_gates,
@@ -114,19 +116,15 @@ def _test_images(data: Data, limit: int | None) -> ChosenImages:
 
 
 def _forms(settings: DeploymentSettings) -> list[Form]:
-    """Return eager float32, then the runtime's forms."""
-    forms = [EAGER, Form(runtime=RUNTIME, precision="fp32")]
-    for precision in dict.fromkeys(settings.precision):
-        form = Form(runtime=RUNTIME, precision=precision)
-        if precision == "int8":
-            gates = "int8" if settings.quantise_gates else "fp32"
-            form = Form(
-                runtime=RUNTIME,
-                precision=precision,
-                gates=gates,
-                calibration_images=settings.calibration_images,
-            )
-        forms.append(form)
+    """Return eager float32, then the forms of each runtime."""
+    forms = [EAGER]
+    for runtime in dict.fromkeys(settings.runtime):
+        for precision in dict.fromkeys(("fp32", *settings.precision)):
+            own: dict[str, object] = {}
+            if precision == "int8":
+                gates = "int8" if settings.quantise_gates else "fp32"
+                own = {"gates": gates, "calibration_images": settings.calibration_images}
+            forms.append(Form.model_validate({"runtime": runtime, "precision": precision, **own}))
     return forms
 
 
@@ -212,8 +210,7 @@ def _blame(
     work: Work,
 ) -> None:
     """Look for the layer to blame in the network that loses most, of each mechanism that loses too much."""
-    by_form = {form.name: form for form in forms}
-    form = next((one for one in by_form.values() if one.precision == "int8"), None)
+    form = next((one for one in forms if (one.runtime, one.precision) == (BLAMED, "int8")), None)
     if form is None:
         return
     labels = dict.fromkeys(one.trained.label for one in deployed)

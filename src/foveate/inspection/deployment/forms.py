@@ -12,8 +12,8 @@ from foveate.inspection.deployment.calibration import Calibration
 from foveate.inspection.images import ChosenImages
 from foveate.inspection.trained import Trained
 from foveate.models.export.build import Built, build, build_reduced
-from foveate.models.export.onnx_file import onnx_runner
 from foveate.models.export.precision import Precision
+from foveate.models.export.runtimes import load_file
 from foveate.models.sites.outputs import LOGITS
 from foveate.records.deployment import EAGER, Form
 
@@ -67,7 +67,7 @@ class Deployed:
             RequestError: there is no image to calibrate with.
             WorkError: it cannot be exported or quantised, or its file does not agree with it.
         """
-        name = form.name
+        name = f"{form.precision} {form.gates}"  # runtimes share files
         if name not in self._files:
             images = self.calibration.images if form.precision == "int8" else None
             precision = Precision(form.precision, images, form.gates == "int8")
@@ -83,8 +83,8 @@ class Deployed:
         """Return what answers in `form`."""
         if form == EAGER:
             return self.network
-        run = onnx_runner(self.file(form), [LOGITS])
-        return lambda images: run(images)[0]
+        run = load_file(form.runtime, self.file(form), [LOGITS], torch.get_num_threads())
+        return lambda images: torch.from_numpy(run(images.numpy())[0])
 
 
 def logits_of(answerer: Answerer, trained: Trained, images: ChosenImages) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
@@ -10,8 +11,8 @@ from foveate.evaluation.step import inference_step
 from foveate.evaluation.timing import OnRound, latency_beside, take_turns
 from foveate.inspection.deployment.forms import Deployed
 from foveate.inspection.trained import Trained
-from foveate.models.export.onnx_file import onnx_session
-from foveate.models.sites.outputs import INPUT
+from foveate.models.export.runtimes import load_file
+from foveate.models.sites.outputs import LOGITS
 from foveate.records.deployment import EAGER, Form, LatencyKey, LatencyRow
 from foveate.records.labels import BASELINE
 
@@ -85,8 +86,7 @@ def _step(one: Deployed, form: Form) -> Callable[[], object]:
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     if form == EAGER:
         return inference_step(one.network, images)
-    session, array = onnx_session(one.file(form), THREADS), images.numpy()
-    return lambda: session.run(None, {INPUT: array})
+    return partial(load_file(form.runtime, one.file(form), [LOGITS], THREADS), images.numpy())
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from foveate.inspection.settings import ExaminationSettings, OtherImages
 from foveate.models.export.formats import (
     FORMATS,
     PRECISIONS,
+    RUNTIMES,
     check_export,
     check_format,
     check_precision,
@@ -63,6 +64,7 @@ class DeploymentSettings:
     """In which forms networks are deployed, and what is measured of them.
 
     Attributes:
+        runtime: Runtimes, separated by commas: onnxruntime, openvino.
         precision: Precisions beside float32, separated by commas: int8, fp16.
         calibration_images: Images for the ranges of int8, spread over the classes: validation images of each
             run, never test images.
@@ -73,6 +75,9 @@ class DeploymentSettings:
         seconds: Seconds to measure latency for, at least 11 rounds.
     """
 
+    runtime: Annotated[tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(RUNTIMES))] = (
+        "onnxruntime",
+    )
     precision: Annotated[
         tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(PRECISIONS[1:]))
     ] = ("int8",)
@@ -90,6 +95,11 @@ class DeploymentSettings:
     def check(self, where: ExaminationSettings) -> None:
         """Raise RequestError for a value that cannot be used, naming it and the choices."""
         check_at_least(self, calibration_images=1, limit=1)
+        if not self.runtime:
+            raise RequestError(f"--runtime is empty: expected some of {', '.join(RUNTIMES)}")
+        for runtime in self.runtime:
+            if runtime not in RUNTIMES:
+                raise RequestError(unknown_name("runtime", runtime, RUNTIMES))
         for precision in self.precision:
             if precision not in PRECISIONS[1:]:
                 raise RequestError(unknown_name("precision", precision, PRECISIONS[1:]))

@@ -6,12 +6,14 @@ from foveate.errors import RequestError, unknown_name
 from foveate.files import find_obstacle
 from foveate.models.checkpoint.file_names import check_there, find_weights
 
-__all__ = ["FORMATS", "PRECISIONS", "check_export", "check_format", "check_precision"]
+__all__ = ["FORMATS", "PRECISIONS", "RUNTIMES", "check_export", "check_format", "check_precision"]
 
 FORMATS = {"onnx": ".onnx", "exported-program": ".pt2"}
 """The formats, and the endings of their files."""
 PRECISIONS = ("fp32", "fp16", "int8")
 """The precisions of an ONNX file: float32, float16, or 8-bit integers by static quantisation."""
+RUNTIMES = ("onnxruntime", "openvino")
+"""What runs an ONNX file; the second needs the extra `foveate[openvino]`."""
 
 
 def check_format(format: str) -> None:

@@ -45,7 +45,7 @@ def _changes(summary: DeployedSummary, colours: dict[str, str]) -> list[ForestRo
         found = [(row, row.forms[number].drop) for row in summary.rows if number < len(row.forms)]
         if all(drop is None or drop.lost + drop.gained == 0 for _, drop in found):
             continue  # of eager float32, and where no answer changes, there is nothing to see
-        rows.append(Heading(form_name(form)))
+        rows.append(Heading(form_name(form.form)))
         for row, drop in found:
             if drop is not None:
                 name = display_name(row.attention)
@@ -53,7 +53,7 @@ def _changes(summary: DeployedSummary, colours: dict[str, str]) -> list[ForestRo
                 rows.append(
                     ForestRow(
                         name,
-                        {"mechanism": name, "form": form_name(form)},
+                        {"mechanism": name, "form": form_name(form.form)},
                         colours[name],
                         drop.difference,
                         drop.interval,
@@ -70,14 +70,14 @@ def _ratios(summary: DeployedSummary, colours: dict[str, str]) -> list[ForestRow
         found = [(row, row.forms[number].latency) for row in summary.rows if row.attention != BASELINE]
         shown = [(row, one) for row, one in found if one is not None and one.baseline_ratio is not None]
         if shown:
-            rows.append(Heading(form_name(form)))
+            rows.append(Heading(form_name(form.form)))
         for row, one in shown:
             name = display_name(row.attention)
             bounds = one.baseline_ratio_ci95
             rows.append(
                 ForestRow(
                     name,
-                    {"mechanism": name, "form": form_name(form)},
+                    {"mechanism": name, "form": form_name(form.form)},
                     colours[name],
                     float(one.baseline_ratio or 1.0),
                     bounds,

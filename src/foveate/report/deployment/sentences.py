@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from foveate.evaluation.deployed import Drop
 from foveate.evaluation.noise import BUSY
 from foveate.notation import count, decimals, interval, listing, milliseconds, signed_percent
-from foveate.records.deployment import EAGER
+from foveate.records.deployment import EAGER, Form
 from foveate.records.labels import BASELINE, display_name, name_in_sentence, name_with_seed
 from foveate.report.core.notation import points
 from foveate.report.deployment.summary import Blame, DeployedSummary, FormSummary, MechanismDeployed
@@ -13,44 +13,58 @@ from foveate.report.deployment.summary import Blame, DeployedSummary, FormSummar
 __all__ = ["deployed_sentences", "form_name"]
 
 
-def form_name(form: FormSummary) -> str:
+RUNTIMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+PRECISIONS = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+
+
+def form_name(form: Form) -> str:
     """Name a form as a person reads it: "ONNX Runtime int8"."""
-    if form.form == EAGER:
-        return "eager float32"
-    precision = {"fp32": "float32", "fp16": "float16"}.get(form.form.precision, form.form.precision)
-    return f"ONNX Runtime {precision}{', gates too' * (form.form.gates == 'int8')}"
+    runtime = "eager" if form == EAGER else RUNTIMES.get(form.runtime, form.runtime)
+    precision = PRECISIONS.get(form.precision, form.precision)
+    return f"{runtime} {precision}{', gates too' * (form.gates == 'int8')}"
 
 
 def deployed_sentences(summary: DeployedSummary) -> list[str]:
     """Return the findings: what is lost, how fast it is, which layer is to blame, how it was measured."""
     if not summary.rows:
         return ["No network could be deployed."]
-    sentences = [_loss(summary, precision) for precision in summary.settings.precision[::-1]]
+    forms = [form for form in summary.rows[0].forms if form.form != EAGER]
+    changed = [form for form in forms if not _is_unchanged(summary, form)]
+    sentences = [
+        _loss(summary, form) for form in sorted(changed, key=lambda form: form.form.precision != "int8")
+    ]
+    if same := [form_name(form.form) for form in forms if form not in changed]:
+        verb = "gives" if len(same) == 1 else "give"
+        sentences.append(f"{listing(same)} {verb} every image the class that eager float32 gives it.")
     sentences += [sentence for row in summary.rows if row.blame and (sentence := _blame(row, row.blame))]
     sentences += [sentence for sentence in (_speed(summary), _price(summary), _busy(summary)) if sentence]
     sentences.append(_how(summary))
     return sentences
 
 
-def _loss(summary: DeployedSummary, precision: str) -> str:
-    """Say what each mechanism loses in a precision, and which lose more than the margin."""
+def _loss(summary: DeployedSummary, form: FormSummary) -> str:
+    """Say what each mechanism loses in a form, and which lose more than the margin."""
     margin = f"{100 * summary.settings.margin:g} points"
     found = [
-        (row, form.drop)
+        (row, one.drop)
         for row in summary.rows
-        if (form := row.in_precision(precision)) is not None and form.drop is not None
+        if (one := row.in_form(form.form)) is not None and one.drop is not None
     ]
-    written = {"fp32": "float32", "fp16": "float16"}.get(precision, precision)
+    written = form_name(form.form)
     beyond = [row.attention for row, drop in found if drop.is_beyond(summary.settings.margin)]
-    if all(drop.lost + drop.gained == 0 for _, drop in found):
-        return f"ONNX Runtime {written} gives every image the class that eager float32 gives it."
     if beyond:
         names = listing([name_in_sentence(name) for name in beyond])
-        first = f"ONNX Runtime {written} loses more than {margin} of accuracy with {names}, significantly"
+        first = f"{written} loses more than {margin} of accuracy with {names}, significantly"
     else:
-        first = f"Nothing was shown to lose more than {margin} of accuracy in ONNX Runtime {written}"
+        first = f"Nothing was shown to lose more than {margin} of accuracy in {written}"
     changes = listing([f"{display_name(row.attention)} {_change(drop)}" for row, drop in found])
     return f"{first}. The change from eager float32, in points: {changes}."
+
+
+def _is_unchanged(summary: DeployedSummary, form: FormSummary) -> bool:
+    """Return whether each answer is right in this form where it is in eager float32, and wrong likewise."""
+    found = [one.drop for row in summary.rows if (one := row.in_form(form.form)) and one.drop is not None]
+    return all(drop.lost + drop.gained == 0 for drop in found)
 
 
 def _change(drop: Drop) -> str:
@@ -63,12 +77,14 @@ def _blame(row: MechanismDeployed, blame: Blame) -> str:
     found = blame.row
     name = name_with_seed(row.attention, found.seed)
     where = f"{found.images:,} {found.part_of_data} images"
-    layer = blame.layer
-    inside = (
-        f"; of its layers, {layer.part} alone: {_percent(layer.accuracy)} %"
-        if layer and layer.part != blame.stage.part
-        else ""
-    )
+    inside = ""
+    if blame.layer is not None and blame.layer.part != blame.stage.part:
+        recovered, alone = (one.accuracy - found.int8_accuracy for one in (blame.stage, blame.layer))
+        inside = (
+            f"; of its layers {blame.layer.part} alone recovers most, to {_percent(blame.layer.accuracy)} %"
+            if 2 * alone >= recovered
+            else "; no layer of it recovers half of that alone"
+        )
     return (
         f"{name}: on {where} int8 gets {_percent(found.int8_accuracy)} % and eager float32 "
         f"{_percent(found.float_accuracy)} %. Left in float32, {blame.stage.part} recovers most, to "
@@ -82,7 +98,7 @@ def _speed(summary: DeployedSummary) -> str:
     timed = [(form, form.latency) for form in row.forms if form.latency is not None]
     if not timed:
         return ""
-    said = listing([f"{milliseconds(latency.p50)} ms in {form_name(form)}" for form, latency in timed])
+    said = listing([f"{milliseconds(latency.p50)} ms in {form_name(form.form)}" for form, latency in timed])
     threads = count(summary.settings.threads, "thread")
     return f"One image on {threads} takes {name_in_sentence(row.attention)} {said}."
 
@@ -92,7 +108,7 @@ def _price(summary: DeployedSummary) -> str:
     said = []
     for row in summary.rows:
         shown = [
-            f"{signed_percent(100 * (form.latency.baseline_ratio - 1))} in {form_name(form)}"
+            f"{signed_percent(100 * (form.latency.baseline_ratio - 1))} in {form_name(form.form)}"
             for form in row.forms
             if form.latency is not None and form.latency.baseline_ratio is not None
         ]

@@ -77,11 +77,9 @@ class MechanismDeployed:
     forms: tuple[FormSummary, ...]
     blame: Blame | None
 
-    def in_precision(self, precision: str) -> FormSummary | None:
-        """Return the runtime's form of a precision, if it was measured."""
-        return next(
-            (one for one in self.forms if one.form != EAGER and one.form.precision == precision), None
-        )
+    def in_form(self, form: Form) -> FormSummary | None:
+        """Return the mechanism in a form, if it was measured."""
+        return next((one for one in self.forms if one.form == form), None)
 
     def to_json(self) -> JsonObject:
         """Return the mechanism as `--json` gives it."""

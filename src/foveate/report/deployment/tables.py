@@ -78,13 +78,17 @@ def _names(row: MechanismDeployed, form: FormSummary) -> list[Cell]:
     """Return the cells of the mechanism, which is named in its first row alone, and of the form."""
     is_first = form is row.forms[0]
     mechanism = Cell(display_name(row.attention), count(row.runs, "network")) if is_first else Cell("")
-    return [mechanism, Cell(form_name(form))]
+    return [mechanism, Cell(form_name(form.form))]
 
 
 def _parts(summary: DeployedSummary) -> Table:
     columns = [
         Column("Network"),
-        Column("Left in float32", "One stage at a time; then each layer of the best one.", is_text=True),
+        Column(
+            "Left in float32",
+            "One stage, then each layer of the best; a convolution has the name of the norm in it.",
+            is_text=True,
+        ),
         Column("Operators"),
         Column("Accuracy, %", "On images that no test is on."),
         Column("Distance", "Root mean square difference of the logits from those of eager float32."),

@@ -60,7 +60,7 @@ def runtime_note(record: ProfileRecord) -> str:
     if not record.runtime_rows:
         return ""
     sentences = [
-        f"Each network is exported as ONNX and run by {settings.runtime}, on "
+        f"Each network is exported as ONNX and run by {listing(settings.runtime)}, on "
         f"{count(settings.threads, 'thread')}, in turns with torch."
     ]
     if settings.calibrated_with:
