@@ -21,6 +21,7 @@ def study(trained_bands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 COMMANDS = {
     "robustness": ["--corruptions", "brightness,gaussian_noise", "--severities", "1,5"],
     "explain": ["--show", "2", "--limit", "6"],
+    "deploy": ["--seconds", "0", "--limit", "6"],
     "transfer": ["--to", "digits", "--how", "probe", "--limit", "60", "--train-fraction", "0.1"],
 }
 
@@ -28,8 +29,12 @@ COMMANDS = {
 @pytest.mark.parametrize(
     ("command", "alone"),
     [
-        # By default one of them in a process of its own.
-        pytest.param(command, alone, marks=[] if alone == (command == "robustness") else [pytest.mark.full])
+        # By default one of them in a process of its own; deploy exports each network, which takes long.
+        pytest.param(
+            command,
+            alone,
+            marks=[] if alone == (command == "robustness") and command != "deploy" else [pytest.mark.full],
+        )
         for command in COMMANDS
         for alone in (False, True)
     ],
@@ -78,6 +83,23 @@ def test_gates_are_examined_in_place_of_maps(
     assert '<h2 id="gates"' in (study / "report" / "index.html").read_text()
     assert (study / "report" / "gates_accuracy.tex").is_file()
     assert (study / "report" / "figures" / "gates_shares.svg").is_file()
+
+
+def test_a_run_is_deployed_by_itself(
+    study: Path, tmp_path: Path, in_process: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = next(path.parent for path in study.glob("runs/*/result.json"))
+    arguments = [str(run), "--seconds", "0", "--limit", "6", "--out", "alone", "--json", "-"]
+    assert in_process("deploy", *arguments, folder=tmp_path) == 0
+    out, err = capfd.readouterr()
+    summary = json.loads(out)
+    assert [form["form"]["runtime"] for form in summary["summary"]["rows"][0]["forms"]] == [
+        "torch",
+        "onnxruntime",
+        "onnxruntime",
+    ]
+    assert err.splitlines()[-1] == "Report: alone/report/index.html"
+    assert '<h2 id="deployed"' in (tmp_path / "alone" / "report" / "index.html").read_text()
 
 
 def test_a_run_by_itself_has_a_page_of_its_own(

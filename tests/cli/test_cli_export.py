@@ -1,6 +1,7 @@
 """`foveate export` and `foveate list` as a person gives them: what is printed where, files, exit statuses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,50 @@ def test_export_of_a_file_as_a_program(
     assert "weights.pt2: exported-program, " in out
     assert json.loads((run / "x.json").read_text())["checked"][0] == [1, 3, 8, 8]
     assert (run / "weights.pt2").stat().st_size > 1e6
+
+
+def test_int8_is_calibrated_with_the_validation_images_of_the_run(
+    trained_bands: Path, tmp_path: Path, in_process: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    results = [json.loads(path.read_text()) for path in trained_bands.glob("runs/*/result.json")]
+    result = next(one for one in results if one["spec"]["attention"]["name"] == "se")
+    arguments = [str(trained_bands / "runs" / result["id"]), "--out", "se.onnx", "--precision", "int8"]
+    assert in_process("export", *arguments, "--json", "x.json", folder=tmp_path) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    done, images = json.loads((tmp_path / "x.json").read_text()), result["data"]["validation"]
+    assert 0 < images < 60
+    assert done["calibrated_with"] == f"{images} validation images of bands"
+    assert out.splitlines()[0] == f"calibrating with {images} validation images of bands …"
+    assert done["calibration"]["images"] == images
+    assert done["gates"] == {"precision": "fp32", "sites": 3, "operators": 18}
+    assert done["logits_difference"] > 1e-4
+    session = onnxruntime.InferenceSession(tmp_path / "se.onnx")
+    assert session.get_modelmeta().custom_metadata_map["precision"] == "int8"
+    few = [*arguments, "--calibration-images", "2", "--quantise-gates", "--json", "y.json"]
+    assert in_process("export", *few, folder=tmp_path) == 0
+    done = json.loads((tmp_path / "y.json").read_text())
+    assert done["calibrated_with"] == "2 validation images of bands"
+    assert done["gates"]["precision"] == "int8"
+
+
+def test_int8_of_weights_without_images_says_what_to_do(
+    run: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["weights.safetensors", "--precision", "int8", "--out", "no.onnx"]
+    assert in_process("export", *arguments, folder=run) == 2
+    assert "does not say which images it is for: give --data" in capsys.readouterr().err
+    assert not (run / "no.onnx").exists()
+
+
+def test_int8_of_weights_alone_is_calibrated_with_images_that_are_not_tested_on(
+    trained_bands: Path, bands: Path, tmp_path: Path, in_process: Callable[..., int]
+) -> None:
+    weights = next(trained_bands.glob("runs/*/weights.safetensors"))
+    shutil.copy(weights, tmp_path / "alone.safetensors")
+    arguments = ["alone.safetensors", "--data", str(bands), "--precision", "int8", "--json", "x.json"]
+    assert in_process("export", *arguments, folder=tmp_path) == 0
+    assert json.loads((tmp_path / "x.json").read_text())["calibrated_with"] == "60 training images of bands"
 
 
 def test_a_wrong_request_ends_with_2_in_one_line(

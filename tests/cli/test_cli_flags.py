@@ -19,6 +19,7 @@ from foveate.cli.epilogues import EXAMPLES
 from foveate.cli.main import COMMANDS, app
 from foveate.errors import RequestError
 from foveate.inspection.check.settings import CheckSettings
+from foveate.inspection.deployment.settings import DeploymentSettings, ExportSettings
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.fold.settings import FoldSettings
 from foveate.inspection.gates.settings import GateSettings
@@ -59,15 +60,18 @@ FLAGS = {
     f"--attack-images --limit --seed --image-column --label-column {EXAMINATION}",
     "transfer": "--to --how --classes --attach --recipe --epochs --set --train-fraction --limit --seeds "
     f"--image-column --label-column {EXAMINATION}",
+    "deploy": "--data --runtime --precision --calibration-images --quantise-gates --margin --limit --seconds "
+    f"--image-column --label-column {EXAMINATION}",
     "look": "--host --port --data --device --trust-code",
     "profile": "--backbone --detector --segmenter --attention --replace-own --image-size --batch-size "
-    "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --seconds --out "
-    "--json",
+    "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --seconds "
+    "--runtime --precision --quantise-gates --out --json",
     "check": "--channels --only --device --like --json",
     "report": "--against --out --json",
     "fold": "--max-loss --data --limit --image-column --label-column --out --device --threads --trust-code "
     "--json",
-    "export": "--format --out --image-size --output-names --trust-code --json",
+    "export": "--format --out --image-size --output-names --precision --calibration-images --quantise-gates "
+    "--data --trust-code --json",
     "list": "--json",
     "sites": "--image-size --json",
     "completion": "--out",
@@ -81,7 +85,9 @@ SETTINGS = {
     "explain": (ExplainSettings, GateSettings, OtherImages, ExaminationSettings),
     "robustness": (RobustnessSettings, OtherImages, ExaminationSettings),
     "transfer": (TransferSettings, ExaminationSettings),
+    "deploy": (DeploymentSettings, OtherImages, ExaminationSettings),
     "profile": (ProfileSettings,),
+    "export": (ExportSettings,),
     "check": (CheckSettings,),
     "fold": (FoldSettings, OtherImages),
 }

@@ -84,3 +84,9 @@ def test_when_all_answers_change_the_interval_ends_at_1():
     assert low == -1.0 < high < -0.8
     low, high = equivalent_over_images(0, 50, 50, MARGIN).interval
     assert high == 1.0 > low > 0.8
+
+
+def test_interval_over_images_has_the_level_that_is_asked_for():
+    z = stats.norm.isf(0.025)
+    for end, expected in zip(difference_over_images(12, 5, 359, level=0.95), (z, -z), strict=True):
+        assert score_by_likelihood(12, 5, 359, end) == pytest.approx(expected, abs=1e-3)

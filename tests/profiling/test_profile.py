@@ -9,6 +9,9 @@ from foveate.profiling import engine
 from foveate.profiling.networks import count_candidate, make_ready, refusals
 from foveate.profiling.settings import ProfileSettings
 from foveate.profiling.spec import make_profile
+from foveate.records.profile import ProfileRecord
+from foveate.report.profile.build import write_profile
+from foveate.report.profile.tables import runtime_table
 from foveate.studies.spec.candidate import Candidate
 
 SETTINGS = {
@@ -274,3 +277,50 @@ def test_own_attention_of_the_backbone_is_said_and_replaced_where_that_is_asked_
     assert row_of(replaced, "eca")["sites"] != row_of(on_top, "eca")["sites"]
     with pytest.raises(RequestError, match="cifar_resnet20 has no attention of its own"):
         profile(spec_with(replace_own=True))
+
+
+@pytest.fixture(scope="module")
+def deployed():
+    spec = spec_with(
+        backbone="cifar_resnet8", attention="se", threads=None, runtime=("onnxruntime",), precision=("int8",)
+    )
+    return engine.profile(spec)
+
+
+def test_another_runtime_takes_turns_with_torch(deployed):
+    settings, rows = deployed.settings, deployed.runtime_rows
+    assert (settings.threads, settings.runtime, settings.precision) == (1, ("onnxruntime",), ("fp32", "int8"))
+    assert settings.calibrated_with == "8 images of random numbers"
+    assert [(row.attention, row.precision, row.gates) for row in rows] == [
+        ("none", "fp32", None),
+        ("none", "int8", None),
+        ("se", "fp32", None),
+        ("se", "int8", "fp32"),
+    ]
+    of_torch = {row.attention: row for row in deployed.rows}
+    for row in rows:
+        assert 0 < row.latency_ms_p50 <= row.latency_ms_p95
+        assert row.eager_ratio == pytest.approx(
+            row.latency_ms_p50 / of_torch[row.attention].latency_ms_p50, rel=0.5
+        )
+        assert (row.latency_ratio == 1) == (row.attention == "none")
+        low, high = row.eager_ratio_ci95
+        assert low <= row.eager_ratio <= high
+    by_form = {(row.attention, row.precision): row.bytes for row in rows}
+    assert by_form["none", "int8"] < by_form["none", "fp32"] < by_form["se", "fp32"]
+    assert ProfileRecord.model_validate(deployed.to_json()) == deployed
+
+
+def test_another_runtime_has_its_table(deployed, tmp_path):
+    write_profile(deployed, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert '<h2 id="deployed">As deployed</h2>' in page
+    assert "run by onnxruntime, on 1 thread" in page
+    assert len((tmp_path / "runtimes.md").read_text().splitlines()) >= 8
+    table = runtime_table(deployed)
+    assert [row[1].main for row in table.rows] == 2 * ["torch", "onnxruntime fp32", "onnxruntime int8"]
+
+
+def test_a_profile_of_torch_alone_is_written_as_before(record):
+    assert "runtime_rows" not in record
+    assert {"runtime", "precision", "quantise_gates", "calibrated_with"} & set(record["settings"]) == set()

@@ -36,6 +36,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "foveate transfer studies/photos-resnet18 --to other_photos \\\n"
         "--how probe,finetune --set weight_decay=0",
     ),
+    "deploy": (
+        "foveate deploy studies/photos-resnet18",
+        "foveate deploy studies/photos-resnet18 --precision int8,fp16 --quantise-gates",
+    ),
     "look": (
         "foveate look studies/photos-resnet18",
         "foveate look studies/photos-resnet18 --data other_photos --port 8000",
@@ -55,7 +59,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "export": (
         "foveate export studies/photos-resnet18/runs/0123456789abcdef",
-        "foveate export dmsca.safetensors --format exported-program",
+        "foveate export studies/photos-resnet18/runs/0123456789abcdef --precision int8",
     ),
     "fold": (
         "foveate fold studies/photos-resnet18/runs/0123456789abcdef",

@@ -1,4 +1,4 @@
-"""The commands that examine trained networks: explain, robustness, transfer and look."""
+"""The commands that examine trained networks: explain, robustness, transfer, deploy and look."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +12,7 @@ from foveate.cli.output import console_beside, print_page, write_json_to
 from foveate.cli.process import loading, print_error
 from foveate.data.source import check_source
 from foveate.errors import RequestError, WorkError
+from foveate.inspection.deployment.settings import DeploymentSettings
 from foveate.inspection.explain.settings import ExplainSettings
 from foveate.inspection.gates.settings import GateSettings
 from foveate.inspection.robustness.settings import RobustnessSettings
@@ -22,7 +23,7 @@ from foveate.storage.opening import is_url, local_folder
 from foveate.studies.spec.completers import Device, data_sets, place
 from foveate.studies.spec.flag_groups import IMAGES, MACHINE, PAGE
 
-__all__ = ["explain", "look", "robustness", "transfer"]
+__all__ = ["deploy", "explain", "look", "robustness", "transfer"]
 
 Where = Annotated[ExaminationSettings, SETTINGS]
 Images = Annotated[OtherImages, SETTINGS]
@@ -119,6 +120,32 @@ def transfer(
         from foveate.inspection.transfer.engine import transfer as engine
 
     return _examine(runs, where, json, lambda work: engine(work, settings))
+
+
+def deploy(
+    *runs: Runs,
+    settings: Annotated[DeploymentSettings, SETTINGS] = DeploymentSettings(),
+    images: Images = OtherImages(),
+    where: Where = ExaminationSettings(),
+    json: Json = None,
+) -> int:
+    """Measure every mechanism as it is deployed: in ONNX Runtime, in float32 and quantised to int8.
+
+    The report has accuracy, and latency on one thread, in eager float32 and in each form, the change in
+    accuracy with its interval, and the layer to blame where int8 loses much. The same command, given again,
+    resumes.
+    """
+    from foveate.inspection.sources import check_examination
+
+    settings.check(where)
+    runs = local_runs(runs)
+    where = replace(where, device="cpu")
+    check_examination(runs, where)
+    images.check()
+    with loading():
+        from foveate.inspection.deployment.engine import deploy as engine
+
+    return _examine(runs, where, json, lambda work: engine(work, settings, images))
 
 
 def look(

@@ -8,7 +8,7 @@ from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 from foveate.cli.check import check
 from foveate.cli.completion import make_completion
 from foveate.cli.epilogues import epilogue
-from foveate.cli.examine import explain, look, robustness, transfer
+from foveate.cli.examine import deploy, explain, look, robustness, transfer
 from foveate.cli.flags import FLAG
 from foveate.cli.fold import fold
 from foveate.cli.networks import export, list_mechanisms, list_sites, profile
@@ -31,7 +31,7 @@ from foveate.version import __version__
 
 __all__ = ["app", "main"]
 
-RESUMING = ("compare", "ablate", "sweep", "explain", "robustness", "transfer")
+RESUMING = ("compare", "ablate", "sweep", "explain", "robustness", "transfer", "deploy")
 """Commands that resume what was interrupted."""
 
 app = App(
@@ -56,6 +56,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "explain": explain,
     "robustness": robustness,
     "transfer": transfer,
+    "deploy": deploy,
     "look": look,
     "profile": profile,
     "check": check,

@@ -11,11 +11,10 @@ from foveate.cli.output import console_beside, write_json_to
 from foveate.cli.process import loading
 from foveate.errors import RequestError
 from foveate.files import find_obstacle
+from foveate.inspection.deployment.settings import ExportSettings
 from foveate.models.backbones.names import check_backbone
-from foveate.models.export.formats import FORMATS, check_export
 from foveate.profiling.settings import ProfileSettings
 from foveate.studies.spec import completers
-from foveate.studies.spec.completers import one_of
 from foveate.studies.spec.flag_groups import OUTPUT
 
 if TYPE_CHECKING:
@@ -66,9 +65,7 @@ def export(
     source: Annotated[Path, Parameter(help="Folder of a run, or a file that foveate.save wrote.")],
     /,
     *,
-    format: Annotated[
-        str, Parameter(completer=one_of(FORMATS), help="Format to write: onnx or exported-program.")
-    ] = "onnx",
+    settings: Annotated[ExportSettings, SETTINGS] = ExportSettings(),
     image_size: Annotated[
         int | None,
         Parameter(help="Side of the images to check with, in pixels; by default the network's own."),
@@ -89,17 +86,18 @@ def export(
     """Write a trained network as ONNX or a torch.export program, and check that its outputs are the same.
 
     The file takes any batch size, and any height and width wherever the network does; the check says where
-    not.
+    not. An int8 file is not the same: the check says by how much it differs.
     """
-    check_export(source, format, out)
+    settings.check(source, out)
     console = console_beside(json)
     with loading():
-        from foveate.models.export.export import export_file, in_lines
+        from foveate.inspection.deployment.export import export_trained
+        from foveate.models.export.exported import in_lines
 
-    done = export_file(
+    done, calibrated_with = export_trained(
         source,
-        format,
         out,
+        settings,
         image_size=image_size,
         output_names=output_names or None,
         trust_code=trust_code,
@@ -107,7 +105,7 @@ def export(
     )
     for line in in_lines(done):
         console.print(line, soft_wrap=True)
-    write_json_to(done.to_json(), json)
+    write_json_to(done.to_json() | {"calibrated_with": calibrated_with}, json)
     return 0
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "Step",
     "Turns",
     "compare_latencies",
+    "latency_beside",
     "median_interval",
     "milliseconds",
     "take_turns",
@@ -101,13 +102,16 @@ def take_turns(
 
 def compare_latencies(turns: Turns) -> dict[str, Latency]:
     """Compare all networks with the first, within each round."""
-    ratios = turns.milliseconds / turns.milliseconds[:1]
-    compared = {}
-    for name, times, ratio in zip(turns.names, turns.milliseconds, ratios, strict=True):
-        p50, p95 = _quantiles(times, 0.5, 0.95)
-        low, middle, high = _quantiles(ratio, 0.25, 0.5, 0.75)
-        compared[name] = Latency(p50, p95, middle, (low, high), median_interval(ratio))
-    return compared
+    return {name: latency_beside(turns, name, turns.names[0]) for name in turns.names}
+
+
+def latency_beside(turns: Turns, name: str, reference: str) -> Latency:
+    """Return the latency of the network `name`, with its ratio to that of `reference` within each round."""
+    times, base = (turns.milliseconds[turns.names.index(one)] for one in (name, reference))
+    ratio = times / base
+    p50, p95 = _quantiles(times, 0.5, 0.95)
+    low, middle, high = _quantiles(ratio, 0.25, 0.5, 0.75)
+    return Latency(p50, p95, middle, (low, high), median_interval(ratio))
 
 
 def median_interval(sample: Tensor) -> tuple[float, float] | None:

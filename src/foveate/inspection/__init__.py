@@ -1,4 +1,4 @@
-"""The commands that examine trained networks: explain, robustness, transfer."""
+"""The commands that examine trained networks: explain, robustness, transfer, deploy."""
 
 from foveate.extras import check_bench
 

@@ -1,5 +1,6 @@
 """`foveate profile`: count and measure the costs of each mechanism and the baseline in one run."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from statistics import median
 
@@ -15,6 +16,7 @@ from foveate.models.sites.attach import attached
 from foveate.models.sites.gate import ungated
 from foveate.profiling.networks import Counted, Ready, count_candidate, make_ready, refusals
 from foveate.profiling.rows import Measured, make_row
+from foveate.profiling.runtimes import Session, make_sessions, runtime_rows
 from foveate.profiling.spec import ProfileSpec
 from foveate.profiling.warnings import ROOM, warnings_of
 from foveate.records.base import FORMAT
@@ -64,7 +66,8 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
     with room_for(len(labels)) if spec.compile else nullcontext():
         ready, compiling = _first_calls(spec, on_progress)
         memory = _measure_memory(spec, ready, on_progress)
-        turns = _take_turns(spec, ready, on_progress)
+        sessions = make_sessions(spec, ready, on_progress)
+        turns = _take_turns(spec, ready, sessions, on_progress)
     parts = _time_parts(spec, ready, on_progress) if spec.detail else {}
     latencies = compare_latencies(turns)
     rows: list[ProfileRow] = []
@@ -97,6 +100,8 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
         machine=MeasuredBounds(**vars(bounds)),
         rows=tuple(rows),
     )
+    if sessions:
+        record = record.model_copy(update={"runtime_rows": tuple(runtime_rows(spec, sessions, turns))})
     one_thread = _one_thread(spec, ready, record)
     timing = record.timing.model_copy(update={"plain_one_thread_ms": one_thread})
     record = record.model_copy(update={"timing": timing})
@@ -158,11 +163,14 @@ def _measure_memory(
     return measured
 
 
-def _take_turns(spec: ProfileSpec, ready: dict[str, Ready], on_progress: OnProgress) -> Turns:
+def _take_turns(
+    spec: ProfileSpec, ready: dict[str, Ready], sessions: Sequence[Session], on_progress: OnProgress
+) -> Turns:
     steps = {label: made.step for label, made in ready.items()}
     with refusals(spec, "the networks"):
         if spec.graph:
             steps = {label: capture_graph(step, WARM_UP) for label, step in steps.items()}
+        steps |= {session.name: session.step for session in sessions}
         return take_turns(
             steps,
             spec.device,

@@ -9,10 +9,11 @@ from cyclopts import Parameter
 from foveate.errors import RequestError, check_at_least, unknown_name
 from foveate.models.backbones.names import check_backbone
 from foveate.models.dense.names import DETECTORS, SEGMENTERS
+from foveate.models.export.formats import PRECISIONS, RUNTIMES
 from foveate.studies.engine.environment import check_threads
 from foveate.studies.spec import completers
-from foveate.studies.spec.completers import one_of
-from foveate.studies.spec.flag_groups import MACHINE, MEASUREMENT, NETWORK, STEP
+from foveate.studies.spec.completers import one_of, several_of
+from foveate.studies.spec.flag_groups import DEPLOYMENT, MACHINE, MEASUREMENT, NETWORK, STEP
 from foveate.training.machine import lightning_device
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ CHOICES = {
     "path": ("auto", "reference", "rearranged", "numba", "triton"),
 }
 """The values of the settings that are words; spec.py, evaluation and kernels give them their meaning."""
+REDUCED_PRECISIONS = PRECISIONS[1:]
+ONLY_WITH_RUNTIME = {"mode": "inference", "dtype": "float32", "compile": False, "graph": False}
+"""The settings that torch must have where another runtime runs the same networks beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +56,13 @@ class ProfileSettings:
         compile: Compile the networks with torch.compile.
         graph: Capture each step as a CUDA graph, which excludes the time of kernel launches.
         path: Kernel path of the mechanisms: auto, reference, rearranged, numba or triton.
-        threads: Number of CPU threads; by default OMP_NUM_THREADS or the available cores.
+        threads: Number of CPU threads; by default OMP_NUM_THREADS or the available cores, and one with
+            --runtime.
         detail: Also time the parts of each mechanism.
+        runtime: Runtimes that also run each network, exported in float32, in turns with torch, separated by
+            commas: onnxruntime, openvino.
+        precision: Precisions in which they also run each network, separated by commas: fp16, int8.
+        quantise_gates: Quantise attention in int8, too; by default it stays in float32.
         seconds: Seconds to measure for, at least 11 rounds.
     """
 
@@ -75,6 +84,11 @@ class ProfileSettings:
     path: Annotated[str, Parameter(group=NETWORK, completer=one_of(CHOICES["path"]))] = "auto"
     threads: Annotated[int | None, Parameter(group=MACHINE)] = None
     detail: Annotated[bool, Parameter(group=MEASUREMENT)] = False
+    runtime: Annotated[tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(RUNTIMES))] = ()
+    precision: Annotated[
+        tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(REDUCED_PRECISIONS))
+    ] = ()
+    quantise_gates: Annotated[bool, Parameter(group=DEPLOYMENT)] = False
     seconds: Annotated[float, Parameter(group=MEASUREMENT)] = 30.0
 
     def check(self) -> None:
@@ -88,12 +102,37 @@ class ProfileSettings:
                 raise RequestError(unknown_name(key.replace("_", " "), given, choices))
         self.candidates()
         self.dense()
+        self._check_runtime()
         lightning_device(self.device)
         if self.mode == "training" and (self.graph or self.detail):
             flag = "--graph" if self.graph else "--detail"
             raise RequestError(f"{flag} measures inference only: leave out {flag}, or --mode training")
         if self.threads is not None:
             check_threads("--threads", self.threads)
+
+    def _check_runtime(self) -> None:
+        """Raise RequestError for a runtime that is not known, or settings that it does not have."""
+        if not self.runtime:
+            if self.precision or self.quantise_gates:
+                flag = "--precision" if self.precision else "--quantise-gates"
+                raise RequestError(f"{flag} is for another runtime: give --runtime onnxruntime, too")
+            return
+        for runtime in self.runtime:
+            if runtime not in RUNTIMES:
+                raise RequestError(unknown_name("runtime", runtime, RUNTIMES))
+        for precision in self.precision:
+            if precision not in REDUCED_PRECISIONS:
+                raise RequestError(unknown_name("precision", precision, REDUCED_PRECISIONS))
+        if self.quantise_gates and "int8" not in self.precision:
+            raise RequestError("--quantise-gates is for int8: give --precision int8, too")
+        for key, needed in ONLY_WITH_RUNTIME.items():
+            if getattr(self, key) != needed:
+                flag = f"--{key.replace('_', '-')}"
+                raise RequestError(f"{flag} is torch's alone: leave it out, or leave out --runtime")
+        if self.detector:
+            raise RequestError("--runtime is for classifiers and segmenters: leave it out, or --detector")
+        if self.device not in ("auto", "cpu"):
+            raise RequestError(f"--runtime runs on the CPU, and --device is {self.device}: leave it out")
 
     def dense(self) -> "DenseNetwork | None":
         """Return the detector or segmenter over the backbone; None for a classifier.

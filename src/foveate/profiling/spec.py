@@ -19,11 +19,13 @@ from foveate.studies.engine.fitting import Machine
 from foveate.studies.spec.candidate import Candidate
 from foveate.studies.spec.dense import DenseNetwork
 
-__all__ = ["ProfileSpec", "make_profile"]
+__all__ = ["CALIBRATION_IMAGES", "ProfileSpec", "make_profile"]
 
 USUAL_CLASSES = {True: 80, False: 19}
 """The classes of detectors, those of COCO, and of segmenters, those of Cityscapes."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CALIBRATION_IMAGES = 8
+"""Images of random numbers for the ranges of int8: weights are random, too, and the cost does not change."""
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -49,6 +51,9 @@ class ProfileSpec:
     threads: int
     detail: bool
     seconds: float
+    runtime: tuple[str, ...]
+    precision: tuple[str, ...]
+    quantise_gates: bool
 
     @property
     def is_detector(self) -> bool:
@@ -59,6 +64,11 @@ class ProfileSpec:
     def network_name(self) -> str:
         """What attention is added to, as messages say it: `unet over resnet50`."""
         return self.backbone if self.dense is None else f"{self.dense.label} over {self.backbone}"
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions of the files that other runtimes run; none without such a runtime."""
+        return ("fp32", *dict.fromkeys(self.precision)) if self.runtime else ()
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -85,6 +95,13 @@ class ProfileSpec:
             settings["dense"] = self.dense.to_record()
         if not self.replace_own:  # earlier records do not have it
             del settings["replace_own"]
+        if not self.runtime:  # nor these
+            for name in ("runtime", "precision", "quantise_gates"):
+                del settings[name]
+        else:
+            settings["precision"] = self.precisions
+            if "int8" in self.precision:
+                settings["calibrated_with"] = f"{CALIBRATION_IMAGES} images of random numbers"
         return ProfileSettingsRecord(**settings)
 
 
@@ -99,12 +116,12 @@ def make_profile(settings: ProfileSettings) -> ProfileSpec:
     settings.check()
     candidates, dense = settings.candidates(), settings.dense()
     baseline = Candidate(name=BASELINE)
-    device = Machine(settings.device).torch_device
+    device = Machine("cpu" if settings.runtime else settings.device).torch_device
     if settings.graph and device.type != "cuda":
         raise RequestError(f"--graph captures CUDA graphs, and the device is {device}: leave out --graph")
     is_torchvision = settings.backbone.startswith(TORCHVISION)
     config = None if is_torchvision else timm.get_pretrained_cfg(settings.backbone)
-    threads = settings.threads or _threads()
+    threads = settings.threads or (1 if settings.runtime else _threads())
     check_threads("--threads", threads)
     given = {key: value for key, value in asdict(settings).items() if key not in ("detector", "segmenter")}
     usual_classes = (

@@ -1,4 +1,4 @@
-"""The common parts of the records of explain, robustness and transfer."""
+"""The common parts of the records of explain, robustness, transfer and deploy."""
 
 import json
 from typing import TYPE_CHECKING, Generic, TypeVar

@@ -16,6 +16,7 @@ __all__ = [
     "ProfileTiming",
     "ProfileWarning",
     "Roofline",
+    "RuntimeRow",
 ]
 
 Interval = tuple[Number, Number]
@@ -24,7 +25,9 @@ Interval = tuple[Number, Number]
 class ProfileSettingsRecord(Record):
     """The settings of the command; `path` is the kernel path of the mechanisms.
 
-    `dense` is the detector or segmenter over the backbone; it is written only where there is one.
+    `dense` is the detector or segmenter over the backbone; it is written only where there is one. The last
+    four are written only with a runtime beside torch: `precision` are those of its files, and
+    `calibrated_with` says which images gave int8 its ranges.
     """
 
     backbone: Text
@@ -45,6 +48,10 @@ class ProfileSettingsRecord(Record):
     seconds: Number
     replace_own: Switch = False
     dense: DenseRecord | None = None
+    runtime: tuple[Text, ...] = ()
+    precision: tuple[Text, ...] = ()
+    quantise_gates: Switch = False
+    calibrated_with: Text | None = None
 
 
 class ProfileTiming(Record):
@@ -176,6 +183,33 @@ class ProfileRow(Record):
         return not self.is_different or self.is_rough
 
 
+class RuntimeRow(Record):
+    """The latency of one network that is exported and run by another runtime, in turns with all others.
+
+    Attributes:
+        runtime: "onnxruntime" or "openvino".
+        precision: "fp32", "fp16" or "int8".
+        gates: the precision of its attention, "fp32" or "int8"; None where there is none, and but for int8.
+        bytes: of the file.
+        eager_ratio: to the same network run by torch, in float32, within rounds.
+        latency_ratio: to the baseline in the same runtime and precision, within rounds.
+    """
+
+    attention: Text
+    runtime: Text
+    precision: Text
+    gates: Text | None
+    bytes: Count
+    latency_ms_p50: Number
+    latency_ms_p95: Number
+    eager_ratio: Number
+    eager_ratio_quartiles: Interval
+    eager_ratio_ci95: Interval | None
+    latency_ratio: Number
+    latency_ratio_quartiles: Interval
+    latency_ratio_ci95: Interval | None
+
+
 class ProfileWarning(Record):
     """A reason to doubt the figures of one mechanism, or all figures if `attention` is None."""
 
@@ -184,7 +218,10 @@ class ProfileWarning(Record):
 
 
 class ProfileRecord(Record):
-    """profile.json, written and read by `foveate profile`; the first row is the baseline."""
+    """profile.json, written and read by `foveate profile`; the first row is the baseline.
+
+    `runtime_rows` are written only where another runtime was measured.
+    """
 
     format: Count
     foveate: Text
@@ -195,6 +232,7 @@ class ProfileRecord(Record):
     memory: MemoryAccount
     machine: MeasuredBounds
     rows: tuple[ProfileRow, ...]
+    runtime_rows: tuple[RuntimeRow, ...] = ()
     warnings: tuple[ProfileWarning, ...] = ()
 
     @property

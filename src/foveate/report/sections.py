@@ -1,4 +1,4 @@
-"""Which section of a report is made of which kind of record: explain, gates, robustness, transfer."""
+"""Which section of a report is made of which kind of record: explain, gates, robustness, and so on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from foveate.errors import RequestError
 from foveate.names import map_strings, printable
 from foveate.records.base import JsonObject, parse_record, reading
+from foveate.records.deployment import DeployedRecord
 from foveate.records.examination import ExaminationRecord
 from foveate.records.explain import ExplainRecord
 from foveate.records.files import read_json
@@ -15,6 +16,7 @@ from foveate.records.gates import GatesRecord
 from foveate.records.robustness import RobustnessRecord
 from foveate.records.transfer import TransferRecord
 from foveate.report.core.section import Section
+from foveate.report.deployment.section import deployed_section
 from foveate.report.explain.section import explain_section
 from foveate.report.gates.section import gates_section
 from foveate.report.robustness.section import robustness_section
@@ -40,6 +42,7 @@ KINDS = (
     SectionKind("robustness", "robustness.json", RobustnessRecord, robustness_section),
     SectionKind("explain", "explain.json", ExplainRecord, explain_section),
     SectionKind("gates", "gates.json", GatesRecord, gates_section),
+    SectionKind("deployed", "deployed.json", DeployedRecord, deployed_section),
     SectionKind("transfer", "transfer-*.json", TransferRecord, transfer_section),
 )
 """In the order of their sections on a page."""

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 import foveate
 from foveate.errors import DiskError, RequestError, WorkError
 from foveate.models.checkpoint.save_load import save
-from foveate.models.export.export import Exported, export, export_file, in_lines
+from foveate.models.export.export import export, export_file
+from foveate.models.export.exported import Exported, in_lines
 from foveate.models.export.parity import compare
 from foveate.version import __version__
 

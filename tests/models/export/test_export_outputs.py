@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 import foveate
 from foveate.errors import RequestError, WorkError
-from foveate.models.export.export import export, in_lines
+from foveate.models.export.export import export
+from foveate.models.export.exported import in_lines
 from foveate.models.export.parity import compare
 from foveate.models.sites.outputs import name_outputs, tensors_in
 

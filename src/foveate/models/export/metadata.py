@@ -23,6 +23,7 @@ class Metadata:
     classes: list[str] | None
     preprocessing: Preprocessing | None
     outputs: list[str]  # the names of the tensors that it returns, in their order
+    precision: str | None = None  # "fp16" or "int8"; None is float32
 
     def to_json(self) -> dict[str, object]:
         """Return the keys of the file, for what is known, with values of JSON."""

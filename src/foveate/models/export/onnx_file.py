@@ -15,10 +15,12 @@ from foveate.models.export.metadata import Metadata
 from foveate.models.export.parity import Run
 from foveate.models.sites.outputs import INPUT
 
-__all__ = ["OPSET", "onnx_bytes", "onnx_runner", "require_onnx", "with_metadata"]
+__all__ = ["OPSET", "onnx_bytes", "onnx_runner", "onnx_session", "require_onnx", "with_metadata"]
 
 OPSET = 18
 """What torch's exporter writes without converting, from torch 2.6 on; onnxruntime reads it from 1.14 on."""
+
+STACK_TRACE = "pkg.torch.onnx.stack_trace"
 
 
 def require_onnx() -> None:
@@ -49,6 +51,9 @@ def onnx_bytes(program: ExportedProgram, symbols: Mapping[str, str], metadata: M
     assert written is not None
     proto = written.model_proto
     graph = proto.graph
+    for node in graph.node:  # its lines of source, with the paths of this machine, are of no use to a runtime
+        for entry in [one for one in node.metadata_props if one.key == STACK_TRACE]:
+            node.metadata_props.remove(entry)
     for value in (*graph.input, *graph.output, *graph.value_info):
         for axis in value.type.tensor_type.shape.dim:
             if axis.HasField("dim_param"):
@@ -71,16 +76,22 @@ def with_metadata(proto: Any, metadata: Metadata) -> bytes:
     return content
 
 
-def onnx_runner(content: bytes, outputs: Sequence[str]) -> Run:
-    """Load the bytes of a file into onnxruntime, on the CPU; return what runs it, and gives `outputs`."""
+def onnx_session(content: bytes, threads: int | None = None) -> Any:
+    """Load the bytes of a file into onnxruntime, on the CPU; by default with as many threads as torch."""
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors alone
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    options.inter_op_num_threads = 1
     # Threads that wait in a loop take time from torch, which runs in between.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_runner(content: bytes, outputs: Sequence[str], threads: int | None = None) -> Run:
+    """Load the bytes of a file into onnxruntime; return what runs it, and gives `outputs`."""
+    session = onnx_session(content, threads)
 
     def run(images: Tensor) -> list[Tensor]:
         return [torch.from_numpy(output) for output in session.run(outputs, {INPUT: images.numpy()})]

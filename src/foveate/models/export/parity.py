@@ -9,10 +9,22 @@ from torch import Tensor, nn
 from foveate.errors import WorkError, first_line
 from foveate.models.sites.outputs import tensors_in
 
-__all__ = ["OutputDifference", "Parity", "Run", "compare", "shapes_in_words"]
+__all__ = [
+    "TOLERANCES",
+    "Agreement",
+    "OutputDifference",
+    "Parity",
+    "Run",
+    "agree_on",
+    "compare",
+    "shapes_in_words",
+]
 
 TOLERANCE = 1e-4
 """Of a value of an output, or of the largest one of that output where it is above 1."""
+TOLERANCES = {"fp32": TOLERANCE, "fp16": 0.05, "int8": None}
+"""The same by precision. Half precision rounds each operator's result to 11 bits, and the errors of a deep
+network add up; what is worse than this is an overflow, or a mistake. int8 is not equal: None."""
 
 Run = Callable[[Tensor], Sequence[Tensor]]
 """From images (B, C, H, W) to the tensors of the outputs."""
@@ -37,6 +49,13 @@ class Parity(NamedTuple):
     largest_logit: float | None
 
 
+class Agreement(NamedTuple):
+    """How closely a file that is not equal to the network agrees with it, on images that were given."""
+
+    images: int
+    same_class: int | None  # images whose largest logit is the same one; None but for classifiers
+
+
 def compare(
     network: nn.Module,
     run: Run,
@@ -44,12 +63,14 @@ def compare(
     size: tuple[int, int],
     shapes: Iterable[tuple[int, ...]],
     what: str,
+    tolerance: float | None = TOLERANCE,
 ) -> Parity:
     """Compare each output, of which `names` are the names, of `run` and of `network` at each of `shapes`.
 
     Shapes that the network itself refuses are skipped. Raises WorkError if `what`, which `run` runs, differs
-    by more than 1e-4 in a value (times the largest of its output, where that is above 1), gives another
-    number of outputs or other shapes, or refuses images of the network's own `size` (H, W).
+    by more than `tolerance` in a value (times the largest of its output, where that is above 1), gives
+    another number of outputs or other shapes, or refuses images of the network's own `size` (H, W). Without a
+    tolerance its values must be finite where those of the network are.
     """
     generator = torch.Generator().manual_seed(0)
     checked, refused = [], []
@@ -74,7 +95,8 @@ def compare(
                 f"{shape}, expected {len(names)} ({', '.join(names)}): nothing was written"
             )
         for number, (name, ours, theirs) in enumerate(zip(names, expected, found, strict=True)):
-            difference, value = _differ(ours, theirs, f"{what}, at images of shape {shape}, {name}")
+            where = f"{what}, at images of shape {shape}, {name}"
+            difference, value = _differ(ours, theirs, where, tolerance)
             differences[number] = max(differences[number], difference)
             largest[number] = max(largest[number], value)
         checked.append(list(shape))
@@ -92,7 +114,38 @@ def compare(
     )
 
 
-def _differ(expected: Tensor, found: Tensor, where: str) -> tuple[float, float]:
+def agree_on(
+    network: nn.Module, run: Run, names: Sequence[str], images: Tensor, batch_size: int, what: str
+) -> tuple[Parity, Agreement]:
+    """Compare `run` with `network` on `images` (N, C, H, W), without a tolerance: `what` is not equal.
+
+    The shapes of the first value are none: they are not those of a check. Raises WorkError as `compare` does.
+    """
+    differences, largest, of_probabilities, same = [0.0] * len(names), [0.0] * len(names), 0.0, 0
+    is_classifier = False
+    for batch in images.split(batch_size):
+        expected, found = tensors_in(network(batch)), run(batch)
+        for number, (name, ours, theirs) in enumerate(zip(names, expected, found, strict=True)):
+            difference, value = _differ(ours, theirs, f"{what}, on its calibration images, {name}", None)
+            differences[number] = max(differences[number], difference)
+            largest[number] = max(largest[number], value)
+        is_classifier = len(names) == 1 and expected[0].ndim == 2
+        if is_classifier:
+            same += int((found[0].argmax(dim=1) == expected[0].argmax(dim=1)).sum())
+            probability = (found[0].softmax(dim=1) - expected[0].softmax(dim=1)).abs().max().item()
+            of_probabilities = max(of_probabilities, probability)
+    parity = Parity(
+        [],
+        [],
+        [OutputDifference(*one) for one in zip(names, differences, largest, strict=True)],
+        logits_difference=differences[0] if is_classifier else None,
+        probabilities_difference=of_probabilities if is_classifier else None,
+        largest_logit=largest[0] if is_classifier else None,
+    )
+    return parity, Agreement(len(images), same if is_classifier else None)
+
+
+def _differ(expected: Tensor, found: Tensor, where: str, tolerance: float | None) -> tuple[float, float]:
     """Return the largest difference and the largest finite value; WorkError beyond the tolerance."""
     if expected.shape != found.shape:
         raise WorkError(
@@ -105,7 +158,8 @@ def _differ(expected: Tensor, found: Tensor, where: str) -> tuple[float, float]:
     # Values that are equal differ by 0, infinite ones too.
     difference = torch.where(ours == theirs, 0.0, (theirs - ours).abs()).max().item()
     largest = ours[ours.isfinite()].abs().max().item() if ours.isfinite().any() else 0.0
-    if not difference <= TOLERANCE * max(1.0, largest):  # so that NaN does not pass
+    allowed = torch.finfo(torch.float64).max if tolerance is None else tolerance * max(1.0, largest)
+    if not difference <= allowed:  # so that NaN does not pass
         raise WorkError(
             f"{where}: it differs from the network by {difference:.2g} (of values up to {largest:.3g}): "
             "nothing was written"

@@ -9,7 +9,7 @@ from foveate.records.profile import ProfileRecord
 from foveate.report.core.files import as_markdown, write_figures
 from foveate.report.profile.charts import profile_figures
 from foveate.report.profile.page import render_profile
-from foveate.report.profile.tables import latency_table, numbers, work_table
+from foveate.report.profile.tables import latency_table, numbers, runtime_table, work_table
 
 __all__ = ["write_profile"]
 
@@ -21,8 +21,9 @@ def write_profile(record: ProfileRecord, folder: Path) -> str:
         DiskError: a file cannot be written.
     """
     drawings = write_figures(folder, profile_figures(record))
-    for table in (latency_table(record), work_table(record)):
-        write_text(folder / f"{table.name}.md", as_markdown(table))
+    for table in (latency_table(record), work_table(record), runtime_table(record)):
+        if table is not None:
+            write_text(folder / f"{table.name}.md", as_markdown(table))
     write_csv(folder / "profile.csv", numbers(record))
     write_record(folder / PROFILE, record)
     # The page comes last, so that all files that it links to exist.

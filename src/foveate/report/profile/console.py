@@ -9,7 +9,7 @@ from foveate.notation import magnitude
 from foveate.records.labels import display_name
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.tables import Table
-from foveate.report.profile.tables import latency_table, parts_table, work_table
+from foveate.report.profile.tables import latency_table, parts_table, runtime_table, work_table
 from foveate.report.profile.words import (
     byte_size,
     conditions,
@@ -17,6 +17,7 @@ from foveate.report.profile.words import (
     kernel_path_line,
     proposals_note,
     roofline_lines,
+    runtime_note,
 )
 
 __all__ = ["profile_console"]
@@ -39,6 +40,9 @@ def profile_console(record: ProfileRecord) -> Group:
         lines.append(Text(f"? {who}{warning.text}.", style="yellow"))
     if kernel_path_line(record):
         lines.append(Text(kernel_path_line(record)))
+    runtimes = runtime_table(record)
+    if runtimes:
+        lines += [Text(f"\nAs deployed. {runtime_note(record)}"), _laid_out(runtimes)]
     lines.append(_laid_out(work_table(record)))
     rooflines = roofline_lines(record)
     if rooflines:

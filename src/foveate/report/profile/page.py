@@ -6,7 +6,7 @@ from foveate.records.profile import ProfileRecord
 from foveate.report.core.frame import render
 from foveate.report.core.paired import paired_sentence
 from foveate.report.core.theme import Figure
-from foveate.report.profile.tables import latency_table, parts_table, work_table
+from foveate.report.profile.tables import latency_table, parts_table, runtime_table, work_table
 from foveate.report.profile.words import (
     byte_size,
     conditions,
@@ -16,6 +16,7 @@ from foveate.report.profile.words import (
     paired_latencies,
     proposals_note,
     roofline_lines,
+    runtime_note,
 )
 
 __all__ = ["render_profile"]
@@ -39,6 +40,8 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         conditions=conditions(record),
         latency=latency_table(record),
         paired=paired_sentence(paired_latencies(record)),
+        runtimes=runtime_table(record),
+        runtime_note=runtime_note(record),
         work=work_table(record),
         parts=parts_table(record),
         paths=kernel_path_line(record),

@@ -9,7 +9,7 @@ from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
 from foveate.report.profile.words import byte_size, increase
 
-__all__ = ["latency_table", "numbers", "parts_table", "work_table"]
+__all__ = ["latency_table", "numbers", "parts_table", "runtime_table", "work_table"]
 
 
 def work_table(record: ProfileRecord) -> Table:
@@ -82,6 +82,41 @@ def latency_table(record: ProfileRecord) -> Table:
         cells += [decimals(row.compile_seconds, 1)] if settings.compile else []
         rows.append([Cell(cell) for cell in cells])
     return Table("latency", "Latency and memory, measured", columns, rows)
+
+
+def runtime_table(record: ProfileRecord) -> Table | None:
+    """Return the table of each network in the other runtime, beside torch; None without a runtime."""
+    if not record.runtime_rows:
+        return None
+    columns = [
+        Column("Mechanism"),
+        Column(
+            "Runtime", "torch runs the network eagerly, in float32, with foveate's kernels.", is_text=True
+        ),
+        Column("p50, ms", f"One inference of a batch, median over {record.timing.rounds} rounds."),
+        Column("× torch", "Of the same network, the median of the ratios within rounds."),
+        Column("95 % interval", "Of that median, by order statistics."),
+        Column("× baseline", "Of the network without attention in the same runtime and precision, likewise."),
+        Column("Its interval", "Of that median."),
+        Column("File", "Size of the ONNX file."),
+    ]
+    rows = []
+    for row in record.rows:
+        is_baseline = row.attention == BASELINE
+        cells = [display_name(row.attention), "torch", milliseconds(row.latency_ms_p50), "", ""]
+        cells += _beside_baseline(is_baseline, row.latency_ratio, row.latency_ratio_ci95)
+        rows.append([*map(Cell, cells), Cell("")])
+        for one in record.runtime_rows:
+            if one.attention == row.attention:
+                cells = ["", f"{one.runtime} {one.precision}", milliseconds(one.latency_ms_p50)]
+                cells += [f"{one.eager_ratio:.3f}", ratio_range(one.eager_ratio_ci95)]
+                cells += _beside_baseline(is_baseline, one.latency_ratio, one.latency_ratio_ci95)
+                rows.append([*map(Cell, cells), Cell(byte_size(one.bytes))])
+    return Table("runtimes", "As deployed", columns, rows)
+
+
+def _beside_baseline(is_baseline: bool, ratio: float, interval: tuple[float, float] | None) -> list[str]:
+    return ["", ""] if is_baseline else [f"{ratio:.3f}", ratio_range(interval)]
 
 
 def parts_table(record: ProfileRecord) -> Table | None:

@@ -15,6 +15,7 @@ __all__ = [
     "paired_latencies",
     "proposals_note",
     "roofline_lines",
+    "runtime_note",
 ]
 
 
@@ -51,6 +52,24 @@ def proposals_note(record: ProfileRecord) -> str:
         "It is counted and timed with as many proposals as it keeps at most, because an untrained detector "
         "proposes more or fewer by chance."
     )
+
+
+def runtime_note(record: ProfileRecord) -> str:
+    """Return how the networks were deployed; "" without another runtime."""
+    settings = record.settings
+    if not record.runtime_rows:
+        return ""
+    sentences = [
+        f"Each network is exported as ONNX and run by {listing(settings.runtime)}, on "
+        f"{count(settings.threads, 'thread')}, in turns with torch."
+    ]
+    if settings.calibrated_with:
+        gates = "is quantised, too" if settings.quantise_gates else "stays in float32"
+        sentences.append(
+            f"int8 is calibrated with {settings.calibrated_with}, which does not change its cost; attention "
+            f"{gates}."
+        )
+    return " ".join(sentences)
 
 
 def kernel_path_line(record: ProfileRecord) -> str:

