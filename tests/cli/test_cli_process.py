@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import foveate_command
 from foveate.cli.process import Terminated, describe_os_error, flush_streams, print_error, terminable
 from foveate.studies.engine.executors.reaper import reaper, watch_over
 
@@ -115,3 +116,30 @@ def test_json_that_cannot_be_written_is_refused_before_the_work(
     for path, said in ((".", "is a folder"), ("file/x.json", "no folder that can be written to")):
         assert in_process("list", "--json", path, folder=tmp_path) == 2
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("set_by_user", "expected"),
+    [
+        ({}, "3000 None"),
+        ({"GOMP_SPINCOUNT": "7"}, "7 None"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "None ACTIVE"),
+    ],
+    ids=str,
+)
+def test_threads_sleep_soon_unless_the_user_says_how_they_wait(
+    set_by_user: dict[str, str], expected: str
+) -> None:
+    code = (
+        "import os, sys; sys.argv = ['foveate', '--version']\n"
+        "import foveate_command\n"
+        "try: foveate_command.main()\n"
+        "except SystemExit: pass\n"
+        "print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))\n"
+        "assert 'torch' not in sys.modules"
+    )
+    base = {name: value for name, value in os.environ.items() if name not in foveate_command.SET_BY_USER}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=base | set_by_user, check=True, capture_output=True, text=True
+    ).stdout
+    assert said.splitlines()[-1] == expected

@@ -36,7 +36,7 @@ def test_the_reason_says_whether_a_gpu_has_measured_it(
 
 
 def test_every_measured_mechanism_has_triton_kernels() -> None:
-    assert set(measured.MEASURED) <= set(dispatch.TRITON)
+    assert set(measured.MEASURED) <= set(dispatch.IN_PASSES)
     assert {known.mechanism for known in measured.SLOWER} <= set(measured.MEASURED)
 
 

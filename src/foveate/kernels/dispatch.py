@@ -42,17 +42,17 @@ BY_DEVICE = {"cuda": ("triton", "rearranged"), "cpu": ("numba", "rearranged")}
 """The paths that `auto` tries on a device, in this order."""
 REARRANGED: dict[str, Callable[..., Tensor]] = {"dmsca": rearranged.dmsca}
 """Mechanisms that are faster rearranged without Triton kernels too."""
-TRITON = REARRANGED | {
+IN_PASSES = REARRANGED | {
     "ca": rearranged.coordinate,
     "cbam": rearranged.cbam,
     "simam": rearranged.simam,
     "spatial_mask": rearranged.spatial_mask,
 }
-"""Mechanisms whose passes have Triton kernels."""
+"""Mechanisms in passes over the map, all of which have Triton kernels; for numba's see `cpu_passes`."""
 MECHANISMS_OF: dict[str, Mapping[str, Any]] = {
     "numba": inference.KERNELS,
     "rearranged": REARRANGED,
-    "triton": TRITON,
+    "triton": IN_PASSES,
 }
 
 
@@ -120,7 +120,7 @@ def fast_paths(mechanism: str) -> Callable[[Callable[..., Tensor]], Callable[...
             if parts is not None:
                 return inference.attend(x, parts, mechanism, key)
             if path in ("triton", "numba"):
-                return TRITON[mechanism](self, x, operators)
+                return IN_PASSES[mechanism](self, x, operators)
             if path == "rearranged":
                 return REARRANGED[mechanism](self, x)
             return forward(self, x)
