@@ -19,8 +19,8 @@ from foveate.errors import ImagesChangedError, RequestError, WorkError
 from foveate.records.environment import Environment
 from foveate.records.run import RunRecord
 from foveate.report.study.devices import device_sentences
+from foveate.studies.engine.ddp.group import store_on_loopback
 from foveate.studies.engine.ddp.order import Order
-from foveate.studies.engine.ddp.peers import _store_on_loopback
 from foveate.studies.engine.ddp.ranks import Rank, find_rank
 from foveate.studies.engine.ddp.used_devices import check_shares
 from foveate.studies.engine.fitting import Machine
@@ -271,7 +271,7 @@ def test_a_report_says_how_runs_were_divided() -> None:
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux tells who listens")
 def test_the_processes_of_one_machine_meet_on_the_loopback_alone() -> None:
-    store = _store_on_loopback()
+    store = store_on_loopback()
     port = f"{store.port:04X}"
     tables = [Path(f"/proc/net/{name}").read_text().split("\n")[1:] for name in ("tcp", "tcp6")]
     rows = [line.split() for table in tables for line in table if line]
