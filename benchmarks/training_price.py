@@ -8,20 +8,21 @@ equations. Memory is measured in processes of their own.
 
 import argparse
 import json
-import statistics
+import math
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from foveate import attach, set_path
+from foveate.evaluation.step import training_step
+from foveate.evaluation.timing import Turns, compare_latencies, take_turns
 from foveate.models.backbones.create import create_backbone
 
 PLAIN = "none"
@@ -56,14 +57,11 @@ def batch(case: Case, images: int) -> tuple[torch.Tensor, torch.Tensor]:
     return pixels, torch.randint(10, (images,), generator=draw)
 
 
-def step(network: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> None:
-    """Compute the gradients of a batch, and change the weights."""
-    network.zero_grad()
-    cross_entropy(network(images), classes).backward()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.grad is not None:
-                parameter.sub_(parameter.grad, alpha=1e-3)
+def step_of(case: Case, network: nn.Module, images: int) -> Callable[[], None]:
+    """Return a training step on a batch of so many images."""
+    return training_step(
+        network, *batch(case, images), torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
+    )
 
 
 def prove(case: Case, name: str) -> float:
@@ -84,25 +82,19 @@ def prove(case: Case, name: str) -> float:
     return found
 
 
-def times(case: Case, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of a step of each network, which take turns."""
+def take_steps(case: Case, rounds: int) -> Turns:
+    """Time a step of each network, which take turns; the baseline is first."""
     networks = {PLAIN: build(case, PLAIN, "auto")}
     networks |= {f"{name} {path}": build(case, name, path) for name in CANDIDATES for path in PATHS}
-    given = batch(case, case.images)
-    found: dict[str, list[float]] = {name: [] for name in networks}
-    for turn in range(rounds + 1):
-        for name, network in networks.items():
-            began = time.perf_counter()
-            step(network, *given)
-            if turn:
-                found[name].append(time.perf_counter() - began)
-    return found
+    steps = {name: step_of(case, network, case.images) for name, network in networks.items()}
+    return take_turns(steps, torch.device("cpu"), seconds=0.0, rounds=(rounds, rounds))
 
 
 def peak(case: Case, name: str, path: str) -> float:
     """Return the memory in MB that a step of this process takes beyond what is held between steps."""
-    network, given = build(case, name, path), batch(case, case.images)
-    step(network, *batch(case, 2))
+    network = build(case, name, path)
+    step_of(case, network, 2)()
+    step = step_of(case, network, case.images)
     before, most, is_over = resident(), 0.0, threading.Event()
 
     def watch() -> None:
@@ -113,7 +105,7 @@ def peak(case: Case, name: str, path: str) -> float:
     watcher = threading.Thread(target=watch)
     watcher.start()
     for _ in range(2):
-        step(network, *given)
+        step()
     is_over.set()
     watcher.join()
     return most - before
@@ -129,13 +121,6 @@ def measured_peak(case: Case, name: str, path: str, threads: int) -> float:
     command = [sys.executable, __file__, "--threads", str(threads), "--peak", *map(str, case), name, path]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.splitlines()[-1])
-
-
-def interval(ratios: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval of the median, by 2,000 draws of the rounds."""
-    draws = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
-    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
-    return float(low), float(high)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -157,19 +142,18 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     print("|---|---|---|")
     for case in CASES:
         furthest = max(prove(case, name) for name in CANDIDATES)
-        taken = times(case, given.rounds)
-        base = np.array(taken[PLAIN])
+        latencies = compare_latencies(take_steps(case, given.rounds))
         memory = measured_peak(case, PLAIN, "auto", given.threads)
         title = f"{case.backbone}, {case.images} images of {case.side}²"
-        print(f"| {title}: baseline | {statistics.median(taken[PLAIN]) * 1e3:.0f} ms | {memory:.0f} MB |")
+        print(f"| {title}: baseline | {latencies[PLAIN].p50:.0f} ms | {memory:.0f} MB |")
         for name in CANDIDATES:
             for path in PATHS:
-                ratios = np.array(taken[f"{name} {path}"]) / base - 1
-                low, high = interval(ratios)
+                latency = latencies[f"{name} {path}"]
+                low, high = latency.interval or (math.nan, math.nan)
                 more = measured_peak(case, name, path, given.threads) / memory - 1
-                row = {"median": float(np.median(ratios)), "interval": (low, high), "memory": more}
+                row = {"ratio": latency.ratio, "interval": latency.interval, "memory": more}
                 found[f"{title}, {name}, {path}"] = row
-                of_time = f"{row['median']:+.1%} [{low * 100:.1f}, {high * 100:.1f}]"
+                of_time = f"{latency.ratio - 1:+.1%} [{low - 1:+.1%}, {high - 1:+.1%}]"
                 print(f"| {name}, {path} | {of_time} | {more:+.0%} |", flush=True)
         print(f"|  | gradients differ by at most {furthest:.0e} of the largest |  |")
     if given.json:

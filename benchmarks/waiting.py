@@ -12,8 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ import timm
 import torch
 
 from foveate import attach
+from foveate.evaluation.step import inference_step, training_step
+from foveate.evaluation.timing import Step, compare_latencies, take_turns
 from foveate.models.backbones.create import create_backbone
 from foveate_command import SET_BY_USER, WAITING
 
@@ -43,31 +44,13 @@ def take_steps(seconds: float) -> dict[str, float]:
     trained = create_backbone("cifar_resnet20", classes=10, image_size=32).train()
     image, images = torch.randn(1, 3, 224, 224), torch.randn(128, 3, 32, 32)
     classes, optimizer = torch.randint(10, (128,)), torch.optim.SGD(trained.parameters(), 0.1)
-
-    def train() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(trained(images), classes).backward()
-        optimizer.step()
-
-    def attend(network: torch.nn.Module) -> None:
-        with torch.inference_mode():
-            network(image)
-
-    steps: dict[str, Callable[[], None]] = {
-        "ResNet-50, one image": lambda: attend(plain),
-        "the same with DMSCA": lambda: attend(attended),
-        "training step of cifar_resnet20, 128 images": train,
+    steps: dict[str, Step] = {
+        "ResNet-50, one image": inference_step(plain, image),
+        "the same with DMSCA": inference_step(attended, image),
+        "training step of cifar_resnet20, 128 images": training_step(trained, images, classes, optimizer),
     }
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
-        step()
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends:
-        for name, step in steps.items():
-            began = time.perf_counter()
-            step()
-            times[name].append((time.perf_counter() - began) * 1e3)
-    return {name: statistics.median(found) for name, found in times.items()}
+    latencies = compare_latencies(take_turns(steps, torch.device("cpu"), seconds=seconds, rounds=(5, 1000)))
+    return {name: latency.p50 for name, latency in latencies.items()}
 
 
 def measure(rounds: int, seconds: float) -> dict[str, dict[str, dict[str, list[float]]]]:

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import foveate
 from foveate.errors import RequestError
-from foveate.kernels import choose_path, inference, only_reference
+from foveate.kernels import choose_path, inference, numba_modules, only_reference
 
 
 def choice(module: nn.Module, x: torch.Tensor, name: str = "dmsca"):
@@ -72,7 +72,7 @@ def test_autocast_takes_the_rearranged_path(module):
 
 
 def test_without_numba_the_reason_says_how_to_install_it(module, monkeypatch):
-    monkeypatch.setattr(inference, "NUMBA", False)
+    monkeypatch.setattr(numba_modules, "NUMBA", False)
     with torch.no_grad():
         assert "pip install 'foveate[fast]'" in choice(module, X).reason
 
@@ -154,8 +154,8 @@ def test_kernels_that_cannot_be_loaded_are_no_error(module, monkeypatch):
     def fail(name):
         raise ImportError("Numba needs NumPy 2.4 or less")
 
-    monkeypatch.setattr(inference, "import_module", fail)
-    monkeypatch.setattr(inference, "_load_planner", inference._load_planner.__wrapped__)
+    monkeypatch.setattr(numba_modules, "import_module", fail)
+    monkeypatch.setattr(numba_modules, "_imported", numba_modules._imported.__wrapped__)
     with torch.no_grad():
         assert "Numba needs NumPy" in choice(module, X).reason
         module(X)

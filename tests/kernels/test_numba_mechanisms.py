@@ -25,25 +25,6 @@ def by_numba(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         return module(x)
 
 
-@pytest.fixture
-def team(request):
-    """So many threads as the test is parametrized with."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def poisoned():
-    """New memory, which the kernels ask for, is full of NaN."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    assert torch.empty(3).isnan().all()
-    yield
-    torch.use_deterministic_algorithms(before)
-
-
 @pytest.mark.usefixtures("poisoned")
 @pytest.mark.parametrize(
     ("name", "shape", "team"),

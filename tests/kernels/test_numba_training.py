@@ -22,24 +22,6 @@ KERNEL_SIZES = (1, 3, 7, 9)
 TOLERANCE = 2e-5
 
 
-@pytest.fixture
-def team(request):
-    """So many threads as the test is parametrized with."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def poisoned():
-    """New memory, which the kernels ask for, is full of NaN."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(before)
-
-
 def arguments(name: str, shape: tuple[int, ...]) -> list:
     if name == "gate channels positions":
         x, scale, _, _, positions = pass_cases.arguments("gate", shape)

@@ -11,11 +11,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from foveate.evaluation.noise import Times, find_noise, worst_factor
 from foveate.evaluation.proposals import most_proposals
-from foveate.evaluation.timing import OnRound, Turns, compare_latencies, take_turns
+from foveate.evaluation.timing import Latency, OnRound, Turns, compare_latencies, take_turns
 from foveate.modes import evaluating
+from foveate.records.cost import CostRow
 
 __all__ = [
     "calmest_turns",
+    "cost_row",
     "count_multiply_adds",
     "count_parameters",
     "measure_latencies",
@@ -44,6 +46,18 @@ def count_multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int
 
 
 @torch.inference_mode()
+def cost_row(network: nn.Module, macs: int | None, latency: Latency) -> CostRow:
+    """Return what a network costs, as records have it, from its multiply-adds and its latency."""
+    return CostRow(
+        parameters=count_parameters(network),
+        macs=macs,
+        latency_ms_p50=latency.p50,
+        latency_ms_p95=latency.p95,
+        latency_ratio=latency.ratio,
+        latency_ratio_ci95=latency.interval,
+    )
+
+
 def time_networks(
     networks: Mapping[str, nn.Module],
     input_shape: tuple[int, ...],

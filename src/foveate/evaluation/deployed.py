@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from foveate.evaluation.estimates import over_seeds_and_images
 from foveate.evaluation.intervals import DIFFERENCE
 from foveate.evaluation.significance import is_significant
 from foveate.evaluation.statistics import adjust_p_values
-from foveate.evaluation.within_margin import difference_over_images
+from foveate.evaluation.within_margin import changed_over_images, difference_over_images
 from foveate.records.base import JsonObject
 
 __all__ = ["ADJUST", "Answers", "Drop", "judge_drops"]
@@ -82,8 +81,7 @@ def _drop(answers: Sequence[Answers]) -> Drop:
     networks, images = differences.shape
     mean = float(differences.mean())
     if networks == 1:
-        changed = lost + gained
-        p = float(stats.binomtest(lost, changed).pvalue) if changed else 1.0
+        p = changed_over_images(lost, gained)
         interval = difference_over_images(lost, gained, images, level=0.95)
         return Drop(mean, interval, p, None, "images", lost, gained, 1, images)
     estimate = over_seeds_and_images(differences)

@@ -5,12 +5,15 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
 
-from scipy import stats
-
 from foveate.evaluation.intervals import SHARE
 from foveate.evaluation.significance import is_significant
 from foveate.evaluation.statistics import Description, adjust_p_values, describe, paired_test
-from foveate.evaluation.within_margin import Equivalence, equivalent_over_images, equivalent_within
+from foveate.evaluation.within_margin import (
+    Equivalence,
+    changed_over_images,
+    equivalent_over_images,
+    equivalent_within,
+)
 from foveate.records.base import JsonObject
 from foveate.records.gates import GateRow, ReplacedScore, Replacement
 
@@ -152,16 +155,10 @@ def _test(pairs: Sequence[_Pair], margin: float) -> _Test:
     if len(pairs) == 1:
         score = pairs[0].score
         over_images = equivalent_over_images(score.lost, score.gained, images, margin)
-        return _Test(accuracy, over_images, _sign_test(score), "images", images)
+        return _Test(accuracy, over_images, changed_over_images(score.lost, score.gained), "images", images)
     differences = [(pair.score.gained - pair.score.lost) / pair.images for pair in pairs]
     over_seeds = equivalent_within(differences, margin, resolution=1 / images)
     return _Test(accuracy, over_seeds, paired_test(before, after, SHARE).p, "seeds", len(pairs))
-
-
-def _sign_test(score: ReplacedScore) -> float:
-    """Return the p value of McNemar's exact test: as many answers become wrong as become right."""
-    changed = score.lost + score.gained
-    return float(stats.binomtest(score.lost, changed).pvalue) if changed else 1.0
 
 
 def _adjusted(tests: Mapping[Key, _Test]) -> dict[Key, ReplacementTest]:

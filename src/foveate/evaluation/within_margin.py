@@ -19,6 +19,7 @@ from foveate.evaluation.statistics import describe
 __all__ = [
     "LEVEL",
     "Equivalence",
+    "changed_over_images",
     "difference_over_images",
     "equivalent_over_images",
     "equivalent_within",
@@ -74,6 +75,12 @@ def equivalent_over_images(lost: int, gained: int, images: int, margin: float) -
     return Equivalence(
         (gained - lost) / images, difference_over_images(lost, gained, images, LEVEL), float(p)
     )
+
+
+def changed_over_images(lost: int, gained: int) -> float:
+    """Return the p value of McNemar's exact test: as many answers become wrong as become right."""
+    changed = lost + gained
+    return float(stats.binomtest(lost, changed).pvalue) if changed else 1.0
 
 
 def difference_over_images(lost: int, gained: int, images: int, level: float = 0.95) -> tuple[float, float]:

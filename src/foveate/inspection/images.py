@@ -12,7 +12,7 @@ from foveate.errors import RequestError
 from foveate.inspection.trained import Trained
 from foveate.studies.engine.fingerprints import under
 
-__all__ = ["ChosenImages", "images_beside_test"]
+__all__ = ["ChosenImages", "images_beside_test", "rows_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,18 +51,28 @@ def images_beside_test(one: Trained, data: Data, limit: int | None, purpose: str
     Raises:
         RequestError: there are none.
     """
-    run = one.spec
-    if run is not None and under(data, run.fingerprint) is not None:
-        _, rows = data.split(run.seed, run.recipe.validation_fraction, run.data.train_fraction)
-        part, store = "validation", data.validation_store
-    elif data.validation is not None:
-        part, store, rows = "validation", data.validation, np.arange(len(data.validation))
-    else:
-        part, store, rows = "training", data.train, np.arange(len(data.train))
+    trained, held = rows_of(one, data)
+    part: Literal["validation", "training"]
+    part, store, rows = (
+        ("training", data.train, trained) if held is None else ("validation", data.validation_store, held)
+    )
     if not len(rows):
         raise RequestError(
             f"{data.name} has no validation image for {one.name}, {purpose}: give images with such a part by "
             "--data"
         )
     chosen = rows if limit is None else rows[spread(store.labels[rows], limit)]
-    return ChosenImages("validation" if part == "validation" else "training", store, chosen, data.image_size)
+    return ChosenImages(part, store, chosen, data.image_size)
+
+
+def rows_of(one: Trained, data: Data) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the positions of the training images, and those of the validation images, of a network.
+
+    Where `data` are the images of the network's run, they are split as in its training; else they are all
+    images of the parts of `data`, with None where it has no validation part.
+    """
+    run = one.spec
+    if run is not None and under(data, run.fingerprint) is not None:
+        return data.split(run.seed, run.recipe.validation_fraction, run.data.train_fraction)
+    held = None if data.validation is None else np.arange(len(data.validation))
+    return np.arange(len(data.train)), held

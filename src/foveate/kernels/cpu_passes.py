@@ -1,16 +1,13 @@
 """The passes in training on a CPU: numba's kernels, the extra `foveate[fast]`, and what they can take."""
 
-import functools
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from foveate.errors import first_line
 from foveate.kernels.anatomy import MOST_MID_CHANNELS
+from foveate.kernels.numba_modules import load_kernels
 
 __all__ = ["MECHANISMS", "find_launcher", "why_not"]
 
@@ -43,8 +40,8 @@ def why_not(x: Tensor, mechanism: str) -> str | None:
         return "the map is not contiguous, as its kernels in training expect"
     if torch.compiler.is_compiling():
         return "torch.compile fuses the equations itself"
-    failures = [found for one in MECHANISMS[mechanism] if isinstance(found := _load(one), str)]
-    return failures[0] if failures else None
+    loaded = (load_kernels(MODULES[one]) for one in MECHANISMS[mechanism])
+    return next((found for found in loaded if isinstance(found, str)), None)
 
 
 def find_launcher(name: str, arguments: Sequence[Any], *, backward: bool) -> Callable[..., Any] | None:
@@ -64,7 +61,7 @@ def find_launcher(name: str, arguments: Sequence[Any], *, backward: bool) -> Cal
         return None
     if name == "fuse" and others[2].shape[1] > MOST_MID_CHANNELS:
         return None
-    loaded = _load(name)
+    loaded = load_kernels(MODULES[name])
     if isinstance(loaded, str):
         return None
     return getattr(loaded, f"{name}_backward" if backward else name)
@@ -73,14 +70,3 @@ def find_launcher(name: str, arguments: Sequence[Any], *, backward: bool) -> Cal
 def _is_planes(x: Tensor) -> bool:
     """Return whether x is in torch's contiguous format; maps of one pixel are in channels_last, too."""
     return x.is_contiguous() and x.shape[2:].numel() != 1
-
-
-@functools.cache
-def _load(name: str) -> Any:
-    """Import and compile a pass; return its module, or in a sentence why that is impossible."""
-    if find_spec("numba") is None:
-        return "it is not installed (pip install 'foveate[fast]')"
-    try:
-        return import_module(f"foveate.kernels.numba.{MODULES[name]}")
-    except Exception as error:  # of many classes, where numba does not fit numpy, llvmlite or the processor
-        return f"its kernels cannot be loaded here ({first_line(error)})"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from foveate.errors import RequestError
-from foveate.kernels import cpu_passes, inference, measured, operators, rearranged
+from foveate.kernels import cpu_passes, inference, measured, numba_modules, operators, rearranged
 from foveate.kernels.parts import Parts
 from foveate.torch_private import has_dispatch_mode, is_transformed
 
@@ -144,7 +144,7 @@ def _cache_key(module: nn.Module, x: Tensor) -> tuple[Any, ...] | None:
     ):
         return None
     B, C, H, W = x.shape
-    settings = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), inference.NUMBA, WHOLE_PROGRAM
+    settings = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), numba_modules.NUMBA, WHOLE_PROGRAM
     return B > 0, C, H, W, x.dtype, x.device, module.training, module.__dict__.get("path"), settings
 
 

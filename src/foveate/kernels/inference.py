@@ -5,24 +5,19 @@ On a CPU it is a kernel of numba, the extra `foveate[fast]`: compiled for the pr
 and kept on disk. On a GPU it is a sequence of Triton kernels, for the mechanisms in ON_GPU.
 """
 
-import functools
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.library import define, impl, register_fake
 
-from foveate.errors import first_line
+from foveate.kernels import numba_modules
 from foveate.kernels.anatomy import KERNELS, ON_GPU
 from foveate.kernels.operators import like, run_triton
 from foveate.kernels.parts import CACHED_PARTS, Parts, read_parts
 
 __all__ = ["KERNELS", "attend", "cached_plan", "find_gpu_parts", "find_parts"]
-
-NUMBA = find_spec("numba") is not None
 
 define("foveate::attend", "(Tensor x, Tensor[] weights, float[] numbers, str mechanism) -> Tensor")
 
@@ -42,25 +37,12 @@ def _describe(x: Tensor, weights: list[Tensor], numbers: list[float], mechanism:
     return like(x)
 
 
-@functools.cache
-def _load_planner(mechanism: str) -> Callable[..., Any] | str:
-    """Import and compile a mechanism's kernel; return its `plan`, or in a sentence why that is impossible.
-
-    Whatever goes wrong, the equations can run. numba raises errors of many classes where it does not fit
-    numpy, llvmlite or the processor. A failure is cached: another attempt would cost seconds at every call.
-    """
-    try:
-        return import_module(f"foveate.kernels.numba.{mechanism}").plan
-    except Exception as error:
-        return f"its kernels cannot be loaded here ({first_line(error)})"
-
-
 def _plan(mechanism: str, shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Any:
-    planner = _load_planner(mechanism)
-    if isinstance(planner, str):
-        raise RuntimeError(f"{mechanism}: {planner}")
+    kernels = numba_modules.load_kernels(mechanism)
+    if isinstance(kernels, str):
+        raise RuntimeError(f"{mechanism}: {kernels}")
     weights = [weight.contiguous() for weight in weights]
-    return planner(shape, weights, numbers)._replace(weights=weights)
+    return kernels.plan(shape, weights, numbers)._replace(weights=weights)
 
 
 def attend(x: Tensor, parts: Parts, mechanism: str, key: tuple[Any, ...] | None) -> Tensor:
@@ -99,14 +81,14 @@ def find_parts(module: Any, x: Tensor, mechanism: str) -> Parts | str:
         return "the map is not float32"
     if torch.is_autocast_enabled("cpu"):
         return "autocast is on, and its kernels are float32"
-    if not NUMBA:
-        return "it is not installed (pip install 'foveate[fast]')"
+    if not numba_modules.NUMBA:
+        return numba_modules.NOT_INSTALLED
     if x.ndim != 4 or x.numel() == 0:
         return "the map is empty, or not (B, C, H, W)"
     if not torch.compiler.is_compiling():
-        planner = _load_planner(mechanism)
-        if isinstance(planner, str):
-            return planner
+        kernels = numba_modules.load_kernels(mechanism)
+        if isinstance(kernels, str):
+            return kernels
     return _fitting_parts(module, x, mechanism)
 
 

@@ -10,7 +10,7 @@ from foveate.errors import RequestError
 from foveate.evaluation.classification import predict
 from foveate.evaluation.intervals import share_interval
 from foveate.evaluation.within_margin import difference_over_images
-from foveate.inspection.gates.images import ChosenImages
+from foveate.inspection.images import ChosenImages
 from foveate.inspection.trained import Trained
 from foveate.records.fold import FoldTest
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from foveate.evaluation.cost import calmest_turns, count_multiply_adds, count_parameters
+from foveate.evaluation.cost import calmest_turns, cost_row, count_multiply_adds
 from foveate.evaluation.timing import compare_latencies
-from foveate.records.cost import CostRow, Timing
+from foveate.records.cost import Timing
 from foveate.records.fold import FoldCost
 
 __all__ = ["measure_fold_cost"]
@@ -31,17 +31,7 @@ def measure_fold_cost(
     macs = {name: count_multiply_adds(network.cpu(), shape) for name, network in networks.items()}
     turns = calmest_turns(networks, shape, device=device, seconds=seconds, on_round=on_round)
     latencies = compare_latencies(turns)
-    rows = {
-        name: CostRow(
-            parameters=count_parameters(network),
-            macs=macs[name],
-            latency_ms_p50=latencies[name].p50,
-            latency_ms_p95=latencies[name].p95,
-            latency_ratio=latencies[name].ratio,
-            latency_ratio_ci95=latencies[name].interval,
-        )
-        for name, network in networks.items()
-    }
+    rows = {name: cost_row(network, macs[name], latencies[name]) for name, network in networks.items()}
     rounds = turns.milliseconds.shape[1]
     return FoldCost(
         input=shape,

@@ -15,7 +15,7 @@ from foveate.inspection.fold.answers import Answers, paired_test_part
 from foveate.inspection.fold.cost import measure_fold_cost
 from foveate.inspection.fold.images import FoldImages, choose_images
 from foveate.inspection.fold.settings import FoldFiles, FoldSettings
-from foveate.inspection.gates.images import ChosenImages
+from foveate.inspection.images import ChosenImages
 from foveate.inspection.settings import OtherImages
 from foveate.inspection.trained import Trained, assumed_order, open_images
 from foveate.models.backbones.call import BackboneCall

@@ -8,9 +8,8 @@ import numpy as np
 from foveate.data import Data, ImageStore
 from foveate.data.survey import spread
 from foveate.errors import RequestError
-from foveate.inspection.gates.images import ChosenImages
+from foveate.inspection.images import ChosenImages, rows_of
 from foveate.inspection.trained import Trained
-from foveate.studies.engine.fingerprints import under
 
 __all__ = ["FoldImages", "choose_images"]
 
@@ -53,11 +52,7 @@ def choose_images(one: Trained, data: Data, limit: int) -> FoldImages:
         chosen = rows if part == "test" else rows[spread(store.labels[rows], limit)]
         return ChosenImages(part, store, chosen, data.image_size)
 
-    run, trained, held = one.spec, np.arange(len(data.train)), None
-    if run is not None and under(data, run.fingerprint) is not None:
-        trained, held = data.split(run.seed, run.recipe.validation_fraction, run.data.train_fraction)
-    elif data.validation is not None:
-        held = np.arange(len(data.validation))
+    trained, held = rows_of(one, data)
     return FoldImages(
         some("training", data.train, trained),
         None if held is None else some("validation", data.validation_store, held),

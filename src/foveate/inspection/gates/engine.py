@@ -11,9 +11,10 @@ from foveate.inspection.assessment import Assessment, assessment, examined_netwo
 from foveate.inspection.classifiers import check_classifiers
 from foveate.inspection.examine import Work
 from foveate.inspection.explain.settings import ExplainSettings
-from foveate.inspection.gates.images import ChosenImages, answered_images, mean_images
+from foveate.inspection.gates.images import answered_images, mean_images
 from foveate.inspection.gates.measure import Measured, collect_statistics, measure_replacements
 from foveate.inspection.gates.settings import GateSettings
+from foveate.inspection.images import ChosenImages
 from foveate.inspection.settings import OtherImages
 from foveate.inspection.trained import Trained, assumed_order, open_images
 from foveate.models.sites.capture import attention_names

@@ -7,7 +7,7 @@ from foveate.data.survey import spread
 from foveate.inspection.images import ChosenImages, images_beside_test
 from foveate.inspection.trained import Trained
 
-__all__ = ["ChosenImages", "answered_images", "mean_images"]
+__all__ = ["answered_images", "mean_images"]
 
 ORDER_SEED = 0
 """Of the order of the test images, by which each image gets the gate of another one at random."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.evaluation.gate_statistics import GateMeans, GateStatistics
-from foveate.inspection.gates.images import ChosenImages
+from foveate.inspection.images import ChosenImages
 from foveate.models.sites.gates import Gate, constant_gates, recorded_gates, swapped_gates
 from foveate.records.gates import ReplacedScore, Replacement
 

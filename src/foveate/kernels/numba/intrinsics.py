@@ -9,7 +9,7 @@
 Last seen with numba 0.68.1 and llvmlite 0.50.0 on x86-64 Linux.
 
 Fallback: the functions are compiled when a kernel's file is imported. Where numba or llvmlite refuse, the
-import fails, `foveate.kernels.inference` keeps the reason, and the mechanism runs by its equations.
+import fails, `foveate.kernels.numba_modules` keeps the reason, and the mechanism runs by its equations.
 tests/kernels/test_fallbacks.py breaks llvmlite and holds this.
 """
 

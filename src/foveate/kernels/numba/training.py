@@ -22,9 +22,9 @@ HEAD = ("images", "channels", "height", "width", "scratch", "own", "sums", "summ
 """The fields that every task begins with: the maps, a thread's floats of scratch, and of sums over images."""
 
 
-def task_of(*tensors: str) -> np.dtype[Any]:
-    """Return the record of a task with the addresses of these tensors."""
-    return np.dtype([(name, np.int64) for name in (*HEAD, *tensors)])
+def task_of(*fields: str) -> np.dtype[Any]:
+    """Return the record of a task with these further fields: the addresses of its tensors, then sizes."""
+    return np.dtype([(name, np.int64) for name in (*HEAD, *fields)])
 
 
 @inlined
@@ -35,7 +35,12 @@ def planes_of(task, address, image):
 
 
 def carry_out(
-    worker: Any, x: Tensor, tensors: Sequence[Tensor], own: Sequence[int] = (), sums: Tensor | None = None
+    worker: Any,
+    x: Tensor,
+    tensors: Sequence[Tensor],
+    own: Sequence[int] = (),
+    sums: Tensor | None = None,
+    sizes: Sequence[int] = (),
 ) -> None:
     """Run the task of `worker` on the images of x, in as many threads as torch has.
 
@@ -45,12 +50,13 @@ def carry_out(
         tensors: contiguous float32, in the order of the task's record.
         own: floats of each array of a thread's scratch.
         sums: (threads, …), zeros: each thread has its own part; see `threads_of`.
+        sizes: the last fields of the record.
     """
     team = threads_of(x)
     floats = sum(map(whole_lines, own))
     scratch = torch.empty(max(team * floats, 1), dtype=torch.float32)
     summed = (sums.data_ptr(), sums[0].numel()) if sums is not None else (0, 0)
-    fields = (*x.shape, scratch.data_ptr(), floats, *summed, *map(Tensor.data_ptr, tensors))
+    fields = (*x.shape, scratch.data_ptr(), floats, *summed, *map(Tensor.data_ptr, tensors), *sizes)
     run_in_team(worker.address, struct.pack(f"{len(fields)}q", *fields), team, 0)
 
 

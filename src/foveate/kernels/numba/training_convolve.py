@@ -23,21 +23,26 @@ from foveate.kernels.numba.training import carry_out, task_of, threads_of
 __all__ = ["convolve_pair", "convolve_pair_backward"]
 
 f = np.float32
-TENSORS = "x", "weight", "sizes"
-"""`sizes` has the side of the kernel, as a float."""
 
-_read = read_task(task_of(*TENSORS, "y"))
-_read_backward = read_task(task_of(*TENSORS, "dy", "dx"))
+_read = read_task(task_of("x", "weight", "y", "size"))
+_read_backward = read_task(task_of("x", "weight", "dy", "dx", "size"))
+
+
+@jit
+def _pad(task, image, own):
+    """Write both maps of an image with their margins at `own`, and return them and the address behind."""
+    H, W, margin = task.height, task.width, task.size // 2
+    padded, rest = take_rows(own, 2, (H + 2 * margin) * (W + 2 * margin) + 2 * margin)
+    pad_pair(rows(task.x + 8 * image * H * W, 2, H * W), H, W, margin, padded)
+    return padded, rest
 
 
 @jit
 def _convolve(task, image, own, sums):
-    H, W, k = task.height, task.width, int(floats(task.sizes, 1)[0])
-    margin = k // 2
-    width = W + 2 * margin
-    padded, rest = take_rows(own, 2, (H + 2 * margin) * width + 2 * margin)
+    H, W, k = task.height, task.width, task.size
+    width = W + 2 * (k // 2)
+    padded, rest = _pad(task, image, own)
     total = floats(rest, H * width)
-    pad_pair(rows(task.x + 8 * image * H * W, 2, H * W), H, W, margin, padded)
     total[:] = f(0)
     add_convolution(padded, 0, kernels(task.weight, 1, 2, k)[0], total, width)
     y = rows(task.y + 4 * image * H * W, H, W)
@@ -55,8 +60,7 @@ def work(address):
 def convolve_pair(x: Tensor, weight: Tensor) -> Tensor:
     """Return the convolution (B, 1, H, W) of x (B, 2, H, W) with `weight` (1, 2, k, k), k odd."""
     y = x.new_empty(x.shape[0], 1, *x.shape[2:])
-    side = x.new_tensor([float(weight.shape[2])])
-    carry_out(work, x, (x, weight, side, y), _own(x, weight)[:2])
+    carry_out(work, x, (x, weight, y), _own(x, weight)[:2], sizes=weight.shape[2:3])
     return y
 
 
@@ -70,13 +74,12 @@ def _own(x: Tensor, weight: Tensor) -> tuple[int, int, int]:
 
 @jit
 def _differentiate(task, image, own, sums):
-    H, W, k = task.height, task.width, int(floats(task.sizes, 1)[0])
+    H, W, k = task.height, task.width, task.size
     margin = k // 2
     width = W + 2 * margin
-    padded, rest = take_rows(own, 2, (H + 2 * margin) * width + 2 * margin)
+    padded, rest = _pad(task, image, own)
     d_total, rest = take(rest, H * width)
     d_padded = rows(rest, 2, (H + 2 * margin) * width + 2 * margin)
-    pad_pair(rows(task.x + 8 * image * H * W, 2, H * W), H, W, margin, padded)
     dy, dx = rows(task.dy + 4 * image * H * W, H, W), rows(task.dx + 8 * image * H * W, 2, H * W)
     d_total[:] = f(0)
     d_padded[:] = f(0)
@@ -100,6 +103,5 @@ def work_backward(address):
 def convolve_pair_backward(x: Tensor, weight: Tensor, dy: Tensor) -> list[Tensor]:
     """Return the gradients of x and of the weight."""
     dx, sums = torch.empty_like(x), x.new_zeros(threads_of(x), *weight.shape)
-    side = x.new_tensor([float(weight.shape[2])])
-    carry_out(work_backward, x, (x, weight, side, dy, dx), _own(x, weight), sums)
+    carry_out(work_backward, x, (x, weight, dy, dx), _own(x, weight), sums, sizes=weight.shape[2:3])
     return [dx, sums.sum(0)]

@@ -5,11 +5,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from foveate.kernels.numba import fuse_backward as backward
 from foveate.kernels.numba import planes, planes_backward
 from foveate.kernels.numba.maths import jit
 from foveate.kernels.numba.planes import EMBEDDED
-from foveate.kernels.numba.planes_backward import ROWS
-from foveate.kernels.numba.planes_backward import STRIDE as BACKWARD_STRIDE
 from foveate.kernels.numba.team import attend_whole_images, floats, read_task, rows, take, whole_lines, worker
 from foveate.kernels.numba.training import carry_out, planes_of, task_of, threads_of
 
@@ -86,8 +85,8 @@ def _prepared(
 @jit
 def _differentiate(task, image, own, sums):
     C, P = task.channels, task.height * task.width
-    block, rest = take(own, ROWS * BACKWARD_STRIDE)
-    planes_backward.fuse(
+    block, rest = take(own, backward.ROWS * planes_backward.STRIDE)
+    backward.fuse(
         planes_of(task, task.x, image),
         floats(task.scale + 4 * image * C, C),
         floats(task.multi + 4 * image * P, P),
@@ -103,7 +102,7 @@ def _differentiate(task, image, own, sums):
         floats(task.d_multi + 4 * image * P, P),
         rows(task.d_product + 4 * image * EMBEDDED * P, EMBEDDED, P),
         rows(sums, C + 1, EMBEDDED + 3),
-        floats(rest, 2 * C * BACKWARD_STRIDE),
+        floats(rest, 2 * C * planes_backward.STRIDE),
         block,
     )
 
@@ -133,7 +132,7 @@ def fuse_backward(
     d_product = torch.empty_like(given[0])
     sums = x.new_zeros(threads_of(x), C + 1, EMBEDDED + 3)
     outputs = (dx, d_scale, d_multi, d_product)
-    own = ROWS * BACKWARD_STRIDE, 2 * C * BACKWARD_STRIDE
+    own = backward.ROWS * planes_backward.STRIDE, 2 * C * planes_backward.STRIDE
     carry_out(work_backward, x, (x, scale, multi, *given, dy, *outputs), own, sums)
     total = sums.sum(0)
     d_project, of_c, of_s, d_aa = total[:C].split([EMBEDDED, 1, 1, 1], dim=1)

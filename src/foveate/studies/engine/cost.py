@@ -7,11 +7,11 @@ from pathlib import Path
 from torch import nn
 
 from foveate.data import Data
-from foveate.evaluation.cost import count_multiply_adds, count_parameters, time_networks
+from foveate.evaluation.cost import cost_row, count_multiply_adds, time_networks
 from foveate.evaluation.noise import noise_of_cost, worst_factor
 from foveate.evaluation.timing import compare_latencies
 from foveate.models import set_path
-from foveate.records.cost import CostConditions, CostRecord, CostRow, Timing
+from foveate.records.cost import CostConditions, CostRecord, Timing
 from foveate.records.file_names import COST
 from foveate.records.files import read_record, write_record
 from foveate.records.labels import BASELINE
@@ -80,14 +80,7 @@ def _measure(
         device=conditions.device,
         timing=Timing(reference=reference, rounds=turns.milliseconds.shape[1], cpu_share=turns.cpu_share),
         rows={
-            label: CostRow(
-                parameters=count_parameters(network),
-                macs=count_multiply_adds(network, shape),
-                latency_ms_p50=latencies[label].p50,
-                latency_ms_p95=latencies[label].p95,
-                latency_ratio=latencies[label].ratio,
-                latency_ratio_ci95=latencies[label].interval,
-            )
+            label: cost_row(network, count_multiply_adds(network, shape), latencies[label])
             for label, network in networks.items()
         },
     )
