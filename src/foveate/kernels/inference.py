@@ -41,8 +41,15 @@ def _plan(mechanism: str, shape: Sequence[int], weights: Sequence[Tensor], numbe
     kernels = numba_modules.load_kernels(mechanism)
     if isinstance(kernels, str):
         raise RuntimeError(f"{mechanism}: {kernels}")
-    weights = [weight.contiguous() for weight in weights]
+    weights = [weight if _is_dense(weight) else weight.contiguous() for weight in weights]
     return kernels.plan(shape, weights, numbers)._replace(weights=weights)
+
+
+def _is_dense(weight: Tensor) -> bool:
+    """Return whether a kernel can read a weight where it is: contiguous, or a convolution's in channels_last."""
+    return weight.is_contiguous() or (
+        weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 def attend(x: Tensor, parts: Parts, mechanism: str, key: tuple[Any, ...] | None) -> Tensor:

@@ -8,19 +8,27 @@ from torch import Tensor
 from foveate.kernels.numba.gates import gate, measure_channels, measure_pixels, share_rows
 from foveate.kernels.numba.maths import jit
 from foveate.kernels.numba.planes import STRIDE
-from foveate.kernels.numba.small import convolve_pair, excite_twice, pad_pair, saturating_sigmoid, squeeze
+from foveate.kernels.numba.small import (
+    convolve_pair,
+    excite_twice,
+    pad_pair,
+    read_kernels,
+    saturating_sigmoid,
+    squeeze,
+)
 from foveate.kernels.numba.team import (
     MAP,
     Plan,
     attend_images,
     barrier,
     floats,
-    kernels,
+    is_last,
     make_plan,
     read_task,
     rows,
     share,
     take,
+    take_kernels,
     take_rows,
     worker,
 )
@@ -28,7 +36,7 @@ from foveate.kernels.numba.team import (
 f = np.float32
 
 WEIGHTS = ("reduce", "reduce_bias", "expand", "expand_bias", "conv")
-TASK = np.dtype([(name, np.int64) for name in (*MAP, "hidden", "size", *WEIGHTS)])
+TASK = np.dtype([(name, np.int64) for name in (*MAP, "hidden", "size", "conv_last", *WEIGHTS)])
 
 _read = read_task(TASK)
 
@@ -75,8 +83,9 @@ def _weigh_positions(task, pooled, positions, scratch, rank, team):
     total, scratch = take(scratch, count)
     pad_pair(pooled, H, W, margin, padded)
     total[:] = f(0)
-    kernel = kernels(task.conv, 1, 2, k)[0]
-    convolve_pair(padded, begin // W * width, kernel, total, width)
+    kernel, scratch = take_kernels(scratch, 1, 2, k)
+    read_kernels(task.conv, task.conv_last, kernel)
+    convolve_pair(padded, begin // W * width, kernel[0], total, width)
     for p in range(begin, end):
         positions[p] = saturating_sigmoid(total[(p - begin) // W * width + p % W])
 
@@ -92,6 +101,7 @@ def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[floa
     C, H, W = shape
     hidden, size = len(weights[0]), weights[4].shape[-1]
     width = W + 2 * (size // 2)
-    own = [10 * STRIDE, 2 * ((H + 2 * (size // 2)) * width + 2 * (size // 2)), H * width]
+    own = [10 * STRIDE, 2 * ((H + 2 * (size // 2)) * width + 2 * (size // 2)), H * width, 2 * size**2]
     addresses = [weight.data_ptr() for weight in weights]
-    return make_plan(work, (hidden, size), ([C, C, C, hidden, 2 * H * W, H * W], own), addresses)
+    sizes = (hidden, size, is_last(weights[4]))
+    return make_plan(work, sizes, ([C, C, C, hidden, 2 * H * W, H * W], own), addresses)

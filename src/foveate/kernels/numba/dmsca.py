@@ -4,26 +4,34 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numba.extending import register_jitable
 from torch import Tensor
 
 from foveate.kernels.anatomy import MOST_BRANCHES
 from foveate.kernels.numba import pixels, planes
+from foveate.kernels.numba.gates import share_lines
 from foveate.kernels.numba.maths import jit, precise_sigmoid
 from foveate.kernels.numba.planes import EMBEDDED, STRIDE
-from foveate.kernels.numba.small import channel_mlp, convolve_pair, directions, fold, pad_pair
+from foveate.kernels.numba.small import (
+    channel_mlp,
+    convolve_pair,
+    directions,
+    fold,
+    pad_pair,
+    read_kernels,
+)
 from foveate.kernels.numba.team import (
     MAP,
     Plan,
     attend_images,
     barrier,
     floats,
-    kernels,
+    is_last,
     make_plan,
     read_task,
     rows,
     share,
     take,
+    take_kernels,
     take_rows,
     whole_lines,
     worker,
@@ -33,7 +41,7 @@ f = np.float32
 BRANCHES = MOST_BRANCHES
 
 NORM = ("weight", "bias", "mean", "variance")
-SIZES = ("hidden", "mid", "branches", "margin")
+SIZES = ("hidden", "mid", "branches", "margin", "interact_last")
 BRANCH = ("conv", *NORM)
 BEFORE = ("reduce", "expand", "log_tau")
 BEHIND = (
@@ -43,18 +51,12 @@ BEHIND = (
 )
 TASK = np.dtype(
     [(name, np.int64) for name in MAP + SIZES + BEFORE + BEHIND]
-    + [(f"branch_{name}", np.int64, (BRANCHES,)) for name in ("size", *BRANCH)]
+    + [(f"branch_{name}", np.int64, (BRANCHES,)) for name in ("size", "last", *BRANCH)]
     + [(name, np.float64) for name in ("tau", "embed_eps", "interact_eps")]
     + [("branch_eps", np.float64, (BRANCHES,))],
 )
 
 _read = read_task(TASK)
-
-
-@register_jitable
-def count_gates(channels: int, positions: int) -> int:
-    """Return the floats of scratch for the gates of a block, in either format."""
-    return channels * max(min(whole_lines(positions), planes.PIXELS), pixels.PIXELS)
 
 
 @jit
@@ -67,15 +69,14 @@ def _attend(task, image, shared, own, rank, team):
     scale, shared = take(shared, C)
     of_c, shared = take(shared, C)
     of_s, shared = take(shared, C)
-    at_embed, at_project = shared, shared + 4 * whole_lines(EMBEDDED * C)
-    embed, shared = take(shared, EMBEDDED * C)
+    embed, shared = take_rows(shared, EMBEDDED, C)
+    at_project = shared
     project, shared = take(shared, EMBEDDED * C)
     embedded, shared = take_rows(shared, EMBEDDED, P)
     product, shared = take_rows(shared, EMBEDDED, P)
     pooled, shared = take_rows(shared, 2, P)
     multi, shared = take(shared, P)
     block, rest = take(own, 12 * STRIDE)
-    gates = floats(rest, count_gates(C, P))
 
     begin, end = share(C, rank, team)
     if task.channels_last:
@@ -90,13 +91,12 @@ def _attend(task, image, shared, own, rank, team):
     _weigh(task, scale, of_c, of_s, embed, project, begin, end)
     barrier(team)
 
-    begin, end = share(P, rank, team)
     if task.channels_last:
-        E = rows(at_embed, EMBEDDED, C)
-        pixels.pixel_statistics(rows(x, P, C), scale, E, embedded, pooled, block, begin, end)
+        begin, end = share(P, rank, team)
+        pixels.pixel_statistics(rows(x, P, C), scale, embed, embedded, pooled, block, begin, end)
     else:
-        E = rows(at_embed, C, EMBEDDED)
-        planes.pixel_statistics(rows(x, C, P), scale, E, embedded, pooled, block, begin, end)
+        begin, end = share_lines(P, rank, team)
+        planes.pixel_statistics(rows(x, C, P), scale, embed, embedded, pooled, block, begin, end)
     barrier(team)
     if rank == 0:
         _multi_scale(task, pooled, multi, shared)
@@ -108,10 +108,10 @@ def _attend(task, image, shared, own, rank, team):
     of_two = (of_c, of_s, floats(task.aa, C), (dff_bias[0] - dff_bias[1], aa_bias[0]))
     if task.channels_last:
         x_p, y_p, P_p = rows(x, P, C), rows(y, P, C), rows(at_project, EMBEDDED, C)
-        pixels.fuse(x_p, y_p, scale, multi, product, P_p, *of_two, gates, block, begin, end)
+        pixels.fuse(x_p, y_p, scale, multi, product, P_p, *of_two, block, begin, end)
     else:
         x_c, y_c, P_c = rows(x, C, P), rows(y, C, P), rows(at_project, C, EMBEDDED)
-        planes.fuse(x_c, y_c, scale, multi, product, P_c, *of_two, gates, block, begin, end)
+        planes.fuse(x_c, y_c, scale, multi, product, P_c, *of_two, block, begin, end)
     barrier(team)
 
 
@@ -119,21 +119,24 @@ def _attend(task, image, shared, own, rank, team):
 def _weigh(task, scale, of_c, of_s, embed, project, begin, end):
     """Write A_c of the channels [begin, end), from f in `scale`, and the weights that belong to them.
 
-    The weights of the embedding, times A_c, and of the projection are laid out for the map's memory format.
+    The weights of the embedding (EMBEDDED, C) are those times A_c; those of the projection are laid out for the
+    map's memory format.
     """
     C = task.channels
     E, P = rows(task.embed, task.mid, C), rows(task.project, C, task.mid)
     dff = rows(task.dff, 2, 2 * C)
     tau = f(task.tau) if task.tau > 0 else math.exp(floats(task.log_tau, 1)[0])
-    per_channel, per_product = (1, C) if task.channels_last else (EMBEDDED, 1)
     for c in range(begin, end):
         scale[c] = precise_sigmoid(scale[c] / tau)
         of_c[c] = dff[0, c] - dff[1, c]
         of_s[c] = dff[0, C + c] - dff[1, C + c]
+    for m in range(EMBEDDED):
+        for c in range(begin, end):
+            embed[m, c] = E[m, c] * scale[c] if m < task.mid else f(0)
+    per_channel, per_product = (1, C) if task.channels_last else (EMBEDDED, 1)
+    for c in range(begin, end):
         for m in range(EMBEDDED):
-            place = c * per_channel + m * per_product
-            embed[place] = E[m, c] * scale[c] if m < task.mid else f(0)
-            project[place] = P[c, m] if m < task.mid else f(0)
+            project[c * per_channel + m * per_product] = P[c, m] if m < task.mid else f(0)
 
 
 @jit
@@ -148,12 +151,13 @@ def _multi_scale(task, pooled, multi, scratch):
     summed[:] = f(0)
     for b in range(task.branches):
         k = task.branch_size[b]
-        kernel = kernels(task.branch_conv[b], 1, 2, k)[0]
+        kernel, _ = take_kernels(scratch, 1, 2, k)
+        read_kernels(task.branch_conv[b], task.branch_last[b], kernel)
         gain = floats(task.branch_weight[b], 1)[0]
         gain /= math.sqrt(floats(task.branch_variance[b], 1)[0] + f(task.branch_eps[b]))
         offset = floats(task.branch_bias[b], 1)[0] - floats(task.branch_mean[b], 1)[0] * gain
         total[:] = f(0)
-        convolve_pair(padded, (margin - k // 2) * (width + 1), kernel, total, width)
+        convolve_pair(padded, (margin - k // 2) * (width + 1), kernel[0], total, width)
         for p in range(len(total)):
             value = total[p] * gain + offset
             summed[p] += f(0) if value < f(0) else value
@@ -177,7 +181,8 @@ def _interact(task, embedded, product, scratch):
     weight, bias = floats(task.interact_weight, M), floats(task.interact_bias, M)
     mean, variance = floats(task.interact_mean, M), floats(task.interact_variance, M)
     fold(scale[1], shift[1], weight, bias, mean, variance, task.interact_eps)
-    conv = kernels(task.interact, M, 2 * M, 3)
+    conv, scratch = take_kernels(scratch, M, 2 * M, 3)
+    read_kernels(task.interact, task.interact_last, conv)
     directions(embedded, task.height, task.width, scale, shift, conv, row, column, terms, product)
     product[M:] = f(0)
 
@@ -199,19 +204,20 @@ def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[floa
     first = 2 + (len(weights) - len(BEHIND) - 2) % len(BRANCH)  # 3 if log τ is learned
     before = [*weights[:2], weights[first - 1]]
     branches, behind = weights[first : -len(BEHIND)], weights[-len(BEHIND) :]
-    columns = [[weight.shape[-1] for weight in branches[:: len(BRANCH)]]]
+    convolutions = branches[:: len(BRANCH)]
+    columns = [[weight.shape[-1] for weight in convolutions], [*map(is_last, convolutions)]]
     columns += [[w.data_ptr() for w in branches[i :: len(BRANCH)]] for i in range(len(BRANCH))]
     unused = [0] * (BRANCHES - len(branch_eps))
     hidden, mid, margin, P = len(before[0]), len(behind[0]), max(columns[0]) // 2, H * W
     width = W + 2 * margin
     shared = [C, C, hidden, C, C, C, EMBEDDED * C, EMBEDDED * C, EMBEDDED * P, EMBEDDED * P, 2 * P, P]
-    shared += [2 * ((H + 2 * margin) * width + 2 * margin), H * width, H * width]
-    small = [2 * mid, 2 * mid, mid * H, mid * W, W]
-    own = [12 * STRIDE, max(count_gates(C, P), sum(map(whole_lines, small)))]
+    shared += [2 * ((H + 2 * margin) * width + 2 * margin), H * width, H * width, 2 * (2 * margin + 1) ** 2]
+    small = [2 * mid, 2 * mid, mid * H, mid * W, W, 2 * mid * mid * 9]
+    own = [12 * STRIDE, sum(map(whole_lines, small))]
     addresses = [weight.data_ptr() for weight in (*before, *behind)]
     for column in columns:
         addresses += column + unused
-    sizes = (hidden, mid, len(branch_eps), margin)
+    sizes = (hidden, mid, len(branch_eps), margin, is_last(behind[BEHIND.index("interact")]))
     return make_plan(
         work, sizes, (shared, own), addresses, (tau, embed_eps, interact_eps, *branch_eps, *unused)
     )

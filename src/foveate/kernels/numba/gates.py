@@ -64,7 +64,7 @@ def measure_pixels(task, image, scale, pooled, block, rank, team):
     if task.channels_last:
         pixels.pixel_statistics(x, scale, none, none, pooled, block, begin, end)
     else:
-        planes.pixel_statistics(x, scale, rows(task.x, task.channels, 0), none, pooled, block, begin, end)
+        planes.pixel_statistics(x, scale, none, none, pooled, block, begin, end)
 
 
 @jit

@@ -12,6 +12,8 @@ import numba
 import numpy as np
 from filelock import FileLock
 
+from foveate.kernels.numba.intrinsics import clamp
+
 __all__ = ["compiled_on_disk", "copy", "inlined", "jit", "precise_sigmoid", "sigmoid"]
 
 # Not "fast", with which the compiler assumes that there is neither NaN nor infinity.
@@ -73,8 +75,7 @@ def sigmoid(z):
     third of an exponential, which would take most of DMSCA's time on a CPU. NaN stays NaN. In the lower tail
     the relative error is large, so a factor that multiplies a map by itself takes `precise_sigmoid`.
     """
-    z = LIMIT if z > LIMIT else z
-    z = -LIMIT if z < -LIMIT else z
+    z = clamp(z, LIMIT)
     u = z * z
     numerator = ((f(1.53516393170726e-08) * u + f(3.55779743438798e-05)) * u + f(7.688865304568694e-03)) * u
     denominator = (

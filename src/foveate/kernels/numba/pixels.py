@@ -107,13 +107,12 @@ def _mean_and_maximum(x_0, x_1, scale):
 
 
 @jit
-def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gates, block, begin, end):
+def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, block, begin, end):
     """Write y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see reference.fuse, planes.fuse.
 
     | argument | shape                    | what it is                                          |
     |----------|--------------------------|-----------------------------------------------------|
     | project  | (EMBEDDED, C)            | P; the others are as in planes.fuse                 |
-    | gates    | (≥ PIXELS · C,)          | scratch                                             |
     | block    | (≥ 11 · STRIDE + 3 · PIXELS,) | scratch                                        |
     """
     channels = len(scale)
@@ -131,8 +130,8 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
                 logit_0, c_0, s_0, logit_1, c_1, s_1 = _gate(
                     x[p, start:stop],
                     x[q, start:stop],
-                    gates[i * channels + start : i * channels + stop],
-                    gates[j * channels + start : j * channels + stop],
+                    y[p, start:stop],
+                    y[q, start:stop],
                     product[:, p],
                     product[:, q],
                     multi[p],
@@ -153,8 +152,7 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
             sums[PIXELS + i] = alpha * w_0
             sums[2 * PIXELS + i] = alpha * w_1
         for i in range(n):
-            own = gates[i * channels : (i + 1) * channels]
-            _finish(x[first + i], y[first + i], own, scale, sums[PIXELS + i], sums[2 * PIXELS + i])
+            _finish(x[first + i], y[first + i], scale, sums[PIXELS + i], sums[2 * PIXELS + i])
 
 
 @jit
@@ -201,9 +199,10 @@ def _gate(x_0, x_1, g_0, g_1, q, r, multi_0, multi_1, block):
 
 
 @jit
-def _finish(x, y, gates, scale, of_c, of_s):
+def _finish(x, y, scale, of_c, of_s):
+    """Write the output of a pixel over its gates."""
     for c in range(len(x)):
-        y[c] = (of_c + of_s * gates[c]) * (scale[c] * x[c])
+        y[c] = (of_c + of_s * y[c]) * (scale[c] * x[c])
 
 
 @jit

@@ -6,11 +6,12 @@ pointers, so everything that a loop accumulates is in one array `block`, one row
 """
 
 import numpy as np
+from numba.extending import register_jitable
 
 from foveate.kernels.anatomy import MOST_MID_CHANNELS
 from foveate.kernels.numba.intrinsics import maximum
 from foveate.kernels.numba.maths import copy, jit, precise_sigmoid, sigmoid
-from foveate.kernels.numba.team import whole_lines
+from foveate.kernels.numba.team import part_of, whole_lines
 
 __all__ = [
     "EMBEDDED",
@@ -26,8 +27,17 @@ __all__ = [
 
 f = np.float32
 EMBEDDED = MOST_MID_CHANNELS  # products of a pixel with the embedding weights
-PIXELS = 512  # of a block: with fewer the fixed cost of each channel shows, with more the caches overflow
+PIXELS = (
+    512  # the most of a block: with fewer the fixed cost of each channel shows, with more the caches overflow
+)
 STRIDE = PIXELS + 16  # so that the rows of a block do not map to the same cache lines
+
+
+@register_jitable
+def block_width(pixels: int) -> int:
+    """Return the pixels of each block but the last: as few blocks as can be, of one width."""
+    blocks = max((pixels + PIXELS - 1) // PIXELS, 1)
+    return max(whole_lines((pixels + blocks - 1) // blocks), whole_lines(1))
 
 
 @jit
@@ -79,31 +89,33 @@ def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
     | argument | shape                | what it is                                    |
     |----------|----------------------|-----------------------------------------------|
     | scale    | (C,)                 |                                               |
-    | embed    | (C, EMBEDDED) or (C, 0) | weights, already times scale               |
+    | embed    | (EMBEDDED, C) or (0, C) | weights, already times scale               |
     | embedded | (EMBEDDED, P)        | the products, out                             |
     | pooled   | (2, P)               | mean and maximum, out                         |
     | block    | (≥ 10 · STRIDE,)     | scratch                                       |
     """
-    channels, fours = len(scale), len(scale) // 4 * 4
-    for first in range(begin, end, PIXELS):
-        n = min(PIXELS, end - first)
+    channels, P = x.shape
+    fours = channels // 4 * 4
+    width = block_width(end - begin)
+    for first in range(begin, end, width):
+        n = min(width, end - first)
         last = first + n
         block[: 9 * STRIDE] = f(0)
         block[9 * STRIDE : 10 * STRIDE] = f(-np.inf)
         for c in range(0, fours, 4):
-            x_0, x_1 = x[c, first:last], x[c + 1, first:last]
-            x_2, x_3 = x[c + 2, first:last], x[c + 3, first:last]
-            if embed.shape[1]:
-                _embed(x_0, x_1, x_2, x_3, embed[c], embed[c + 1], embed[c + 2], embed[c + 3], block)
+            x_0, x_1 = part_of(x, c * P + first, n), part_of(x, (c + 1) * P + first, n)
+            x_2, x_3 = part_of(x, (c + 2) * P + first, n), part_of(x, (c + 3) * P + first, n)
+            if len(embed):
+                _embed(x_0, x_1, x_2, x_3, embed[:, c : c + 4], block)
             _accumulate(x_0, x_1, x_2, x_3, scale[c], scale[c + 1], scale[c + 2], scale[c + 3], block)
         for c in range(fours, channels):
             for p in range(n):
                 value = scale[c] * x[c, first + p]
-                for m in range(embed.shape[1]):
-                    block[m * STRIDE + p] += embed[c, m] * x[c, first + p]
+                for m in range(len(embed)):
+                    block[m * STRIDE + p] += embed[m, c] * x[c, first + p]
                 block[8 * STRIDE + p] += value
                 block[9 * STRIDE + p] = maximum(block[9 * STRIDE + p], value)
-        for m in range(embed.shape[1]):
+        for m in range(len(embed)):
             copy(block[m * STRIDE : m * STRIDE + n], embedded[m, first:last])
         for p in range(n):
             pooled[0, first + p] = block[8 * STRIDE + p] / f(channels)
@@ -111,17 +123,18 @@ def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
 
 
 @jit
-def _embed(x_0, x_1, x_2, x_3, e_0, e_1, e_2, e_3, block):
+def _embed(x_0, x_1, x_2, x_3, e, block):
+    """Add to the first rows of `block` the products of four channels with their weights e (EMBEDDED, 4)."""
     for p in range(len(x_0)):
         a, b, c, d = x_0[p], x_1[p], x_2[p], x_3[p]
-        block[p] += e_0[0] * a + e_1[0] * b + e_2[0] * c + e_3[0] * d
-        block[STRIDE + p] += e_0[1] * a + e_1[1] * b + e_2[1] * c + e_3[1] * d
-        block[2 * STRIDE + p] += e_0[2] * a + e_1[2] * b + e_2[2] * c + e_3[2] * d
-        block[3 * STRIDE + p] += e_0[3] * a + e_1[3] * b + e_2[3] * c + e_3[3] * d
-        block[4 * STRIDE + p] += e_0[4] * a + e_1[4] * b + e_2[4] * c + e_3[4] * d
-        block[5 * STRIDE + p] += e_0[5] * a + e_1[5] * b + e_2[5] * c + e_3[5] * d
-        block[6 * STRIDE + p] += e_0[6] * a + e_1[6] * b + e_2[6] * c + e_3[6] * d
-        block[7 * STRIDE + p] += e_0[7] * a + e_1[7] * b + e_2[7] * c + e_3[7] * d
+        block[p] += e[0, 0] * a + e[0, 1] * b + e[0, 2] * c + e[0, 3] * d
+        block[STRIDE + p] += e[1, 0] * a + e[1, 1] * b + e[1, 2] * c + e[1, 3] * d
+        block[2 * STRIDE + p] += e[2, 0] * a + e[2, 1] * b + e[2, 2] * c + e[2, 3] * d
+        block[3 * STRIDE + p] += e[3, 0] * a + e[3, 1] * b + e[3, 2] * c + e[3, 3] * d
+        block[4 * STRIDE + p] += e[4, 0] * a + e[4, 1] * b + e[4, 2] * c + e[4, 3] * d
+        block[5 * STRIDE + p] += e[5, 0] * a + e[5, 1] * b + e[5, 2] * c + e[5, 3] * d
+        block[6 * STRIDE + p] += e[6, 0] * a + e[6, 1] * b + e[6, 2] * c + e[6, 3] * d
+        block[7 * STRIDE + p] += e[7, 0] * a + e[7, 1] * b + e[7, 2] * c + e[7, 3] * d
 
 
 @jit
@@ -133,10 +146,11 @@ def _accumulate(x_0, x_1, x_2, x_3, s_0, s_1, s_2, s_3, block):
 
 
 @jit
-def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gates, block, begin, end):
+def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, block, begin, end):
     """Write y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see reference.fuse.
 
-    The softmax over two depends only on the difference of its logits.
+    The softmax over two depends only on the difference of its logits. Until a block's logits are known, y holds
+    its gates.
 
     | argument | shape                | what it is                                              |
     |----------|----------------------|---------------------------------------------------------|
@@ -148,17 +162,16 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
     | of_s     | (C,)                 | the same, of X_s                                        |
     | of_alpha | (C,)                 | of AA                                                   |
     | biases   | (2,)                 | of that difference, and of AA                           |
-    | gates    | (≥ C · STRIDE,)      | scratch                                                 |
     | block    | (≥ 12 · STRIDE,)     | scratch                                                 |
     """
-    channels = len(scale)
-    for first in range(begin, end, PIXELS):
-        n = min(PIXELS, end - first)
+    channels, P = x.shape
+    width = block_width(end - begin)
+    for first in range(begin, end, width):
+        n = min(width, end - first)
         last = first + n
         for m in range(EMBEDDED):
             copy(product[m, first:last], block[m * STRIDE : m * STRIDE + n])
         copy(multi[first:last], block[8 * STRIDE : 8 * STRIDE + n])
-        width = whole_lines(n)
         block[9 * STRIDE : 12 * STRIDE] = f(0)
         for c in range(0, channels, 2):
             d = min(
@@ -166,12 +179,12 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
             )  # an odd last channel is computed twice, the second time with weight 0
             a, b = scale[c], scale[d] if d > c else f(0)
             _gate(
-                x[c, first:last],
-                x[d, first:last],
-                gates[c * width : c * width + n],
-                gates[d * width : d * width + n],
-                project[c],
-                project[d],
+                part_of(x, c * P + first, n),
+                part_of(x, d * P + first, n),
+                part_of(y, c * P + first, n),
+                part_of(y, d * P + first, n),
+                part_of(project, c * EMBEDDED, EMBEDDED),
+                part_of(project, d * EMBEDDED, EMBEDDED),
                 (of_c[c] * a, of_s[c] * a, of_alpha[c] * a),
                 (of_c[d] * b, of_s[d] * b, of_alpha[d] * b),
                 block,
@@ -182,8 +195,17 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, gat
             alpha = precise_sigmoid(w_0 * block[10 * STRIDE + p] + w_1 * block[11 * STRIDE + p] + biases[1])
             block[10 * STRIDE + p] = alpha * w_0
             block[11 * STRIDE + p] = alpha * w_1
-        for c in range(channels):
-            _finish(x[c, first:last], y[c, first:last], gates[c * width : c * width + n], scale[c], block)
+        for c in range(0, channels, 2):
+            d = min(c + 1, channels - 1)
+            _finish(
+                part_of(x, c * P + first, n),
+                part_of(x, d * P + first, n),
+                part_of(y, c * P + first, n),
+                part_of(y, d * P + first, n),
+                scale[c],
+                scale[d],
+                block,
+            )
 
 
 @jit
@@ -216,9 +238,13 @@ def _gate(x_0, x_1, g_0, g_1, P_0, P_1, u_0, u_1, block):
 
 
 @jit
-def _finish(x, y, gates, scale, block):
-    for p in range(len(x)):
-        y[p] = (block[10 * STRIDE + p] + block[11 * STRIDE + p] * gates[p]) * (scale * x[p])
+def _finish(x_0, x_1, y_0, y_1, s_0, s_1, block):
+    """Write two channels of the output over their gates; they may be one and the same."""
+    for p in range(len(x_0)):
+        of_c, of_s = block[10 * STRIDE + p], block[11 * STRIDE + p]
+        g_0, g_1 = y_0[p], y_1[p]
+        y_0[p] = (of_c + of_s * g_0) * (s_0 * x_0[p])
+        y_1[p] = (of_c + of_s * g_1) * (s_1 * x_1[p])
 
 
 @jit

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from foveate.kernels.numba.maths import copy, jit, sigmoid
-from foveate.kernels.numba.team import barrier, share
+from foveate.kernels.numba.team import barrier, floats, share
 
 __all__ = [
     "channel_mlp",
@@ -15,6 +15,7 @@ __all__ = [
     "excite_twice",
     "fold",
     "pad_pair",
+    "read_kernels",
     "saturating_sigmoid",
     "squeeze",
 ]
@@ -84,6 +85,20 @@ def pad_pair(pooled, height, width, margin, padded):
         for h in range(height):
             inside = (h + margin) * (width + 2 * margin) + margin
             copy(pooled[i, h * width : (h + 1) * width], padded[i, inside : inside + width])
+
+
+@jit
+def read_kernels(address, channels_last, target):
+    """Write the kernels at `address`, in either memory format, into target (count, maps, k, k)."""
+    count, maps, k = target.shape[:3]
+    source = floats(address, count * maps * k * k)
+    from_map, from_tap = (1, maps) if channels_last else (k * k, 1)
+    for o in range(count):
+        for i in range(maps):
+            for y in range(k):
+                for x in range(k):
+                    place = o * maps * k * k + i * from_map + (y * k + x) * from_tap
+                    target[o, i, y, x] = source[place]
 
 
 @jit

@@ -35,12 +35,15 @@ __all__ = [
     "attend_whole_images",
     "barrier",
     "floats",
+    "is_last",
     "kernels",
     "make_plan",
+    "part_of",
     "read_task",
     "rows",
     "share",
     "take",
+    "take_kernels",
     "take_rows",
     "whole_lines",
     "worker",
@@ -72,6 +75,12 @@ def rows(address, count, length):
 
 
 @inlined
+def part_of(array, first, count):
+    """Return `count` floats of a contiguous array from `first` on; a slice takes longer to make."""
+    return floats(array.ctypes.data + 4 * first, count)
+
+
+@inlined
 def kernels(address, count, maps, size):
     """Return the `count` kernels (maps, size, size) at `address`; a reshape takes long to compile."""
     return carray(_float_pointer(address), (count, maps, size, size))
@@ -96,6 +105,17 @@ def take(memory, count):
 def take_rows(memory, count, length):
     """Return `count` rows of `length` floats at the address `memory`, and the address behind them."""
     return rows(memory, count, length), memory + 4 * whole_lines(count * length)
+
+
+@inlined
+def take_kernels(memory, count, maps, size):
+    """Return `count` kernels (maps, size, size) at the address `memory`, and the address behind them."""
+    return kernels(memory, count, maps, size), memory + 4 * whole_lines(count * maps * size * size)
+
+
+def is_last(weight: Tensor) -> bool:
+    """Return whether a convolution's kernels are in channels_last and not in torch's contiguous format."""
+    return not weight.is_contiguous()
 
 
 def read_task(record: np.dtype[Any]) -> Any:

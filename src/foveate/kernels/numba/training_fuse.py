@@ -9,7 +9,7 @@ from foveate.kernels.numba import fuse_backward as backward
 from foveate.kernels.numba import planes, planes_backward
 from foveate.kernels.numba.maths import jit
 from foveate.kernels.numba.planes import EMBEDDED
-from foveate.kernels.numba.team import attend_whole_images, floats, read_task, rows, take, whole_lines, worker
+from foveate.kernels.numba.team import attend_whole_images, floats, read_task, rows, take, worker
 from foveate.kernels.numba.training import carry_out, planes_of, task_of, threads_of
 
 __all__ = ["fuse", "fuse_backward"]
@@ -25,7 +25,7 @@ _read_backward = read_task(task_of(*GIVEN, "dy", "dx", "d_scale", "d_multi", "d_
 @jit
 def _fuse(task, image, own, sums):
     C, P = task.channels, task.height * task.width
-    block, rest = take(own, 12 * planes.STRIDE)
+    block = floats(own, 12 * planes.STRIDE)
     planes.fuse(
         planes_of(task, task.x, image),
         planes_of(task, task.y, image),
@@ -37,7 +37,6 @@ def _fuse(task, image, own, sums):
         floats(task.of_s, C),
         floats(task.of_alpha, C),
         floats(task.biases, 2),
-        floats(rest, C * planes.PIXELS),
         block,
         0,
         P,
@@ -64,8 +63,7 @@ def fuse(
     """Return α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x: see reference.fuse."""
     y = torch.empty_like(x)
     given = _prepared(product, project, dff_weight, dff_bias, aa_weight, aa_bias)
-    own = 12 * planes.STRIDE, x.shape[1] * min(whole_lines(x.shape[2:].numel()), planes.PIXELS)
-    carry_out(work, x, (x, scale, multi, *given, y), own)
+    carry_out(work, x, (x, scale, multi, *given, y), (12 * planes.STRIDE,))
     return y
 
 
