@@ -31,6 +31,7 @@ __all__ = [
     "is_compiled_in_place",
     "is_transformed",
     "leaves_by_path",
+    "needs_every_operation",
     "operator_of",
     "parameters_of",
     "recompile_limit",
@@ -44,15 +45,26 @@ __all__ = [
 
 # Modes of the running thread.
 
+_transform = torch._C._functorch.peek_interpreter_stack
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_is_tracing = torch._C._is_tracing
+
 
 def is_transformed() -> bool:
     """Return whether a transform of torch.func, or forward-mode differentiation, is active."""
-    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+    return _transform() is not None or forward_ad._current_level >= 0
 
 
 def has_dispatch_mode() -> bool:
     """Return whether a TorchDispatchMode is active, such as that of a FLOP counter."""
-    return torch._C._len_torch_dispatch_stack() > 0
+    return _dispatch_modes() > 0
+
+
+def needs_every_operation() -> bool:
+    """Return whether one of these two is true, or torch.jit traces: one call where calls happen often."""
+    return (
+        _dispatch_modes() > 0 or _transform() is not None or forward_ad._current_level >= 0 or _is_tracing()
+    )
 
 
 def record_gradients_in_operator() -> AbstractContextManager[Any]:

@@ -16,7 +16,7 @@ from foveate.kernels.numba import lines, maths
 from foveate.kernels.numba import pixels as pixel_passes
 from foveate.kernels.numba import planes as plane_passes
 from foveate.kernels.numba import simam as simam_module
-from foveate.kernels.numba.planes import EMBEDDED, STRIDE
+from foveate.kernels.numba.planes import BLOCK, EMBEDDED, STRIDE
 
 
 def callable_passes(module):
@@ -96,39 +96,48 @@ def parts(count: int) -> list[tuple[int, int]]:
 PASSES = {"planes": planes, "pixels": pixels}
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_channel_statistics(case, layout):
-    x, means, maxima = lay(case.x, layout), *(poisoned(case.C).numpy() for _ in range(2))
+def test_channel_statistics_of_planes(case):
+    x, means, maxima = lay(case.x, "planes"), *(poisoned(case.C).numpy() for _ in range(2))
     for begin, end in parts(case.C):
-        PASSES[layout].channel_statistics(x, means, maxima, begin, end)
+        planes.channel_statistics(x, means, maxima, begin, end)
     rows, _, wanted = reference.pool(case.x.double())
     check(torch.from_numpy(means), rows.mean(dim=2)[0])
     assert torch.equal(torch.from_numpy(maxima).double(), wanted[0])
 
 
+def test_channel_statistics_of_pixels(case):
+    """Two parts of the pixels: their sums add up, and the larger of their maxima is the map's."""
+    totals, maxima = poisoned(2, case.C), poisoned(2, case.C)
+    for part, (begin, end) in enumerate(parts(case.P)):
+        pixels.channel_statistics(
+            lay(case.x, "pixels"), totals[part].numpy(), maxima[part].numpy(), begin, end
+        )
+    rows, _, wanted = reference.pool(case.x.double())
+    check(totals.sum(0) / case.P, rows.mean(dim=2)[0])
+    assert torch.equal(maxima.amax(0).double(), wanted[0])
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("count", [0, EMBEDDED])
 def test_pixel_statistics(case, layout, count):
+    """Of planes, two parts of the channels; of pixels, two parts of the pixels."""
     scale, embed = case.draw(case.C).sigmoid(), case.draw(case.C, count)
-    embedded, pooled = poisoned(EMBEDDED, case.P), poisoned(2, case.P)
-    for begin, end in parts(case.P):
-        PASSES[layout].pixel_statistics(
-            lay(case.x, layout),
-            scale.numpy(),
-            embed.T.contiguous().numpy(),
-            embedded.numpy(),
-            pooled.numpy(),
-            poisoned(12 * STRIDE).numpy(),
-            begin,
-            end,
-        )
-    wanted = reference.pool_channels(case.x.double(), scale.double()[None])[0].flatten(1)
-    check(pooled[0], wanted[0])
-    check(pooled[1], wanted[1])
-    if count:
-        check(embedded, embed.double().T @ case.x.double()[0].flatten(1))
+    embedded, pooled = poisoned(2, count, case.P), poisoned(2, 2, case.P)
+    given = lay(case.x, layout), scale.numpy(), embed.T.contiguous().numpy()
+    if layout == "planes":
+        for part, (begin, end) in enumerate(parts(case.C)):
+            out = embedded[part].numpy(), pooled[part].numpy(), poisoned(10 * STRIDE).numpy()
+            planes.pixel_statistics(*given, *out, begin, end)
+        found, mean, maximum = embedded.sum(0), pooled[:, 0].sum(0), pooled[:, 1].amax(0)
     else:
-        assert embedded.isnan().all()
+        for begin, end in parts(case.P):
+            pixels.pixel_statistics(*given, embedded[0].numpy(), pooled[0].numpy(), begin, end)
+        found, mean, maximum = embedded[0], pooled[0, 0], pooled[0, 1]
+    wanted = reference.pool_channels(case.x.double(), scale.double()[None])[0].flatten(1)
+    check(mean, wanted[0])
+    check(maximum, wanted[1])
+    if count:
+        check(found, embed.double().T @ case.x.double()[0].flatten(1))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -137,23 +146,18 @@ def test_fuse(case, layout):
     scale, multi, product = case.draw(C).sigmoid(), case.draw(P).relu(), case.draw(EMBEDDED, P)
     project, dff, dff_bias = case.draw(C, EMBEDDED), case.draw(2, 2 * C) / C**0.5, case.draw(2)
     aa, aa_bias = case.draw(C) / C**0.5, case.draw(1)
-    y = poisoned(*lay(case.x, layout).shape).numpy()
-    for begin, end in parts(P):
-        PASSES[layout].fuse(
-            lay(case.x, layout),
-            y,
-            scale.numpy(),
-            multi.numpy(),
-            product.numpy(),
-            weigh(project, layout),
-            (dff[0, :C] - dff[1, :C]).numpy(),
-            (dff[0, C:] - dff[1, C:]).numpy(),
-            aa.numpy(),
-            (dff_bias[0].numpy() - dff_bias[1].numpy(), aa_bias[0].numpy()[()]),
-            poisoned(12 * STRIDE).numpy(),
-            begin,
-            end,
-        )
+    y, block = poisoned(*lay(case.x, layout).shape).numpy(), poisoned(BLOCK).numpy()
+    given = (
+        *(lay(case.x, layout), y, scale.numpy(), multi.numpy(), product.numpy(), weigh(project, layout)),
+        *((dff[0, :C] - dff[1, :C]).numpy(), (dff[0, C:] - dff[1, C:]).numpy(), aa.numpy()),
+        (dff_bias[0].numpy() - dff_bias[1].numpy(), aa_bias[0].numpy()[()]),
+        block,
+    )
+    if layout == "planes":  # in a team, threads take parts of the channels: see the tests of whole mechanisms
+        planes.fuse(*given, (block.ctypes.data, 0, 1), 0, C)
+    else:
+        for begin, end in parts(P):
+            pixels.fuse(*given, begin, end)
     maps = (multi.view(1, 1, case.H, case.W), product.view(1, EMBEDDED, case.H, case.W))
     wanted = reference.fuse(
         *(t.double() for t in (case.x, scale[None], *maps, project, dff, dff_bias, aa, aa_bias))
@@ -165,7 +169,7 @@ def test_fuse(case, layout):
 def test_gate(case, layout):
     channels, positions = case.draw(case.C), case.draw(case.P)
     y = poisoned(*lay(case.x, layout).shape).numpy()
-    for begin, end in parts(case.P):
+    for begin, end in parts(case.C if layout == "planes" else case.P):
         PASSES[layout].gate(lay(case.x, layout), y, channels.numpy(), positions.numpy(), begin, end)
     wanted = reference.gate(
         case.x.double(), channels.double()[None], positions=positions.double().view(1, 1, case.H, case.W)
@@ -310,17 +314,15 @@ def test_statistics_keep_nan_of_any_place(memory_format):
         x = torch.zeros(1, C, H, W)
         x.view(-1)[place] = NAN
         means, maxima, pooled = poisoned(C), poisoned(C), poisoned(2, H * W)
-        PASSES[layout].channel_statistics(lay(x, layout), means.numpy(), maxima.numpy(), 0, C)
-        PASSES[layout].pixel_statistics(
-            lay(x, layout),
-            torch.ones(C).numpy(),
-            torch.ones(0, C).numpy(),
-            poisoned(0, 0).numpy(),
-            pooled.numpy(),
-            poisoned(12 * STRIDE).numpy(),
-            0,
-            H * W,
+        PASSES[layout].channel_statistics(
+            lay(x, layout), means.numpy(), maxima.numpy(), 0, C if layout == "planes" else H * W
         )
+        given = lay(x, layout), torch.ones(C).numpy(), torch.ones(0, C).numpy()
+        out = poisoned(0, H * W).numpy(), pooled.numpy()
+        if layout == "planes":
+            planes.pixel_statistics(*given, *out, poisoned(10 * STRIDE).numpy(), 0, C)
+        else:
+            pixels.pixel_statistics(*given, *out, 0, H * W)
         of_channels, of_pixels = x[0].isnan().any(2).any(1), x[0].isnan().any(0).flatten()
         assert torch.equal(means.isnan(), of_channels)
         assert torch.equal(maxima.isnan(), of_channels)

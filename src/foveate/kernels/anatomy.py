@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from foveate.torch_private import children_of
+
 __all__ = [
     "KERNELS",
     "MOST_BRANCHES",
@@ -15,10 +17,16 @@ __all__ = [
     "find_difference",
 ]
 
+
+def _temperature(tca: Any) -> float:
+    """Return τ of DMSCA, or 0 if it is learned."""
+    return tca.temperature or 0.0
+
+
 KERNELS: dict[str, Callable[[Any], list[float]]] = {
     "ca": lambda module: [],
     "cbam": lambda module: [],
-    "dmsca": lambda module: [module.tca.temperature or 0.0],
+    "dmsca": lambda module: [_temperature(children_of(module)["tca"])],  # module.tca would take longer
     "simam": lambda module: [module.e_lambda],
 }
 """Mechanisms with a kernel (`plan` in `numba/NAME.py`): their numbers, without the eps of norms."""

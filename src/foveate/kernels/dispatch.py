@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from foveate.errors import RequestError
 from foveate.kernels import cpu_passes, inference, measured, numba_modules, operators, rearranged
 from foveate.kernels.parts import Parts
-from foveate.torch_private import has_dispatch_mode, is_transformed
+from foveate.torch_private import has_dispatch_mode, is_transformed, needs_every_operation
 
 __all__ = [
     "PATHS",
@@ -138,9 +138,7 @@ def _cache_key(module: nn.Module, x: Tensor) -> tuple[Any, ...] | None:
         or x.ndim != 4
         or _state.only_reference
         or _state.choices is not None
-        or torch.jit.is_tracing()
-        or has_dispatch_mode()
-        or is_transformed()
+        or needs_every_operation()
     ):
         return None
     B, C, H, W = x.shape

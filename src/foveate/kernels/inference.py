@@ -46,7 +46,7 @@ def _plan(mechanism: str, shape: Sequence[int], weights: Sequence[Tensor], numbe
 
 
 def _is_dense(weight: Tensor) -> bool:
-    """Return whether a kernel can read a weight where it is: contiguous, or a convolution's in channels_last."""
+    """Return whether a kernel can read a weight where it is: contiguous, or kernels in channels_last."""
     return weight.is_contiguous() or (
         weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
     )

@@ -30,6 +30,7 @@ from foveate.kernels.numba.team import (
     take,
     take_kernels,
     take_rows,
+    whole_lines,
     worker,
 )
 
@@ -50,9 +51,8 @@ def _attend(task, image, shared, own, rank, team):
     hidden, shared = take(shared, R)
     pooled, shared = take_rows(shared, 2, P)
     positions, shared = take(shared, P)
-    block, own = take(own, 10 * STRIDE)
 
-    measure_channels(task, image, means, maxima, rank, team)
+    measure_channels(task, image, means, maxima, own, rank, team)
     barrier(team)
     begin, end = share(R, rank, team)
     W, bias = rows(task.reduce, R, C), floats(task.reduce_bias, R)
@@ -64,16 +64,18 @@ def _attend(task, image, shared, own, rank, team):
     excite_twice(hidden, rows(task.expand, C, R), floats(task.expand_bias, C), scale, begin, end)
     barrier(team)
 
-    measure_pixels(task, image, scale, pooled, block, rank, team)
+    none = pooled[:0]
+    measure_pixels(task, image, scale, none, none, pooled, own, rank, team)
     barrier(team)
     _weigh_positions(task, pooled, positions, own, rank, team)
+    barrier(team)
     gate(task, image, scale, positions, rank, team)
     barrier(team)
 
 
 @jit
 def _weigh_positions(task, pooled, positions, scratch, rank, team):
-    """Write M_s at the pixels that this thread gates next, from all of `pooled` (2, P)."""
+    """Write M_s at this thread's rows, from all of `pooled` (2, P)."""
     H, W, k = task.height, task.width, task.size
     begin, end = share_rows(task, rank, team)
     margin = k // 2
@@ -101,7 +103,8 @@ def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[floa
     C, H, W = shape
     hidden, size = len(weights[0]), weights[4].shape[-1]
     width = W + 2 * (size // 2)
-    own = [10 * STRIDE, 2 * ((H + 2 * (size // 2)) * width + 2 * (size // 2)), H * width, 2 * size**2]
+    weighing = [2 * ((H + 2 * (size // 2)) * width + 2 * (size // 2)), H * width, 2 * size**2]
+    own = [max(2 * (C + 16), 10 * STRIDE + 2 * H * W, sum(map(whole_lines, weighing)))]
     addresses = [weight.data_ptr() for weight in weights]
     sizes = (hidden, size, is_last(weights[4]))
     return make_plan(work, sizes, ([C, C, C, hidden, 2 * H * W, H * W], own), addresses)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from foveate.kernels.anatomy import MOST_BRANCHES
 from foveate.kernels.numba import pixels, planes
-from foveate.kernels.numba.gates import share_lines
+from foveate.kernels.numba.gates import image_of, measure_channels, measure_pixels
 from foveate.kernels.numba.maths import jit, precise_sigmoid
-from foveate.kernels.numba.planes import EMBEDDED, STRIDE
+from foveate.kernels.numba.planes import BLOCK, EMBEDDED, STRIDE
 from foveate.kernels.numba.small import (
     channel_mlp,
     convolve_pair,
@@ -62,7 +62,6 @@ _read = read_task(TASK)
 @jit
 def _attend(task, image, shared, own, rank, team):
     C, P = task.channels, task.height * task.width
-    x, y = task.x + 4 * image * C * P, task.y + 4 * image * C * P
     descriptor, shared = take(shared, C)
     maxima, shared = take(shared, C)
     hidden, shared = take(shared, task.hidden)
@@ -76,13 +75,9 @@ def _attend(task, image, shared, own, rank, team):
     product, shared = take_rows(shared, EMBEDDED, P)
     pooled, shared = take_rows(shared, 2, P)
     multi, shared = take(shared, P)
-    block, rest = take(own, 12 * STRIDE)
 
+    measure_channels(task, image, descriptor, maxima, own, rank, team)
     begin, end = share(C, rank, team)
-    if task.channels_last:
-        pixels.channel_statistics(rows(x, P, C), descriptor, maxima, begin, end)
-    else:
-        planes.channel_statistics(rows(x, C, P), descriptor, maxima, begin, end)
     for c in range(begin, end):
         descriptor[c] += maxima[c]
     barrier(team)
@@ -91,27 +86,26 @@ def _attend(task, image, shared, own, rank, team):
     _weigh(task, scale, of_c, of_s, embed, project, begin, end)
     barrier(team)
 
-    if task.channels_last:
-        begin, end = share(P, rank, team)
-        pixels.pixel_statistics(rows(x, P, C), scale, embed, embedded, pooled, block, begin, end)
-    else:
-        begin, end = share_lines(P, rank, team)
-        planes.pixel_statistics(rows(x, C, P), scale, embed, embedded, pooled, block, begin, end)
+    measure_pixels(task, image, scale, embed, embedded, pooled, own, rank, team)
     barrier(team)
     if rank == 0:
         _multi_scale(task, pooled, multi, shared)
     if rank == team - 1:
-        _interact(task, embedded, product, rest)
+        _interact(task, embedded, product, own)
     barrier(team)
 
+    x, y = image_of(task, image)
+    block = floats(own, BLOCK)
     dff_bias, aa_bias = floats(task.dff_bias, 2), floats(task.aa_bias, 1)
     of_two = (of_c, of_s, floats(task.aa, C), (dff_bias[0] - dff_bias[1], aa_bias[0]))
     if task.channels_last:
-        x_p, y_p, P_p = rows(x, P, C), rows(y, P, C), rows(at_project, EMBEDDED, C)
-        pixels.fuse(x_p, y_p, scale, multi, product, P_p, *of_two, block, begin, end)
+        begin, end = share(P, rank, team)
+        P_p = rows(at_project, EMBEDDED, C)
+        pixels.fuse(x, y, scale, multi, product, P_p, *of_two, block, begin, end)
     else:
-        x_c, y_c, P_c = rows(x, C, P), rows(y, C, P), rows(at_project, C, EMBEDDED)
-        planes.fuse(x_c, y_c, scale, multi, product, P_c, *of_two, block, begin, end)
+        blocks = (own - 4 * rank * task.own, task.own, team)
+        P_c = rows(at_project, C, EMBEDDED)
+        planes.fuse(x, y, scale, multi, product, P_c, *of_two, block, blocks, begin, end)
     barrier(team)
 
 
@@ -119,7 +113,7 @@ def _attend(task, image, shared, own, rank, team):
 def _weigh(task, scale, of_c, of_s, embed, project, begin, end):
     """Write A_c of the channels [begin, end), from f in `scale`, and the weights that belong to them.
 
-    The weights of the embedding (EMBEDDED, C) are those times A_c; those of the projection are laid out for the
+    Those of the embedding (EMBEDDED, C) are multiplied by A_c; those of the projection have the layout of the
     map's memory format.
     """
     C = task.channels
@@ -205,7 +199,7 @@ def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[floa
     before = [*weights[:2], weights[first - 1]]
     branches, behind = weights[first : -len(BEHIND)], weights[-len(BEHIND) :]
     convolutions = branches[:: len(BRANCH)]
-    columns = [[weight.shape[-1] for weight in convolutions], [*map(is_last, convolutions)]]
+    columns = [[weight.shape[-1] for weight in convolutions], [int(is_last(w)) for w in convolutions]]
     columns += [[w.data_ptr() for w in branches[i :: len(BRANCH)]] for i in range(len(BRANCH))]
     unused = [0] * (BRANCHES - len(branch_eps))
     hidden, mid, margin, P = len(before[0]), len(behind[0]), max(columns[0]) // 2, H * W
@@ -213,7 +207,7 @@ def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[floa
     shared = [C, C, hidden, C, C, C, EMBEDDED * C, EMBEDDED * C, EMBEDDED * P, EMBEDDED * P, 2 * P, P]
     shared += [2 * ((H + 2 * margin) * width + 2 * margin), H * width, H * width, 2 * (2 * margin + 1) ** 2]
     small = [2 * mid, 2 * mid, mid * H, mid * W, W, 2 * mid * mid * 9]
-    own = [12 * STRIDE, sum(map(whole_lines, small))]
+    own = [max(2 * (C + 16), 10 * STRIDE + (EMBEDDED + 2) * P, sum(map(whole_lines, small)), BLOCK)]
     addresses = [weight.data_ptr() for weight in (*before, *behind)]
     for column in columns:
         addresses += column + unused

@@ -3,8 +3,9 @@
 import numpy as np
 
 from foveate.kernels.numba import pixels, planes
+from foveate.kernels.numba.intrinsics import maximum
 from foveate.kernels.numba.maths import inlined, jit
-from foveate.kernels.numba.team import rows, share
+from foveate.kernels.numba.team import address_of, barrier, floats, rows, share, take
 
 __all__ = [
     "gate",
@@ -45,34 +46,76 @@ def share_rows(task, rank, team):
 
 
 @jit
-def measure_channels(task, image, means, maxima, rank, team):
-    """Write the mean and the maximum of this thread's part of the channels."""
+def measure_channels(task, image, means, maxima, own, rank, team):
+    """Write the mean and the maximum of every channel, in parts that lie together in memory.
+
+    Each thread reads the channels or the pixels that lie together: those that it wrote in the layer before.
+    `own` is scratch of 2 · C floats. What is written can be read when the threads have met.
+    """
     x, _ = image_of(task, image)
-    begin, end = share_lines(task.channels, rank, team)
-    if task.channels_last:
-        pixels.channel_statistics(x, means, maxima, begin, end)
-    else:
+    C, P = task.channels, task.height * task.width
+    if not task.channels_last:
+        begin, end = share(C, rank, team)
         planes.channel_statistics(x, means, maxima, begin, end)
+        return
+    begin, end = share(P, rank, team)
+    totals, rest = take(own, C)
+    largest, _ = take(rest, C)
+    pixels.channel_statistics(x, totals, largest, begin, end)
+    barrier(team)
+    begin, end = share(C, rank, team)
+    means[begin:end] = f(0)
+    maxima[begin:end] = f(-np.inf)
+    for thread in range(team):
+        totals, rest = take(own + 4 * (thread - rank) * task.own, C)
+        largest, _ = take(rest, C)
+        for c in range(begin, end):
+            means[c] += totals[c] / f(P)
+            maxima[c] = maximum(maxima[c], largest[c])
 
 
 @jit
-def measure_pixels(task, image, scale, pooled, block, rank, team):
-    """Write mean and maximum over channels of scale ⊙ x at this thread's part of the pixels."""
+def measure_pixels(task, image, scale, embed, embedded, pooled, own, rank, team):
+    """Write the statistics of every pixel: see `pixel_statistics`, in parts as in `measure_channels`.
+
+    `own` is scratch of 10 · STRIDE + (len(embed) + 2) · P floats.
+    """
     x, _ = image_of(task, image)
-    begin, end = share_rows(task, rank, team)
-    none = pooled[:0]
+    C, P, E = task.channels, task.height * task.width, len(embed)
     if task.channels_last:
-        pixels.pixel_statistics(x, scale, none, none, pooled, block, begin, end)
-    else:
-        planes.pixel_statistics(x, scale, none, none, pooled, block, begin, end)
+        begin, end = share(P, rank, team)
+        pixels.pixel_statistics(x, scale, embed, embedded, pooled, begin, end)
+        return
+    block, parts = take(own, 10 * planes.STRIDE)
+    at_products = address_of(embedded) if team == 1 else parts
+    at_pooled = address_of(pooled) if team == 1 else parts + 4 * E * P
+    begin, end = share(C, rank, team)
+    products = rows(at_products, E, P)
+    planes.pixel_statistics(x, scale, embed, products, rows(at_pooled, 2, P), block, begin, end)
+    if team > 1:
+        barrier(team)
+        begin, end = share_lines(P, rank, team)
+        for i in range(E + 1):
+            row = embedded[i] if i < E else pooled[0]
+            row[begin:end] = f(0)
+            for thread in range(team):
+                part = floats(parts + 4 * ((thread - rank) * task.own + i * P), P)
+                for p in range(begin, end):
+                    row[p] += part[p]
+        pooled[1, begin:end] = f(-np.inf)
+        for thread in range(team):
+            part = floats(parts + 4 * ((thread - rank) * task.own + (E + 1) * P), P)
+            for p in range(begin, end):
+                pooled[1, p] = maximum(pooled[1, p], part[p])
 
 
 @jit
 def gate(task, image, channels, positions, rank, team):
-    """Write y = x ⊙ channels (C,) ⊙ positions (P,) at this thread's part of the pixels."""
+    """Write y = x ⊙ channels (C,) ⊙ positions (P,) at this thread's part of the map."""
     x, y = image_of(task, image)
-    begin, end = share_rows(task, rank, team)
     if task.channels_last:
+        begin, end = share(task.height * task.width, rank, team)
         pixels.gate(x, y, channels, positions, begin, end)
     else:
+        begin, end = share(task.channels, rank, team)
         planes.gate(x, y, channels, positions, begin, end)

@@ -19,41 +19,29 @@ PIXELS = 32  # of a block: enough to pay for the copy of the weights
 
 
 @jit
-def channel_statistics(x, means, maxima, begin, end):
-    """Write the mean and the maximum of the channels [begin, end) of x.
-
-    The sum reads memory in order, one pixel at a time: several streams at once would cost three times as
-    much. The maximum then takes the same four pixels at once, from the cache.
-    """
-    pixels, fours = len(x), len(x) // 4 * 4
-    total, largest = means[begin:end], maxima[begin:end]
-    total[:] = f(0)
-    largest[:] = f(-np.inf)
-    for p in range(0, fours, 4):
-        for q in range(p, p + 4):
-            _add(x[q, begin:end], total)
-        _raise(x[p, begin:end], x[p + 1, begin:end], x[p + 2, begin:end], x[p + 3, begin:end], largest)
-    for p in range(fours, pixels):
-        _add(x[p, begin:end], total)
-        _raise(x[p, begin:end], x[p, begin:end], x[p, begin:end], x[p, begin:end], largest)
-    for c in range(len(total)):
-        total[c] /= f(pixels)
+def channel_statistics(x, totals, maxima, begin, end):
+    """Write the sum and the maximum of every channel of x over the pixels [begin, end)."""
+    fours = begin + (end - begin) // 4 * 4
+    totals[:] = f(0)
+    maxima[:] = f(-np.inf)
+    for p in range(begin, fours, 4):
+        _collect(x[p], x[p + 1], x[p + 2], x[p + 3], totals, maxima)
+    for p in range(fours, end):
+        for c in range(len(totals)):
+            totals[c] += x[p, c]
+            maxima[c] = maximum(maxima[c], x[p, c])
 
 
 @jit
-def _add(x, total):
-    for c in range(len(total)):
-        total[c] += x[c]
+def _collect(x_0, x_1, x_2, x_3, totals, maxima):
+    for c in range(len(totals)):
+        a, b, d, e = x_0[c], x_1[c], x_2[c], x_3[c]
+        totals[c] += (a + b) + (d + e)
+        maxima[c] = maximum(maxima[c], maximum(maximum(a, b), maximum(d, e)))
 
 
 @jit
-def _raise(x_0, x_1, x_2, x_3, largest):
-    for c in range(len(largest)):
-        largest[c] = maximum(largest[c], maximum(maximum(x_0[c], x_1[c]), maximum(x_2[c], x_3[c])))
-
-
-@jit
-def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
+def pixel_statistics(x, scale, embed, embedded, pooled, begin, end):
     """Write channel mean and maximum of scale ⊙ x at the pixels [begin, end), and x's products with embed.
 
     | argument | shape                   | what it is                                 |
@@ -62,7 +50,6 @@ def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
     | embed    | (EMBEDDED, C) or (0, C) | weights, already times scale               |
     | embedded | (EMBEDDED, P)           | the products, out                          |
     | pooled   | (2, P)                  | mean and maximum, out                      |
-    | block    |                         | not used                                   |
     """
     for p in range(begin, end, 2):
         q = min(p + 1, end - 1)

@@ -11,9 +11,10 @@ from numba.extending import register_jitable
 from foveate.kernels.anatomy import MOST_MID_CHANNELS
 from foveate.kernels.numba.intrinsics import maximum
 from foveate.kernels.numba.maths import copy, jit, precise_sigmoid, sigmoid
-from foveate.kernels.numba.team import part_of, whole_lines
+from foveate.kernels.numba.team import barrier, floats, part_of, whole_lines
 
 __all__ = [
+    "BLOCK",
     "EMBEDDED",
     "PIXELS",
     "STRIDE",
@@ -31,6 +32,7 @@ PIXELS = (
     512  # the most of a block: with fewer the fixed cost of each channel shows, with more the caches overflow
 )
 STRIDE = PIXELS + 16  # so that the rows of a block do not map to the same cache lines
+BLOCK = 18 * STRIDE  # of the pass `fuse`
 
 
 @register_jitable
@@ -84,31 +86,33 @@ def largest_of(values):
 
 @jit
 def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
-    """Write channel mean and maximum of scale ⊙ x at the pixels [begin, end), and x's products with embed.
+    """Write mean and maximum of scale ⊙ x over the channels [begin, end) of all pixels; products with embed.
 
-    | argument | shape                | what it is                                    |
-    |----------|----------------------|-----------------------------------------------|
-    | scale    | (C,)                 |                                               |
-    | embed    | (EMBEDDED, C) or (0, C) | weights, already times scale               |
-    | embedded | (EMBEDDED, P)        | the products, out                             |
-    | pooled   | (2, P)               | mean and maximum, out                         |
-    | block    | (≥ 10 · STRIDE,)     | scratch                                       |
+    The mean is their sum over the number of all channels: those of several parts add up, as the products do.
+
+    | argument | shape                   | what it is                       |
+    |----------|-------------------------|----------------------------------|
+    | scale    | (C,)                    |                                  |
+    | embed    | (EMBEDDED, C) or (0, C) | weights, already times scale     |
+    | embedded | (EMBEDDED, P)           | the products, out                |
+    | pooled   | (2, P)                  | mean and maximum, out            |
+    | block    | (≥ 10 · STRIDE,)        | scratch                          |
     """
     channels, P = x.shape
-    fours = channels // 4 * 4
-    width = block_width(end - begin)
-    for first in range(begin, end, width):
-        n = min(width, end - first)
+    fours = begin + (end - begin) // 4 * 4
+    width = block_width(P)
+    for first in range(0, P, width):
+        n = min(width, P - first)
         last = first + n
         block[: 9 * STRIDE] = f(0)
         block[9 * STRIDE : 10 * STRIDE] = f(-np.inf)
-        for c in range(0, fours, 4):
+        for c in range(begin, fours, 4):
             x_0, x_1 = part_of(x, c * P + first, n), part_of(x, (c + 1) * P + first, n)
             x_2, x_3 = part_of(x, (c + 2) * P + first, n), part_of(x, (c + 3) * P + first, n)
             if len(embed):
                 _embed(x_0, x_1, x_2, x_3, embed[:, c : c + 4], block)
             _accumulate(x_0, x_1, x_2, x_3, scale[c], scale[c + 1], scale[c + 2], scale[c + 3], block)
-        for c in range(fours, channels):
+        for c in range(fours, end):
             for p in range(n):
                 value = scale[c] * x[c, first + p]
                 for m in range(len(embed)):
@@ -146,37 +150,36 @@ def _accumulate(x_0, x_1, x_2, x_3, s_0, s_1, s_2, s_3, block):
 
 
 @jit
-def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, block, begin, end):
-    """Write y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the pixels [begin, end): see reference.fuse.
+def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, block, team, begin, end):
+    """Write y = α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x at the channels [begin, end): see reference.fuse.
 
-    The softmax over two depends only on the difference of its logits. Until a block's logits are known, y holds
-    its gates.
+    The softmax over two depends only on the difference of its logits. These are sums over all channels, for
+    which the threads of a team meet in every block of pixels. Until then y holds the gates.
 
-    | argument | shape                | what it is                                              |
-    |----------|----------------------|---------------------------------------------------------|
-    | scale    | (C,)                 | A_c                                                     |
-    | multi    | (P,)                 | F_multi                                                 |
-    | product  | (EMBEDDED, P)        | F_inter ⊙ (F_h + F_w)                                   |
-    | project  | (C, EMBEDDED)        | P                                                       |
-    | of_c     | (C,)                 | logit 0 - logit 1 of DFF, the weights of X_c            |
-    | of_s     | (C,)                 | the same, of X_s                                        |
-    | of_alpha | (C,)                 | of AA                                                   |
-    | biases   | (2,)                 | of that difference, and of AA                           |
-    | block    | (≥ 12 · STRIDE,)     | scratch                                                 |
+    | argument | shape              | what it is                                                    |
+    |----------|--------------------|---------------------------------------------------------------|
+    | scale    | (C,)               | A_c                                                           |
+    | multi    | (P,)               | F_multi                                                       |
+    | product  | (EMBEDDED, P)      | F_inter ⊙ (F_h + F_w)                                         |
+    | project  | (C, EMBEDDED)      | P                                                             |
+    | of_c     | (C,)               | logit 0 - logit 1 of DFF, the weights of X_c                  |
+    | of_s     | (C,)               | the same, of X_s                                              |
+    | of_alpha | (C,)               | of AA                                                         |
+    | biases   | (2,)               | of that difference, and of AA                                 |
+    | block    | (BLOCK,)           | scratch of this thread                                        |
+    | team     | three numbers      | the address of the first block, floats to the next, how many  |
     """
-    channels, P = x.shape
-    width = block_width(end - begin)
-    for first in range(begin, end, width):
-        n = min(width, end - first)
+    P = x.shape[1]
+    width = block_width(P)
+    for first in range(0, P, width):
+        n = min(width, P - first)
         last = first + n
         for m in range(EMBEDDED):
             copy(product[m, first:last], block[m * STRIDE : m * STRIDE + n])
         copy(multi[first:last], block[8 * STRIDE : 8 * STRIDE + n])
         block[9 * STRIDE : 12 * STRIDE] = f(0)
-        for c in range(0, channels, 2):
-            d = min(
-                c + 1, channels - 1
-            )  # an odd last channel is computed twice, the second time with weight 0
+        for c in range(begin, end, 2):
+            d = min(c + 1, end - 1)  # an odd last channel is computed twice, the second time with weight 0
             a, b = scale[c], scale[d] if d > c else f(0)
             _gate(
                 part_of(x, c * P + first, n),
@@ -189,14 +192,15 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, blo
                 (of_c[d] * b, of_s[d] * b, of_alpha[d] * b),
                 block,
             )
+        _sum_over_team(block, first // width % 2, team)
         for p in range(n):
             w_0 = sigmoid(block[9 * STRIDE + p] + biases[0])
             w_1 = f(1) - w_0
             alpha = precise_sigmoid(w_0 * block[10 * STRIDE + p] + w_1 * block[11 * STRIDE + p] + biases[1])
             block[10 * STRIDE + p] = alpha * w_0
             block[11 * STRIDE + p] = alpha * w_1
-        for c in range(0, channels, 2):
-            d = min(c + 1, channels - 1)
+        for c in range(begin, end, 2):
+            d = min(c + 1, end - 1)
             _finish(
                 part_of(x, c * P + first, n),
                 part_of(x, d * P + first, n),
@@ -206,6 +210,25 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, blo
                 scale[d],
                 block,
             )
+
+
+@jit
+def _sum_over_team(block, turn, team):
+    """Replace the rows 9 to 11 of `block` by their sums over all threads of the team.
+
+    Each thread shows its rows behind its block, in one of two places in turns: so none changes what another
+    thread may still be reading.
+    """
+    first_block, apart, threads = team
+    if threads > 1:
+        place = (12 + 3 * turn) * STRIDE
+        copy(block[9 * STRIDE : 12 * STRIDE], block[place : place + 3 * STRIDE])
+        barrier(threads)
+        block[9 * STRIDE : 12 * STRIDE] = f(0)
+        for thread in range(threads):
+            shown = floats(first_block + 4 * (thread * apart + place), 3 * STRIDE)
+            for i in range(3 * STRIDE):
+                block[9 * STRIDE + i] += shown[i]
 
 
 @jit
@@ -249,9 +272,10 @@ def _finish(x_0, x_1, y_0, y_1, s_0, s_1, block):
 
 @jit
 def gate(x, y, channels, positions, begin, end):
-    """Write y = x ⊙ channels (C,) ⊙ positions (P,) at the pixels [begin, end)."""
-    for c in range(len(channels)):
-        _scale(x[c, begin:end], y[c, begin:end], channels[c], positions[begin:end])
+    """Write y = x ⊙ channels (C,) ⊙ positions (P,) at the channels [begin, end)."""
+    P = x.shape[1]
+    for c in range(begin, end):
+        _scale(part_of(x, c * P, P), part_of(y, c * P, P), channels[c], positions)
 
 
 @jit

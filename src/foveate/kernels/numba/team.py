@@ -31,6 +31,7 @@ from foveate.kernels.operators import layout
 __all__ = [
     "MAP",
     "Plan",
+    "address_of",
     "attend_images",
     "attend_whole_images",
     "barrier",
@@ -75,9 +76,15 @@ def rows(address, count, length):
 
 
 @inlined
+def address_of(array):
+    """Return the address of a contiguous array."""
+    return np.int64(array.ctypes.data)
+
+
+@inlined
 def part_of(array, first, count):
     """Return `count` floats of a contiguous array from `first` on; a slice takes longer to make."""
-    return floats(array.ctypes.data + 4 * first, count)
+    return floats(address_of(array) + 4 * first, count)
 
 
 @inlined

@@ -26,7 +26,7 @@ def _pool_channels(task, image, own, sums):
     none = pooled[:0]
     block = floats(own, 10 * planes.STRIDE)
     x = planes_of(task, task.x, image)
-    planes.pixel_statistics(x, scale, none, none, pooled, block, 0, P)
+    planes.pixel_statistics(x, scale, none, none, pooled, block, 0, C)
 
 
 @worker

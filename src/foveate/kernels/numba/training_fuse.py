@@ -25,7 +25,7 @@ _read_backward = read_task(task_of(*GIVEN, "dy", "dx", "d_scale", "d_multi", "d_
 @jit
 def _fuse(task, image, own, sums):
     C, P = task.channels, task.height * task.width
-    block = floats(own, 12 * planes.STRIDE)
+    block = floats(own, planes.BLOCK)
     planes.fuse(
         planes_of(task, task.x, image),
         planes_of(task, task.y, image),
@@ -38,8 +38,9 @@ def _fuse(task, image, own, sums):
         floats(task.of_alpha, C),
         floats(task.biases, 2),
         block,
+        (own, 0, 1),
         0,
-        P,
+        C,
     )
 
 
@@ -63,7 +64,7 @@ def fuse(
     """Return α ⊙ (w₀ + w₁ ⊙ g) ⊙ scale ⊙ x: see reference.fuse."""
     y = torch.empty_like(x)
     given = _prepared(product, project, dff_weight, dff_bias, aa_weight, aa_bias)
-    carry_out(work, x, (x, scale, multi, *given, y), (12 * planes.STRIDE,))
+    carry_out(work, x, (x, scale, multi, *given, y), (planes.BLOCK,))
     return y
 
 
