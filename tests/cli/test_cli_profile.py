@@ -52,7 +52,7 @@ def test_energy_of_this_machine_is_counted_or_its_absence_is_said_in_a_line(
     record = json.loads((tmp_path / "profile.json").read_text(encoding="utf-8"))
     if "missing" in record["energy"]:
         assert f"Energy was not measured: {record['energy']['missing']}." in said
-        assert "J per 1,000 images" not in said
+        assert "Joules per 1,000 images" not in said
     else:
         assert f"Energy was counted by {record['energy']['counter']}" in said
         assert record["rows"][0]["energy"]["joules_per_1000_images"] > 0

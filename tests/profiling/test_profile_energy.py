@@ -87,7 +87,7 @@ def test_page_csv_and_markdown_have_the_columns(record, tmp_path):
     assert '<h2 id="energy">Energy</h2>' in page
     said = re.sub(r"\s+", " ", page.replace("\N{NO-BREAK SPACE}", " "))
     assert "Energy was counted by RAPL, package-0: the whole package, with everything that ran on it" in said
-    assert "J per 1,000 images" in page
+    assert "Joules per 1,000 images" in page
     assert 'href="energy.md"' in page
     assert len((tmp_path / "energy.md").read_text().splitlines()) >= 4
     with (tmp_path / "profile.csv").open(newline="", encoding="utf-8") as lines:
@@ -121,7 +121,7 @@ def test_the_run_goes_on_where_the_machine_does_not_tell(tmp_path):
     assert energy_table(record) is None
     page = Path(write_profile(record, tmp_path / "page")).read_text(encoding="utf-8")
     assert "Energy was not measured: no energy counter of the CPU was found" in page
-    assert "J per 1,000 images" not in page
+    assert "Joules per 1,000 images" not in page
     assert not (tmp_path / "page" / "energy.md").exists()
 
 

@@ -126,7 +126,9 @@ def energy_table(record: ProfileRecord) -> Table | None:
     figures += [(one.attention, f"{one.runtime} {one.precision}", one.energy) for one in record.runtime_rows]
     columns = [
         Column("Mechanism"),
-        Column("J per 1,000 images", "Of everything that the counter sees, idle power included; the median."),
+        Column(
+            "Joules per 1,000 images", "Of everything that the counter sees, idle power included; the median."
+        ),
         Column("× baseline", "The median of the ratios within rounds."),
         Column("Quartiles", "Between these lies the middle half of those ratios."),
         Column(
