@@ -64,7 +64,7 @@ FLAGS = {
     f"--image-column --label-column {EXAMINATION}",
     "look": "--host --port --data --device --trust-code",
     "profile": "--backbone --detector --segmenter --attention --replace-own --image-size --batch-size "
-    "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --seconds "
+    "--device --dtype --memory-format --mode --compile --graph --path --threads --detail --energy --seconds "
     "--runtime --precision --quantise-gates --out --json",
     "check": "--channels --only --device --like --json",
     "report": "--against --out --json",

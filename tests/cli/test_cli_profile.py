@@ -42,6 +42,23 @@ def test_people_get_progress_tables_and_the_page_and_no_noise(
         assert noise not in process.stderr
 
 
+def test_energy_of_this_machine_is_counted_or_its_absence_is_said_in_a_line(
+    tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [*PROFILE, "--attention", "none", "--energy", "--json", "profile.json"]
+    assert in_process(*asked, folder=tmp_path) == 0
+    output = capsys.readouterr()
+    said = " ".join(output.out.split())
+    record = json.loads((tmp_path / "profile.json").read_text(encoding="utf-8"))
+    if "missing" in record["energy"]:
+        assert f"Energy was not measured: {record['energy']['missing']}." in said
+        assert "Joules per 1,000 images" not in said
+    else:
+        assert f"Energy was counted by {record['energy']['counter']}" in said
+        assert record["rows"][0]["energy"]["joules_per_1000_images"] > 0
+    assert "zeus" not in output.err
+
+
 def test_nothing_is_written_unasked(
     tmp_path: Path, in_process: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

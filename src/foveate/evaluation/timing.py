@@ -6,20 +6,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 __all__ = [
+    "LATE",
     "WARM_UP",
     "Latency",
     "OnRound",
+    "PairedRatio",
     "Step",
     "Turns",
     "compare_latencies",
     "latency_beside",
     "median_interval",
     "milliseconds",
+    "no_collection",
+    "paired_ratio",
     "take_turns",
 ]
 
@@ -51,14 +56,22 @@ class Turns:
 
 @dataclass(frozen=True)
 class Latency:
-    """Latency of one network: p50 and p95 in ms, and its ratio to the first network within each round.
+    """Latency of one network: p50 and p95 in ms, and its `PairedRatio` to another network."""
+
+    p50: float
+    p95: float
+    ratio: float
+    quartiles: tuple[float, float]
+    interval: tuple[float, float] | None
+
+
+class PairedRatio(NamedTuple):
+    """The ratio of one network's figures to another's, each taken within a round.
 
     `ratio` is the median over the rounds, `quartiles` are the 25th and the 75th percentile, `interval` is the
     95 % interval of the median, None with fewer than 6 rounds.
     """
 
-    p50: float
-    p95: float
     ratio: float
     quartiles: tuple[float, float]
     interval: tuple[float, float] | None
@@ -85,7 +98,7 @@ def take_turns(
     many = min(max(math.ceil(EVENT_MS / min(once)), 1), MOST_STEPS) if device.type == "cuda" else 1
     repeats = int(min(max(1e3 * seconds / (many * sum(once)), rounds[0]), rounds[1]))
     times: list[list[float]] = []
-    with _no_collection():
+    with no_collection():
         started, worked = time.perf_counter(), time.thread_time()
         for done in range(1, repeats + 1):
             times.append([milliseconds(step, device, many) for step in steps.values()])
@@ -108,10 +121,15 @@ def compare_latencies(turns: Turns) -> dict[str, Latency]:
 def latency_beside(turns: Turns, name: str, reference: str) -> Latency:
     """Return the latency of the network `name`, with its ratio to that of `reference` within each round."""
     times, base = (turns.milliseconds[turns.names.index(one)] for one in (name, reference))
-    ratio = times / base
     p50, p95 = _quantiles(times, 0.5, 0.95)
+    return Latency(p50, p95, *paired_ratio(times, base))
+
+
+def paired_ratio(values: Tensor, base: Tensor) -> PairedRatio:
+    """Return the ratio of `values` to `base`, both (rounds,), within each round."""
+    ratio = values / base
     low, middle, high = _quantiles(ratio, 0.25, 0.5, 0.75)
-    return Latency(p50, p95, middle, (low, high), median_interval(ratio))
+    return PairedRatio(middle, (low, high), median_interval(ratio))
 
 
 def median_interval(sample: Tensor) -> tuple[float, float] | None:
@@ -153,7 +171,7 @@ def milliseconds(step: Step, device: torch.device, many: int = 1) -> float:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Switch Python's garbage collector off while steps are timed."""
     enabled = gc.isenabled()
     gc.collect()

@@ -1,6 +1,6 @@
 """`foveate profile`: count and measure the costs of each mechanism and the baseline in one run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from statistics import median
 
@@ -10,10 +10,11 @@ from foveate.evaluation.compiling import room_for, time_first_call
 from foveate.evaluation.parts import time_parts
 from foveate.evaluation.roofline import measure_bounds
 from foveate.evaluation.step import capture_graph, inference_step
-from foveate.evaluation.timing import WARM_UP, Turns, compare_latencies, milliseconds, take_turns
+from foveate.evaluation.timing import WARM_UP, Step, Turns, compare_latencies, milliseconds, take_turns
 from foveate.kernels import only_reference
 from foveate.models.sites.attach import attached
 from foveate.models.sites.gate import ungated
+from foveate.profiling.energy import measure_networks
 from foveate.profiling.networks import Counted, Ready, count_candidate, make_ready, refusals
 from foveate.profiling.rows import Measured, make_row
 from foveate.profiling.runtimes import Session, make_sessions, runtime_rows
@@ -67,9 +68,13 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
         ready, compiling = _first_calls(spec, on_progress)
         memory = _measure_memory(spec, ready, on_progress)
         sessions = make_sessions(spec, ready, on_progress)
-        turns = _take_turns(spec, ready, sessions, on_progress)
+        steps = _steps(spec, ready, sessions)
+        turns = _take_turns(spec, steps, on_progress)
+        with refusals(spec, "the networks"):
+            energy = measure_networks(spec, steps, sessions, turns, on_progress) if spec.energy else None
     parts = _time_parts(spec, ready, on_progress) if spec.detail else {}
     latencies = compare_latencies(turns)
+    energies = energy.figures if energy else {}
     rows: list[ProfileRow] = []
     for candidate in spec.attention:
         label = candidate.label
@@ -80,6 +85,7 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
             paths=ready[label].count_kernel_paths(),
             compile_seconds=compiling.get(label),
             parts_ms=parts.get(label),
+            energy=energies.get(label),
         )
         rows.append(make_row(spec, candidate, measured, baseline=rows[0] if rows else None, bounds=bounds))
     record = ProfileRecord(
@@ -101,7 +107,9 @@ def profile(spec: ProfileSpec, on_progress: OnProgress = lambda *_: None) -> Pro
         rows=tuple(rows),
     )
     if sessions:
-        record = record.model_copy(update={"runtime_rows": tuple(runtime_rows(spec, sessions, turns))})
+        record = record.model_copy(update={"runtime_rows": tuple(runtime_rows(sessions, turns, energies))})
+    if energy:
+        record = record.model_copy(update={"energy": energy.account})
     one_thread = _one_thread(spec, ready, record)
     timing = record.timing.model_copy(update={"plain_one_thread_ms": one_thread})
     record = record.model_copy(update={"timing": timing})
@@ -163,14 +171,17 @@ def _measure_memory(
     return measured
 
 
-def _take_turns(
-    spec: ProfileSpec, ready: dict[str, Ready], sessions: Sequence[Session], on_progress: OnProgress
-) -> Turns:
+def _steps(spec: ProfileSpec, ready: dict[str, Ready], sessions: Sequence[Session]) -> dict[str, Step]:
+    """Return what takes turns: the steps of the networks, captured where that is asked for, and sessions."""
     steps = {label: made.step for label, made in ready.items()}
-    with refusals(spec, "the networks"):
-        if spec.graph:
+    if spec.graph:
+        with refusals(spec, "the networks"):
             steps = {label: capture_graph(step, WARM_UP) for label, step in steps.items()}
-        steps |= {session.name: session.step for session in sessions}
+    return steps | {session.name: session.step for session in sessions}
+
+
+def _take_turns(spec: ProfileSpec, steps: Mapping[str, Step], on_progress: OnProgress) -> Turns:
+    with refusals(spec, "the networks"):
         return take_turns(
             steps,
             spec.device,

@@ -6,6 +6,7 @@ from foveate.evaluation.roofline import MachineBounds
 from foveate.evaluation.timing import Latency
 from foveate.profiling.networks import Counted
 from foveate.profiling.spec import ProfileSpec
+from foveate.records.energy import EnergyFigures
 from foveate.records.profile import ProfileRow, Roofline
 from foveate.studies.spec.candidate import Candidate
 
@@ -37,6 +38,7 @@ class Measured:
     paths: dict[str, int]
     compile_seconds: float | None
     parts_ms: dict[str, float] | None
+    energy: EnergyFigures | None
 
 
 def make_row(
@@ -83,6 +85,7 @@ def make_row(
             "paths": measured.paths,
             "compile_seconds": measured.compile_seconds,
             "parts_ms": measured.parts_ms,
+            **({"energy": measured.energy} if measured.energy else {}),
         }
     )
     if baseline is None:

@@ -13,11 +13,12 @@ from foveate.models.export.precision import Precision
 from foveate.models.export.runtimes import load_file, require_runtime
 from foveate.profiling.networks import Ready
 from foveate.profiling.spec import CALIBRATION_IMAGES, ProfileSpec
+from foveate.records.energy import EnergyFigures
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.profile import RuntimeRow
 from foveate.studies.engine.watch import OnProgress
 
-__all__ = ["Session", "make_sessions", "runtime_rows"]
+__all__ = ["Session", "baseline_sessions", "make_sessions", "runtime_rows"]
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,24 @@ def _step(
     return partial(run, made.images.contiguous().numpy())
 
 
-def runtime_rows(spec: ProfileSpec, sessions: Sequence[Session], turns: Turns) -> list[RuntimeRow]:
-    """Return the rows of `sessions`, each beside its network in torch and beside the baseline's session."""
+def baseline_sessions(sessions: Sequence[Session]) -> dict[str, str]:
+    """Return for each session's name that of the baseline in the same runtime and precision."""
     baselines = {(one.runtime, one.precision): one.name for one in sessions if one.label == BASELINE}
-    return [_row(one, turns, baselines[one.runtime, one.precision]) for one in sessions]
+    return {one.name: baselines[one.runtime, one.precision] for one in sessions}
 
 
-def _row(one: Session, turns: Turns, baseline: str) -> RuntimeRow:
+def runtime_rows(
+    sessions: Sequence[Session], turns: Turns, energies: Mapping[str, EnergyFigures]
+) -> list[RuntimeRow]:
+    """Return the rows of `sessions`, each beside its network in torch and beside the baseline's session."""
+    baselines = baseline_sessions(sessions)
+    return [_row(one, turns, baselines[one.name], energies.get(one.name)) for one in sessions]
+
+
+def _row(one: Session, turns: Turns, baseline: str, energy: EnergyFigures | None) -> RuntimeRow:
     eager, beside = latency_beside(turns, one.name, one.label), latency_beside(turns, one.name, baseline)
     gates = one.about.gates
-    return RuntimeRow(
+    row = RuntimeRow(
         attention=one.label,
         runtime=one.runtime,
         precision=one.precision,
@@ -93,3 +102,4 @@ def _row(one: Session, turns: Turns, baseline: str) -> RuntimeRow:
         latency_ratio_quartiles=beside.quartiles,
         latency_ratio_ci95=beside.interval,
     )
+    return row.model_copy(update={"energy": energy}) if energy else row

@@ -59,11 +59,13 @@ class ProfileSettings:
         threads: Number of CPU threads; by default OMP_NUM_THREADS or the available cores, and one with
             --runtime.
         detail: Also time the parts of each mechanism.
+        energy: Also count the energy of each network, where the machine tells: RAPL on a CPU, NVML or AMD SMI
+            on a GPU.
         runtime: Runtimes that also run each network, exported in float32, in turns with torch, separated by
             commas: onnxruntime, openvino.
         precision: Precisions in which they also run each network, separated by commas: fp16, int8.
         quantise_gates: Quantise attention in int8, too; by default it stays in float32.
-        seconds: Seconds to measure for, at least 11 rounds.
+        seconds: Seconds to measure for, at least 11 rounds; with --energy, as long again for that.
     """
 
     backbone: Annotated[str, Parameter(group=NETWORK, completer=completers.backbone_names)]
@@ -84,6 +86,7 @@ class ProfileSettings:
     path: Annotated[str, Parameter(group=NETWORK, completer=one_of(CHOICES["path"]))] = "auto"
     threads: Annotated[int | None, Parameter(group=MACHINE)] = None
     detail: Annotated[bool, Parameter(group=MEASUREMENT)] = False
+    energy: Annotated[bool, Parameter(group=MEASUREMENT)] = False
     runtime: Annotated[tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(RUNTIMES))] = ()
     precision: Annotated[
         tuple[str, ...], Parameter(group=DEPLOYMENT, completer=several_of(REDUCED_PRECISIONS))

@@ -50,6 +50,7 @@ class ProfileSpec:
     path: str
     threads: int
     detail: bool
+    energy: bool
     seconds: float
     runtime: tuple[str, ...]
     precision: tuple[str, ...]
@@ -93,9 +94,10 @@ class ProfileSpec:
             del settings["dense"]
         else:
             settings["dense"] = self.dense.to_record()
-        if not self.replace_own:  # earlier records do not have it
-            del settings["replace_own"]
-        if not self.runtime:  # nor these
+        for name in ("replace_own", "energy"):  # earlier records do not have these
+            if not settings[name]:
+                del settings[name]
+        if not self.runtime:
             for name in ("runtime", "precision", "quantise_gates"):
                 del settings[name]
         else:

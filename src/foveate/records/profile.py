@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 from foveate.records.base import Count, Number, Record, Switch, Text
 from foveate.records.dense import DenseRecord
+from foveate.records.energy import EnergyAccount, EnergyFigures
 from foveate.records.environment import Environment
 
 __all__ = [
@@ -25,9 +26,9 @@ Interval = tuple[Number, Number]
 class ProfileSettingsRecord(Record):
     """The settings of the command; `path` is the kernel path of the mechanisms.
 
-    `dense` is the detector or segmenter over the backbone; it is written only where there is one. The last
-    four are written only with a runtime beside torch: `precision` are those of its files, and
-    `calibrated_with` says which images gave int8 its ranges.
+    `dense` is the detector or segmenter over the backbone; it is written only where there is one, and
+    `energy` where it was asked for. The last four are written only with a runtime beside torch: `precision`
+    are those of its files, and `calibrated_with` says which images gave int8 its ranges.
     """
 
     backbone: Text
@@ -48,6 +49,7 @@ class ProfileSettingsRecord(Record):
     seconds: Number
     replace_own: Switch = False
     dense: DenseRecord | None = None
+    energy: Switch = False
     runtime: tuple[Text, ...] = ()
     precision: tuple[Text, ...] = ()
     quantise_gates: Switch = False
@@ -125,7 +127,8 @@ class ProfileRow(Record):
     """The figures of one network beside those of the baseline.
 
     Work is per image; latency and memory are per step of the whole batch. `peak_bytes` is the memory that
-    this network alone has allocated at the peak of a step. Ratios are to the baseline within rounds.
+    this network alone has allocated at the peak of a step. Ratios are to the baseline within rounds. `energy`
+    is written only where it was measured.
     """
 
     attention: Text
@@ -158,6 +161,7 @@ class ProfileRow(Record):
     paths: dict[Text, Count]
     compile_seconds: Number | None
     parts_ms: dict[Text, Number] | None
+    energy: EnergyFigures | None = None
 
     def cost(self, kind: str) -> AddedCost:
         """Return a kind of cost: parameters, macs, element_wise, bytes_moved or peak_bytes."""
@@ -193,6 +197,7 @@ class RuntimeRow(Record):
         bytes: of the file.
         eager_ratio: to the same network run by torch, in float32, within rounds.
         latency_ratio: to the baseline in the same runtime and precision, within rounds.
+        energy: absent where it was not measured.
     """
 
     attention: Text
@@ -208,6 +213,7 @@ class RuntimeRow(Record):
     latency_ratio: Number
     latency_ratio_quartiles: Interval
     latency_ratio_ci95: Interval | None
+    energy: EnergyFigures | None = None
 
 
 class ProfileWarning(Record):
@@ -220,7 +226,7 @@ class ProfileWarning(Record):
 class ProfileRecord(Record):
     """profile.json, written and read by `foveate profile`; the first row is the baseline.
 
-    `runtime_rows` are written only where another runtime was measured.
+    `runtime_rows` are written only where another runtime was measured, `energy` only where it was asked for.
     """
 
     format: Count
@@ -233,6 +239,7 @@ class ProfileRecord(Record):
     machine: MeasuredBounds
     rows: tuple[ProfileRow, ...]
     runtime_rows: tuple[RuntimeRow, ...] = ()
+    energy: EnergyAccount | None = None
     warnings: tuple[ProfileWarning, ...] = ()
 
     @property

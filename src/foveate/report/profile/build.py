@@ -9,7 +9,7 @@ from foveate.records.profile import ProfileRecord
 from foveate.report.core.files import as_markdown, write_figures
 from foveate.report.profile.charts import profile_figures
 from foveate.report.profile.page import render_profile
-from foveate.report.profile.tables import latency_table, numbers, runtime_table, work_table
+from foveate.report.profile.tables import energy_table, latency_table, numbers, runtime_table, work_table
 
 __all__ = ["write_profile"]
 
@@ -21,7 +21,7 @@ def write_profile(record: ProfileRecord, folder: Path) -> str:
         DiskError: a file cannot be written.
     """
     drawings = write_figures(folder, profile_figures(record))
-    for table in (latency_table(record), work_table(record), runtime_table(record)):
+    for table in (latency_table(record), work_table(record), runtime_table(record), energy_table(record)):
         if table is not None:
             write_text(folder / f"{table.name}.md", as_markdown(table))
     write_csv(folder / "profile.csv", numbers(record))

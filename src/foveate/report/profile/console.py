@@ -9,10 +9,17 @@ from foveate.notation import magnitude
 from foveate.records.labels import display_name
 from foveate.records.profile import ProfileRecord
 from foveate.report.core.tables import Table
-from foveate.report.profile.tables import latency_table, parts_table, runtime_table, work_table
+from foveate.report.profile.tables import (
+    energy_table,
+    latency_table,
+    parts_table,
+    runtime_table,
+    work_table,
+)
 from foveate.report.profile.words import (
     byte_size,
     conditions,
+    energy_note,
     headline,
     kernel_path_line,
     proposals_note,
@@ -43,6 +50,11 @@ def profile_console(record: ProfileRecord) -> Group:
     runtimes = runtime_table(record)
     if runtimes:
         lines += [Text(f"\nAs deployed. {runtime_note(record)}"), _laid_out(runtimes)]
+    if note := energy_note(record):
+        lines.append(Text(f"\n{note}"))
+    energy = energy_table(record)
+    if energy:
+        lines.append(_laid_out(energy))
     lines.append(_laid_out(work_table(record)))
     rooflines = roofline_lines(record)
     if rooflines:

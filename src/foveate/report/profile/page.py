@@ -6,10 +6,17 @@ from foveate.records.profile import ProfileRecord
 from foveate.report.core.frame import render
 from foveate.report.core.paired import paired_sentence
 from foveate.report.core.theme import Figure
-from foveate.report.profile.tables import latency_table, parts_table, runtime_table, work_table
+from foveate.report.profile.tables import (
+    energy_table,
+    latency_table,
+    parts_table,
+    runtime_table,
+    work_table,
+)
 from foveate.report.profile.words import (
     byte_size,
     conditions,
+    energy_note,
     headline,
     kernel_path_line,
     network_name,
@@ -42,6 +49,8 @@ def render_profile(record: ProfileRecord, drawings: list[tuple[Figure, str]]) ->
         paired=paired_sentence(paired_latencies(record)),
         runtimes=runtime_table(record),
         runtime_note=runtime_note(record),
+        energy=energy_table(record),
+        energy_note=energy_note(record),
         work=work_table(record),
         parts=parts_table(record),
         paths=kernel_path_line(record),

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 
 from foveate.notation import NOTHING, count, decimals, magnitude, milliseconds, ratio_range
+from foveate.records.energy import EnergyFigures
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.profile import ProfileRecord, ProfileRow
 from foveate.report.core.paired import RATIO_NOTE
 from foveate.report.core.tables import Cell, Column, Table
-from foveate.report.profile.words import byte_size, increase
+from foveate.report.profile.words import byte_size, increase, joules
 
-__all__ = ["latency_table", "numbers", "parts_table", "runtime_table", "work_table"]
+__all__ = ["energy_table", "latency_table", "numbers", "parts_table", "runtime_table", "work_table"]
 
 
 def work_table(record: ProfileRecord) -> Table:
@@ -119,6 +120,46 @@ def _beside_baseline(is_baseline: bool, ratio: float, interval: tuple[float, flo
     return ["", ""] if is_baseline else [f"{ratio:.3f}", ratio_range(interval)]
 
 
+def energy_table(record: ProfileRecord) -> Table | None:
+    """Return the table of energy beside the baseline; None where it was not measured."""
+    figures = [(row.attention, "torch", row.energy) for row in record.rows]
+    figures += [(one.attention, f"{one.runtime} {one.precision}", one.energy) for one in record.runtime_rows]
+    columns = [
+        Column("Mechanism"),
+        Column(
+            "Joules per 1,000 images", "Of everything that the counter sees, idle power included; the median."
+        ),
+        Column("× baseline", "The median of the ratios within rounds."),
+        Column("Quartiles", "Between these lies the middle half of those ratios."),
+        Column(
+            "95 % interval",
+            "Of the median ratio, by order statistics; without 1 in it, a difference is shown.",
+        ),
+        Column("Added, J", "To the baseline's, per 1,000 images, by the ratio."),
+        Column("Mean power, W", "While the network runs, likewise the median."),
+    ]
+    with_runtimes = bool(record.runtime_rows)
+    if with_runtimes:
+        columns.insert(1, Column("Runtime", "Ratios are to the baseline in the same one.", is_text=True))
+    rows = []
+    for row in record.rows:
+        own = [(runtime, energy) for label, runtime, energy in figures if label == row.attention and energy]
+        for index, (runtime, energy) in enumerate(own):
+            cells = ["" if index else display_name(row.attention), *[runtime] * with_runtimes]
+            rows.append([*map(Cell, cells + _energy(energy, row.attention == BASELINE))])
+    return Table("energy", "Energy, measured", columns, rows) if rows else None
+
+
+def _energy(figures: EnergyFigures, is_baseline: bool) -> list[str]:
+    beside = [f"{figures.ratio:.3f}", ratio_range(figures.ratio_quartiles), ratio_range(figures.ratio_ci95)]
+    beside.append(joules(figures.added_joules, sign=True))
+    return [
+        joules(figures.joules_per_1000_images),
+        *([""] * len(beside) if is_baseline else beside),
+        joules(figures.watts),
+    ]
+
+
 def parts_table(record: ProfileRecord) -> Table | None:
     """Return the table of the times of each mechanism's parts, or None without `--detail`."""
     rows = []
@@ -150,7 +191,9 @@ def numbers(record: ProfileRecord) -> Iterator[dict[str, object]]:
     """Yield the rows for CSV with each number in its own column; only the JSON has the parts."""
     for row in record.rows:
         flat: dict[str, object] = {}
-        for key, value in row.to_json().items():
+        values = row.to_json()
+        values |= {f"energy_{key}": value for key, value in values.pop("energy", {}).items()}
+        for key, value in values.items():
             if key.endswith(("quartiles", "ci95")):
                 flat[f"{key}_low"], flat[f"{key}_high"] = value or (None, None)
             elif key not in ("roofline", "parts_ms"):

@@ -1,6 +1,6 @@
 """The sentences of a profile: conditions, headline, kernel paths and roofline."""
 
-from foveate.notation import count, listing, magnitude, milliseconds, signed_percent
+from foveate.notation import NOTHING, count, listing, magnitude, milliseconds, signed_percent
 from foveate.records.labels import BASELINE, display_name
 from foveate.records.profile import ProfileRecord, ProfileRow, Roofline
 from foveate.report.core.paired import PairedLatency
@@ -8,8 +8,10 @@ from foveate.report.core.paired import PairedLatency
 __all__ = [
     "byte_size",
     "conditions",
+    "energy_note",
     "headline",
     "increase",
+    "joules",
     "kernel_path_line",
     "network_name",
     "paired_latencies",
@@ -70,6 +72,22 @@ def runtime_note(record: ProfileRecord) -> str:
             f"{gates}."
         )
     return " ".join(sentences)
+
+
+def energy_note(record: ProfileRecord) -> str:
+    """Return what was counted as energy, or why nothing was; "" where it was not asked for."""
+    account = record.energy
+    if account is None:
+        return ""
+    if account.missing:
+        return f"Energy was not measured: {account.missing}."
+    on_gpu = record.settings.device.startswith("cuda")
+    whole = "the whole board" if on_gpu else "the whole package, with everything that ran on it"
+    return (
+        f"Energy was counted by {account.counter}: {whole}, in {count(account.rounds or 0, 'round')} with a "
+        f"window of at least {account.window_seconds:g} s for each network. Idle power is not subtracted; "
+        f"before the first round it was {joules(account.idle_watts)} W."
+    )
 
 
 def kernel_path_line(record: ProfileRecord) -> str:
@@ -150,6 +168,14 @@ def increase(row: ProfileRow, key: str) -> str:
         if percent is not None and 0 < percent < 0.005
         else signed_percent(percent)
     )
+
+
+def joules(value: float | None, *, sign: bool = False) -> str:
+    """Write joules, or watts, with about three significant digits and commas between thousands."""
+    if value is None:
+        return NOTHING
+    text = f"{value:,.0f}" if abs(value) >= 99.95 else milliseconds(value)
+    return f"{'+' * (sign and value > 0)}{text}".replace("-", "−")
 
 
 def byte_size(size: float | None, *, sign: bool = False) -> str:
