@@ -47,6 +47,7 @@ NAMES = [
     "torch._C.DispatchKey.AutogradFunctionality",
     "torch._C._SetExcludeDispatchKeyGuard",
     "torch._C._functorch.peek_interpreter_stack",
+    "torch._C._is_tracing",
     "torch._C._len_torch_dispatch_stack",
     "torch._dynamo.config.patch",
     "torch._dynamo.config.recompile_limit|cache_size_limit",
@@ -84,11 +85,14 @@ def test_what_torch_compile_wraps_is_found() -> None:
 def test_modes_of_the_thread_are_seen() -> None:
     assert not torch_private.is_transformed()
     assert not torch_private.has_dispatch_mode()
+    assert not torch_private.needs_every_operation()
     with torch.autograd.forward_ad.dual_level():
         assert torch_private.is_transformed()
+        assert torch_private.needs_every_operation()
     assert torch.func.vmap(lambda x: x + torch_private.is_transformed())(torch.zeros(2)).all()
     with torch.utils.flop_counter.FlopCounterMode(display=False):
         assert torch_private.has_dispatch_mode()
+        assert torch_private.needs_every_operation()
 
 
 def test_tables_are_torchs_own() -> None:

@@ -205,18 +205,24 @@ def test_gate_lines(case, layout):
     check(read(y, layout, case.x), reference.gate(case.x.double(), rows=rows, columns=columns))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("e_lambda", [0.1, 1e-41])
-def test_simam(case, layout, e_lambda):
-    x = lay(case.x, layout)
+def test_simam_of_planes(case, e_lambda):
+    x = lay(case.x, "planes")
     y = poisoned(*x.shape).numpy()
     for begin, end in parts(case.C):
-        if layout == "planes":
-            simam.simam_planes(x, y, e_lambda, begin, end)
-        else:
-            scratch = poisoned(512).numpy(), poisoned(512).numpy()
-            simam.simam_pixels(x, y, e_lambda, *scratch, begin, end)
-    check(read(y, layout, case.x), reference.simam(case.x.double(), e_lambda))
+        simam.simam_planes(x, y, e_lambda, begin, end)
+    check(read(y, "planes", case.x), reference.simam(case.x.double(), e_lambda))
+
+
+def test_sums_of_pixels(case):
+    """Two parts of the pixels, whose sums add up."""
+    sums, squares, means = poisoned(2, case.C), poisoned(2, case.C), case.draw(case.C)
+    for part, (begin, end) in enumerate(parts(case.P)):
+        simam.sum_pixels(lay(case.x, "pixels"), sums[part].numpy(), begin, end)
+        simam.sum_squares(lay(case.x, "pixels"), means.numpy(), squares[part].numpy(), begin, end)
+    flat = case.x.double()[0].flatten(1)
+    check(sums.sum(0), flat.sum(1))
+    check(squares.sum(0), (flat - means.double()[:, None]).square().sum(1))
 
 
 MECHANISMS = ("cbam", "ca", "simam")
@@ -279,6 +285,14 @@ def test_mechanism(name, memory_format, shape, team):
         wanted = module.double()(x.double())
     for image in range(len(x)):
         check(y[image], wanted[image])
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_simam_divides_by_the_smallest_lambda(memory_format, team):
+    module = foveate.create_attention("simam", 60, e_lambda=1e-41).eval()
+    x = torch.randn(3, 60, 7, 7).to(memory_format=memory_format)
+    x[1, 3] = 2  # a channel without variance
+    check(attend(module, x, "simam"), reference.simam(x.double(), 1e-41))
 
 
 @pytest.mark.parametrize("name", MECHANISMS)

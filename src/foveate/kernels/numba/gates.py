@@ -8,6 +8,7 @@ from foveate.kernels.numba.maths import inlined, jit
 from foveate.kernels.numba.team import address_of, barrier, floats, rows, share, take
 
 __all__ = [
+    "add_parts",
     "gate",
     "image_of",
     "measure_channels",
@@ -46,8 +47,31 @@ def share_rows(task, rank, team):
 
 
 @jit
+def add_parts(address, apart, rank, team, target, begin, end):
+    """Write into target [begin, end) the sums of what all threads have at `address` of their scratch.
+
+    `address` is that of this thread, and `apart` the floats from the scratch of one thread to the next.
+    """
+    target[begin:end] = f(0)
+    for thread in range(team):
+        part = floats(address + 4 * (thread - rank) * apart, end)
+        for i in range(begin, end):
+            target[i] += part[i]
+
+
+@jit
+def _largest_of_parts(address, apart, rank, team, target, begin, end):
+    """Write into target [begin, end) the maxima of what all threads have: see `add_parts`."""
+    target[begin:end] = f(-np.inf)
+    for thread in range(team):
+        part = floats(address + 4 * (thread - rank) * apart, end)
+        for i in range(begin, end):
+            target[i] = maximum(target[i], part[i])
+
+
+@jit
 def measure_channels(task, image, means, maxima, own, rank, team):
-    """Write the mean and the maximum of every channel, in parts that lie together in memory.
+    """Write the mean and the maximum of every channel.
 
     Each thread reads the channels or the pixels that lie together: those that it wrote in the layer before.
     `own` is scratch of 2 · C floats. What is written can be read when the threads have met.
@@ -59,19 +83,14 @@ def measure_channels(task, image, means, maxima, own, rank, team):
         planes.channel_statistics(x, means, maxima, begin, end)
         return
     begin, end = share(P, rank, team)
-    totals, rest = take(own, C)
-    largest, _ = take(rest, C)
-    pixels.channel_statistics(x, totals, largest, begin, end)
+    totals, at_largest = take(own, C)
+    pixels.channel_statistics(x, totals, floats(at_largest, C), begin, end)
     barrier(team)
     begin, end = share(C, rank, team)
-    means[begin:end] = f(0)
-    maxima[begin:end] = f(-np.inf)
-    for thread in range(team):
-        totals, rest = take(own + 4 * (thread - rank) * task.own, C)
-        largest, _ = take(rest, C)
-        for c in range(begin, end):
-            means[c] += totals[c] / f(P)
-            maxima[c] = maximum(maxima[c], largest[c])
+    add_parts(own, task.own, rank, team, means, begin, end)
+    _largest_of_parts(at_largest, task.own, rank, team, maxima, begin, end)
+    for c in range(begin, end):
+        means[c] /= f(P)
 
 
 @jit
@@ -96,17 +115,10 @@ def measure_pixels(task, image, scale, embed, embedded, pooled, own, rank, team)
         barrier(team)
         begin, end = share_lines(P, rank, team)
         for i in range(E + 1):
-            row = embedded[i] if i < E else pooled[0]
-            row[begin:end] = f(0)
-            for thread in range(team):
-                part = floats(parts + 4 * ((thread - rank) * task.own + i * P), P)
-                for p in range(begin, end):
-                    row[p] += part[p]
-        pooled[1, begin:end] = f(-np.inf)
-        for thread in range(team):
-            part = floats(parts + 4 * ((thread - rank) * task.own + (E + 1) * P), P)
-            for p in range(begin, end):
-                pooled[1, p] = maximum(pooled[1, p], part[p])
+            add_parts(
+                parts + 4 * i * P, task.own, rank, team, embedded[i] if i < E else pooled[0], begin, end
+            )
+        _largest_of_parts(parts + 4 * (E + 1) * P, task.own, rank, team, pooled[1], begin, end)
 
 
 @jit

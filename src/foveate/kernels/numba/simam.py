@@ -8,12 +8,22 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.numba.gates import image_of, share_lines
+from foveate.kernels.numba.gates import add_parts, image_of, share_lines
 from foveate.kernels.numba.maths import jit, sigmoid
-from foveate.kernels.numba.team import MAP, Plan, attend_images, barrier, make_plan, read_task, take, worker
+from foveate.kernels.numba.team import (
+    MAP,
+    Plan,
+    attend_images,
+    barrier,
+    floats,
+    make_plan,
+    read_task,
+    share,
+    take,
+    worker,
+)
 
 f = np.float32
-CHANNELS = 512  # of a chunk in channels_last
 LARGEST = f(np.finfo(np.float32).max)
 
 TASK = np.dtype([(name, np.int64) for name in MAP] + [("e_lambda", np.float64)])
@@ -23,15 +33,39 @@ _read = read_task(TASK)
 
 @jit
 def _attend(task, image, shared, own, rank, team):
-    x, y = image_of(task, image)
-    begin, end = share_lines(task.channels, rank, team)
     if task.channels_last:
-        means, own = take(own, CHANNELS)
-        factors, own = take(own, CHANNELS)
-        simam_pixels(x, y, task.e_lambda, means, factors, begin, end)
+        _attend_pixels(task, image, shared, own, rank, team)
     else:
+        x, y = image_of(task, image)
+        begin, end = share_lines(task.channels, rank, team)
         simam_planes(x, y, task.e_lambda, begin, end)
     barrier(team)
+
+
+@jit
+def _attend_pixels(task, image, shared, own, rank, team):
+    """Do the same in channels_last: each thread takes pixels, and sums over them are sums of the threads'."""
+    C, P = task.channels, task.height * task.width
+    x, y = image_of(task, image)
+    means, shared = take(shared, C)
+    factors, shared = take(shared, C)
+    sums = floats(own, C)
+    first, last = share(C, rank, team)
+    begin, end = share(P, rank, team)
+    sum_pixels(x, sums, begin, end)
+    barrier(team)
+    add_parts(own, task.own, rank, team, means, first, last)
+    for c in range(first, last):
+        means[c] /= f(P)
+    barrier(team)
+    sum_squares(x, means, sums, begin, end)
+    barrier(team)
+    add_parts(own, task.own, rank, team, factors, first, last)
+    for c in range(first, last):
+        factors[c] = _factor(factors[c] / f(P), task.e_lambda)
+    barrier(team)
+    for p in range(begin, end):
+        _gate_each(x[p], y[p], means, factors)
 
 
 @jit
@@ -74,36 +108,40 @@ def _gate(x, y, mean, factor):
 
 
 @jit
-def simam_pixels(x, y, e_lambda, means, factors, begin, end):
-    """Write y of the channels [begin, end) of x (P, C); `means` and `factors`, (≥ CHANNELS,), are scratch."""
-    pixels = len(x)
-    for first in range(begin, end, CHANNELS):
-        last = min(first + CHANNELS, end)
-        mean, factor = means[: last - first], factors[: last - first]
-        mean[:] = f(0)
-        factor[:] = f(0)
-        for p in range(pixels):
-            _add(x[p, first:last], mean)
-        for c in range(len(mean)):
-            mean[c] /= f(pixels)
-        for p in range(pixels):
-            _add_squares(x[p, first:last], mean, factor)
-        for c in range(len(mean)):
-            factor[c] = _factor(factor[c] / f(pixels), e_lambda)
-        for p in range(pixels):
-            _gate_each(x[p, first:last], y[p, first:last], mean, factor)
+def sum_pixels(x, sums, begin, end):
+    """Write the sums over the pixels [begin, end) of x (P, C)."""
+    fours = begin + (end - begin) // 4 * 4
+    sums[:] = f(0)
+    for p in range(begin, fours, 4):
+        _add(x[p], x[p + 1], x[p + 2], x[p + 3], sums)
+    for p in range(fours, end):
+        for c in range(len(sums)):
+            sums[c] += x[p, c]
 
 
 @jit
-def _add(x, total):
-    for c in range(len(x)):
-        total[c] += x[c]
+def _add(x_0, x_1, x_2, x_3, sums):
+    for c in range(len(sums)):
+        sums[c] += (x_0[c] + x_1[c]) + (x_2[c] + x_3[c])
 
 
 @jit
-def _add_squares(x, mean, total):
-    for c in range(len(x)):
-        total[c] += (x[c] - mean[c]) * (x[c] - mean[c])
+def sum_squares(x, means, sums, begin, end):
+    """Write the sums of (x - means)² over the pixels [begin, end) of x (P, C)."""
+    fours = begin + (end - begin) // 4 * 4
+    sums[:] = f(0)
+    for p in range(begin, fours, 4):
+        _add_squares(x[p], x[p + 1], x[p + 2], x[p + 3], means, sums)
+    for p in range(fours, end):
+        for c in range(len(sums)):
+            sums[c] += (x[p, c] - means[c]) * (x[p, c] - means[c])
+
+
+@jit
+def _add_squares(x_0, x_1, x_2, x_3, means, sums):
+    for c in range(len(sums)):
+        a, b, d, e = x_0[c] - means[c], x_1[c] - means[c], x_2[c] - means[c], x_3[c] - means[c]
+        sums[c] += (a * a + b * b) + (d * d + e * e)
 
 
 @jit
@@ -120,4 +158,4 @@ def work(address):
 
 def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[float]) -> Plan:
     """Return the plan of SimAM for images of a shape (C, H, W); `numbers` are λ."""
-    return make_plan(work, (), ([], [CHANNELS, CHANNELS]), (), numbers)
+    return make_plan(work, (), ([shape[0], shape[0]], [shape[0]]), (), numbers)
