@@ -109,6 +109,7 @@ def run(given: argparse.Namespace, command: str) -> None:
 
 def _record(given: argparse.Namespace, command: str, environment: Environment, proof: str) -> dict[str, Any]:
     return {
+        "benchmark": "attention_price",
         "environment": environment.to_json() | {name: find_version(name) for name in ("numba", "triton")},
         "date": date.today().isoformat(),
         "command": command,
