@@ -116,6 +116,19 @@ def test_each_network_is_compiled_in_a_process_of_its_own(
     assert all(one["compile_seconds"] > 0 for one in contenders if one["form"] == "default")
 
 
+@pytest.mark.full  # inductor compiles three blocks
+@pytest.mark.slow
+def test_blocks_say_which_path_is_faster_compiled(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = importlib.import_module("compiled_blocks")
+    small = ["--attention", "simam", "--maps", "4x5", "--seconds", "0", "--threads", "1"]
+    assert blocks.main([*small, "--forms", "default"]) == 0
+    title, eager, compiled = capsys.readouterr().out.splitlines()
+    assert title == "simam, inference, map of 1×4×5×5"
+    assert [line.split()[0] for line in (eager, compiled)] == ["eager", "default"]
+    assert "reference adds" in compiled
+    assert "numba / reference" in compiled
+
+
 def compiled_record(ratio: float, more: tuple[float, float]) -> dict[str, Any]:
     def figures(network: str, form: str, over: float) -> dict[str, Any]:
         ratios = {"ratio": over, "quartiles": (over, over), "interval": (over - 0.01, over + 0.01)}

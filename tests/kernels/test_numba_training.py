@@ -81,13 +81,16 @@ def test_torch_compile_takes_the_passes_where_they_were_faster(name, taken):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_why_compiled_equations_are_taken_instead_of_the_passes(monkeypatch):
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    taken = choose_path(build("cbam", 16).train(), images((2, 16, 6, 6)), "cbam")
-    assert taken.path == "reference"
-    assert "1.11 × the time of what runs instead on cpu in compiled networks, for all maps" in taken.reason
-    named = foveate.set_path(build("cbam", 16).train(), "numba")
-    assert choose_path(named, images((2, 16, 6, 6)), "cbam").path == "numba"
+@pytest.mark.parametrize(("name", "mode", "ratio"), [("cbam", "train", 1.11), ("simam", "eval", 1.13)])
+def test_why_compiled_equations_are_taken_instead_of_the_kernels(name, mode, ratio, monkeypatch):
+    module, x = getattr(build(name, 16), mode)(), images((2, 16, 6, 6))
+    with torch.set_grad_enabled(mode == "train"):
+        assert choose_path(module, x, name).path == "numba"
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+        taken = choose_path(module, x, name)
+        assert taken.path == "reference"
+        assert f"{ratio} × the time of what runs instead on cpu in compiled networks" in taken.reason
+        assert choose_path(foveate.set_path(module, "numba"), x, name).path == "numba"
 
 
 @pytest.mark.usefixtures("poisoned")

@@ -1,7 +1,7 @@
 """What was measured of the kernels: on which GPUs Triton's ran, and for which maps kernels are slower.
 
 Both tables are written by hand: rows of GPUs from the records of benchmarks/on_gpu.py, whose last lines name
-them, and rows of CPUs from benchmarks/compiled_price.py.
+them, and rows of CPUs from benchmarks/compiled_blocks.py.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,8 @@ class Slower(NamedTuple):
 
 
 SLOWER: Sequence[Slower] = (
-    Slower("cbam", "cpu", True, True, None, 1.11, "benchmarks/compiled_price.py, 2026-11-29"),
+    Slower("cbam", "cpu", True, True, None, 1.11, "benchmarks/compiled_blocks.py, 2026-11-29"),
+    Slower("simam", "cpu", None, True, None, 1.13, "benchmarks/compiled_blocks.py, 2026-11-29"),
 )
 
 
