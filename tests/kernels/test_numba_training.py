@@ -81,7 +81,7 @@ def test_torch_compile_takes_the_passes_where_they_were_faster(name, taken):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "mode", "ratio"), [("cbam", "train", 1.11), ("simam", "eval", 1.13)])
+@pytest.mark.parametrize(("name", "mode", "ratio"), [("cbam", "train", 1.11), ("simam", "eval", 1.32)])
 def test_why_compiled_equations_are_taken_instead_of_the_kernels(name, mode, ratio, monkeypatch):
     module, x = getattr(build(name, 16), mode)(), images((2, 16, 6, 6))
     with torch.set_grad_enabled(mode == "train"):
