@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 BROWSER := $(VENV)/.browser
 UV := uv==0.13.8
 
-.PHONY: compare test test-all check format docs lock bench results clean
+.PHONY: compare test test-all check format docs lock bench bench-keep results clean
 
 compare: $(READY)  ## train four candidates × three seeds on the embedded digits, and name the report
 	$(BIN)/foveate compare --data digits --backbone cifar_resnet20 --attention none,se,cbam,dmsca --seeds 3 --jobs 2
@@ -34,11 +34,20 @@ docs: $(READY)  ## the documentation as a site in site/; a broken link or an unk
 results: $(READY)  ## README.md's results and results/README.md, from the records that are kept in results/
 	$(BIN)/python results/write.py
 
-bench: $(READY)  ## what attention costs, into docs/performance.md; the fits against bare loops; corruptions against a forward
-	$(BIN)/python benchmarks/attention_price.py --write docs/performance.md
-	$(BIN)/python benchmarks/fit_throughput.py
-	$(BIN)/python benchmarks/dense_throughput.py
-	$(BIN)/python benchmarks/corruption_price.py
+BENCHED := build/bench
+bench: $(READY)  ## what attention costs, into docs/performance.md; fits and corruptions; fails where a figure became worse
+	mkdir -p $(BENCHED)
+	rm -f $(BENCHED)/*.json
+	$(BIN)/python benchmarks/attention_price.py --write docs/performance.md --json $(BENCHED)/attention_price.json
+	$(BIN)/python benchmarks/compiled_price.py --write docs/performance.md --json $(BENCHED)/compiled_price.json
+	$(BIN)/python benchmarks/training_price.py --json $(BENCHED)/training_price.json
+	$(BIN)/python benchmarks/fit_throughput.py --json $(BENCHED)/fit_throughput.json
+	$(BIN)/python benchmarks/dense_throughput.py --json $(BENCHED)/dense_throughput.json
+	$(BIN)/python benchmarks/corruption_price.py --json $(BENCHED)/corruption_price.json
+	$(BIN)/python benchmarks/committed.py check $(BENCHED)
+
+bench-keep: $(READY)  ## keep the figures of the last `make bench` as those that later runs are compared with
+	$(BIN)/python benchmarks/committed.py keep $(BENCHED)
 
 lock: $(READY)  ## resolve pyproject.toml anew
 	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock

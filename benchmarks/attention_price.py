@@ -62,6 +62,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def prove(given: argparse.Namespace, cases: Sequence[tuple[Case, ProfileSpec]], device: torch.device) -> str:
     """Prove that all kernel paths are equal, in tests and as they are timed; return what was done."""
+    if device.type == "cpu":
+        price_proof.check_kernels_load(given.attention)
     say("equality: the tests")
     proof = (
         price_proof.check_every_path(given.attention, device)
@@ -107,6 +109,7 @@ def run(given: argparse.Namespace, command: str) -> None:
 
 def _record(given: argparse.Namespace, command: str, environment: Environment, proof: str) -> dict[str, Any]:
     return {
+        "benchmark": "attention_price",
         "environment": environment.to_json() | {name: find_version(name) for name in ("numba", "triton")},
         "date": date.today().isoformat(),
         "command": command,

@@ -8,8 +8,11 @@ network takes longer.
 """
 
 import argparse
+import shlex
+import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import timm
 import torch
 
 import foveate  # noqa: F401  registers the CIFAR networks
+from bench_figures import Figure, make_record
 from foveate.data.corruptions import CORRUPTIONS, corrupt
 from foveate.files import write_json
 from foveate.studies.engine.environment import describe_environment
@@ -72,10 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'all 15 × 5':20} {total:6.3f} of the forward ({rate:,.0f} images a second)")
     if asked.json:
         settings = {key: value for key, value in vars(asked).items() if key != "json"}
-        figures = {"settings": settings, "ratios": ratios, "total": total, "forward_images_per_second": rate}
-        write_json(
-            asked.json, figures | {"environment": describe_environment(device, asked.threads).to_json()}
-        )
+        also = {"settings": settings, "ratios": ratios, "total": total, "forward_images_per_second": rate}
+        where = describe_environment(device, asked.threads).to_json()
+        title = f"all corruptions of {asked.image_size}² images / the forward pass of {asked.backbone}"
+        command = ["python", "benchmarks/corruption_price.py", *(arguments or sys.argv[1:])]
+        figures = [Figure(title, total, None, "time")]  # each corruption alone is too short for one
+        today = date.today().isoformat()
+        record = make_record("corruption_price", where, shlex.join(command), today, figures)
+        write_json(asked.json, also | record)
     return 0
 
 

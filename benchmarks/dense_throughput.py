@@ -9,9 +9,12 @@ take turns; the figure is the ratio within a turn.
 
 import argparse
 import json
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,13 @@ import torch
 from PIL import Image
 from torch import nn
 
+from bench_figures import Figure, make_record
 from foveate.data import make_loader
 from foveate.data.dense.boxes import read_boxes
 from foveate.data.dense.dataset import DenseData, open_boxes, open_masks
 from foveate.data.dense.masks import read_masks
+from foveate.evaluation.timing import median_interval
+from foveate.files import write_json
 from foveate.models.dense import DETECTORS, SEGMENTERS, create_detector, create_segmenter
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.fitting import Machine, make_steps
@@ -130,8 +136,8 @@ def losses_of(data: DenseData, device: torch.device, *, masks: bool) -> Loss:
     return of_boxes
 
 
-def measure(name: str, given: argparse.Namespace) -> float:
-    """Measure both in turns for the network called `name`, and print and return the median ratio."""
+def measure(name: str, given: argparse.Namespace) -> Figure:
+    """Measure both in turns for the network called `name`, and print and return their ratio."""
     device, masks, side = Machine(given.device).torch_device, name in SEGMENTERS, given.image_size
     task = "segmentation" if masks else "detection"
     recipe = make_recipe(read_recipe(task) | {"epochs": 1, "batch_size": given.batch_size})
@@ -155,7 +161,8 @@ def measure(name: str, given: argparse.Namespace) -> float:
                 print(f"{name} {turn}: bare {bare:6.2f}, fit {fitted:6.2f} images/s, ratio {turns[-1]:.3f}")
     ratio = float(np.median(turns))
     print(f"{name}: fit / bare loop: median {ratio:.3f}, from {min(turns):.3f} to {max(turns):.3f}")
-    return ratio
+    title = f"{name} over {given.backbone}, {given.batch_size} images of {side}²: fit / bare loop"
+    return Figure(title, ratio, median_interval(torch.tensor(turns)), "speed")
 
 
 def main() -> None:
@@ -168,11 +175,11 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--steps", type=int, default=5, help="steps of an epoch")
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
     given = parser.parse_args()
-    for name in given.networks:
-        measure(name, given)
+    figures = [measure(name, given) for name in given.networks]
     where = describe_environment(Machine(given.device).torch_device, torch.get_num_threads())
     print(
         ", ".join(
@@ -180,6 +187,10 @@ def main() -> None:
             for key in ("processor", "threads", "accelerator", "torch", "lightning")
         )
     )
+    if given.json:
+        command = shlex.join(["python", "benchmarks/dense_throughput.py", *sys.argv[1:]])
+        today = date.today().isoformat()
+        write_json(given.json, make_record("dense_throughput", where.to_json(), command, today, figures))
 
 
 if __name__ == "__main__":

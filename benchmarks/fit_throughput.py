@@ -8,8 +8,11 @@ the figure is the ratio within a turn.
 """
 
 import argparse
+import shlex
+import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +22,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import foveate  # noqa: F401  registers the CIFAR networks
+from bench_figures import Figure, make_record
 from foveate.data import Augmentation, make_loader
 from foveate.data.store import MemoryStore
+from foveate.evaluation.timing import median_interval
+from foveate.files import write_json
 from foveate.studies.engine.environment import describe_environment
 from foveate.studies.engine.fitting import Machine
 from foveate.studies.engine.run import AUTOCAST
@@ -83,6 +89,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="steps of an epoch")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
     given = parser.parse_args()
 
     device = Machine(given.device).torch_device
@@ -106,8 +113,9 @@ def main() -> None:
         if turn:  # the first is a warm-up
             turns.append((bare, fitted, fitted / bare))
             print(f"turn {turn}: bare {bare:7.1f}, fit {fitted:7.1f} images/s, ratio {fitted / bare:.3f}")
-    ratio = np.median([ratio for *_, ratio in turns])
-    spread = [min(ratio for *_, ratio in turns), max(ratio for *_, ratio in turns)]
+    ratios = [ratio for *_, ratio in turns]
+    ratio = float(np.median(ratios))
+    spread = [min(ratios), max(ratios)]
     print(f"fit / bare loop: median {ratio:.3f}, from {spread[0]:.3f} to {spread[1]:.3f}")
     where = describe_environment(device, torch.get_num_threads())
     print(
@@ -116,6 +124,12 @@ def main() -> None:
             for key in ("processor", "threads", "accelerator", "torch", "lightning")
         )
     )
+    if given.json:
+        title = f"{given.backbone}, {given.batch_size} images of {side}², {given.precision}: fit / bare loop"
+        figure = Figure(title, ratio, median_interval(torch.tensor(ratios)), "speed")
+        command = shlex.join(["python", "benchmarks/fit_throughput.py", *sys.argv[1:]])
+        today = date.today().isoformat()
+        write_json(given.json, make_record("fit_throughput", where.to_json(), command, today, [figure]))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from compiled_goals import CompiledComparison, judge_compiled, milliseconds, rows_of
+from compiled_networks import EAGER
 from foveate.errors import RequestError
 from foveate.notation import count
 from price_goals import Comparison, change, has_price, judge, judge_memory, percent
@@ -12,6 +14,9 @@ from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, TIMM, Case
 
 NO_GPU = "GPU: none yet"
 SECTION = re.compile(r"<!-- machine: (.*?) -->\n(.*?)<!-- end of machine -->", re.DOTALL)
+COMPILED = re.compile(r"\n<!-- compiled -->\n.*?<!-- end of compiled -->\n", re.DOTALL)
+BESIDE = "Beside torch.compile"
+OVER_EAGER = ("baseline, over the eager one", "its equations, over it", "foveate, over it")
 HEAD = """# Performance: what attention adds to a network's latency
 
 `benchmarks/attention_price.py` writes this page; it has nothing but its measurements. Each section belongs to
@@ -27,9 +32,10 @@ the equations in that dtype.
 no attention, the baseline again (which shows the noise), foveate's on the kernel path that `auto` takes,
 foveate's on the reference path ("its equations"), and timm's layer at the same sites with the same number
 of hidden channels (timm has no DMSCA, SGFA and SimAM). Weights are random, and those of the backbone are the
-same in all networks. Nothing is compiled. A training step is forward, cross-entropy, backward and SGD with
-momentum, all in the dtype. Peak memory is what torch's allocator holds for a network at the peak of a step.
-On a GPU, times are between device events, and an inference of one image replays a captured graph.
+same in all networks. Nothing is compiled, except in the tables "Beside torch.compile". A training step is
+forward, cross-entropy, backward and SGD with momentum, all in the dtype. Peak memory is what torch's
+allocator holds for a network at the peak of a step. On a GPU, times are between device events, and an
+inference of one image replays a captured graph.
 
 **How to read it.** `+8.3 % [7.9, 8.8] (7.1 … 9.9)`: the median over the rounds of the ratio of two times in
 the same round, its 95 % interval, and the quartiles of the rounds. A goal is *reached* if the whole interval
@@ -42,7 +48,8 @@ def put_section(page: str, record: dict[str, Any], awaited: Sequence[Case]) -> s
     sections = read_sections(page)
     sections.pop(NO_GPU, None)
     name = _machine(record["environment"])
-    sections[name] = f"## {name}\n\n{_facts(record)}\n{_tables(record)}"
+    kept = "".join(COMPILED.findall(sections.get(name, "")))
+    sections[name] = f"## {name}\n\n{_facts(record)}\n{_tables(record)}{kept}"
     if awaited and name.startswith("GPU"):
         waiting = _table(["", ""], [[case.name, "not measured yet"] for case in awaited])
         sections[name] += f"\n### Rows that wait for the next slice\n\n{waiting}"
@@ -53,6 +60,30 @@ def put_section(page: str, record: dict[str, Any], awaited: Sequence[Case]) -> s
             "these rows, in slices that add up (benchmarks/README.md).\n\n"
         )
         sections[NO_GPU] = f"## GPU\n\n{command}" + _table(["", ""], rows)
+    return _join(sections)
+
+
+def put_compiled(page: str, record: dict[str, Any]) -> str:
+    """Return `page` with the tables of a run of compiled_price.py in the section of its machine."""
+    sections = read_sections(page)
+    name = _machine(record["environment"])
+    where, comparisons = record["environment"], record["comparisons"]
+    rounds = min(one["rounds"] for one in comparisons)
+    facts = [
+        f"{record['date']}: `{record['command']}`",
+        ", ".join(f"{key} {where[key]}" for key in ("foveate", "torch", "timm", "numba")),
+        f"{record['seconds']:g} s and {rounds} rounds or more a comparison; all networks of a row took turns",
+        "Each network was compiled in its own process, and its output and, in training, its gradients were "
+        "compared with those of its eager form before it was timed",
+    ]
+    listed = "".join(f"- {fact}\n" for fact in facts)
+    block = f"### {BESIDE}\n\n{listed}\n{_beside(comparisons)}"
+    before = COMPILED.sub("", sections.get(name, f"## {name}\n"))
+    sections[name] = f"{before}\n<!-- compiled -->\n{block}<!-- end of compiled -->\n"
+    return _join(sections)
+
+
+def _join(sections: dict[str, str]) -> str:
     marked = [f"<!-- machine: {name} -->\n{text}<!-- end of machine -->\n" for name, text in sections.items()]
     return "\n".join([HEAD, *marked])
 
@@ -103,7 +134,7 @@ def _tables(record: dict[str, Any]) -> str:
         "Peak memory of a step, over the baseline": _memory_table(
             [found for found in comparisons if found["peak_memory_over_plain"]]
         ),
-        "Beside torch.compile, over the baseline as it is": _compiled_table(comparisons),
+        BESIDE: _compiled_table(comparisons),
         "Paths that were taken": _paths(comparisons),
         "First use: seconds of one call in a new process, in none of the figures above": _table(
             ["", "nothing was ever compiled", "a later process"],
@@ -155,10 +186,32 @@ def _compiled_table(comparisons: Sequence[Comparison]) -> str:
     rows = []
     for found in comparisons:
         compiled = found.get("compiled") or {}
-        cells = [change((compiled.get(of) or {}).get("over_plain")) for of in (BASELINE, EQUATIONS)]
+        cells = [change((compiled.get(of) or {}).get("over_plain")) for of in (BASELINE, EQUATIONS, FOVEATE)]
         if any(cells):
-            rows.append([_form(found), *cells, change(found["over_plain"][FOVEATE])])
-    return _table(["", "baseline, compiled", "the equations, compiled", "foveate, not compiled"], rows)
+            eager = [change(found["over_plain"][of]) for of in (EQUATIONS, FOVEATE)]
+            rows += [[_form(found), EAGER, "", *eager], ["", "compiled", *cells]]
+    return _table(["", "", *OVER_EAGER], rows)
+
+
+def _beside(comparisons: Sequence[CompiledComparison]) -> str:
+    """Return the table of the networks of compiled_price.py, all of which took turns."""
+    rows = []
+    for found in comparisons:
+        for row in rows_of(found):
+            of = (row.baseline, row.equations, row.foveate)
+            form = EAGER if row.form == EAGER else f"compiled, {row.form}"
+            cells = [change(one["over_plain"]) if one else "" for one in of]
+            if row.baseline and row.form == EAGER:
+                cells[0] = f"{row.baseline['ms_p50']:.4g} ms"
+            cells.append(change(row.foveate["over_of_form"]) if row.foveate else "")
+            cells.append(milliseconds(row.foveate["adds"]) if row.foveate else "")
+            took = [
+                f"{one['compile_seconds']:.0f}" for one in of if one and one["compile_seconds"] is not None
+            ]
+            cells += [" / ".join(took), judge_compiled(found, row)]
+            rows.append([_form(found) if row.form == EAGER else "", form, *cells])
+    also = ("foveate, over the baseline of its form", "foveate adds", "compiled in, s", "goal")
+    return _table(["", "", *OVER_EAGER, *also], rows)
 
 
 def _paths(comparisons: Sequence[Comparison]) -> str:
@@ -178,7 +231,7 @@ def _paths(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def _form(found: Comparison) -> str:
+def _form(found: Comparison | CompiledComparison) -> str:
     graph = ", graph-captured" if found["graph"] else ""
     form = f"{found['mode']}, batch {found['batch_size']}, {found['memory_format']}{graph}"
     return f"{found['mechanism']} in {found['backbone']}, {form}"

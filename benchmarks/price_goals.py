@@ -58,7 +58,7 @@ def judge(found: Comparison) -> tuple[str, str]:
         goal = _latency_goal(found)
         return ("", "") if goal is None else (f"at most +{goal:g} %", _reached_price(found, goal))
     over = {"timm's": found["over_timm"], "its equations": found["over_equations"]}
-    said = [f"{name}: {_reached(ratios, 0.0)}" for name, ratios in over.items() if ratios]
+    said = [f"{name}: {reached(ratios, 0.0)}" for name, ratios in over.items() if ratios]
     return "never slower", "; ".join(said)
 
 
@@ -85,14 +85,15 @@ def _latency_goal(found: Comparison) -> float | None:
 
 def _reached_price(found: Comparison, goal: float) -> str:
     ratios = found["over_plain"][FOVEATE]
-    reached = _reached(ratios, goal)
+    said = reached(ratios, goal)
     first = FIRST_STEPS.get((found["mechanism"], found["dtype"], found["batch_size"]))
-    if first is None or reached == "reached":
-        return reached
-    return f"{reached}; a first step, under +{first:g} %: {_reached(ratios, first)}"
+    if first is None or said == "reached":
+        return said
+    return f"{said}; a first step, under +{first:g} %: {reached(ratios, first)}"
 
 
-def _reached(ratios: Ratios, goal: float) -> str:
+def reached(ratios: Ratios, goal: float) -> str:
+    """Return whether a ratio is at most `goal` per cent over 1: reached, not reached or open."""
     if ratios["interval"] is None:
         return "open: too few rounds"
     low, high = (100 * (bound - 1) for bound in ratios["interval"])

@@ -42,7 +42,7 @@ def measure(case: Case, spec: ProfileSpec) -> Comparison:
         if spec.graph:
             steps = {name: capture_graph(step, WARM_UP) for name, step in steps.items()}
         turns = take_turns(steps, spec.device, seconds=spec.seconds, rounds=ROUNDS)
-    over = {base: _against(turns, base) for base in (BASELINE, EQUATIONS, TIMM) if base in turns.names}
+    over = {base: against(turns, base) for base in (BASELINE, EQUATIONS, TIMM) if base in turns.names}
     return case._asdict() | {
         "rounds": turns.milliseconds.shape[1],
         "steps_per_time": turns.steps_per_time,
@@ -55,7 +55,7 @@ def measure(case: Case, spec: ProfileSpec) -> Comparison:
     }
 
 
-def _against(turns: Turns, base: str) -> dict[str, Ratios]:
+def against(turns: Turns, base: str) -> dict[str, Ratios]:
     """Return the ratios of all networks to `base`, within each round."""
     names = sorted(turns.names, key=lambda name: name != base)
     order = [turns.names.index(name) for name in names]

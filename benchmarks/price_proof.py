@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from foveate.attention import create_attention
 from foveate.errors import RequestError, WorkError
-from foveate.kernels import only_reference
+from foveate.kernels import has_path, only_reference
+from foveate.kernels.numba_modules import NUMBA, load_kernels
 from foveate.models import attached, set_path
 from foveate.profiling.networks import make_ready, refusals
 from foveate.profiling.spec import ProfileSpec
@@ -28,6 +29,13 @@ PATHS = {"cpu": ("auto", "rearranged", "numba"), "cuda": ("auto", "rearranged", 
 DTYPES = {"cpu": (torch.float32,), "cuda": (torch.float32, torch.bfloat16, torch.float16)}
 ROOM = 4  # on small maps in half precision the error is up to 2.2 times the equations', by chance
 SHAPES = ((1, 64, 1, 1), (3, 64, 13, 29), (2, 64, 28, 28))
+
+
+def check_kernels_load(mechanisms: Sequence[str]) -> None:
+    """Raise WorkError if numba is installed but its kernels cannot be loaded: equations would be timed."""
+    loaded = [load_kernels(name) for name in mechanisms if NUMBA and has_path(name, "numba")]
+    if said := next((found for found in loaded if isinstance(found, str)), None):
+        raise WorkError(f"numba is installed, but {said}")
 
 
 def run_equality_tests(device: torch.device) -> str:

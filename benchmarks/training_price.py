@@ -7,12 +7,13 @@ equations. Memory is measured in processes of their own.
 """
 
 import argparse
-import json
 import math
+import shlex
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,15 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from bench_figures import Figure, make_record
 from foveate import attach, set_path
 from foveate.evaluation.step import training_step
 from foveate.evaluation.timing import Turns, compare_latencies, take_turns
+from foveate.files import write_json
 from foveate.models.backbones.create import create_backbone
+from foveate.studies.engine.environment import describe_environment
+from price_measure import find_version
+from price_proof import check_kernels_load
 
 PLAIN = "none"
 CANDIDATES = ("dmsca", "cbam", "se")
@@ -137,6 +143,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         backbone, images, side, name, path = given.peak
         print(peak(Case(backbone, int(images), int(side)), name, path))
         return {}
+    check_kernels_load(CANDIDATES)
     found: dict[str, Any] = {}
     print(f"| step on {given.threads} threads | time over the baseline | peak memory over the baseline |")
     print("|---|---|---|")
@@ -157,7 +164,17 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
                 print(f"| {name}, {path} | {of_time} | {more:+.0%} |", flush=True)
         print(f"|  | gradients differ by at most {furthest:.0e} of the largest |  |")
     if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
+        where = describe_environment(torch.device("cpu"), given.threads).to_json()
+        figures = [
+            Figure(f"{title}: over the baseline", row["ratio"], row["interval"], "price")
+            for title, row in found.items()
+            if title.endswith(PATHS[0])
+        ]
+        command = shlex.join(["python", "benchmarks/training_price.py", *(arguments or [])])
+        today = date.today().isoformat()
+        where |= {"numba": find_version("numba")}
+        record = make_record("training_price", where, command, today, figures)
+        write_json(given.json, record | {"rows": found})
     return found
 
 

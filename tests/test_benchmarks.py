@@ -52,6 +52,30 @@ def test_a_benchmark_says_what_it_takes(script: str, capsys: pytest.CaptureFixtu
     assert "--device" in capsys.readouterr().out
 
 
+@pytest.mark.full  # a process of its own: numba is loaded already in this one
+def test_no_script_hides_a_package_that_the_kernels_import() -> None:
+    program = "from foveate.kernels.numba_modules import load_kernels as load; print(load('simam'))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); {program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("<module 'foveate.kernels.numba.simam'")
+
+
+def test_no_figure_where_kernels_cannot_be_loaded(
+    price: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        price.price_proof, "load_kernels", lambda name: "its kernels cannot be loaded here (x)"
+    )
+    assert price.main([*SMALL, "--attention", "dmsca"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "numba is installed, but its kernels cannot be loaded here (x)" in said.err
+
+
 @pytest.mark.slow  # where numba's kernels were never compiled before
 def test_figures_go_to_the_terminal_the_page_and_the_record(
     price: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""benchmarks/coverage.py in seconds: intervals hold the truth and tests keep their level, or this fails."""
+"""benchmarks/simulated_coverage.py in seconds: intervals hold the truth, and tests keep their level."""
 
 import sys
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ import pytest
 
 from foveate.evaluation.resampling import draw_images, pigeonhole_interval
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "coverage.py"
+SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "simulated_coverage.py"
 
 
 @pytest.fixture(scope="module")
 def simulation() -> Iterator[ModuleType]:
-    """The script, under a name of its own: a package is called coverage, too."""
+    """The script as a module."""
     spec = spec_from_file_location("simulated_coverage", SCRIPT)
     module = module_from_spec(spec)
     sys.modules[spec.name] = module

@@ -245,7 +245,7 @@ def test_failures_are_recorded_and_come_last_in_the_next_slice(
 def test_the_real_slice_has_the_rows_of_a_gpu_in_order() -> None:
     settings = on_a_gpu("data", whole_runs=False)
     titles = [unit.title for unit in price.units(settings)]
-    assert [title.startswith("compiled") for title in titles] == [False] * 17 + [True] * 22
+    assert [title.startswith("compiled") for title in titles] == [False] * 17 + [True] * 39
     assert titles[17].startswith("compiled plain in resnet50, inference, batch 256")
     assert titles[22].startswith("compiled dmsca in resnet50, inference, batch 256")
     assert [(case.mechanism, case.mode, case.batch_size, case.graph) for case in settings.cases[:5]] == [

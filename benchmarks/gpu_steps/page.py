@@ -11,7 +11,7 @@ from gpu_steps import price, proof
 from gpu_steps.settings import Settings
 from gpu_steps.units import DONE, Records
 from price_goals import Comparison
-from price_networks import BASELINE, EQUATIONS
+from price_networks import BASELINE, EQUATIONS, FOVEATE
 
 
 def write_page(path: Path, records: Records, settings: Settings) -> None:
@@ -42,9 +42,10 @@ def _comparisons(measured: dict[str, Any], settings: Settings) -> list[Compariso
     comparisons = []
     for case in settings.cases:
         if case.name in measured:
+            of = {BASELINE: case._replace(mechanism=BASELINE), EQUATIONS: case, FOVEATE: case}
             compiled = {
-                name: measured.get(price.title_of_compiled(of), {}).get("found")
-                for name, of in ((BASELINE, case._replace(mechanism=BASELINE)), (EQUATIONS, case))
+                name: measured.get(price.title_of_compiled(one, name), {}).get("found")
+                for name, one in of.items()
             }
             comparisons.append(measured[case.name]["found"] | {"compiled": compiled})
     return comparisons

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import price_proof
+from compiled_networks import check_output
 from foveate.errors import WorkError
 from foveate.evaluation.step import capture_graph
 from foveate.evaluation.timing import WARM_UP, compare_latencies, take_turns
@@ -17,16 +18,15 @@ from gpu_steps.settings import Settings
 from gpu_steps.units import Unit
 from price_goals import Comparison
 from price_measure import ROUNDS, measure
-from price_networks import BASELINE, EQUATIONS, Case
+from price_networks import BASELINE, EQUATIONS, FOVEATE, Case
 
 STEP = "price"
 COMPILED = "compiled"
-FAR = 0.25
-"""The largest error of a compiled network, as a share of the distance of its output from the baseline's."""
+COMPILED_FOVEATE = "compiled, with foveate's kernels,"
 
 
 def units(settings: Settings) -> list[Unit]:
-    """List the units: the comparisons, then the compiled baseline in each form, then the compiled equations.
+    """List the units: the comparisons, then compiled: the baseline in each form, the equations, foveate's.
 
     Within each kind the most important come first; compiling comes last, because it takes longest.
     """
@@ -40,14 +40,15 @@ def units(settings: Settings) -> list[Unit]:
     for form, case in forms.items():
         found.append(Unit(STEP, title_of_compiled(form), compare_compiled, (case, BASELINE), 180.0, 60.0))
     return found + [
-        Unit(STEP, title_of_compiled(case), compare_compiled, (case, EQUATIONS), 180.0, 60.0)
+        Unit(STEP, title_of_compiled(case, which), compare_compiled, (case, which), 180.0, 60.0)
+        for which in (EQUATIONS, FOVEATE)
         for case in settings.cases
     ]
 
 
-def title_of_compiled(case: Case) -> str:
-    """Return the title of the unit in which the equations of a case, or the baseline, are compiled."""
-    return f"{COMPILED} {case.name}"
+def title_of_compiled(case: Case, which: str = EQUATIONS) -> str:
+    """Return the title of the unit in which a network is compiled: the baseline's case has its name."""
+    return f"{COMPILED_FOVEATE if which == FOVEATE else COMPILED} {case.name}"
 
 
 def compare(settings: Settings, case: Case, *, seconds: float) -> Comparison:
@@ -76,7 +77,7 @@ def _halved(case: Case) -> Case:
 
 
 def compare_compiled(settings: Settings, case: Case, which: str, *, seconds: float) -> dict[str, Any]:
-    """Compile the baseline, or the equations of a case, and measure it in turns with the uncompiled baseline.
+    """Compile one network of a case, and measure it in turns with the uncompiled baseline.
 
     Its output is compared with the uncompiled one before it is timed. The batch is halved if the memory is
     too small, as in `compare`.
@@ -93,17 +94,17 @@ def _compare_compiled(settings: Settings, case: Case, which: str) -> dict[str, A
     torch.backends.cudnn.benchmark = True
     spec = case.spec(settings.torch_device, None, settings.seconds)
     plain, candidate = spec.attention
-    spec = replace(spec, path="auto" if which == BASELINE else "reference")
+    spec = replace(spec, path="reference" if which == EQUATIONS else "auto")
     base = make_ready(replace(spec, path="auto"), plain)
     chosen = plain if which == BASELINE else candidate
-    eager, without = _output(make_ready(spec, chosen)), _output(base)
+    eager, without = _logits(make_ready(spec, chosen)), _logits(base)
     compiled = make_ready(replace(spec, compile=True), chosen, backend=settings.backend)
     started = time.perf_counter()
-    found = _output(compiled)
+    found = _logits(compiled)
     compiled.step()
     _wait(settings)
     took = time.perf_counter() - started
-    off = _check(found, eager, None if which == BASELINE else without)
+    off = check_output(found, eager, None if which == BASELINE else without)
     steps = {BASELINE: base.step, COMPILED: compiled.step}
     if spec.graph:
         steps = {name: capture_graph(step, WARM_UP) for name, step in steps.items()}
@@ -120,23 +121,10 @@ def _compare_compiled(settings: Settings, case: Case, which: str) -> dict[str, A
     }
 
 
-def _output(ready: Ready) -> Tensor:
+def _logits(ready: Ready) -> Tensor:
     """Return the logits in float64, in the gradient mode of the step: torch compiles for that mode."""
     with torch.inference_mode(ready.optimizer is None):
         return ready.runs(ready.images).detach().double()
-
-
-def _check(found: Tensor, eager: Tensor, plain: Tensor | None) -> float:
-    """Return the error of a compiled output; raise WorkError if it is too large."""
-    size = eager.norm().clamp(min=1e-30)
-    off = ((found - eager).norm() / size).item()
-    away = 1.0 if plain is None else ((plain - eager).norm() / size).item()
-    if not off <= max(FAR * away, 1e-4):
-        raise WorkError(
-            f"the compiled network is off its uncompiled self by {off:.1e}, and the baseline is by "
-            f"{away:.1e}: it is not timed"
-        )
-    return off
 
 
 def _wait(settings: Settings) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "fresh_compile_cache",
     "global_forward_hooks",
     "has_dispatch_mode",
+    "inductor_settings",
     "is_compiled_in_place",
     "is_transformed",
     "leaves_by_path",
@@ -138,6 +139,17 @@ def recompile_limit(at_least: int) -> Iterator[None]:
     name = "recompile_limit" if hasattr(config, "recompile_limit") else "cache_size_limit"
     with config.patch({name: max(getattr(config, name), at_least)}):
         yield
+
+
+def inductor_settings(**settings: Any) -> AbstractContextManager[Any]:
+    """Compile within the block with other settings of inductor, such as freezing=True.
+
+    They hold for what is compiled in the block, which is at the first call of a compiled network. The
+    `options` of torch.compile would not do: whether parameters are frozen is read before they are known.
+    """
+    import torch._inductor.config as config
+
+    return config.patch(settings)
 
 
 def fresh_compile_cache() -> AbstractContextManager[Any]:

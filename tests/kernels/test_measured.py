@@ -37,7 +37,8 @@ def test_the_reason_says_whether_a_gpu_has_measured_it(
 
 def test_every_measured_mechanism_has_triton_kernels() -> None:
     assert set(measured.MEASURED) <= set(dispatch.IN_PASSES)
-    assert {known.mechanism for known in measured.SLOWER} <= set(measured.MEASURED)
+    on_gpus = {known.mechanism for known in measured.SLOWER if known.device != "cpu"}
+    assert on_gpus <= set(measured.MEASURED)
 
 
 @pytest.mark.usefixtures("as_on_a_gpu")

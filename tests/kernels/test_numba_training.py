@@ -11,6 +11,7 @@ from mechanism_cases import build, images
 from pass_cases import SHAPES, case_name
 from torch import Tensor, nn
 
+import foveate
 from cover import cover
 from foveate.kernels import choose_path, cpu_passes, only_reference, operators
 
@@ -48,6 +49,48 @@ def test_a_pass_and_its_gradients_equal_the_reference(name, shape, team):
     found, d_found = pass_cases.outputs_and_gradients(getattr(operators, plain), given)
     pass_cases.assert_close(found, outputs, f"{name}, output")
     pass_cases.assert_close(d_found, gradients, f"{name}, gradient of argument")
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_gradients_lie_in_memory_as_a_compiled_program_expects(name):
+    given = [
+        one.requires_grad_() if isinstance(one, Tensor) else one for one in arguments(name, (2, 16, 6, 8))
+    ]
+    y = getattr(operators, name.split()[0])(*given)
+    parts = (y,) if isinstance(y, Tensor) else y
+    leaves = operators.tensors(given)
+    gradients = torch.autograd.grad(parts, leaves, [torch.ones_like(part) for part in parts])
+    assert [d.stride() for d in gradients] == [operators.like(leaf).stride() for leaf in leaves]
+
+
+@pytest.mark.parametrize(("name", "taken"), [("dmsca", True), ("cbam", False)])
+def test_torch_compile_takes_the_passes_where_they_were_faster(name, taken):
+    seen = []
+
+    def backend(graph, inputs):
+        seen.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    module = build(name, 16).train()
+    x = images((2, 16, 6, 6)).requires_grad_()
+    compiled = torch.compile(module, fullgraph=True, backend=backend)
+    d = torch.autograd.grad(compiled(x).square().sum(), [x, *module.parameters()])
+    assert any(target.startswith("foveate") for target in seen) == taken
+    expected = torch.autograd.grad(module(x).square().sum(), [x, *module.parameters()])
+    for one, other in zip(d, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "mode", "ratio"), [("cbam", "train", 1.11), ("simam", "eval", 1.32)])
+def test_why_compiled_equations_are_taken_instead_of_the_kernels(name, mode, ratio, monkeypatch):
+    module, x = getattr(build(name, 16), mode)(), images((2, 16, 6, 6))
+    with torch.set_grad_enabled(mode == "train"):
+        assert choose_path(module, x, name).path == "numba"
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+        taken = choose_path(module, x, name)
+        assert taken.path == "reference"
+        assert f"{ratio} × the time of what runs instead on cpu in compiled networks" in taken.reason
+        assert choose_path(foveate.set_path(module, "numba"), x, name).path == "numba"
 
 
 @pytest.mark.usefixtures("poisoned")

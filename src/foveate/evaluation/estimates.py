@@ -35,7 +35,7 @@ class Estimate:
     1960): at a two-sided level p, the estimate reaches √(t²_p(seeds) · V_a + t²_p(images) · V_b) to either
     side. They err at most as often as they say at each level, however V_a and V_b compare. Degrees of freedom
     by Satterthwaite (Biometrics Bull. 2, 1946) take V_a for known: with three seeds such tests err in up to
-    3.4 % of the studies at a level of 1 % (benchmarks/coverage.py).
+    3.4 % of the studies at a level of 1 % (benchmarks/simulated_coverage.py).
 
     Attributes:
         difference: the estimate.

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from foveate.kernels import numba_modules
 from foveate.kernels.anatomy import MOST_MID_CHANNELS
 from foveate.kernels.numba_modules import load_kernels
 
@@ -38,8 +39,10 @@ def why_not(x: Tensor, mechanism: str) -> str | None:
         return "the map is empty, or not (B, C, H, W)"
     if not _is_planes(x):
         return "the map is not contiguous, as its kernels in training expect"
+    if not numba_modules.NUMBA:
+        return numba_modules.NOT_INSTALLED
     if torch.compiler.is_compiling():
-        return "torch.compile fuses the equations itself"
+        return None  # they are loaded when the operators first run, which can take the reference instead
     loaded = (load_kernels(MODULES[one]) for one in MECHANISMS[mechanism])
     return next((found for found in loaded if isinstance(found, str)), None)
 

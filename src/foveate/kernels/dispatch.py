@@ -166,8 +166,9 @@ def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
     reasons: list[str] = []
     for path in BY_DEVICE.get(x.device.type, ()) if asked == "auto" else (asked,):
         found = _try_path(module, x, mechanism, path)
-        if asked == "auto" and path == "triton" and not isinstance(found, str):
-            slower = measured.find_slower(mechanism, x, module.training)
+        if asked == "auto" and path in ("triton", "numba") and not isinstance(found, str):
+            training = module.training or (path == "numba" and torch.is_grad_enabled())
+            slower = measured.find_slower(mechanism, x, training)
             found = found if slower is None else str(slower)
         if not isinstance(found, str):
             reason = "asked for by name" if asked != "auto" else "; ".join(reasons) or "the fastest there is"

@@ -19,7 +19,12 @@ from foveate.kernels.parts import CACHED_PARTS, Parts, read_parts
 
 __all__ = ["KERNELS", "attend", "cached_plan", "find_gpu_parts", "find_parts"]
 
-define("foveate::attend", "(Tensor x, Tensor[] weights, float[] numbers, str mechanism) -> Tensor")
+define(
+    "foveate::attend",
+    "(Tensor x, Tensor[] weights, float[] numbers, str mechanism) -> Tensor",
+    # The kernels take x in either layout: a compiled network need not copy it into that of the eager one.
+    tags=(torch.Tag.pt2_compliant_tag, torch.Tag.flexible_layout),
+)
 
 
 @impl("foveate::attend", "CPU")

@@ -1,6 +1,7 @@
-"""What was measured of the Triton kernels on GPUs: where they ran, and for which maps they are slower.
+"""What was measured of the kernels: on which GPUs Triton's ran, and for which maps kernels are slower.
 
-Both tables are written by hand from the records of benchmarks/on_gpu.py, whose last lines name the rows.
+Both tables are written by hand: rows of GPUs from the records of benchmarks/on_gpu.py, whose last lines name
+them, and rows of CPUs from benchmarks/compiled_blocks.py.
 """
 
 from collections.abc import Sequence
@@ -20,10 +21,10 @@ class Slower(NamedTuple):
 
     Attributes:
         mechanism: its name, as in MEASURED.
-        device: a part of the GPU's name.
+        device: a part of the GPU's name, or "cpu".
         training: whether the module is in training mode; None stands for both.
         compiled: whether torch.compile compiled the network, its equations included; None stands for both.
-        elements: fewest and most elements of the map (B, C, H, W), both included.
+        elements: fewest and most elements of the map (B, C, H, W), both included; None stands for all maps.
         ratio: the kernels' time divided by that of what runs instead.
         source: the record with the measurement.
     """
@@ -32,19 +33,23 @@ class Slower(NamedTuple):
     device: str
     training: bool | None
     compiled: bool | None
-    elements: tuple[int, int]
+    elements: tuple[int, int] | None
     ratio: float
     source: str
 
     def __str__(self) -> str:
-        low, high = self.elements
-        return (
-            f"it was measured to take {self.ratio:.2f} × the time of what runs instead on {self.device}, "
-            f"for maps of {low:,} to {high:,} elements ({self.source})"
-        )
+        maps = "for all maps"
+        if self.elements is not None:
+            maps = "for maps of {:,} to {:,} elements".format(*self.elements)
+        compiled = " in compiled networks" * bool(self.compiled)
+        took = f"it was measured to take {self.ratio:.2f} × the time of what runs instead"
+        return f"{took} on {self.device}{compiled}, {maps} ({self.source})"
 
 
-SLOWER: Sequence[Slower] = ()
+SLOWER: Sequence[Slower] = (
+    Slower("cbam", "cpu", True, True, None, 1.11, "benchmarks/compiled_blocks.py, 2026-11-29"),
+    Slower("simam", "cpu", None, True, None, 1.32, "benchmarks/compiled_blocks.py, 2026-11-29"),
+)
 
 
 def standing(mechanism: str, device: torch.device) -> str:
@@ -63,7 +68,7 @@ def find_slower(mechanism: str, x: Tensor, training: bool) -> Slower | None:
             known.mechanism == mechanism
             and known.training in (None, training)
             and known.compiled in (None, torch.compiler.is_compiling())
-            and known.elements[0] <= x.numel() <= known.elements[1]
+            and (known.elements is None or known.elements[0] <= x.numel() <= known.elements[1])
             and known.device in _device_name(x.device)
         ):
             return known

@@ -143,7 +143,8 @@ def declare(
     def backward_on_cpu(*given: Any) -> list[Tensor]:
         gradients = given[count + (kept is not None) :]
         if launch := find_launcher(name, given[:count], backward=True):
-            return launch(*given[: -len(gradients)], *(d.contiguous() for d in gradients))
+            found = launch(*given[: -len(gradients)], *(d.contiguous() for d in gradients))
+            return [d.contiguous() for d in found]  # some are columns of one table; the fake ones are not
         return run_reference_backward(function, given[:count], gradients)
 
     @impl(backward, "cuda")

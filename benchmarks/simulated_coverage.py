@@ -11,8 +11,8 @@ have the accuracy and the spread between seeds of kept studies (results/): CIFAR
 where paired differences of three seeds have standard deviations from 0.16 to 1.57 points, and digits, where
 five seeds on 359 images gave mean squares of seeds over those of the rest of 0.9 and 2.3.
 
-    python benchmarks/coverage.py              # some ten minutes on two cores
-    python benchmarks/coverage.py --studies 200
+    python benchmarks/simulated_coverage.py              # some ten minutes on two cores
+    python benchmarks/simulated_coverage.py --studies 200
 """
 
 import argparse
