@@ -6,6 +6,7 @@ One thread a process: two test workers that each take all cores mostly wait for 
 import ctypes
 import gc
 import itertools
+import logging
 import multiprocessing
 import os
 import sys
@@ -21,6 +22,7 @@ from PIL import Image
 
 from chromium import CHROMIUM, missing
 
+logging.getLogger("foveate").setLevel(logging.ERROR)  # whether kernels are compiled depends on earlier runs
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # more would be processes that import torch
 settings.register_profile("cover", deadline=None, database=None, max_examples=25)

@@ -25,6 +25,8 @@ def load_kernels(name: str) -> Any:
 @functools.cache
 def _imported(name: str) -> Any:
     try:
-        return import_module(f"foveate.kernels.numba.{name}")
+        notice = import_module("foveate.kernels.numba.notice")
+        with notice.announce_compilation(name):
+            return import_module(f"foveate.kernels.numba.{name}")
     except Exception as error:  # of many classes, where numba does not fit numpy, llvmlite or the processor
         return f"its kernels cannot be loaded here ({first_line(error)})"

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Callable
@@ -39,9 +40,19 @@ def compiled_on_disk(decorate: Callable[..., Any], function: Any) -> Any:
         with FileLock(folder / ".lock"):
             return decorate(cache=True)(function)
     except (RuntimeError, OSError):  # no folder can be written to
+        _announce_no_cache(str(folder))
         return decorate(cache=False)(function)
     finally:
         settings.CACHE_DIR = before
+
+
+@functools.cache
+def _announce_no_cache(folder: str) -> None:
+    logging.getLogger("foveate").warning(
+        "compiled CPU kernels cannot be kept in %s: each program compiles them anew, until NUMBA_CACHE_DIR "
+        "names a folder that can be written to",
+        folder,
+    )
 
 
 def jit(function: Any) -> Any:
