@@ -19,7 +19,7 @@ def _gate(task, image, own, sums):
     C, P = task.channels, task.height * task.width
     x, y = planes_of(task, task.x, image), planes_of(task, task.y, image)
     scale, positions = floats(task.scale + 4 * image * C, C), floats(task.positions + 4 * image * P, P)
-    planes.gate(x, y, scale, positions, 0, P)
+    planes.gate(x, y, scale, positions, 0, C)
 
 
 @worker
