@@ -222,3 +222,18 @@ def test_corruptions_are_priced_against_the_forward(
     assert all(ratio > 0 for ratio in figures["ratios"].values())
     assert figures["total"] == pytest.approx(sum(figures["ratios"].values()) / 15)
     assert "all 15 × 5" in capsys.readouterr().out
+
+
+def test_the_breakdown_of_a_call_adds_up_and_leaves_no_timer_behind(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    carry_out = team.Plan.carry_out
+    small = ["--backbone", "cifar_resnet8", "--image-size", "16", "--rounds", "3", "--threads", "1"]
+    importlib.import_module("call_breakdown").main([*small, "--attention", "simam"])
+    row = capsys.readouterr().out.splitlines()[-1]
+    name, *parts, whole = (cell.strip() for cell in row.strip("|").split("|"))
+    assert name == "simam"
+    assert all(int(part) > 0 for part in parts)
+    milliseconds = sum(map(int, parts)) * 3 / 1e3  # at three sites
+    assert abs(milliseconds - float(whole.split()[0])) < 0.1 * milliseconds + 0.1
+    assert team.Plan.carry_out is carry_out
