@@ -237,3 +237,25 @@ def test_the_breakdown_of_a_call_adds_up_and_leaves_no_timer_behind(
     milliseconds = sum(map(int, parts)) * 3 / 1e3  # at three sites
     assert abs(milliseconds - float(whole.split()[0])) < 0.1 * milliseconds + 0.1
     assert team.Plan.carry_out is carry_out
+
+
+def test_the_bound_of_sgfa_carries_out_its_convolutions_in_both_forms() -> None:
+    bound = importlib.import_module("sgfa_bound")
+    with torch.inference_mode():
+        network = bound.build("contiguous", attention=True)
+        sites = bound.read_sites(network, torch.randn(1, 3, 32, 32))
+        wide = [layer.weight.shape[:2] for layer, _ in sites[0]]
+        assert wide[1:4] == [
+            (96, 192),
+            (384, 96),
+            (96, 384),
+        ]  # of the map of statistics, then of the channels
+        assert bound.count_multiply_adds(sites[0][1:4]) == 64 * (192 * 96 + 2 * 96 * 384)
+        calls: list[torch.nn.Module] = []
+        for layer, _ in sites[0]:
+            layer.register_forward_hook(lambda layer, *_: calls.append(layer))
+        bound.convolve(sites[0])
+        assert calls == [layer for layer, _ in sites[0]]
+        calls.clear()
+        bound.multiply(sites[0])
+        assert calls == [layer for layer, _ in sites[0] if layer.kernel_size != (1, 1)]
