@@ -1,8 +1,8 @@
 """What SGFA's convolutions alone take in ConvNeXt-Tiny, over the baseline: no form of SGFA takes less.
 
 A step carries out the convolutions of the three sites, each on the output of the one before where it fits,
-and nothing else: no masks, no GELU, no concatenation, no sum. Each site takes the faster of two forms: torch's
-convolutions in the network's memory format, or products of matrices whose rows are pixels.
+and nothing else: no masks, no GELU, no concatenation, no sum. Each site takes the faster of two forms:
+torch's convolutions in the network's memory format, or products of matrices whose rows are pixels.
 
     python benchmarks/sgfa_bound.py [--threads 2] [--batch-sizes 1 8] [--seconds 20]
 """
