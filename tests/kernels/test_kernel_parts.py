@@ -7,6 +7,7 @@ import pytest
 import torch
 from mechanism_cases import assert_equal, build, by_equations, images
 from torch import nn
+from torch.nn.utils import prune
 
 from foveate.kernels.parts import KERNELS, read_parts
 
@@ -36,7 +37,20 @@ def new_data(module: nn.Module) -> None:
         parameter.data = parameter.data * 1.5
 
 
+def set_again(module: nn.Module) -> None:
+    """A parameter and a buffer that come last in their tables now."""
+    norm = module.dii.embed[1]
+    weight, mean = norm.weight, norm.running_mean
+    del norm.weight, norm.running_mean
+    norm.weight = nn.Parameter(2 * weight)
+    norm.register_buffer("running_mean", mean + 1)
+
+
 CHANGES = {
+    "set again": set_again,
+    "pruned": lambda module: prune.remove(
+        prune.l1_unstructured(module.dii.embed[1], "weight", amount=0.3), "weight"
+    ),
     "in place": lambda module: module.gce.mlp[0].weight.data.neg_(),
     "a parameter": lambda module: setattr(module.aa.conv, "bias", nn.Parameter(torch.ones(1))),
     "data": new_data,
@@ -61,6 +75,36 @@ def test_every_change_is_seen(change):
     assert torch.equal(run(module), before)
     change(module)
     assert_equal(run(module), by_equations(module, X))
+
+
+def test_parts_of_one_shape_in_another_order_are_not_taken_for_each_other():
+    module = build("ca", 16)
+    rows = module.rows
+    del module.rows
+    module.rows = rows
+    assert "in this order" in read_parts(module, "ca")
+    assert_equal(run(module), by_equations(module, X))
+
+
+def test_a_forward_in_the_place_of_another_attribute_is_seen():
+    module = build("dmsca", 16)
+    part = module.gce.mlp[0]
+    part.note = 1
+    run(module)
+    del part.note
+    part.forward = lambda z: z.new_ones(len(z), 1, 1, 1)
+    assert_equal(run(module), by_equations(module, X))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_hooks_of_parts_run(training):
+    """Neither the kernels nor the rearranged form would call them."""
+    module = build("dmsca", 16).train(training)
+    called = []
+    for part in (module.aa, module.gce, module.dii.project):
+        part.register_forward_hook(lambda part, *_: called.append(part))
+    module(X) if training else run(module)
+    assert called == [module.gce, module.dii.project, module.aa]
 
 
 def test_a_module_that_does_not_change_is_read_once():

@@ -45,6 +45,13 @@ PARTS = {
 }
 """The parts that compute, in the order of the state dict. How foveate's own modules combine them is known."""
 
+CHILDREN: dict[str, tuple[str, ...]] = {
+    "ca": ("embed", "rows", "columns"),
+    "cbam": ("channel", "spatial"),
+    "dmsca": ("gce", "tca", "msce", "dii", "dff", "aa"),
+    "simam": (),
+}
+
 Shape = tuple[int, ...]
 
 
@@ -63,8 +70,15 @@ def describe_part(part: Any) -> str:
     return "conv" if own == usual else "?"
 
 
-def find_difference(mechanism: str, parts: Sequence[str], weights: Sequence[Tensor]) -> str | None:
-    """Return in a sentence how a module differs from what the kernel of `mechanism` computes, or None."""
+def find_difference(
+    mechanism: str, children: Sequence[str], parts: Sequence[str], weights: Sequence[Tensor]
+) -> str | None:
+    """Return in a sentence how a module differs from what the kernel of `mechanism` computes, or None.
+
+    `children` are the names of its own parts: one that is deleted and set again comes last.
+    """
+    if tuple(children) != CHILDREN[mechanism]:
+        return f"the module's parts are not {', '.join(CHILDREN[mechanism]) or 'none'}, in this order"
     if not re.fullmatch(PARTS[mechanism], " ".join(filter(None, parts))):
         return "the module's parts are not those of its equations, or too many for the kernel"
     shapes = [tuple(weight.shape) for weight in weights]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from foveate.errors import RequestError
 from foveate.kernels import cpu_passes, inference, measured, numba_modules, operators, rearranged
-from foveate.kernels.parts import Parts
+from foveate.kernels.parts import Parts, find_hook
 from foveate.torch_private import has_dispatch_mode, is_transformed, needs_every_operation
 
 __all__ = [
@@ -215,6 +215,8 @@ def _try_path(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts 
         return "there is none for this mechanism"
     if excluded := getattr(module, "excluded", None):
         return f"parts are excluded ({', '.join(excluded)}), and this path needs all of them"
+    if not torch.compiler.is_compiling() and (hook := find_hook(module)):
+        return hook
     if path == "numba":
         found = inference.find_parts(module, x, mechanism)
         is_training = torch.is_grad_enabled() or module.training
