@@ -1,4 +1,4 @@
-"""A folder like Linux's /sys/class/powercap/intel-rapl, for zeus, with counters that really count."""
+"""A folder like Linux's /sys/class/powercap, with counters that really count."""
 
 import threading
 import time
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import zeus.device.cpu
-from zeus.device.cpu import rapl
+
+from foveate.evaluation import energy_counters
 
 PSYS = "psys"
 
@@ -68,12 +68,8 @@ def counting(tree: Tree, watts: float) -> Iterator[None]:
 
 
 @contextmanager
-def zeus_reads(folder: Path) -> Iterator[None]:
-    """Have zeus take `folder` for Linux's, and forget what it has found before."""
+def read_from(folder: Path) -> Iterator[None]:
+    """Have the counters read from `folder` instead of Linux's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rapl, "RAPL_DIR", str(folder))
-        patch.setattr(rapl, "CONTAINER_RAPL_DIR", str(folder))
-        patch.setattr(zeus.device.cpu, "_cpus", None)
-        rapl.rapl_is_available.cache_clear()
+        patch.setattr(energy_counters, "RAPL", folder)
         yield
-    rapl.rapl_is_available.cache_clear()

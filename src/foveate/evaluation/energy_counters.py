@@ -1,12 +1,10 @@
-"""The energy counters of a machine, as zeus finds them: RAPL's of CPU packages, NVML's or AMD SMI's of a GPU.
+"""The energy counters of a machine: RAPL's of CPU packages, which Linux shows as files, and NVML's of a GPU.
 
-zeus is the extra `energy`. Its monitor of windows is not used. It takes every zone of RAPL for a CPU, also
-`psys`, in which the packages are counted once more. And it starts a process for each zone, which looks once a
-second whether the counter has wrapped around: a window in which that happens is wrong by the counter's whole
-range. A window here is much shorter than a range, so that `Counters.between` needs no such process.
+NVML is read by NVIDIA's package, the extra `energy`; RAPL needs none. zeus, which reads both, is not used:
+its requirement amdsmi raises at import where there is no ROCm, and `import ray` imports amdsmi where it is
+installed, so that no study could run on Ray any more (zeus 0.16, amdsmi 7.0, Ray 2).
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ CPU_SECONDS = 0.25
 GPU_SECONDS = 1.0
 """The least seconds of a window on a GPU, whose counter is updated every 20 to 100 ms."""
 MICRO, MILLI = 1e-6, 1e-3
+RAPL = Path("/sys/class/powercap")
 PACKAGE = "package"
 """The names of RAPL's zones that are whole CPU packages begin so; `psys` is the whole computer."""
 
@@ -82,81 +81,61 @@ def find_counters(device: torch.device) -> Counters:
     """
     if device.type not in ("cpu", "cuda"):
         raise NoCounterError(f"no energy counter of the device {device.type} is known")
-    try:
-        import zeus.device.cpu  # noqa: F401
-    except ImportError as error:
-        raise NoCounterError(
-            f"zeus, which finds the counters, cannot be imported ({first_line(error)}): "
-            "pip install 'foveate[energy]'"
-        ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # zeus's, of zones that are not read here
-        return _cpu_counters() if device.type == "cpu" else _gpu_counters(device)
+    return _cpu_counters() if device.type == "cpu" else _gpu_counters(device)
 
 
 def _cpu_counters() -> Counters:
-    from zeus.device import get_cpus
-    from zeus.device.cpu import rapl
-    from zeus.device.cpu.common import ZeusCPUNoPermissionError
-    from zeus.exception import ZeusBaseError
-
-    try:
-        cpus = get_cpus()
-    except ZeusCPUNoPermissionError as error:
+    zones = sorted(RAPL.glob("intel-rapl:*"))  # without those inside, such as intel-rapl:0/intel-rapl:0:0
+    if not zones:
         raise NoCounterError(
-            "Linux lets only root read the CPU's energy counters (energy_uj in the folders of "
-            f"{rapl.RAPL_DIR}): run as root, or give your group the right to read these files"
-        ) from error
-    except (ZeusBaseError, OSError, ValueError) as error:
-        fault = "cannot be read" if Path(rapl.RAPL_DIR).exists() else "does not exist"
-        raise NoCounterError(
-            f"no energy counter of the CPU was found: {rapl.RAPL_DIR} {fault}, as in most virtual machines. "
+            f"no energy counter of the CPU was found: {RAPL} has none, as in most virtual machines. "
             "Measure on hardware of its own under Linux, with its module intel_rapl_msr loaded"
+        )
+    try:
+        named = {(zone / "name").read_text().strip(): zone for zone in zones}
+        packages = sorted(name for name in named if name.startswith(PACKAGE))
+        counters = tuple(_rapl_counter(named[name]) for name in packages)
+    except PermissionError as error:
+        raise NoCounterError(
+            f"Linux lets only root read the CPU's energy counters (energy_uj in the folders of {RAPL}): run "
+            "as root, or give your group the right to read these files"
         ) from error
-    zones = {Path(cpus.rapl_dir, f"intel-rapl:{cpu.cpu_index}"): cpu for cpu in cpus.cpus}
-    named = {(zone / "name").read_text().strip(): zone for zone in zones}
-    packages = sorted(name for name in named if name.startswith(PACKAGE))
+    except (OSError, ValueError) as error:
+        raise NoCounterError(
+            f"the energy counters of the CPU in {RAPL} cannot be read ({first_line(error)})"
+        ) from error
     if not packages:
-        found = ", ".join(sorted(named)) or "nothing"
-        raise NoCounterError(f"no energy counter of a CPU package was found: {rapl.RAPL_DIR} has {found}")
-    counters = tuple(_rapl_counter(named[name], zones[named[name]]) for name in packages)
+        raise NoCounterError(f"no energy counter of a CPU package was found: {RAPL} has {', '.join(named)}")
     return Counters(f"RAPL, {' and '.join(packages)}", counters, CPU_SECONDS)
 
 
-def _rapl_counter(zone: Path, cpu: Any) -> Counter:
-    from zeus.device.cpu.rapl import ZeusdRAPLCPU
-
+def _rapl_counter(zone: Path) -> Counter:
     span = MICRO * float((zone / "max_energy_range_uj").read_text())
-    if isinstance(cpu, ZeusdRAPLCPU):  # zeus's daemon reads for whom Linux does not let
-        return Counter(lambda: MILLI * cpu.get_total_energy_consumption().cpu_mj, span)
-    return Counter(lambda: MICRO * float((zone / "energy_uj").read_text()), span)
+
+    def read() -> float:
+        return MICRO * float((zone / "energy_uj").read_text())
+
+    read()  # raises here where it may not be read
+    return Counter(read, span)
 
 
 def _gpu_counters(device: torch.device) -> Counters:
-    from zeus.device import get_gpus
-    from zeus.exception import ZeusBaseError
-
     try:
-        gpus = get_gpus()
-        gpu = gpus.gpus[torch.cuda.current_device() if device.index is None else device.index]
-        name = gpu.get_name()
-        counts = gpu.supports_get_total_energy_consumption()
-    except ValueError as error:  # zeus takes them in no other form
+        import pynvml
+    except ImportError as error:
         raise NoCounterError(
-            f"CUDA_VISIBLE_DEVICES does not name GPUs by whole numbers ({first_line(error)}): give these"
+            f"NVML, which has the counter, cannot be imported ({first_line(error)}): "
+            "pip install 'foveate[energy]'"
         ) from error
-    except (ZeusBaseError, ImportError, IndexError) as error:
+    try:
+        pynvml.nvmlInit()
+        found = torch.cuda.get_device_properties(device)
+        board: Any = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{found.uuid}")  # in whatever order it counts them
+        pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
+    except (pynvml.NVMLError, RuntimeError, AssertionError) as error:
         raise NoCounterError(
-            f"no energy counter of the GPU was found by NVML or AMD SMI ({first_line(error).rstrip('.')}): "
-            "check that nvidia-smi or amd-smi finds it"
+            f"no energy counter of the GPU was found by NVML ({first_line(error).rstrip('.')}): NVIDIA's "
+            "have one since Volta, slices of them (MIG) have none"
         ) from error
-    if not counts:
-        raise NoCounterError(f"{name} has no energy counter: NVIDIA's have one since Volta")
-    if torch.version.hip is None and name != torch.cuda.get_device_name(device):
-        raise NoCounterError(
-            f"NVML counts its GPUs in another order than CUDA (it has {name} for {device}): set "
-            "CUDA_DEVICE_ORDER=PCI_BUS_ID"
-        )
-    interface = "NVML" if torch.version.hip is None else "AMD SMI"
-    counter = Counter(lambda: MILLI * gpu.get_total_energy_consumption())
-    return Counters(f"{interface}, {name}", (counter,), GPU_SECONDS)
+    counter = Counter(lambda: MILLI * pynvml.nvmlDeviceGetTotalEnergyConsumption(board))
+    return Counters(f"NVML, {found.name}", (counter,), GPU_SECONDS)

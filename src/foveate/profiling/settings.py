@@ -59,7 +59,7 @@ class ProfileSettings:
         threads: Number of CPU threads; by default OMP_NUM_THREADS or the available cores, and one with
             --runtime.
         detail: Also time the parts of each mechanism.
-        energy: Also count the energy of each network, where the machine tells: RAPL on a CPU, NVML or AMD SMI
+        energy: Also count the energy of each network, where the machine tells: RAPL on a CPU, NVML
             on a GPU.
         runtime: Runtimes that also run each network, exported in float32, in turns with torch, separated by
             commas: onnxruntime, openvino.
