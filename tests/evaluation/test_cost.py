@@ -34,6 +34,23 @@ class Sleeper(nn.Module):
         return x
 
 
+class Listener(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.modes: set[bool] = set()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.modes.add(torch.is_inference_mode_enabled())
+        return x
+
+
+def test_inference_is_timed_in_inference_mode() -> None:
+    """With gradients, mechanisms would take other kernel paths than in use."""
+    network = Listener()
+    measure_latencies({"none": network}, (1, 3, 2, 2), device=torch.device("cpu"), seconds=0.0, rounds=(1, 1))
+    assert network.modes == {True}
+
+
 def test_latencies_alternate_and_are_compared_in_each_round() -> None:
     log: list[float] = []
     networks = {"none": Sleeper(0.004, log), "slow": Sleeper(0.012, log)}

@@ -45,7 +45,6 @@ def count_multiply_adds(network: nn.Module, input_shape: tuple[int, ...]) -> int
     return int(counter.get_total_flops()) // 2
 
 
-@torch.inference_mode()
 def cost_row(network: nn.Module, macs: int | None, latency: Latency) -> CostRow:
     """Return what a network costs, as records have it, from its multiply-adds and its latency."""
     return CostRow(
@@ -58,6 +57,7 @@ def cost_row(network: nn.Module, macs: int | None, latency: Latency) -> CostRow:
     )
 
 
+@torch.inference_mode()
 def time_networks(
     networks: Mapping[str, nn.Module],
     input_shape: tuple[int, ...],
