@@ -11,7 +11,6 @@ training steps, in bfloat16 and channels_last.
 """
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -23,11 +22,12 @@ import torch
 import performance_page
 import price_goals
 import price_proof
-from foveate.errors import RequestError, WorkError
+from foveate.errors import WorkError
 from foveate.files import write_json, write_text
 from foveate.profiling.spec import ProfileSpec
 from foveate.records.environment import Environment
 from foveate.studies.engine.environment import describe_environment
+from price_command import carry_out, read_attention, say
 from price_measure import find_version, measure, time_first_use
 from price_networks import MECHANISMS, Case, list_cases
 
@@ -54,9 +54,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page, docs/performance.md")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     given = parser.parse_args(arguments)
-    given.attention = given.attention.split(",")
-    if unknown := set(given.attention) - set(MECHANISMS):
-        parser.error(f"--attention {','.join(unknown)}: expected some of {','.join(MECHANISMS)}")
+    read_attention(parser, given)
     return given
 
 
@@ -120,21 +118,9 @@ def _record(given: argparse.Namespace, command: str, environment: Environment, p
     }
 
 
-def say(what: str) -> None:
-    """Print progress to standard error; standard output has the figures."""
-    print(what, file=sys.stderr, flush=True)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0, 1 if kernel paths differ or the work failed, 2 if the request was wrong."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    given = parse(arguments)
-    try:
-        run(given, shlex.join(["python", "benchmarks/attention_price.py", *arguments]))
-    except (RequestError, WorkError) as error:
-        say(f"error: {error}")
-        return 2 if isinstance(error, RequestError) else 1
-    return 0
+    return carry_out("attention_price.py", parse, run, arguments)
 
 
 if __name__ == "__main__":

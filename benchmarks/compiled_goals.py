@@ -4,7 +4,7 @@ from typing import NamedTuple, TypedDict
 
 from compiled_networks import EAGER, Contender
 from price_goals import Ratios, change, reached
-from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, printed
+from price_networks import AGAIN, BASELINE, EQUATIONS, FOVEATE, CaseFields, printed
 
 MOST = 12.0
 """The goal: what foveate adds to a compiled baseline in inference, in per cent, at most."""
@@ -36,17 +36,9 @@ class Figures(TypedDict):
     gradients_off: float | None
 
 
-class CompiledComparison(TypedDict):
+class CompiledComparison(CaseFields):
     """A measured case: the fields of `price_networks.Case`, and the figures of each contender."""
 
-    mechanism: str
-    backbone: str
-    image_size: int
-    batch_size: int
-    memory_format: str
-    dtype: str
-    mode: str
-    graph: bool
     rounds: int
     contenders: list[Figures]
 

@@ -10,7 +10,6 @@ compiled from disk, so that each ratio is one within a round. On a GPU `on_gpu.p
 """
 
 import argparse
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,12 +23,12 @@ import performance_page
 from compiled_goals import CompiledComparison, compiled_in_lines
 from compiled_measure import describe, in_new_process, prove_alone, take_turns_compiled
 from compiled_networks import EAGER, FORMS, Proof, list_contenders
-from foveate.errors import RequestError, WorkError
 from foveate.files import write_json, write_text
 from foveate.profiling.spec import ProfileSpec
 from foveate.studies.engine.environment import describe_environment
+from price_command import carry_out, read_attention, say
 from price_measure import find_version
-from price_networks import BASELINE, MECHANISMS, Case
+from price_networks import BASELINE, Case
 
 MODES = ("inference", "training")
 
@@ -63,9 +62,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into docs/performance.md")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     given = parser.parse_args(arguments)
-    given.attention = given.attention.split(",")
-    if unknown := set(given.attention) - set(MECHANISMS):
-        parser.error(f"--attention {','.join(unknown)}: expected some of {','.join(MECHANISMS)}")
+    read_attention(parser, given)
     return given
 
 
@@ -143,21 +140,9 @@ def run(given: argparse.Namespace, command: str) -> None:
         say(f"written: {given.write}")
 
 
-def say(what: str) -> None:
-    """Print progress to standard error; standard output has the figures."""
-    print(what, file=sys.stderr, flush=True)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0, 1 if a compiled network differs or the work failed, 2 if the request was wrong."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    given = parse(arguments)
-    try:
-        run(given, shlex.join(["python", "benchmarks/compiled_price.py", *arguments]))
-    except (RequestError, WorkError) as error:
-        say(f"error: {error}")
-        return 2 if isinstance(error, RequestError) else 1
-    return 0
+    return carry_out("compiled_price.py", parse, run, arguments)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from gpu_steps import accuracy, breakdown, passes, price, proof, speed, table  #
 from gpu_steps.packing import pack, unpack  # noqa: E402
 from gpu_steps.settings import Settings, dry_run, on_a_gpu  # noqa: E402
 from gpu_steps.units import Records, Unit, choose_processes, start, stop  # noqa: E402
+from price_command import say  # noqa: E402
 
 SHARES = {proof.STEP: 0.25, passes.STEP: 0.10, price.STEP: 0.35, breakdown.STEP: 0.10, speed.STEP: 0.10}
 """The largest share of a slice that each step takes; the study takes the rest."""
@@ -169,11 +170,6 @@ def _forget(names: Sequence[str], records: Records, units: list[Unit]) -> None:
         if name not in paths:
             raise RequestError(f"--again {name}: there is no such record; there are {', '.join(paths)}")
         paths[name].unlink(missing_ok=True)
-
-
-def say(what: str) -> None:
-    """Print progress to standard error; the table goes to standard output."""
-    print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

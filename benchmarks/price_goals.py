@@ -2,7 +2,7 @@
 
 from typing import Any, NotRequired, TypedDict
 
-from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM, printed
+from price_networks import AGAIN, EQUATIONS, FOVEATE, TIMM, CaseFields, printed
 
 LATENCY_GOALS = {
     ("dmsca", "inference"): 10.84,  # the article's figure
@@ -30,17 +30,9 @@ class PathUse(TypedDict):
     sites: int
 
 
-class Comparison(TypedDict):
+class Comparison(CaseFields):
     """A measured case: the fields of `price_networks.Case`, and its figures by contender."""
 
-    mechanism: str
-    backbone: str
-    image_size: int
-    batch_size: int
-    memory_format: str
-    dtype: str
-    mode: str
-    graph: bool
     rounds: int
     steps_per_time: int
     ms_p50: dict[str, float]

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from timm.layers import get_attn
@@ -31,6 +31,19 @@ IN_TIMM: dict[str, tuple[str, Callable[[Any], int]]] = {
 def printed(name: str) -> str:
     """Return the name of a contender, or the title of a unit, as a person reads it."""
     return name.replace(BASELINE, "baseline")
+
+
+class CaseFields(TypedDict):
+    """The fields of a `Case` in a record."""
+
+    mechanism: str
+    backbone: str
+    image_size: int
+    batch_size: int
+    memory_format: str
+    dtype: str
+    mode: str
+    graph: bool
 
 
 class Case(NamedTuple):

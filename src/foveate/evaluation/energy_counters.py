@@ -85,7 +85,7 @@ def find_counters(device: torch.device) -> Counters:
 
 
 def _cpu_counters() -> Counters:
-    zones = sorted(RAPL.glob("intel-rapl:*"))  # without those inside, such as intel-rapl:0/intel-rapl:0:0
+    zones = sorted(RAPL.glob("intel-rapl:*"))  # parts of packages, too, with other names
     if not zones:
         raise NoCounterError(
             f"no energy counter of the CPU was found: {RAPL} has none, as in most virtual machines. "

@@ -163,9 +163,10 @@ def choose_path(module: Any, x: Tensor, mechanism: str) -> Choice:
         return Choice("reference", obstacle)
     if x.dtype not in FLOATING:
         raise RequestError(f"attention takes a map of float16, bfloat16, float32 or float64, got {x.dtype}")
+    hook = None if torch.compiler.is_compiling() else find_hook(module)
     reasons: list[str] = []
     for path in BY_DEVICE.get(x.device.type, ()) if asked == "auto" else (asked,):
-        found = _try_path(module, x, mechanism, path)
+        found = _try_path(module, x, mechanism, path, hook)
         if asked == "auto" and path in ("triton", "numba") and not isinstance(found, str):
             training = module.training or (path == "numba" and torch.is_grad_enabled())
             slower = measured.find_slower(mechanism, x, training)
@@ -209,13 +210,18 @@ def _is_exporting() -> bool:
     return bool(getattr(torch.compiler, "is_exporting", bool)())  # torch 2.7 and later
 
 
-def _try_path(module: nn.Module, x: Tensor, mechanism: str, path: str) -> Parts | str | None:
-    """Return a sentence that says why a path cannot run; else None, or the parts for a single call."""
+def _try_path(
+    module: nn.Module, x: Tensor, mechanism: str, path: str, hook: str | None
+) -> Parts | str | None:
+    """Return a sentence that says why a path cannot run; else None, or the parts for a single call.
+
+    `hook` is the sentence on a hook of the module's parts, if they have one.
+    """
     if mechanism not in MECHANISMS_OF[path]:
         return "there is none for this mechanism"
     if excluded := getattr(module, "excluded", None):
         return f"parts are excluded ({', '.join(excluded)}), and this path needs all of them"
-    if not torch.compiler.is_compiling() and (hook := find_hook(module)):
+    if hook:
         return hook
     if path == "numba":
         found = inference.find_parts(module, x, mechanism)

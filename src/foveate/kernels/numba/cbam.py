@@ -5,9 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from foveate.kernels.numba.gates import gate, measure_channels, measure_pixels, share_rows
+from foveate.kernels.numba.gates import (
+    gate,
+    measure_channels,
+    measure_pixels,
+    measuring_scratch,
+    share_rows,
+)
 from foveate.kernels.numba.maths import jit
-from foveate.kernels.numba.planes import STRIDE
 from foveate.kernels.numba.small import (
     convolve_pair,
     excite_twice,
@@ -104,7 +109,7 @@ def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[floa
     hidden, size = len(weights[0]), weights[4].shape[-1]
     width = W + 2 * (size // 2)
     weighing = [2 * ((H + 2 * (size // 2)) * width + 2 * (size // 2)), H * width, 2 * size**2]
-    own = [max(2 * (C + 16), 10 * STRIDE + 2 * H * W, sum(map(whole_lines, weighing)))]
+    own = [max(measuring_scratch(C, H * W), sum(map(whole_lines, weighing)))]
     addresses = [weight.data_ptr() for weight in weights]
     sizes = (hidden, size, is_last(weights[4]))
     return make_plan(work, sizes, ([C, C, C, hidden, 2 * H * W, H * W], own), addresses)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from foveate.kernels.anatomy import MOST_BRANCHES
 from foveate.kernels.numba import pixels, planes
-from foveate.kernels.numba.gates import image_of, measure_channels, measure_pixels
+from foveate.kernels.numba.gates import image_of, measure_channels, measure_pixels, measuring_scratch
 from foveate.kernels.numba.maths import jit, precise_sigmoid
-from foveate.kernels.numba.planes import BLOCK, EMBEDDED, STRIDE
+from foveate.kernels.numba.planes import BLOCK, EMBEDDED
 from foveate.kernels.numba.small import (
     channel_mlp,
     convolve_pair,
@@ -207,7 +207,7 @@ def plan(shape: Sequence[int], weights: Sequence[Tensor], numbers: Sequence[floa
     shared = [C, C, hidden, C, C, C, EMBEDDED * C, EMBEDDED * C, EMBEDDED * P, EMBEDDED * P, 2 * P, P]
     shared += [2 * ((H + 2 * margin) * width + 2 * margin), H * width, H * width, 2 * (2 * margin + 1) ** 2]
     small = [2 * mid, 2 * mid, mid * H, mid * W, W, 2 * mid * mid * 9]
-    own = [max(2 * (C + 16), 10 * STRIDE + (EMBEDDED + 2) * P, sum(map(whole_lines, small)), BLOCK)]
+    own = [max(measuring_scratch(C, P, EMBEDDED), sum(map(whole_lines, small)), BLOCK)]
     addresses = [weight.data_ptr() for weight in (*before, *behind)]
     for column in columns:
         addresses += column + unused

@@ -3,7 +3,7 @@
 import numpy as np
 
 from foveate.kernels.numba.maths import copy, jit, precise_sigmoid, sigmoid
-from foveate.kernels.numba.planes import EMBEDDED
+from foveate.kernels.numba.planes import EMBEDDED, begin_block
 from foveate.kernels.numba.planes_backward import PIXELS, STRIDE
 
 __all__ = ["ROWS", "fuse"]
@@ -53,9 +53,7 @@ def fuse(
     for first in range(0, pixels, PIXELS):
         n = min(PIXELS, pixels - first)
         last = first + n
-        for m in range(EMBEDDED):
-            copy(product[m, first:last], block[m * STRIDE : m * STRIDE + n])
-        copy(multi[first:last], block[8 * STRIDE : 8 * STRIDE + n])
+        begin_block(product, multi, first, last, block, STRIDE)
         block[9 * STRIDE : ROWS * STRIDE] = f(0)
         for c in range(channels):
             own = gates[2 * c * STRIDE : 2 * (c + 1) * STRIDE]

@@ -5,7 +5,7 @@ import numpy as np
 from foveate.kernels.numba import pixels, planes
 from foveate.kernels.numba.intrinsics import maximum
 from foveate.kernels.numba.maths import inlined, jit
-from foveate.kernels.numba.team import address_of, barrier, floats, rows, share, take
+from foveate.kernels.numba.team import address_of, barrier, floats, rows, share, take, whole_lines
 
 __all__ = [
     "add_parts",
@@ -13,6 +13,7 @@ __all__ = [
     "image_of",
     "measure_channels",
     "measure_pixels",
+    "measuring_scratch",
     "share_lines",
     "share_rows",
 ]
@@ -69,12 +70,17 @@ def _largest_of_parts(address, apart, rank, team, target, begin, end):
             target[i] = maximum(target[i], part[i])
 
 
+def measuring_scratch(channels: int, positions: int, products: int = 0) -> int:
+    """Return the floats of a thread's scratch that `measure_channels` and `measure_pixels` need."""
+    return max(2 * whole_lines(channels), 10 * planes.STRIDE + (products + 2) * positions)
+
+
 @jit
 def measure_channels(task, image, means, maxima, own, rank, team):
     """Write the mean and the maximum of every channel.
 
     Each thread reads the channels or the pixels that lie together: those that it wrote in the layer before.
-    `own` is scratch of 2 · C floats. What is written can be read when the threads have met.
+    What is written can be read when the threads have met. For `own` see `measuring_scratch`.
     """
     x, _ = image_of(task, image)
     C, P = task.channels, task.height * task.width
@@ -95,10 +101,7 @@ def measure_channels(task, image, means, maxima, own, rank, team):
 
 @jit
 def measure_pixels(task, image, scale, embed, embedded, pooled, own, rank, team):
-    """Write the statistics of every pixel: see `pixel_statistics`, in parts as in `measure_channels`.
-
-    `own` is scratch of 10 · STRIDE + (len(embed) + 2) · P floats.
-    """
+    """Write the statistics of every pixel: see `pixel_statistics`, in parts as in `measure_channels`."""
     x, _ = image_of(task, image)
     C, P, E = task.channels, task.height * task.width, len(embed)
     if task.channels_last:

@@ -10,7 +10,7 @@ from foveate.kernels.numba.intrinsics import maximum
 from foveate.kernels.numba.maths import copy, jit, precise_sigmoid, sigmoid
 from foveate.kernels.numba.planes import EMBEDDED
 
-__all__ = ["channel_statistics", "fuse", "gate", "pixel_statistics"]
+__all__ = ["add", "channel_statistics", "fuse", "gate", "pixel_statistics"]
 
 f = np.float32
 CHANNELS = 512  # of a chunk, whose weights then stay in the first-level cache
@@ -20,24 +20,34 @@ PIXELS = 32  # of a block: enough to pay for the copy of the weights
 
 @jit
 def channel_statistics(x, totals, maxima, begin, end):
-    """Write the sum and the maximum of every channel of x over the pixels [begin, end)."""
+    """Write the sum and the maximum of every channel of x over the pixels [begin, end).
+
+    The sum reads memory in order, one pixel at a time: with four at once it takes up to twice as long where x
+    is not in the caches. The maximum then takes the same four pixels at once, from the cache.
+    """
     fours = begin + (end - begin) // 4 * 4
     totals[:] = f(0)
     maxima[:] = f(-np.inf)
     for p in range(begin, fours, 4):
-        _collect(x[p], x[p + 1], x[p + 2], x[p + 3], totals, maxima)
+        for q in range(p, p + 4):
+            add(x[q], totals)
+        _raise(x[p], x[p + 1], x[p + 2], x[p + 3], maxima)
     for p in range(fours, end):
-        for c in range(len(totals)):
-            totals[c] += x[p, c]
-            maxima[c] = maximum(maxima[c], x[p, c])
+        add(x[p], totals)
+        _raise(x[p], x[p], x[p], x[p], maxima)
 
 
 @jit
-def _collect(x_0, x_1, x_2, x_3, totals, maxima):
+def add(x, totals):
+    """Add x to totals, which are of one length."""
     for c in range(len(totals)):
-        a, b, d, e = x_0[c], x_1[c], x_2[c], x_3[c]
-        totals[c] += (a + b) + (d + e)
-        maxima[c] = maximum(maxima[c], maximum(maximum(a, b), maximum(d, e)))
+        totals[c] += x[c]
+
+
+@jit
+def _raise(x_0, x_1, x_2, x_3, maxima):
+    for c in range(len(maxima)):
+        maxima[c] = maximum(maxima[c], maximum(maximum(x_0[c], x_1[c]), maximum(x_2[c], x_3[c])))
 
 
 @jit

@@ -18,6 +18,7 @@ __all__ = [
     "EMBEDDED",
     "PIXELS",
     "STRIDE",
+    "begin_block",
     "channel_statistics",
     "fuse",
     "gate",
@@ -28,15 +29,13 @@ __all__ = [
 
 f = np.float32
 EMBEDDED = MOST_MID_CHANNELS  # products of a pixel with the embedding weights
-PIXELS = (
-    512  # the most of a block: with fewer the fixed cost of each channel shows, with more the caches overflow
-)
+PIXELS = 512  # the most of a block: with fewer each channel's fixed cost shows, with more the caches overflow
 STRIDE = PIXELS + 16  # so that the rows of a block do not map to the same cache lines
 BLOCK = 18 * STRIDE  # of the pass `fuse`
 
 
 @register_jitable
-def block_width(pixels: int) -> int:
+def _block_width(pixels: int) -> int:
     """Return the pixels of each block but the last: as few blocks as can be, of one width."""
     blocks = max((pixels + PIXELS - 1) // PIXELS, 1)
     return max(whole_lines((pixels + blocks - 1) // blocks), whole_lines(1))
@@ -100,7 +99,7 @@ def pixel_statistics(x, scale, embed, embedded, pooled, block, begin, end):
     """
     channels, P = x.shape
     fours = begin + (end - begin) // 4 * 4
-    width = block_width(P)
+    width = _block_width(P)
     for first in range(0, P, width):
         n = min(width, P - first)
         last = first + n
@@ -170,13 +169,11 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, blo
     | team     | three numbers      | the address of the first block, floats to the next, how many  |
     """
     P = x.shape[1]
-    width = block_width(P)
+    width = _block_width(P)
     for first in range(0, P, width):
         n = min(width, P - first)
         last = first + n
-        for m in range(EMBEDDED):
-            copy(product[m, first:last], block[m * STRIDE : m * STRIDE + n])
-        copy(multi[first:last], block[8 * STRIDE : 8 * STRIDE + n])
+        begin_block(product, multi, first, last, block, STRIDE)
         block[9 * STRIDE : 12 * STRIDE] = f(0)
         for c in range(begin, end, 2):
             d = min(c + 1, end - 1)  # an odd last channel is computed twice, the second time with weight 0
@@ -210,6 +207,14 @@ def fuse(x, y, scale, multi, product, project, of_c, of_s, of_alpha, biases, blo
                 scale[d],
                 block,
             )
+
+
+@jit
+def begin_block(product, multi, first, last, block, stride):
+    """Write product and F_multi of the pixels [first, last) into the rows 0 to 8 of `block`."""
+    for m in range(EMBEDDED):
+        copy(product[m, first:last], block[m * stride : m * stride + last - first])
+    copy(multi[first:last], block[8 * stride : 8 * stride + last - first])
 
 
 @jit

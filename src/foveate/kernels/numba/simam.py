@@ -10,6 +10,7 @@ from torch import Tensor
 
 from foveate.kernels.numba.gates import add_parts, image_of, share_lines
 from foveate.kernels.numba.maths import jit, sigmoid
+from foveate.kernels.numba.pixels import add
 from foveate.kernels.numba.team import (
     MAP,
     Plan,
@@ -110,38 +111,23 @@ def _gate(x, y, mean, factor):
 @jit
 def sum_pixels(x, sums, begin, end):
     """Write the sums over the pixels [begin, end) of x (P, C)."""
-    fours = begin + (end - begin) // 4 * 4
     sums[:] = f(0)
-    for p in range(begin, fours, 4):
-        _add(x[p], x[p + 1], x[p + 2], x[p + 3], sums)
-    for p in range(fours, end):
-        for c in range(len(sums)):
-            sums[c] += x[p, c]
-
-
-@jit
-def _add(x_0, x_1, x_2, x_3, sums):
-    for c in range(len(sums)):
-        sums[c] += (x_0[c] + x_1[c]) + (x_2[c] + x_3[c])
+    for p in range(begin, end):
+        add(x[p], sums)
 
 
 @jit
 def sum_squares(x, means, sums, begin, end):
     """Write the sums of (x - means)² over the pixels [begin, end) of x (P, C)."""
-    fours = begin + (end - begin) // 4 * 4
     sums[:] = f(0)
-    for p in range(begin, fours, 4):
-        _add_squares(x[p], x[p + 1], x[p + 2], x[p + 3], means, sums)
-    for p in range(fours, end):
-        for c in range(len(sums)):
-            sums[c] += (x[p, c] - means[c]) * (x[p, c] - means[c])
+    for p in range(begin, end):
+        _add_squares(x[p], means, sums)
 
 
 @jit
-def _add_squares(x_0, x_1, x_2, x_3, means, sums):
+def _add_squares(x, means, sums):
     for c in range(len(sums)):
-        a, b, d, e = x_0[c] - means[c], x_1[c] - means[c], x_2[c] - means[c], x_3[c] - means[c]
-        sums[c] += (a * a + b * b) + (d * d + e * e)
+        sums[c] += (x[c] - means[c]) * (x[c] - means[c])
 
 
 @jit

@@ -125,9 +125,8 @@ def _cause(started: list[_Peer], before: float, order: Order) -> WorkError | Req
     for peer in started:
         while peer.end is None and peer.connection.poll(max(deadline - time.monotonic(), 0)):
             if peer.listen() is None:
-                peer.process.join(
-                    max(deadline - time.monotonic(), 0)
-                )  # its pipe is closed before it has ended
+                # Its pipe is closed before it has ended.
+                peer.process.join(max(deadline - time.monotonic(), 0))
                 break
     ended = [peer for peer in started if peer.end is not None and peer.end.error and peer.end.at <= before]
     if ended:
